@@ -1,0 +1,43 @@
+//! Eventual consistency: a value that is written at once and read late.
+//!
+//! "Changes that you make in IAM and other AWS services used in attribute-based access control (ABAC) tags take
+//! time to become visible from all possible endpoints" (IAM user guide, troubleshoot_general). The fake keeps the
+//! versions of a value with the moment of each write, so that a read can be answered from the past.
+
+use std::time::{Duration, Instant};
+
+/// A value with the versions it had; `None` is absence (not yet made, or deleted).
+#[derive(Clone, Debug)]
+pub struct Eventual<T> {
+    versions: Vec<(Instant, Option<T>)>,
+}
+
+impl<T> Default for Eventual<T> {
+    fn default() -> Self {
+        Self { versions: Vec::new() }
+    }
+}
+
+impl<T> Eventual<T> {
+    /// Writes a new version; versions more than ten minutes old that a newer one replaced are forgotten.
+    pub fn write(&mut self, at: Instant, value: Option<T>) {
+        self.versions.push((at, value));
+        let superseded = self.versions.iter().rposition(|(when, _)| at.duration_since(*when) > Duration::from_secs(600));
+        if let Some(index) = superseded {
+            self.versions.drain(..index);
+        }
+    }
+
+    /// What was written last: what the service itself knows, and checks a write against.
+    #[must_use]
+    pub fn latest(&self) -> Option<&T> {
+        self.versions.last().and_then(|(_, value)| value.as_ref())
+    }
+
+    /// What a reader sees at `now` when a write takes `delay` to arrive everywhere.
+    #[must_use]
+    pub fn seen(&self, now: Instant, delay: Duration) -> Option<&T> {
+        let arrived = |when: &Instant| now.duration_since(*when) >= delay;
+        self.versions.iter().rev().find(|(when, _)| arrived(when)).and_then(|(_, value)| value.as_ref())
+    }
+}

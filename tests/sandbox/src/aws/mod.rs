@@ -1,0 +1,4 @@
+//! The fake AWS: IAM, STS and EKS for many accounts, regions and partitions, on loopback, at AWS's own addresses.
+
+pub mod contract;
+pub mod eventual;

@@ -1,0 +1,5 @@
+//! A whole hub and its spokes on one machine, offline: a real Kubernetes API server, and a fake AWS that answers at
+//! AWS's own addresses. Tests, the demo and the benchmarks stand on it.
+
+pub mod aws;
+pub mod control_plane;
