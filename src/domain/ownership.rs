@@ -1,0 +1,136 @@
+//! Whose something is. The whole scheme stands here.
+//!
+//! | what carries it | where | value |
+//! |---|---|---|
+//! | hub | AWS tag `mooring.dev/hub` | the ARN of the hub's EKS cluster |
+//! | object | AWS tag `mooring.dev/uid` | the UID of the `ManagedCluster` or `ManagementRole` |
+//! | object, for people | AWS tag `mooring.dev/object` | its name; never compared |
+//! | role in an entry | AWS tag `mooring.dev/role-id` on an access entry | the unique ID of the role it was made for |
+//! | object | annotation `mooring.dev/uid` on a cluster Secret | the UID |
+//! | object, for people | annotation `mooring.dev/managed-cluster` on a cluster Secret | its name |
+//!
+//! Tags can be written by anybody who may tag. A role is ours only when it also bears the unique ID that we recorded
+//! when we made it (`AROA...`, which AWS never gives twice: IAM user guide, "Unique identifiers").
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::arn::ClusterArn;
+
+/// The tag that holds the hub cluster's ARN.
+pub const HUB_TAG: &str = "mooring.dev/hub";
+/// The tag, and the Secret's annotation, that holds the object's UID.
+pub const UID_TAG: &str = "mooring.dev/uid";
+/// The tag that holds the object's name, for people.
+pub const OBJECT_TAG: &str = "mooring.dev/object";
+/// The tag on an access entry that holds the unique ID of the role it was made for.
+pub const ROLE_ID_TAG: &str = "mooring.dev/role-id";
+
+/// AWS tags.
+pub type Tags = BTreeMap<String, String>;
+
+/// Who makes a thing: one object of one hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    /// The hub cluster.
+    pub hub: ClusterArn,
+    /// The object's UID.
+    pub uid: String,
+    /// The object's name, for people.
+    pub object: String,
+}
+
+/// Whose tags a thing bears.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Marked {
+    /// Our hub and our object.
+    Ours,
+    /// Another object of a hub that Mooring runs on.
+    Another {
+        /// The hub's ARN.
+        hub: String,
+        /// The object's name and UID.
+        object: String,
+    },
+    /// None of our tags: a person, Terraform, or another tool.
+    Unmarked,
+}
+
+impl Owner {
+    /// The tags that mark a role as this owner's.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        [
+            (HUB_TAG.to_owned(), self.hub.to_string()),
+            (UID_TAG.to_owned(), self.uid.clone()),
+            (OBJECT_TAG.to_owned(), self.object.clone()),
+        ]
+        .into()
+    }
+
+    /// Whose a thing with these tags is.
+    #[must_use]
+    pub fn judge(&self, tags: &Tags) -> Marked {
+        let hub = tags.get(HUB_TAG);
+        let uid = tags.get(UID_TAG);
+        match (hub, uid) {
+            (None, None) => Marked::Unmarked,
+            (Some(hub), Some(uid)) if *hub == self.hub.to_string() && *uid == self.uid => Marked::Ours,
+            (hub, uid) => Marked::Another {
+                hub: hub.cloned().unwrap_or_default(),
+                object: format!(
+                    "{} (UID {})",
+                    tags.get(OBJECT_TAG).map_or("an unnamed object", String::as_str),
+                    uid.map_or("unknown", String::as_str)
+                ),
+            },
+        }
+    }
+}
+
+/// Tags that are wanted and not there, or there with another value. Tags that others set beside them are left alone.
+#[must_use]
+pub fn missing_tags(wanted: &Tags, found: &Tags) -> Tags {
+    wanted.iter().filter(|(key, value)| found.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(name: &str, uid: &str) -> Owner {
+        Owner {
+            hub: ClusterArn {
+                region: "eu-west-1".parse().unwrap(),
+                account: "111111111111".parse().unwrap(),
+                name: name.parse().unwrap(),
+            },
+            uid: uid.to_owned(),
+            object: "prod".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_hub_and_uid_together_are_ours() {
+        let ours = owner("hub", "1");
+        assert_eq!(ours.judge(&ours.tags()), Marked::Ours);
+        assert_eq!(ours.judge(&Tags::new()), Marked::Unmarked);
+        for other in [owner("hub", "2"), owner("other", "1")] {
+            assert!(matches!(ours.judge(&other.tags()), Marked::Another { .. }));
+        }
+        let mut half = ours.tags();
+        half.remove(HUB_TAG);
+        assert!(matches!(ours.judge(&half), Marked::Another { .. }));
+    }
+
+    #[test]
+    fn a_changed_tag_is_missing_and_a_foreign_one_is_not_ours_to_judge() {
+        let wanted = owner("hub", "1").tags();
+        let mut found = wanted.clone();
+        found.insert("cost-centre".into(), "7".into());
+        assert!(missing_tags(&wanted, &found).is_empty());
+        found.insert(UID_TAG.into(), "2".into());
+        assert_eq!(missing_tags(&wanted, &found), Tags::from([(UID_TAG.to_owned(), "1".to_owned())]));
+    }
+}
