@@ -1,1 +1,9 @@
-//! placeholder
+//! Mooring moors Amazon EKS clusters to Argo CD.
+//!
+//! Layers, each knowing only those to its left:
+//! `domain <- policy <- aws <- {managed_cluster, management_role, access} <- run <- main`;
+//! `api`, `argocd`, `kubernetes` and `telemetry` are side leaves. A test holds this.
+
+pub mod api;
+pub mod domain;
+pub mod policy;

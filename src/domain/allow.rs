@@ -17,9 +17,13 @@ impl Glob {
     pub fn matches(&self, text: &str) -> bool {
         let mut pieces = self.0.split('*');
         let first = pieces.next().unwrap_or_default();
-        let Some(mut rest) = text.strip_prefix(first) else { return false };
+        let Some(mut rest) = text.strip_prefix(first) else {
+            return false;
+        };
         let mut pieces: Vec<&str> = pieces.collect();
-        let Some(last) = pieces.pop() else { return rest.is_empty() };
+        let Some(last) = pieces.pop() else {
+            return rest.is_empty();
+        };
         for piece in pieces {
             match rest.find(piece) {
                 Some(at) => rest = &rest[at + piece.len()..],
@@ -100,9 +104,10 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
     }
     let mut beyond = Vec::new();
     for (name, scope) in &asked.access_policies {
-        let given = covering.iter().flat_map(|entry| &entry.access_policies).any(|(given, widest)| {
-            given == name && (*widest == ScopeKind::Cluster || *scope == ScopeKind::Namespace)
-        });
+        let given = covering
+            .iter()
+            .flat_map(|entry| &entry.access_policies)
+            .any(|(given, widest)| given == name && (*widest == ScopeKind::Cluster || *scope == ScopeKind::Namespace));
         if !given {
             let place = match scope {
                 ScopeKind::Cluster => "the whole cluster",
@@ -118,10 +123,13 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
     }
     // A cluster without a project may be used by every project, so it takes an entry that gives every project.
     let project = asked.project.as_deref().unwrap_or("*");
-    let project_given = covering.iter().flat_map(|entry| &entry.projects).any(|glob| match &asked.project {
-        Some(project) => glob.matches(project),
-        None => glob.0 == "*",
-    });
+    let project_given = covering
+        .iter()
+        .flat_map(|entry| &entry.projects)
+        .any(|glob| match &asked.project {
+            Some(project) => glob.matches(project),
+            None => glob.0 == "*",
+        });
     if !project_given {
         beyond.push(if project == "*" {
             "every Argo CD project (set argocd.project to one that is allowed)".to_owned()
@@ -129,7 +137,11 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
             format!("Argo CD project {project}")
         });
     }
-    if beyond.is_empty() { Ok(()) } else { Err(NotAllowed(beyond)) }
+    if beyond.is_empty() {
+        Ok(())
+    } else {
+        Err(NotAllowed(beyond))
+    }
 }
 
 #[cfg(test)]
@@ -199,10 +211,22 @@ mod tests {
             (|a| a.account = "333333333333".parse().unwrap(), "account 333333333333"),
             (|a| a.region = "us-east-1".parse().unwrap(), "region us-east-1"),
             (|a| a.cluster = "dev".parse().unwrap(), "cluster dev"),
-            (|a| a.access_policies = vec![("AmazonEKSEditPolicy".into(), ScopeKind::Cluster)], "AmazonEKSEditPolicy in the whole cluster"),
-            (|a| a.access_policies = vec![("AmazonEKSViewPolicy".into(), ScopeKind::Namespace)], "AmazonEKSViewPolicy in namespaces"),
-            (|a| a.kubernetes_groups = ["admins".to_owned()].into(), "Kubernetes group admins"),
-            (|a| a.kubernetes_groups = ["team-a".to_owned(), "x".to_owned()].into(), "Kubernetes group x"),
+            (
+                |a| a.access_policies = vec![("AmazonEKSEditPolicy".into(), ScopeKind::Cluster)],
+                "AmazonEKSEditPolicy in the whole cluster",
+            ),
+            (
+                |a| a.access_policies = vec![("AmazonEKSViewPolicy".into(), ScopeKind::Namespace)],
+                "AmazonEKSViewPolicy in namespaces",
+            ),
+            (
+                |a| a.kubernetes_groups = ["admins".to_owned()].into(),
+                "Kubernetes group admins",
+            ),
+            (
+                |a| a.kubernetes_groups = ["team-a".to_owned(), "x".to_owned()].into(),
+                "Kubernetes group x",
+            ),
         ];
         for (change, named) in cases {
             let mut asked = asked();

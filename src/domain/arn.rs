@@ -24,7 +24,11 @@ pub struct RoleArn {
 
 impl fmt::Display for RoleArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "arn:{}:iam::{}:role{}{}", self.partition, self.account, self.path, self.name)
+        write!(
+            f,
+            "arn:{}:iam::{}:role{}{}",
+            self.partition, self.account, self.path, self.name
+        )
     }
 }
 
@@ -43,7 +47,12 @@ impl FromStr for RoleArn {
 fn parse_role(value: &str) -> Option<RoleArn> {
     let (partition, account, resource) = parse_iam(value)?;
     let (path, name) = split_path(resource.strip_prefix("role")?)?;
-    Some(RoleArn { partition, account: account.parse().ok()?, path, name: name.parse().ok()? })
+    Some(RoleArn {
+        partition,
+        account: account.parse().ok()?,
+        path,
+        name: name.parse().ok()?,
+    })
 }
 
 /// The ARN of an IAM managed policy: the customer's own, or one that AWS manages (`account` is `None`).
@@ -64,14 +73,23 @@ impl PolicyArn {
     /// has no permissions" a fact that no policy attached later can change.
     #[must_use]
     pub fn deny_all(partition: Partition) -> Self {
-        Self { partition, account: None, path: "/".to_owned(), name: "AWSDenyAll".to_owned() }
+        Self {
+            partition,
+            account: None,
+            path: "/".to_owned(),
+            name: "AWSDenyAll".to_owned(),
+        }
     }
 }
 
 impl fmt::Display for PolicyArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let account = self.account.as_ref().map_or("aws", AccountId::as_str);
-        write!(f, "arn:{}:iam::{account}:policy{}{}", self.partition, self.path, self.name)
+        write!(
+            f,
+            "arn:{}:iam::{account}:policy{}{}",
+            self.partition, self.path, self.name
+        )
     }
 }
 
@@ -90,8 +108,17 @@ impl FromStr for PolicyArn {
 fn parse_policy(value: &str) -> Option<PolicyArn> {
     let (partition, account, resource) = parse_iam(value)?;
     let (path, name) = split_path(resource.strip_prefix("policy")?)?;
-    let account = if account == "aws" { None } else { Some(account.parse().ok()?) };
-    Some(PolicyArn { partition, account, path, name: name.to_owned() })
+    let account = if account == "aws" {
+        None
+    } else {
+        Some(account.parse().ok()?)
+    };
+    Some(PolicyArn {
+        partition,
+        account,
+        path,
+        name: name.to_owned(),
+    })
 }
 
 /// The ARN of an EKS cluster.
@@ -107,7 +134,14 @@ pub struct ClusterArn {
 
 impl fmt::Display for ClusterArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "arn:{}:eks:{}:{}:cluster/{}", self.region.partition(), self.region, self.account, self.name)
+        write!(
+            f,
+            "arn:{}:eks:{}:{}:cluster/{}",
+            self.region.partition(),
+            self.region,
+            self.account,
+            self.name
+        )
     }
 }
 
@@ -124,7 +158,11 @@ pub struct OidcProviderArn {
 
 impl fmt::Display for OidcProviderArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "arn:{}:iam::{}:oidc-provider/{}", self.partition, self.account, self.issuer_host_and_path)
+        write!(
+            f,
+            "arn:{}:iam::{}:oidc-provider/{}",
+            self.partition, self.account, self.issuer_host_and_path
+        )
     }
 }
 
@@ -144,8 +182,11 @@ fn parse_iam(value: &str) -> Option<(Partition, &str, &str)> {
     let mut parts = value.splitn(6, ':');
     let (arn, partition, service, region) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let (account, resource) = (parts.next()?, parts.next()?);
-    (arn == "arn" && service == "iam" && region.is_empty())
-        .then_some((Partition::from_name(partition)?, account, resource))
+    (arn == "arn" && service == "iam" && region.is_empty()).then_some((
+        Partition::from_name(partition)?,
+        account,
+        resource,
+    ))
 }
 
 /// `/a/b/name` as `/a/b/` and `name`, each segment plain.
@@ -195,7 +236,10 @@ mod tests {
         let own = "arn:aws:iam::222222222222:policy/team/limit";
         assert_eq!(own.parse::<PolicyArn>().unwrap().to_string(), own);
         let managed = "arn:aws-cn:iam::aws:policy/AWSDenyAll";
-        assert_eq!(managed.parse::<PolicyArn>().unwrap(), PolicyArn::deny_all(Partition::AwsCn));
+        assert_eq!(
+            managed.parse::<PolicyArn>().unwrap(),
+            PolicyArn::deny_all(Partition::AwsCn)
+        );
         assert!("arn:aws:iam::aws:policy/*".parse::<PolicyArn>().is_err());
     }
 }

@@ -68,6 +68,8 @@ pub struct Cluster {
 /// An access entry, as `DescribeAccessEntry` gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AccessEntry {
+    /// The entry's own ARN.
+    pub arn: String,
     /// The IAM principal.
     pub principal: String,
     /// `STANDARD`, or a type for nodes.

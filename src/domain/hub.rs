@@ -51,7 +51,12 @@ impl Hub {
             &path,
         ]);
         let name = RoleName::derived("", cluster.name.as_str(), &hash);
-        RoleArn { partition: self.partition(), account: cluster.account.clone(), path, name }
+        RoleArn {
+            partition: self.partition(),
+            account: cluster.account.clone(),
+            path,
+            name,
+        }
     }
 
     /// The management role's ARN: under the hub's path, named by the platform team or from the hub and the object.
@@ -59,10 +64,20 @@ impl Hub {
     pub fn management_role_arn(&self, name: Option<&RoleName>) -> RoleArn {
         let path = self.path();
         let name = name.cloned().unwrap_or_else(|| {
-            let hash = short_hash(&[self.partition().name(), self.cluster.account.as_str(), "management", &path]);
+            let hash = short_hash(&[
+                self.partition().name(),
+                self.cluster.account.as_str(),
+                "management",
+                &path,
+            ]);
             RoleName::derived("management-", self.management_role.as_str(), &hash)
         });
-        RoleArn { partition: self.partition(), account: self.cluster.account.clone(), path, name }
+        RoleArn {
+            partition: self.partition(),
+            account: self.cluster.account.clone(),
+            path,
+            name,
+        }
     }
 
     /// The role in `account` that the operator enters by: `name` at the root path, made by `mooring bootstrap`.
@@ -117,7 +132,12 @@ fn short_hash(parts: &[&str]) -> String {
         hasher.update(part.as_bytes());
         hasher.update(b"\n");
     }
-    hasher.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -125,7 +145,11 @@ mod tests {
     use super::*;
 
     fn cluster(account: &str, region: &str, name: &str) -> ClusterArn {
-        ClusterArn { region: region.parse().unwrap(), account: account.parse().unwrap(), name: name.parse().unwrap() }
+        ClusterArn {
+            region: region.parse().unwrap(),
+            account: account.parse().unwrap(),
+            name: name.parse().unwrap(),
+        }
     }
 
     fn hub() -> Hub {
@@ -139,7 +163,9 @@ mod tests {
     fn names_are_frozen() {
         assert_eq!(hub().path(), "/mooring/111111111111-eu-west-1-hub/default/");
         assert_eq!(
-            hub().deployer_role(&cluster("222222222222", "eu-west-1", "prod-eu")).to_string(),
+            hub()
+                .deployer_role(&cluster("222222222222", "eu-west-1", "prod-eu"))
+                .to_string(),
             "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/prod-eu-GOLDEN1"
         );
         assert_eq!(
@@ -171,7 +197,12 @@ mod tests {
                 ("222222222222", "eu-west-2", "prod"),
                 ("333333333333", "eu-west-1", "prod"),
             ] {
-                names.insert(hub.deployer_role(&cluster(account, region, name)).name.as_str().to_lowercase());
+                names.insert(
+                    hub.deployer_role(&cluster(account, region, name))
+                        .name
+                        .as_str()
+                        .to_lowercase(),
+                );
             }
         }
         assert_eq!(names.len(), 12);
@@ -184,7 +215,13 @@ mod tests {
             hub().oidc_provider(issuer).unwrap().to_string(),
             "arn:aws:iam::111111111111:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE"
         );
-        for wrong in ["http://x", "https://", "https://x:443/id", "https://x/*", "https://x/id/"] {
+        for wrong in [
+            "http://x",
+            "https://",
+            "https://x:443/id",
+            "https://x/*",
+            "https://x/id/",
+        ] {
             assert!(hub().oidc_provider(wrong).is_err(), "{wrong}");
         }
     }

@@ -126,7 +126,14 @@ impl RoleName {
     #[must_use]
     pub(super) fn derived(prefix: &'static str, name: &str, hash: &str) -> Self {
         let cut = name.chars().filter(|c| iam_char(*c)).take(40);
-        Self(prefix.chars().chain(cut).chain(['-']).chain(hash.chars().filter(|c| iam_char(*c))).collect())
+        Self(
+            prefix
+                .chars()
+                .chain(cut)
+                .chain(['-'])
+                .chain(hash.chars().filter(|c| iam_char(*c)))
+                .collect(),
+        )
     }
 }
 
@@ -217,7 +224,10 @@ impl Region {
             ("eu-isof-", Partition::AwsIsoF),
             ("eusc-", Partition::AwsEusc),
         ];
-        prefixes.iter().find(|(prefix, _)| self.0.starts_with(prefix)).map_or(Partition::Aws, |(_, partition)| *partition)
+        prefixes
+            .iter()
+            .find(|(prefix, _)| self.0.starts_with(prefix))
+            .map_or(Partition::Aws, |(_, partition)| *partition)
     }
 }
 

@@ -92,7 +92,11 @@ impl Owner {
 /// Tags that are wanted and not there, or there with another value. Tags that others set beside them are left alone.
 #[must_use]
 pub fn missing_tags(wanted: &Tags, found: &Tags) -> Tags {
-    wanted.iter().filter(|(key, value)| found.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    wanted
+        .iter()
+        .filter(|(key, value)| found.get(*key) != Some(value))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -131,6 +135,9 @@ mod tests {
         found.insert("cost-centre".into(), "7".into());
         assert!(missing_tags(&wanted, &found).is_empty());
         found.insert(UID_TAG.into(), "2".into());
-        assert_eq!(missing_tags(&wanted, &found), Tags::from([(UID_TAG.to_owned(), "1".to_owned())]));
+        assert_eq!(
+            missing_tags(&wanted, &found),
+            Tags::from([(UID_TAG.to_owned(), "1".to_owned())])
+        );
     }
 }

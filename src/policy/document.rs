@@ -102,7 +102,10 @@ impl Statement {
     /// The same, under one more condition.
     #[must_use]
     pub fn when<T: ToString>(mut self, operator: &str, key: &str, wanted: impl IntoIterator<Item = T>) -> Self {
-        self.condition.entry(operator.to_owned()).or_default().insert(key.to_owned(), values(wanted));
+        self.condition
+            .entry(operator.to_owned())
+            .or_default()
+            .insert(key.to_owned(), values(wanted));
         self
     }
 
@@ -122,7 +125,10 @@ impl Statement {
                 .condition
                 .iter()
                 .map(|(operator, keys)| {
-                    let keys = keys.iter().map(|(key, wanted)| (key.to_ascii_lowercase(), wanted.clone())).collect();
+                    let keys = keys
+                        .iter()
+                        .map(|(key, wanted)| (key.to_ascii_lowercase(), wanted.clone()))
+                        .collect();
                     (operator.clone(), keys)
                 })
                 .collect(),
@@ -136,15 +142,33 @@ fn values<T: ToString>(of: impl IntoIterator<Item = T>) -> Values {
 
 /// `"222222222222"` and `arn:aws:iam::222222222222:root` are one principal.
 fn canonical_principals(principals: &Principals) -> Principals {
-    let Principals::Of(kinds) = principals else { return principals.clone() };
+    let Principals::Of(kinds) = principals else {
+        return principals.clone();
+    };
     let account = |value: &String| {
-        let id = value.strip_suffix(":root").and_then(|arn| arn.rsplit(':').next()).unwrap_or(value);
-        if id.len() == 12 && id.chars().all(|c| c.is_ascii_digit()) { id.to_owned() } else { value.clone() }
+        let id = value
+            .strip_suffix(":root")
+            .and_then(|arn| arn.rsplit(':').next())
+            .unwrap_or(value);
+        if id.len() == 12 && id.chars().all(|c| c.is_ascii_digit()) {
+            id.to_owned()
+        } else {
+            value.clone()
+        }
     };
     let kinds: BTreeMap<String, Values> = kinds
         .iter()
         .filter(|(_, set)| !set.is_empty())
-        .map(|(kind, set)| (kind.clone(), if kind == "AWS" { set.iter().map(account).collect() } else { set.clone() }))
+        .map(|(kind, set)| {
+            (
+                kind.clone(),
+                if kind == "AWS" {
+                    set.iter().map(account).collect()
+                } else {
+                    set.clone()
+                },
+            )
+        })
         .collect();
     if kinds.len() == 1 && kinds.get("AWS").is_some_and(|set| set.len() == 1 && set.contains("*")) {
         return Principals::Anyone;
@@ -165,7 +189,10 @@ impl Document {
     /// A document of the current version.
     #[must_use]
     pub fn new(statements: Vec<Statement>) -> Self {
-        Self { version: Some("2012-10-17".to_owned()), statements }
+        Self {
+            version: Some("2012-10-17".to_owned()),
+            statements,
+        }
     }
 
     /// Reads a document from JSON text, as IAM returns it once it is percent-decoded.
@@ -174,7 +201,9 @@ impl Document {
     /// When the text is not JSON, or has an element that IAM's grammar does not have.
     pub fn parse(text: &str) -> Result<Self, InvalidDocument> {
         let value: Value = serde_json::from_str(text).map_err(|error| InvalidDocument(error.to_string()))?;
-        let Value::Object(mut document) = value else { return invalid("it is not an object") };
+        let Value::Object(mut document) = value else {
+            return invalid("it is not an object");
+        };
         let version = text_of(document.remove("Version"), "Version")?;
         text_of(document.remove("Id"), "Id")?;
         let statements = match document.remove("Statement") {
@@ -189,9 +218,8 @@ impl Document {
     /// Whether both documents allow and deny the same, as far as IAM's own equivalences go.
     #[must_use]
     pub fn means(&self, other: &Self) -> bool {
-        let canonical = |document: &Self| -> BTreeSet<Statement> {
-            document.statements.iter().map(Statement::canonical).collect()
-        };
+        let canonical =
+            |document: &Self| -> BTreeSet<Statement> { document.statements.iter().map(Statement::canonical).collect() };
         self.version == other.version && canonical(self) == canonical(other)
     }
 
@@ -219,7 +247,10 @@ fn invalid<T>(why: impl Into<String>) -> Result<T, InvalidDocument> {
 }
 
 fn nothing_left(object: &Map<String, Value>) -> Result<(), InvalidDocument> {
-    object.keys().next().map_or(Ok(()), |key| invalid(format!("it has an unknown element {key:?}")))
+    object
+        .keys()
+        .next()
+        .map_or(Ok(()), |key| invalid(format!("it has an unknown element {key:?}")))
 }
 
 fn text_of(value: Option<Value>, element: &str) -> Result<Option<String>, InvalidDocument> {
@@ -231,13 +262,19 @@ fn text_of(value: Option<Value>, element: &str) -> Result<Option<String>, Invali
 }
 
 fn statement(value: Value) -> Result<Statement, InvalidDocument> {
-    let Value::Object(mut object) = value else { return invalid("a statement is not an object") };
+    let Value::Object(mut object) = value else {
+        return invalid("a statement is not an object");
+    };
     let effect = match text_of(object.remove("Effect"), "Effect")?.as_deref() {
         Some(text) if text.eq_ignore_ascii_case("allow") => Effect::Allow,
         Some(text) if text.eq_ignore_ascii_case("deny") => Effect::Deny,
         _ => return invalid("a statement has no Effect of Allow or Deny"),
     };
-    let mut set = |element: &str| object.remove(element).map_or_else(|| Ok(Values::new()), |v| values_of(v, element));
+    let mut set = |element: &str| {
+        object
+            .remove(element)
+            .map_or_else(|| Ok(Values::new()), |v| values_of(v, element))
+    };
     let (action, not_action) = (set("Action")?, set("NotAction")?);
     let (resource, not_resource) = (set("Resource")?, set("NotResource")?);
     let parsed = Statement {
@@ -249,7 +286,9 @@ fn statement(value: Value) -> Result<Statement, InvalidDocument> {
         not_action,
         resource,
         not_resource,
-        condition: object.remove("Condition").map_or_else(|| Ok(Conditions::new()), conditions)?,
+        condition: object
+            .remove("Condition")
+            .map_or_else(|| Ok(Conditions::new()), conditions)?,
     };
     nothing_left(&object)?;
     Ok(parsed)
@@ -284,11 +323,15 @@ fn principals(value: Value) -> Result<Principals, InvalidDocument> {
 }
 
 fn conditions(value: Value) -> Result<Conditions, InvalidDocument> {
-    let Value::Object(operators) = value else { return invalid("Condition is not an object") };
+    let Value::Object(operators) = value else {
+        return invalid("Condition is not an object");
+    };
     operators
         .into_iter()
         .map(|(operator, keys)| {
-            let Value::Object(keys) = keys else { return invalid("a condition operator is not an object") };
+            let Value::Object(keys) = keys else {
+                return invalid("a condition operator is not an object");
+            };
             let keys = keys
                 .into_iter()
                 .map(|(key, value)| values_of(value, "Condition").map(|set| (key, set)))
@@ -381,8 +424,14 @@ mod tests {
         let original = document(TRUST);
         for (from, to) in [
             (r#""arn:aws:iam::111111111111:root""#, r#""111111111111""#),
-            (r#""arn:aws:iam::111111111111:root""#, r#"["arn:aws:iam::111111111111:root"]"#),
-            (r#"["sts:AssumeRole","sts:TagSession"]"#, r#"["STS:tagsession","sts:AssumeRole"]"#),
+            (
+                r#""arn:aws:iam::111111111111:root""#,
+                r#"["arn:aws:iam::111111111111:root"]"#,
+            ),
+            (
+                r#"["sts:AssumeRole","sts:TagSession"]"#,
+                r#"["STS:tagsession","sts:AssumeRole"]"#,
+            ),
             (r#""aws:PrincipalArn""#, r#""aws:principalarn""#),
             (r#""Allow""#, r#""allow""#),
             (r#""Statement":[{"#, r#""Statement":{"#),

@@ -54,10 +54,14 @@ pub fn deployer_trust(management_role: &RoleArn) -> Document {
 /// The trust policy of a provisioner role: the operator's role, with the external ID where one is set.
 #[must_use]
 pub fn provisioner_trust(operator_role: &RoleArn, external_id: &ExternalId) -> Document {
-    let statement = Statement::allow("Operator", ASSUME)
-        .to(root(operator_role))
-        .when("ArnEquals", "aws:PrincipalArn", [operator_role]);
-    let Some(id) = external_id else { return Document::new(vec![statement]) };
+    let statement = Statement::allow("Operator", ASSUME).to(root(operator_role)).when(
+        "ArnEquals",
+        "aws:PrincipalArn",
+        [operator_role],
+    );
+    let Some(id) = external_id else {
+        return Document::new(vec![statement]);
+    };
     // TagSession is decided in the same call, and its context has the external ID as well.
     Document::new(vec![statement.when("StringEquals", "sts:ExternalId", [id])])
 }
@@ -70,7 +74,9 @@ pub fn irsa_trust(
     service_accounts: &[KubernetesName],
 ) -> Document {
     let issuer = &provider.issuer_host_and_path;
-    let subjects = service_accounts.iter().map(|name| format!("system:serviceaccount:{namespace}:{name}"));
+    let subjects = service_accounts
+        .iter()
+        .map(|name| format!("system:serviceaccount:{namespace}:{name}"));
     Document::new(vec![
         Statement::allow("ArgoCD", ["sts:AssumeRoleWithWebIdentity"])
             .to(Principals::of("Federated", [provider]))
@@ -94,7 +100,11 @@ pub fn operator_trust(
         .when("StringEquals", "aws:SourceAccount", [account])
         .when("StringEquals", "aws:RequestTag/eks-cluster-arn", [&hub.cluster])
         .when("StringEquals", "aws:RequestTag/kubernetes-namespace", [namespace])
-        .when("StringEquals", "aws:RequestTag/kubernetes-service-account", [service_account]);
+        .when(
+            "StringEquals",
+            "aws:RequestTag/kubernetes-service-account",
+            [service_account],
+        );
     let irsa = provider.map(|provider| irsa_trust(provider, namespace, std::slice::from_ref(service_account)));
     let mut statements = vec![pod_identity];
     for mut statement in irsa.into_iter().flat_map(|document| document.statements) {
@@ -115,7 +125,10 @@ pub fn assume_deployers(resources: &std::collections::BTreeSet<String>) -> Optio
 #[must_use]
 pub fn session(grants: &[ActionGrant]) -> Document {
     Document::new(
-        grants.iter().map(|grant| Statement::allow(grant.sid, &grant.actions).on(&grant.resources)).collect(),
+        grants
+            .iter()
+            .map(|grant| Statement::allow(grant.sid, &grant.actions).on(&grant.resources))
+            .collect(),
     )
 }
 
@@ -147,7 +160,10 @@ mod tests {
         let accounts = ["argocd-application-controller", "argocd-server"].map(|name| name.parse().unwrap());
         // The form of the EKS user guide, "Assign IAM roles to Kubernetes service accounts".
         let expected = r#"{"Version":"2012-10-17","Statement":[{"Sid":"ArgoCD","Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111111111111:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABC"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"oidc.eks.eu-west-1.amazonaws.com/id/ABC:aud":"sts.amazonaws.com","oidc.eks.eu-west-1.amazonaws.com/id/ABC:sub":["system:serviceaccount:argocd:argocd-application-controller","system:serviceaccount:argocd:argocd-server"]}}}]}"#;
-        assert_eq!(irsa_trust(&provider, &"argocd".parse().unwrap(), &accounts).to_json(), expected);
+        assert_eq!(
+            irsa_trust(&provider, &"argocd".parse().unwrap(), &accounts).to_json(),
+            expected
+        );
     }
 
     #[test]

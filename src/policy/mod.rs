@@ -1,9 +1,10 @@
 //! IAM policy documents as values: read what AWS returns, compare by meaning, build what we issue. Pure.
 
 pub mod document;
-mod issued;
+pub mod issued;
 
 pub use document::{Document, Effect, InvalidDocument, Principals, Statement};
 pub use issued::{
-    ActionGrant, ExternalId, assume_deployers, deployer_trust, irsa_trust, operator_trust, provisioner_trust, session,
+    AUDIENCE, ActionGrant, ExternalId, assume_deployers, deployer_trust, irsa_trust, operator_trust, provisioner_trust,
+    session,
 };

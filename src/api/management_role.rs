@@ -1,0 +1,350 @@
+//! `ManagementRole`: one Argo CD, its IAM role, and what may be asked of it.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::default_from_empty;
+
+/// The platform team's object: one for each Argo CD.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "mooring.dev",
+    version = "v1alpha1",
+    kind = "ManagementRole",
+    plural = "managementroles",
+    singular = "managementrole",
+    shortname = "mgr",
+    category = "mooring",
+    status = "ManagementRoleStatus",
+    derive = "PartialEq",
+    doc = "The IAM role that one Argo CD acts with, and what any ManagedCluster that names it may ask for.",
+    printcolumn(name = "Account", type_ = "string", json_path = ".status.hub.accountId"),
+    printcolumn(name = "Region", type_ = "string", json_path = ".status.hub.region"),
+    printcolumn(name = "Cluster", type_ = "string", json_path = ".status.hub.name"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Role", type_ = "string", json_path = ".status.role.arn", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1),
+    validation = Rule::new("self.metadata.name.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')")
+        .message("the name of a ManagementRole becomes part of IAM paths: at most 63 lower-case letters, digits and hyphens"),
+)]
+#[x_kube(
+    validation = ("self.cluster == oldSelf.cluster", "cluster never changes: make a new ManagementRole for the other hub"),
+    validation = ("self.argocdNamespace == oldSelf.argocdNamespace", "argocdNamespace never changes: make a new ManagementRole for the other Argo CD"),
+    validation = ("self.identity == oldSelf.identity", "identity never changes, since every deployer role trusts it: make a new ManagementRole and move the ManagedClusters to it"),
+    validation = ("has(self.role.name) == has(oldSelf.role.name) && (!has(self.role.name) || self.role.name == oldSelf.role.name)", "role.name never changes: a role cannot be renamed, and every deployer role trusts it"),
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagementRoleSpec {
+    /// The EKS cluster that Argo CD and Mooring run on: the hub. Never changes.
+    pub cluster: HubCluster,
+
+    /// The namespace of Argo CD, where cluster Secrets are written. Never changes.
+    #[serde(default = "default_namespace")]
+    #[x_kube(validation = ("self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')", "argocdNamespace is a namespace, as in argocd"))]
+    #[schemars(length(min = 1, max = 64))]
+    pub argocd_namespace: String,
+
+    /// How Argo CD's pods come to the role. Never changes.
+    #[serde(default)]
+    pub identity: Identity,
+
+    /// Argo CD's service accounts that may use the role; no other can.
+    #[serde(default = "default_service_accounts")]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("self.all(n, n.matches('^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$'))", "a service account is named without its namespace, as in argocd-server, and without wildcards"),
+    )]
+    #[schemars(length(min = 1, max = 10), inner(length(max = 256)))]
+    pub service_accounts: Vec<String>,
+
+    /// Whether Mooring makes the hub's IAM OIDC provider when it is missing. It is never deleted.
+    #[serde(default)]
+    pub oidc_provider: OidcProvider,
+
+    /// The management role itself, where Mooring makes it.
+    #[serde(default)]
+    pub role: RoleSettings,
+
+    /// How the management role's permission policy names the deployer roles.
+    #[serde(default)]
+    pub assume_policy: AssumePolicy,
+
+    /// The role by which Mooring enters each account, the hub's own included.
+    #[serde(default)]
+    pub provisioner: Provisioner,
+
+    /// What any ManagedCluster may ask for. Outside of it nothing is made; what stands when it shrinks is kept until a person acts.
+    #[schemars(length(min = 1, max = 50))]
+    pub allow: Vec<Allow>,
+}
+
+fn default_namespace() -> String {
+    "argocd".to_owned()
+}
+
+fn default_service_accounts() -> Vec<String> {
+    // Argo CD's manual lists these three (docs/operator-manual/declarative-setup.md, "EKS").
+    [
+        "argocd-application-controller",
+        "argocd-applicationset-controller",
+        "argocd-server",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// The hub.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HubCluster {
+    /// The hub's name in EKS.
+    #[x_kube(validation = ("self.matches('^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$')", "cluster.name is an EKS cluster's name: 1 to 100 letters, digits, hyphens or underscores, the first a letter or digit"))]
+    #[schemars(length(min = 1, max = 128))]
+    pub name: String,
+
+    /// The hub's region, as in eu-west-1.
+    #[x_kube(validation = ("self.matches('^[a-z]{2,16}(-[a-z]{1,16}){1,3}-[0-9]{1,2}$')", "cluster.region is an AWS region's code, as in eu-west-1"))]
+    #[schemars(length(min = 1, max = 32))]
+    pub region: String,
+}
+
+/// How Argo CD's pods come to the role.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(validation = ("(self.type == 'Existing') == has(self.roleArn)", "identity.roleArn goes with type Existing, and only with it: with IRSA Mooring makes the role"))]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// IRSA: Mooring makes the role and its trust. Existing: the role is yours, and Mooring never writes to it.
+    #[serde(default, rename = "type")]
+    pub kind: IdentityType,
+
+    /// Existing only: the ARN of a role in the hub's own account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]{1,128}/){0,8}[A-Za-z0-9_+=,.@-]{1,64}$')", "identity.roleArn is the ARN of an IAM role, as in arn:aws:iam::111111111111:role/argocd, without wildcards"))]
+    #[schemars(length(min = 1, max = 1024))]
+    pub role_arn: Option<String>,
+}
+
+/// The kinds of identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum IdentityType {
+    /// IAM roles for service accounts: the role trusts the hub's OIDC issuer.
+    #[default]
+    #[serde(rename = "IRSA")]
+    Irsa,
+    /// A role that somebody else owns.
+    Existing,
+}
+
+/// What to do about the hub's IAM OIDC provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OidcProvider {
+    /// Make it when it is missing, and add the audience when that is missing; never delete it.
+    #[default]
+    Manage,
+    /// Only look: say what is missing.
+    Require,
+}
+
+/// The management role.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleSettings {
+    /// The role's name; made from the object's when left out. The path is always the hub's. Never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')", "a role's name is 1 to 64 letters, digits or characters of _+=,.@-, without a path"))]
+    #[schemars(length(min = 1, max = 128))]
+    pub name: Option<String>,
+
+    /// The name of the permissions boundary in the hub's account, which `mooring bootstrap` prints.
+    #[serde(default = "default_boundary")]
+    #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@-]{1,128}$')", "permissionsBoundary is the name of an IAM policy in the hub's account, as in mooring-management, not its ARN"))]
+    #[schemars(length(min = 1, max = 256))]
+    pub permissions_boundary: String,
+
+    /// Tags of the role, beside Mooring's own. A tag taken out here stays on AWS until it is removed there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[x_kube(
+        validation = ("self.all(k, size(k) > 0 && size(k) <= 128 && !k.startsWith('aws:') && !k.startsWith('mooring.dev/'))", "a tag's key has 1 to 128 characters and does not start with aws: or mooring.dev/"),
+        validation = ("self.all(k, k.matches('^[A-Za-z0-9 _.:/=+@-]+$') && self[k].matches('^[A-Za-z0-9 _.:/=+@-]*$'))", "tags are made of letters, digits, spaces and the characters _.:/=+-@"),
+    )]
+    #[schemars(extend("maxProperties" = 40), inner(length(max = 256)))]
+    pub tags: BTreeMap<String, String>,
+}
+
+fn default_boundary() -> String {
+    "mooring-management".to_owned()
+}
+
+/// How the permission policy names the deployer roles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AssumePolicy {
+    /// One pattern for each account: everything under the hub's path there. For about a hundred accounts.
+    #[default]
+    PerAccount,
+    /// Every deployer role by its ARN. For about ninety clusters.
+    Explicit,
+}
+
+/// The way into an account.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provisioner {
+    /// The name of the provisioner role in every account, which `mooring bootstrap` prints.
+    #[serde(default = "default_provisioner")]
+    #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')", "provisioner.roleName is the name of an IAM role, as in mooring-provisioner, without a path"))]
+    #[schemars(length(min = 1, max = 128))]
+    pub role_name: String,
+
+    /// The external ID that the provisioner roles ask for; none when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@:/-]{2,1224}$')", "externalId is 2 to 1224 letters, digits or characters of _+=,.@:/-"))]
+    #[schemars(length(min = 1, max = 1500))]
+    pub external_id: Option<String>,
+}
+
+fn default_provisioner() -> String {
+    "mooring-provisioner".to_owned()
+}
+
+/// One thing that the platform team allows. Globs know only `*`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Allow {
+    /// The accounts, 12 digits each, or "*" for any.
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("self.all(a, a == '*' || a.matches('^[0-9]{12}$'))", "accounts are 12 digits in quotation marks each, as in \"222222222222\", or \"*\" for any account"),
+    )]
+    #[schemars(length(min = 1, max = 200), inner(length(max = 64)))]
+    pub accounts: Vec<String>,
+
+    /// Globs on the region; any when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("self.all(r, r.matches('^[a-z0-9*-]+$'))", "regions are codes or globs, as in eu-west-1 or eu-*"),
+    )]
+    #[schemars(length(max = 50), inner(length(max = 64)))]
+    pub regions: Vec<String>,
+
+    /// Globs on the EKS cluster's name; any when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("self.all(c, c.matches('^[A-Za-z0-9_*-]+$'))", "clusters are EKS cluster names or globs, as in prod-*"),
+    )]
+    #[schemars(length(max = 100), inner(length(max = 128)))]
+    pub clusters: Vec<String>,
+
+    /// Access policies, each with the widest scope in which it may be used; none when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[schemars(length(max = 30))]
+    pub access_policies: Vec<AllowedAccessPolicy>,
+
+    /// Globs on Kubernetes groups; none when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("self.all(g, size(g) > 0 && !g.startsWith('system:'))", "EKS refuses groups that start with system: - name groups of your own"),
+        validation = ("self.all(g, !g.contains('?') && !g.contains('$'))", "the only wildcard is *"),
+    )]
+    #[schemars(length(max = 50), inner(length(max = 256)))]
+    pub kubernetes_groups: Vec<String>,
+
+    /// Globs on the Argo CD project; any when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("self.all(p, p.matches('^[a-z0-9.*-]+$'))", "projects are names of AppProjects or globs, as in team-*"),
+    )]
+    #[schemars(length(max = 100), inner(length(max = 256)))]
+    pub projects: Vec<String>,
+}
+
+/// An access policy that may be used.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedAccessPolicy {
+    /// The policy's name, as in AmazonEKSEditPolicy.
+    #[x_kube(validation = ("self.matches('^[A-Za-z0-9]{1,128}$')", "the name of an access policy is written alone, as in AmazonEKSViewPolicy, not as an ARN"))]
+    #[schemars(length(min = 1, max = 256))]
+    pub name: String,
+
+    /// Cluster: in the whole cluster, or in namespaces. Namespace: in namespaces only.
+    pub scope: Scope,
+}
+
+/// The widest scope of an access policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Scope {
+    /// The whole cluster.
+    Cluster,
+    /// Namespaces.
+    Namespace,
+}
+
+default_from_empty!(Identity, RoleSettings, Provisioner);
+
+/// What was found and made.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagementRoleStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// What holds: Ready is the summary; Stalled is there only when a person must act.
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+
+    /// The hub, as AWS describes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub: Option<HubStatus>,
+
+    /// The management role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleStatus>,
+
+    /// The deployer roles that the management role may assume, as its policy was last written or found to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assumable: Vec<String>,
+
+    /// Deployer roles whose ManagedCluster is gone and which were kept by its deletion policy. They still trust this role.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retained: Vec<String>,
+}
+
+/// The hub.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HubStatus {
+    /// The hub's account.
+    pub account_id: String,
+    /// The hub's region.
+    pub region: String,
+    /// The hub's name in EKS.
+    pub name: String,
+    /// The hub's ARN.
+    pub arn: String,
+    /// The hub's OIDC issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+}
+
+/// The management role.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleStatus {
+    /// The role's ARN.
+    pub arn: String,
+    /// The role's unique ID, recorded when Mooring made it.
+    pub id: String,
+}

@@ -1,0 +1,43 @@
+//! What people write and read: the two custom resources, their rules and their conditions. No logic.
+//!
+//! Every limit is CEL in the CRD, with a sentence that says what to write instead: there is no webhook. Rules at the
+//! root of a resource are fixed for ever (a new one would refuse the removal of an old object's finalizer); rules
+//! below `spec` are ratcheted by the API server and may be tightened.
+
+pub mod condition;
+pub mod managed_cluster;
+pub mod management_role;
+
+pub use managed_cluster::{
+    Access, AccessPolicy, ArgoCd, ClusterStatus, Deletion, DeletionPolicy, DeployerRole, DeployerRoleStatus,
+    ManagedCluster, ManagedClusterSpec, ManagedClusterStatus,
+};
+pub use management_role::{
+    Allow, AllowedAccessPolicy, AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, ManagementRole,
+    ManagementRoleSpec, ManagementRoleStatus, OidcProvider, Provisioner, RoleSettings, RoleStatus, Scope,
+};
+
+/// The API group of both resources.
+pub const GROUP: &str = "mooring.dev";
+
+/// Annotation: a new value asks for a pass now. Any text; by habit the time.
+pub const RECONCILE_REQUESTED_AT: &str = "mooring.dev/reconcile-requested-at";
+
+/// Annotation: `"true"` stops every write for the object, its removal included, until it is taken away.
+pub const PAUSED: &str = "mooring.dev/paused";
+
+/// The finalizer that lets us let go in order.
+pub const FINALIZER: &str = "mooring.dev/finalizer";
+
+/// A default that is what an empty object deserialises to, so that a field left out and `{}` never differ.
+macro_rules! default_from_empty {
+    ($($type:ty),*) => {$(
+        impl Default for $type {
+            fn default() -> Self {
+                #[allow(clippy::expect_used, reason = "every field has a serde default, which a test holds")]
+                serde_json::from_value(serde_json::json!({})).expect("an empty object has a default for every field")
+            }
+        }
+    )*};
+}
+pub(crate) use default_from_empty;
