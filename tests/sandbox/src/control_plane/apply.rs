@@ -194,10 +194,9 @@ mod tests {
 
     #[test]
     fn a_definition_of_megabytes_is_read() {
-        let mut yaml = String::from("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n");
-        for index in 0..50_000 {
-            yaml.push_str(&format!("  key{index}: {{a: [b, c]}}\n"));
-        }
+        let head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n".to_owned();
+        let keys = (0..50_000).map(|index| format!("  key{index}: {{a: [b, c]}}\n"));
+        let yaml = std::iter::once(head).chain(keys).collect::<String>();
         assert_eq!(parse(&yaml).unwrap().len(), 1);
     }
 }

@@ -69,7 +69,7 @@ impl Folder {
             cache,
             release: None,
             go: None,
-            progress_every: Duration::from_secs(60),
+            progress_every: Duration::from_mins(1),
         }
     }
 }
@@ -94,8 +94,7 @@ fn archive(folder: &Folder) -> (Vec<u8>, String) {
     let content = fs::read(&path).unwrap();
     let digest = Sha512::digest(&content)
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     (content, digest)
 }
 
