@@ -134,6 +134,7 @@ fn tail(text: &str, lines: usize) -> String {
 /// A new folder that only this user may enter. Short, because the path of a Unix socket has at most 104 to 108 bytes.
 pub(super) fn new_folder(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
     use std::os::unix::fs::DirBuilderExt;
+    let parent = std::path::absolute(parent)?;
     loop {
         let name: String = (0..8).map(|_| fastrand::alphanumeric().to_ascii_lowercase()).collect();
         let path = parent.join(format!("{prefix}{name}"));

@@ -134,10 +134,12 @@ impl Sources {
     /// # Errors
     /// [`AssetsError::NoCache`] without a home.
     pub fn of_this_machine() -> Result<Self, AssetsError> {
+        // The programs are started from folders of their own, where a relative path would lead elsewhere.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let set = |name: &str| {
             std::env::var_os(name)
                 .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
+                .map(|value| absolute(value.into()))
         };
         let environment = set("KUBEBUILDER_ASSETS");
         let home = || set("HOME").map(|home| home.join(".cache"));
