@@ -5,5 +5,6 @@
 //! `api`, `argocd`, `kubernetes` and `telemetry` are side leaves. A test holds this.
 
 pub mod api;
+pub mod aws;
 pub mod domain;
 pub mod policy;
