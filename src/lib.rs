@@ -6,5 +6,6 @@
 
 pub mod api;
 pub mod argocd;
+pub mod aws;
 pub mod domain;
 pub mod policy;
