@@ -8,3 +8,4 @@ pub mod api;
 pub mod domain;
 pub mod kubernetes;
 pub mod policy;
+pub mod telemetry;
