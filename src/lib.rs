@@ -5,6 +5,7 @@
 //! `api`, `argocd`, `kubernetes` and `telemetry` are side leaves. A test holds this.
 
 pub mod api;
+pub mod cli;
 pub mod domain;
 pub mod kubernetes;
 pub mod policy;
