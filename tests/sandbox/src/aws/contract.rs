@@ -102,7 +102,12 @@ pub struct ApiError {
 impl ApiError {
     /// An error without further members.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), fields: Map::new() }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            fields: Map::new(),
+        }
     }
 }
 

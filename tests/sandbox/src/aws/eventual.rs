@@ -22,7 +22,10 @@ impl<T> Eventual<T> {
     /// Writes a new version; versions more than ten minutes old that a newer one replaced are forgotten.
     pub fn write(&mut self, at: Instant, value: Option<T>) {
         self.versions.push((at, value));
-        let superseded = self.versions.iter().rposition(|(when, _)| at.duration_since(*when) > Duration::from_secs(600));
+        let superseded = self
+            .versions
+            .iter()
+            .rposition(|(when, _)| at.duration_since(*when) > Duration::from_secs(600));
         if let Some(index) = superseded {
             self.versions.drain(..index);
         }
@@ -38,6 +41,10 @@ impl<T> Eventual<T> {
     #[must_use]
     pub fn seen(&self, now: Instant, delay: Duration) -> Option<&T> {
         let arrived = |when: &Instant| now.duration_since(*when) >= delay;
-        self.versions.iter().rev().find(|(when, _)| arrived(when)).and_then(|(_, value)| value.as_ref())
+        self.versions
+            .iter()
+            .rev()
+            .find(|(when, _)| arrived(when))
+            .and_then(|(_, value)| value.as_ref())
     }
 }
