@@ -177,7 +177,7 @@ impl Core {
             endpoint,
             operation,
             error,
-        } = unknown;
+        } = *unknown;
         self.log.write(Call {
             sequence: 0,
             at,
