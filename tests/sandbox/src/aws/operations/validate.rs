@@ -39,7 +39,7 @@ fn members(fields: &[Field], input: &Map<String, Value>, prefix: &str, faults: &
     for field in fields {
         match input.get(field.name) {
             Some(value) if !value.is_null() => {
-                member(&field.kind, value, &format!("{prefix}{}", small(field.name)), faults)
+                member(&field.kind, value, &format!("{prefix}{}", small(field.name)), faults);
             }
             _ if field.required => faults.push(fault(
                 None,

@@ -1,6 +1,7 @@
 //! What the services answer. Inputs come decoded and validated by the tables of operations (`operations/`): what is
 //! checked here is what the shape of an input does not tell.
 
+pub(in crate::aws) mod eks;
 pub(in crate::aws) mod iam;
 mod input;
 pub(in crate::aws) mod sts;

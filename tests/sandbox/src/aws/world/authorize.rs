@@ -3,6 +3,7 @@
 use super::{MissingRole, Role, State};
 use crate::aws::authz::{Context, Decision, Document, access_denied, evaluate_in, trust_decision};
 use crate::aws::contract::{ApiError, Caller, Check, Request};
+use crate::aws::trail;
 
 /// The policies of a caller, as they are seen now.
 pub(in crate::aws) struct Policies {
@@ -20,6 +21,7 @@ impl State {
         checks: &[Check],
         request: &Request,
     ) -> Result<(), ApiError> {
+        trail::note(checks);
         if caller.session.is_none() {
             return Ok(());
         }
@@ -59,6 +61,7 @@ impl State {
                 });
             for candidate in candidates {
                 if self.decide(&policies, &candidate, caller, request).is_allowed() {
+                    trail::note(&[candidate]);
                     self.used(caller, request);
                     return Ok(());
                 }
@@ -76,6 +79,7 @@ impl State {
         caller: &Caller,
         request: &Request,
     ) -> Decision {
+        trail::note(std::slice::from_ref(check));
         let mut context = Context::new(check, Some(caller));
         self.complete(&mut context, policies, &request.region);
         trust_decision(
