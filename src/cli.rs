@@ -88,8 +88,15 @@ pub struct ControllerArgs {
     /// How long one pass over one object may take, as in 90s or 2m, at least 1s.
     ///
     /// A pass that is not over by then stops before its next step, and the object is tried again.
-    #[arg(long, value_name = "DURATION", env = "MOORING_PASS_DEADLINE", default_value = "2m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", env = "MOORING_PASS_DEADLINE", default_value = "3m", value_parser = duration)]
     pub pass_deadline: Duration,
+
+    /// How far apart two looks must be that agree on something only a deletion heals, as in 30s, at least 1s.
+    ///
+    /// AWS shows changes late. A role or access entry is deleted to be made afresh only when it still looks wrong after
+    /// this long.
+    #[arg(long, value_name = "DURATION", env = "MOORING_CONFIRM_AFTER", default_value = "30s", value_parser = duration)]
+    pub confirm_after: Duration,
 
     /// The address for /healthz, /readyz and /metrics.
     ///
@@ -235,6 +242,8 @@ pub struct ControllerSettings {
     pub passes_per_account: NonZeroUsize,
     /// How long one pass may take; at least 1 s.
     pub pass_deadline: Duration,
+    /// How far apart two looks must be that agree on a deletion; at least 1 s.
+    pub confirm_after: Duration,
     /// The address of the probes and metrics.
     pub listen: SocketAddr,
     /// How log lines are written.
@@ -252,6 +261,7 @@ impl From<ControllerArgs> for ControllerSettings {
             resync_interval,
             passes_per_account,
             pass_deadline,
+            confirm_after,
             listen,
             log_format,
             log_level,
@@ -262,6 +272,7 @@ impl From<ControllerArgs> for ControllerSettings {
             resync_interval,
             passes_per_account,
             pass_deadline,
+            confirm_after,
             listen,
             log_format: match log_format {
                 LogFormat::Json => Format::Json,

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Resource,
-    api::{DeleteParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -33,6 +33,27 @@ where
     K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
 {
     call("get", &describe(api, name), api.get_opt(name)).await
+}
+
+/// All objects as they are now, page by page.
+///
+/// # Errors
+/// When the API server refuses or does not answer: half a list is never returned.
+pub async fn list<K>(api: &Api<K>) -> Result<Vec<K>, KubernetesError>
+where
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+{
+    let what = K::plural(&K::DynamicType::default()).into_owned();
+    let mut params = ListParams::default().limit(500);
+    let mut all = Vec::new();
+    loop {
+        let page = call("list", &what, api.list(&params)).await?;
+        all.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(all),
+        }
+    }
 }
 
 /// Server-side apply with force: the fields that `object` sets become ours and get its values; those that we set

@@ -15,7 +15,7 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         eks::WantedEntry,
     },
-    kubernetes::{self, KubernetesError},
+    kubernetes::{KubernetesError, objects},
     telemetry::Metrics,
 };
 
@@ -145,7 +145,7 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
 fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>, Failure>, metrics: &Metrics) {
     match result {
         Ok(made) => {
-            metrics.step(step.name(), "done");
+            metrics.step_applied(step.name(), "done");
             info!(step = step.name(), "{}", step.words());
             outcome.made_role = made.or(outcome.made_role.take());
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
@@ -154,8 +154,12 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
         }
         Err(failure) => {
             let stop = stop(step, failure);
-            let result = if matches!(stop, Stop::Blocked(_)) { "blocked" } else { "failed" };
-            metrics.step(step.name(), result);
+            let result = if matches!(stop, Stop::Blocked(_)) {
+                "blocked"
+            } else {
+                "failed"
+            };
+            metrics.step_applied(step.name(), result);
             if let Stop::Failed(_, failure) = &stop {
                 warn!(step = step.name(), error = %failure, "a step failed");
             }
@@ -167,7 +171,9 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
 /// What AWS says while a write is on its way everywhere is a wait, not an error (reference: IAM user guide,
 /// "Changes that I make are not always immediately visible").
 fn stop(step: &Step, failure: Failure) -> Stop {
-    let Failure::Aws(error) = &failure else { return Stop::Failed(step.part(), failure) };
+    let Failure::Aws(error) = &failure else {
+        return Stop::Failed(step.part(), failure);
+    };
     let what = match (step, error.kind) {
         (Step::CreateAccessEntry { .. }, ErrorKind::InvalidPrincipal) => "the new deployer role",
         (Step::Associate { .. } | Step::Rescope { .. }, ErrorKind::EntryNotVisible) => "the new access entry",
@@ -182,10 +188,15 @@ fn stop(step: &Step, failure: Failure) -> Stop {
 async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Option<MadeRole>, Failure> {
     match step {
         Step::ApplySecret { secret } => apply_secret(site.secrets, secret).await?,
-        Step::NullSecretKeys { name, resource_version, keys } => {
-            kubernetes::null_keys(site.secrets, name, resource_version, keys).await?;
+        Step::NullSecretKeys {
+            name,
+            resource_version,
+            keys,
+        } => {
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            objects::null_keys(site.secrets, name, resource_version, &keys).await?;
         }
-        Step::DeleteSecret { name, uid } => kubernetes::delete(site.secrets, name, uid).await?,
+        Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
         | Step::SetBoundary { .. }
@@ -198,7 +209,9 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
         | Step::Associate { .. }
         | Step::Rescope { .. }
         | Step::Disassociate { .. } => {
-            let Some(account) = site.account else { return Err(Failure::NotEntered) };
+            let Some(account) = site.account else {
+                return Err(Failure::NotEntered);
+            };
             return Ok(run_in_account(step, account, site, made).await?);
         }
     }
@@ -215,7 +228,10 @@ async fn run_in_account(
     match step {
         Step::CreateRole { role } => {
             let role = account.create_role(role).await?;
-            return Ok(Some(MadeRole { arn: role.arn, id: role.id }));
+            return Ok(Some(MadeRole {
+                arn: role.arn,
+                id: role.id,
+            }));
         }
         Step::DeleteRole { name } => account.delete_role(name).await?,
         Step::SetBoundary { name, boundary } => account.set_boundary(name, boundary).await?,
@@ -223,7 +239,10 @@ async fn run_in_account(
         Step::TagRole { name, tags } => account.tag_role(name, tags).await?,
         Step::CreateAccessEntry { entry, role_id } => {
             let role_id = role_id.as_deref().or(made.map(|made| made.id.as_str()));
-            let entry = WantedEntry { tags: entry_tags(&entry.tags, role_id), ..entry.clone() };
+            let entry = WantedEntry {
+                tags: entry_tags(&entry.tags, role_id),
+                ..entry.clone()
+            };
             account.create_access_entry(cluster, &entry).await?;
         }
         Step::SetGroups { groups } => account.set_groups(cluster, deployer, groups).await?,
@@ -240,8 +259,11 @@ async fn run_in_account(
 /// One atomic server-side apply: a generator of an ApplicationSet must never see half of a Secret.
 async fn apply_secret(api: &Api<Secret>, secret: &WantedSecret) -> Result<(), KubernetesError> {
     use base64::{Engine, engine::general_purpose::STANDARD};
-    let data: serde_json::Map<_, _> =
-        secret.data.iter().map(|(key, value)| (key.clone(), json!(STANDARD.encode(value)))).collect();
+    let data: serde_json::Map<_, _> = secret
+        .data
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(STANDARD.encode(value))))
+        .collect();
     let object = json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -249,5 +271,5 @@ async fn apply_secret(api: &Api<Secret>, secret: &WantedSecret) -> Result<(), Ku
         "type": "Opaque",
         "data": data,
     });
-    kubernetes::apply(api, &secret.name, &object).await
+    objects::apply(api, &secret.name, &object).await.map(|_| ())
 }

@@ -51,7 +51,7 @@ pub struct Context {
     /// Events.
     pub reporter: Reporter,
     /// Counters.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// Times.
     pub timing: Timing,
     /// Waits between tries.
@@ -101,7 +101,11 @@ impl Memories {
     /// What an earlier look suspected, at least `after` ago.
     pub fn confirmed(&self, uid: &str, after: Duration) -> Option<Suspicion> {
         self.with(uid, |memory| {
-            memory.suspicion.as_ref().filter(|(_, since)| since.elapsed() >= after).map(|(what, _)| what.clone())
+            memory
+                .suspicion
+                .as_ref()
+                .filter(|(_, since)| since.elapsed() >= after)
+                .map(|(what, _)| what.clone())
         })
     }
 
@@ -131,6 +135,19 @@ impl Memories {
     /// The Secret that is wanted.
     pub fn wanted_secret(&self, uid: &str) -> Option<WantedSecret> {
         self.lock().get(uid).and_then(|memory| memory.secret.clone())
+    }
+
+    /// The objects whose wanted Secret has this server or this name in Argo CD.
+    pub fn claiming(&self, server: &str, name: &str) -> Vec<String> {
+        let is = |secret: &WantedSecret, key: &str, value: &str| secret.data.get(key).is_some_and(|text| text == value);
+        let all = self.lock();
+        let claims = all.iter().filter(|(_, memory)| {
+            memory
+                .secret
+                .as_ref()
+                .is_some_and(|secret| is(secret, "server", server) || is(secret, "name", name))
+        });
+        claims.map(|(uid, _)| uid.clone()).collect()
     }
 
     /// Remembers that this process deleted what was made for the object.

@@ -44,7 +44,11 @@ pub fn desired(request: &Request, management: &Management, cluster: Option<&Clus
                 management.hub.cluster.name, request.identity.cluster.name, request.identity.name
             ),
         },
-        entry: WantedEntry { principal: request.deployer.clone(), groups, tags },
+        entry: WantedEntry {
+            principal: request.deployer.clone(),
+            groups,
+            tags,
+        },
         associations: request.associations.clone(),
         secret: cluster.and_then(|cluster| secret(request, cluster)),
     }
@@ -55,7 +59,10 @@ fn secret(request: &Request, cluster: &Cluster) -> Option<Result<WantedSecret, I
         server: cluster.endpoint.clone()?,
         certificate_authority: cluster.certificate_authority.clone()?,
         // A local cluster on Outposts is known to its authenticator by its ID (EKS user guide, "Local clusters").
-        cluster_name: cluster.outpost_id.clone().unwrap_or_else(|| request.identity.cluster.name.to_string()),
+        cluster_name: cluster
+            .outpost_id
+            .clone()
+            .unwrap_or_else(|| request.identity.cluster.name.to_string()),
         role_arn: request.deployer.to_string(),
     };
     Some(connection.present(&request.presentation, &request.identity.uid, &request.identity.name))

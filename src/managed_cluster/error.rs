@@ -96,7 +96,12 @@ impl Error {
 
 impl Telling {
     fn unknown(part: Part, reason: &'static str) -> Self {
-        Self { part, verdict: Verdict::Unknown, reason, stalled: false }
+        Self {
+            part,
+            verdict: Verdict::Unknown,
+            reason,
+            stalled: false,
+        }
     }
 }
 
@@ -110,7 +115,12 @@ fn part(call: Call) -> Part {
 }
 
 fn aws(error: &AwsError, part: Part) -> Telling {
-    let broken = |reason| Telling { part, verdict: Verdict::False, reason, stalled: true };
+    let broken = |reason| Telling {
+        part,
+        verdict: Verdict::False,
+        reason,
+        stalled: true,
+    };
     match error.kind {
         ErrorKind::Denied if error.call == Call::AssumeRole => broken("AccountNotEntered"),
         ErrorKind::Denied => broken("AccessDenied"),

@@ -76,7 +76,10 @@ impl Management {
             name: spec.cluster.name.parse().map_err(unreadable)?,
         };
         Ok(Self {
-            hub: Hub { cluster, management_role: name.parse().map_err(unreadable)? },
+            hub: Hub {
+                cluster,
+                management_role: name.parse().map_err(unreadable)?,
+            },
             role: role.arn.parse().map_err(unreadable)?,
             provisioner: spec.provisioner.role_name.parse().map_err(unreadable)?,
             external_id: spec.provisioner.external_id.clone(),
@@ -90,28 +93,45 @@ impl Management {
     /// Whether the management role's policy lets it assume a deployer role, as far as that policy is ours.
     #[must_use]
     pub fn admits(&self, deployer: &RoleArn) -> bool {
-        self.assumable
-            .as_ref()
-            .is_none_or(|set| set.contains(&deployer.to_string()) || set.contains(&account_pattern(&self.hub, deployer)))
+        self.assumable.as_ref().is_none_or(|set| {
+            set.contains(&deployer.to_string()) || set.contains(&account_pattern(&self.hub, deployer))
+        })
     }
 }
 
 /// Everything under the hub's path in the account of a deployer role: the one pattern that we issue.
 #[must_use]
 pub fn account_pattern(hub: &Hub, deployer: &RoleArn) -> String {
-    format!("arn:{}:iam::{}:role{}*", deployer.partition, deployer.account, hub.path())
+    format!(
+        "arn:{}:iam::{}:role{}*",
+        deployer.partition,
+        deployer.account,
+        hub.path()
+    )
 }
 
 /// `spec.allow` in our own words. What is left out means any for regions, clusters and projects, none for the rest.
 #[must_use]
 pub fn allowances(allow: &[api::Allow]) -> Vec<Allowance> {
     let globs = |texts: &[String]| texts.iter().cloned().map(Glob).collect::<Vec<_>>();
-    let any_by_default =
-        |texts: &[String]| if texts.is_empty() { vec![Glob("*".to_owned())] } else { globs(texts) };
+    let any_by_default = |texts: &[String]| {
+        if texts.is_empty() {
+            vec![Glob("*".to_owned())]
+        } else {
+            globs(texts)
+        }
+    };
     allow
         .iter()
         .map(|entry| {
-            let api::Allow { accounts, regions, clusters, access_policies, kubernetes_groups, projects } = entry;
+            let api::Allow {
+                accounts,
+                regions,
+                clusters,
+                access_policies,
+                kubernetes_groups,
+                projects,
+            } = entry;
             Allowance {
                 accounts: globs(accounts),
                 regions: any_by_default(regions),

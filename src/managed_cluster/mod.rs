@@ -60,10 +60,7 @@ const WATCHED_WAIT: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When the pass failed; the status says so already.
-pub async fn reconcile(
-    object: Arc<DeserializeGuard<ManagedCluster>>,
-    context: Arc<Context>,
-) -> Result<Action, Error> {
+pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let result = match &object.0 {
         Err(unparsable) if object.meta().deletion_timestamp.is_some() => {
@@ -83,14 +80,18 @@ pub async fn reconcile(
             conclude(&context, &cluster.metadata, identity.as_ref(), &old, pass).await
         }
     };
-    context.metrics.reconciled("ManagedCluster", started.elapsed());
+    context.metrics.pass_ended("ManagedCluster", started.elapsed());
     result
 }
 
 /// The status as we know it best: what we wrote last, or what the watch brought.
 fn known_status(cluster: &ManagedCluster, context: &Context) -> ManagedClusterStatus {
     let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
-    context.memory.status(uid).or_else(|| cluster.status.clone()).unwrap_or_default()
+    context
+        .memory
+        .status(uid)
+        .or_else(|| cluster.status.clone())
+        .unwrap_or_default()
 }
 
 /// Makes the cluster true, as far as it can be.
@@ -104,13 +105,21 @@ async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Co
         Err(refusal) => return Pass::Refused(refusal),
     };
     let Some(secrets) = context.secrets.get(&management.namespace) else {
-        return Pass::Waiting(Blocked::NamespaceNotServed { namespace: management.namespace.clone() });
+        return Pass::Waiting(Blocked::NamespaceNotServed {
+            namespace: management.namespace.clone(),
+        });
     };
     // The management role must be able to use the deployer role before anything is made for it.
     if !management.admits(&request.deployer) {
-        return Pass::Waiting(Blocked::PolicyPending { name: management.hub.management_role.to_string() });
+        return Pass::Waiting(Blocked::PolicyPending {
+            name: management.hub.management_role.to_string(),
+        });
     }
-    let Ok(_admission) = context.aws.admit(&request.identity.cluster.account, lane(cluster, old)).await else {
+    let Ok(_admission) = context
+        .aws
+        .admit(&request.identity.cluster.account, lane(cluster, old))
+        .await
+    else {
         return Pass::Failed(Error::ShuttingDown);
     };
     let deadline = context.timing.pass_deadline;
@@ -136,8 +145,14 @@ async fn in_account(
     let recorded_role = old.deployer_role.as_ref().map(|role| role.id.as_str());
     let account = context.aws.enter(&door(identity, management)).await?;
     let denies_all = request.boundary == PolicyArn::deny_all(management.hub.partition());
-    let spoke =
-        observe::spoke(&account, &identity.cluster, &request.deployer, recorded_role, denies_all).await?;
+    let spoke = observe::spoke(
+        &account,
+        &identity.cluster,
+        &request.deployer,
+        recorded_role,
+        denies_all,
+    )
+    .await?;
     let desired = desired::desired(request, management, spoke.cluster.as_ref());
     let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
     let mut found = observe::secrets(secrets, uid);
@@ -157,7 +172,10 @@ async fn in_account(
     context.memory.suspect(uid, plan.suspicion.as_ref());
     context.memory.want_secret(uid, wanted_secret.cloned());
     let secret_name = found.own.first().map(|secret| secret.name.clone());
-    let mut facts = Facts { cluster: spoke.cluster, secret: secret_name };
+    let mut facts = Facts {
+        cluster: spoke.cluster,
+        secret: secret_name,
+    };
     log_plan(&identity.name, &plan);
     if paused(cluster) {
         return Ok(Pass::Paused(plan, facts));
@@ -198,7 +216,11 @@ fn log_plan(object: &str, plan: &Plan) {
 fn lane(cluster: &ManagedCluster, old: &ManagedClusterStatus) -> Lane {
     let observed = old.observed_generation;
     let edited = observed.is_some() && observed != cluster.metadata.generation;
-    if edited || cluster.metadata.deletion_timestamp.is_some() { Lane::Edit } else { Lane::Normal }
+    if edited || cluster.metadata.deletion_timestamp.is_some() {
+        Lane::Edit
+    } else {
+        Lane::Normal
+    }
 }
 
 fn paused(object: &impl ResourceExt) -> bool {
@@ -209,11 +231,13 @@ fn paused(object: &impl ResourceExt) -> bool {
 fn door(identity: &Identity, management: &Management) -> Door {
     let deployer = identity.deployer(&management.hub);
     Door {
-        provisioner: management.hub.provisioner(&identity.cluster.account, &management.provisioner),
+        provisioner: management
+            .hub
+            .provisioner(&identity.cluster.account, &management.provisioner),
         external_id: management.external_id.clone(),
         region: identity.cluster.region.clone(),
         session_name: aws::session_name(&management.hub, &identity.name),
-        session_policy: aws::session_policy_for_cluster(&management.hub, &identity.cluster, &deployer),
+        session_policy: aws::grants::session_policy_for_cluster(&management.hub, &identity.cluster, &deployer),
         object: identity.uid.clone(),
     }
 }
@@ -223,7 +247,10 @@ fn management(context: &Context, name: &str) -> Result<Management, Blocked> {
     let object = context.management_role(name).ok_or_else(missing)?;
     let not_ready = |why: String| Blocked::ManagementRoleNotReady { why };
     match &object.0 {
-        Err(unparsable) => Err(not_ready(format!("ManagementRole {name} cannot be read: {}", unparsable.error))),
+        Err(unparsable) => Err(not_ready(format!(
+            "ManagementRole {name} cannot be read: {}",
+            unparsable.error
+        ))),
         Ok(object) => Management::read(object).map_err(|none| match none {
             NoManagement::Missing(_) => missing(),
             NoManagement::Unreadable(why) | NoManagement::NotReady(why) => not_ready(why),
@@ -271,7 +298,9 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
     let wait = match pass {
         Pass::Refused(_) | Pass::Paused(..) => resync(),
         Pass::Waiting(blocked) => blocked_wait(&blocked),
-        Pass::Releasing(_, blocked) => blocked.as_ref().map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
+        Pass::Releasing(_, blocked) => blocked
+            .as_ref()
+            .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
         Pass::Failed(error) => return Err(error),
         Pass::Applied(plan, outcome, _) => match (outcome.into_stop(), plan.blocked.first()) {
             (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
@@ -286,8 +315,12 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
 /// When to try again after a failed pass.
 #[must_use]
 pub fn after_error(object: &DeserializeGuard<ManagedCluster>, error: &Error, context: &Context) -> Action {
-    context.metrics.failed("ManagedCluster", error.category());
-    Action::requeue(context.backoff.after_error(object.meta().uid.clone().unwrap_or_default()))
+    context.metrics.pass_failed("ManagedCluster", error.category());
+    Action::requeue(
+        context
+            .backoff
+            .after_error(object.meta().uid.clone().unwrap_or_default()),
+    )
 }
 
 /// Tells people what changed: events on a change of `Ready`, and of what was mended where nobody asked for it.
@@ -309,14 +342,20 @@ async fn tell(
         find(&status.conditions, ConditionType::Ready).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
     };
     let (before, after) = (ready(old), ready(new));
-    let Some((verdict, reason, message)) = after else { return };
+    let Some((verdict, reason, message)) = after else {
+        return;
+    };
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
     let was_ready = before.is_some_and(|(v, _, _)| v == Verdict::True.as_str());
     // A wait that everybody expects is no news.
     let expected = matches!(pass, Pass::Waiting(blocked) | Pass::Releasing(_, Some(blocked)) if !blocked.stalled())
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
     if !same && !expected {
-        let weight = if verdict == Verdict::True.as_str() { Weight::Normal } else { Weight::Warning };
+        let weight = if verdict == Verdict::True.as_str() {
+            Weight::Normal
+        } else {
+            Weight::Warning
+        };
         context.reporter.report(&about, weight, &reason, "Moor", &message).await;
     }
     if let Pass::Applied(_, outcome, _) = pass
@@ -324,7 +363,14 @@ async fn tell(
         && !outcome.done().is_empty()
     {
         let edited = old.observed_generation != new.observed_generation;
-        let (reason, weight) = if edited { ("Changed", Weight::Normal) } else { ("DriftMended", Weight::Warning) };
-        context.reporter.report(&about, weight, reason, "Mend", &outcome.done().join("; ")).await;
+        let (reason, weight) = if edited {
+            ("Changed", Weight::Normal)
+        } else {
+            ("DriftMended", Weight::Warning)
+        };
+        context
+            .reporter
+            .report(&about, weight, reason, "Mend", &outcome.done().join("; "))
+            .await;
     }
 }

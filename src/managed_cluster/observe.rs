@@ -11,7 +11,10 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessEntry, Associations, Cluster},
     },
-    kubernetes::{self, FIELD_MANAGER, KubernetesError},
+    kubernetes::{
+        KubernetesError,
+        objects::{self, FIELD_MANAGER},
+    },
 };
 
 /// What stands in the cluster's account.
@@ -53,7 +56,11 @@ pub async fn spoke(
     boundary_denies_all: bool,
 ) -> Result<Spoke, AwsError> {
     let policies = async {
-        if boundary_denies_all { Ok(None) } else { account.role_policies(&deployer.name).await.map(Some) }
+        if boundary_denies_all {
+            Ok(None)
+        } else {
+            account.role_policies(&deployer.name).await.map(Some)
+        }
     };
     let (found, role, mut role_policies, (entry, associations)) = try_join!(
         account.cluster(&cluster.name),
@@ -61,28 +68,37 @@ pub async fn spoke(
         policies,
         entry(account, cluster, deployer),
     )?;
-    let stranger = role.as_ref().is_some_and(|role| recorded_role != Some(role.id.as_str()));
+    let stranger = role
+        .as_ref()
+        .is_some_and(|role| recorded_role != Some(role.id.as_str()));
     if stranger && role_policies.is_none() {
         role_policies = Some(account.role_policies(&deployer.name).await?);
     }
-    Ok(Spoke { cluster: found, role, role_policies, entry, associations })
+    Ok(Spoke {
+        cluster: found,
+        role,
+        role_policies,
+        entry,
+        associations,
+    })
 }
 
 /// Reads what a removal has to take away: the cluster itself does not matter.
 ///
 /// # Errors
 /// The first read that failed.
-pub async fn spoke_for_removal(
-    account: &Account,
-    cluster: &ClusterArn,
-    deployer: &RoleArn,
-) -> Result<Spoke, AwsError> {
+pub async fn spoke_for_removal(account: &Account, cluster: &ClusterArn, deployer: &RoleArn) -> Result<Spoke, AwsError> {
     let (role, role_policies, entry) = try_join!(
         account.role(&deployer.name),
         account.role_policies(&deployer.name),
         or_disabled(account.access_entry(&cluster.name, deployer)),
     )?;
-    Ok(Spoke { role, role_policies: Some(role_policies), entry, ..Spoke::default() })
+    Ok(Spoke {
+        role,
+        role_policies: Some(role_policies),
+        entry,
+        ..Spoke::default()
+    })
 }
 
 async fn entry(
@@ -110,7 +126,11 @@ pub fn secrets(store: &Store<Secret>, uid: &str) -> Secrets {
     let mut found = Secrets::default();
     for secret in store.state() {
         let secret = ClusterSecret::read(&secret);
-        if secret.owner.as_deref() == Some(uid) { found.own.push(secret) } else { found.others.push(secret) }
+        if secret.owner.as_deref() == Some(uid) {
+            found.own.push(secret)
+        } else {
+            found.others.push(secret)
+        }
     }
     found.own.sort_by(|a, b| a.name.cmp(&b.name));
     found.others.sort_by(|a, b| a.name.cmp(&b.name));
@@ -123,7 +143,7 @@ pub fn secrets(store: &Store<Secret>, uid: &str) -> Secrets {
 /// When the API server could not be asked.
 pub async fn secret_under_name(api: &Api<Secret>, name: &str, uid: &str) -> Result<Secrets, KubernetesError> {
     let mut found = Secrets::default();
-    if let Some(mut secret) = kubernetes::get_opt(api, name).await? {
+    if let Some(mut secret) = objects::get_opt(api, name).await? {
         cut_down(&mut secret, FIELD_MANAGER);
         let secret = ClusterSecret::read(&secret);
         if secret.owner.as_deref() == Some(uid) {

@@ -46,7 +46,9 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
 }
 
 fn unusable_cluster(spoke: &Spoke) -> Option<Blocked> {
-    let Some(cluster) = &spoke.cluster else { return Some(Blocked::ClusterNotFound) };
+    let Some(cluster) = &spoke.cluster else {
+        return Some(Blocked::ClusterNotFound);
+    };
     if cluster.connected {
         return Some(Blocked::ConnectedCluster);
     }
@@ -73,8 +75,15 @@ enum Standing<'a> {
 }
 
 fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<'_>) -> Standing<'a> {
-    let Some(role) = &spoke.role else { return Standing::Absent };
-    let not_ours = |owner: String| Standing::Foreign(Blocked::RoleNotOurs { arn: role.arn.clone(), owner });
+    let Some(role) = &spoke.role else {
+        return Standing::Absent;
+    };
+    let not_ours = |owner: String| {
+        Standing::Foreign(Blocked::RoleNotOurs {
+            arn: role.arn.clone(),
+            owner,
+        })
+    };
     if role.arn != desired.role.arn.to_string() {
         return not_ours(format!("ours would be {}", desired.role.arn));
     }
@@ -101,8 +110,9 @@ pub(super) fn owner_in_words(marked: &Marked) -> String {
 fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) {
     let entry = match &spoke.entry {
         Some(entry) if memory.owner.judge(&entry.tags) != Marked::Ours => {
-            plan.blocked
-                .push(Blocked::EntryNotOurs { owner: owner_in_words(&memory.owner.judge(&entry.tags)) });
+            plan.blocked.push(Blocked::EntryNotOurs {
+                owner: owner_in_words(&memory.owner.judge(&entry.tags)),
+            });
             None
         }
         entry => entry.as_ref(),
@@ -118,7 +128,9 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     }
     let suspicion = suspicion(&standing, entry);
     if suspicion.is_some() && suspicion.as_ref() != memory.confirmed {
-        plan.blocked.push(Blocked::Unconfirmed { what: suspicion_in_words(suspicion.as_ref()) });
+        plan.blocked.push(Blocked::Unconfirmed {
+            what: suspicion_in_words(suspicion.as_ref()),
+        });
         plan.suspicion = suspicion;
         return;
     }
@@ -133,17 +145,29 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             Some(role.id.clone())
         }
         Standing::Stranger(_) => {
-            plan.steps.push(Step::DeleteRole { name: desired.role.arn.name.clone() });
-            plan.steps.push(Step::CreateRole { role: desired.role.clone() });
+            plan.steps.push(Step::DeleteRole {
+                name: desired.role.arn.name.clone(),
+            });
+            plan.steps.push(Step::CreateRole {
+                role: desired.role.clone(),
+            });
             None
         }
         Standing::Absent | Standing::Foreign(_) => {
-            plan.steps.push(Step::CreateRole { role: desired.role.clone() });
+            plan.steps.push(Step::CreateRole {
+                role: desired.role.clone(),
+            });
             None
         }
     };
     if plan.blocked.is_empty() {
-        plan_entry(plan, desired, entry_stays, role_id.as_deref(), spoke.associations.as_ref());
+        plan_entry(
+            plan,
+            desired,
+            entry_stays,
+            role_id.as_deref(),
+            spoke.associations.as_ref(),
+        );
     }
 }
 
@@ -152,7 +176,10 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
 fn foreign_policies(desired: &Desired, spoke: &Spoke) -> Option<Blocked> {
     let policies = spoke.role_policies.as_ref()?;
     let names: BTreeSet<String> = policies.inline.iter().chain(&policies.attached).cloned().collect();
-    (!names.is_empty()).then(|| Blocked::ForeignPolicyAttached { role: desired.role.arn.to_string(), policies: names })
+    (!names.is_empty()).then(|| Blocked::ForeignPolicyAttached {
+        role: desired.role.arn.to_string(),
+        policies: names,
+    })
 }
 
 /// What only a deletion heals: a role of ours by its tags alone, or an entry that was made for another role than the
@@ -164,8 +191,13 @@ fn suspicion(standing: &Standing<'_>, entry: Option<&AccessEntry>) -> Option<Sus
         Standing::Absent | Standing::Foreign(_) => (None, None),
     };
     let made_for = |entry: &AccessEntry| entry.tags.get(ROLE_ID_TAG).cloned().unwrap_or_default();
-    let entry_made_for = entry.map(made_for).filter(|made_for| Some(made_for.as_str()) != role_id);
-    (stranger.is_some() || entry_made_for.is_some()).then_some(Suspicion { role_id: stranger, entry_made_for })
+    let entry_made_for = entry
+        .map(made_for)
+        .filter(|made_for| Some(made_for.as_str()) != role_id);
+    (stranger.is_some() || entry_made_for.is_some()).then_some(Suspicion {
+        role_id: stranger,
+        entry_made_for,
+    })
 }
 
 fn suspicion_in_words(suspicion: Option<&Suspicion>) -> String {
@@ -173,10 +205,17 @@ fn suspicion_in_words(suspicion: Option<&Suspicion>) -> String {
         Some(Suspicion { role_id: Some(id), .. }) => format!(
             "a role of our name and tags with ID {id} was not recorded as made by us: it is never used, and is made afresh"
         ),
-        Some(Suspicion { entry_made_for: Some(id), .. }) => format!(
+        Some(Suspicion {
+            entry_made_for: Some(id),
+            ..
+        }) => format!(
             "the access entry was made for role ID {id:?}, which is not the deployer role's any more: the entry is made afresh"
         ),
-        Some(Suspicion { role_id: None, entry_made_for: None }) | None => String::new(),
+        Some(Suspicion {
+            role_id: None,
+            entry_made_for: None,
+        })
+        | None => String::new(),
     }
 }
 
@@ -184,13 +223,22 @@ fn suspicion_in_words(suspicion: Option<&Suspicion>) -> String {
 fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
     let name = &desired.role.arn.name;
     if role.boundary.as_deref() != Some(desired.role.boundary.to_string().as_str()) {
-        plan.steps.push(Step::SetBoundary { name: name.clone(), boundary: desired.role.boundary.clone() });
+        plan.steps.push(Step::SetBoundary {
+            name: name.clone(),
+            boundary: desired.role.boundary.clone(),
+        });
     }
     if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&desired.role.trust)) {
-        plan.steps.push(Step::SetTrust { name: name.clone(), trust: desired.role.trust.clone() });
+        plan.steps.push(Step::SetTrust {
+            name: name.clone(),
+            trust: desired.role.trust.clone(),
+        });
     }
     if !missing_tags(&desired.role.tags, &role.tags).is_empty() {
-        plan.steps.push(Step::TagRole { name: name.clone(), tags: desired.role.tags.clone() });
+        plan.steps.push(Step::TagRole {
+            name: name.clone(),
+            tags: desired.role.tags.clone(),
+        });
     }
 }
 
@@ -205,16 +253,24 @@ fn plan_entry(
     let found = match entry {
         None => {
             let role_id = role_id.map(str::to_owned);
-            plan.steps.push(Step::CreateAccessEntry { entry: desired.entry.clone(), role_id });
+            plan.steps.push(Step::CreateAccessEntry {
+                entry: desired.entry.clone(),
+                role_id,
+            });
             &nothing
         }
         Some(entry) => {
             if entry.groups != desired.entry.groups {
-                plan.steps.push(Step::SetGroups { groups: desired.entry.groups.clone() });
+                plan.steps.push(Step::SetGroups {
+                    groups: desired.entry.groups.clone(),
+                });
             }
             let tags = entry_tags(&desired.entry.tags, role_id);
             if !missing_tags(&tags, &entry.tags).is_empty() {
-                plan.steps.push(Step::TagAccessEntry { arn: entry.arn.clone(), tags });
+                plan.steps.push(Step::TagAccessEntry {
+                    arn: entry.arn.clone(),
+                    tags,
+                });
             }
             found.unwrap_or(&nothing)
         }
@@ -243,7 +299,11 @@ pub fn entry_tags(tags: &Tags, role_id: Option<&str>) -> Tags {
 
 fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &Memory<'_>) {
     let wanted = match &desired.secret {
-        None => return plan.blocked.push(Blocked::ClusterNotActive { state: ClusterState::Creating }),
+        None => {
+            return plan.blocked.push(Blocked::ClusterNotActive {
+                state: ClusterState::Creating,
+            });
+        }
         Some(Err(why)) => return plan.blocked.push(Blocked::UnusableConnection { why: why.to_string() }),
         Some(Ok(wanted)) => wanted,
     };
@@ -289,6 +349,9 @@ fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &M
         }
     }
     for copy in standing.iter().filter(|own| own.name != primary.name) {
-        plan.steps.push(Step::DeleteSecret { name: copy.name.clone(), uid: copy.uid.clone() });
+        plan.steps.push(Step::DeleteSecret {
+            name: copy.name.clone(),
+            uid: copy.uid.clone(),
+        });
     }
 }

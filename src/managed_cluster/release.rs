@@ -9,11 +9,12 @@ use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED},
     aws::{AwsError, Lane},
     domain::arn::PolicyArn,
-    kubernetes::{self, finalizer},
+    kubernetes::{KubernetesError, finalizer},
 };
 
 use super::{
-    Context, apply::{Outcome, Site, Stop},
+    Context, Error,
+    apply::{Outcome, Site, Stop},
     conclude, door, known_status,
     management::Management,
     observe::{self, Secrets, Spoke},
@@ -21,13 +22,18 @@ use super::{
     request::Identity,
     status::Pass,
     step::Blocked,
-    Error,
 };
 
 /// Lets go of an object that could be read.
 pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result<Action, Error> {
     let identity = Identity::of(cluster).map_err(|error| Error::Unreadable(error.to_string()))?;
-    let boundary = cluster.spec.access.deployer_role.permissions_boundary.as_deref().and_then(|arn| arn.parse().ok());
+    let boundary = cluster
+        .spec
+        .access
+        .deployer_role
+        .permissions_boundary
+        .as_deref()
+        .and_then(|arn| arn.parse().ok());
     let old = known_status(cluster, context);
     release(context, &cluster.metadata, &identity, boundary, &old).await
 }
@@ -37,10 +43,19 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
     let resource = ApiResource::erase::<ManagedCluster>(&());
     let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
     let name = metadata.name.as_deref().unwrap_or_default();
-    let Some(object) = kubernetes::get_opt(&api, name).await? else { return Ok(Action::await_change()) };
+    let read = api
+        .get_opt(name)
+        .await
+        .map_err(|error| KubernetesError::new("get", name, error))?;
+    let Some(object) = read else {
+        return Ok(Action::await_change());
+    };
     let value = serde_json::to_value(&object).unwrap_or_default();
     let identity = Identity::read(&value).map_err(|error| Error::Unreadable(error.to_string()))?;
-    let status = value.pointer("/status").cloned().and_then(|status| serde_json::from_value(status).ok());
+    let status = value
+        .pointer("/status")
+        .cloned()
+        .and_then(|status| serde_json::from_value(status).ok());
     release(context, &object.metadata, &identity, None, &status.unwrap_or_default()).await
 }
 
@@ -57,9 +72,16 @@ async fn release(
         context.backoff.clear(&identity.uid);
         return Ok(Action::await_change());
     }
-    let paused = metadata.annotations.as_ref().and_then(|all| all.get(PAUSED)).is_some_and(|value| value == "true");
+    let paused = metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(PAUSED))
+        .is_some_and(|value| value == "true");
     let pass = if paused {
-        Some(Pass::Releasing("mooring.dev/paused is set: take the annotation away to let the removal go on".into(), None))
+        Some(Pass::Releasing(
+            "mooring.dev/paused is set: take the annotation away to let the removal go on".into(),
+            None,
+        ))
     } else {
         match take_away(context, identity, boundary, old).await {
             Ok(pass) => pass,
@@ -101,7 +123,9 @@ async fn take_away(
         }
     };
     let Some(store) = context.secrets.get(&management.namespace) else {
-        let blocked = Blocked::NamespaceNotServed { namespace: management.namespace.clone() };
+        let blocked = Blocked::NamespaceNotServed {
+            namespace: management.namespace.clone(),
+        };
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     };
     let secrets = observe::secrets(store, uid);
@@ -122,8 +146,7 @@ async fn take_away(
     let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition()));
     let plan = plan_removal(&deployer, &boundary, &owner, recorded, observed.as_ref().ok(), &secrets);
     super::log_plan(&identity.name, &plan);
-    let outcome =
-        carry_out(context, identity, &management, &plan.steps, account.as_ref().ok()).await;
+    let outcome = carry_out(context, identity, &management, &plan.steps, account.as_ref().ok()).await;
     if outcome.role_deleted() {
         context.memory.let_go(uid);
     }
@@ -141,7 +164,10 @@ async fn take_away(
     if plan.steps.is_empty() && surely_gone(context, uid, old) {
         return Ok(None);
     }
-    Ok(Some(Pass::Releasing("removed the cluster Secret, the access entry and the deployer role; looking once more".into(), None)))
+    Ok(Some(Pass::Releasing(
+        "removed the cluster Secret, the access entry and the deployer role; looking once more".into(),
+        None,
+    )))
 }
 
 /// Nothing was ever recorded, or this process removed it, or two looks agree.
@@ -174,13 +200,18 @@ async fn retain(
     }
     let kept = old.deployer_role.is_some() && management.assumable.is_some();
     if kept && !management.retained.contains(&deployer) {
-        let blocked = Blocked::RetentionPending { name: identity.management_role.clone() };
+        let blocked = Blocked::RetentionPending {
+            name: identity.management_role.clone(),
+        };
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     }
     if plan.steps.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Pass::Releasing("removed the cluster Secret; looking once more".into(), None)))
+    Ok(Some(Pass::Releasing(
+        "removed the cluster Secret; looking once more".into(),
+        None,
+    )))
 }
 
 async fn carry_out(

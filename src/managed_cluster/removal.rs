@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::{
-    domain::{
-        arn::{PolicyArn, RoleArn},
-        ownership::{Marked, Owner},
-    },
+use crate::domain::{
+    arn::{PolicyArn, RoleArn},
+    ownership::{Marked, Owner},
 };
 
 use super::{
@@ -27,10 +25,17 @@ pub fn plan_removal(
 ) -> Plan {
     let mut plan = Plan::default();
     for secret in secrets.own.iter().filter(|secret| !secret.deleting) {
-        plan.steps.push(Step::DeleteSecret { name: secret.name.clone(), uid: secret.uid.clone() });
+        plan.steps.push(Step::DeleteSecret {
+            name: secret.name.clone(),
+            uid: secret.uid.clone(),
+        });
     }
     let Some(spoke) = spoke else { return plan };
-    if spoke.entry.as_ref().is_some_and(|entry| owner.judge(&entry.tags) == Marked::Ours) {
+    if spoke
+        .entry
+        .as_ref()
+        .is_some_and(|entry| owner.judge(&entry.tags) == Marked::Ours)
+    {
         plan.steps.push(Step::DeleteAccessEntry);
     }
     let Some(role) = &spoke.role else { return plan };
@@ -39,16 +44,26 @@ pub fn plan_removal(
     if !ours {
         return plan;
     }
-    let policies: BTreeSet<String> =
-        spoke.role_policies.iter().flat_map(|of| of.inline.iter().chain(&of.attached)).cloned().collect();
+    let policies: BTreeSet<String> = spoke
+        .role_policies
+        .iter()
+        .flat_map(|of| of.inline.iter().chain(&of.attached))
+        .cloned()
+        .collect();
     if !policies.is_empty() {
-        plan.blocked.push(Blocked::ForeignPolicyAttached { role: role.arn.clone(), policies });
+        plan.blocked.push(Blocked::ForeignPolicyAttached {
+            role: role.arn.clone(),
+            policies,
+        });
         return plan;
     }
     let name = deployer.name.clone();
     // The provisioner may only delete a role that has the boundary it knows.
     if role.boundary.as_deref() != Some(boundary.to_string().as_str()) {
-        plan.steps.push(Step::SetBoundary { name: name.clone(), boundary: boundary.clone() });
+        plan.steps.push(Step::SetBoundary {
+            name: name.clone(),
+            boundary: boundary.clone(),
+        });
     }
     plan.steps.push(Step::DeleteRole { name });
     plan

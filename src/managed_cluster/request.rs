@@ -84,7 +84,10 @@ impl Identity {
     pub fn deployer(&self, hub: &Hub) -> RoleArn {
         let derived = hub.deployer_role(&self.cluster);
         match &self.role_name {
-            Some(name) => RoleArn { name: name.clone(), ..derived },
+            Some(name) => RoleArn {
+                name: name.clone(),
+                ..derived
+            },
             None => derived,
         }
     }
@@ -92,7 +95,11 @@ impl Identity {
     /// Who makes what is made for this object.
     #[must_use]
     pub fn owner(&self, hub: &Hub) -> Owner {
-        Owner { hub: hub.cluster.clone(), uid: self.uid.clone(), object: self.name.clone() }
+        Owner {
+            hub: hub.cluster.clone(),
+            uid: self.uid.clone(),
+            object: self.name.clone(),
+        }
     }
 }
 
@@ -132,7 +139,9 @@ pub enum Refusal {
         beyond: Vec<String>,
     },
     /// The cluster is in another partition than the hub.
-    #[error("region {region} is in partition {partition}, the hub in {hub}: a role is never assumed across partitions, so this cluster needs a hub of its own there")]
+    #[error(
+        "region {region} is in partition {partition}, the hub in {hub}: a role is never assumed across partitions, so this cluster needs a hub of its own there"
+    )]
     OtherPartition {
         /// The cluster's region.
         region: String,
@@ -160,7 +169,10 @@ impl Request {
         }
         let access = &object.spec.access;
         allow::judge(&management.allow, &asked(object, &identity)).map_err(|NotAllowed(beyond)| {
-            Refusal::NotAllowed { management_role: management.hub.management_role.to_string(), beyond }
+            Refusal::NotAllowed {
+                management_role: management.hub.management_role.to_string(),
+                beyond,
+            }
         })?;
         let boundary = match access.deployer_role.permissions_boundary.as_deref() {
             Some(arn) => arn.parse()?,
@@ -181,7 +193,10 @@ impl Request {
         let presentation = Presentation {
             name: argocd.name.clone().unwrap_or_else(|| identity.name.clone()),
             project: argocd.project.clone(),
-            namespaces: argocd.namespaces.clone().unwrap_or_else(|| namespaces_of(&associations)),
+            namespaces: argocd
+                .namespaces
+                .clone()
+                .unwrap_or_else(|| namespaces_of(&associations)),
             cluster_resources: argocd.cluster_resources,
             shard: argocd.shard,
             labels: argocd.labels.clone(),
@@ -211,7 +226,11 @@ fn asked(object: &ManagedCluster, identity: &Identity) -> Asked {
             .policies
             .iter()
             .map(|policy| {
-                let scope = if policy.namespaces.is_empty() { ScopeKind::Cluster } else { ScopeKind::Namespace };
+                let scope = if policy.namespaces.is_empty() {
+                    ScopeKind::Cluster
+                } else {
+                    ScopeKind::Namespace
+                };
                 (policy.name.clone(), scope)
             })
             .collect(),

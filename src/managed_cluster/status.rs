@@ -10,7 +10,10 @@ use crate::{
         condition::{ConditionType, Finding, Verdict, conditions},
     },
     domain::{arn::ClusterArn, eks::Cluster},
-    kubernetes::{self, FIELD_MANAGER, KubernetesError},
+    kubernetes::{
+        KubernetesError,
+        objects::{self, FIELD_MANAGER},
+    },
 };
 
 use super::{
@@ -57,7 +60,16 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 Refusal::OtherPartition { .. } => "OtherPartition",
             };
             let message = format!("{refusal}. What was made before is kept as it is");
-            summarise(Vec::new(), &Bad { part: None, verdict: Verdict::False, reason, message, stalled: true })
+            summarise(
+                Vec::new(),
+                &Bad {
+                    part: None,
+                    verdict: Verdict::False,
+                    reason,
+                    message,
+                    stalled: true,
+                },
+            )
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
         Pass::Paused(plan, _) if plan.is_clean() => {
@@ -71,12 +83,22 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             findings
         }
         Pass::Paused(plan, _) => {
-            let words: Vec<String> =
-                plan.steps.iter().map(super::Step::words).chain(plan.blocked.iter().map(Blocked::message)).collect();
+            let words: Vec<String> = plan
+                .steps
+                .iter()
+                .map(super::Step::words)
+                .chain(plan.blocked.iter().map(Blocked::message))
+                .collect();
             let message = format!("mooring.dev/paused is set, so this is not done: {}", words.join("; "));
             summarise(
                 Vec::new(),
-                &Bad { part: None, verdict: Verdict::False, reason: "Paused", message, stalled: false },
+                &Bad {
+                    part: None,
+                    verdict: Verdict::False,
+                    reason: "Paused",
+                    message,
+                    stalled: false,
+                },
             )
         }
         Pass::Applied(plan, outcome, _) => {
@@ -154,11 +176,19 @@ fn failed_step(part: Part, failure: &super::apply::Failure) -> Bad {
         Failure::Kubernetes(_) => (Verdict::Unknown, "KubernetesError", false),
         Failure::OutOfTime | Failure::NotEntered => (Verdict::Unknown, "TimedOut", false),
     };
-    Bad { part: Some(part), verdict, reason, message, stalled }
+    Bad {
+        part: Some(part),
+        verdict,
+        reason,
+        message,
+        stalled,
+    }
 }
 
 fn chain_ready() -> Vec<Finding> {
-    Part::ALL.map(|part| Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says")).to_vec()
+    Part::ALL
+        .map(|part| Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says"))
+        .to_vec()
 }
 
 /// Parts before the first bad one hold, since the chain is made in order; those behind it were not reached.
@@ -183,9 +213,19 @@ fn chain(bad: &Bad) -> Vec<Finding> {
 }
 
 fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
-    findings.push(Finding::new(ConditionType::Ready, bad.verdict, bad.reason, &bad.message));
+    findings.push(Finding::new(
+        ConditionType::Ready,
+        bad.verdict,
+        bad.reason,
+        &bad.message,
+    ));
     if bad.stalled {
-        findings.push(Finding::new(ConditionType::Stalled, Verdict::True, bad.reason, &bad.message));
+        findings.push(Finding::new(
+            ConditionType::Stalled,
+            Verdict::True,
+            bad.reason,
+            &bad.message,
+        ));
     }
     findings
 }
@@ -224,7 +264,10 @@ pub fn status(
                 status.deployer_role = None;
             }
             if let Some(made) = outcome.made_role() {
-                status.deployer_role = Some(DeployerRoleStatus { arn: made.arn.clone(), id: made.id.clone() });
+                status.deployer_role = Some(DeployerRoleStatus {
+                    arn: made.arn.clone(),
+                    id: made.id.clone(),
+                });
             }
             Some(facts)
         }
@@ -248,10 +291,23 @@ fn keep_parts(old: &ManagedClusterStatus, findings: &mut Vec<Finding>) {
         if findings.iter().any(|finding| finding.kind == part) {
             continue;
         }
-        let Some(kept) = old.conditions.iter().find(|c| c.type_ == part.as_str()) else { continue };
-        let verdict = [Verdict::True, Verdict::False].into_iter().find(|v| v.as_str() == kept.status);
-        let reason = if verdict == Some(Verdict::True) { "AsSpecified" } else { "NotLookedAt" };
-        findings.push(Finding::new(part, verdict.unwrap_or(Verdict::Unknown), reason, kept.message.clone()));
+        let Some(kept) = old.conditions.iter().find(|c| c.type_ == part.as_str()) else {
+            continue;
+        };
+        let verdict = [Verdict::True, Verdict::False]
+            .into_iter()
+            .find(|v| v.as_str() == kept.status);
+        let reason = if verdict == Some(Verdict::True) {
+            "AsSpecified"
+        } else {
+            "NotLookedAt"
+        };
+        findings.push(Finding::new(
+            part,
+            verdict.unwrap_or(Verdict::Unknown),
+            reason,
+            kept.message.clone(),
+        ));
     }
 }
 
@@ -269,6 +325,6 @@ pub async fn write(
         return Ok(false);
     }
     let value = serde_json::to_value(new).unwrap_or(Value::Null);
-    kubernetes::apply_status(api, object, FIELD_MANAGER, &value).await?;
+    objects::apply_status(api, object, FIELD_MANAGER, &value).await?;
     Ok(true)
 }

@@ -150,7 +150,10 @@ impl Step {
             Self::CreateAccessEntry { entry, .. } => format!("create the access entry of {}", entry.principal),
             Self::SetGroups { groups } => {
                 let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-                format!("set the Kubernetes groups of the access entry to [{}]", groups.join(", "))
+                format!(
+                    "set the Kubernetes groups of the access entry to [{}]",
+                    groups.join(", ")
+                )
             }
             Self::TagAccessEntry { .. } => "restore the tags of the access entry".to_owned(),
             Self::DeleteAccessEntry => "delete the access entry".to_owned(),
@@ -192,8 +195,10 @@ impl Step {
     pub fn beside(&self, previous: &Self) -> bool {
         matches!(
             (previous, self),
-            (Self::Associate { .. } | Self::Rescope { .. }, Self::Associate { .. } | Self::Rescope { .. })
-                | (Self::Disassociate { .. }, Self::Disassociate { .. })
+            (
+                Self::Associate { .. } | Self::Rescope { .. },
+                Self::Associate { .. } | Self::Rescope { .. }
+            ) | (Self::Disassociate { .. }, Self::Disassociate { .. })
         )
     }
 }
@@ -202,7 +207,10 @@ fn scope_in_words(scope: &AccessScope) -> String {
     match scope {
         AccessScope::Cluster => "the whole cluster".to_owned(),
         AccessScope::Namespaces(names) => {
-            format!("namespaces {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+            format!(
+                "namespaces {}",
+                names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+            )
         }
     }
 }
@@ -224,8 +232,13 @@ pub enum Part {
 
 impl Part {
     /// All parts, in order.
-    pub const ALL: [Self; 5] =
-        [Self::ManagementRole, Self::Cluster, Self::DeployerRole, Self::AccessEntry, Self::Secret];
+    pub const ALL: [Self; 5] = [
+        Self::ManagementRole,
+        Self::Cluster,
+        Self::DeployerRole,
+        Self::AccessEntry,
+        Self::Secret,
+    ];
 
     /// The condition that speaks of the part.
     #[must_use]

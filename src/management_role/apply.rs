@@ -90,7 +90,7 @@ pub async fn apply(steps: &[Step], account: &Account, deadline: Instant, metrics
         };
         match result {
             Ok(made) => {
-                metrics.step(step.name(), "done");
+                metrics.step_applied(step.name(), "done");
                 info!(step = step.name(), "{}", step.words());
                 outcome.made_role = made.or(outcome.made_role);
                 outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
@@ -98,8 +98,12 @@ pub async fn apply(steps: &[Step], account: &Account, deadline: Instant, metrics
             }
             Err(failure) => {
                 let stop = stop(step, failure);
-                let result = if matches!(stop, Stop::Blocked(_)) { "blocked" } else { "failed" };
-                metrics.step(step.name(), result);
+                let result = if matches!(stop, Stop::Blocked(_)) {
+                    "blocked"
+                } else {
+                    "failed"
+                };
+                metrics.step_applied(step.name(), result);
                 if let Stop::Failed(_, failure) = &stop {
                     warn!(step = step.name(), error = %failure, "a step failed");
                 }
@@ -113,21 +117,33 @@ pub async fn apply(steps: &[Step], account: &Account, deadline: Instant, metrics
 }
 
 fn stop(step: &Step, failure: Failure) -> Stop {
-    let Failure::Aws(error) = &failure else { return Stop::Failed(step.part(), failure) };
+    let Failure::Aws(error) = &failure else {
+        return Stop::Failed(step.part(), failure);
+    };
     let waits = match step {
         Step::CreateRole { .. } => {
-            matches!(error.kind, ErrorKind::AlreadyExists | ErrorKind::InvalidPrincipal | ErrorKind::Conflict)
+            matches!(
+                error.kind,
+                ErrorKind::AlreadyExists | ErrorKind::InvalidPrincipal | ErrorKind::Conflict
+            )
         }
         // A role that was made in the pass before may not be visible everywhere.
         Step::PutPolicy { .. } | Step::SetTrust { .. } | Step::SetBoundary { .. } | Step::TagRole { .. } => {
-            matches!(error.kind, ErrorKind::NotFound | ErrorKind::InvalidPrincipal | ErrorKind::Conflict)
+            matches!(
+                error.kind,
+                ErrorKind::NotFound | ErrorKind::InvalidPrincipal | ErrorKind::Conflict
+            )
         }
         Step::CreateOidcProvider { .. }
         | Step::AddAudience { .. }
         | Step::DeleteRole { .. }
         | Step::DeletePolicy { .. } => error.kind == ErrorKind::Conflict,
     };
-    if waits { Stop::Blocked(Blocked::Propagating) } else { Stop::Failed(step.part(), failure) }
+    if waits {
+        Stop::Blocked(Blocked::Propagating)
+    } else {
+        Stop::Failed(step.part(), failure)
+    }
 }
 
 async fn run(step: &Step, account: &Account) -> Result<Option<(String, String)>, AwsError> {

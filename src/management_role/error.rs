@@ -6,11 +6,7 @@ use crate::{
     kubernetes::{KubernetesError, drive::Panicked},
 };
 
-use super::{
-    apply::Failure,
-    request::Refusal,
-    step::Part,
-};
+use super::{apply::Failure, request::Refusal, step::Part};
 
 /// A pass that could not be carried through.
 #[derive(Debug, thiserror::Error)]
@@ -79,16 +75,24 @@ impl Error {
     }
 
     pub(super) fn telling(&self) -> Telling {
-        let unknown = |part, reason| Telling { part, verdict: Verdict::Unknown, reason, stalled: false };
+        let unknown = |part, reason| Telling {
+            part,
+            verdict: Verdict::Unknown,
+            reason,
+            stalled: false,
+        };
         match self {
             Self::Aws(error) => aws(error, part(error.call)),
             Self::Step(part, Failure::Aws(error)) => aws(error, *part),
             Self::Step(part, Failure::OutOfTime) => unknown(*part, "TimedOut"),
             Self::Kubernetes(_) => unknown(Part::Hub, "KubernetesError"),
             Self::Deadline(_) => unknown(Part::Hub, "TimedOut"),
-            Self::Unreadable(_) | Self::Refused(_) => {
-                Telling { part: Part::Hub, verdict: Verdict::False, reason: "InvalidSpec", stalled: true }
-            }
+            Self::Unreadable(_) | Self::Refused(_) => Telling {
+                part: Part::Hub,
+                verdict: Verdict::False,
+                reason: "InvalidSpec",
+                stalled: true,
+            },
             Self::ShuttingDown => unknown(Part::Hub, "OperatorStopping"),
             Self::Panicked(_) => unknown(Part::Hub, "OperatorFault"),
         }
@@ -107,10 +111,24 @@ fn part(call: Call) -> Part {
 fn aws(error: &AwsError, part: Part) -> Telling {
     // HubReady turns False only when AWS itself says that the hub is another cluster: clusters stop at that.
     let broken = |reason| {
-        let verdict = if part == Part::Hub { Verdict::Unknown } else { Verdict::False };
-        Telling { part, verdict, reason, stalled: true }
+        let verdict = if part == Part::Hub {
+            Verdict::Unknown
+        } else {
+            Verdict::False
+        };
+        Telling {
+            part,
+            verdict,
+            reason,
+            stalled: true,
+        }
     };
-    let unknown = |reason| Telling { part, verdict: Verdict::Unknown, reason, stalled: false };
+    let unknown = |reason| Telling {
+        part,
+        verdict: Verdict::Unknown,
+        reason,
+        stalled: false,
+    };
     match error.kind {
         ErrorKind::Denied if error.call == Call::AssumeRole => broken("AccountNotEntered"),
         ErrorKind::Denied => broken("AccessDenied"),

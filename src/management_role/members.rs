@@ -36,7 +36,11 @@ pub struct Members {
 /// The resource by which a policy names a deployer role.
 #[must_use]
 pub fn resource(hub: &Hub, deployer: &RoleArn, explicit: bool) -> String {
-    if explicit { deployer.to_string() } else { account_pattern(hub, deployer) }
+    if explicit {
+        deployer.to_string()
+    } else {
+        account_pattern(hub, deployer)
+    }
 }
 
 impl Members {
@@ -51,7 +55,10 @@ impl Members {
         assumable: &BTreeSet<String>,
         recorded: &BTreeSet<String>,
     ) -> Self {
-        let mut gathered = Self { retained: recorded.clone(), ..Self::default() };
+        let mut gathered = Self {
+            retained: recorded.clone(),
+            ..Self::default()
+        };
         let management = as_management(request);
         for member in members {
             let Member::Known(cluster) = member else {
@@ -67,7 +74,10 @@ impl Members {
             };
             let deployer = identity.deployer(&request.hub);
             let resource = resource(&request.hub, &deployer, request.explicit);
-            let made = cluster.status.as_ref().is_some_and(|status| status.deployer_role.is_some());
+            let made = cluster
+                .status
+                .as_ref()
+                .is_some_and(|status| status.deployer_role.is_some());
             if cluster.metadata.deletion_timestamp.is_none() {
                 gathered.retained.remove(&deployer.to_string());
             } else if identity.retain && made {
@@ -80,7 +90,9 @@ impl Members {
         }
         for kept in &gathered.retained {
             if let Ok(deployer) = kept.parse::<RoleArn>() {
-                gathered.wanted.insert(resource(&request.hub, &deployer, request.explicit));
+                gathered
+                    .wanted
+                    .insert(resource(&request.hub, &deployer, request.explicit));
             }
         }
         gathered

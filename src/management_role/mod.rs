@@ -34,10 +34,11 @@ use crate::{
     aws::{self, Account, Aws, Door, Lane},
     domain::name::Partition,
     kubernetes::{
-        self,
         backoff::Backoff,
         events::{Reporter, Weight},
         finalizer,
+        issuer::issuer,
+        objects,
     },
     managed_cluster::{Timing, now},
     telemetry::Metrics,
@@ -66,7 +67,7 @@ pub struct Context {
     /// Events.
     pub reporter: Reporter,
     /// Counters.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// Times.
     pub timing: Timing,
     /// Waits between tries.
@@ -97,7 +98,10 @@ impl Context {
     }
 
     fn forget(&self, uid: &str) {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
         self.backoff.clear(&uid.to_owned());
     }
 }
@@ -106,15 +110,18 @@ impl Context {
 ///
 /// # Errors
 /// When the pass failed; the status says so already.
-pub async fn reconcile(
-    object: Arc<DeserializeGuard<ManagementRole>>,
-    context: Arc<Context>,
-) -> Result<Action, Error> {
+pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let result = match &object.0 {
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            conclude(&context, object.meta(), &ManagementRoleStatus::default(), Pass::Failed(error)).await
+            conclude(
+                &context,
+                object.meta(),
+                &ManagementRoleStatus::default(),
+                Pass::Failed(error),
+            )
+            .await
         }
         Ok(role) => {
             let uid = role.metadata.uid.as_deref().unwrap_or_default();
@@ -128,7 +135,7 @@ pub async fn reconcile(
             }
         }
     };
-    context.metrics.reconciled("ManagementRole", started.elapsed());
+    context.metrics.pass_ended("ManagementRole", started.elapsed());
     result
 }
 
@@ -136,8 +143,7 @@ pub async fn reconcile(
 async fn parse(role: &ManagementRole, context: &Context) -> Result<Result<Request, request::Refusal>, Error> {
     let caller = context.aws.caller().await?;
     let partition = caller.arn.split(':').nth(1).and_then(Partition::from_name);
-    Ok(Request::parse(role, &caller.account)
-        .and_then(|request| request.check_partition(partition).map(|()| request)))
+    Ok(Request::parse(role, &caller.account).and_then(|request| request.check_partition(partition).map(|()| request)))
 }
 
 /// Makes the management role true, as far as it can be.
@@ -164,7 +170,7 @@ async fn in_account(
 ) -> Result<Pass, Error> {
     let uid = request.owner.uid.clone();
     let deadline = Instant::now() + context.timing.pass_deadline;
-    let issuer_here = kubernetes::issuer(&context.client).await?;
+    let issuer_here = issuer(&context.client).await?;
     let account = context.aws.enter(&door(&request)).await?;
     let observed = match request.role_owner {
         RoleOwner::Mooring => observe::observe(&account, &request, issuer_here).await?,
@@ -173,7 +179,11 @@ async fn in_account(
     let members = members(&request, &observed, old, context).await?;
     let confirmed = context.remember(&uid, |remembered| {
         let due = |since: &Instant| since.elapsed() >= context.timing.confirm_after;
-        remembered.suspicion.as_ref().filter(|(_, since)| due(since)).map(|(id, _)| id.clone())
+        remembered
+            .suspicion
+            .as_ref()
+            .filter(|(_, since)| due(since))
+            .map(|(id, _)| id.clone())
     });
     let memory = Memory {
         recorded_role: old.role.as_ref().map(|role| role.id.as_str()),
@@ -189,7 +199,13 @@ async fn in_account(
         return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
     }
     let outcome = apply::apply(&plan.steps, &account, deadline, &context.metrics).await;
-    Ok(Pass::Applied(Box::new(Applied { request, observed, members, plan, outcome })))
+    Ok(Pass::Applied(Box::new(Applied {
+        request,
+        observed,
+        members,
+        plan,
+        outcome,
+    })))
 }
 
 fn remember_suspicion(context: &Context, uid: &str, plan: &Plan) {
@@ -204,7 +220,11 @@ fn remember_suspicion(context: &Context, uid: &str, plan: &Plan) {
 }
 
 fn paused(metadata: &ObjectMeta) -> bool {
-    metadata.annotations.as_ref().and_then(|all| all.get(PAUSED)).is_some_and(|value| value == "true")
+    metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(PAUSED))
+        .is_some_and(|value| value == "true")
 }
 
 fn log_plan(object: &str, plan: &Plan) {
@@ -227,8 +247,10 @@ async fn members(
     let standing = observed.assumable();
     let recorded: BTreeSet<String> = old.retained.iter().cloned().collect();
     let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
-        let members: Vec<Member<'_>> =
-            objects.iter().map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known)).collect();
+        let members: Vec<Member<'_>> = objects
+            .iter()
+            .map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known))
+            .collect();
         Members::gather(request, &members, &standing, &recorded)
     };
     let seen = gather(&context.clusters.state());
@@ -246,17 +268,19 @@ async fn members(
 /// All `ManagedCluster`s as the API server has them now.
 async fn live(context: &Context) -> Result<Vec<Arc<DeserializeGuard<ManagedCluster>>>, Error> {
     let api: Api<DeserializeGuard<ManagedCluster>> = Api::all(context.client.clone());
-    Ok(kubernetes::list(&api).await?.into_iter().map(Arc::new).collect())
+    Ok(objects::list(&api).await?.into_iter().map(Arc::new).collect())
 }
 
 /// The way into the hub's account: a session that can touch the management role and the OIDC provider only.
 fn door(request: &Request) -> Door {
     Door {
-        provisioner: request.hub.provisioner(&request.hub.cluster.account, &request.provisioner),
+        provisioner: request
+            .hub
+            .provisioner(&request.hub.cluster.account, &request.provisioner),
         external_id: request.external_id.clone(),
         region: request.hub.cluster.region.clone(),
         session_name: aws::session_name(&request.hub, &request.name),
-        session_policy: aws::session_policy_for_management(&request.hub, &request.role),
+        session_policy: aws::grants::session_policy_for_management(&request.hub, &request.role),
         object: request.owner.uid.clone(),
     }
 }
@@ -292,9 +316,9 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
     let wait = match pass {
         Pass::Refused(_) | Pass::Paused(_) => resync(),
         Pass::Failed(error) => return Err(error),
-        Pass::Releasing(_, blocked) => {
-            blocked.as_ref().map_or_else(|| context.backoff.after_wait(key()), blocked_wait)
-        }
+        Pass::Releasing(_, blocked) => blocked
+            .as_ref()
+            .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
         Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.blocked.first()) {
             (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
             (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
@@ -308,8 +332,12 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
 /// When to try again after a failed pass.
 #[must_use]
 pub fn after_error(object: &DeserializeGuard<ManagementRole>, error: &Error, context: &Context) -> Action {
-    context.metrics.failed("ManagementRole", error.category());
-    Action::requeue(context.backoff.after_error(object.meta().uid.clone().unwrap_or_default()))
+    context.metrics.pass_failed("ManagementRole", error.category());
+    Action::requeue(
+        context
+            .backoff
+            .after_error(object.meta().uid.clone().unwrap_or_default()),
+    )
 }
 
 async fn tell(
@@ -330,11 +358,17 @@ async fn tell(
         find(&status.conditions, ConditionType::Ready).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
     };
     let (before, after) = (ready(old), ready(new));
-    let Some((verdict, reason, message)) = after else { return };
+    let Some((verdict, reason, message)) = after else {
+        return;
+    };
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
     let expected = matches!(pass, Pass::Applied(applied) if applied.plan.blocked.first().is_some_and(|b| !b.stalled()));
     if !same && !expected {
-        let weight = if verdict == Verdict::True.as_str() { Weight::Normal } else { Weight::Warning };
+        let weight = if verdict == Verdict::True.as_str() {
+            Weight::Normal
+        } else {
+            Weight::Warning
+        };
         context.reporter.report(&about, weight, &reason, "Keep", &message).await;
     }
     if let Pass::Applied(applied) = pass
@@ -342,7 +376,10 @@ async fn tell(
         && !applied.outcome.done().is_empty()
     {
         let note = applied.outcome.done().join("; ");
-        context.reporter.report(&about, Weight::Normal, "Changed", "Keep", &note).await;
+        context
+            .reporter
+            .report(&about, Weight::Normal, "Changed", "Keep", &note)
+            .await;
     }
 }
 
@@ -353,5 +390,11 @@ async fn enter(request: &Request, context: &Context) -> Result<Account, Error> {
 
 /// What [`release`] does with a plan.
 async fn carry_out(plan: &Plan, account: &Account, context: &Context) -> Outcome {
-    apply::apply(&plan.steps, account, Instant::now() + context.timing.pass_deadline, &context.metrics).await
+    apply::apply(
+        &plan.steps,
+        account,
+        Instant::now() + context.timing.pass_deadline,
+        &context.metrics,
+    )
+    .await
 }

@@ -34,7 +34,11 @@ impl Observed {
     #[must_use]
     pub fn assumable(&self) -> BTreeSet<String> {
         let document = self.policy.as_deref().and_then(|text| Document::parse(text).ok());
-        document.into_iter().flat_map(|document| document.statements).flat_map(|s| s.resource).collect()
+        document
+            .into_iter()
+            .flat_map(|document| document.statements)
+            .flat_map(|s| s.resource)
+            .collect()
     }
 }
 
@@ -55,21 +59,31 @@ pub async fn observe(account: &Account, request: &Request, issuer_here: String) 
         Some(arn) => account.oidc_provider(&arn).await?,
         None => None,
     };
-    Ok(Observed { cluster, issuer_here, provider, role, policies, policy })
+    Ok(Observed {
+        cluster,
+        issuer_here,
+        provider,
+        role,
+        policies,
+        policy,
+    })
 }
 
 /// Reads what is looked at of a role that somebody else owns: whether it is there.
 ///
 /// # Errors
 /// The first read that failed.
-pub async fn observe_existing(
-    account: &Account,
-    request: &Request,
-    issuer_here: String,
-) -> Result<Observed, AwsError> {
-    let (cluster, role) =
-        try_join!(account.cluster(&request.hub.cluster.name), account.role(&request.role.name))?;
-    Ok(Observed { cluster, issuer_here, role, ..Observed::default() })
+pub async fn observe_existing(account: &Account, request: &Request, issuer_here: String) -> Result<Observed, AwsError> {
+    let (cluster, role) = try_join!(
+        account.cluster(&request.hub.cluster.name),
+        account.role(&request.role.name)
+    )?;
+    Ok(Observed {
+        cluster,
+        issuer_here,
+        role,
+        ..Observed::default()
+    })
 }
 
 /// Reads what a removal has to take away.
@@ -78,7 +92,15 @@ pub async fn observe_existing(
 /// The first read that failed.
 pub async fn observe_for_removal(account: &Account, request: &Request) -> Result<Observed, AwsError> {
     let name = &request.role.name;
-    let (role, policies, policy) =
-        try_join!(account.role(name), account.role_policies(name), account.role_policy(name, POLICY_NAME))?;
-    Ok(Observed { role, policies, policy, ..Observed::default() })
+    let (role, policies, policy) = try_join!(
+        account.role(name),
+        account.role_policies(name),
+        account.role_policy(name, POLICY_NAME)
+    )?;
+    Ok(Observed {
+        role,
+        policies,
+        policy,
+        ..Observed::default()
+    })
 }

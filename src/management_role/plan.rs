@@ -51,14 +51,20 @@ pub fn desired_role(request: &Request, provider: &OidcProviderArn) -> WantedRole
 /// Plans one pass.
 #[must_use]
 pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> Plan {
-    let mut plan = Plan { assumable: observed.assumable(), ..Plan::default() };
+    let mut plan = Plan {
+        assumable: observed.assumable(),
+        ..Plan::default()
+    };
     let Some(cluster) = &observed.cluster else {
         plan.blocked.push(Blocked::HubNotFound);
         return plan;
     };
     let issuer = cluster.issuer.clone().unwrap_or_default();
     if issuer != observed.issuer_here {
-        plan.blocked.push(Blocked::HubMismatch { described: issuer, here: observed.issuer_here.clone() });
+        plan.blocked.push(Blocked::HubMismatch {
+            described: issuer,
+            here: observed.issuer_here.clone(),
+        });
         return plan;
     }
     if request.role_owner == RoleOwner::Existing {
@@ -74,7 +80,10 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
     };
     plan_provider(&mut plan, request, observed, &provider);
     plan_role(&mut plan, request, observed, &desired_role(request, &provider), memory);
-    let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != super::step::Part::Role);
+    let role_stands = plan
+        .blocked
+        .iter()
+        .all(|blocked| blocked.part() != super::step::Part::Role);
     if role_stands {
         plan_policy(&mut plan, request, observed, members);
     }
@@ -83,7 +92,9 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
 
 fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed) {
     match &observed.role {
-        None => plan.blocked.push(Blocked::RoleMissing { arn: request.role.to_string() }),
+        None => plan.blocked.push(Blocked::RoleMissing {
+            arn: request.role.to_string(),
+        }),
         Some(role) if role.arn != request.role.to_string() => plan.blocked.push(Blocked::RoleNotOurs {
             arn: role.arn.clone(),
             owner: format!("identity.roleArn says {}", request.role),
@@ -93,12 +104,21 @@ fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed) {
 }
 
 fn plan_provider(plan: &mut Plan, request: &Request, observed: &Observed, arn: &OidcProviderArn) {
-    let has_audience = observed.provider.as_ref().map(|provider| provider.client_ids.contains(AUDIENCE));
+    let has_audience = observed
+        .provider
+        .as_ref()
+        .map(|provider| provider.client_ids.contains(AUDIENCE));
     let (arn, text) = (arn.clone(), arn.to_string());
     match (has_audience, request.manage_provider) {
         (Some(true), _) => {}
-        (None, true) => plan.steps.push(Step::CreateOidcProvider { arn, tags: request.owner.tags() }),
-        (Some(false), true) => plan.steps.push(Step::AddAudience { arn, audience: AUDIENCE.to_owned() }),
+        (None, true) => plan.steps.push(Step::CreateOidcProvider {
+            arn,
+            tags: request.owner.tags(),
+        }),
+        (Some(false), true) => plan.steps.push(Step::AddAudience {
+            arn,
+            audience: AUDIENCE.to_owned(),
+        }),
         (None, false) => plan.blocked.push(Blocked::OidcProviderMissing { arn: text }),
         (Some(false), false) => plan.blocked.push(Blocked::AudienceMissing { arn: text }),
     }
@@ -112,7 +132,9 @@ fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &W
         plan.blocked.push(Blocked::JustMade);
         plan.assumable.clear();
     };
-    let Some(role) = &observed.role else { return create(plan) };
+    let Some(role) = &observed.role else {
+        return create(plan);
+    };
     let recorded = memory.recorded_role == Some(role.id.as_str());
     let marked = request.owner.judge(&role.tags);
     if role.arn != wanted.arn.to_string() || (marked != Marked::Ours && !recorded) {
@@ -124,7 +146,10 @@ fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &W
         } else {
             format!("ours would be {}", wanted.arn)
         };
-        return plan.blocked.push(Blocked::RoleNotOurs { arn: role.arn.clone(), owner });
+        return plan.blocked.push(Blocked::RoleNotOurs {
+            arn: role.arn.clone(),
+            owner,
+        });
     }
     if recorded {
         return mend_role(plan, role, wanted);
@@ -150,13 +175,22 @@ fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &W
 fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
     let name = &wanted.arn.name;
     if role.boundary.as_deref() != Some(wanted.boundary.to_string().as_str()) {
-        plan.steps.push(Step::SetBoundary { name: name.clone(), boundary: wanted.boundary.clone() });
+        plan.steps.push(Step::SetBoundary {
+            name: name.clone(),
+            boundary: wanted.boundary.clone(),
+        });
     }
     if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&wanted.trust)) {
-        plan.steps.push(Step::SetTrust { name: name.clone(), trust: wanted.trust.clone() });
+        plan.steps.push(Step::SetTrust {
+            name: name.clone(),
+            trust: wanted.trust.clone(),
+        });
     }
     if !missing_tags(&wanted.tags, &role.tags).is_empty() {
-        plan.steps.push(Step::TagRole { name: name.clone(), tags: wanted.tags.clone() });
+        plan.steps.push(Step::TagRole {
+            name: name.clone(),
+            tags: wanted.tags.clone(),
+        });
     }
 }
 
@@ -217,7 +251,13 @@ fn fit(wanted: &BTreeSet<String>, standing: &BTreeSet<String>) -> (BTreeSet<Stri
 #[must_use]
 pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Option<&str>) -> Plan {
     let mut plan = Plan::default();
-    let Some(role) = observed.role.as_ref().filter(|_| request.role_owner == RoleOwner::Mooring) else { return plan };
+    let Some(role) = observed
+        .role
+        .as_ref()
+        .filter(|_| request.role_owner == RoleOwner::Mooring)
+    else {
+        return plan;
+    };
     let ours = role.arn == request.role.to_string()
         && (request.owner.judge(&role.tags) == Marked::Ours || recorded_role == Some(role.id.as_str()));
     if !ours {
@@ -230,7 +270,10 @@ pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Optio
     }
     let name = request.role.name.clone();
     if role.boundary.as_deref() != Some(request.boundary.to_string().as_str()) {
-        plan.steps.push(Step::SetBoundary { name: name.clone(), boundary: request.boundary.clone() });
+        plan.steps.push(Step::SetBoundary {
+            name: name.clone(),
+            boundary: request.boundary.clone(),
+        });
     }
     if observed.policy.is_some() {
         plan.steps.push(Step::DeletePolicy { name: name.clone() });

@@ -110,7 +110,12 @@ async fn naming(name: &str, context: &Context) -> Result<BTreeSet<String>, Error
     let objects = live(context).await?;
     Ok(objects
         .iter()
-        .filter(|object| object.0.as_ref().map_or(true, |cluster| cluster.spec.management_role == name))
+        .filter(|object| {
+            object
+                .0
+                .as_ref()
+                .map_or(true, |cluster| cluster.spec.management_role == name)
+        })
         .map(|object| kube::Resource::meta(object.as_ref()).name.clone().unwrap_or_default())
         .collect())
 }
@@ -135,13 +140,17 @@ async fn still_there(
 /// A session that can touch one kept deployer role. No cluster is looked at: the hub's own name stands for one.
 fn look(request: &Request, deployer: &RoleArn) -> Door {
     let name: ClusterName = request.hub.cluster.name.clone();
-    let cluster = ClusterArn { region: request.hub.cluster.region.clone(), account: deployer.account.clone(), name };
+    let cluster = ClusterArn {
+        region: request.hub.cluster.region.clone(),
+        account: deployer.account.clone(),
+        name,
+    };
     Door {
         provisioner: request.hub.provisioner(&deployer.account, &request.provisioner),
         external_id: request.external_id.clone(),
         region: request.hub.cluster.region.clone(),
         session_name: aws::session_name(&request.hub, &request.name),
-        session_policy: aws::session_policy_for_cluster(&request.hub, &cluster, deployer),
+        session_policy: aws::grants::session_policy_for_cluster(&request.hub, &cluster, deployer),
         object: format!("{} {deployer}", request.owner.uid),
     }
 }

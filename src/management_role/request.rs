@@ -69,7 +69,9 @@ pub enum Refusal {
         hub: String,
     },
     /// The operator's own credentials are of another partition.
-    #[error("cluster.region {region} is in partition {expected}, and the operator's credentials are of {found}: run the operator on the hub itself")]
+    #[error(
+        "cluster.region {region} is in partition {expected}, and the operator's credentials are of {found}: run the operator on the hub itself"
+    )]
     OtherPartition {
         /// The hub's region.
         region: String,
@@ -101,7 +103,10 @@ impl Request {
             (IdentityType::Existing, arn) => {
                 let role: RoleArn = arn.unwrap_or_default().parse()?;
                 if role.account != *account {
-                    return Err(Refusal::OtherAccount { found: role.account.to_string(), hub: account.to_string() });
+                    return Err(Refusal::OtherAccount {
+                        found: role.account.to_string(),
+                        hub: account.to_string(),
+                    });
                 }
                 (role, RoleOwner::Existing)
             }
@@ -122,7 +127,11 @@ impl Request {
             boundary: hub.hub_policy(&boundary),
             tags: spec.role.tags.clone(),
             namespace: spec.argocd_namespace.parse()?,
-            service_accounts: spec.service_accounts.iter().map(|name| name.parse()).collect::<Result<_, _>>()?,
+            service_accounts: spec
+                .service_accounts
+                .iter()
+                .map(|name| name.parse())
+                .collect::<Result<_, _>>()?,
             manage_provider: spec.oidc_provider == OidcProvider::Manage,
             explicit: spec.assume_policy == AssumePolicy::Explicit,
             provisioner: spec.provisioner.role_name.parse()?,

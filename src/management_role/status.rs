@@ -9,7 +9,10 @@ use crate::{
         HubStatus, ManagementRole, ManagementRoleStatus, RoleStatus,
         condition::{ConditionType, Finding, Verdict, conditions},
     },
-    kubernetes::{self, FIELD_MANAGER, KubernetesError},
+    kubernetes::{
+        KubernetesError,
+        objects::{self, FIELD_MANAGER},
+    },
 };
 
 use super::{
@@ -83,7 +86,10 @@ fn bad_error(error: &Error) -> Bad {
 fn bad_stop(stop: &Stop) -> Bad {
     match stop {
         Stop::Blocked(blocked) => bad_of(blocked),
-        Stop::Failed(part, Failure::Aws(error)) => Bad { part: Some(*part), ..bad_error(&Error::Aws(error.clone())) },
+        Stop::Failed(part, Failure::Aws(error)) => Bad {
+            part: Some(*part),
+            ..bad_error(&Error::Aws(error.clone()))
+        },
         Stop::Failed(part, Failure::OutOfTime) => bad_error(&Error::Step(*part, Failure::OutOfTime)),
     }
 }
@@ -92,7 +98,16 @@ fn bad_stop(stop: &Stop) -> Bad {
 #[must_use]
 pub fn findings(pass: &Pass) -> Vec<Finding> {
     let alone = |reason, message: String, stalled| {
-        summarise(Vec::new(), &Bad { part: None, verdict: Verdict::False, reason, message, stalled })
+        summarise(
+            Vec::new(),
+            &Bad {
+                part: None,
+                verdict: Verdict::False,
+                reason,
+                message,
+                stalled,
+            },
+        )
     };
     match pass {
         Pass::Refused(refusal) => alone("InvalidSpec", refusal.to_string(), true),
@@ -113,11 +128,18 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 .map(super::Step::words)
                 .chain(plan.blocked.iter().map(Blocked::message))
                 .collect();
-            alone("Paused", format!("mooring.dev/paused is set, so this is not done: {}", words.join("; ")), false)
+            alone(
+                "Paused",
+                format!("mooring.dev/paused is set, so this is not done: {}", words.join("; ")),
+                false,
+            )
         }
         Pass::Applied(applied) => {
             let Applied { plan, outcome, .. } = applied.as_ref();
-            let bad = outcome.stop().map(bad_stop).or_else(|| plan.blocked.first().map(bad_of));
+            let bad = outcome
+                .stop()
+                .map(bad_stop)
+                .or_else(|| plan.blocked.first().map(bad_of));
             bad.map_or_else(
                 || {
                     let mut findings = held();
@@ -165,9 +187,19 @@ fn chain(bad: &Bad) -> Vec<Finding> {
 }
 
 fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
-    findings.push(Finding::new(ConditionType::Ready, bad.verdict, bad.reason, &bad.message));
+    findings.push(Finding::new(
+        ConditionType::Ready,
+        bad.verdict,
+        bad.reason,
+        &bad.message,
+    ));
     if bad.stalled {
-        findings.push(Finding::new(ConditionType::Stalled, Verdict::True, bad.reason, &bad.message));
+        findings.push(Finding::new(
+            ConditionType::Stalled,
+            Verdict::True,
+            bad.reason,
+            &bad.message,
+        ));
     }
     findings
 }
@@ -183,10 +215,26 @@ pub fn status(
     let mut findings = findings(pass);
     for part in Part::ALL.map(Part::condition) {
         let told = findings.iter().any(|finding| finding.kind == part);
-        if let Some(kept) = old.conditions.iter().find(|c| c.type_ == part.as_str()).filter(|_| !told) {
-            let verdict = [Verdict::True, Verdict::False].into_iter().find(|v| v.as_str() == kept.status);
-            let reason = if verdict == Some(Verdict::True) { "AsSpecified" } else { "NotLookedAt" };
-            findings.push(Finding::new(part, verdict.unwrap_or(Verdict::Unknown), reason, kept.message.clone()));
+        if let Some(kept) = old
+            .conditions
+            .iter()
+            .find(|c| c.type_ == part.as_str())
+            .filter(|_| !told)
+        {
+            let verdict = [Verdict::True, Verdict::False]
+                .into_iter()
+                .find(|v| v.as_str() == kept.status);
+            let reason = if verdict == Some(Verdict::True) {
+                "AsSpecified"
+            } else {
+                "NotLookedAt"
+            };
+            findings.push(Finding::new(
+                part,
+                verdict.unwrap_or(Verdict::Unknown),
+                reason,
+                kept.message.clone(),
+            ));
         }
     }
     let mut status = ManagementRoleStatus {
@@ -201,7 +249,13 @@ pub fn status(
 }
 
 fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
-    let Applied { request, observed, members, plan, outcome } = applied;
+    let Applied {
+        request,
+        observed,
+        members,
+        plan,
+        outcome,
+    } = applied;
     let hub = &request.hub.cluster;
     status.hub = Some(HubStatus {
         account_id: hub.account.to_string(),
@@ -214,11 +268,20 @@ fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
         status.role = None;
     }
     if let Some((arn, id)) = outcome.made_role() {
-        status.role = Some(RoleStatus { arn: arn.clone(), id: id.clone() });
+        status.role = Some(RoleStatus {
+            arn: arn.clone(),
+            id: id.clone(),
+        });
     }
     if request.role_owner == RoleOwner::Existing {
-        let found = observed.role.as_ref().filter(|role| role.arn == request.role.to_string());
-        status.role = found.map(|role| RoleStatus { arn: role.arn.clone(), id: role.id.clone() });
+        let found = observed
+            .role
+            .as_ref()
+            .filter(|role| role.arn == request.role.to_string());
+        status.role = found.map(|role| RoleStatus {
+            arn: role.arn.clone(),
+            id: role.id.clone(),
+        });
     }
     if outcome.policy_done() {
         status.assumable = plan.assumable.iter().cloned().collect();
@@ -238,7 +301,7 @@ pub async fn write(
 ) -> Result<(), KubernetesError> {
     if old != new {
         let value = serde_json::to_value(new).unwrap_or(Value::Null);
-        kubernetes::apply_status(api, object, FIELD_MANAGER, &value).await?;
+        objects::apply_status(api, object, FIELD_MANAGER, &value).await?;
     }
     Ok(())
 }

@@ -110,7 +110,11 @@ impl Step {
             Self::SetTrust { name, .. } => format!("restore the trust policy of {name}"),
             Self::TagRole { name, .. } => format!("restore the tags of {name}"),
             Self::PutPolicy { name, document } => {
-                let count: usize = document.statements.iter().map(|statement| statement.resource.len()).sum();
+                let count: usize = document
+                    .statements
+                    .iter()
+                    .map(|statement| statement.resource.len())
+                    .sum();
                 format!("let {name} assume deployer roles by {count} resources")
             }
             Self::DeletePolicy { name } => format!("let {name} assume nothing"),
