@@ -6,6 +6,13 @@
 
 pub mod api;
 pub mod argocd;
+pub mod aws;
+pub mod cli;
 pub mod commands;
 pub mod domain;
+pub mod kubernetes;
+pub mod managed_cluster;
+pub mod management_role;
 pub mod policy;
+pub mod run;
+pub mod telemetry;

@@ -4,6 +4,6 @@ pub mod cluster_secret;
 mod seen;
 
 pub use cluster_secret::{
-    CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION, Presentation, WantedSecret,
+    CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION, Presentation, SECRET_TYPE, WantedSecret,
 };
 pub use seen::{ClusterSecret, Difference, cut_down};

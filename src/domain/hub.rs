@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     arn::{ClusterArn, OidcProviderArn, PolicyArn, RoleArn},
-    name::{AccountId, ClusterName, InvalidName, KubernetesName, Partition, PolicyName, RoleName},
+    name::{AccountId, InvalidName, KubernetesName, Partition, PolicyName, RoleName},
 };
 
 /// The management cluster, and the `ManagementRole` object that something is made for.

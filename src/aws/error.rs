@@ -1,0 +1,570 @@
+//! The one error of every call: what failed, as whom, on which resource, in AWS's own words, and what to do next.
+//!
+//! Most errors that matter are not modelled in the SDK: EKS's `AccessDeniedException` and `ThrottlingException`,
+//! IAM's and STS's `AccessDenied` and `Throttling` all arrive as unhandled, and several unlike things share one code
+//! and differ in the message only. So errors are told apart here by code and message, in one function.
+
+use std::{error::Error, sync::Arc};
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_iam::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::RequestId,
+};
+
+use super::calls::{Call, Service};
+
+/// A call to AWS that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} failed on {resource}, acting as {acting_as}: {code}: {message}{}",
+    call.action(),
+    request_id.as_ref().map(|id| format!(" (request ID {id})")).unwrap_or_default()
+)]
+pub struct AwsError {
+    /// The call.
+    pub call: Call,
+    /// What it means to us.
+    pub kind: ErrorKind,
+    /// AWS's error code, or a word of ours where no answer of AWS arrived: `Timeout`, `Dispatch`.
+    pub code: String,
+    /// AWS's own words, or the cause.
+    pub message: String,
+    /// AWS's request ID, for its support.
+    pub request_id: Option<String>,
+    /// What the call was about: an ARN where there is one.
+    pub resource: String,
+    /// The role that we acted as.
+    pub acting_as: Arc<str>,
+}
+
+/// What a failure means to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorKind {
+    /// AWS refused for want of permission.
+    Denied,
+    /// AWS refused for too many requests, for longer than the SDK retries.
+    Throttled,
+    /// There is one already.
+    AlreadyExists,
+    /// A principal that IAM or EKS does not know: not yet visible, or not there at all.
+    InvalidPrincipal,
+    /// An access entry that EKS does not show yet.
+    EntryNotVisible,
+    /// The EKS cluster is not in this account and region.
+    ClusterNotFound,
+    /// The cluster's authentication mode refuses access entries.
+    AccessEntriesDisabled,
+    /// A quota, or the size of a document.
+    LimitExceeded,
+    /// The role still carries policies.
+    HasPolicies,
+    /// Something else is changing it.
+    Conflict,
+    /// It is not there.
+    NotFound,
+    /// AWS does not accept the request as it is.
+    Invalid,
+    /// The operator has no valid credentials.
+    CredentialsUnavailable,
+    /// No answer: name resolution, connection, TLS, proxy, or time ran out.
+    Unreachable,
+    /// AWS failed.
+    ServerError,
+    /// STS is not active in this region for the account.
+    RegionDisabled,
+    /// The operator is stopping, and begins nothing more.
+    ShuttingDown,
+    /// None of these: see the code and the message.
+    Unknown,
+}
+
+impl ErrorKind {
+    /// A static word for metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Throttled => "throttled",
+            Self::AlreadyExists => "already_exists",
+            Self::InvalidPrincipal => "invalid_principal",
+            Self::EntryNotVisible => "entry_not_visible",
+            Self::ClusterNotFound => "cluster_not_found",
+            Self::AccessEntriesDisabled => "access_entries_disabled",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::HasPolicies => "has_policies",
+            Self::Conflict => "conflict",
+            Self::NotFound => "not_found",
+            Self::Invalid => "invalid",
+            Self::CredentialsUnavailable => "credentials_unavailable",
+            Self::Unreachable => "unreachable",
+            Self::ServerError => "server_error",
+            Self::RegionDisabled => "region_disabled",
+            Self::ShuttingDown => "shutting_down",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The kind's name, for logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Denied => "Denied",
+            Self::Throttled => "Throttled",
+            Self::AlreadyExists => "AlreadyExists",
+            Self::InvalidPrincipal => "InvalidPrincipal",
+            Self::EntryNotVisible => "EntryNotVisible",
+            Self::ClusterNotFound => "ClusterNotFound",
+            Self::AccessEntriesDisabled => "AccessEntriesDisabled",
+            Self::LimitExceeded => "LimitExceeded",
+            Self::HasPolicies => "HasPolicies",
+            Self::Conflict => "Conflict",
+            Self::NotFound => "NotFound",
+            Self::Invalid => "Invalid",
+            Self::CredentialsUnavailable => "CredentialsUnavailable",
+            Self::Unreachable => "Unreachable",
+            Self::ServerError => "ServerError",
+            Self::RegionDisabled => "RegionDisabled",
+            Self::ShuttingDown => "ShuttingDown",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    /// Whether time alone may mend it: propagation, throttling, a fault on the way or at AWS.
+    #[must_use]
+    pub const fn passes_by_itself(self) -> bool {
+        matches!(
+            self,
+            Self::Throttled
+                | Self::EntryNotVisible
+                | Self::Conflict
+                | Self::Unreachable
+                | Self::ServerError
+                | Self::ShuttingDown
+        )
+    }
+}
+
+impl AwsError {
+    /// What the person who must act does next.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let action = self.call.action();
+        match self.kind {
+            ErrorKind::Denied if self.call == Call::AssumeRole => format!(
+                "let the trust policy of {} name the operator's role for sts:AssumeRole and sts:TagSession (and its \
+                 external ID, if one is set), and let the operator's own policy allow both on it: compare with what \
+                 `mooring bootstrap` prints",
+                self.resource
+            ),
+            ErrorKind::Denied => format!(
+                "let {} do {action} on {}: compare its policy with what `mooring bootstrap` prints, then look for a \
+                 service control policy or a boundary that denies it",
+                self.acting_as, self.resource
+            ),
+            ErrorKind::Throttled => {
+                "nothing: it is tried again; if it lasts, look for what else uses up the account's request rate".to_owned()
+            }
+            ErrorKind::AlreadyExists => {
+                "look at who made the one that is there; set adoptExisting if it should become ours".to_owned()
+            }
+            ErrorKind::InvalidPrincipal => {
+                "wait two minutes if the role was made just now; otherwise check that the principal exists".to_owned()
+            }
+            ErrorKind::EntryNotVisible | ErrorKind::Conflict => "nothing: it is tried again".to_owned(),
+            ErrorKind::ClusterNotFound => {
+                "check the cluster's name, account and region: EKS knows no such cluster there".to_owned()
+            }
+            ErrorKind::AccessEntriesDisabled => {
+                "set the cluster's authentication mode to API_AND_CONFIG_MAP: aws eks update-cluster-config --name NAME \
+                 --access-config authenticationMode=API_AND_CONFIG_MAP (there is no way back, so Mooring does not do it)"
+                    .to_owned()
+            }
+            ErrorKind::LimitExceeded => "raise the quota that AWS names, or make room under it".to_owned(),
+            ErrorKind::HasPolicies => {
+                "remove the policies that somebody put on the role, then it can be deleted".to_owned()
+            }
+            ErrorKind::NotFound => "check that it still exists: it is made again if it is ours".to_owned(),
+            ErrorKind::Invalid => "change what AWS names in the spec".to_owned(),
+            ErrorKind::CredentialsUnavailable => {
+                "check the operator's service account: its role annotation or Pod Identity association, and whether \
+                 this region is enabled in the account"
+                    .to_owned()
+            }
+            ErrorKind::Unreachable => {
+                "check name resolution, HTTPS_PROXY and NO_PROXY, AWS_CA_BUNDLE, and the network policy of the \
+                 operator's namespace"
+                    .to_owned()
+            }
+            ErrorKind::ServerError => "nothing: AWS failed, and it is tried again".to_owned(),
+            ErrorKind::RegionDisabled => {
+                "enable the operator's region in that account, or run the operator with AWS_REGION set to a region \
+                 that it has"
+                    .to_owned()
+            }
+            ErrorKind::ShuttingDown => "nothing: the next operator goes on".to_owned(),
+            ErrorKind::Unknown => "read AWS's message; its support takes the request ID".to_owned(),
+        }
+    }
+
+    /// What the SDK reports, in our words.
+    pub(super) fn from_sdk<E>(
+        call: Call,
+        resource: &str,
+        acting_as: &Arc<str>,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let (kind, code, message) = explain(call, error);
+        Self {
+            call,
+            kind,
+            code,
+            message,
+            request_id: request_id(error),
+            resource: resource.to_owned(),
+            acting_as: Arc::clone(acting_as),
+        }
+    }
+}
+
+fn request_id<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+    // IAM and STS say it in the body as well, which is what remains when a proxy drops headers.
+    let body = || error.as_service_error().and_then(|service| service.meta().request_id());
+    error.request_id().or_else(body).map(str::to_owned)
+}
+
+fn explain<E>(call: Call, error: &SdkError<E, HttpResponse>) -> (ErrorKind, String, String)
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let whole = || chain(error);
+    match error {
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            let message = context.err().message().unwrap_or("AWS gave no message").to_owned();
+            match context.err().code() {
+                Some(code) => (classify(call, code, &message), code.to_owned(), message),
+                // Not AWS's own answer: a proxy's or a gateway's page.
+                None if status >= 500 => (ErrorKind::ServerError, format!("HTTP {status}"), message),
+                None => (ErrorKind::Unknown, format!("HTTP {status}"), message),
+            }
+        }
+        SdkError::TimeoutError(_) => (ErrorKind::Unreachable, "Timeout".to_owned(), whole()),
+        SdkError::ResponseError(_) => (ErrorKind::ServerError, "Response".to_owned(), whole()),
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) if lacks_credentials(error) => {
+            (ErrorKind::CredentialsUnavailable, "NoCredentials".to_owned(), whole())
+        }
+        SdkError::DispatchFailure(_) => (ErrorKind::Unreachable, "Dispatch".to_owned(), whole()),
+        SdkError::ConstructionFailure(_) => (ErrorKind::Invalid, "Construction".to_owned(), whole()),
+        // The enum is open: whatever comes to it later is told as it is.
+        _ => (ErrorKind::Unknown, "Unknown".to_owned(), whole()),
+    }
+}
+
+/// An error and its causes, each said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// What AWS's code and message mean for this call.
+///
+/// Sources: the models in botocore; for the messages Terraform's AWS provider (`iam/role.go`, `eks/access_entry.go`,
+/// `eks/access_policy_association.go`), aws/eks-hybrid and the EKS user guide.
+fn classify(call: Call, code: &str, message: &str) -> ErrorKind {
+    match code {
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
+            return ErrorKind::Denied;
+        }
+        // aws-runtime, `THROTTLING_ERRORS`, without LimitExceededException, which IAM and EKS do not mean so.
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "PriorRequestNotComplete" => {
+            return ErrorKind::Throttled;
+        }
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "RequestExpired"
+        | "AuthFailure"
+        | "InvalidIdentityToken"
+        | "IDPRejectedClaim" => return ErrorKind::CredentialsUnavailable,
+        "OptInRequired" | "RegionDisabledException" | "RegionDisabled" => return ErrorKind::RegionDisabled,
+        "ServiceFailure"
+        | "InternalFailure"
+        | "InternalError"
+        | "InternalServerError"
+        | "InternalServiceError"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "ServerException"
+        | "OpenIdIdpCommunicationError"
+        | "IDPCommunicationError"
+        | "RequestTimeout"
+        | "RequestTimeoutException" => return ErrorKind::ServerError,
+        "ValidationError" | "ValidationException" => return ErrorKind::Invalid,
+        _ => {}
+    }
+    match call.row().service {
+        Service::Iam => classify_iam(code, message),
+        Service::Eks => classify_eks(call, code, message),
+        Service::Sts => match code {
+            "PackedPolicyTooLarge" | "PackedPolicyTooLargeException" => ErrorKind::LimitExceeded,
+            "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => ErrorKind::Invalid,
+            _ => ErrorKind::Unknown,
+        },
+    }
+}
+
+fn classify_iam(code: &str, message: &str) -> ErrorKind {
+    match code.strip_suffix("Exception").unwrap_or(code) {
+        "NoSuchEntity" => ErrorKind::NotFound,
+        "EntityAlreadyExists" => ErrorKind::AlreadyExists,
+        "MalformedPolicyDocument" if message.contains("Invalid principal in policy") => ErrorKind::InvalidPrincipal,
+        "LimitExceeded" => ErrorKind::LimitExceeded,
+        "DeleteConflict" => ErrorKind::HasPolicies,
+        "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => ErrorKind::Conflict,
+        "MalformedPolicyDocument" | "InvalidInput" | "UnmodifiableEntity" | "PolicyNotAttachable" => ErrorKind::Invalid,
+        _ => ErrorKind::Unknown,
+    }
+}
+
+fn classify_eks(call: Call, code: &str, message: &str) -> ErrorKind {
+    match code {
+        "ResourceNotFoundException" if message.contains("No cluster found") => ErrorKind::ClusterNotFound,
+        "ResourceNotFoundException" if call == Call::DescribeCluster => ErrorKind::ClusterNotFound,
+        "ResourceNotFoundException"
+            if call == Call::AssociateAccessPolicy && message.contains("principalArn could not be found") =>
+        {
+            ErrorKind::EntryNotVisible
+        }
+        "ResourceNotFoundException" | "NotFoundException" => ErrorKind::NotFound,
+        "ResourceInUseException" if call == Call::CreateAccessEntry => ErrorKind::AlreadyExists,
+        "ResourceInUseException" => ErrorKind::Conflict,
+        "InvalidParameterException" if message.contains("invalid principal") => ErrorKind::InvalidPrincipal,
+        "InvalidRequestException" if message.contains("authentication mode") => ErrorKind::AccessEntriesDisabled,
+        "ResourceLimitExceededException" => ErrorKind::LimitExceeded,
+        "InvalidParameterException" | "InvalidRequestException" | "ClientException" | "BadRequestException" => {
+            ErrorKind::Invalid
+        }
+        _ => ErrorKind::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_messages_are_told_apart() {
+        use Call::{
+            AssociateAccessPolicy, AssumeRole, CreateAccessEntry, CreateOpenIdConnectProvider, CreateRole, DeleteRole,
+            DescribeAccessEntry, DescribeCluster, GetRole, PutRolePolicy, TagRole, UpdateAccessEntry,
+        };
+        const INVALID_PRINCIPAL: &str = r#"Invalid principal in policy: "AWS":"arn:aws:iam::1:role/x""#;
+        const MODE: &str = "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to \
+                            perform this operation.";
+        const NO_ENTRY: &str = "The specified principalArn could not be found. You can view your available access \
+                                entries with 'list-access-entries'.";
+        for (call, code, message, kind) in [
+            (
+                AssumeRole,
+                "AccessDenied",
+                "not authorized to perform: sts:AssumeRole",
+                ErrorKind::Denied,
+            ),
+            (DescribeCluster, "AccessDeniedException", "", ErrorKind::Denied),
+            (GetRole, "Throttling", "Rate exceeded", ErrorKind::Throttled),
+            (DescribeAccessEntry, "ThrottlingException", "", ErrorKind::Throttled),
+            (DescribeCluster, "TooManyRequestsException", "", ErrorKind::Throttled),
+            (CreateRole, "EntityAlreadyExists", "", ErrorKind::AlreadyExists),
+            (
+                CreateRole,
+                "MalformedPolicyDocument",
+                INVALID_PRINCIPAL,
+                ErrorKind::InvalidPrincipal,
+            ),
+            (
+                CreateRole,
+                "MalformedPolicyDocument",
+                "Syntax errors in policy.",
+                ErrorKind::Invalid,
+            ),
+            (
+                PutRolePolicy,
+                "LimitExceeded",
+                "Maximum policy size of 10240 bytes exceeded",
+                ErrorKind::LimitExceeded,
+            ),
+            (
+                DeleteRole,
+                "DeleteConflict",
+                "Cannot delete entity, must delete policies first.",
+                ErrorKind::HasPolicies,
+            ),
+            (TagRole, "ConcurrentModification", "", ErrorKind::Conflict),
+            (GetRole, "NoSuchEntity", "", ErrorKind::NotFound),
+            (GetRole, "NoSuchEntityException", "", ErrorKind::NotFound),
+            (CreateRole, "ServiceFailure", "", ErrorKind::ServerError),
+            (
+                CreateOpenIdConnectProvider,
+                "OpenIdIdpCommunicationError",
+                "",
+                ErrorKind::ServerError,
+            ),
+            (
+                DescribeCluster,
+                "ResourceNotFoundException",
+                "No cluster found for name: x.",
+                ErrorKind::ClusterNotFound,
+            ),
+            (
+                DescribeAccessEntry,
+                "ResourceNotFoundException",
+                "No cluster found for name: x.",
+                ErrorKind::ClusterNotFound,
+            ),
+            (
+                DescribeAccessEntry,
+                "ResourceNotFoundException",
+                NO_ENTRY,
+                ErrorKind::NotFound,
+            ),
+            (
+                UpdateAccessEntry,
+                "ResourceNotFoundException",
+                NO_ENTRY,
+                ErrorKind::NotFound,
+            ),
+            (
+                AssociateAccessPolicy,
+                "ResourceNotFoundException",
+                NO_ENTRY,
+                ErrorKind::EntryNotVisible,
+            ),
+            (
+                AssociateAccessPolicy,
+                "ResourceNotFoundException",
+                "The specified policyArn could not be found.",
+                ErrorKind::NotFound,
+            ),
+            (
+                CreateAccessEntry,
+                "ResourceInUseException",
+                "already in use on this cluster",
+                ErrorKind::AlreadyExists,
+            ),
+            (UpdateAccessEntry, "ResourceInUseException", "", ErrorKind::Conflict),
+            (
+                CreateAccessEntry,
+                "InvalidParameterException",
+                "The specified principalArn is invalid: invalid principal.",
+                ErrorKind::InvalidPrincipal,
+            ),
+            (
+                CreateAccessEntry,
+                "InvalidParameterException",
+                "The kubernetes group name system:masters is invalid, it cannot start with system:",
+                ErrorKind::Invalid,
+            ),
+            (
+                CreateAccessEntry,
+                "InvalidRequestException",
+                MODE,
+                ErrorKind::AccessEntriesDisabled,
+            ),
+            (
+                DescribeAccessEntry,
+                "InvalidRequestException",
+                MODE,
+                ErrorKind::AccessEntriesDisabled,
+            ),
+            (
+                CreateAccessEntry,
+                "ResourceLimitExceededException",
+                "",
+                ErrorKind::LimitExceeded,
+            ),
+            (DescribeCluster, "ServerException", "", ErrorKind::ServerError),
+            (AssumeRole, "RegionDisabledException", "", ErrorKind::RegionDisabled),
+            (AssumeRole, "PackedPolicyTooLarge", "", ErrorKind::LimitExceeded),
+            (
+                AssumeRole,
+                "ExpiredTokenException",
+                "",
+                ErrorKind::CredentialsUnavailable,
+            ),
+            (
+                DescribeCluster,
+                "UnrecognizedClientException",
+                "",
+                ErrorKind::CredentialsUnavailable,
+            ),
+            (GetRole, "InvalidClientTokenId", "", ErrorKind::CredentialsUnavailable),
+            (GetRole, "SomethingNew", "", ErrorKind::Unknown),
+        ] {
+            assert_eq!(classify(call, code, message), kind, "{call:?} {code} {message}");
+        }
+    }
+
+    #[test]
+    fn an_error_tells_everything_that_is_needed_to_act() {
+        let error = AwsError {
+            call: Call::CreateRole,
+            kind: ErrorKind::Denied,
+            code: "AccessDenied".to_owned(),
+            message: "no identity-based policy allows the iam:CreateRole action".to_owned(),
+            request_id: Some("1-2-3".to_owned()),
+            resource: "arn:aws:iam::222222222222:role/mooring/x".to_owned(),
+            acting_as: "arn:aws:iam::222222222222:role/mooring-provisioner".into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "iam:CreateRole failed on arn:aws:iam::222222222222:role/mooring/x, acting as \
+             arn:aws:iam::222222222222:role/mooring-provisioner: AccessDenied: no identity-based policy allows the \
+             iam:CreateRole action (request ID 1-2-3)"
+        );
+        assert!(error.hint().contains("mooring-provisioner do iam:CreateRole"));
+        let entering = AwsError {
+            call: Call::AssumeRole,
+            ..error
+        };
+        assert!(entering.hint().contains("trust policy"));
+    }
+}

@@ -1,0 +1,70 @@
+//! IAM's things as plain values.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::{
+    domain::{
+        arn::{PolicyArn, RoleArn},
+        ownership::Tags,
+    },
+    policy::Document,
+};
+
+/// A role, as `GetRole` gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Role {
+    /// The ARN in the exact case that AWS keeps. Right after creation AWS may briefly give the unique ID instead
+    /// (Terraform AWS provider, `iam/role.go`, `waitRoleARNIsNotUniqueID`).
+    pub arn: String,
+    /// The unique ID, `AROA...`, which AWS never gives twice.
+    pub id: String,
+    /// The name, in the exact case that AWS keeps.
+    pub name: String,
+    /// The trust policy as text, percent-decoded. What does not parse is drift.
+    pub trust: String,
+    /// The ARN of the permissions boundary.
+    pub boundary: Option<String>,
+    /// The tags.
+    pub tags: Tags,
+}
+
+/// A role that we want.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WantedRole {
+    /// The ARN, which says path and name.
+    pub arn: RoleArn,
+    /// The trust policy.
+    pub trust: Document,
+    /// The permissions boundary.
+    pub boundary: PolicyArn,
+    /// The tags that mark it as ours, and the user's.
+    pub tags: Tags,
+    /// For people; at most 1,000 characters (IAM `CreateRole`, `Description`).
+    pub description: String,
+}
+
+/// The policies that a role carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RolePolicies {
+    /// Names of the inline policies.
+    pub inline: BTreeSet<String>,
+    /// ARNs of the attached managed policies.
+    pub attached: BTreeSet<String>,
+}
+
+impl RolePolicies {
+    /// Whether the role carries no policy at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inline.is_empty() && self.attached.is_empty()
+    }
+}
+
+/// An IAM OIDC provider, as far as we care: thumbprints are IAM's affair (IAM user guide, "Obtain the thumbprint").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OidcProvider {
+    /// The audiences that it accepts.
+    pub client_ids: BTreeSet<String>,
+}
