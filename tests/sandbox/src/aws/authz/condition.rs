@@ -93,9 +93,9 @@ impl Condition {
         };
         let listed = |value: &String| self.tests.iter().any(|test| test.accepts(value, context));
         match (self.set, self.negated) {
-            (Set::None, false) | (Set::ForAny, false) => present.iter().any(listed),
+            (Set::None | Set::ForAny, false) => present.iter().any(listed),
             (Set::ForAll, false) => present.iter().all(listed),
-            (Set::None, true) | (Set::ForAll, true) => !present.iter().any(listed),
+            (Set::None | Set::ForAll, true) => !present.iter().any(listed),
             (Set::ForAny, true) => !present.iter().all(listed),
         }
     }

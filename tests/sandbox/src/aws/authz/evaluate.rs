@@ -175,39 +175,36 @@ pub fn trust_decision(
         Ok(grant) => grant,
     };
     let decided = own.decision(if same_account { grant } else { Grant::Account });
-    match (decided, grant) {
-        (Decision::Denied(Denial::Explicit(_)), _) => decided,
-        (Decision::Allowed | Decision::Denied(Denial::Implicit(_)), Grant::None) if own.identity || same_account => {
-            Decision::Denied(Denial::Implicit(PolicyType::Trust))
-        }
-        (Decision::Allowed | Decision::Denied(Denial::Implicit(_)), _) => decided,
+    let explicit = matches!(decided, Decision::Denied(Denial::Explicit(_)));
+    if grant == Grant::None && !explicit && (own.identity || same_account) {
+        return Decision::Denied(Denial::Implicit(PolicyType::Trust));
     }
+    decided
 }
 
 /// The strongest grant of a trust policy, or `Err` for an explicit deny.
 fn granted(trust: &Document, principal: Principal<'_>, context: &Context<'_>) -> Result<Grant, ()> {
     let mut strongest = Grant::None;
     for statement in trust.applicable(context) {
-        let Some((negated, names)) = &statement.principals else {
+        let Some((negated, principals)) = &statement.principals else {
             continue;
         };
-        let named = names
+        let listed = principals
             .iter()
             .map(|(kind, name)| grant(*kind, name, principal))
-            .max()
-            .unwrap_or(Grant::None);
-        let named = match (negated, named) {
-            (false, named) => named,
+            .max();
+        let given = match (negated, listed.unwrap_or(Grant::None)) {
+            (false, listed) => listed,
             (true, Grant::None) => Grant::Role,
             (true, Grant::Account | Grant::Role | Grant::Session) => Grant::None,
         };
-        if named == Grant::None {
+        if given == Grant::None {
             continue;
         }
         if statement.effect == Effect::Deny {
             return Err(());
         }
-        strongest = strongest.max(named);
+        strongest = strongest.max(given);
     }
     Ok(strongest)
 }

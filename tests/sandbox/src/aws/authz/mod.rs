@@ -10,6 +10,8 @@ mod document;
 mod evaluate;
 mod message;
 mod pattern;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use context::Context;

@@ -53,10 +53,11 @@ fn refuse<T>(message: impl Into<String>) -> Result<T, Malformed> {
 pub(super) fn identity(document: &Value, partition: Option<&str>) -> Result<(), Malformed> {
     top(document)?;
     if document["Version"] != "2012-10-17" {
-        return match &document["Version"] {
-            Value::Null => refuse("Policy document must be version 2012-10-17 or greater."),
-            version if version == "2008-10-17" => refuse("Policy document must be version 2012-10-17 or greater."),
-            _ => Err(Malformed::syntax()),
+        let old = document["Version"].is_null() || document["Version"] == "2008-10-17";
+        return if old {
+            refuse("Policy document must be version 2012-10-17 or greater.")
+        } else {
+            Err(Malformed::syntax())
         };
     }
     for statement in statements(document) {

@@ -19,7 +19,7 @@ pub(super) fn put(state: &mut State, call: &Call<'_>) -> Answer {
     let mut role = call.write_with(state, "iam:PutRolePermissionsBoundary", &requested)?;
     exists(state, call, arn)?;
     role.boundary = Some(arn.to_owned());
-    roles::save(state, role)
+    Ok(roles::save(state, role))
 }
 
 pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Answer {
@@ -27,5 +27,5 @@ pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Answer {
     if role.boundary.take().is_none() {
         return Err(missing(format!("No permission boundary for role {}.", role.name)));
     }
-    roles::save(state, role)
+    Ok(roles::save(state, role))
 }

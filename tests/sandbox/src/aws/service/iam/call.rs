@@ -84,13 +84,12 @@ impl Call<'_> {
             resource,
             context,
         };
-        match role {
-            Some(role) => self.authorize(state, &[check]).map(|()| role),
-            None => {
-                state.authorize_missing_role(self.caller, &check, self.request)?;
-                Err(no_role(name))
-            }
-        }
+        let Some(role) = role else {
+            state.authorize_missing_role(self.caller, &check, self.request)?;
+            return Err(no_role(name));
+        };
+        self.authorize(state, &[check])?;
+        Ok(role)
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn attach(state: &mut State, call: &Call<'_>) -> Answer {
             "Cannot exceed quota for PoliciesPerRole: {MOST_ATTACHED}"
         )));
     }
-    roles::save(state, role)
+    Ok(roles::save(state, role))
 }
 
 pub(super) fn detach(state: &mut State, call: &Call<'_>) -> Answer {
@@ -36,7 +36,7 @@ pub(super) fn detach(state: &mut State, call: &Call<'_>) -> Answer {
     role.attached
         .remove(arn)
         .ok_or_else(|| missing(format!("Policy {arn} was not found.")))?;
-    roles::save(state, role)
+    Ok(roles::save(state, role))
 }
 
 pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {

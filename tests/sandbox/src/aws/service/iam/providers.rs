@@ -77,11 +77,12 @@ fn authorize_create(state: &mut State, call: &Call<'_>, arn: &str, tags: &[(Stri
 /// "If it is not included, IAM will retrieve and use the top intermediate certificate authority thumbprint": forty
 /// hexadecimal digits that stand for the issuer here.
 fn thumbprint(issuer: &str) -> String {
-    Sha256::digest(issuer.as_bytes())
-        .iter()
-        .take(20)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(issuer.as_bytes());
+    digest.iter().take(20).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn at_most(clients: usize) -> Result<(), ApiError> {

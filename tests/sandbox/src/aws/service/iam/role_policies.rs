@@ -21,7 +21,7 @@ pub(super) fn put(state: &mut State, call: &Call<'_>) -> Answer {
             role.name
         )));
     }
-    roles::save(state, role)
+    Ok(roles::save(state, role))
 }
 
 pub(super) fn get(state: &mut State, call: &Call<'_>) -> Answer {
@@ -39,7 +39,7 @@ pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Answer {
     let mut role = call.write(state, "iam:DeleteRolePolicy")?;
     let name = call.input.needed("PolicyName")?;
     role.inline.remove(name).ok_or_else(|| no_policy(name))?;
-    roles::save(state, role)
+    Ok(roles::save(state, role))
 }
 
 pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {

@@ -9,14 +9,14 @@ pub(super) fn tag(state: &mut State, call: &Call<'_>) -> Answer {
     let tags = call.input.tags();
     let mut role = call.write_with(state, "iam:TagRole", &request_tags(&tags))?;
     role.tags = tagged(role.tags, &tags)?;
-    roles::save(state, role)
+    Ok(roles::save(state, role))
 }
 
 pub(super) fn untag(state: &mut State, call: &Call<'_>) -> Answer {
     let keys = call.input.texts("TagKeys");
     let mut role = call.write_with(state, "iam:UntagRole", &[("aws:TagKeys".to_owned(), keys.clone())])?;
     role.tags.unset(&keys);
-    roles::save(state, role)
+    Ok(roles::save(state, role))
 }
 
 pub(super) fn list(state: &mut State, call: &Call<'_>) -> Answer {

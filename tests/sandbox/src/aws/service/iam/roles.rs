@@ -111,13 +111,13 @@ pub(super) fn update(state: &mut State, call: &Call<'_>) -> Answer {
     if let Some(seconds) = call.input.integer("MaxSessionDuration") {
         role.max_session = seconds;
     }
-    save(state, role)
+    Ok(save(state, role))
 }
 
 pub(super) fn update_trust(state: &mut State, call: &Call<'_>) -> Answer {
     let mut role = call.write(state, "iam:UpdateAssumeRolePolicy")?;
     role.trust = trust(state, call, "PolicyDocument")?;
-    save(state, role)
+    Ok(save(state, role))
 }
 
 pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Answer {
@@ -133,8 +133,8 @@ pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Answer {
 }
 
 /// Writes a changed role.
-pub(super) fn save(state: &mut State, role: Role) -> Result<Value, ApiError> {
+pub(super) fn save(state: &mut State, role: Role) -> Value {
     let (account, name) = (role.account.clone(), role.name.clone());
     state.write_role(&account, &name, Some(role));
-    Ok(nothing())
+    nothing()
 }

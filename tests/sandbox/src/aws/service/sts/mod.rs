@@ -105,9 +105,9 @@ fn session_policy(
         let value: Value = serde_json::from_str(text)
             .map_err(|_| malformed("The policy is not in the valid JSON format.".to_owned()))?;
         Document::identity(&value, Some(partition)).map_err(|why| malformed(why.0))?;
-        match value["Statement"].clone() {
-            Value::Array(many) => statements.extend(many),
-            one => statements.push(one),
+        match value["Statement"].as_array() {
+            Some(many) => statements.extend(many.iter().cloned()),
+            None => statements.push(value["Statement"].clone()),
         }
     }
     if let (Some(inline), true) = (inline, arns.is_empty()) {
