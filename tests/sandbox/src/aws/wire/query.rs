@@ -10,11 +10,6 @@ use super::{Refusal, Rendered};
 use crate::aws::contract::{Answer, ApiError, Service};
 use crate::aws::operations::{self, Field, Kind, Operation};
 
-const TAG: &[Field] = &[
-    operations::required("Key", operations::text(0, operations::UNBOUNDED)),
-    operations::required("Value", operations::text(0, operations::UNBOUNDED)),
-];
-
 /// The version of a service's API, and the namespace of its answers.
 fn version(service: Service) -> (&'static str, &'static str) {
     match service {
@@ -84,7 +79,7 @@ fn member(kind: &Kind, form: &[(String, String)], name: &str) -> Option<Value> {
                 .find(|(key, _)| key == item)
                 .map(|(_, value)| Value::from(value.as_str()))
         }),
-        Kind::Tags => list(form, name, |item| whole(TAG, form, item)),
+        Kind::Tags => list(form, name, |item| whole(operations::TAG, form, item)),
         Kind::Structures { of, .. } => list(form, name, |item| whole(of, form, item)),
         Kind::Structure(fields) => whole(fields, form, name),
         Kind::TagMap => None,
