@@ -95,7 +95,7 @@ pub(super) fn get(state: &mut State, call: &Call<'_>) -> Answer {
     let role = call.read(state, "iam:GetRole")?;
     let mut shown = render::role(state, &role);
     let used = state.last_used(&role.id).map_or_else(
-        nothing,
+        || json!({}),
         |(time, region)| json!({"LastUsedDate": written(*time), "Region": region}),
     );
     shown.insert("RoleLastUsed".into(), used);
