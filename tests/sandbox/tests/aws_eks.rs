@@ -1020,4 +1020,10 @@ async fn tagging_is_decided_by_the_tags_asked_for_and_the_tags_there() {
         refusal!(limited.untag_resource().resource_arn(arn).tag_keys("owner").send()).0,
         403
     );
+    let absent = format!("{arn}x");
+    let nobody = stage.limited("nobody", &json!([]));
+    assert_eq!(
+        refusal!(nobody.tag_resource().resource_arn(absent).tags("note", "x").send()).0,
+        403
+    );
 }
