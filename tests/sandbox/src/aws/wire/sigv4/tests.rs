@@ -45,7 +45,7 @@ impl Signing<'_> {
         let mut settings = SigningSettings::default();
         settings.signature_location = self.location;
         if self.location == SignatureLocation::QueryParams {
-            settings.expires_in = Some(Duration::from_secs(60));
+            settings.expires_in = Some(Duration::from_mins(1));
         }
         let params = SigningParams::builder()
             .identity(&identity)
@@ -208,7 +208,7 @@ fn the_scope_must_be_that_of_the_endpoint() {
 #[test]
 fn clocks_may_differ_by_five_minutes_for_eks_and_fifteen_for_sts() {
     let (world, root) = world();
-    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    let minutes = Duration::from_mins;
     let now = SystemTime::now();
     let sts = |time| Signing {
         time,
