@@ -191,7 +191,7 @@ impl Call {
         self.row()
             .needs
             .first()
-            .map_or(self.row().operation, |need| need.action)
+            .map_or_else(|| self.row().operation, |need| need.action)
     }
 }
 

@@ -287,9 +287,9 @@ fn cluster(from: types::Cluster) -> Cluster {
             .identity
             .and_then(|identity| identity.oidc)
             .and_then(|oidc| oidc.issuer),
-        authentication_mode: match mode {
-            Some(types::AuthenticationMode::Api) => AuthenticationMode::Api,
-            Some(types::AuthenticationMode::ApiAndConfigMap) => AuthenticationMode::ApiAndConfigMap,
+        authentication_mode: match mode.as_ref().map(types::AuthenticationMode::as_str) {
+            Some("API") => AuthenticationMode::Api,
+            Some("API_AND_CONFIG_MAP") => AuthenticationMode::ApiAndConfigMap,
             // What EKS does where nothing is said (EKS API, `CreateAccessConfigRequest`).
             _ => AuthenticationMode::ConfigMap,
         },
@@ -302,13 +302,13 @@ fn cluster(from: types::Cluster) -> Cluster {
 }
 
 fn state(from: &ClusterStatus) -> ClusterState {
-    match from {
-        ClusterStatus::Active => ClusterState::Active,
-        ClusterStatus::Creating => ClusterState::Creating,
-        ClusterStatus::Deleting => ClusterState::Deleting,
-        ClusterStatus::Failed => ClusterState::Failed,
-        ClusterStatus::Pending => ClusterState::Pending,
-        ClusterStatus::Updating => ClusterState::Updating,
+    match from.as_str() {
+        "ACTIVE" => ClusterState::Active,
+        "CREATING" => ClusterState::Creating,
+        "DELETING" => ClusterState::Deleting,
+        "FAILED" => ClusterState::Failed,
+        "PENDING" => ClusterState::Pending,
+        "UPDATING" => ClusterState::Updating,
         _ => ClusterState::Unknown,
     }
 }
@@ -325,10 +325,11 @@ fn access_entry(from: types::AccessEntry) -> AccessEntry {
 
 fn association(from: types::AssociatedAccessPolicy) -> Option<(AccessPolicyArn, AccessScope)> {
     let scope = from.access_scope?;
-    let scope = match scope.r#type? {
-        AccessScopeType::Cluster => AccessScope::Cluster,
+    let scope = if scope.r#type? == AccessScopeType::Cluster {
+        AccessScope::Cluster
+    } else {
         // A kind of scope that is not known yet is told as namespaces that nobody asked for, so that it is changed.
-        _ => AccessScope::Namespaces(scope.namespaces.unwrap_or_default().into_iter().collect()),
+        AccessScope::Namespaces(scope.namespaces.unwrap_or_default().into_iter().collect())
     };
     Some((AccessPolicyArn::from_aws(&from.policy_arn?), scope))
 }

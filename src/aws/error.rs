@@ -9,7 +9,7 @@ use std::{error::Error, sync::Arc};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_iam::{
     config::http::HttpResponse,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
 
@@ -216,7 +216,7 @@ fn explain<E>(call: Call, error: &SdkError<E, HttpResponse>) -> (ErrorKind, Stri
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let whole = || DisplayErrorContext(error).to_string();
+    let whole = || chain(error);
     match error {
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
@@ -238,6 +238,21 @@ where
         // The enum is open: whatever comes to it later is told as it is.
         _ => (ErrorKind::Unknown, "Unknown".to_owned(), whole()),
     }
+}
+
+/// An error and its causes, each said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        next = cause.source();
+    }
+    text
 }
 
 fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
@@ -344,5 +359,187 @@ fn classify_eks(call: Call, code: &str, message: &str) -> ErrorKind {
             ErrorKind::Invalid
         }
         _ => ErrorKind::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_messages_are_told_apart() {
+        use Call::{
+            AssociateAccessPolicy, AssumeRole, CreateAccessEntry, CreateOpenIdConnectProvider, CreateRole, DeleteRole,
+            DescribeAccessEntry, DescribeCluster, GetRole, PutRolePolicy, TagRole, UpdateAccessEntry,
+        };
+        const INVALID_PRINCIPAL: &str = r#"Invalid principal in policy: "AWS":"arn:aws:iam::1:role/x""#;
+        const MODE: &str = "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to \
+                            perform this operation.";
+        const NO_ENTRY: &str = "The specified principalArn could not be found. You can view your available access \
+                                entries with 'list-access-entries'.";
+        for (call, code, message, kind) in [
+            (
+                AssumeRole,
+                "AccessDenied",
+                "not authorized to perform: sts:AssumeRole",
+                ErrorKind::Denied,
+            ),
+            (DescribeCluster, "AccessDeniedException", "", ErrorKind::Denied),
+            (GetRole, "Throttling", "Rate exceeded", ErrorKind::Throttled),
+            (DescribeAccessEntry, "ThrottlingException", "", ErrorKind::Throttled),
+            (DescribeCluster, "TooManyRequestsException", "", ErrorKind::Throttled),
+            (CreateRole, "EntityAlreadyExists", "", ErrorKind::AlreadyExists),
+            (
+                CreateRole,
+                "MalformedPolicyDocument",
+                INVALID_PRINCIPAL,
+                ErrorKind::InvalidPrincipal,
+            ),
+            (
+                CreateRole,
+                "MalformedPolicyDocument",
+                "Syntax errors in policy.",
+                ErrorKind::Invalid,
+            ),
+            (
+                PutRolePolicy,
+                "LimitExceeded",
+                "Maximum policy size of 10240 bytes exceeded",
+                ErrorKind::LimitExceeded,
+            ),
+            (
+                DeleteRole,
+                "DeleteConflict",
+                "Cannot delete entity, must delete policies first.",
+                ErrorKind::HasPolicies,
+            ),
+            (TagRole, "ConcurrentModification", "", ErrorKind::Conflict),
+            (GetRole, "NoSuchEntity", "", ErrorKind::NotFound),
+            (GetRole, "NoSuchEntityException", "", ErrorKind::NotFound),
+            (CreateRole, "ServiceFailure", "", ErrorKind::ServerError),
+            (
+                CreateOpenIdConnectProvider,
+                "OpenIdIdpCommunicationError",
+                "",
+                ErrorKind::ServerError,
+            ),
+            (
+                DescribeCluster,
+                "ResourceNotFoundException",
+                "No cluster found for name: x.",
+                ErrorKind::ClusterNotFound,
+            ),
+            (
+                DescribeAccessEntry,
+                "ResourceNotFoundException",
+                "No cluster found for name: x.",
+                ErrorKind::ClusterNotFound,
+            ),
+            (
+                DescribeAccessEntry,
+                "ResourceNotFoundException",
+                NO_ENTRY,
+                ErrorKind::NotFound,
+            ),
+            (
+                UpdateAccessEntry,
+                "ResourceNotFoundException",
+                NO_ENTRY,
+                ErrorKind::NotFound,
+            ),
+            (
+                AssociateAccessPolicy,
+                "ResourceNotFoundException",
+                NO_ENTRY,
+                ErrorKind::EntryNotVisible,
+            ),
+            (
+                AssociateAccessPolicy,
+                "ResourceNotFoundException",
+                "The specified policyArn could not be found.",
+                ErrorKind::NotFound,
+            ),
+            (
+                CreateAccessEntry,
+                "ResourceInUseException",
+                "already in use on this cluster",
+                ErrorKind::AlreadyExists,
+            ),
+            (UpdateAccessEntry, "ResourceInUseException", "", ErrorKind::Conflict),
+            (
+                CreateAccessEntry,
+                "InvalidParameterException",
+                "The specified principalArn is invalid: invalid principal.",
+                ErrorKind::InvalidPrincipal,
+            ),
+            (
+                CreateAccessEntry,
+                "InvalidParameterException",
+                "The kubernetes group name system:masters is invalid, it cannot start with system:",
+                ErrorKind::Invalid,
+            ),
+            (
+                CreateAccessEntry,
+                "InvalidRequestException",
+                MODE,
+                ErrorKind::AccessEntriesDisabled,
+            ),
+            (
+                DescribeAccessEntry,
+                "InvalidRequestException",
+                MODE,
+                ErrorKind::AccessEntriesDisabled,
+            ),
+            (
+                CreateAccessEntry,
+                "ResourceLimitExceededException",
+                "",
+                ErrorKind::LimitExceeded,
+            ),
+            (DescribeCluster, "ServerException", "", ErrorKind::ServerError),
+            (AssumeRole, "RegionDisabledException", "", ErrorKind::RegionDisabled),
+            (AssumeRole, "PackedPolicyTooLarge", "", ErrorKind::LimitExceeded),
+            (
+                AssumeRole,
+                "ExpiredTokenException",
+                "",
+                ErrorKind::CredentialsUnavailable,
+            ),
+            (
+                DescribeCluster,
+                "UnrecognizedClientException",
+                "",
+                ErrorKind::CredentialsUnavailable,
+            ),
+            (GetRole, "InvalidClientTokenId", "", ErrorKind::CredentialsUnavailable),
+            (GetRole, "SomethingNew", "", ErrorKind::Unknown),
+        ] {
+            assert_eq!(classify(call, code, message), kind, "{call:?} {code} {message}");
+        }
+    }
+
+    #[test]
+    fn an_error_tells_everything_that_is_needed_to_act() {
+        let error = AwsError {
+            call: Call::CreateRole,
+            kind: ErrorKind::Denied,
+            code: "AccessDenied".to_owned(),
+            message: "no identity-based policy allows the iam:CreateRole action".to_owned(),
+            request_id: Some("1-2-3".to_owned()),
+            resource: "arn:aws:iam::222222222222:role/mooring/x".to_owned(),
+            acting_as: "arn:aws:iam::222222222222:role/mooring-provisioner".into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "iam:CreateRole failed on arn:aws:iam::222222222222:role/mooring/x, acting as \
+             arn:aws:iam::222222222222:role/mooring-provisioner: AccessDenied: no identity-based policy allows the \
+             iam:CreateRole action (request ID 1-2-3)"
+        );
+        assert!(error.hint().contains("mooring-provisioner do iam:CreateRole"));
+        let entering = AwsError {
+            call: Call::AssumeRole,
+            ..error
+        };
+        assert!(entering.hint().contains("trust policy"));
     }
 }

@@ -162,12 +162,15 @@ mod tests {
         let limits = Limits::new(1, 1);
         let _reserved = limits.admit(&account('2'), Lane::Edit).await.unwrap();
         let normal = limits.admit(&account('2'), Lane::Edit).await.unwrap();
-        let queued = limits.admit(&account('2'), Lane::Edit);
-        drop(normal);
-        tokio::time::timeout(Duration::from_secs(1), queued)
-            .await
-            .expect("freed")
-            .unwrap();
+        let frees = async {
+            sleep(Duration::from_secs(1)).await;
+            drop(normal);
+        };
+        let begun = tokio::time::Instant::now();
+        let two = account('2');
+        let (queued, ()) = tokio::join!(limits.admit(&two, Lane::Edit), frees);
+        drop(queued.unwrap());
+        assert_eq!(begun.elapsed(), Duration::from_secs(1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,19 +4,25 @@
 //!   ([`Aws::enter`]) and works in the [`Account`] that comes back. Fairness between passes lies in `limits`.
 //! - One [`AwsError`] tells what failed, as whom, on what, and what to do next.
 //! - One table says which calls there are and what each needs ([`CALLS`]); the policies that the operator must be
-//!   given are generated from it (`grants`).
+//!   given are generated from it ([`grants`]).
 //!
 //! Retries inside a call belong to the SDK (`connect`, `session`); waiting between passes belongs to the caller.
 
+mod cache;
 mod calls;
 mod connect;
 mod eks;
 mod error;
+pub mod grants;
 mod iam;
 mod limits;
 mod role;
 mod session;
 mod sts;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use calls::{CALLS, Call, Guard, Need, Row, Service, Target};
 pub use connect::{ConnectError, Observer, Settings};

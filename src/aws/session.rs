@@ -1,39 +1,24 @@
 //! Entering an account: one session of its provisioner role for each object, cut down to what that object needs.
 
-use std::{
-    collections::HashMap,
-    error::Error,
-    fmt,
-    future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime},
-};
+use std::{error::Error, fmt, future::Future, sync::Arc};
 
 use aws_config::SdkConfig;
-use aws_credential_types::Credentials;
 use aws_sdk_iam::{
-    config::{
-        IdentityCache,
-        http::HttpResponse,
-        retry::{RetryPartition, TokenBucket},
-    },
+    config::{IdentityCache, http::HttpResponse},
     error::{ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
-use futures::{
-    FutureExt,
-    future::{BoxFuture, Shared},
-};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
-use tracing::Instrument;
 
 use super::{
+    cache::{Key, Session, Sessions},
     calls::Call,
-    connect::{self, ConnectError, Observer, Settings},
+    connect::{self, ConnectError, Settings},
     error::{AwsError, ErrorKind},
     limits::{Admission, Lane, Limits, ShuttingDown},
     sts::{self, Caller},
+    wire::{Partitions, Wire},
 };
 use crate::{
     domain::{
@@ -43,9 +28,6 @@ use crate::{
     },
     policy::Document,
 };
-
-/// How long before its end a session is no longer used: a pass and its retries must fit in.
-const MARGIN: Duration = Duration::from_mins(2);
 
 /// AWS, as the operator sees it. Cheap to clone.
 #[derive(Clone)]
@@ -96,9 +78,9 @@ pub fn session_name(hub: &Hub, object: &str) -> String {
         return whole;
     }
     let cut = |text: &str, length: usize| text.chars().filter(allowed).take(length).collect::<String>();
-    let hash = Sha256::digest(format!("{object}\n{}", hub.cluster).as_bytes());
-    let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}@{}-{hash}", cut(object, 36), cut(hub_name, 18))
+    let digest = Sha256::digest(format!("{object}\n{}", hub.cluster).as_bytes());
+    let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    format!("{}@{}-{hash:08x}", cut(object, 36), cut(hub_name, 18))
 }
 
 impl Aws {
@@ -122,9 +104,7 @@ impl Aws {
             sessions: Arc::default(),
             partitions: Partitions::default(),
             caller: OnceCell::new(),
-            wire: Wire {
-                observer: settings.observer.clone(),
-            },
+            wire: Wire::new(settings.observer.clone()),
         }))
     }
 
@@ -276,169 +256,5 @@ impl Account {
             resource: resource.to_owned(),
             acting_as: Arc::clone(&self.acting_as),
         }
-    }
-}
-
-/// Sends calls, and tells of each.
-#[derive(Clone)]
-pub(super) struct Wire {
-    observer: Option<Observer>,
-}
-
-impl Wire {
-    pub(super) async fn call<O, E>(
-        &self,
-        call: Call,
-        resource: &str,
-        acting_as: &Arc<str>,
-        request: impl Future<Output = Result<O, SdkError<E, HttpResponse>>> + Send,
-    ) -> Result<O, AwsError>
-    where
-        O: RequestId,
-        E: ProvideErrorMetadata + Error + 'static,
-    {
-        let row = call.row();
-        let begun = Instant::now();
-        // The SDK's futures are large, and a pass holds several of them.
-        let outcome = Box::pin(request).await;
-        let duration = begun.elapsed();
-        let outcome = outcome.map_err(|error| AwsError::from_sdk(call, resource, acting_as, &error));
-        let (label, request_id) = match &outcome {
-            Ok(answer) => ("ok", answer.request_id()),
-            Err(error) => (error.kind.name(), error.request_id.as_deref()),
-        };
-        tracing::debug!(
-            service = row.service.name(),
-            operation = row.operation,
-            resource,
-            outcome = label,
-            request_id,
-            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            "AWS call"
-        );
-        if let Some(observer) = &self.observer {
-            observer(row.service.name(), row.operation, label, duration);
-        }
-        outcome
-    }
-}
-
-/// What the SDK may spend on retries, apart for each account (and region, for EKS): by default it is one for all
-/// accounts of the process, and one account's trouble would use it up for every other.
-#[derive(Default)]
-struct Partitions(Mutex<HashMap<String, RetryPartition>>);
-
-impl Partitions {
-    fn of(&self, name: &str) -> RetryPartition {
-        let mut partitions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = partitions.get(name) {
-            return known.clone();
-        }
-        // Throttling costs nothing: admission bounds the calls, and waiting is all there is to do. Connections that
-        // fail cost what is soon spent, so that an account that cannot be reached says so instead of making every
-        // pass wait through twenty attempts; each success gives one token back.
-        let bucket = TokenBucket::builder()
-            .capacity(100)
-            .throttling_retry_cost(0)
-            .retry_cost(5)
-            .timeout_retry_cost(10)
-            .build();
-        let made = RetryPartition::custom(name.to_owned()).token_bucket(bucket).build();
-        partitions.insert(name.to_owned(), made.clone());
-        made
-    }
-}
-
-/// A session of a role. Deliberately without `Debug`.
-pub(super) struct Session {
-    pub(super) credentials: Credentials,
-    pub(super) ends: SystemTime,
-}
-
-impl Session {
-    fn is_fresh(&self, now: SystemTime) -> bool {
-        self.ends.duration_since(now).is_ok_and(|left| left > MARGIN)
-    }
-}
-
-/// What makes two sessions the same.
-#[derive(PartialEq, Eq, Hash)]
-struct Key {
-    provisioner: String,
-    external_id: Option<String>,
-    object: String,
-    session_policy: String,
-}
-
-impl Key {
-    fn of(door: &Door) -> Self {
-        Self {
-            provisioner: door.provisioner.to_string(),
-            external_id: door.external_id.clone(),
-            object: door.object.clone(),
-            session_policy: door.session_policy.to_json(),
-        }
-    }
-}
-
-type Begun = Shared<BoxFuture<'static, Result<Arc<Session>, AwsError>>>;
-
-/// The sessions in use, and those being begun.
-#[derive(Default)]
-struct Sessions(Mutex<HashMap<Arc<Key>, Begun>>);
-
-impl Sessions {
-    fn all(&self) -> MutexGuard<'_, HashMap<Arc<Key>, Begun>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn get<F>(&self, key: &Arc<Key>, begin: impl FnOnce() -> F) -> Result<Arc<Session>, AwsError>
-    where
-        F: Future<Output = Result<Arc<Session>, AwsError>> + Send + 'static,
-    {
-        let begun = {
-            let mut all = self.all();
-            let usable = |begun: &Begun| match begun.peek() {
-                None => true,
-                Some(Ok(session)) => session.is_fresh(SystemTime::now()),
-                Some(Err(_)) => false,
-            };
-            if let Some(begun) = all.get(key).filter(|begun| usable(begun)) {
-                begun.clone()
-            } else {
-                // One walk for each new session keeps the map to those of the last hour.
-                all.retain(|_, begun| usable(begun));
-                // On a task of its own, so that it goes on when the pass that asked first is given up.
-                let task = tokio::spawn(begin().in_current_span());
-                let begun = task
-                    .map(|outcome| outcome.unwrap_or_else(|error| Err(stopped(&error))))
-                    .boxed()
-                    .shared();
-                all.insert(Arc::clone(key), begun.clone());
-                begun
-            }
-        };
-        begun.await
-    }
-
-    fn forget(&self, key: &Arc<Key>, session: &Arc<Session>) {
-        let mut all = self.all();
-        let same = |begun: &Begun| matches!(begun.peek(), Some(Ok(held)) if Arc::ptr_eq(held, session));
-        if all.get(key).is_some_and(same) {
-            all.remove(key);
-        }
-    }
-}
-
-/// The runtime takes the task down only when it stops itself.
-fn stopped(error: &tokio::task::JoinError) -> AwsError {
-    AwsError {
-        call: Call::AssumeRole,
-        kind: ErrorKind::ShuttingDown,
-        code: "ShuttingDown".to_owned(),
-        message: error.to_string(),
-        request_id: None,
-        resource: "a session".to_owned(),
-        acting_as: "the operator's own role".into(),
     }
 }

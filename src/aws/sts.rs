@@ -6,9 +6,11 @@ use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
 
 use super::{
+    cache::Session,
     calls::Call,
     error::{AwsError, ErrorKind},
-    session::{Door, Session, Wire},
+    session::Door,
+    wire::Wire,
 };
 use crate::domain::name::AccountId;
 

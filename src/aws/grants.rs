@@ -1,0 +1,700 @@
+//! The permission policies that the operator's roles are given, generated from the table of calls and from what the
+//! platform team allows: the narrowest that serve. Pure.
+//!
+//! Every `*` in them, and why it is there:
+//! - `role/mooring/.../*`: the roles of this hub and `ManagementRole`. Nobody chooses a path, so nothing else is there.
+//! - `cluster/*`, a region `*` and `access-entry/.../role/ACCOUNT/*`: what `allow` leaves open. An access entry's ARN
+//!   ends in the role's name and an ID of EKS's; whether the path is part of it is not documented, so entries are
+//!   bound by `eks:principalArn` instead (service authorization reference, EKS).
+//! - `oidc-provider/*`: only as long as the hub's issuer is not known.
+//! - an account `*`: only where `allow` says `*`.
+//! - `assumed-role/*` as a user name: EKS makes it from the role's name and leaves the session's open.
+//! - groups: the globs of `allow`, as they are.
+
+use std::collections::BTreeSet;
+
+use super::calls::{CALLS, Guard, Target};
+use crate::{
+    domain::{
+        allow::{Allowance, Glob, ScopeKind},
+        arn::{ClusterArn, OidcProviderArn, PolicyArn, RoleArn},
+        eks::AccessPolicyArn,
+        hub::Hub,
+        name::{AccountId, RoleName},
+        ownership::HUB_TAG,
+    },
+    policy::{ActionGrant, Document, Statement, session},
+};
+
+/// What the provisioner of the hub's own account may do beside: keep the management role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagementGrant {
+    /// The management role.
+    pub role: RoleArn,
+    /// Its permissions boundary, made by bootstrap.
+    pub boundary: PolicyArn,
+    /// The hub's OIDC provider, once the issuer is known.
+    pub provider: Option<OidcProviderArn>,
+    /// The role belongs to somebody else: it is only read.
+    pub existing: bool,
+}
+
+/// The permission policy of the provisioner role in one account. `management` is for the hub's own account. Without
+/// `deployer_boundaries`, deployer roles bear `AWSDenyAll`.
+///
+/// It has no statement where `allow` does not cover the account and there is no `management`: such an account needs
+/// no provisioner, and IAM takes no such policy.
+#[must_use]
+pub fn provisioner_policy(
+    hub: &Hub,
+    account: &AccountId,
+    allow: &[Allowance],
+    management: Option<&ManagementGrant>,
+    deployer_boundaries: &[PolicyArn],
+) -> Document {
+    let covering: Vec<_> = allow
+        .iter()
+        .filter(|entry| entry.accounts.iter().any(|glob| glob.matches(account.as_str())))
+        .collect();
+    let mut statements = Vec::new();
+    if !covering.is_empty() {
+        let boundaries = match deployer_boundaries {
+            [] => vec![PolicyArn::deny_all(hub.partition())],
+            given => given.to_vec(),
+        };
+        statements.extend(roles(
+            hub,
+            "Deployer",
+            Target::DeployerRole,
+            &roles_of(hub, account),
+            &boundaries,
+        ));
+    }
+    for (index, entry) in covering.into_iter().enumerate() {
+        statements.extend(
+            Entries {
+                hub,
+                account,
+                entry,
+                number: index + 1,
+            }
+            .statements(),
+        );
+    }
+    if let Some(grant) = management {
+        statements.extend(keep_management(hub, grant));
+    }
+    Document::new(statements)
+}
+
+/// The permission policy of the operator's own role: to enter the accounts of `accounts` (IDs, or `*`) and the hub's
+/// own through their provisioner roles, and nothing else. `GetCallerIdentity` needs no permission.
+#[must_use]
+pub fn operator_policy(hub: &Hub, accounts: &[Glob], provisioner: &RoleName) -> Document {
+    let own = Glob(hub.cluster.account.to_string());
+    let mut accounts = accounts.to_vec();
+    accounts.push(own);
+    let roles = widest(&accounts)
+        .into_iter()
+        .map(|account| format!("arn:{}:iam::{account}:role/{provisioner}", hub.partition()));
+    Document::new(vec![
+        allow("Provisioners", Target::Provisioner, Guard::Resource).on(roles),
+    ])
+}
+
+/// The permissions boundary of the management role: whatever its policy says, it can only assume roles under the
+/// hub's path, in the accounts of `accounts` (IDs, or `*`).
+#[must_use]
+pub fn management_boundary(hub: &Hub, accounts: &[Glob]) -> Document {
+    let (partition, path) = (hub.partition(), hub.path());
+    let roles = widest(accounts)
+        .into_iter()
+        .map(|account| format!("arn:{partition}:iam::{account}:role{path}*"));
+    // The same two actions as for a provisioner: one hop is like the other.
+    Document::new(vec![allow("Deployers", Target::Provisioner, Guard::Resource).on(roles)])
+}
+
+/// The session policy of a pass over one cluster: its deployer role, the cluster, and that role's entry on it.
+/// Under 2,048 characters for the longest names that AWS takes.
+#[must_use]
+pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &RoleArn) -> Document {
+    let ClusterArn { region, account, name } = cluster;
+    let partition = hub.partition();
+    let entries = format!(
+        "arn:{partition}:eks:{region}:{account}:access-entry/{name}/role/{}/*",
+        deployer.account
+    );
+    session(&[
+        ActionGrant {
+            sid: "Role",
+            actions: vec!["iam:*"],
+            resources: vec![deployer.to_string()],
+        },
+        ActionGrant {
+            sid: "Cluster",
+            actions: vec!["eks:*"],
+            resources: vec![cluster.to_string(), entries],
+        },
+    ])
+}
+
+/// The session policy of a pass over a `ManagementRole`: the management role, the hub's OIDC provider, and the hub.
+#[must_use]
+pub fn session_policy_for_management(hub: &Hub, role: &RoleArn) -> Document {
+    session(&[
+        ActionGrant {
+            sid: "Role",
+            actions: vec!["iam:*"],
+            resources: vec![role.to_string(), any_provider(hub)],
+        },
+        ActionGrant {
+            sid: "Hub",
+            actions: vec!["eks:DescribeCluster"],
+            resources: vec![hub.cluster.to_string()],
+        },
+    ])
+}
+
+/// Allows all actions that the table of calls lists for this target under this guard.
+fn allow(sid: &str, on: Target, guard: Guard) -> Statement {
+    let needs = CALLS.iter().flat_map(|row| row.needs);
+    Statement::allow(
+        sid,
+        needs
+            .filter(|need| need.on == on && need.guard == guard)
+            .map(|need| need.action),
+    )
+}
+
+/// A glob of ours as a pattern of IAM's, in which `?` and `$` mean something too (IAM user guide, "Policy variables").
+fn pattern(glob: &Glob) -> String {
+    glob.0
+        .chars()
+        .map(|c| match c {
+            '?' | '$' => format!("${{{c}}}"),
+            other => other.to_string(),
+        })
+        .collect()
+}
+
+/// The patterns that are left when `*` covers all others.
+fn widest(globs: &[Glob]) -> BTreeSet<String> {
+    if globs.iter().any(|glob| glob.0 == "*") {
+        return ["*".to_owned()].into();
+    }
+    globs.iter().map(pattern).collect()
+}
+
+fn roles_of(hub: &Hub, account: &AccountId) -> String {
+    format!("arn:{}:iam::{account}:role{}*", hub.partition(), hub.path())
+}
+
+fn any_provider(hub: &Hub) -> String {
+    format!("arn:{}:iam::{}:oidc-provider/*", hub.partition(), hub.cluster.account)
+}
+
+fn hub_tag(kind: &str) -> String {
+    format!("aws:{kind}/{HUB_TAG}")
+}
+
+/// Reading, keeping and marking roles of one kind.
+fn roles(hub: &Hub, sid: &str, target: Target, resource: &str, boundaries: &[PolicyArn]) -> [Statement; 3] {
+    [
+        allow(&format!("{sid}Read"), target, Guard::Resource).on([resource]),
+        allow(&format!("{sid}Write"), target, Guard::Boundary)
+            .on([resource])
+            .when("StringEquals", "iam:PermissionsBoundary", boundaries),
+        allow(&format!("{sid}Tag"), target, Guard::OurTags).on([resource]).when(
+            "StringEquals",
+            &hub_tag("RequestTag"),
+            [&hub.cluster],
+        ),
+    ]
+}
+
+/// What one entry of `allow` gives in one account: apart from the others, so that no region, cluster, group or policy
+/// of one is mixed with those of another.
+struct Entries<'a> {
+    hub: &'a Hub,
+    account: &'a AccountId,
+    entry: &'a Allowance,
+    number: usize,
+}
+
+impl Entries<'_> {
+    fn statements(&self) -> Vec<Statement> {
+        let clusters = self.arns(|cluster| format!("cluster/{cluster}"));
+        let entries = self.arns(|cluster| format!("access-entry/{cluster}/role/{}/*", self.account));
+        let user_names = format!("arn:{}:sts::{}:assumed-role/*", self.hub.partition(), self.account);
+        let our_tags = hub_tag("RequestTag");
+        let hub = &self.hub.cluster;
+        let mut statements = vec![
+            self.allow("Cluster", Target::Cluster, Guard::Resource).on(&clusters),
+            self.allow("EntryRead", Target::AccessEntry, Guard::Resource)
+                .on(&entries),
+            self.groups(
+                self.principal(
+                    self.allow("EntryCreate", Target::Cluster, Guard::NewEntry)
+                        .on(&clusters),
+                ),
+            )
+            .when("StringEquals", &our_tags, [hub])
+            .when("Null", "eks:username", ["true"]),
+            self.allow("EntryTag", Target::AccessEntry, Guard::OurTags)
+                .on(&entries)
+                .when("StringEquals", &our_tags, [hub]),
+            // The user name's key may hold the name that EKS made or the one asked for, which we never send.
+            self.groups(
+                self.ours(
+                    self.allow("EntryGroups", Target::AccessEntry, Guard::OurEntryGroups)
+                        .on(&entries),
+                ),
+            )
+            .when("StringLikeIfExists", "eks:username", [user_names]),
+            self.ours(
+                self.allow("EntryRemove", Target::AccessEntry, Guard::OurEntry)
+                    .on(&entries),
+            ),
+        ];
+        for (sid, scope, kinds) in [
+            ("PolicyCluster", "cluster", &[ScopeKind::Cluster][..]),
+            (
+                "PolicyNamespace",
+                "namespace",
+                &[ScopeKind::Cluster, ScopeKind::Namespace],
+            ),
+        ] {
+            let policies: Vec<_> = self
+                .entry
+                .access_policies
+                .iter()
+                .filter(|(_, widest)| kinds.contains(widest))
+                .filter_map(|(name, _)| AccessPolicyArn::new(self.hub.partition(), name).ok())
+                .collect();
+            if !policies.is_empty() {
+                let statement = self.ours(
+                    self.allow(sid, Target::AccessEntry, Guard::OurEntryPolicies)
+                        .on(&entries),
+                );
+                statements.push(statement.when("ArnEquals", "eks:policyArn", policies).when(
+                    "StringEquals",
+                    "eks:accessScope",
+                    [scope],
+                ));
+            }
+        }
+        statements
+    }
+
+    fn allow(&self, sid: &str, on: Target, guard: Guard) -> Statement {
+        allow(&format!("{sid}{}", self.number), on, guard)
+    }
+
+    fn arns(&self, resource: impl Fn(&str) -> String) -> BTreeSet<String> {
+        let (partition, account) = (self.hub.partition(), self.account);
+        let clusters = widest(&self.entry.clusters);
+        widest(&self.entry.regions)
+            .iter()
+            .flat_map(|region| clusters.iter().map(move |cluster| (region, cluster)))
+            .map(|(region, cluster)| format!("arn:{partition}:eks:{region}:{account}:{}", resource(cluster)))
+            .collect()
+    }
+
+    fn principal(&self, statement: Statement) -> Statement {
+        statement
+            .when("ArnLike", "eks:principalArn", [roles_of(self.hub, self.account)])
+            .when("StringEquals", "eks:accessEntryType", ["STANDARD"])
+    }
+
+    fn ours(&self, statement: Statement) -> Statement {
+        self.principal(statement)
+            .when("StringEquals", &hub_tag("ResourceTag"), [&self.hub.cluster])
+    }
+
+    fn groups(&self, statement: Statement) -> Statement {
+        if self.entry.kubernetes_groups.is_empty() {
+            statement.when("Null", "eks:kubernetesGroups", ["true"])
+        } else {
+            statement.when(
+                "ForAllValues:StringLike",
+                "eks:kubernetesGroups",
+                widest(&self.entry.kubernetes_groups),
+            )
+        }
+    }
+}
+
+fn keep_management(hub: &Hub, grant: &ManagementGrant) -> Vec<Statement> {
+    let role = grant.role.to_string();
+    let hub_cluster = allow("Hub", Target::Cluster, Guard::Resource).on([&hub.cluster]);
+    if grant.existing {
+        return vec![
+            Statement::allow("ManagementRead", [super::Call::GetRole.action()]).on([role]),
+            hub_cluster,
+        ];
+    }
+    let provider = grant
+        .provider
+        .as_ref()
+        .map_or_else(|| any_provider(hub), ToString::to_string);
+    let mut statements = roles(
+        hub,
+        "Management",
+        Target::ManagementRole,
+        &role,
+        std::slice::from_ref(&grant.boundary),
+    )
+    .to_vec();
+    statements.extend([
+        allow("Provider", Target::OidcProvider, Guard::Resource).on([&provider]),
+        allow("ProviderCreate", Target::OidcProvider, Guard::OurTags)
+            .on([&provider])
+            .when("StringEquals", &hub_tag("RequestTag"), [&hub.cluster]),
+        hub_cluster,
+    ]);
+    statements
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Effect;
+
+    const BOUNDARY: &str = "arn:aws:iam::111111111111:policy/mooring-management";
+
+    fn globs(texts: &[&str]) -> Vec<Glob> {
+        texts.iter().map(|text| Glob((*text).to_owned())).collect()
+    }
+
+    fn cluster(account: &str, region: &str, name: &str) -> ClusterArn {
+        ClusterArn {
+            region: region.parse().unwrap(),
+            account: account.parse().unwrap(),
+            name: name.parse().unwrap(),
+        }
+    }
+
+    fn hub() -> Hub {
+        Hub {
+            cluster: cluster("111111111111", "eu-west-1", "hub"),
+            management_role: "default".parse().unwrap(),
+        }
+    }
+
+    fn allowance() -> Allowance {
+        Allowance {
+            accounts: globs(&["222222222222"]),
+            regions: globs(&["*"]),
+            clusters: globs(&["prod-*"]),
+            access_policies: vec![
+                ("AmazonEKSClusterAdminPolicy".into(), ScopeKind::Cluster),
+                ("AmazonEKSEditPolicy".into(), ScopeKind::Namespace),
+            ],
+            kubernetes_groups: vec![],
+            projects: globs(&["*"]),
+        }
+    }
+
+    fn management() -> ManagementGrant {
+        ManagementGrant {
+            role: hub().management_role_arn(None),
+            boundary: BOUNDARY.parse().unwrap(),
+            provider: Some(
+                hub()
+                    .oidc_provider("https://oidc.eks.eu-west-1.amazonaws.com/id/ABC")
+                    .unwrap(),
+            ),
+            existing: false,
+        }
+    }
+
+    fn spoke(allow: &[Allowance]) -> Document {
+        provisioner_policy(&hub(), &"222222222222".parse().unwrap(), allow, None, &[])
+    }
+
+    fn own(allow: &[Allowance], management: &ManagementGrant) -> Document {
+        provisioner_policy(&hub(), &"111111111111".parse().unwrap(), allow, Some(management), &[])
+    }
+
+    fn find<'a>(document: &'a Document, sid: &str) -> &'a Statement {
+        document
+            .statements
+            .iter()
+            .find(|statement| statement.sid.as_deref() == Some(sid))
+            .unwrap()
+    }
+
+    #[test]
+    fn the_policy_of_one_spoke_is_exactly_this() {
+        let path = "role/mooring/111111111111-eu-west-1-hub/default/*";
+        let entry = "arn:aws:eks:*:222222222222:access-entry/prod-*/role/222222222222/*";
+        let hub = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
+        let principal = format!(r#""ArnLike":{{"eks:principalArn":"arn:aws:iam::222222222222:{path}"}}"#);
+        let expected = [
+            format!(r#"{{"Sid":"DeployerRead","Effect":"Allow","Action":["iam:GetRole","iam:ListAttachedRolePolicies","iam:ListRolePolicies"],"Resource":"arn:aws:iam::222222222222:{path}"}}"#),
+            format!(r#"{{"Sid":"DeployerWrite","Effect":"Allow","Action":["iam:CreateRole","iam:DeleteRole","iam:PutRolePermissionsBoundary","iam:UpdateAssumeRolePolicy"],"Resource":"arn:aws:iam::222222222222:{path}","Condition":{{"StringEquals":{{"iam:PermissionsBoundary":"arn:aws:iam::aws:policy/AWSDenyAll"}}}}}}"#),
+            format!(r#"{{"Sid":"DeployerTag","Effect":"Allow","Action":"iam:TagRole","Resource":"arn:aws:iam::222222222222:{path}","Condition":{{"StringEquals":{{"aws:RequestTag/mooring.dev/hub":"{hub}"}}}}}}"#),
+            r#"{"Sid":"Cluster1","Effect":"Allow","Action":"eks:DescribeCluster","Resource":"arn:aws:eks:*:222222222222:cluster/prod-*"}"#.to_owned(),
+            format!(r#"{{"Sid":"EntryRead1","Effect":"Allow","Action":["eks:DescribeAccessEntry","eks:ListAssociatedAccessPolicies"],"Resource":"{entry}"}}"#),
+            format!(r#"{{"Sid":"EntryCreate1","Effect":"Allow","Action":"eks:CreateAccessEntry","Resource":"arn:aws:eks:*:222222222222:cluster/prod-*","Condition":{{{principal},"Null":{{"eks:kubernetesGroups":"true","eks:username":"true"}},"StringEquals":{{"aws:RequestTag/mooring.dev/hub":"{hub}","eks:accessEntryType":"STANDARD"}}}}}}"#),
+            format!(r#"{{"Sid":"EntryTag1","Effect":"Allow","Action":"eks:TagResource","Resource":"{entry}","Condition":{{"StringEquals":{{"aws:RequestTag/mooring.dev/hub":"{hub}"}}}}}}"#),
+            format!(r#"{{"Sid":"EntryGroups1","Effect":"Allow","Action":"eks:UpdateAccessEntry","Resource":"{entry}","Condition":{{{principal},"Null":{{"eks:kubernetesGroups":"true"}},"StringEquals":{{"aws:ResourceTag/mooring.dev/hub":"{hub}","eks:accessEntryType":"STANDARD"}},"StringLikeIfExists":{{"eks:username":"arn:aws:sts::222222222222:assumed-role/*"}}}}}}"#),
+            format!(r#"{{"Sid":"EntryRemove1","Effect":"Allow","Action":["eks:DeleteAccessEntry","eks:DisassociateAccessPolicy"],"Resource":"{entry}","Condition":{{{principal},"StringEquals":{{"aws:ResourceTag/mooring.dev/hub":"{hub}","eks:accessEntryType":"STANDARD"}}}}}}"#),
+            format!(r#"{{"Sid":"PolicyCluster1","Effect":"Allow","Action":"eks:AssociateAccessPolicy","Resource":"{entry}","Condition":{{"ArnEquals":{{"eks:policyArn":"arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"}},{principal},"StringEquals":{{"aws:ResourceTag/mooring.dev/hub":"{hub}","eks:accessEntryType":"STANDARD","eks:accessScope":"cluster"}}}}}}"#),
+            format!(r#"{{"Sid":"PolicyNamespace1","Effect":"Allow","Action":"eks:AssociateAccessPolicy","Resource":"{entry}","Condition":{{"ArnEquals":{{"eks:policyArn":["arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy","arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"]}},{principal},"StringEquals":{{"aws:ResourceTag/mooring.dev/hub":"{hub}","eks:accessEntryType":"STANDARD","eks:accessScope":"namespace"}}}}}}"#),
+        ];
+        let expected = format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, expected.join(","));
+        assert_eq!(spoke(&[allowance()]).to_json(), expected);
+    }
+
+    #[test]
+    fn no_policy_is_open_and_every_write_is_bound() {
+        let open = Allowance {
+            accounts: globs(&["*"]),
+            clusters: globs(&["*"]),
+            kubernetes_groups: globs(&["*"]),
+            ..allowance()
+        };
+        let unknown = ManagementGrant {
+            provider: None,
+            ..management()
+        };
+        let existing = ManagementGrant {
+            existing: true,
+            ..management()
+        };
+        let writes: BTreeSet<_> = CALLS
+            .iter()
+            .filter(|row| row.writes)
+            .flat_map(|row| row.needs)
+            .map(|n| n.action)
+            .collect();
+        for document in [
+            spoke(std::slice::from_ref(&open)),
+            own(std::slice::from_ref(&open), &management()),
+            own(&[], &unknown),
+            own(&[], &existing),
+            operator_policy(&hub(), &globs(&["*"]), &"mooring-provisioner".parse().unwrap()),
+            management_boundary(&hub(), &globs(&["*"])),
+        ] {
+            let mut sids = BTreeSet::new();
+            for statement in &document.statements {
+                let sid = statement.sid.clone().unwrap();
+                assert!(sid.chars().all(|c| c.is_ascii_alphanumeric()), "{sid}");
+                assert!(sids.insert(sid.clone()), "{sid} twice");
+                assert_eq!(statement.effect, Effect::Allow);
+                assert!(!statement.action.is_empty() && !statement.resource.is_empty(), "{sid}");
+                assert!(
+                    statement.not_action.is_empty() && statement.not_resource.is_empty(),
+                    "{sid}"
+                );
+                assert!(statement.action.iter().all(|action| !action.contains('*')), "{sid}");
+                assert!(
+                    statement
+                        .resource
+                        .iter()
+                        .all(|arn| arn.starts_with("arn:aws:") && arn.len() > 20),
+                    "{sid}"
+                );
+                let bound = !statement.condition.is_empty() || sid == "Provider";
+                assert!(
+                    bound || !statement.action.iter().any(|action| writes.contains(action.as_str())),
+                    "{sid}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn allowances_are_not_mixed() {
+        let groups = Allowance {
+            regions: globs(&["eu-west-1", "eu-west-2"]),
+            clusters: globs(&["dev"]),
+            access_policies: vec![],
+            kubernetes_groups: globs(&["team-*", "a?b$c"]),
+            ..allowance()
+        };
+        let elsewhere = Allowance {
+            accounts: globs(&["333333333333"]),
+            ..allowance()
+        };
+        let document = spoke(&[elsewhere, allowance(), groups]);
+        let second = document
+            .statements
+            .iter()
+            .filter(|s| s.sid.as_ref().is_some_and(|sid| sid.ends_with('2')));
+        for statement in second.clone() {
+            assert!(
+                statement
+                    .resource
+                    .iter()
+                    .all(|arn| arn.contains("/dev") && arn.contains(":eu-west-")),
+                "{statement:?}"
+            );
+        }
+        assert_eq!(second.count(), 6, "no access policies, so none to associate");
+        assert!(!document.to_json().contains("333333333333"));
+        let groups = &find(&document, "EntryGroups2").condition["ForAllValues:StringLike"]["eks:kubernetesGroups"];
+        // `?` and `$` are plain in our globs, and must be plain to IAM.
+        assert_eq!(*groups, ["a${?}b${$}c".to_owned(), "team-*".to_owned()].into());
+        assert!(find(&document, "EntryCreate1").condition["Null"].contains_key("eks:kubernetesGroups"));
+        assert!(!find(&document, "EntryCreate2").condition["Null"].contains_key("eks:kubernetesGroups"));
+    }
+
+    #[test]
+    fn an_account_that_is_not_allowed_gets_nothing() {
+        let other = Allowance {
+            accounts: globs(&["333333333333"]),
+            ..allowance()
+        };
+        assert!(spoke(&[other]).statements.is_empty());
+    }
+
+    #[test]
+    fn the_hub_account_keeps_exactly_the_management_role() {
+        let document = own(&[], &management());
+        let role = hub().management_role_arn(None).to_string();
+        let write = find(&document, "ManagementWrite");
+        assert_eq!(write.resource, [role.clone()].into());
+        assert!(write.action.contains("iam:PutRolePolicy") && write.action.contains("iam:DeleteRole"));
+        assert_eq!(
+            write.condition["StringEquals"]["iam:PermissionsBoundary"],
+            [BOUNDARY.to_owned()].into()
+        );
+        assert!(
+            find(&document, "Provider")
+                .resource
+                .iter()
+                .all(|arn| arn.ends_with("/id/ABC"))
+        );
+        assert!(!document.to_json().contains('*'));
+
+        let existing = own(
+            &[],
+            &ManagementGrant {
+                existing: true,
+                ..management()
+            },
+        );
+        let all: BTreeSet<_> = existing
+            .statements
+            .iter()
+            .flat_map(|statement| &statement.action)
+            .collect();
+        assert_eq!(
+            all.into_iter().collect::<Vec<_>>(),
+            ["eks:DescribeCluster", "iam:GetRole"]
+        );
+    }
+
+    #[test]
+    fn own_boundaries_replace_the_default() {
+        let boundaries = [
+            "arn:aws:iam::222222222222:policy/team".parse().unwrap(),
+            PolicyArn::deny_all(hub().partition()),
+        ];
+        let document = provisioner_policy(
+            &hub(),
+            &"222222222222".parse().unwrap(),
+            &[allowance()],
+            None,
+            &boundaries,
+        );
+        let named = &find(&document, "DeployerWrite").condition["StringEquals"]["iam:PermissionsBoundary"];
+        assert_eq!(*named, boundaries.iter().map(ToString::to_string).collect());
+    }
+
+    #[test]
+    fn the_operator_and_the_management_role_only_assume() {
+        let operator = operator_policy(
+            &hub(),
+            &globs(&["222222222222"]),
+            &"mooring-provisioner".parse().unwrap(),
+        );
+        assert_eq!(
+            operator.to_json(),
+            r#"{"Version":"2012-10-17","Statement":[{"Sid":"Provisioners","Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":["arn:aws:iam::111111111111:role/mooring-provisioner","arn:aws:iam::222222222222:role/mooring-provisioner"]}]}"#
+        );
+        let boundary = management_boundary(&hub(), &globs(&["222222222222", "*"]));
+        assert_eq!(
+            boundary.to_json(),
+            r#"{"Version":"2012-10-17","Statement":[{"Sid":"Deployers","Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":"arn:aws:iam::*:role/mooring/111111111111-eu-west-1-hub/default/*"}]}"#
+        );
+    }
+
+    #[test]
+    fn partitions_follow_the_hub() {
+        let hub = Hub {
+            cluster: cluster("111111111111", "cn-north-1", "hub"),
+            management_role: "default".parse().unwrap(),
+        };
+        let grant = ManagementGrant {
+            role: hub.management_role_arn(None),
+            boundary: hub.hub_policy(&"b".parse().unwrap()),
+            provider: None,
+            existing: false,
+        };
+        let everywhere = Allowance {
+            accounts: globs(&["*"]),
+            ..allowance()
+        };
+        let text = provisioner_policy(&hub, &hub.cluster.account, &[everywhere], Some(&grant), &[]).to_json();
+        assert!(text.contains("arn:aws-cn:") && !text.contains("arn:aws:"), "{text}");
+    }
+
+    /// 10,240 characters of inline policies for a role, 2,048 for a session policy, white space not counted (IAM user
+    /// guide, "IAM and STS quotas").
+    #[test]
+    fn what_is_sensible_fits_the_quotas() {
+        let everywhere = Allowance {
+            accounts: globs(&["*"]),
+            regions: globs(&["eu-west-1", "eu-central-1"]),
+            clusters: globs(&["prod-*", "staging-*"]),
+            kubernetes_groups: globs(&["team-*"]),
+            ..allowance()
+        };
+        let anywhere = Allowance {
+            regions: globs(&["*"]),
+            clusters: globs(&["*"]),
+            ..everywhere.clone()
+        };
+        for (allow, management, fits) in [
+            (vec![everywhere.clone()], None, true),
+            (vec![everywhere.clone()], Some(management()), true),
+            (vec![anywhere.clone(), anywhere.clone()], Some(management()), true),
+            // Three entries of `allow` for one account belong into one, or into managed policies.
+            (vec![everywhere.clone(), everywhere.clone(), everywhere], None, false),
+        ] {
+            let hub = hub();
+            let document = provisioner_policy(&hub, &hub.cluster.account, &allow, management.as_ref(), &[]);
+            let length = document.quota_length();
+            assert_eq!(length < 10_240, fits, "{length} characters for {} entries", allow.len());
+        }
+
+        let long = "c".repeat(100);
+        let hub = Hub {
+            cluster: cluster("111111111111", "us-gov-west-1", &long),
+            management_role: "m".repeat(253).parse().unwrap(),
+        };
+        let spoke = cluster("222222222222", "us-gov-west-1", &long);
+        let one = session_policy_for_cluster(&hub, &spoke, &hub.deployer_role(&spoke));
+        assert!(one.quota_length() < 2_048, "{}", one.quota_length());
+        let own = session_policy_for_management(&hub, &hub.management_role_arn(None));
+        assert!(own.quota_length() < 2_048, "{}", own.quota_length());
+    }
+
+    #[test]
+    fn a_session_reaches_one_role_and_one_cluster() {
+        let spoke = cluster("222222222222", "eu-west-1", "prod-eu");
+        let role = hub().deployer_role(&spoke);
+        let document = session_policy_for_cluster(&hub(), &spoke, &role);
+        let resources: BTreeSet<_> = document
+            .statements
+            .iter()
+            .flat_map(|statement| &statement.resource)
+            .cloned()
+            .collect();
+        let entry = "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/*".to_owned();
+        assert_eq!(resources, [role.to_string(), spoke.to_string(), entry].into());
+    }
+}
