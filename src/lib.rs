@@ -5,6 +5,13 @@
 //! `api`, `argocd`, `kubernetes` and `telemetry` are side leaves. A test holds this.
 
 pub mod api;
+pub mod argocd;
 pub mod aws;
+pub mod cli;
 pub mod domain;
+pub mod kubernetes;
+pub mod managed_cluster;
+pub mod management_role;
 pub mod policy;
+pub mod run;
+pub mod telemetry;

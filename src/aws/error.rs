@@ -81,28 +81,28 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The kind's name, for logs and metrics.
+    /// A word for logs and metrics.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
-            Self::Denied => "Denied",
-            Self::Throttled => "Throttled",
-            Self::AlreadyExists => "AlreadyExists",
-            Self::InvalidPrincipal => "InvalidPrincipal",
-            Self::EntryNotVisible => "EntryNotVisible",
-            Self::ClusterNotFound => "ClusterNotFound",
-            Self::AccessEntriesDisabled => "AccessEntriesDisabled",
-            Self::LimitExceeded => "LimitExceeded",
-            Self::HasPolicies => "HasPolicies",
-            Self::Conflict => "Conflict",
-            Self::NotFound => "NotFound",
-            Self::Invalid => "Invalid",
-            Self::CredentialsUnavailable => "CredentialsUnavailable",
-            Self::Unreachable => "Unreachable",
-            Self::ServerError => "ServerError",
-            Self::RegionDisabled => "RegionDisabled",
-            Self::ShuttingDown => "ShuttingDown",
-            Self::Unknown => "Unknown",
+            Self::Denied => "denied",
+            Self::Throttled => "throttled",
+            Self::AlreadyExists => "already_exists",
+            Self::InvalidPrincipal => "invalid_principal",
+            Self::EntryNotVisible => "entry_not_visible",
+            Self::ClusterNotFound => "cluster_not_found",
+            Self::AccessEntriesDisabled => "access_entries_disabled",
+            Self::LimitExceeded => "limit_exceeded",
+            Self::HasPolicies => "has_policies",
+            Self::Conflict => "conflict",
+            Self::NotFound => "not_found",
+            Self::Invalid => "invalid",
+            Self::CredentialsUnavailable => "credentials_unavailable",
+            Self::Unreachable => "unreachable",
+            Self::ServerError => "server_error",
+            Self::RegionDisabled => "region_disabled",
+            Self::ShuttingDown => "shutting_down",
+            Self::Unknown => "unknown",
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Role {
 }
 
 /// A role that we want.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WantedRole {
     /// The ARN, which says path and name.
     pub arn: RoleArn,

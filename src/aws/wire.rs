@@ -49,7 +49,7 @@ impl Wire {
         let outcome = outcome.map_err(|error| AwsError::from_sdk(call, resource, acting_as, &error));
         let (label, request_id) = match &outcome {
             Ok(answer) => ("ok", answer.request_id()),
-            Err(error) => (error.kind.name(), error.request_id.as_deref()),
+            Err(error) => (error.kind.label(), error.request_id.as_deref()),
         };
         tracing::debug!(
             service = row.service.name(),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     arn::{ClusterArn, OidcProviderArn, PolicyArn, RoleArn},
-    name::{AccountId, ClusterName, InvalidName, KubernetesName, Partition, PolicyName, RoleName},
+    name::{AccountId, InvalidName, KubernetesName, Partition, PolicyName, RoleName},
 };
 
 /// The management cluster, and the `ManagementRole` object that something is made for.
@@ -166,11 +166,11 @@ mod tests {
             hub()
                 .deployer_role(&cluster("222222222222", "eu-west-1", "prod-eu"))
                 .to_string(),
-            "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/prod-eu-GOLDEN1"
+            "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/prod-eu-49950450"
         );
         assert_eq!(
             hub().management_role_arn(None).to_string(),
-            "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/default/management-default-GOLDEN2"
+            "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/default/management-default-b949815e"
         );
     }
 

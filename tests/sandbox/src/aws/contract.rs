@@ -60,7 +60,7 @@ pub struct RoleSession {
     pub policy: Option<String>,
     /// Session tags, those handed down included.
     pub tags: BTreeMap<String, String>,
-    /// Keys of the tags that go along to the next AssumeRole.
+    /// Keys of the tags that go along to the next `AssumeRole`.
     pub transitive: Vec<String>,
     /// Whether the session was itself made with a role's credentials: a role chain, at most one hour long.
     pub chained: bool,

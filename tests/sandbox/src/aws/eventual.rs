@@ -1,7 +1,7 @@
 //! Eventual consistency: a value that is written at once and read late.
 //!
 //! "Changes that you make in IAM and other AWS services used in attribute-based access control (ABAC) tags take
-//! time to become visible from all possible endpoints" (IAM user guide, troubleshoot_general). The fake keeps the
+//! time to become visible from all possible endpoints" (IAM user guide, `troubleshoot_general`). The fake keeps the
 //! versions of a value with the moment of each write, so that a read can be answered from the past.
 
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ impl<T> Eventual<T> {
         let superseded = self
             .versions
             .iter()
-            .rposition(|(when, _)| at.duration_since(*when) > Duration::from_secs(600));
+            .rposition(|(when, _)| at.duration_since(*when) > Duration::from_mins(10));
         if let Some(index) = superseded {
             self.versions.drain(..index);
         }

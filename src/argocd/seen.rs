@@ -1,0 +1,245 @@
+//! Cluster Secrets as they are found, cut down to what decisions need: no credential of anybody's stays in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::cluster_secret::{KEYS, OWNER_ANNOTATION, WantedSecret};
+
+const HASHED: &[u8] = b"sha256:";
+
+/// Cuts a Secret down before it is kept: values other than `server` and `name` are replaced by their hashes, and of
+/// `managedFields` only the entry of `field_manager` stays.
+pub fn cut_down(secret: &mut Secret, field_manager: &str) {
+    for (key, ByteString(value)) in secret.data.iter_mut().flatten() {
+        if key != "server" && key != "name" && !value.starts_with(HASHED) {
+            *value = hash(value).into_bytes();
+        }
+    }
+    secret.string_data = None;
+    if let Some(fields) = &mut secret.metadata.managed_fields {
+        fields.retain(|entry| entry.manager.as_deref() == Some(field_manager));
+    }
+}
+
+fn hash(value: &[u8]) -> String {
+    let digest = Sha256::digest(value);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// A cluster Secret as it was found, cut down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClusterSecret {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its resource version.
+    pub resource_version: String,
+    /// `data.server` as Argo CD reads it: without trailing slashes.
+    pub server: String,
+    /// `data.name`.
+    pub cluster_name: String,
+    /// The UID of the `ManagedCluster` that it was written for.
+    pub owner: Option<String>,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    values: BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    our_labels: BTreeSet<String>,
+    our_annotations: BTreeSet<String>,
+}
+
+/// How a Secret that was found differs from the one wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Something of ours is missing, changed, or ours and no longer wanted.
+    pub apply: bool,
+    /// Argo CD's keys that somebody else set and that the spec does not.
+    pub null: BTreeSet<String>,
+}
+
+impl ClusterSecret {
+    /// Reads a Secret that `cut_down` has prepared, or a whole one.
+    #[must_use]
+    pub fn read(secret: &Secret) -> Self {
+        let text = |key: &str| {
+            let value = secret.data.as_ref().and_then(|data| data.get(key));
+            value
+                .map(|ByteString(bytes)| String::from_utf8_lossy(bytes).into_owned())
+                .unwrap_or_default()
+        };
+        let hashed = |(key, ByteString(value)): (&String, &ByteString)| {
+            let value = if value.starts_with(HASHED) {
+                String::from_utf8_lossy(value).into_owned()
+            } else {
+                hash(value)
+            };
+            (key.clone(), value)
+        };
+        let metadata = &secret.metadata;
+        let annotations = metadata.annotations.clone().unwrap_or_default();
+        Self {
+            name: metadata.name.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            server: text("server").trim_end_matches('/').to_owned(),
+            cluster_name: text("name"),
+            owner: annotations.get(OWNER_ANNOTATION).cloned(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            values: secret.data.iter().flatten().map(hashed).collect(),
+            labels: metadata.labels.clone().unwrap_or_default(),
+            annotations,
+            our_labels: our_fields(secret, "f:labels"),
+            our_annotations: our_fields(secret, "f:annotations"),
+        }
+    }
+
+    /// What must be done to make this Secret the wanted one; `None` when it is.
+    ///
+    /// Which labels to drop is in our entry of `managedFields`: the live labels may hold somebody else's.
+    #[must_use]
+    pub fn difference(&self, wanted: &WantedSecret) -> Option<Difference> {
+        let changed = |wanted: &BTreeMap<String, String>, found: &BTreeMap<String, String>| {
+            wanted.iter().any(|(key, value)| found.get(key) != Some(value))
+        };
+        let surplus = |ours: &BTreeSet<String>, wanted: &BTreeMap<String, String>| {
+            ours.iter().any(|key| !wanted.contains_key(key))
+        };
+        let values = wanted
+            .data
+            .iter()
+            .any(|(key, value)| self.values.get(key) != Some(&hash(value.as_bytes())));
+        let difference = Difference {
+            apply: values
+                || changed(&wanted.labels, &self.labels)
+                || changed(&wanted.annotations, &self.annotations)
+                || surplus(&self.our_labels, &wanted.labels)
+                || surplus(&self.our_annotations, &wanted.annotations),
+            null: KEYS
+                .iter()
+                .filter(|key| self.values.contains_key(**key) && !wanted.data.contains_key(**key))
+                .map(|key| (*key).to_owned())
+                .collect(),
+        };
+        (difference != Difference::default()).then_some(difference)
+    }
+}
+
+/// The keys of `metadata.labels` or `metadata.annotations` that our own field manager applied.
+fn our_fields(secret: &Secret, of: &str) -> BTreeSet<String> {
+    let entries = secret.metadata.managed_fields.iter().flatten();
+    entries
+        .filter(|entry| entry.operation.as_deref() == Some("Apply"))
+        .filter_map(|entry| entry.fields_v1.as_ref())
+        .filter_map(|fields| fields.0.pointer(&format!("/f:metadata/{of}")))
+        .filter_map(Value::as_object)
+        .flat_map(|keys| keys.keys())
+        .filter_map(|key| key.strip_prefix("f:"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::argocd::cluster_secret::tests::{connection, presentation};
+
+    fn wanted() -> WantedSecret {
+        connection().present(&presentation(), "uid-1", "prod").unwrap()
+    }
+
+    fn stored(wanted: &WantedSecret) -> Secret {
+        let keys = |map: &BTreeMap<String, String>| -> Value {
+            map.keys()
+                .map(|key| (format!("f:{key}"), json!({})))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        };
+        let fields =
+            json!({"f:metadata": {"f:labels": keys(&wanted.labels), "f:annotations": keys(&wanted.annotations)}});
+        let mut secret: Secret = serde_json::from_value(json!({
+            "metadata": {
+                "name": wanted.name, "uid": "s", "resourceVersion": "1",
+                "labels": wanted.labels, "annotations": wanted.annotations,
+                "managedFields": [
+                    {"manager": "mooring", "operation": "Apply", "fieldsV1": fields},
+                    {"manager": "somebody", "operation": "Apply", "fieldsV1": {"f:metadata": {"f:labels": {"f:theirs": {}}}}},
+                ],
+            },
+        }))
+        .unwrap();
+        secret.data = Some(
+            wanted
+                .data
+                .iter()
+                .map(|(k, v)| (k.clone(), ByteString(v.clone().into_bytes())))
+                .collect(),
+        );
+        cut_down(&mut secret, "mooring");
+        secret
+    }
+
+    #[test]
+    fn what_we_wrote_is_what_we_want() {
+        assert_eq!(ClusterSecret::read(&stored(&wanted())).difference(&wanted()), None);
+    }
+
+    #[test]
+    fn no_credential_stays() {
+        let mut secret = stored(&wanted());
+        let before = secret.data.clone();
+        assert!(before.as_ref().unwrap()["config"].0.starts_with(HASHED));
+        cut_down(&mut secret, "mooring");
+        assert_eq!(secret.data, before, "cutting down twice changes nothing");
+    }
+
+    #[test]
+    fn a_label_taken_out_of_the_spec_is_dropped_and_a_foreign_one_is_left() {
+        let mut with_label = wanted();
+        with_label.labels.insert("team".into(), "a".into());
+        let mut secret = stored(&with_label);
+        assert!(ClusterSecret::read(&secret).difference(&wanted()).unwrap().apply);
+        secret
+            .metadata
+            .labels
+            .as_mut()
+            .unwrap()
+            .insert("theirs".into(), "x".into());
+        assert_eq!(ClusterSecret::read(&secret).difference(&with_label), None);
+    }
+
+    #[test]
+    fn somebody_elses_shard_is_nulled_and_unknown_keys_are_left() {
+        let mut secret = stored(&wanted());
+        let data = secret.data.as_mut().unwrap();
+        data.insert("shard".into(), ByteString(b"3".to_vec()));
+        data.insert("unknown".into(), ByteString(b"x".to_vec()));
+        let difference = ClusterSecret::read(&secret).difference(&wanted()).unwrap();
+        assert_eq!(
+            difference,
+            Difference {
+                apply: false,
+                null: ["shard".to_owned()].into()
+            }
+        );
+    }
+
+    #[test]
+    fn a_trailing_slash_is_trimmed_as_argo_cd_does() {
+        let mut secret = stored(&wanted());
+        secret
+            .data
+            .as_mut()
+            .unwrap()
+            .insert("server".into(), ByteString(b"https://x//".to_vec()));
+        assert_eq!(ClusterSecret::read(&secret).server, "https://x");
+    }
+}

@@ -1,0 +1,516 @@
+//! The command line: the only reader of flags and, through them, of the environment. It does no IO.
+
+use std::{
+    collections::BTreeSet, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
+};
+
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, TypedValueParser},
+};
+
+use crate::{
+    domain::{
+        arn::PolicyArn,
+        name::{AccountId, KubernetesName, RoleName},
+    },
+    telemetry::log::Format,
+};
+
+/// Moors Amazon EKS clusters to Argo CD, with no long-lived credential.
+///
+/// Mooring runs beside Argo CD. For each ManagedCluster it makes the IAM role, the EKS access entry and the cluster
+/// Secret through which Argo CD reaches one EKS cluster, and for each ManagementRole the identity that Argo CD itself
+/// uses. `mooring controller` is the operator; the other commands need no cluster and no AWS credentials.
+#[derive(Clone, Debug, Parser, PartialEq, Eq)]
+#[command(
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand, PartialEq, Eq)]
+pub enum Command {
+    /// Runs the operator until it is told to stop.
+    ///
+    /// It reads ManagedClusters and ManagementRoles from the cluster it runs on (or the kubeconfig's current context),
+    /// and AWS credentials from the environment of the pod. SIGTERM or SIGINT lets the passes that run end first.
+    Controller(ControllerArgs),
+    /// Prints what the operator would make for manifests in files, as JSON.
+    ///
+    /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests.
+    Render(RenderArgs),
+    /// Writes the IAM that must exist before the operator can work, for a ManagementRole in a file.
+    ///
+    /// That is the operator's own role, the provisioner role of each account and the permissions boundaries. Nothing is
+    /// written to AWS: a person reviews the documents and creates them.
+    Bootstrap(BootstrapArgs),
+    /// Prints the two CustomResourceDefinitions as YAML, for `kubectl apply --server-side -f -`.
+    Crd,
+}
+
+/// Flags of `mooring controller`.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub struct ControllerArgs {
+    /// A namespace in which the operator may write Argo CD cluster Secrets.
+    ///
+    /// Repeat the flag, or separate by commas. A ManagementRole that names another namespace is refused. The operator's
+    /// RBAC has to match: a Role that allows Secrets in each namespace given here, and nowhere else.
+    #[arg(
+        long = "argocd-namespace",
+        value_name = "NAMESPACE",
+        env = "MOORING_ARGOCD_NAMESPACES",
+        default_value = "argocd",
+        value_delimiter = ','
+    )]
+    pub argocd_namespaces: Vec<KubernetesName>,
+
+    /// How long after a good pass every object is looked at again, as in 90s, 10m or 1h30m, at least 1s.
+    ///
+    /// AWS tells nobody of a change, so this is how long drift stays unseen. Each object and pass costs up to 6 reads of
+    /// AWS. Up to a tenth is added at random, so that objects do not stay in step.
+    #[arg(long, value_name = "DURATION", env = "MOORING_RESYNC_INTERVAL", default_value = "10m", value_parser = duration)]
+    pub resync_interval: Duration,
+
+    /// How many passes may work in one AWS account at the same time, at least 1.
+    ///
+    /// Others wait in order of arrival. More makes large accounts quicker and IAM's throttling likelier.
+    #[arg(long, value_name = "COUNT", env = "MOORING_PASSES_PER_ACCOUNT", default_value = "4")]
+    pub passes_per_account: NonZeroUsize,
+
+    /// How long one pass over one object may take, as in 90s or 2m, at least 1s.
+    ///
+    /// A pass that is not over by then stops before its next step, and the object is tried again.
+    #[arg(long, value_name = "DURATION", env = "MOORING_PASS_DEADLINE", default_value = "3m", value_parser = duration)]
+    pub pass_deadline: Duration,
+
+    /// How far apart two looks must be that agree on something only a deletion heals, as in 30s, at least 1s.
+    ///
+    /// AWS shows changes late. A role or access entry is deleted to be made afresh only when it still looks wrong after
+    /// this long.
+    #[arg(long, value_name = "DURATION", env = "MOORING_CONFIRM_AFTER", default_value = "30s", value_parser = duration)]
+    pub confirm_after: Duration,
+
+    /// The address for /healthz, /readyz and /metrics.
+    ///
+    /// The default listens on every interface, which the kubelet's probes and Prometheus need in a pod; nothing secret is
+    /// served there, but metrics name the operator's calls. Outside a pod give a loopback address: 127.0.0.1:8080, or
+    /// 127.0.0.1:0 for a free port. The log names the address that was bound.
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        env = "MOORING_LISTEN",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// How log lines are written to standard error.
+    #[arg(long, value_name = "FORMAT", env = "MOORING_LOG_FORMAT", default_value = "json")]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level (error, warn, info, debug, trace), or a list as in info,mooring=debug.
+    #[arg(long, value_name = "DIRECTIVES", env = "MOORING_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+
+    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
+    ///
+    /// For a company proxy that ends TLS. The variable is the one that the AWS CLI and the SDKs read.
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// Flags of `mooring render`.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub struct RenderArgs {
+    /// A file with ManagedClusters and ManagementRoles as YAML or JSON, or - for standard input.
+    ///
+    /// Several files may follow, and a file may hold several documents. Other kinds are passed over.
+    #[arg(short = 'f', long = "file", value_name = "FILE", required = true, num_args = 1..)]
+    pub files: Vec<Source>,
+
+    /// The AWS account of the EKS cluster that Argo CD runs on: 12 digits.
+    ///
+    /// The operator discovers it; offline it has to be said.
+    #[arg(long, value_name = "ACCOUNT_ID")]
+    pub hub_account: Option<AccountId>,
+
+    /// The OIDC issuer of the EKS cluster that Argo CD runs on, as `aws eks describe-cluster` shows it.
+    ///
+    /// The operator discovers it; offline it has to be said for identities of type IRSA.
+    #[arg(long, value_name = "URL", value_parser = issuer)]
+    pub hub_issuer: Option<String>,
+}
+
+/// Flags of `mooring bootstrap`.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub struct BootstrapArgs {
+    /// The file with the ManagementRole as YAML or JSON, or - for standard input.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub file: Source,
+
+    /// The AWS account to write the documents for: 12 digits.
+    ///
+    /// Left out, it is every account that the ManagementRole's allow entries name, and the hub's own.
+    #[arg(long, value_name = "ACCOUNT_ID")]
+    pub account: Option<AccountId>,
+
+    /// The AWS account of the EKS cluster that Argo CD runs on: 12 digits.
+    #[arg(long, value_name = "ACCOUNT_ID")]
+    pub hub_account: Option<AccountId>,
+
+    /// The OIDC issuer of the EKS cluster that Argo CD runs on, as `aws eks describe-cluster` shows it.
+    ///
+    /// Needed for the operator to get its credentials by IRSA; left out, it gets them by EKS Pod Identity.
+    #[arg(long, value_name = "URL", value_parser = issuer)]
+    pub hub_issuer: Option<String>,
+
+    /// The name of the operator's own IAM role in the hub's account.
+    #[arg(long, value_name = "NAME", default_value = "mooring-operator")]
+    pub operator_role: RoleName,
+
+    /// The namespace that the operator runs in.
+    #[arg(long, value_name = "NAMESPACE", default_value = "mooring-system")]
+    pub operator_namespace: KubernetesName,
+
+    /// The service account that the operator runs as.
+    #[arg(long, value_name = "NAME", default_value = "mooring")]
+    pub operator_service_account: KubernetesName,
+
+    /// The ARN of a policy that deployer roles may bear as their permissions boundary besides AWSDenyAll; may be repeated.
+    #[arg(long = "deployer-boundary", value_name = "ARN")]
+    pub deployer_boundaries: Vec<PolicyArn>,
+
+    /// The directory to write one file a document into; left out, all are printed to standard output.
+    #[arg(long, value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+}
+
+/// Where manifests are read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Standard input, written `-`.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+impl FromStr for Source {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "-" {
+            Self::Stdin
+        } else {
+            Self::File(text.into())
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("standard input"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// What the controller is told to do. Everything is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerSettings {
+    /// The namespaces in which cluster Secrets may be written; at least one.
+    pub argocd_namespaces: BTreeSet<KubernetesName>,
+    /// How long after a good pass an object is looked at again; at least 1 s.
+    pub resync_interval: Duration,
+    /// How many passes may work in one account at the same time.
+    pub passes_per_account: NonZeroUsize,
+    /// How long one pass may take; at least 1 s.
+    pub pass_deadline: Duration,
+    /// How far apart two looks must be that agree on a deletion; at least 1 s.
+    pub confirm_after: Duration,
+    /// The address of the probes and metrics.
+    pub listen: SocketAddr,
+    /// How log lines are written.
+    pub log_format: Format,
+    /// What is logged.
+    pub log_level: String,
+    /// The certificate authorities to trust for AWS, in place of the system's.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+impl From<ControllerArgs> for ControllerSettings {
+    fn from(args: ControllerArgs) -> Self {
+        let ControllerArgs {
+            argocd_namespaces,
+            resync_interval,
+            passes_per_account,
+            pass_deadline,
+            confirm_after,
+            listen,
+            log_format,
+            log_level,
+            ca_bundle,
+        } = args;
+        Self {
+            argocd_namespaces: argocd_namespaces.into_iter().collect(),
+            resync_interval,
+            passes_per_account,
+            pass_deadline,
+            confirm_after,
+            listen,
+            log_format: match log_format {
+                LogFormat::Json => Format::Json,
+                LogFormat::Text => Format::Text,
+            },
+            log_level,
+            // An empty variable is how Kubernetes manifests say "not set".
+            ca_bundle: ca_bundle.filter(|path| !path.as_os_str().is_empty()),
+        }
+    }
+}
+
+/// Reads `1h30m`, `10m`, `90s`: whole numbers, each with its unit (h, m, s), the largest first.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a duration of at least 1s: write it as in 90s, 10m or 1h30m");
+    let mut rest = text;
+    let mut seconds = 0_u64;
+    for (unit, length) in [('h', 3600_u64), ('m', 60), ('s', 1)] {
+        if let Some((number, after)) = rest.split_once(unit) {
+            let digits = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
+            let number: u64 = digits.then(|| number.parse().ok()).flatten().ok_or_else(wrong)?;
+            let part = number.checked_mul(length).ok_or_else(wrong)?;
+            seconds = seconds.checked_add(part).ok_or_else(wrong)?;
+            rest = after;
+        }
+    }
+    // A year is more than anybody means, and keeps sums of times from overflowing.
+    let sensible = (1..=365 * 24 * 3600).contains(&seconds);
+    if rest.is_empty() && sensible {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        Err(wrong())
+    }
+}
+
+fn issuer(text: &str) -> Result<String, String> {
+    match text.strip_prefix("https://") {
+        Some(rest) if !rest.is_empty() && !rest.ends_with('/') => Ok(text.to_owned()),
+        Some(_) | None => Err(format!(
+            "{text:?} is not an OIDC issuer: write it as in https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF, without a slash at the end"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, FromArgMatches, builder::Resettable};
+
+    use super::*;
+
+    /// Parses without the environment of whoever runs the test.
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        let command = Cli::command().mut_subcommand("controller", |controller| {
+            controller.mut_args(|arg| arg.env(Resettable::Reset))
+        });
+        Cli::from_arg_matches(&command.try_get_matches_from(["mooring"].iter().chain(args))?)
+    }
+
+    fn controller(args: &[&str]) -> Result<ControllerSettings, clap::Error> {
+        let args: Vec<_> = ["controller"].iter().chain(args).copied().collect();
+        match parse(&args)?.command {
+            Command::Controller(args) => Ok(args.into()),
+            other @ (Command::Render(_) | Command::Bootstrap(_) | Command::Crd) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_flag_is_explained_in_a_sentence() {
+        let cli = Cli::command();
+        for command in cli.get_subcommands() {
+            assert!(
+                command.get_about().is_some_and(|about| about.to_string().len() > 20),
+                "{command}"
+            );
+            for flag in command.get_arguments() {
+                let help = flag.get_long_help().or_else(|| flag.get_help());
+                let help = help.map(ToString::to_string).unwrap_or_default();
+                assert!(help.len() > 30, "{command} {flag}: {help:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn variables_are_ours_or_the_one_that_every_aws_tool_reads() {
+        let cli = Cli::command();
+        let variables = cli
+            .get_subcommands()
+            .flat_map(clap::Command::get_arguments)
+            .filter_map(clap::Arg::get_env);
+        let mut count = 0;
+        for variable in variables {
+            let variable = variable.to_str().unwrap();
+            assert!(
+                variable.starts_with("MOORING_") || variable == "AWS_CA_BUNDLE",
+                "{variable}"
+            );
+            count += 1;
+        }
+        assert_eq!(count, 8, "every flag of the controller has its variable");
+    }
+
+    #[test]
+    fn the_controller_runs_without_flags() {
+        assert_eq!(
+            controller(&[]).unwrap(),
+            ControllerSettings {
+                argocd_namespaces: BTreeSet::from(["argocd".parse().unwrap()]),
+                resync_interval: Duration::from_mins(10),
+                passes_per_account: NonZeroUsize::new(4).unwrap(),
+                pass_deadline: Duration::from_mins(2),
+                listen: "0.0.0.0:8080".parse().unwrap(),
+                log_format: Format::Json,
+                log_level: "info".to_owned(),
+                ca_bundle: None,
+            }
+        );
+    }
+
+    #[test]
+    fn flags_replace_the_defaults() {
+        let settings = controller(&[
+            "--argocd-namespace=argocd,team-a",
+            "--argocd-namespace=team-b",
+            "--resync-interval=1h30m",
+            "--listen=127.0.0.1:0",
+            "--log-format=text",
+            "--ca-bundle=",
+        ])
+        .unwrap();
+        let namespaces: Vec<_> = settings.argocd_namespaces.iter().map(KubernetesName::as_str).collect();
+        assert_eq!(namespaces, ["argocd", "team-a", "team-b"]);
+        assert_eq!(settings.resync_interval, Duration::from_mins(90));
+        assert_eq!(settings.listen.ip().to_string(), "127.0.0.1");
+        assert_eq!(settings.log_format, Format::Text);
+        assert_eq!(settings.ca_bundle, None);
+    }
+
+    #[test]
+    fn values_that_cannot_be_meant_are_refused() {
+        for wrong in [
+            "--passes-per-account=0",
+            "--resync-interval=0s",
+            "--argocd-namespace=",
+            "--argocd-namespace=Argo_CD",
+            "--listen=8080",
+            "--log-format=xml",
+        ] {
+            assert!(controller(&[wrong]).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_are_read_with_their_units() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("10m", 600),
+            ("1h", 3600),
+            ("1h30m", 5400),
+            ("1h0m5s", 3605),
+        ] {
+            assert_eq!(duration(text).unwrap().as_secs(), seconds, "{text}");
+        }
+        for text in [
+            "",
+            "10",
+            "0s",
+            "m",
+            "-1s",
+            "+1s",
+            "1.5h",
+            "10 m",
+            "30m1h",
+            "1m1m",
+            "500ms",
+            "9999999h",
+            "99999999999999999999s",
+        ] {
+            assert!(duration(text).unwrap_err().contains("10m"), "{text}");
+        }
+    }
+
+    #[test]
+    fn render_takes_many_files_and_standard_input() {
+        let cli = parse(&[
+            "render",
+            "-f",
+            "a.yaml",
+            "b.yaml",
+            "-f",
+            "-",
+            "--hub-account",
+            "111111111111",
+        ])
+        .unwrap();
+        assert_eq!(
+            cli.command,
+            Command::Render(RenderArgs {
+                files: vec![
+                    Source::File("a.yaml".into()),
+                    Source::File("b.yaml".into()),
+                    Source::Stdin
+                ],
+                hub_account: Some("111111111111".parse().unwrap()),
+                hub_issuer: None,
+            })
+        );
+        assert!(parse(&["render"]).is_err(), "a file is required");
+        assert!(parse(&["render", "-f", "-", "--hub-account", "1111"]).is_err());
+        assert!(parse(&["render", "-f", "-", "--hub-issuer", "http://issuer"]).is_err());
+    }
+
+    #[test]
+    fn bootstrap_has_the_names_of_the_chart_as_defaults() {
+        let boundary = "arn:aws:iam::aws:policy/AWSDenyAll";
+        let cli = parse(&["bootstrap", "-f", "role.yaml", "--deployer-boundary", boundary]).unwrap();
+        assert_eq!(
+            cli.command,
+            Command::Bootstrap(BootstrapArgs {
+                file: Source::File("role.yaml".into()),
+                account: None,
+                hub_account: None,
+                hub_issuer: None,
+                operator_role: "mooring-operator".parse().unwrap(),
+                operator_namespace: "mooring-system".parse().unwrap(),
+                operator_service_account: "mooring".parse().unwrap(),
+                deployer_boundaries: vec![boundary.parse().unwrap()],
+                output_dir: None,
+            })
+        );
+    }
+
+    #[test]
+    fn crd_needs_nothing() {
+        assert_eq!(parse(&["crd"]).unwrap().command, Command::Crd);
+    }
+}

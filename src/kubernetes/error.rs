@@ -1,0 +1,223 @@
+//! What can go wrong with the Kubernetes API, told to the person who must act.
+
+use std::{fmt, future::Future, time::Duration};
+
+/// How long one call may take before it counts as failed. kube's client has no read timeout of its own.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(20);
+
+/// The kinds of failure that callers tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// The object changed or was replaced since it was read: read again.
+    Conflict,
+    /// There is no such object, or the API server does not serve the kind.
+    NotFound,
+    /// RBAC, or an admission policy, refuses it.
+    Forbidden,
+    /// The API server finds the object wrong.
+    Invalid,
+    /// Too many requests, or the API server is overloaded.
+    Throttled,
+    /// No answer: the connection failed, or the deadline passed.
+    Unreachable,
+    /// Anything else.
+    Other,
+}
+
+impl Failure {
+    /// The failure as a metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Conflict => "kubernetes_conflict",
+            Self::NotFound => "kubernetes_not_found",
+            Self::Forbidden => "kubernetes_forbidden",
+            Self::Invalid => "kubernetes_invalid",
+            Self::Throttled => "kubernetes_throttled",
+            Self::Unreachable => "kubernetes_unreachable",
+            Self::Other => "kubernetes_other",
+        }
+    }
+
+    /// What the person who reads the failure does next; nothing when the next try is expected to do.
+    fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::Conflict => Some("it changed meanwhile and is read again"),
+            Self::Forbidden => Some("check the operator's RBAC and the cluster's admission policies"),
+            Self::Unreachable => Some("check that the API server can be reached"),
+            Self::NotFound | Self::Invalid | Self::Throttled | Self::Other => None,
+        }
+    }
+}
+
+/// A call to the Kubernetes API that failed.
+///
+/// Its text is whole: it includes the cause, and `source()` gives nothing, because kube's own texts already include
+/// theirs and a walk along the chain would print them twice.
+#[derive(Debug)]
+pub struct KubernetesError {
+    /// What was tried: "apply".
+    pub what: &'static str,
+    /// On what: `Secret argocd/cluster-a`.
+    pub object: String,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Kube(Box<kube::Error>),
+    Deadline(Duration),
+}
+
+impl KubernetesError {
+    /// A failed call; `what` is a verb in the infinitive.
+    #[must_use]
+    pub fn new(what: &'static str, object: impl Into<String>, cause: kube::Error) -> Self {
+        Self {
+            what,
+            object: object.into(),
+            cause: Cause::Kube(Box::new(cause)),
+        }
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let cause = match &self.cause {
+            Cause::Deadline(_) => return Failure::Unreachable,
+            Cause::Kube(cause) => cause.as_ref(),
+        };
+        #[allow(
+            clippy::wildcard_enum_match_arm,
+            reason = "kube's error has a variant for every feature; only these mean something to a caller"
+        )]
+        match cause {
+            kube::Error::Api(status) => match status.code {
+                // A guarded patch whose object was replaced is answered with 409, as is every lost race.
+                409 => Failure::Conflict,
+                404 => Failure::NotFound,
+                401 | 403 => Failure::Forbidden,
+                400 | 422 => Failure::Invalid,
+                429 => Failure::Throttled,
+                502..=504 => Failure::Unreachable,
+                _ => Failure::Other,
+            },
+            kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => Failure::Unreachable,
+            _ => Failure::Other,
+        }
+    }
+
+    /// True when the object changed or was replaced since it was read.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.failure() == Failure::Conflict
+    }
+
+    /// True when there is no such object or kind.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.failure() == Failure::NotFound
+    }
+}
+
+impl fmt::Display for KubernetesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, object, cause } = self;
+        write!(f, "could not {what} {object}: ")?;
+        match cause {
+            Cause::Deadline(deadline) => write!(f, "no answer within {} s", deadline.as_secs())?,
+            // kube prints the whole status a second time, as a debug value.
+            Cause::Kube(cause) => match cause.as_ref() {
+                kube::Error::Api(status) if status.message.is_empty() => {
+                    write!(f, "the API server answered {} {}", status.code, status.reason)?;
+                }
+                kube::Error::Api(status) => write!(f, "{} ({})", status.message.trim(), status.code)?,
+                other => write!(f, "{other}")?,
+            },
+        }
+        match self.failure().advice() {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for KubernetesError {}
+
+/// Runs one call under [`CALL_DEADLINE`].
+pub(crate) async fn call<T>(
+    what: &'static str,
+    object: &str,
+    future: impl Future<Output = kube::Result<T>>,
+) -> Result<T, KubernetesError> {
+    match tokio::time::timeout(CALL_DEADLINE, future).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(cause)) => Err(KubernetesError::new(what, object, cause)),
+        Err(_) => Err(KubernetesError {
+            what,
+            object: object.to_owned(),
+            cause: Cause::Deadline(CALL_DEADLINE),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn refused(code: u16, message: &str, reason: &str) -> KubernetesError {
+        let status = Status::failure(message, reason).with_code(code);
+        KubernetesError::new("apply", "Secret argocd/a", kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn the_text_says_what_on_which_object_why_and_what_to_do() {
+        assert_eq!(
+            refused(403, "secrets \"a\" is forbidden: no", "Forbidden").to_string(),
+            "could not apply Secret argocd/a: secrets \"a\" is forbidden: no (403); \
+             check the operator's RBAC and the cluster's admission policies"
+        );
+    }
+
+    #[test]
+    fn an_answer_without_a_message_still_says_something() {
+        assert_eq!(
+            refused(500, "", "InternalError").to_string(),
+            "could not apply Secret argocd/a: the API server answered 500 InternalError"
+        );
+    }
+
+    #[test]
+    fn a_walk_along_the_chain_does_not_print_the_cause_twice() {
+        assert!(std::error::Error::source(&refused(409, "changed", "Conflict")).is_none());
+    }
+
+    #[test]
+    fn failures_are_told_apart_by_the_status_code() {
+        for (code, failure) in [
+            (409, Failure::Conflict),
+            (404, Failure::NotFound),
+            (403, Failure::Forbidden),
+            (422, Failure::Invalid),
+            (429, Failure::Throttled),
+            (503, Failure::Unreachable),
+            (418, Failure::Other),
+        ] {
+            assert_eq!(refused(code, "m", "r").failure(), failure, "{code}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_answer_ends_at_the_deadline() {
+        let error = call::<()>("get", "Secret argocd/a", std::future::pending())
+            .await
+            .unwrap_err();
+        assert_eq!(error.failure(), Failure::Unreachable);
+        assert_eq!(
+            error.to_string(),
+            "could not get Secret argocd/a: no answer within 20 s; check that the API server can be reached"
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! The service account issuer of the API server that we run on.
+
+use http::Request;
+use kube::Client;
+use serde::Deserialize;
+
+use super::error::{KubernetesError, call};
+
+#[derive(Deserialize)]
+struct Discovery {
+    issuer: String,
+}
+
+/// The issuer that the API server's own OIDC discovery document names, as in every service account token's `iss`.
+///
+/// # Errors
+/// When the document cannot be read. The ClusterRole `system:service-account-issuer-discovery`, which Kubernetes
+/// binds to every service account, allows it.
+pub async fn issuer(client: &Client) -> Result<String, KubernetesError> {
+    let (what, object) = ("read", "the API server's /.well-known/openid-configuration");
+    let request = Request::get("/.well-known/openid-configuration")
+        .body(Vec::new())
+        .map_err(|cause| KubernetesError::new(what, object, kube::Error::HttpError(cause)))?;
+    let document: Discovery = call(what, object, client.request(request)).await?;
+    Ok(document.issuer)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kubernetes::fake::{answering, refusal};
+
+    #[tokio::test]
+    async fn the_issuer_is_read_from_the_discovery_document() {
+        let (client, asked) = answering([(200, json!({ "issuer": "https://issuer.example/id/1", "jwks_uri": "x" }))]);
+        assert_eq!(issuer(&client).await.unwrap(), "https://issuer.example/id/1");
+        assert_eq!(asked.lock().unwrap()[0].0, "GET /.well-known/openid-configuration");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_names_the_document() {
+        let (client, _) = answering([refusal(403, "Forbidden")]);
+        let error = issuer(&client).await.unwrap_err().to_string();
+        assert!(
+            error.contains("/.well-known/openid-configuration") && error.contains("RBAC"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! Kubernetes IO in general terms: read, apply, delete, hold by a finalizer, watch, drive a queue, report events.
+//!
+//! Nothing here knows a kind of ours, nor anything else of ours: what is specific is handed in.
+
+pub mod backoff;
+pub mod coalesce;
+pub mod connect;
+pub mod drive;
+pub mod error;
+pub mod events;
+#[cfg(test)]
+mod fake;
+pub mod finalizer;
+pub mod issuer;
+pub mod objects;
+pub mod ready;
+pub mod reflect;
+
+pub use error::{Failure, KubernetesError};

@@ -1,0 +1,230 @@
+//! Single objects: read, server-side apply, delete, and nothing that could write over another's change unseen.
+
+use std::fmt::Debug;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Resource,
+    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::error::{KubernetesError, call};
+
+/// The name under which the API server records which fields are ours.
+pub const FIELD_MANAGER: &str = "mooring";
+
+/// `Kind namespace/name`, for messages.
+pub(crate) fn describe<K: Resource<DynamicType: Default>>(api: &Api<K>, name: &str) -> String {
+    let kind = K::kind(&K::DynamicType::default()).into_owned();
+    match api.namespace() {
+        Some(namespace) => format!("{kind} {namespace}/{name}"),
+        None => format!("{kind} {name}"),
+    }
+}
+
+/// The object as it is now, `None` when it does not exist.
+///
+/// # Errors
+/// When the API server refuses or does not answer; a failed read is never "absent".
+pub async fn get_opt<K>(api: &Api<K>, name: &str) -> Result<Option<K>, KubernetesError>
+where
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+{
+    call("get", &describe(api, name), api.get_opt(name)).await
+}
+
+/// All objects as they are now, page by page.
+///
+/// # Errors
+/// When the API server refuses or does not answer: half a list is never returned.
+pub async fn list<K>(api: &Api<K>) -> Result<Vec<K>, KubernetesError>
+where
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+{
+    let what = K::plural(&K::DynamicType::default()).into_owned();
+    let mut params = ListParams::default().limit(500);
+    let mut all = Vec::new();
+    loop {
+        let page = call("list", &what, api.list(&params)).await?;
+        all.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(all),
+        }
+    }
+}
+
+/// Server-side apply with force: the fields that `object` sets become ours and get its values; those that we set
+/// before and no longer set are dropped; the fields of others stay. `object` must name its `apiVersion`, `kind` and
+/// `metadata.name`.
+///
+/// An apply that changes nothing leaves the resourceVersion alone.
+///
+/// # Errors
+/// When the API server refuses the object or does not answer.
+pub async fn apply<K>(api: &Api<K>, name: &str, object: &(impl Serialize + Debug)) -> Result<K, KubernetesError>
+where
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+{
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    call(
+        "apply",
+        &describe(api, name),
+        api.patch(name, &params, &Patch::Apply(object)),
+    )
+    .await
+}
+
+/// Server-side apply of the status, with nothing but the object's identity beside it, so that no part of a spec is
+/// ever claimed. `manager` tells the writers of one status apart: each owns only the conditions that it sets.
+///
+/// # Errors
+/// When the API server refuses the status or does not answer; a missing object is [`super::Failure::NotFound`].
+pub async fn apply_status<K>(api: &Api<K>, name: &str, manager: &str, status: &Value) -> Result<K, KubernetesError>
+where
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+{
+    let patch = Patch::Apply(status_patch::<K>(name, status));
+    let params = PatchParams::apply(manager).force();
+    let answer = api.patch_status(name, &params, &patch);
+    call("write the status of", &describe(api, name), answer).await
+}
+
+fn status_patch<K: Resource<DynamicType: Default>>(name: &str, status: &Value) -> Value {
+    let dynamic = K::DynamicType::default();
+    json!({
+        "apiVersion": K::api_version(&dynamic),
+        "kind": K::kind(&dynamic),
+        "metadata": { "name": name },
+        "status": status,
+    })
+}
+
+/// Deletes the object with this UID. One that is gone already is fine.
+///
+/// # Errors
+/// [`super::Failure::Conflict`] when another object has the name now; else when the API server refuses or does not
+/// answer.
+pub async fn delete<K>(api: &Api<K>, name: &str, uid: &str) -> Result<(), KubernetesError>
+where
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+{
+    let params = DeleteParams::default().preconditions(Preconditions {
+        uid: Some(uid.to_owned()),
+        resource_version: None,
+    });
+    match call("delete", &describe(api, name), api.delete(name, &params)).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes keys from a Secret's `data`, whoever set them, if it is still at this resourceVersion. A forced apply
+/// cannot: it leaves the fields of others.
+///
+/// # Errors
+/// [`super::Failure::Conflict`] when the Secret changed meanwhile; else when the API server refuses or does not
+/// answer.
+pub async fn null_keys(
+    api: &Api<Secret>,
+    name: &str,
+    resource_version: &str,
+    keys: &[&str],
+) -> Result<Secret, KubernetesError> {
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(null_patch(resource_version, keys));
+    let answer = api.patch(name, &params, &patch);
+    call("remove foreign keys from", &describe(api, name), answer).await
+}
+
+fn null_patch(resource_version: &str, keys: &[&str]) -> Value {
+    let data: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), Value::Null)).collect();
+    json!({ "metadata": { "resourceVersion": resource_version }, "data": data })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::{apps::v1::Deployment, core::v1::Node};
+
+    use super::*;
+    use crate::kubernetes::{
+        Failure,
+        fake::{answering, refusal},
+    };
+
+    #[test]
+    fn a_status_patch_claims_nothing_but_the_status() {
+        assert_eq!(
+            status_patch::<Deployment>("web", &json!({ "replicas": 1 })),
+            json!({
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": { "name": "web" },
+                "status": { "replicas": 1 },
+            })
+        );
+    }
+
+    #[test]
+    fn nulled_keys_are_guarded_by_the_resource_version() {
+        assert_eq!(
+            null_patch("7", &["shard", "project"]),
+            json!({ "metadata": { "resourceVersion": "7" }, "data": { "shard": null, "project": null } })
+        );
+    }
+
+    #[tokio::test]
+    async fn objects_are_named_with_their_kind_and_namespace() {
+        let (client, _) = answering([]);
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), "argocd");
+        assert_eq!(describe(&secrets, "a"), "Secret argocd/a");
+        assert_eq!(describe(&Api::<Node>::all(client), "n"), "Node n");
+    }
+
+    #[tokio::test]
+    async fn a_missing_object_is_none_and_a_refused_read_is_not() {
+        let (client, _) = answering([refusal(404, "NotFound"), refusal(403, "Forbidden")]);
+        let nodes: Api<Node> = Api::all(client);
+        assert!(get_opt(&nodes, "n").await.unwrap().is_none());
+        assert_eq!(get_opt(&nodes, "n").await.unwrap_err().failure(), Failure::Forbidden);
+    }
+
+    #[tokio::test]
+    async fn apply_is_forced_under_our_name_and_status_under_the_name_given() {
+        let node = || {
+            (
+                200,
+                json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n" } }),
+            )
+        };
+        let (client, asked) = answering([node(), node()]);
+        let nodes: Api<Node> = Api::all(client);
+        let object = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n" } });
+        apply(&nodes, "n", &object).await.unwrap();
+        apply_status(&nodes, "n", "example-verifier", &json!({})).await.unwrap();
+        let asked = asked.lock().unwrap();
+        let lines: Vec<_> = asked.iter().map(|(line, _)| line.as_str()).collect();
+        assert_eq!(
+            lines,
+            [
+                "PATCH /api/v1/nodes/n?&force=true&fieldManager=mooring",
+                "PATCH /api/v1/nodes/n/status?&force=true&fieldManager=example-verifier",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_deletion_names_the_uid_and_an_absent_object_is_fine() {
+        let (client, asked) = answering([refusal(404, "NotFound"), refusal(409, "Conflict")]);
+        let nodes: Api<Node> = Api::all(client);
+        delete(&nodes, "n", "u-1").await.unwrap();
+        assert!(delete(&nodes, "n", "u-1").await.unwrap_err().is_conflict());
+        assert_eq!(asked.lock().unwrap()[0].1["preconditions"], json!({ "uid": "u-1" }));
+    }
+}

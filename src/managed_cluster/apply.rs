@@ -1,0 +1,275 @@
+//! 5. apply: carries a plan out, and makes no choices. One match over steps; the first that is not done stops the rest.
+
+use std::time::Instant;
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use serde_json::json;
+use tracing::{info, warn};
+
+use crate::{
+    argocd::WantedSecret,
+    aws::{Account, AwsError, ErrorKind},
+    domain::{
+        arn::{ClusterArn, RoleArn},
+        eks::WantedEntry,
+    },
+    kubernetes::{KubernetesError, objects},
+    telemetry::Metrics,
+};
+
+use super::{
+    plan::entry_tags,
+    step::{Blocked, Part, Step},
+};
+
+/// Where a plan is carried out.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    /// The cluster's account; `None` where the plan has no step there.
+    pub account: Option<&'a Account>,
+    /// The cluster.
+    pub cluster: &'a ClusterArn,
+    /// The deployer role.
+    pub deployer: &'a RoleArn,
+    /// The Secrets of Argo CD's namespace.
+    pub secrets: &'a Api<Secret>,
+    /// When the pass must be over: no step starts after it.
+    pub deadline: Instant,
+    /// Counters.
+    pub metrics: &'a Metrics,
+}
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// AWS refused or could not be reached.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// The API server refused or could not be reached.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// A step in an account that was not entered.
+    #[error("the account was not entered")]
+    NotEntered,
+    /// The pass ran out of time before the step was begun.
+    #[error("the pass ran out of time before this step")]
+    OutOfTime,
+}
+
+/// What stopped a plan.
+#[derive(Debug)]
+pub enum Stop {
+    /// AWS needs time.
+    Blocked(Blocked),
+    /// A step failed.
+    Failed(Part, Failure),
+}
+
+/// A role that was made: what makes it ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeRole {
+    /// Its ARN.
+    pub arn: String,
+    /// Its unique ID.
+    pub id: String,
+}
+
+/// What became of a plan. Only [`apply`] makes one.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    done: Vec<String>,
+    made_role: Option<MadeRole>,
+    role_deleted: bool,
+    rescoped: bool,
+    stop: Option<Stop>,
+}
+
+impl Outcome {
+    /// The steps that were done, in words.
+    #[must_use]
+    pub fn done(&self) -> &[String] {
+        &self.done
+    }
+
+    /// The role that was made, if one was.
+    #[must_use]
+    pub fn made_role(&self) -> Option<&MadeRole> {
+        self.made_role.as_ref()
+    }
+
+    /// Whether the recorded role was deleted.
+    #[must_use]
+    pub fn role_deleted(&self) -> bool {
+        self.role_deleted
+    }
+
+    /// What stopped the plan, taken out.
+    #[must_use]
+    pub fn into_stop(self) -> Option<Stop> {
+        self.stop
+    }
+
+    /// What stopped the plan, if it was stopped.
+    #[must_use]
+    pub fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref()
+    }
+}
+
+/// Carries out the steps in order; steps that may stand beside each other run together.
+pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
+    let mut outcome = Outcome::default();
+    let mut rest = steps;
+    while let Some(first) = rest.first() {
+        let together = 1 + rest.windows(2).take_while(|pair| pair[1].beside(&pair[0])).count();
+        let (batch, later) = rest.split_at(together);
+        if Instant::now() >= site.deadline {
+            outcome.stop = Some(Stop::Failed(first.part(), Failure::OutOfTime));
+            return outcome;
+        }
+        let made = outcome.made_role.clone();
+        let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
+        for (step, result) in batch.iter().zip(results) {
+            conclude(&mut outcome, step, result, site.metrics);
+        }
+        if outcome.stop.is_some() {
+            return outcome;
+        }
+        rest = later;
+    }
+    outcome
+}
+
+fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>, Failure>, metrics: &Metrics) {
+    match result {
+        Ok(made) => {
+            metrics.step_applied(step.name(), "done");
+            info!(step = step.name(), "{}", step.words());
+            outcome.made_role = made.or(outcome.made_role.take());
+            outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
+            outcome.rescoped |= matches!(step, Step::Rescope { .. });
+            outcome.done.push(step.words());
+        }
+        Err(failure) => {
+            let stop = stop(step, failure);
+            let result = if matches!(stop, Stop::Blocked(_)) {
+                "blocked"
+            } else {
+                "failed"
+            };
+            metrics.step_applied(step.name(), result);
+            if let Stop::Failed(_, failure) = &stop {
+                warn!(step = step.name(), error = %failure, "a step failed");
+            }
+            outcome.stop.get_or_insert(stop);
+        }
+    }
+}
+
+/// What AWS says while a write is on its way everywhere is a wait, not an error (reference: IAM user guide,
+/// "Changes that I make are not always immediately visible").
+fn stop(step: &Step, failure: Failure) -> Stop {
+    let Failure::Aws(error) = &failure else {
+        return Stop::Failed(step.part(), failure);
+    };
+    let what = match (step, error.kind) {
+        (Step::CreateAccessEntry { .. }, ErrorKind::InvalidPrincipal) => "the new deployer role",
+        (Step::Associate { .. } | Step::Rescope { .. }, ErrorKind::EntryNotVisible) => "the new access entry",
+        (Step::CreateRole { .. }, ErrorKind::AlreadyExists) => "an earlier change of the deployer role",
+        (Step::CreateAccessEntry { .. }, ErrorKind::AlreadyExists) => "an earlier change of the access entry",
+        (_, ErrorKind::Conflict) => "another change of the same thing",
+        _ => return Stop::Failed(step.part(), failure),
+    };
+    Stop::Blocked(Blocked::Propagating { what: what.to_owned() })
+}
+
+async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Option<MadeRole>, Failure> {
+    match step {
+        Step::ApplySecret { secret } => apply_secret(site.secrets, secret).await?,
+        Step::NullSecretKeys {
+            name,
+            resource_version,
+            keys,
+        } => {
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            objects::null_keys(site.secrets, name, resource_version, &keys).await?;
+        }
+        Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
+        Step::CreateRole { .. }
+        | Step::DeleteRole { .. }
+        | Step::SetBoundary { .. }
+        | Step::SetTrust { .. }
+        | Step::TagRole { .. }
+        | Step::CreateAccessEntry { .. }
+        | Step::SetGroups { .. }
+        | Step::TagAccessEntry { .. }
+        | Step::DeleteAccessEntry
+        | Step::Associate { .. }
+        | Step::Rescope { .. }
+        | Step::Disassociate { .. } => {
+            let Some(account) = site.account else {
+                return Err(Failure::NotEntered);
+            };
+            return Ok(run_in_account(step, account, site, made).await?);
+        }
+    }
+    Ok(None)
+}
+
+async fn run_in_account(
+    step: &Step,
+    account: &Account,
+    site: Site<'_>,
+    made: Option<&MadeRole>,
+) -> Result<Option<MadeRole>, AwsError> {
+    let (cluster, deployer) = (&site.cluster.name, site.deployer);
+    match step {
+        Step::CreateRole { role } => {
+            let role = account.create_role(role).await?;
+            return Ok(Some(MadeRole {
+                arn: role.arn,
+                id: role.id,
+            }));
+        }
+        Step::DeleteRole { name } => account.delete_role(name).await?,
+        Step::SetBoundary { name, boundary } => account.set_boundary(name, boundary).await?,
+        Step::SetTrust { name, trust } => account.set_trust(name, trust).await?,
+        Step::TagRole { name, tags } => account.tag_role(name, tags).await?,
+        Step::CreateAccessEntry { entry, role_id } => {
+            let role_id = role_id.as_deref().or(made.map(|made| made.id.as_str()));
+            let entry = WantedEntry {
+                tags: entry_tags(&entry.tags, role_id),
+                ..entry.clone()
+            };
+            account.create_access_entry(cluster, &entry).await?;
+        }
+        Step::SetGroups { groups } => account.set_groups(cluster, deployer, groups).await?,
+        Step::TagAccessEntry { arn, tags } => account.tag_access_entry(arn, tags).await?,
+        Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
+        Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
+        Step::Rescope { policy, scope } => account.rescope(cluster, deployer, policy, scope).await?,
+        Step::Disassociate { policy } => account.disassociate(cluster, deployer, policy).await?,
+        Step::ApplySecret { .. } | Step::NullSecretKeys { .. } | Step::DeleteSecret { .. } => {}
+    }
+    Ok(None)
+}
+
+/// One atomic server-side apply: a generator of an ApplicationSet must never see half of a Secret.
+async fn apply_secret(api: &Api<Secret>, secret: &WantedSecret) -> Result<(), KubernetesError> {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let data: serde_json::Map<_, _> = secret
+        .data
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(STANDARD.encode(value))))
+        .collect();
+    let object = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": secret.name, "labels": secret.labels, "annotations": secret.annotations},
+        "type": "Opaque",
+        "data": data,
+    });
+    objects::apply(api, &secret.name, &object).await.map(|_| ())
+}

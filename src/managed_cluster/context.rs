@@ -1,0 +1,176 @@
+//! What passes share: the edges, the stores, and the little that is remembered between passes. Nothing remembered is
+//! needed for correctness: a restart forgets it and arrives at the same state, some calls later.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::{Timestamp, Unit};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client,
+    core::DeserializeGuard,
+    runtime::reflector::{ObjectRef, Store},
+};
+
+use crate::{
+    api::{ManagedCluster, ManagedClusterStatus, ManagementRole},
+    argocd::WantedSecret,
+    aws::Aws,
+    kubernetes::{backoff::Backoff, events::Reporter},
+    telemetry::Metrics,
+};
+
+use super::step::Suspicion;
+
+/// How passes are timed.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How often everything is looked at again.
+    pub resync: Duration,
+    /// How long a pass may take once its account has admitted it.
+    pub pass_deadline: Duration,
+    /// How far apart two looks must be that agree on something only a deletion heals.
+    pub confirm_after: Duration,
+}
+
+/// What every pass of a `ManagedCluster` works with.
+pub struct Context {
+    /// AWS.
+    pub aws: Aws,
+    /// The API server.
+    pub client: Client,
+    /// All `ManagedCluster`s.
+    pub clusters: Store<DeserializeGuard<ManagedCluster>>,
+    /// All `ManagementRole`s.
+    pub management_roles: Store<DeserializeGuard<ManagementRole>>,
+    /// The cluster Secrets of each namespace that the operator serves.
+    pub secrets: BTreeMap<String, Store<Secret>>,
+    /// Events.
+    pub reporter: Reporter,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Times.
+    pub timing: Timing,
+    /// Waits between tries.
+    pub backoff: Backoff<String>,
+    /// What is remembered between passes.
+    pub memory: Memories,
+}
+
+impl Context {
+    /// `ManagedCluster`s.
+    #[must_use]
+    pub fn api(&self) -> Api<ManagedCluster> {
+        Api::all(self.client.clone())
+    }
+
+    /// The `ManagementRole` of a name, as far as the watch has it.
+    #[must_use]
+    pub fn management_role(&self, name: &str) -> Option<Arc<DeserializeGuard<ManagementRole>>> {
+        self.management_roles.get(&ObjectRef::new(name))
+    }
+}
+
+/// What is remembered of each object, by UID.
+#[derive(Default)]
+pub struct Memories {
+    of: Mutex<HashMap<String, Memory>>,
+}
+
+#[derive(Default)]
+struct Memory {
+    suspicion: Option<(Suspicion, Instant)>,
+    status: Option<ManagedClusterStatus>,
+    secret: Option<WantedSecret>,
+    clean_since: Option<Instant>,
+    let_go: bool,
+}
+
+impl Memories {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, uid: &str, change: impl FnOnce(&mut Memory) -> T) -> T {
+        change(self.lock().entry(uid.to_owned()).or_default())
+    }
+
+    /// What an earlier look suspected, at least `after` ago.
+    pub fn confirmed(&self, uid: &str, after: Duration) -> Option<Suspicion> {
+        self.with(uid, |memory| {
+            memory
+                .suspicion
+                .as_ref()
+                .filter(|(_, since)| since.elapsed() >= after)
+                .map(|(what, _)| what.clone())
+        })
+    }
+
+    /// Remembers what this look suspects; agreeing with an earlier one keeps the earlier one's time.
+    pub fn suspect(&self, uid: &str, suspicion: Option<&Suspicion>) {
+        self.with(uid, |memory| match (suspicion, &memory.suspicion) {
+            (Some(now), Some((before, _))) if now == before => {}
+            (now, _) => memory.suspicion = now.map(|what| (what.clone(), Instant::now())),
+        });
+    }
+
+    /// The status that we wrote last: the watch may not have brought it back yet.
+    pub fn status(&self, uid: &str) -> Option<ManagedClusterStatus> {
+        self.with(uid, |memory| memory.status.clone())
+    }
+
+    /// Remembers the status that was written.
+    pub fn wrote_status(&self, uid: &str, status: &ManagedClusterStatus) {
+        self.with(uid, |memory| memory.status = Some(status.clone()));
+    }
+
+    /// Remembers the Secret that is wanted, so that the watch can tell our own writes from other people's.
+    pub fn want_secret(&self, uid: &str, secret: Option<WantedSecret>) {
+        self.with(uid, |memory| memory.secret = secret);
+    }
+
+    /// The Secret that is wanted.
+    pub fn wanted_secret(&self, uid: &str) -> Option<WantedSecret> {
+        self.lock().get(uid).and_then(|memory| memory.secret.clone())
+    }
+
+    /// The objects whose wanted Secret has this server or this name in Argo CD.
+    pub fn claiming(&self, server: &str, name: &str) -> Vec<String> {
+        let is = |secret: &WantedSecret, key: &str, value: &str| secret.data.get(key).is_some_and(|text| text == value);
+        let all = self.lock();
+        let claims = all.iter().filter(|(_, memory)| {
+            memory
+                .secret
+                .as_ref()
+                .is_some_and(|secret| is(secret, "server", server) || is(secret, "name", name))
+        });
+        claims.map(|(uid, _)| uid.clone()).collect()
+    }
+
+    /// Remembers that this process deleted what was made for the object.
+    pub fn let_go(&self, uid: &str) {
+        self.with(uid, |memory| memory.let_go = true);
+    }
+
+    /// Whether nothing is left for sure: this process deleted it, or looks some time apart agree.
+    pub fn surely_gone(&self, uid: &str, after: Duration) -> bool {
+        self.with(uid, |memory| {
+            memory.let_go || memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after
+        })
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+}
+
+/// The time, in whole seconds as Kubernetes keeps it.
+#[must_use]
+pub fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(Unit::Second).unwrap_or(now)
+}

@@ -1,0 +1,69 @@
+//! 3. desired: what should exist. Pure and infallible: everything that can be wrong was refused when it was parsed.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    argocd::{Connection, InvalidConnection, WantedSecret},
+    aws::WantedRole,
+    domain::{
+        eks::{Associations, Cluster, WantedEntry},
+        ownership::Tags,
+    },
+    policy,
+};
+
+use super::{management::Management, request::Request};
+
+/// Everything that one `ManagedCluster` should lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// The deployer role.
+    pub role: WantedRole,
+    /// The access entry, without the tag that names the role's unique ID, which AWS gives when the role is made.
+    pub entry: WantedEntry,
+    /// The access policies of the entry.
+    pub associations: Associations,
+    /// The cluster Secret; `None` until AWS has told the cluster's endpoint and certificate authority.
+    pub secret: Option<Result<WantedSecret, InvalidConnection>>,
+}
+
+/// What should exist for this request, given the cluster that AWS describes.
+#[must_use]
+pub fn desired(request: &Request, management: &Management, cluster: Option<&Cluster>) -> Desired {
+    let mut tags: Tags = request.tags.clone();
+    tags.extend(request.owner.tags());
+    let groups: BTreeSet<String> = request.groups.clone();
+    Desired {
+        role: WantedRole {
+            arn: request.deployer.clone(),
+            trust: policy::deployer_trust(&management.role),
+            boundary: request.boundary.clone(),
+            tags: tags.clone(),
+            description: format!(
+                "Argo CD on {} deploys to {} with this role. Made by Mooring for ManagedCluster {}.",
+                management.hub.cluster.name, request.identity.cluster.name, request.identity.name
+            ),
+        },
+        entry: WantedEntry {
+            principal: request.deployer.clone(),
+            groups,
+            tags,
+        },
+        associations: request.associations.clone(),
+        secret: cluster.and_then(|cluster| secret(request, cluster)),
+    }
+}
+
+fn secret(request: &Request, cluster: &Cluster) -> Option<Result<WantedSecret, InvalidConnection>> {
+    let connection = Connection {
+        server: cluster.endpoint.clone()?,
+        certificate_authority: cluster.certificate_authority.clone()?,
+        // A local cluster on Outposts is known to its authenticator by its ID (EKS user guide, "Local clusters").
+        cluster_name: cluster
+            .outpost_id
+            .clone()
+            .unwrap_or_else(|| request.identity.cluster.name.to_string()),
+        role_arn: request.deployer.to_string(),
+    };
+    Some(connection.present(&request.presentation, &request.identity.uid, &request.identity.name))
+}

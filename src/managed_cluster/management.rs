@@ -1,0 +1,154 @@
+//! What a `ManagementRole` gives to the clusters that name it. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    api::{
+        self, IdentityType, ManagementRole,
+        condition::{ConditionType, Verdict, find},
+    },
+    domain::{
+        allow::{Allowance, Glob, ScopeKind},
+        arn::{ClusterArn, RoleArn},
+        hub::Hub,
+        name::{InvalidName, RoleName},
+    },
+};
+
+/// A management role that deployer roles can trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Management {
+    /// The hub and the object.
+    pub hub: Hub,
+    /// The management role.
+    pub role: RoleArn,
+    /// The provisioner role's name in every account.
+    pub provisioner: RoleName,
+    /// The external ID that provisioner roles ask for.
+    pub external_id: Option<String>,
+    /// Argo CD's namespace.
+    pub namespace: String,
+    /// What may be asked for.
+    pub allow: Vec<Allowance>,
+    /// What the role's policy lets it assume; `None` when the role is somebody else's and we do not write its policy.
+    pub assumable: Option<BTreeSet<String>>,
+    /// Deployer roles kept by their deletion policy, as recorded.
+    pub retained: BTreeSet<String>,
+}
+
+/// Why a `ManagementRole` gives nothing yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoManagement {
+    /// There is none of that name.
+    Missing(String),
+    /// It cannot be read by this release.
+    Unreadable(String),
+    /// It is not ready: its own reason and message.
+    NotReady(String),
+}
+
+impl Management {
+    /// Reads a `ManagementRole` and its status.
+    ///
+    /// # Errors
+    /// When it has not come far enough for clusters to stand on it.
+    pub fn read(object: &ManagementRole) -> Result<Self, NoManagement> {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let spec = &object.spec;
+        let status = object.status.clone().unwrap_or_default();
+        let not_ready = || {
+            let ready = find(&status.conditions, ConditionType::Ready);
+            let why = ready.map_or_else(
+                || "it has not been looked at yet".to_owned(),
+                |ready| format!("{}: {}", ready.reason, ready.message),
+            );
+            NoManagement::NotReady(format!("ManagementRole {name} is not ready: {why}"))
+        };
+        let hub_refused =
+            find(&status.conditions, ConditionType::HubReady).is_some_and(|c| c.status == Verdict::False.as_str());
+        let (Some(found), Some(role), false) = (&status.hub, &status.role, hub_refused) else {
+            return Err(not_ready());
+        };
+        let unreadable = |error: InvalidName| NoManagement::Unreadable(format!("ManagementRole {name}: {error}"));
+        let cluster = ClusterArn {
+            region: spec.cluster.region.parse().map_err(unreadable)?,
+            account: found.account_id.parse().map_err(unreadable)?,
+            name: spec.cluster.name.parse().map_err(unreadable)?,
+        };
+        Ok(Self {
+            hub: Hub {
+                cluster,
+                management_role: name.parse().map_err(unreadable)?,
+            },
+            role: role.arn.parse().map_err(unreadable)?,
+            provisioner: spec.provisioner.role_name.parse().map_err(unreadable)?,
+            external_id: spec.provisioner.external_id.clone(),
+            namespace: spec.argocd_namespace.clone(),
+            allow: allowances(&spec.allow),
+            assumable: (spec.identity.kind == IdentityType::Irsa).then(|| status.assumable.into_iter().collect()),
+            retained: status.retained.into_iter().collect(),
+        })
+    }
+
+    /// Whether the management role's policy lets it assume a deployer role, as far as that policy is ours.
+    #[must_use]
+    pub fn admits(&self, deployer: &RoleArn) -> bool {
+        self.assumable.as_ref().is_none_or(|set| {
+            set.contains(&deployer.to_string()) || set.contains(&account_pattern(&self.hub, deployer))
+        })
+    }
+}
+
+/// Everything under the hub's path in the account of a deployer role: the one pattern that we issue.
+#[must_use]
+pub fn account_pattern(hub: &Hub, deployer: &RoleArn) -> String {
+    format!(
+        "arn:{}:iam::{}:role{}*",
+        deployer.partition,
+        deployer.account,
+        hub.path()
+    )
+}
+
+/// `spec.allow` in our own words. What is left out means any for regions, clusters and projects, none for the rest.
+#[must_use]
+pub fn allowances(allow: &[api::Allow]) -> Vec<Allowance> {
+    let globs = |texts: &[String]| texts.iter().cloned().map(Glob).collect::<Vec<_>>();
+    let any_by_default = |texts: &[String]| {
+        if texts.is_empty() {
+            vec![Glob("*".to_owned())]
+        } else {
+            globs(texts)
+        }
+    };
+    allow
+        .iter()
+        .map(|entry| {
+            let api::Allow {
+                accounts,
+                regions,
+                clusters,
+                access_policies,
+                kubernetes_groups,
+                projects,
+            } = entry;
+            Allowance {
+                accounts: globs(accounts),
+                regions: any_by_default(regions),
+                clusters: any_by_default(clusters),
+                access_policies: access_policies
+                    .iter()
+                    .map(|policy| {
+                        let scope = match policy.scope {
+                            api::Scope::Cluster => ScopeKind::Cluster,
+                            api::Scope::Namespace => ScopeKind::Namespace,
+                        };
+                        (policy.name.clone(), scope)
+                    })
+                    .collect(),
+                kubernetes_groups: globs(kubernetes_groups),
+                projects: any_by_default(projects),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,376 @@
+//! One `ManagedCluster`, top to bottom. Read the steps in this order:
+//!
+//! 1. [`request`]   the raw resource, parsed into names that cannot be wrong, and held against `allow` (pure)
+//! 2. [`observe`]   what AWS and Argo CD's namespace hold (reads)
+//! 3. [`desired`](mod@desired)   what should exist (pure, infallible)
+//! 4. [`plan`](mod@plan)      the steps between them, or why we must wait (pure, infallible)
+//! 5. [`apply`](mod@apply)     the steps, one after another (writes)
+//! 6. [`status`]    what it means (one write)
+//!
+//! A removal is observe, [`removal`], apply, and needs only what never changes.
+
+pub mod apply;
+mod context;
+pub mod desired;
+mod error;
+pub mod management;
+pub mod observe;
+pub mod plan;
+mod release;
+pub mod removal;
+pub mod request;
+pub mod status;
+pub mod step;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kube::{Api, Resource, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use tracing::{debug, info};
+
+use crate::{
+    api::{
+        FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED,
+        condition::{ConditionType, Verdict, find},
+    },
+    aws::{self, Door, Lane},
+    domain::arn::PolicyArn,
+    kubernetes::{events::Weight, finalizer},
+};
+
+pub use context::{Context, Memories, Timing, now};
+pub use error::Error;
+pub use step::{Blocked, Plan, Step};
+
+use self::{
+    apply::{Outcome, Site, Stop},
+    management::{Management, NoManagement},
+    observe::Secrets,
+    plan::Memory,
+    request::{Identity, Request},
+    status::{Facts, Pass},
+};
+
+/// How long a wait that ends by a change elsewhere may last until it is looked at again all the same.
+const WATCHED_WAIT: Duration = Duration::from_secs(60);
+
+/// One pass.
+///
+/// # Errors
+/// When the pass failed; the status says so already.
+pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: Arc<Context>) -> Result<Action, Error> {
+    let started = Instant::now();
+    let result = match &object.0 {
+        Err(unparsable) if object.meta().deletion_timestamp.is_some() => {
+            debug!(error = %unparsable.error, "removing an object that does not parse");
+            release::unparsable(object.meta(), &context).await
+        }
+        Err(unparsable) => {
+            let error = Error::Unreadable(unparsable.error.clone());
+            let old = ManagedClusterStatus::default();
+            conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await
+        }
+        Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
+        Ok(cluster) => {
+            let old = known_status(cluster, &context);
+            let pass = Box::pin(moor(cluster, &old, &context)).await;
+            let identity = Identity::of(cluster).ok();
+            conclude(&context, &cluster.metadata, identity.as_ref(), &old, pass).await
+        }
+    };
+    context.metrics.pass_ended("ManagedCluster", started.elapsed());
+    result
+}
+
+/// The status as we know it best: what we wrote last, or what the watch brought.
+fn known_status(cluster: &ManagedCluster, context: &Context) -> ManagedClusterStatus {
+    let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
+    context
+        .memory
+        .status(uid)
+        .or_else(|| cluster.status.clone())
+        .unwrap_or_default()
+}
+
+/// Makes the cluster true, as far as it can be.
+async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Context) -> Pass {
+    let management = match management(context, &cluster.spec.management_role) {
+        Ok(management) => management,
+        Err(blocked) => return Pass::Waiting(blocked),
+    };
+    let request = match Request::parse(cluster, &management) {
+        Ok(request) => request,
+        Err(refusal) => return Pass::Refused(refusal),
+    };
+    let Some(secrets) = context.secrets.get(&management.namespace) else {
+        return Pass::Waiting(Blocked::NamespaceNotServed {
+            namespace: management.namespace.clone(),
+        });
+    };
+    // The management role must be able to use the deployer role before anything is made for it.
+    if !management.admits(&request.deployer) {
+        return Pass::Waiting(Blocked::PolicyPending {
+            name: management.hub.management_role.to_string(),
+        });
+    }
+    let Ok(_admission) = context
+        .aws
+        .admit(&request.identity.cluster.account, lane(cluster, old))
+        .await
+    else {
+        return Pass::Failed(Error::ShuttingDown);
+    };
+    let deadline = context.timing.pass_deadline;
+    let work = in_account(cluster, old, &request, &management, secrets, context);
+    match tokio::time::timeout(deadline, work).await {
+        Ok(Ok(pass)) => pass,
+        Ok(Err(error)) => Pass::Failed(error),
+        Err(_) => Pass::Failed(Error::Deadline(deadline.as_secs())),
+    }
+}
+
+async fn in_account(
+    cluster: &ManagedCluster,
+    old: &ManagedClusterStatus,
+    request: &Request,
+    management: &Management,
+    secrets: &kube::runtime::reflector::Store<k8s_openapi::api::core::v1::Secret>,
+    context: &Context,
+) -> Result<Pass, Error> {
+    let (identity, uid) = (&request.identity, request.identity.uid.as_str());
+    let deadline = Instant::now() + context.timing.pass_deadline;
+    let secret_api = Api::namespaced(context.client.clone(), &management.namespace);
+    let recorded_role = old.deployer_role.as_ref().map(|role| role.id.as_str());
+    let account = context.aws.enter(&door(identity, management)).await?;
+    let denies_all = request.boundary == PolicyArn::deny_all(management.hub.partition());
+    let spoke = observe::spoke(
+        &account,
+        &identity.cluster,
+        &request.deployer,
+        recorded_role,
+        denies_all,
+    )
+    .await?;
+    let desired = desired::desired(request, management, spoke.cluster.as_ref());
+    let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
+    let mut found = observe::secrets(secrets, uid);
+    if let Some(wanted) = wanted_secret.filter(|_| found.own.is_empty()) {
+        let Secrets { own, name_taken, .. } = observe::secret_under_name(&secret_api, &wanted.name, uid).await?;
+        found.own = own;
+        found.name_taken = name_taken;
+    }
+    let confirmed = context.memory.confirmed(uid, context.timing.confirm_after);
+    let memory = Memory {
+        owner: &request.owner,
+        recorded_role,
+        recorded_secret: old.secret.as_deref(),
+        confirmed: confirmed.as_ref(),
+    };
+    let plan = plan::plan(&desired, &spoke, &found, &memory);
+    context.memory.suspect(uid, plan.suspicion.as_ref());
+    context.memory.want_secret(uid, wanted_secret.cloned());
+    let secret_name = found.own.first().map(|secret| secret.name.clone());
+    let mut facts = Facts {
+        cluster: spoke.cluster,
+        secret: secret_name,
+    };
+    log_plan(&identity.name, &plan);
+    if paused(cluster) {
+        return Ok(Pass::Paused(plan, facts));
+    }
+    if plan.steps.is_empty() {
+        return Ok(Pass::Applied(plan, Outcome::default(), facts));
+    }
+    if finalizer::add(&context.api(), &cluster.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
+        return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
+    }
+    let site = Site {
+        account: Some(&account),
+        cluster: &identity.cluster,
+        deployer: &request.deployer,
+        secrets: &secret_api,
+        deadline,
+        metrics: &context.metrics,
+    };
+    let outcome = apply::apply(&plan.steps, site).await;
+    for step in &plan.steps {
+        if let Step::ApplySecret { secret } = step {
+            facts.secret = Some(secret.name.clone());
+        }
+    }
+    Ok(Pass::Applied(plan, outcome, facts))
+}
+
+fn log_plan(object: &str, plan: &Plan) {
+    if plan.is_clean() {
+        debug!(object, "nothing to do");
+        return;
+    }
+    let json = serde_json::to_string(plan).unwrap_or_default();
+    info!(object, hash = %crate::telemetry::short_hash(&json), plan = %json, "planned");
+}
+
+/// A person's edit of an object that was looked at before goes ahead of the rest.
+fn lane(cluster: &ManagedCluster, old: &ManagedClusterStatus) -> Lane {
+    let observed = old.observed_generation;
+    let edited = observed.is_some() && observed != cluster.metadata.generation;
+    if edited || cluster.metadata.deletion_timestamp.is_some() {
+        Lane::Edit
+    } else {
+        Lane::Normal
+    }
+}
+
+fn paused(object: &impl ResourceExt) -> bool {
+    object.annotations().get(PAUSED).is_some_and(|value| value == "true")
+}
+
+/// The way into a cluster's account: a session that can touch this one cluster and role only.
+fn door(identity: &Identity, management: &Management) -> Door {
+    let deployer = identity.deployer(&management.hub);
+    Door {
+        provisioner: management
+            .hub
+            .provisioner(&identity.cluster.account, &management.provisioner),
+        external_id: management.external_id.clone(),
+        region: identity.cluster.region.clone(),
+        session_name: aws::session_name(&management.hub, &identity.name),
+        session_policy: aws::grants::session_policy_for_cluster(&management.hub, &identity.cluster, &deployer),
+        object: identity.uid.clone(),
+    }
+}
+
+fn management(context: &Context, name: &str) -> Result<Management, Blocked> {
+    let missing = || Blocked::ManagementRoleMissing { name: name.to_owned() };
+    let object = context.management_role(name).ok_or_else(missing)?;
+    let not_ready = |why: String| Blocked::ManagementRoleNotReady { why };
+    match &object.0 {
+        Err(unparsable) => Err(not_ready(format!(
+            "ManagementRole {name} cannot be read: {}",
+            unparsable.error
+        ))),
+        Ok(object) => Management::read(object).map_err(|none| match none {
+            NoManagement::Missing(_) => missing(),
+            NoManagement::Unreadable(why) | NoManagement::NotReady(why) => not_ready(why),
+        }),
+    }
+}
+
+/// Writes the status, tells what changed, and says when to look again.
+async fn conclude(
+    context: &Context,
+    metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    identity: Option<&Identity>,
+    old: &ManagedClusterStatus,
+    pass: Pass,
+) -> Result<Action, Error> {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let uid = metadata.uid.as_deref().unwrap_or_default();
+    let cluster = identity.map(|identity| &identity.cluster);
+    let new = status::status(old, cluster, metadata.generation, &pass, now());
+    let written = status::write(&context.api(), name, old, &new).await;
+    if written.is_ok() {
+        context.memory.wrote_status(uid, &new);
+    }
+    tell(context, metadata, old, &new, &pass).await;
+    written?;
+    next(context, uid, pass)
+}
+
+/// When to look again.
+fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
+    let key = || uid.to_owned();
+    let resync = || {
+        context.backoff.clear(&key());
+        context.backoff.spread(context.timing.resync)
+    };
+    let blocked_wait = |blocked: &Blocked| match blocked {
+        Blocked::Unconfirmed { .. } => context.timing.confirm_after + Duration::from_millis(500),
+        Blocked::PolicyPending { .. }
+        | Blocked::ManagementRoleNotReady { .. }
+        | Blocked::ManagementRoleMissing { .. }
+        | Blocked::RetentionPending { .. } => WATCHED_WAIT,
+        blocked if blocked.stalled() => context.backoff.after_error(key()).max(Duration::from_secs(15)),
+        _ => context.backoff.after_wait(key()),
+    };
+    let wait = match pass {
+        Pass::Refused(_) | Pass::Paused(..) => resync(),
+        Pass::Waiting(blocked) => blocked_wait(&blocked),
+        Pass::Releasing(_, blocked) => blocked
+            .as_ref()
+            .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
+        Pass::Failed(error) => return Err(error),
+        Pass::Applied(plan, outcome, _) => match (outcome.into_stop(), plan.blocked.first()) {
+            (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
+            (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
+            (None, Some(blocked)) => blocked_wait(blocked),
+            (None, None) => resync(),
+        },
+    };
+    Ok(Action::requeue(wait))
+}
+
+/// When to try again after a failed pass.
+#[must_use]
+pub fn after_error(object: &DeserializeGuard<ManagedCluster>, error: &Error, context: &Context) -> Action {
+    context.metrics.pass_failed("ManagedCluster", error.category());
+    Action::requeue(
+        context
+            .backoff
+            .after_error(object.meta().uid.clone().unwrap_or_default()),
+    )
+}
+
+/// Tells people what changed: events on a change of `Ready`, and of what was mended where nobody asked for it.
+async fn tell(
+    context: &Context,
+    metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    old: &ManagedClusterStatus,
+    new: &ManagedClusterStatus,
+    pass: &Pass,
+) {
+    let about = k8s_openapi::api::core::v1::ObjectReference {
+        api_version: Some(ManagedCluster::api_version(&()).into_owned()),
+        kind: Some(ManagedCluster::kind(&()).into_owned()),
+        name: metadata.name.clone(),
+        uid: metadata.uid.clone(),
+        ..Default::default()
+    };
+    let ready = |status: &ManagedClusterStatus| {
+        find(&status.conditions, ConditionType::Ready).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
+    };
+    let (before, after) = (ready(old), ready(new));
+    let Some((verdict, reason, message)) = after else {
+        return;
+    };
+    let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
+    let was_ready = before.is_some_and(|(v, _, _)| v == Verdict::True.as_str());
+    // A wait that everybody expects is no news.
+    let expected = matches!(pass, Pass::Waiting(blocked) | Pass::Releasing(_, Some(blocked)) if !blocked.stalled())
+        || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
+    if !same && !expected {
+        let weight = if verdict == Verdict::True.as_str() {
+            Weight::Normal
+        } else {
+            Weight::Warning
+        };
+        context.reporter.report(&about, weight, &reason, "Moor", &message).await;
+    }
+    if let Pass::Applied(_, outcome, _) = pass
+        && was_ready
+        && !outcome.done().is_empty()
+    {
+        let edited = old.observed_generation != new.observed_generation;
+        let (reason, weight) = if edited {
+            ("Changed", Weight::Normal)
+        } else {
+            ("DriftMended", Weight::Warning)
+        };
+        context
+            .reporter
+            .report(&about, weight, reason, "Mend", &outcome.done().join("; "))
+            .await;
+    }
+}

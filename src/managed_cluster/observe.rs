@@ -1,0 +1,156 @@
+//! 2. observe: what AWS and Argo CD's namespace hold. Reads only; a read that fails is an error, never an absence.
+
+use futures::try_join;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, runtime::reflector::Store};
+
+use crate::{
+    argocd::{ClusterSecret, cut_down},
+    aws::{Account, AwsError, ErrorKind, Role, RolePolicies},
+    domain::{
+        arn::{ClusterArn, RoleArn},
+        eks::{AccessEntry, Associations, Cluster},
+    },
+    kubernetes::{
+        KubernetesError,
+        objects::{self, FIELD_MANAGER},
+    },
+};
+
+/// What stands in the cluster's account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spoke {
+    /// The cluster.
+    pub cluster: Option<Cluster>,
+    /// The role under the deployer role's name, whoever made it.
+    pub role: Option<Role>,
+    /// The policies on that role, where they were looked for.
+    pub role_policies: Option<RolePolicies>,
+    /// The access entry of the deployer role.
+    pub entry: Option<AccessEntry>,
+    /// The access policies of the entry.
+    pub associations: Option<Associations>,
+}
+
+/// The cluster Secrets in Argo CD's namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// Those that bear our annotation: one, unless Argo CD has made a copy.
+    pub own: Vec<ClusterSecret>,
+    /// All others.
+    pub others: Vec<ClusterSecret>,
+    /// The name that our Secret would have, where a Secret without our annotation has it.
+    pub name_taken: Option<String>,
+}
+
+/// Reads the cluster's account in at most four calls beside each other, and two more where policies on the role
+/// matter: where its boundary is not AWSDenyAll, or where the role that stands there is not the recorded one.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn spoke(
+    account: &Account,
+    cluster: &ClusterArn,
+    deployer: &RoleArn,
+    recorded_role: Option<&str>,
+    boundary_denies_all: bool,
+) -> Result<Spoke, AwsError> {
+    let policies = async {
+        if boundary_denies_all {
+            Ok(None)
+        } else {
+            account.role_policies(&deployer.name).await.map(Some)
+        }
+    };
+    let (found, role, mut role_policies, (entry, associations)) = try_join!(
+        account.cluster(&cluster.name),
+        account.role(&deployer.name),
+        policies,
+        entry(account, cluster, deployer),
+    )?;
+    let stranger = role
+        .as_ref()
+        .is_some_and(|role| recorded_role != Some(role.id.as_str()));
+    if stranger && role_policies.is_none() {
+        role_policies = Some(account.role_policies(&deployer.name).await?);
+    }
+    Ok(Spoke {
+        cluster: found,
+        role,
+        role_policies,
+        entry,
+        associations,
+    })
+}
+
+/// Reads what a removal has to take away: the cluster itself does not matter.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn spoke_for_removal(account: &Account, cluster: &ClusterArn, deployer: &RoleArn) -> Result<Spoke, AwsError> {
+    let (role, role_policies, entry) = try_join!(
+        account.role(&deployer.name),
+        account.role_policies(&deployer.name),
+        or_disabled(account.access_entry(&cluster.name, deployer)),
+    )?;
+    Ok(Spoke {
+        role,
+        role_policies: Some(role_policies),
+        entry,
+        ..Spoke::default()
+    })
+}
+
+async fn entry(
+    account: &Account,
+    cluster: &ClusterArn,
+    deployer: &RoleArn,
+) -> Result<(Option<AccessEntry>, Option<Associations>), AwsError> {
+    try_join!(
+        or_disabled(account.access_entry(&cluster.name, deployer)),
+        or_disabled(account.associations(&cluster.name, deployer)),
+    )
+}
+
+/// A cluster that takes no access entries has none; its authentication mode, read beside this, says so.
+async fn or_disabled<T>(read: impl Future<Output = Result<Option<T>, AwsError>>) -> Result<Option<T>, AwsError> {
+    match read.await {
+        Err(error) if error.kind == ErrorKind::AccessEntriesDisabled => Ok(None),
+        result => result,
+    }
+}
+
+/// Looks at the cluster Secrets that the watch has gathered.
+#[must_use]
+pub fn secrets(store: &Store<Secret>, uid: &str) -> Secrets {
+    let mut found = Secrets::default();
+    for secret in store.state() {
+        let secret = ClusterSecret::read(&secret);
+        if secret.owner.as_deref() == Some(uid) {
+            found.own.push(secret)
+        } else {
+            found.others.push(secret)
+        }
+    }
+    found.own.sort_by(|a, b| a.name.cmp(&b.name));
+    found.others.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+/// Looks at the one name that a new Secret would take: a Secret without Argo CD's label is not in the watch.
+///
+/// # Errors
+/// When the API server could not be asked.
+pub async fn secret_under_name(api: &Api<Secret>, name: &str, uid: &str) -> Result<Secrets, KubernetesError> {
+    let mut found = Secrets::default();
+    if let Some(mut secret) = objects::get_opt(api, name).await? {
+        cut_down(&mut secret, FIELD_MANAGER);
+        let secret = ClusterSecret::read(&secret);
+        if secret.owner.as_deref() == Some(uid) {
+            found.own.push(secret);
+        } else {
+            found.name_taken = Some(secret.name);
+        }
+    }
+    Ok(found)
+}

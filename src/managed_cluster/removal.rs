@@ -1,0 +1,70 @@
+//! The plan of letting go: Secret, access entry, deployer role. Pure, and needs only what never changes.
+
+use std::collections::BTreeSet;
+
+use crate::domain::{
+    arn::{PolicyArn, RoleArn},
+    ownership::{Marked, Owner},
+};
+
+use super::{
+    observe::{Secrets, Spoke},
+    step::{Blocked, Plan, Step},
+};
+
+/// Plans a removal. `spoke` is `None` when nothing in the account is to be touched, or when the account cannot be
+/// entered: the Secret goes all the same, since nothing may deploy there any more.
+#[must_use]
+pub fn plan_removal(
+    deployer: &RoleArn,
+    boundary: &PolicyArn,
+    owner: &Owner,
+    recorded_role: Option<&str>,
+    spoke: Option<&Spoke>,
+    secrets: &Secrets,
+) -> Plan {
+    let mut plan = Plan::default();
+    for secret in secrets.own.iter().filter(|secret| !secret.deleting) {
+        plan.steps.push(Step::DeleteSecret {
+            name: secret.name.clone(),
+            uid: secret.uid.clone(),
+        });
+    }
+    let Some(spoke) = spoke else { return plan };
+    if spoke
+        .entry
+        .as_ref()
+        .is_some_and(|entry| owner.judge(&entry.tags) == Marked::Ours)
+    {
+        plan.steps.push(Step::DeleteAccessEntry);
+    }
+    let Some(role) = &spoke.role else { return plan };
+    let ours = role.arn == deployer.to_string()
+        && (owner.judge(&role.tags) == Marked::Ours || recorded_role == Some(role.id.as_str()));
+    if !ours {
+        return plan;
+    }
+    let policies: BTreeSet<String> = spoke
+        .role_policies
+        .iter()
+        .flat_map(|of| of.inline.iter().chain(&of.attached))
+        .cloned()
+        .collect();
+    if !policies.is_empty() {
+        plan.blocked.push(Blocked::ForeignPolicyAttached {
+            role: role.arn.clone(),
+            policies,
+        });
+        return plan;
+    }
+    let name = deployer.name.clone();
+    // The provisioner may only delete a role that has the boundary it knows.
+    if role.boundary.as_deref() != Some(boundary.to_string().as_str()) {
+        plan.steps.push(Step::SetBoundary {
+            name: name.clone(),
+            boundary: boundary.clone(),
+        });
+    }
+    plan.steps.push(Step::DeleteRole { name });
+    plan
+}

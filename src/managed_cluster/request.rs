@@ -1,0 +1,253 @@
+//! 1. request: the raw resource, parsed once into names that cannot be wrong, and held against `allow`. Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{
+    api::{DeletionPolicy, ManagedCluster},
+    argocd::Presentation,
+    domain::{
+        allow::{self, Asked, NotAllowed, ScopeKind},
+        arn::{ClusterArn, PolicyArn, RoleArn},
+        eks::{AccessPolicyArn, AccessScope, Associations},
+        hub::Hub,
+        name::{InvalidName, RoleName},
+        ownership::{Owner, Tags},
+    },
+};
+
+use super::management::Management;
+
+/// What never changes in a `ManagedCluster`, and all that its removal needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The object's name.
+    pub name: String,
+    /// The object's UID.
+    pub uid: String,
+    /// The EKS cluster.
+    pub cluster: ClusterArn,
+    /// The `ManagementRole` that it names.
+    pub management_role: String,
+    /// The deployer role's name, where the spec chose one.
+    pub role_name: Option<RoleName>,
+    /// Whether only the Secret is removed with the object.
+    pub retain: bool,
+}
+
+impl Identity {
+    /// Reads the identity from the object as the API server has it, whether or not the rest of it can be read.
+    ///
+    /// # Errors
+    /// When a name is not a name: the CRD's rules were not in force when the object was stored.
+    pub fn read(object: &Value) -> Result<Self, InvalidName> {
+        let text = |path: &str| object.pointer(path).and_then(Value::as_str);
+        let name = text("/metadata/name").unwrap_or_default();
+        let role_name = text("/spec/access/deployerRole/name");
+        Ok(Self {
+            name: name.to_owned(),
+            uid: text("/metadata/uid").unwrap_or_default().to_owned(),
+            cluster: ClusterArn {
+                account: text("/spec/accountId").unwrap_or_default().parse()?,
+                region: text("/spec/region").unwrap_or_default().parse()?,
+                name: text("/spec/clusterName").unwrap_or(name).parse()?,
+            },
+            management_role: text("/spec/managementRole").unwrap_or("default").to_owned(),
+            role_name: role_name.map(str::parse).transpose()?,
+            retain: text("/spec/deletion/policy") == Some("Retain"),
+        })
+    }
+
+    /// The same of an object that could be read.
+    ///
+    /// # Errors
+    /// As [`Identity::read`].
+    pub fn of(object: &ManagedCluster) -> Result<Self, InvalidName> {
+        let (name, spec) = (object.metadata.name.clone().unwrap_or_default(), &object.spec);
+        Ok(Self {
+            uid: object.metadata.uid.clone().unwrap_or_default(),
+            cluster: ClusterArn {
+                account: spec.account_id.parse()?,
+                region: spec.region.parse()?,
+                name: spec.cluster_name.as_ref().unwrap_or(&name).parse()?,
+            },
+            management_role: spec.management_role.clone(),
+            role_name: spec.access.deployer_role.name.as_deref().map(str::parse).transpose()?,
+            retain: spec.deletion.policy == DeletionPolicy::Retain,
+            name,
+        })
+    }
+
+    /// The deployer role: always under the hub's path in the cluster's account.
+    #[must_use]
+    pub fn deployer(&self, hub: &Hub) -> RoleArn {
+        let derived = hub.deployer_role(&self.cluster);
+        match &self.role_name {
+            Some(name) => RoleArn {
+                name: name.clone(),
+                ..derived
+            },
+            None => derived,
+        }
+    }
+
+    /// Who makes what is made for this object.
+    #[must_use]
+    pub fn owner(&self, hub: &Hub) -> Owner {
+        Owner {
+            hub: hub.cluster.clone(),
+            uid: self.uid.clone(),
+            object: self.name.clone(),
+        }
+    }
+}
+
+/// A `ManagedCluster` that may be made true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What never changes.
+    pub identity: Identity,
+    /// The deployer role.
+    pub deployer: RoleArn,
+    /// Who makes it.
+    pub owner: Owner,
+    /// The access policies and their scopes.
+    pub associations: Associations,
+    /// The Kubernetes groups.
+    pub groups: BTreeSet<String>,
+    /// The deployer role's permissions boundary.
+    pub boundary: PolicyArn,
+    /// The platform team's own tags.
+    pub tags: Tags,
+    /// How Argo CD presents the cluster.
+    pub presentation: Presentation,
+}
+
+/// Why a `ManagedCluster` is not made true until a person acts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A name in it is none.
+    #[error("the spec cannot be used: {0}")]
+    Invalid(#[from] InvalidName),
+    /// It asks for more than the `ManagementRole` allows.
+    #[error("ManagementRole {management_role} does not allow {}: ask the platform team to add it to spec.allow, or ask for less", .beyond.join(", nor "))]
+    NotAllowed {
+        /// Whose `allow` it is.
+        management_role: String,
+        /// Each thing beyond it.
+        beyond: Vec<String>,
+    },
+    /// The cluster is in another partition than the hub.
+    #[error(
+        "region {region} is in partition {partition}, the hub in {hub}: a role is never assumed across partitions, so this cluster needs a hub of its own there"
+    )]
+    OtherPartition {
+        /// The cluster's region.
+        region: String,
+        /// Its partition.
+        partition: &'static str,
+        /// The hub's partition.
+        hub: &'static str,
+    },
+}
+
+impl Request {
+    /// Parses the spec and holds it against what is allowed.
+    ///
+    /// # Errors
+    /// Says what a person must change.
+    pub fn parse(object: &ManagedCluster, management: &Management) -> Result<Self, Refusal> {
+        let identity = Identity::of(object)?;
+        let (partition, hub) = (identity.cluster.region.partition(), management.hub.partition());
+        if partition != hub {
+            return Err(Refusal::OtherPartition {
+                region: identity.cluster.region.to_string(),
+                partition: partition.name(),
+                hub: hub.name(),
+            });
+        }
+        let access = &object.spec.access;
+        allow::judge(&management.allow, &asked(object, &identity)).map_err(|NotAllowed(beyond)| {
+            Refusal::NotAllowed {
+                management_role: management.hub.management_role.to_string(),
+                beyond,
+            }
+        })?;
+        let boundary = match access.deployer_role.permissions_boundary.as_deref() {
+            Some(arn) => arn.parse()?,
+            None => PolicyArn::deny_all(partition),
+        };
+        let associations = access
+            .policies
+            .iter()
+            .map(|policy| {
+                let scope = match policy.namespaces.as_slice() {
+                    [] => AccessScope::Cluster,
+                    namespaces => AccessScope::Namespaces(namespaces.iter().cloned().collect()),
+                };
+                AccessPolicyArn::new(partition, &policy.name).map(|arn| (arn, scope))
+            })
+            .collect::<Result<_, _>>()?;
+        let argocd = &object.spec.argocd;
+        let presentation = Presentation {
+            name: argocd.name.clone().unwrap_or_else(|| identity.name.clone()),
+            project: argocd.project.clone(),
+            namespaces: argocd
+                .namespaces
+                .clone()
+                .unwrap_or_else(|| namespaces_of(&associations)),
+            cluster_resources: argocd.cluster_resources,
+            shard: argocd.shard,
+            labels: argocd.labels.clone(),
+            annotations: argocd.annotations.clone(),
+        };
+        Ok(Self {
+            deployer: identity.deployer(&management.hub),
+            owner: identity.owner(&management.hub),
+            associations,
+            groups: access.kubernetes_groups.iter().cloned().collect(),
+            boundary,
+            tags: access.deployer_role.tags.clone(),
+            presentation,
+            identity,
+        })
+    }
+}
+
+/// The part of a spec that `allow` speaks of.
+fn asked(object: &ManagedCluster, identity: &Identity) -> Asked {
+    let access = &object.spec.access;
+    Asked {
+        account: identity.cluster.account.clone(),
+        region: identity.cluster.region.clone(),
+        cluster: identity.cluster.name.clone(),
+        access_policies: access
+            .policies
+            .iter()
+            .map(|policy| {
+                let scope = if policy.namespaces.is_empty() {
+                    ScopeKind::Cluster
+                } else {
+                    ScopeKind::Namespace
+                };
+                (policy.name.clone(), scope)
+            })
+            .collect(),
+        kubernetes_groups: access.kubernetes_groups.iter().cloned().collect(),
+        project: object.spec.argocd.project.clone(),
+    }
+}
+
+/// The namespaces that Argo CD is held to when the spec does not say: those of the access policies, when every one of
+/// them is held to namespaces.
+fn namespaces_of(associations: &Associations) -> Vec<String> {
+    let mut namespaces = BTreeSet::new();
+    for scope in associations.values() {
+        match scope {
+            AccessScope::Cluster => return Vec::new(),
+            AccessScope::Namespaces(names) => namespaces.extend(names.iter().cloned()),
+        }
+    }
+    namespaces.into_iter().collect()
+}

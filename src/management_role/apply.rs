@@ -1,0 +1,165 @@
+//! 5. apply: carries a plan out, and makes no choices.
+
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use crate::{
+    aws::{Account, AwsError, ErrorKind},
+    telemetry::Metrics,
+};
+
+use super::step::{Blocked, POLICY_NAME, Part, Step};
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// AWS refused or could not be reached.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// The pass ran out of time before the step was begun.
+    #[error("the pass ran out of time before this step")]
+    OutOfTime,
+}
+
+/// What stopped a plan.
+#[derive(Debug)]
+pub enum Stop {
+    /// AWS needs time.
+    Blocked(Blocked),
+    /// A step failed.
+    Failed(Part, Failure),
+}
+
+/// What became of a plan. Only [`apply`] makes one.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    done: Vec<String>,
+    made_role: Option<(String, String)>,
+    role_deleted: bool,
+    policy_done: bool,
+    stop: Option<Stop>,
+}
+
+impl Outcome {
+    /// The steps that were done, in words.
+    #[must_use]
+    pub fn done(&self) -> &[String] {
+        &self.done
+    }
+
+    /// ARN and unique ID of the role that was made.
+    #[must_use]
+    pub fn made_role(&self) -> Option<&(String, String)> {
+        self.made_role.as_ref()
+    }
+
+    /// Whether the recorded role was deleted.
+    #[must_use]
+    pub fn role_deleted(&self) -> bool {
+        self.role_deleted
+    }
+
+    /// Whether every step up to the policy was done, so that what the plan says the role may assume is true.
+    #[must_use]
+    pub fn policy_done(&self) -> bool {
+        self.policy_done
+    }
+
+    /// What stopped the plan.
+    #[must_use]
+    pub fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref()
+    }
+
+    /// What stopped the plan, taken out.
+    #[must_use]
+    pub fn into_stop(self) -> Option<Stop> {
+        self.stop
+    }
+}
+
+/// Carries out the steps in order.
+pub async fn apply(steps: &[Step], account: &Account, deadline: Instant, metrics: &Metrics) -> Outcome {
+    let mut outcome = Outcome::default();
+    for step in steps {
+        let result = if Instant::now() >= deadline {
+            Err(Failure::OutOfTime)
+        } else {
+            run(step, account).await.map_err(Failure::Aws)
+        };
+        match result {
+            Ok(made) => {
+                metrics.step_applied(step.name(), "done");
+                info!(step = step.name(), "{}", step.words());
+                outcome.made_role = made.or(outcome.made_role);
+                outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
+                outcome.done.push(step.words());
+            }
+            Err(failure) => {
+                let stop = stop(step, failure);
+                let result = if matches!(stop, Stop::Blocked(_)) {
+                    "blocked"
+                } else {
+                    "failed"
+                };
+                metrics.step_applied(step.name(), result);
+                if let Stop::Failed(_, failure) = &stop {
+                    warn!(step = step.name(), error = %failure, "a step failed");
+                }
+                outcome.stop = Some(stop);
+                return outcome;
+            }
+        }
+    }
+    outcome.policy_done = true;
+    outcome
+}
+
+fn stop(step: &Step, failure: Failure) -> Stop {
+    let Failure::Aws(error) = &failure else {
+        return Stop::Failed(step.part(), failure);
+    };
+    let waits = match step {
+        Step::CreateRole { .. } => {
+            matches!(
+                error.kind,
+                ErrorKind::AlreadyExists | ErrorKind::InvalidPrincipal | ErrorKind::Conflict
+            )
+        }
+        // A role that was made in the pass before may not be visible everywhere.
+        Step::PutPolicy { .. } | Step::SetTrust { .. } | Step::SetBoundary { .. } | Step::TagRole { .. } => {
+            matches!(
+                error.kind,
+                ErrorKind::NotFound | ErrorKind::InvalidPrincipal | ErrorKind::Conflict
+            )
+        }
+        Step::CreateOidcProvider { .. }
+        | Step::AddAudience { .. }
+        | Step::DeleteRole { .. }
+        | Step::DeletePolicy { .. } => error.kind == ErrorKind::Conflict,
+    };
+    if waits {
+        Stop::Blocked(Blocked::Propagating)
+    } else {
+        Stop::Failed(step.part(), failure)
+    }
+}
+
+async fn run(step: &Step, account: &Account) -> Result<Option<(String, String)>, AwsError> {
+    match step {
+        Step::CreateOidcProvider { arn, tags } => account.create_oidc_provider(arn, tags).await?,
+        Step::AddAudience { arn, audience } => account.add_client_id(arn, audience).await?,
+        Step::CreateRole { role } => {
+            let role = account.create_role(role).await?;
+            return Ok(Some((role.arn, role.id)));
+        }
+        Step::DeleteRole { name } => account.delete_role(name).await?,
+        Step::SetBoundary { name, boundary } => account.set_boundary(name, boundary).await?,
+        Step::SetTrust { name, trust } => account.set_trust(name, trust).await?,
+        Step::TagRole { name, tags } => account.tag_role(name, tags).await?,
+        Step::PutPolicy { name, document } => account.put_role_policy(name, POLICY_NAME, document).await?,
+        Step::DeletePolicy { name } => account.delete_role_policy(name, POLICY_NAME).await?,
+    }
+    Ok(None)
+}

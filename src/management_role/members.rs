@@ -1,0 +1,114 @@
+//! Which deployer roles the management role must be able to assume: a set, taken from all `ManagedCluster`s that name
+//! it. The set grows at once and shrinks with care, since one that is too small cuts everybody off. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    api::ManagedCluster,
+    domain::{arn::RoleArn, hub::Hub},
+    managed_cluster::{
+        management::{Management, account_pattern},
+        request::{Identity, Request as ClusterRequest},
+    },
+};
+
+use super::request::Request;
+
+/// What is known of one `ManagedCluster`.
+pub enum Member<'a> {
+    /// It could be read.
+    Known(&'a ManagedCluster),
+    /// It could not: nobody knows what it needs, so nothing is taken away.
+    Unreadable,
+}
+
+/// The deployer roles that are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// As resources of the policy.
+    pub wanted: BTreeSet<String>,
+    /// Deployer roles whose objects are being removed and which are kept.
+    pub retained: BTreeSet<String>,
+    /// Whether there is a member that could not be read.
+    pub unreadable: bool,
+}
+
+/// The resource by which a policy names a deployer role.
+#[must_use]
+pub fn resource(hub: &Hub, deployer: &RoleArn, explicit: bool) -> String {
+    if explicit {
+        deployer.to_string()
+    } else {
+        account_pattern(hub, deployer)
+    }
+}
+
+impl Members {
+    /// Gathers the members of a `ManagementRole`. `assumable` is what stands already, `recorded` the deployer roles
+    /// kept from earlier removals.
+    ///
+    /// A cluster that `allow` does not cover adds nothing; one that it no longer covers keeps what stands.
+    #[must_use]
+    pub fn gather(
+        request: &Request,
+        members: &[Member<'_>],
+        assumable: &BTreeSet<String>,
+        recorded: &BTreeSet<String>,
+    ) -> Self {
+        let mut gathered = Self {
+            retained: recorded.clone(),
+            ..Self::default()
+        };
+        let management = as_management(request);
+        for member in members {
+            let Member::Known(cluster) = member else {
+                gathered.unreadable = true;
+                continue;
+            };
+            if cluster.spec.management_role != request.name {
+                continue;
+            }
+            let Ok(identity) = Identity::of(cluster) else {
+                gathered.unreadable = true;
+                continue;
+            };
+            let deployer = identity.deployer(&request.hub);
+            let resource = resource(&request.hub, &deployer, request.explicit);
+            let made = cluster
+                .status
+                .as_ref()
+                .is_some_and(|status| status.deployer_role.is_some());
+            if cluster.metadata.deletion_timestamp.is_none() {
+                gathered.retained.remove(&deployer.to_string());
+            } else if identity.retain && made {
+                gathered.retained.insert(deployer.to_string());
+            }
+            let stands = made || assumable.contains(&resource);
+            if stands || ClusterRequest::parse(cluster, &management).is_ok() {
+                gathered.wanted.insert(resource);
+            }
+        }
+        for kept in &gathered.retained {
+            if let Ok(deployer) = kept.parse::<RoleArn>() {
+                gathered
+                    .wanted
+                    .insert(resource(&request.hub, &deployer, request.explicit));
+            }
+        }
+        gathered
+    }
+}
+
+/// The view that clusters have of a `ManagementRole`, as far as its spec alone gives it.
+fn as_management(request: &Request) -> Management {
+    Management {
+        hub: request.hub.clone(),
+        role: request.role.clone(),
+        provisioner: request.provisioner.clone(),
+        external_id: request.external_id.clone(),
+        namespace: request.namespace.to_string(),
+        allow: request.allow.clone(),
+        assumable: None,
+        retained: BTreeSet::new(),
+    }
+}

@@ -1,0 +1,400 @@
+//! One `ManagementRole`, top to bottom: [`request`], [`members`], [`observe`], [`plan`](mod@plan), [`apply`](mod@apply),
+//! [`status`]. It is reconciled from the whole set of `ManagedCluster`s that name it, so that the permission policy
+//! of the role has exactly one writer.
+
+pub mod apply;
+mod error;
+pub mod members;
+pub mod observe;
+pub mod plan;
+mod release;
+pub mod request;
+pub mod status;
+pub mod step;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{
+    Api, Client, Resource,
+    core::DeserializeGuard,
+    runtime::{controller::Action, reflector::Store},
+};
+use tracing::{debug, info};
+
+use crate::{
+    api::{
+        FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus, PAUSED,
+        condition::{ConditionType, Verdict, find},
+    },
+    aws::{self, Account, Aws, Door, Lane},
+    domain::name::Partition,
+    kubernetes::{
+        backoff::Backoff,
+        events::{Reporter, Weight},
+        finalizer,
+        issuer::issuer,
+        objects,
+    },
+    managed_cluster::{Timing, now},
+    telemetry::Metrics,
+};
+
+pub use error::Error;
+pub use step::{Blocked, Plan, Step};
+
+use self::{
+    apply::{Outcome, Stop},
+    members::{Member, Members},
+    observe::Observed,
+    plan::Memory,
+    request::{Request, RoleOwner},
+    status::{Applied, Pass},
+};
+
+/// What every pass of a `ManagementRole` works with.
+pub struct Context {
+    /// AWS.
+    pub aws: Aws,
+    /// The API server.
+    pub client: Client,
+    /// All `ManagedCluster`s.
+    pub clusters: Store<DeserializeGuard<ManagedCluster>>,
+    /// Events.
+    pub reporter: Reporter,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Times.
+    pub timing: Timing,
+    /// Waits between tries.
+    pub backoff: Backoff<String>,
+    /// What is remembered of each object, by UID; a restart forgets it and arrives at the same state.
+    pub remembered: Mutex<HashMap<String, Remembered>>,
+}
+
+/// What is remembered of one object.
+#[derive(Default)]
+pub struct Remembered {
+    suspicion: Option<(String, Instant)>,
+    status: Option<ManagementRoleStatus>,
+    clean_since: Option<Instant>,
+    let_go: bool,
+}
+
+impl Context {
+    /// `ManagementRole`s.
+    #[must_use]
+    pub fn api(&self) -> Api<ManagementRole> {
+        Api::all(self.client.clone())
+    }
+
+    fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
+        let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        change(all.entry(uid.to_owned()).or_default())
+    }
+
+    fn forget(&self, uid: &str) {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
+        self.backoff.clear(&uid.to_owned());
+    }
+}
+
+/// One pass.
+///
+/// # Errors
+/// When the pass failed; the status says so already.
+pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: Arc<Context>) -> Result<Action, Error> {
+    let started = Instant::now();
+    let result = match &object.0 {
+        Err(unparsable) => {
+            let error = Error::Unreadable(unparsable.error.clone());
+            conclude(
+                &context,
+                object.meta(),
+                &ManagementRoleStatus::default(),
+                Pass::Failed(error),
+            )
+            .await
+        }
+        Ok(role) => {
+            let uid = role.metadata.uid.as_deref().unwrap_or_default();
+            let known = context.remember(uid, |remembered| remembered.status.clone());
+            let old = known.or_else(|| role.status.clone()).unwrap_or_default();
+            if role.metadata.deletion_timestamp.is_some() {
+                release::release(role, &old, &context).await
+            } else {
+                let pass = Box::pin(keep(role, &old, &context)).await.unwrap_or_else(Pass::Failed);
+                conclude(&context, &role.metadata, &old, pass).await
+            }
+        }
+    };
+    context.metrics.pass_ended("ManagementRole", started.elapsed());
+    result
+}
+
+/// Parses the object against the account that the operator itself lives in.
+async fn parse(role: &ManagementRole, context: &Context) -> Result<Result<Request, request::Refusal>, Error> {
+    let caller = context.aws.caller().await?;
+    let partition = caller.arn.split(':').nth(1).and_then(Partition::from_name);
+    Ok(Request::parse(role, &caller.account).and_then(|request| request.check_partition(partition).map(|()| request)))
+}
+
+/// Makes the management role true, as far as it can be.
+async fn keep(role: &ManagementRole, old: &ManagementRoleStatus, context: &Context) -> Result<Pass, Error> {
+    let request = match parse(role, context).await? {
+        Ok(request) => request,
+        Err(refusal) => return Ok(Pass::Refused(refusal)),
+    };
+    let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
+        return Err(Error::ShuttingDown);
+    };
+    let deadline = context.timing.pass_deadline;
+    match tokio::time::timeout(deadline, in_account(role, old, request, context)).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::Deadline(deadline.as_secs())),
+    }
+}
+
+async fn in_account(
+    role: &ManagementRole,
+    old: &ManagementRoleStatus,
+    request: Request,
+    context: &Context,
+) -> Result<Pass, Error> {
+    let uid = request.owner.uid.clone();
+    let deadline = Instant::now() + context.timing.pass_deadline;
+    let issuer_here = issuer(&context.client).await?;
+    let account = context.aws.enter(&door(&request)).await?;
+    let observed = match request.role_owner {
+        RoleOwner::Mooring => observe::observe(&account, &request, issuer_here).await?,
+        RoleOwner::Existing => observe::observe_existing(&account, &request, issuer_here).await?,
+    };
+    let members = members(&request, &observed, old, context).await?;
+    let confirmed = context.remember(&uid, |remembered| {
+        let due = |since: &Instant| since.elapsed() >= context.timing.confirm_after;
+        remembered
+            .suspicion
+            .as_ref()
+            .filter(|(_, since)| due(since))
+            .map(|(id, _)| id.clone())
+    });
+    let memory = Memory {
+        recorded_role: old.role.as_ref().map(|role| role.id.as_str()),
+        confirmed: confirmed.as_deref(),
+    };
+    let plan = plan::plan(&request, &observed, &members, &memory);
+    remember_suspicion(context, &uid, &plan);
+    log_plan(&request.name, &plan);
+    if paused(&role.metadata) {
+        return Ok(Pass::Paused(plan));
+    }
+    if finalizer::add(&context.api(), &role.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
+        return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
+    }
+    let outcome = apply::apply(&plan.steps, &account, deadline, &context.metrics).await;
+    Ok(Pass::Applied(Box::new(Applied {
+        request,
+        observed,
+        members,
+        plan,
+        outcome,
+    })))
+}
+
+fn remember_suspicion(context: &Context, uid: &str, plan: &Plan) {
+    let suspected = plan.blocked.iter().find_map(|blocked| match blocked {
+        Blocked::Unconfirmed { id } => Some(id.clone()),
+        _ => None,
+    });
+    context.remember(uid, |remembered| match (&suspected, &remembered.suspicion) {
+        (Some(id), Some((before, _))) if id == before => {}
+        _ => remembered.suspicion = suspected.map(|id| (id, Instant::now())),
+    });
+}
+
+fn paused(metadata: &ObjectMeta) -> bool {
+    metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(PAUSED))
+        .is_some_and(|value| value == "true")
+}
+
+fn log_plan(object: &str, plan: &Plan) {
+    if plan.steps.is_empty() && plan.blocked.is_empty() {
+        debug!(object, "nothing to do");
+        return;
+    }
+    let json = serde_json::to_string(plan).unwrap_or_default();
+    info!(object, hash = %crate::telemetry::short_hash(&json), plan = %json, "planned");
+}
+
+/// Gathers the members from the watch. Before anything is taken away, the API server itself is asked: a watch can lag,
+/// and a set that is too small cuts everybody off.
+async fn members(
+    request: &Request,
+    observed: &Observed,
+    old: &ManagementRoleStatus,
+    context: &Context,
+) -> Result<Members, Error> {
+    let standing = observed.assumable();
+    let recorded: BTreeSet<String> = old.retained.iter().cloned().collect();
+    let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
+        let members: Vec<Member<'_>> = objects
+            .iter()
+            .map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known))
+            .collect();
+        Members::gather(request, &members, &standing, &recorded)
+    };
+    let seen = gather(&context.clusters.state());
+    if standing.is_subset(&seen.wanted) {
+        return Ok(seen);
+    }
+    let live = gather(&live(context).await?);
+    Ok(Members {
+        wanted: seen.wanted.union(&live.wanted).cloned().collect(),
+        retained: live.retained,
+        unreadable: seen.unreadable || live.unreadable,
+    })
+}
+
+/// All `ManagedCluster`s as the API server has them now.
+async fn live(context: &Context) -> Result<Vec<Arc<DeserializeGuard<ManagedCluster>>>, Error> {
+    let api: Api<DeserializeGuard<ManagedCluster>> = Api::all(context.client.clone());
+    Ok(objects::list(&api).await?.into_iter().map(Arc::new).collect())
+}
+
+/// The way into the hub's account: a session that can touch the management role and the OIDC provider only.
+fn door(request: &Request) -> Door {
+    Door {
+        provisioner: request
+            .hub
+            .provisioner(&request.hub.cluster.account, &request.provisioner),
+        external_id: request.external_id.clone(),
+        region: request.hub.cluster.region.clone(),
+        session_name: aws::session_name(&request.hub, &request.name),
+        session_policy: aws::grants::session_policy_for_management(&request.hub, &request.role),
+        object: request.owner.uid.clone(),
+    }
+}
+
+/// Writes the status, tells what changed, and says when to look again.
+async fn conclude(
+    context: &Context,
+    metadata: &ObjectMeta,
+    old: &ManagementRoleStatus,
+    pass: Pass,
+) -> Result<Action, Error> {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let uid = metadata.uid.as_deref().unwrap_or_default();
+    let new = status::status(old, metadata.generation, &pass, now());
+    status::write(&context.api(), name, old, &new).await?;
+    context.remember(uid, |remembered| remembered.status = Some(new.clone()));
+    tell(context, metadata, old, &new, &pass).await;
+    next(context, uid, pass)
+}
+
+fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
+    let key = || uid.to_owned();
+    let resync = || {
+        context.backoff.clear(&key());
+        context.backoff.spread(context.timing.resync)
+    };
+    let blocked_wait = |blocked: &Blocked| match blocked {
+        Blocked::JustMade => Duration::from_millis(100),
+        Blocked::Unconfirmed { .. } => context.timing.confirm_after + Duration::from_millis(500),
+        blocked if blocked.stalled() => context.backoff.after_error(key()).max(Duration::from_secs(15)),
+        _ => context.backoff.after_wait(key()),
+    };
+    let wait = match pass {
+        Pass::Refused(_) | Pass::Paused(_) => resync(),
+        Pass::Failed(error) => return Err(error),
+        Pass::Releasing(_, blocked) => blocked
+            .as_ref()
+            .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
+        Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.blocked.first()) {
+            (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
+            (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
+            (None, Some(blocked)) => blocked_wait(blocked),
+            (None, None) => resync(),
+        },
+    };
+    Ok(Action::requeue(wait))
+}
+
+/// When to try again after a failed pass.
+#[must_use]
+pub fn after_error(object: &DeserializeGuard<ManagementRole>, error: &Error, context: &Context) -> Action {
+    context.metrics.pass_failed("ManagementRole", error.category());
+    Action::requeue(
+        context
+            .backoff
+            .after_error(object.meta().uid.clone().unwrap_or_default()),
+    )
+}
+
+async fn tell(
+    context: &Context,
+    metadata: &ObjectMeta,
+    old: &ManagementRoleStatus,
+    new: &ManagementRoleStatus,
+    pass: &Pass,
+) {
+    let about = ObjectReference {
+        api_version: Some(ManagementRole::api_version(&()).into_owned()),
+        kind: Some(ManagementRole::kind(&()).into_owned()),
+        name: metadata.name.clone(),
+        uid: metadata.uid.clone(),
+        ..ObjectReference::default()
+    };
+    let ready = |status: &ManagementRoleStatus| {
+        find(&status.conditions, ConditionType::Ready).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
+    };
+    let (before, after) = (ready(old), ready(new));
+    let Some((verdict, reason, message)) = after else {
+        return;
+    };
+    let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
+    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.blocked.first().is_some_and(|b| !b.stalled()));
+    if !same && !expected {
+        let weight = if verdict == Verdict::True.as_str() {
+            Weight::Normal
+        } else {
+            Weight::Warning
+        };
+        context.reporter.report(&about, weight, &reason, "Keep", &message).await;
+    }
+    if let Pass::Applied(applied) = pass
+        && before.is_some_and(|(v, _, _)| v == Verdict::True.as_str())
+        && !applied.outcome.done().is_empty()
+    {
+        let note = applied.outcome.done().join("; ");
+        context
+            .reporter
+            .report(&about, Weight::Normal, "Changed", "Keep", &note)
+            .await;
+    }
+}
+
+/// One pass of a removal works in the hub's account too.
+async fn enter(request: &Request, context: &Context) -> Result<Account, Error> {
+    Ok(context.aws.enter(&door(request)).await?)
+}
+
+/// What [`release`] does with a plan.
+async fn carry_out(plan: &Plan, account: &Account, context: &Context) -> Outcome {
+    apply::apply(
+        &plan.steps,
+        account,
+        Instant::now() + context.timing.pass_deadline,
+        &context.metrics,
+    )
+    .await
+}

@@ -1,0 +1,106 @@
+//! 2. observe: what AWS holds for the management role. Reads only; a read that fails is an error, never an absence.
+
+use std::collections::BTreeSet;
+
+use futures::try_join;
+
+use crate::{
+    aws::{Account, AwsError, OidcProvider, Role, RolePolicies},
+    domain::eks::Cluster,
+    policy::Document,
+};
+
+use super::{request::Request, step::POLICY_NAME};
+
+/// What stands in the hub's account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The hub.
+    pub cluster: Option<Cluster>,
+    /// The issuer of the API server that we run on.
+    pub issuer_here: String,
+    /// The provider of the hub's issuer.
+    pub provider: Option<OidcProvider>,
+    /// The role under the management role's name, whoever made it.
+    pub role: Option<Role>,
+    /// The policies on that role.
+    pub policies: RolePolicies,
+    /// The text of our policy.
+    pub policy: Option<String>,
+}
+
+impl Observed {
+    /// What the role may assume by our policy as it stands.
+    #[must_use]
+    pub fn assumable(&self) -> BTreeSet<String> {
+        let document = self.policy.as_deref().and_then(|text| Document::parse(text).ok());
+        document
+            .into_iter()
+            .flat_map(|document| document.statements)
+            .flat_map(|s| s.resource)
+            .collect()
+    }
+}
+
+/// Reads everything; the provider after the hub, whose issuer gives its ARN.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn observe(account: &Account, request: &Request, issuer_here: String) -> Result<Observed, AwsError> {
+    let name = &request.role.name;
+    let (cluster, role, policies, policy) = try_join!(
+        account.cluster(&request.hub.cluster.name),
+        account.role(name),
+        account.role_policies(name),
+        account.role_policy(name, POLICY_NAME),
+    )?;
+    let issuer = cluster.as_ref().and_then(|cluster| cluster.issuer.as_deref());
+    let provider = match issuer.and_then(|issuer| request.hub.oidc_provider(issuer).ok()) {
+        Some(arn) => account.oidc_provider(&arn).await?,
+        None => None,
+    };
+    Ok(Observed {
+        cluster,
+        issuer_here,
+        provider,
+        role,
+        policies,
+        policy,
+    })
+}
+
+/// Reads what is looked at of a role that somebody else owns: whether it is there.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn observe_existing(account: &Account, request: &Request, issuer_here: String) -> Result<Observed, AwsError> {
+    let (cluster, role) = try_join!(
+        account.cluster(&request.hub.cluster.name),
+        account.role(&request.role.name)
+    )?;
+    Ok(Observed {
+        cluster,
+        issuer_here,
+        role,
+        ..Observed::default()
+    })
+}
+
+/// Reads what a removal has to take away.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn observe_for_removal(account: &Account, request: &Request) -> Result<Observed, AwsError> {
+    let name = &request.role.name;
+    let (role, policies, policy) = try_join!(
+        account.role(name),
+        account.role_policies(name),
+        account.role_policy(name, POLICY_NAME)
+    )?;
+    Ok(Observed {
+        role,
+        policies,
+        policy,
+        ..Observed::default()
+    })
+}

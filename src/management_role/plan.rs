@@ -1,0 +1,283 @@
+//! 3. and 4. desired and plan: what the management role should be, and the steps to it. Pure and infallible.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    aws::{Role, WantedRole},
+    domain::{
+        arn::OidcProviderArn,
+        ownership::{Marked, missing_tags},
+    },
+    policy::{self, AUDIENCE, Document},
+};
+
+use super::{
+    members::Members,
+    observe::Observed,
+    request::{Request, RoleOwner},
+    step::{Blocked, POLICY_NAME, Plan, Step},
+};
+
+/// The most characters that a role's inline policies may have together, white space not counted (IAM user guide,
+/// "IAM and STS quotas").
+const INLINE_QUOTA: usize = 10_240;
+
+/// What earlier passes left to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory<'a> {
+    /// The unique ID of the role that we recorded when we made it.
+    pub recorded_role: Option<&'a str>,
+    /// The ID of a role that an earlier look suspected, long enough ago to act on.
+    pub confirmed: Option<&'a str>,
+}
+
+/// The role that should exist.
+#[must_use]
+pub fn desired_role(request: &Request, provider: &OidcProviderArn) -> WantedRole {
+    let mut tags = request.tags.clone();
+    tags.extend(request.owner.tags());
+    WantedRole {
+        arn: request.role.clone(),
+        trust: policy::irsa_trust(provider, &request.namespace, &request.service_accounts),
+        boundary: request.boundary.clone(),
+        tags,
+        description: format!(
+            "Argo CD on {} acts with this role. Made by Mooring for ManagementRole {}.",
+            request.hub.cluster.name, request.name
+        ),
+    }
+}
+
+/// Plans one pass.
+#[must_use]
+pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> Plan {
+    let mut plan = Plan {
+        assumable: observed.assumable(),
+        ..Plan::default()
+    };
+    let Some(cluster) = &observed.cluster else {
+        plan.blocked.push(Blocked::HubNotFound);
+        return plan;
+    };
+    let issuer = cluster.issuer.clone().unwrap_or_default();
+    if issuer != observed.issuer_here {
+        plan.blocked.push(Blocked::HubMismatch {
+            described: issuer,
+            here: observed.issuer_here.clone(),
+        });
+        return plan;
+    }
+    if request.role_owner == RoleOwner::Existing {
+        plan_existing(&mut plan, request, observed);
+        return plan;
+    }
+    let provider = match request.hub.oidc_provider(&issuer) {
+        Ok(provider) => provider,
+        Err(why) => {
+            plan.blocked.push(Blocked::UnusableIssuer { why: why.to_string() });
+            return plan;
+        }
+    };
+    plan_provider(&mut plan, request, observed, &provider);
+    plan_role(&mut plan, request, observed, &desired_role(request, &provider), memory);
+    let role_stands = plan
+        .blocked
+        .iter()
+        .all(|blocked| blocked.part() != super::step::Part::Role);
+    if role_stands {
+        plan_policy(&mut plan, request, observed, members);
+    }
+    plan
+}
+
+fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed) {
+    match &observed.role {
+        None => plan.blocked.push(Blocked::RoleMissing {
+            arn: request.role.to_string(),
+        }),
+        Some(role) if role.arn != request.role.to_string() => plan.blocked.push(Blocked::RoleNotOurs {
+            arn: role.arn.clone(),
+            owner: format!("identity.roleArn says {}", request.role),
+        }),
+        Some(_) => {}
+    }
+}
+
+fn plan_provider(plan: &mut Plan, request: &Request, observed: &Observed, arn: &OidcProviderArn) {
+    let has_audience = observed
+        .provider
+        .as_ref()
+        .map(|provider| provider.client_ids.contains(AUDIENCE));
+    let (arn, text) = (arn.clone(), arn.to_string());
+    match (has_audience, request.manage_provider) {
+        (Some(true), _) => {}
+        (None, true) => plan.steps.push(Step::CreateOidcProvider {
+            arn,
+            tags: request.owner.tags(),
+        }),
+        (Some(false), true) => plan.steps.push(Step::AddAudience {
+            arn,
+            audience: AUDIENCE.to_owned(),
+        }),
+        (None, false) => plan.blocked.push(Blocked::OidcProviderMissing { arn: text }),
+        (Some(false), false) => plan.blocked.push(Blocked::AudienceMissing { arn: text }),
+    }
+}
+
+fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &WantedRole, memory: &Memory<'_>) {
+    let name = wanted.arn.name.clone();
+    let create = |plan: &mut Plan| {
+        // The federated principal must be there before a role can trust it, so this step comes after the provider's.
+        plan.steps.push(Step::CreateRole { role: wanted.clone() });
+        plan.blocked.push(Blocked::JustMade);
+        plan.assumable.clear();
+    };
+    let Some(role) = &observed.role else {
+        return create(plan);
+    };
+    let recorded = memory.recorded_role == Some(role.id.as_str());
+    let marked = request.owner.judge(&role.tags);
+    if role.arn != wanted.arn.to_string() || (marked != Marked::Ours && !recorded) {
+        let owner = if role.arn == wanted.arn.to_string() {
+            match marked {
+                Marked::Another { hub, object } => format!("hub {hub} made it for {object}"),
+                Marked::Ours | Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),
+            }
+        } else {
+            format!("ours would be {}", wanted.arn)
+        };
+        return plan.blocked.push(Blocked::RoleNotOurs {
+            arn: role.arn.clone(),
+            owner,
+        });
+    }
+    if recorded {
+        return mend_role(plan, role, wanted);
+    }
+    let foreign = foreign_policies(observed);
+    if !foreign.is_empty() {
+        return plan.blocked.push(Blocked::RoleNotOurs {
+            arn: role.arn.clone(),
+            owner: "it bears our tags, but we did not make it, and it carries policies".to_owned(),
+        });
+    }
+    if memory.confirmed != Some(role.id.as_str()) {
+        return plan.blocked.push(Blocked::Unconfirmed { id: role.id.clone() });
+    }
+    if observed.policy.is_some() {
+        plan.steps.push(Step::DeletePolicy { name: name.clone() });
+    }
+    plan.steps.push(Step::DeleteRole { name });
+    create(plan);
+}
+
+/// The boundary comes first: the provisioner may change the rest only on a role that has it.
+fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
+    let name = &wanted.arn.name;
+    if role.boundary.as_deref() != Some(wanted.boundary.to_string().as_str()) {
+        plan.steps.push(Step::SetBoundary {
+            name: name.clone(),
+            boundary: wanted.boundary.clone(),
+        });
+    }
+    if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&wanted.trust)) {
+        plan.steps.push(Step::SetTrust {
+            name: name.clone(),
+            trust: wanted.trust.clone(),
+        });
+    }
+    if !missing_tags(&wanted.tags, &role.tags).is_empty() {
+        plan.steps.push(Step::TagRole {
+            name: name.clone(),
+            tags: wanted.tags.clone(),
+        });
+    }
+}
+
+fn foreign_policies(observed: &Observed) -> BTreeSet<String> {
+    let inline = observed.policies.inline.iter().filter(|name| *name != POLICY_NAME);
+    inline.chain(&observed.policies.attached).cloned().collect()
+}
+
+fn plan_policy(plan: &mut Plan, request: &Request, observed: &Observed, members: &Members) {
+    let standing = observed.assumable();
+    let mut wanted = members.wanted.clone();
+    if members.unreadable {
+        // Nobody knows what an object that does not parse needs, so nothing is taken away meanwhile.
+        wanted.extend(standing.iter().cloned());
+    }
+    let (fitting, left_out) = fit(&wanted, &standing);
+    let document = policy::assume_deployers(&fitting);
+    let name = request.role.name.clone();
+    let found = observed.policy.as_deref().map(Document::parse);
+    match (document, found) {
+        (None, None) => {}
+        (None, Some(_)) => plan.steps.push(Step::DeletePolicy { name }),
+        (Some(document), Some(Ok(found))) if found.means(&document) => {}
+        (Some(document), _) => plan.steps.push(Step::PutPolicy { name, document }),
+    }
+    plan.assumable = fitting;
+    if !left_out.is_empty() {
+        plan.blocked.push(Blocked::PolicyFull { left_out });
+    }
+    let foreign = foreign_policies(observed);
+    if !foreign.is_empty() {
+        plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
+    }
+}
+
+/// As many resources as one policy takes: first those that stand, then the new ones in order, so that a full policy
+/// never takes a way from anybody.
+fn fit(wanted: &BTreeSet<String>, standing: &BTreeSet<String>) -> (BTreeSet<String>, BTreeSet<String>) {
+    let kept = wanted.intersection(standing);
+    let new = wanted.difference(standing);
+    let empty = Document::new(vec![]).quota_length() + 120;
+    let mut room = INLINE_QUOTA.saturating_sub(empty);
+    let (mut fitting, mut left_out) = (BTreeSet::new(), BTreeSet::new());
+    for resource in kept.chain(new) {
+        // Two quotation marks and a comma.
+        let length = resource.len() + 3;
+        if length <= room {
+            room -= length;
+            fitting.insert(resource.clone());
+        } else {
+            left_out.insert(resource.clone());
+        }
+    }
+    (fitting, left_out)
+}
+
+/// Plans a removal, once no cluster stands on the role any more.
+#[must_use]
+pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Option<&str>) -> Plan {
+    let mut plan = Plan::default();
+    let Some(role) = observed
+        .role
+        .as_ref()
+        .filter(|_| request.role_owner == RoleOwner::Mooring)
+    else {
+        return plan;
+    };
+    let ours = role.arn == request.role.to_string()
+        && (request.owner.judge(&role.tags) == Marked::Ours || recorded_role == Some(role.id.as_str()));
+    if !ours {
+        return plan;
+    }
+    let foreign = foreign_policies(observed);
+    if !foreign.is_empty() {
+        plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
+        return plan;
+    }
+    let name = request.role.name.clone();
+    if role.boundary.as_deref() != Some(request.boundary.to_string().as_str()) {
+        plan.steps.push(Step::SetBoundary {
+            name: name.clone(),
+            boundary: request.boundary.clone(),
+        });
+    }
+    if observed.policy.is_some() {
+        plan.steps.push(Step::DeletePolicy { name: name.clone() });
+    }
+    plan.steps.push(Step::DeleteRole { name });
+    plan
+}

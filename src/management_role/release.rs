@@ -1,0 +1,156 @@
+//! Letting go of a management role: only when nobody stands on it any more.
+
+use std::collections::BTreeSet;
+
+use kube::runtime::controller::Action;
+
+use crate::{
+    api::{FINALIZER, ManagementRole, ManagementRoleStatus},
+    aws::{self, Door, Lane},
+    domain::{
+        arn::{ClusterArn, RoleArn},
+        name::ClusterName,
+    },
+    kubernetes::finalizer,
+};
+
+use super::{
+    Context, Error,
+    apply::Stop,
+    carry_out, conclude, enter, live, observe, parse, paused,
+    plan::plan_removal,
+    request::{Request, RoleOwner},
+    status::Pass,
+    step::Blocked,
+};
+
+pub(super) async fn release(
+    role: &ManagementRole,
+    old: &ManagementRoleStatus,
+    context: &Context,
+) -> Result<Action, Error> {
+    let uid = role.metadata.uid.as_deref().unwrap_or_default();
+    if !finalizer::bears(&role.metadata, FINALIZER) {
+        context.forget(uid);
+        return Ok(Action::await_change());
+    }
+    let pass = if paused(&role.metadata) {
+        let message = "mooring.dev/paused is set: take the annotation away to let the removal go on";
+        Some(Pass::Releasing(message.to_owned(), None))
+    } else {
+        match take_away(role, old, context).await {
+            Ok(blocked) => blocked,
+            Err(error) => Some(Pass::Failed(error)),
+        }
+    };
+    if let Some(pass) = pass {
+        return conclude(context, &role.metadata, old, pass).await;
+    }
+    finalizer::remove(&context.api(), &role.metadata, FINALIZER).await?;
+    context.forget(uid);
+    Ok(Action::await_change())
+}
+
+/// One pass of a removal; `None` when nothing is left for sure.
+async fn take_away(
+    role: &ManagementRole,
+    old: &ManagementRoleStatus,
+    context: &Context,
+) -> Result<Option<Pass>, Error> {
+    let name = role.metadata.name.clone().unwrap_or_default();
+    let uid = role.metadata.uid.as_deref().unwrap_or_default();
+    let remaining = naming(&name, context).await?;
+    if !remaining.is_empty() {
+        return Ok(Some(releasing(Blocked::ClustersRemain { names: remaining })));
+    }
+    if old.role.is_none() && old.hub.is_none() {
+        return Ok(None);
+    }
+    let request = parse(role, context).await??;
+    if request.role_owner == RoleOwner::Existing {
+        return Ok(None);
+    }
+    let kept = still_there(&request, old, context).await?;
+    if !kept.is_empty() {
+        return Ok(Some(releasing(Blocked::RetainedDeployers { arns: kept })));
+    }
+    let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
+        return Err(Error::ShuttingDown);
+    };
+    let account = enter(&request, context).await?;
+    let observed = observe::observe_for_removal(&account, &request).await?;
+    let plan = plan_removal(&request, &observed, old.role.as_ref().map(|role| role.id.as_str()));
+    super::log_plan(&name, &plan);
+    let outcome = carry_out(&plan, &account, context).await;
+    if outcome.role_deleted() {
+        context.remember(uid, |remembered| remembered.let_go = true);
+    }
+    match outcome.into_stop() {
+        Some(Stop::Failed(part, failure)) => return Err(Error::Step(part, failure)),
+        Some(Stop::Blocked(blocked)) => return Ok(Some(releasing(blocked))),
+        None => {}
+    }
+    if let Some(blocked) = plan.blocked.into_iter().next() {
+        return Ok(Some(releasing(blocked)));
+    }
+    let gone = plan.steps.is_empty()
+        && context.remember(uid, |remembered| {
+            let since = *remembered.clean_since.get_or_insert_with(std::time::Instant::now);
+            remembered.let_go || since.elapsed() >= context.timing.confirm_after
+        });
+    Ok((!gone).then(|| Pass::Releasing("removed the management role; looking once more".to_owned(), None)))
+}
+
+fn releasing(blocked: Blocked) -> Pass {
+    Pass::Releasing(blocked.message(), Some(blocked))
+}
+
+/// The `ManagedCluster`s that name the object, as the API server has them now. One that cannot be read counts.
+async fn naming(name: &str, context: &Context) -> Result<BTreeSet<String>, Error> {
+    let objects = live(context).await?;
+    Ok(objects
+        .iter()
+        .filter(|object| {
+            object
+                .0
+                .as_ref()
+                .map_or(true, |cluster| cluster.spec.management_role == name)
+        })
+        .map(|object| kube::Resource::meta(object.as_ref()).name.clone().unwrap_or_default())
+        .collect())
+}
+
+/// Of the deployer roles that were kept, those that are still there.
+async fn still_there(
+    request: &Request,
+    old: &ManagementRoleStatus,
+    context: &Context,
+) -> Result<BTreeSet<String>, Error> {
+    let mut kept = BTreeSet::new();
+    for arn in &old.retained {
+        let Ok(deployer) = arn.parse::<RoleArn>() else { continue };
+        let account = context.aws.enter(&look(request, &deployer)).await?;
+        if account.role(&deployer.name).await?.is_some_and(|role| role.arn == *arn) {
+            kept.insert(arn.clone());
+        }
+    }
+    Ok(kept)
+}
+
+/// A session that can touch one kept deployer role. No cluster is looked at: the hub's own name stands for one.
+fn look(request: &Request, deployer: &RoleArn) -> Door {
+    let name: ClusterName = request.hub.cluster.name.clone();
+    let cluster = ClusterArn {
+        region: request.hub.cluster.region.clone(),
+        account: deployer.account.clone(),
+        name,
+    };
+    Door {
+        provisioner: request.hub.provisioner(&deployer.account, &request.provisioner),
+        external_id: request.external_id.clone(),
+        region: request.hub.cluster.region.clone(),
+        session_name: aws::session_name(&request.hub, &request.name),
+        session_policy: aws::grants::session_policy_for_cluster(&request.hub, &cluster, deployer),
+        object: format!("{} {deployer}", request.owner.uid),
+    }
+}

@@ -1,0 +1,307 @@
+//! 6. status: what a pass over a `ManagementRole` means. Pure but for the one write at the end.
+
+use jiff::Timestamp;
+use kube::Api;
+use serde_json::Value;
+
+use crate::{
+    api::{
+        HubStatus, ManagementRole, ManagementRoleStatus, RoleStatus,
+        condition::{ConditionType, Finding, Verdict, conditions},
+    },
+    kubernetes::{
+        KubernetesError,
+        objects::{self, FIELD_MANAGER},
+    },
+};
+
+use super::{
+    apply::{Failure, Outcome, Stop},
+    error::Error,
+    members::Members,
+    observe::Observed,
+    request::{Refusal, Request, RoleOwner},
+    step::{Blocked, Part, Plan},
+};
+
+/// Every way in which a pass can end.
+#[derive(Debug)]
+pub enum Pass {
+    /// The spec asks for what it cannot have.
+    Refused(Refusal),
+    /// Everything was looked at, and nothing written, because the object is paused.
+    Paused(Plan),
+    /// The plan was carried out as far as it went.
+    Applied(Box<Applied>),
+    /// The pass could not be carried through.
+    Failed(Error),
+    /// The object is being removed, and this is what remains.
+    Releasing(String, Option<Blocked>),
+}
+
+/// A pass that went through.
+#[derive(Debug)]
+pub struct Applied {
+    /// What was asked.
+    pub request: Request,
+    /// What was seen.
+    pub observed: Observed,
+    /// Who stands on the role.
+    pub members: Members,
+    /// What was planned.
+    pub plan: Plan,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+struct Bad {
+    part: Option<Part>,
+    verdict: Verdict,
+    reason: &'static str,
+    message: String,
+    stalled: bool,
+}
+
+fn bad_of(blocked: &Blocked) -> Bad {
+    Bad {
+        part: Some(blocked.part()),
+        verdict: Verdict::False,
+        reason: blocked.reason(),
+        message: blocked.message(),
+        stalled: blocked.stalled(),
+    }
+}
+
+fn bad_error(error: &Error) -> Bad {
+    let telling = error.telling();
+    Bad {
+        part: Some(telling.part),
+        verdict: telling.verdict,
+        reason: telling.reason,
+        message: error.message(),
+        stalled: telling.stalled,
+    }
+}
+
+fn bad_stop(stop: &Stop) -> Bad {
+    match stop {
+        Stop::Blocked(blocked) => bad_of(blocked),
+        Stop::Failed(part, Failure::Aws(error)) => Bad {
+            part: Some(*part),
+            ..bad_error(&Error::Aws(error.clone()))
+        },
+        Stop::Failed(part, Failure::OutOfTime) => bad_error(&Error::Step(*part, Failure::OutOfTime)),
+    }
+}
+
+/// What holds after a pass.
+#[must_use]
+pub fn findings(pass: &Pass) -> Vec<Finding> {
+    let alone = |reason, message: String, stalled| {
+        summarise(
+            Vec::new(),
+            &Bad {
+                part: None,
+                verdict: Verdict::False,
+                reason,
+                message,
+                stalled,
+            },
+        )
+    };
+    match pass {
+        Pass::Refused(refusal) => alone("InvalidSpec", refusal.to_string(), true),
+        Pass::Paused(plan) if plan.is_clean() => {
+            let mut findings = held();
+            findings.push(Finding::new(
+                ConditionType::Ready,
+                Verdict::True,
+                "Paused",
+                "everything is as the spec says; nothing will be written while mooring.dev/paused is set",
+            ));
+            findings
+        }
+        Pass::Paused(plan) => {
+            let words: Vec<String> = plan
+                .steps
+                .iter()
+                .map(super::Step::words)
+                .chain(plan.blocked.iter().map(Blocked::message))
+                .collect();
+            alone(
+                "Paused",
+                format!("mooring.dev/paused is set, so this is not done: {}", words.join("; ")),
+                false,
+            )
+        }
+        Pass::Applied(applied) => {
+            let Applied { plan, outcome, .. } = applied.as_ref();
+            let bad = outcome
+                .stop()
+                .map(bad_stop)
+                .or_else(|| plan.blocked.first().map(bad_of));
+            bad.map_or_else(
+                || {
+                    let mut findings = held();
+                    findings.push(Finding::new(
+                        ConditionType::Ready,
+                        Verdict::True,
+                        "Ready",
+                        "Argo CD's service accounts can act with this role",
+                    ));
+                    findings
+                },
+                |bad| chain(&bad),
+            )
+        }
+        Pass::Failed(error) => chain(&bad_error(error)),
+        Pass::Releasing(message, blocked) => alone(
+            blocked.as_ref().map_or("Releasing", Blocked::reason),
+            message.clone(),
+            blocked.as_ref().is_some_and(Blocked::stalled),
+        ),
+    }
+}
+
+fn holds(part: Part) -> Finding {
+    Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says")
+}
+
+fn held() -> Vec<Finding> {
+    Part::ALL.map(holds).to_vec()
+}
+
+fn chain(bad: &Bad) -> Vec<Finding> {
+    let at = bad.part.unwrap_or(Part::Hub);
+    let parts = Part::ALL.into_iter().map(|part| match part.cmp(&at) {
+        std::cmp::Ordering::Less => holds(part),
+        std::cmp::Ordering::Equal => Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message),
+        std::cmp::Ordering::Greater => Finding::new(
+            part.condition(),
+            Verdict::Unknown,
+            "NotReached",
+            format!("waits for {}", at.condition().as_str()),
+        ),
+    });
+    summarise(parts.collect(), bad)
+}
+
+fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
+    findings.push(Finding::new(
+        ConditionType::Ready,
+        bad.verdict,
+        bad.reason,
+        &bad.message,
+    ));
+    if bad.stalled {
+        findings.push(Finding::new(
+            ConditionType::Stalled,
+            Verdict::True,
+            bad.reason,
+            &bad.message,
+        ));
+    }
+    findings
+}
+
+/// The whole status after a pass. What the pass did not look at is kept from before.
+#[must_use]
+pub fn status(
+    old: &ManagementRoleStatus,
+    generation: Option<i64>,
+    pass: &Pass,
+    now: Timestamp,
+) -> ManagementRoleStatus {
+    let mut findings = findings(pass);
+    for part in Part::ALL.map(Part::condition) {
+        let told = findings.iter().any(|finding| finding.kind == part);
+        if let Some(kept) = old
+            .conditions
+            .iter()
+            .find(|c| c.type_ == part.as_str())
+            .filter(|_| !told)
+        {
+            let verdict = [Verdict::True, Verdict::False]
+                .into_iter()
+                .find(|v| v.as_str() == kept.status);
+            let reason = if verdict == Some(Verdict::True) {
+                "AsSpecified"
+            } else {
+                "NotLookedAt"
+            };
+            findings.push(Finding::new(
+                part,
+                verdict.unwrap_or(Verdict::Unknown),
+                reason,
+                kept.message.clone(),
+            ));
+        }
+    }
+    let mut status = ManagementRoleStatus {
+        observed_generation: generation,
+        conditions: conditions(&old.conditions, &findings, generation, now),
+        ..old.clone()
+    };
+    if let Pass::Applied(applied) = pass {
+        tell_facts(&mut status, applied);
+    }
+    status
+}
+
+fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
+    let Applied {
+        request,
+        observed,
+        members,
+        plan,
+        outcome,
+    } = applied;
+    let hub = &request.hub.cluster;
+    status.hub = Some(HubStatus {
+        account_id: hub.account.to_string(),
+        region: hub.region.to_string(),
+        name: hub.name.to_string(),
+        arn: hub.to_string(),
+        issuer: observed.cluster.as_ref().and_then(|cluster| cluster.issuer.clone()),
+    });
+    if outcome.role_deleted() {
+        status.role = None;
+    }
+    if let Some((arn, id)) = outcome.made_role() {
+        status.role = Some(RoleStatus {
+            arn: arn.clone(),
+            id: id.clone(),
+        });
+    }
+    if request.role_owner == RoleOwner::Existing {
+        let found = observed
+            .role
+            .as_ref()
+            .filter(|role| role.arn == request.role.to_string());
+        status.role = found.map(|role| RoleStatus {
+            arn: role.arn.clone(),
+            id: role.id.clone(),
+        });
+    }
+    if outcome.policy_done() {
+        status.assumable = plan.assumable.iter().cloned().collect();
+        status.retained = members.retained.iter().cloned().collect();
+    }
+}
+
+/// Writes the status, unless it says the same already.
+///
+/// # Errors
+/// When the API server refuses it.
+pub async fn write(
+    api: &Api<ManagementRole>,
+    object: &str,
+    old: &ManagementRoleStatus,
+    new: &ManagementRoleStatus,
+) -> Result<(), KubernetesError> {
+    if old != new {
+        let value = serde_json::to_value(new).unwrap_or(Value::Null);
+        objects::apply_status(api, object, FIELD_MANAGER, &value).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,345 @@
+//! A plan for a `ManagementRole`, as data.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::{
+    api::condition::ConditionType,
+    aws::WantedRole,
+    domain::{
+        arn::{OidcProviderArn, PolicyArn},
+        name::RoleName,
+        ownership::Tags,
+    },
+    policy::Document,
+};
+
+/// The name of the inline policy by which the management role assumes deployer roles.
+pub const POLICY_NAME: &str = "mooring-assume-deployers";
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "step")]
+pub enum Step {
+    /// Make the hub's OIDC provider.
+    CreateOidcProvider {
+        /// Its ARN, which gives the URL.
+        arn: OidcProviderArn,
+        /// Tags that say who made it. It is never deleted.
+        tags: Tags,
+    },
+    /// Add the audience to the provider.
+    AddAudience {
+        /// The provider.
+        arn: OidcProviderArn,
+        /// The audience.
+        audience: String,
+    },
+    /// Make the management role. It ends the pass: what makes it ours is recorded before anything else is done to it.
+    CreateRole {
+        /// The role.
+        role: WantedRole,
+    },
+    /// Delete a role that bears our tags.
+    DeleteRole {
+        /// Its name.
+        name: RoleName,
+    },
+    /// Set the permissions boundary.
+    SetBoundary {
+        /// The role.
+        name: RoleName,
+        /// The boundary.
+        boundary: PolicyArn,
+    },
+    /// Set the trust policy.
+    SetTrust {
+        /// The role.
+        name: RoleName,
+        /// The whole trust policy.
+        trust: Document,
+    },
+    /// Set tags of the role.
+    TagRole {
+        /// The role.
+        name: RoleName,
+        /// All tags that we want.
+        tags: Tags,
+    },
+    /// Write the permission policy.
+    PutPolicy {
+        /// The role.
+        name: RoleName,
+        /// The policy.
+        document: Document,
+    },
+    /// Delete the permission policy: there is nothing to assume.
+    DeletePolicy {
+        /// The role.
+        name: RoleName,
+    },
+}
+
+impl Step {
+    /// The step's name, for metrics and events.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::CreateOidcProvider { .. } => "CreateOidcProvider",
+            Self::AddAudience { .. } => "AddAudience",
+            Self::CreateRole { .. } => "CreateRole",
+            Self::DeleteRole { .. } => "DeleteRole",
+            Self::SetBoundary { .. } => "SetBoundary",
+            Self::SetTrust { .. } => "SetTrust",
+            Self::TagRole { .. } => "TagRole",
+            Self::PutPolicy { .. } => "PutPolicy",
+            Self::DeletePolicy { .. } => "DeletePolicy",
+        }
+    }
+
+    /// The step in words, for events and messages.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::CreateOidcProvider { arn, .. } => format!("create OIDC provider {arn}"),
+            Self::AddAudience { arn, audience } => format!("add audience {audience} to {arn}"),
+            Self::CreateRole { role } => format!("create role {}", role.arn),
+            Self::DeleteRole { name } => format!("delete role {name}"),
+            Self::SetBoundary { name, boundary } => format!("set the permissions boundary of {name} to {boundary}"),
+            Self::SetTrust { name, .. } => format!("restore the trust policy of {name}"),
+            Self::TagRole { name, .. } => format!("restore the tags of {name}"),
+            Self::PutPolicy { name, document } => {
+                let count: usize = document
+                    .statements
+                    .iter()
+                    .map(|statement| statement.resource.len())
+                    .sum();
+                format!("let {name} assume deployer roles by {count} resources")
+            }
+            Self::DeletePolicy { name } => format!("let {name} assume nothing"),
+        }
+    }
+
+    /// The part that the step belongs to.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self {
+            Self::CreateOidcProvider { .. } | Self::AddAudience { .. } => Part::OidcProvider,
+            Self::CreateRole { .. }
+            | Self::DeleteRole { .. }
+            | Self::SetBoundary { .. }
+            | Self::SetTrust { .. }
+            | Self::TagRole { .. } => Part::Role,
+            Self::PutPolicy { .. } | Self::DeletePolicy { .. } => Part::Policy,
+        }
+    }
+}
+
+/// The parts, in the order in which they are made; each has a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Part {
+    /// The hub is the cluster that we run on.
+    Hub,
+    /// The OIDC provider.
+    OidcProvider,
+    /// The role and its trust.
+    Role,
+    /// The permission policy.
+    Policy,
+}
+
+impl Part {
+    /// All parts, in order.
+    pub const ALL: [Self; 4] = [Self::Hub, Self::OidcProvider, Self::Role, Self::Policy];
+
+    /// The condition that speaks of the part.
+    #[must_use]
+    pub fn condition(self) -> ConditionType {
+        match self {
+            Self::Hub => ConditionType::HubReady,
+            Self::OidcProvider => ConditionType::OidcProviderReady,
+            Self::Role => ConditionType::RoleReady,
+            Self::Policy => ConditionType::PolicyReady,
+        }
+    }
+}
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "blocked")]
+pub enum Blocked {
+    /// EKS does not know the hub.
+    HubNotFound,
+    /// The hub that EKS describes is not the cluster that the operator runs on.
+    HubMismatch {
+        /// The issuer that EKS gives.
+        described: String,
+        /// The issuer of the API server that we run on.
+        here: String,
+    },
+    /// The hub's issuer is nothing that IAM takes.
+    UnusableIssuer {
+        /// Why.
+        why: String,
+    },
+    /// `oidcProvider: Require`, and there is none.
+    OidcProviderMissing {
+        /// The provider's ARN.
+        arn: String,
+    },
+    /// `oidcProvider: Require`, and the audience is missing.
+    AudienceMissing {
+        /// The provider's ARN.
+        arn: String,
+    },
+    /// `identity.type: Existing`, and there is no such role.
+    RoleMissing {
+        /// Its ARN.
+        arn: String,
+    },
+    /// A role of that name is not ours.
+    RoleNotOurs {
+        /// Its ARN.
+        arn: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// Our role carries policies that we did not give it.
+    ForeignPolicyAttached {
+        /// Their names.
+        policies: BTreeSet<String>,
+    },
+    /// Something must be deleted to heal, and a second look must agree first.
+    Unconfirmed {
+        /// The unique ID of the role.
+        id: String,
+    },
+    /// The policy has no room for all deployer roles.
+    PolicyFull {
+        /// What was left out.
+        left_out: BTreeSet<String>,
+    },
+    /// The role was made just now; the rest follows at once.
+    JustMade,
+    /// AWS has not carried a write everywhere yet.
+    Propagating,
+    /// Clusters still name the object that is being removed.
+    ClustersRemain {
+        /// Their names.
+        names: BTreeSet<String>,
+    },
+    /// Deployer roles that were kept still trust the role that is being removed.
+    RetainedDeployers {
+        /// Their ARNs.
+        arns: BTreeSet<String>,
+    },
+}
+
+fn some(names: &BTreeSet<String>) -> String {
+    let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    match names.len() {
+        0..=5 => shown.join(", "),
+        many => format!("{} and {} more", shown.join(", "), many - 5),
+    }
+}
+
+impl Blocked {
+    /// The part that is blocked.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self {
+            Self::HubNotFound | Self::HubMismatch { .. } => Part::Hub,
+            Self::UnusableIssuer { .. } | Self::OidcProviderMissing { .. } | Self::AudienceMissing { .. } => {
+                Part::OidcProvider
+            }
+            Self::RoleMissing { .. }
+            | Self::RoleNotOurs { .. }
+            | Self::Unconfirmed { .. }
+            | Self::JustMade
+            | Self::Propagating
+            | Self::ClustersRemain { .. }
+            | Self::RetainedDeployers { .. } => Part::Role,
+            Self::ForeignPolicyAttached { .. } | Self::PolicyFull { .. } => Part::Policy,
+        }
+    }
+
+    /// The condition's reason.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::HubNotFound => "HubNotFound",
+            Self::HubMismatch { .. } => "HubMismatch",
+            Self::UnusableIssuer { .. } => "UnusableIssuer",
+            Self::OidcProviderMissing { .. } => "OidcProviderMissing",
+            Self::AudienceMissing { .. } => "AudienceMissing",
+            Self::RoleMissing { .. } => "RoleMissing",
+            Self::RoleNotOurs { .. } => "RoleNotOurs",
+            Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
+            Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::PolicyFull { .. } => "PolicyFull",
+            Self::JustMade => "JustMade",
+            Self::Propagating => "Propagating",
+            Self::ClustersRemain { .. } => "ClustersRemain",
+            Self::RetainedDeployers { .. } => "RetainedDeployers",
+        }
+    }
+
+    /// Whether it ends only when a person acts.
+    #[must_use]
+    pub fn stalled(&self) -> bool {
+        match self {
+            Self::HubNotFound
+            | Self::HubMismatch { .. }
+            | Self::UnusableIssuer { .. }
+            | Self::OidcProviderMissing { .. }
+            | Self::AudienceMissing { .. }
+            | Self::RoleMissing { .. }
+            | Self::RoleNotOurs { .. }
+            | Self::ForeignPolicyAttached { .. }
+            | Self::PolicyFull { .. }
+            | Self::RetainedDeployers { .. } => true,
+            Self::Unconfirmed { .. } | Self::JustMade | Self::Propagating | Self::ClustersRemain { .. } => false,
+        }
+    }
+
+    /// What it is and what to do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::HubNotFound => "EKS knows no cluster of that name in the operator's account and the region given: correct spec.cluster in a new ManagementRole".to_owned(),
+            Self::HubMismatch { described, here } => format!("spec.cluster is not the cluster that the operator runs on: EKS gives issuer {described}, this API server {here}. Nothing is made for it. Name the hub's own cluster in a new ManagementRole"),
+            Self::UnusableIssuer { why } => format!("the hub's issuer cannot be used: {why}"),
+            Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with audience sts.amazonaws.com, or set oidcProvider to Manage"),
+            Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider`, or set oidcProvider to Manage"),
+            Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct identity.roleArn in a new ManagementRole"),
+            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: delete or rename it, or choose another role.name in a new ManagementRole"),
+            Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
+            Self::Unconfirmed { id } => format!("a role of our name and tags with ID {id} was not recorded as made by us: it is made afresh when a second look in half a minute agrees"),
+            Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to a second ManagementRole", some(left_out)),
+            Self::JustMade => "the role was made; its policy follows".to_owned(),
+            Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
+            Self::ClustersRemain { names } => format!("ManagedClusters still name it ({}): delete them first", some(names)),
+            Self::RetainedDeployers { arns } => format!("deployer roles that were kept still trust this role ({}), and whoever made a role of its name again would hold them: delete them first", some(arns)),
+        }
+    }
+}
+
+/// What to do, and what stands in the way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// The writes, in order.
+    pub steps: Vec<Step>,
+    /// What stands in the way.
+    pub blocked: Vec<Blocked>,
+    /// What the role may assume once the steps are done.
+    pub assumable: BTreeSet<String>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do and nothing in the way.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.steps.is_empty() && self.blocked.is_empty()
+    }
+}

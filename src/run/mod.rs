@@ -1,0 +1,406 @@
+//! Wiring: the edges, the watches, the two queues, and how all of it starts and stops. Decides nothing about clusters.
+
+mod triggers;
+
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::{
+    Stream, StreamExt,
+    future::join_all,
+    stream::{BoxStream, SelectAll},
+};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, Resource,
+    core::DeserializeGuard,
+    runtime::{
+        reflector::{ObjectRef, Store},
+        watcher,
+    },
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tracing::{info, warn};
+
+use crate::{
+    api::{
+        ManagedCluster, ManagementRole,
+        condition::{ConditionType, find},
+    },
+    argocd::{SECRET_TYPE, cut_down},
+    aws::{self, Aws, ConnectError},
+    cli::ControllerSettings,
+    kubernetes::{
+        KubernetesError,
+        backoff::Backoff,
+        coalesce::{self, coalesce},
+        connect::connect,
+        drive::{Ended, StoreDropped, drive},
+        events::Reporter,
+        objects::FIELD_MANAGER,
+        ready,
+        reflect::{Touched, reflect},
+    },
+    managed_cluster::{self, Memories, Timing},
+    management_role,
+    telemetry::{
+        Metrics,
+        http::{ListenError, Server},
+        log::{self, LogError},
+        readiness::{Gate, Readiness},
+    },
+};
+
+use self::triggers::{Due, Triggers};
+
+/// The controller's name in events.
+const CONTROLLER: &str = "mooring.dev/controller";
+
+type Guarded<K> = DeserializeGuard<K>;
+
+/// Why the operator did not start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Logging could not be set up.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The probes' address could not be bound, or its server ended.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The API server cannot be reached.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// AWS cannot be reached.
+    #[error(transparent)]
+    Aws(#[from] ConnectError),
+    /// A watch ended.
+    #[error(transparent)]
+    Watch(#[from] StoreDropped),
+    /// Signals cannot be listened to.
+    #[error("failed to listen for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs the controller until it is asked to stop.
+///
+/// # Errors
+/// When it cannot start, or a part that it cannot do without has ended.
+pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
+    let ControllerSettings {
+        argocd_namespaces,
+        resync_interval,
+        passes_per_account,
+        pass_deadline,
+        confirm_after,
+        listen,
+        log_format,
+        log_level,
+        ca_bundle,
+    } = settings;
+    log::start(log_format, &log_level)?;
+    let metrics = Metrics::new();
+    let readiness = Readiness::default();
+    let stopped = on_signal()?;
+
+    let crds = readiness.gate(
+        "customresourcedefinitions",
+        "the API server to serve mooring.dev/v1alpha1",
+    );
+    let caches = readiness.gate(
+        "caches",
+        "the first list of ManagementRoles, ManagedClusters and cluster Secrets",
+    );
+    let server = Server::bind(listen, readiness.clone(), metrics.clone()).await?;
+    info!(address = %server.address(), "serving /healthz, /readyz and /metrics");
+    let probes = tokio::spawn(server.serve(until(stopped.clone())));
+
+    let client = connect().await?;
+    let observer = metrics.clone();
+    let aws = Aws::connect(aws::Settings {
+        passes_per_account: passes_per_account.get(),
+        ca_bundle,
+        observer: Some(Arc::new(move |service, operation, outcome, took| {
+            observer.aws_answered(service, operation, outcome, took);
+        })),
+        ..aws::Settings::default()
+    })
+    .await?;
+    tokio::select! {
+        () = served(&client, &crds) => {}
+        () = until(stopped.clone()) => return Ok(()),
+    }
+
+    let timing = Timing {
+        resync: resync_interval,
+        pass_deadline,
+        confirm_after,
+    };
+    let namespaces: Vec<String> = argocd_namespaces.iter().map(ToString::to_string).collect();
+    let Wired {
+        clusters,
+        roles,
+        queues,
+        watching,
+    } = wire(&client, &aws, &namespaces, timing, &metrics);
+    let background = [
+        tokio::spawn(watching),
+        tokio::spawn(open_when_listed(Arc::clone(&clusters), caches)),
+        tokio::spawn(count(Arc::clone(&clusters), metrics)),
+        tokio::spawn(close_when_stopped(aws, stopped.clone())),
+    ];
+    let result = work(clusters, roles, queues, stopped).await;
+    for task in background {
+        task.abort();
+    }
+    probes.abort();
+    info!("stopped");
+    result
+}
+
+/// Resolves the flag at the first SIGTERM or SIGINT.
+fn on_signal() -> Result<watch::Receiver<bool>, Error> {
+    let (stop, stopped) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.send_replace(true);
+        // The flag must not go away while somebody waits for it.
+        std::future::pending::<()>().await;
+    });
+    Ok(stopped)
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+async fn served(client: &Client, gate: &Gate) {
+    let waiting = |what: String| {
+        info!(%what, "waiting");
+        gate.wait_for(what);
+    };
+    ready::served(&Api::<ManagementRole>::all(client.clone()), waiting).await;
+    ready::served(&Api::<ManagedCluster>::all(client.clone()), waiting).await;
+    gate.open();
+}
+
+async fn open_when_listed(clusters: Arc<managed_cluster::Context>, gate: Gate) {
+    let secrets = join_all(clusters.secrets.values().map(Store::wait_until_ready));
+    let _ = tokio::join!(
+        clusters.clusters.wait_until_ready(),
+        clusters.management_roles.wait_until_ready(),
+        secrets
+    );
+    gate.open();
+    info!("watching");
+}
+
+async fn close_when_stopped(aws: Aws, stopped: watch::Receiver<bool>) {
+    until(stopped).await;
+    info!("stopping: no pass begins any more, running ones end");
+    aws.close();
+}
+
+/// Counts objects by readiness, for the gauges.
+async fn count(clusters: Arc<managed_cluster::Context>, metrics: Metrics) {
+    loop {
+        let all = clusters.clusters.state();
+        let verdict = |object: &Arc<Guarded<ManagedCluster>>| -> &'static str {
+            let status = object.0.as_ref().ok().and_then(|cluster| cluster.status.as_ref());
+            let ready = status.and_then(|status| find(&status.conditions, ConditionType::Ready));
+            match ready.map(|ready| ready.status.as_str()) {
+                Some("True") => "True",
+                Some("False") => "False",
+                _ => "Unknown",
+            }
+        };
+        for value in ["True", "False", "Unknown"] {
+            let number = all.iter().filter(|object| verdict(object) == value).count();
+            metrics.set_objects("ManagedCluster", value, number);
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+}
+
+struct Queues {
+    clusters: mpsc::UnboundedReceiver<ObjectRef<Guarded<ManagedCluster>>>,
+    roles: mpsc::UnboundedReceiver<ObjectRef<Guarded<ManagementRole>>>,
+}
+
+struct Wired<W> {
+    clusters: Arc<managed_cluster::Context>,
+    roles: Arc<management_role::Context>,
+    queues: Queues,
+    watching: W,
+}
+
+/// Makes the watches, the stores behind both contexts, and the task that turns changes into work.
+fn wire(
+    client: &Client,
+    aws: &Aws,
+    namespaces: &[String],
+    timing: Timing,
+    metrics: &Metrics,
+) -> Wired<impl Future<Output = ()> + Send + use<>> {
+    let any = watcher::Config::default;
+    let (cluster_store, cluster_changes) = reflect(Api::<Guarded<ManagedCluster>>::all(client.clone()), any(), |_| {});
+    let (role_store, role_changes) = reflect(Api::<Guarded<ManagementRole>>::all(client.clone()), any(), |_| {});
+    let labelled = any().labels(&format!("{}={}", SECRET_TYPE.0, SECRET_TYPE.1));
+    let mut secret_stores = BTreeMap::new();
+    let mut secret_changes = SelectAll::new();
+    for namespace in namespaces {
+        let api = Api::<Secret>::namespaced(client.clone(), namespace);
+        let (store, changes) = reflect(api, labelled.clone(), |secret| cut_down(secret, FIELD_MANAGER));
+        secret_stores.insert(namespace.clone(), store);
+        secret_changes.push(changes.boxed());
+    }
+    let clusters = Arc::new(managed_cluster::Context {
+        aws: aws.clone(),
+        client: client.clone(),
+        clusters: cluster_store.clone(),
+        management_roles: role_store,
+        secrets: secret_stores,
+        reporter: Reporter::new(client.clone(), CONTROLLER),
+        metrics: metrics.clone(),
+        timing,
+        backoff: Backoff::default(),
+        memory: Memories::default(),
+    });
+    let roles = Arc::new(management_role::Context {
+        aws: aws.clone(),
+        client: client.clone(),
+        clusters: cluster_store,
+        reporter: Reporter::new(client.clone(), CONTROLLER),
+        metrics: metrics.clone(),
+        timing,
+        backoff: Backoff::default(),
+        remembered: Mutex::default(),
+    });
+    let (due_clusters, cluster_queue) = mpsc::unbounded_channel();
+    let (due_roles, role_queue) = mpsc::unbounded_channel();
+    let (sets, due_sets) = coalesce(coalesce::WINDOW);
+    let feed = Feed {
+        clusters: due_clusters,
+        roles: due_roles,
+        sets,
+    };
+    let watching = watch_all(
+        Arc::clone(&clusters),
+        feed,
+        cluster_changes,
+        role_changes,
+        secret_changes,
+        due_sets,
+    );
+    Wired {
+        clusters,
+        roles,
+        queues: Queues {
+            clusters: cluster_queue,
+            roles: role_queue,
+        },
+        watching,
+    }
+}
+
+/// Where work goes.
+struct Feed {
+    clusters: mpsc::UnboundedSender<ObjectRef<Guarded<ManagedCluster>>>,
+    roles: mpsc::UnboundedSender<ObjectRef<Guarded<ManagementRole>>>,
+    sets: coalesce::Marker<String>,
+}
+
+impl Feed {
+    /// A queue that nobody reads any more belongs to an operator that is stopping.
+    fn give(&self, due: Due) {
+        for name in due.clusters {
+            let _ = self.clusters.send(ObjectRef::new(&name));
+        }
+        for name in due.roles {
+            let _ = self.roles.send(ObjectRef::new(&name));
+        }
+        for name in due.sets {
+            self.sets.mark(name);
+        }
+    }
+}
+
+async fn watch_all(
+    context: Arc<managed_cluster::Context>,
+    feed: Feed,
+    clusters: impl Stream<Item = Touched<Guarded<ManagedCluster>>> + Send,
+    roles: impl Stream<Item = Touched<Guarded<ManagementRole>>> + Send,
+    mut secrets: SelectAll<BoxStream<'static, Touched<Secret>>>,
+    sets: impl Stream<Item = String> + Send,
+) {
+    let mut triggers = Triggers::default();
+    let (mut clusters, mut roles, mut sets) = (pin!(clusters), pin!(roles), pin!(sets));
+    loop {
+        let due = tokio::select! {
+            Some(touched) = clusters.next() => triggers.cluster(&touched, |name| context.management_role(name)),
+            Some(touched) = roles.next() => triggers.role(&touched, &context.clusters.state()),
+            Some(touched) = secrets.next() => triggers.secret(&touched, &context.memory),
+            Some(name) = sets.next() => Due { roles: vec![name], ..Due::default() },
+            else => return,
+        };
+        feed.give(due);
+    }
+}
+
+/// Works both queues off until the operator is asked to stop. No pass begins before every watch has listed once.
+async fn work(
+    clusters: Arc<managed_cluster::Context>,
+    roles: Arc<management_role::Context>,
+    queues: Queues,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let secrets = join_all(clusters.secrets.values().map(Store::wait_until_ready));
+    tokio::select! {
+        _ = async { tokio::join!(clusters.management_roles.wait_until_ready(), clusters.clusters.wait_until_ready(), secrets) } => {}
+        () = until(stopped.clone()) => return Ok(()),
+    }
+    let both = tokio::try_join!(
+        drive(
+            clusters.management_roles.clone(),
+            UnboundedReceiverStream::new(queues.roles),
+            management_role::reconcile,
+            |object, error, context| management_role::after_error(&object, error, &context),
+            roles,
+            until(stopped.clone()),
+            report,
+        ),
+        drive(
+            clusters.clusters.clone(),
+            UnboundedReceiverStream::new(queues.clusters),
+            managed_cluster::reconcile,
+            |object, error, context| managed_cluster::after_error(&object, error, &context),
+            Arc::clone(&clusters),
+            until(stopped),
+            report,
+        ),
+    );
+    both.map(|_| ()).map_err(Error::Watch)
+}
+
+fn report<K, E>(object: ObjectRef<K>, ended: Ended<E>)
+where
+    K: Resource<DynamicType: Default>,
+    E: std::error::Error,
+{
+    if let Ended::Failed(error) = ended {
+        let kind = K::kind(&K::DynamicType::default()).into_owned();
+        warn!(kind, object = object.name, %error, "a pass failed; it is tried again");
+    }
+}

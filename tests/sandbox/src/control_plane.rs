@@ -1,1 +1,0 @@
-//! The control plane of the sandbox: real etcd and kube-apiserver processes.
