@@ -1,0 +1,3 @@
+//! What `mooring` prints: each a thin face on the pure parts. Nothing here reaches a network.
+
+pub mod crd;
