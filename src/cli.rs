@@ -1,5 +1,10 @@
 //! The command line: the only reader of flags and, through them, of the environment. It does no IO.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "the documentation is what --help prints: no backticks around our kinds' names"
+)]
+
 use std::{
     collections::BTreeSet, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
 };
