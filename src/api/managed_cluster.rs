@@ -142,7 +142,7 @@ pub struct DeployerRole {
 
     /// The ARN of the role's permissions boundary; AWS's own AWSDenyAll when left out. Another one must be let in by the account's provisioner role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/([A-Za-z0-9_+=,.@-]{1,128}/){0,8}[A-Za-z0-9_+=,.@-]{1,128}$')", "permissionsBoundary is the ARN of an IAM policy, as in arn:aws:iam::222222222222:policy/limit, without wildcards"))]
+    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$')", "permissionsBoundary is the ARN of an IAM policy, as in arn:aws:iam::222222222222:policy/limit, without wildcards"))]
     #[schemars(with = "String", length(max = 1024))]
     pub permissions_boundary: Option<String>,
 
@@ -277,7 +277,7 @@ pub struct ClusterStatus {
     pub region: String,
     /// The cluster's name in EKS.
     pub name: String,
-    /// The cluster's ARN.
+    /// The ARN of the cluster in EKS.
     pub arn: String,
     /// The URL of the cluster's API server, as Argo CD uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

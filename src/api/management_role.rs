@@ -128,7 +128,7 @@ pub struct Identity {
 
     /// Existing only: the ARN of a role in the hub's own account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]{1,128}/){0,8}[A-Za-z0-9_+=,.@-]{1,64}$')", "identity.roleArn is the ARN of an IAM role, as in arn:aws:iam::111111111111:role/argocd, without wildcards"))]
+    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')", "identity.roleArn is the ARN of an IAM role, as in arn:aws:iam::111111111111:role/argocd, without wildcards"))]
     #[schemars(with = "String", length(max = 1024))]
     pub role_arn: Option<String>,
 }
@@ -206,7 +206,7 @@ pub struct Provisioner {
 
     /// The external ID that the provisioner roles ask for; none when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@:/-]{2,1224}$')", "externalId is 2 to 1224 letters, digits or characters of _+=,.@:/-"))]
+    #[x_kube(validation = ("size(self) >= 2 && size(self) <= 1224 && self.matches('^[A-Za-z0-9_+=,.@:/-]*$')", "externalId is 2 to 1224 letters, digits or characters of _+=,.@:/-"))]
     #[schemars(with = "String", length(max = 1500))]
     pub external_id: Option<String>,
 }
