@@ -362,7 +362,7 @@ async fn missing_credentials_are_told_apart_from_a_broken_way() {
 async fn throttling_is_waited_out_and_nothing_else_is_tried_again() {
     let mut throttled = 0;
     let (canned, account) = account(move |seen| match seen.operation.as_str() {
-        "GetRole" if throttled < 15 => {
+        "GetRole" if throttled < 12 => {
             throttled += 1;
             query_error(400, "Throttling", "Rate exceeded")
         }
@@ -372,7 +372,7 @@ async fn throttling_is_waited_out_and_nothing_else_is_tried_again() {
     .await;
     let name = "x".parse().unwrap();
     assert_eq!(account.role(&name).await, Ok(None));
-    assert_eq!(canned.count("GetRole"), 16);
+    assert_eq!(canned.count("GetRole"), 13);
     assert_eq!(account.delete_role(&name).await.unwrap_err().kind, ErrorKind::Conflict);
     assert_eq!(canned.count("DeleteRole"), 1);
 }

@@ -80,7 +80,7 @@ impl Partitions {
         }
         // Throttling costs nothing: admission bounds the calls, and waiting is all there is to do. A connection that
         // fails costs a fifth of what there is, so that an account that cannot be reached says so after some seconds
-        // instead of making every pass wait through twenty attempts. A call that goes through gives back what its
+        // instead of making every pass wait through fifteen attempts. A call that goes through gives back what its
         // retries took, or one token; time gives one a second.
         let bucket = TokenBucket::builder()
             .capacity(100)

@@ -28,7 +28,11 @@ impl ClusterSpec {
     /// A cluster.
     #[must_use]
     pub fn new(account: &str, region: &str, name: &str) -> Self {
-        Self { account: account.to_owned(), region: region.to_owned(), name: name.to_owned() }
+        Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     /// The 32 upper-case hex digits by which EKS tells clusters apart in hosts: the same for the same cluster.
@@ -72,10 +76,17 @@ impl Fleet {
     pub fn of(accounts: usize, clusters: usize) -> Self {
         let spokes = (0..clusters).map(|number| {
             let account = format!("{:012}", 200_000_000_000_u64 + (number % accounts.max(1)) as u64);
-            let region = if (number / accounts.max(1)) % 2 == 0 { "eu-west-1" } else { "eu-central-1" };
+            let region = if (number / accounts.max(1)) % 2 == 0 {
+                "eu-west-1"
+            } else {
+                "eu-central-1"
+            };
             ClusterSpec::new(&account, region, &format!("spoke-{number:04}"))
         });
-        Self { hub: ClusterSpec::new("111111111111", "eu-west-1", "hub"), spokes: spokes.collect() }
+        Self {
+            hub: ClusterSpec::new("111111111111", "eu-west-1", "hub"),
+            spokes: spokes.collect(),
+        }
     }
 
     /// All clusters, the hub first.

@@ -54,7 +54,14 @@ macro_rules! from {
         }
     )*};
 }
-from!(control_plane::Error, aws::StartError, kube::Error, std::io::Error, serde_json::Error, aws::UnknownOperation);
+from!(
+    control_plane::Error,
+    aws::StartError,
+    kube::Error,
+    std::io::Error,
+    serde_json::Error,
+    aws::UnknownOperation
+);
 
 impl From<ApiError> for StageError {
     fn from(error: ApiError) -> Self {
@@ -78,9 +85,16 @@ impl Stage {
     /// # Errors
     /// When either does not start.
     pub async fn start(fleet: Fleet, settings: aws::Settings) -> Result<Self, StageError> {
-        let options = Options { issuer: Some(fleet.hub.issuer()), ..Options::named("hub") };
+        let options = Options {
+            issuer: Some(fleet.hub.issuer()),
+            ..Options::named("hub")
+        };
         let (hub, aws) = tokio::join!(ControlPlane::start(options), FakeAws::start(settings));
-        let stage = Self { hub: hub?, aws: aws?, fleet };
+        let stage = Self {
+            hub: hub?,
+            aws: aws?,
+            fleet,
+        };
         stage.fleet.seed(&stage.aws, &stage.hub.ca_pem());
         Ok(stage)
     }
@@ -109,13 +123,17 @@ impl Stage {
     /// # Errors
     /// When it cannot be read, or the API server refuses it.
     pub async fn apply_file(&self, file: &Path) -> Result<Vec<String>, StageError> {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| StageError::new(format!("{}: {error}", file.display())))?;
+        let text =
+            std::fs::read_to_string(file).map_err(|error| StageError::new(format!("{}: {error}", file.display())))?;
         let objects = self.hub.apply_yaml(&text).await?;
         Ok(objects
             .iter()
             .map(|object| {
-                let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+                let kind = object
+                    .types
+                    .as_ref()
+                    .map(|types| types.kind.clone())
+                    .unwrap_or_default();
                 format!("{kind} {}", object.metadata.name.clone().unwrap_or_default())
             })
             .collect())
@@ -136,7 +154,10 @@ impl Stage {
             for policy in account["managedPolicies"].as_array().into_iter().flatten() {
                 let input = json!({"PolicyName": policy["name"], "PolicyDocument": policy["document"].to_string()});
                 iam("CreatePolicy", input)?;
-                made.push(format!("policy {} in {id}", policy["name"].as_str().unwrap_or_default()));
+                made.push(format!(
+                    "policy {} in {id}",
+                    policy["name"].as_str().unwrap_or_default()
+                ));
             }
             for role in account["roles"].as_array().into_iter().flatten() {
                 let name = &role["name"];
@@ -149,7 +170,10 @@ impl Stage {
                 )?;
                 for (policy, document) in role["inlinePolicies"].as_object().ok_or_else(shape)? {
                     let document = document.to_string();
-                    iam("PutRolePolicy", json!({"RoleName": name, "PolicyName": policy, "PolicyDocument": document}))?;
+                    iam(
+                        "PutRolePolicy",
+                        json!({"RoleName": name, "PolicyName": policy, "PolicyDocument": document}),
+                    )?;
                 }
                 made.push(format!("role {} in {id}", name.as_str().unwrap_or_default()));
             }
@@ -172,7 +196,10 @@ impl Stage {
     pub fn mooring(&self, kind: &str) -> Result<Api<DynamicObject>, StageError> {
         let plural = format!("{}s", kind.to_lowercase());
         let gvk = GroupVersionKind::gvk("mooring.dev", "v1alpha1", kind);
-        Ok(Api::all_with(self.client()?, &ApiResource::from_gvk_with_plural(&gvk, &plural)))
+        Ok(Api::all_with(
+            self.client()?,
+            &ApiResource::from_gvk_with_plural(&gvk, &plural),
+        ))
     }
 
     /// Changes an object by a merge patch, as `kubectl patch --type merge` does.
@@ -180,7 +207,9 @@ impl Stage {
     /// # Errors
     /// When the API server refuses it.
     pub async fn patch(&self, kind: &str, name: &str, patch: Value) -> Result<(), StageError> {
-        self.mooring(kind)?.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        self.mooring(kind)?
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
         Ok(())
     }
 
@@ -198,7 +227,12 @@ impl Stage {
         let api = self.mooring(kind)?;
         let deadline = Instant::now() + limit;
         loop {
-            let object = api.get_opt(name).await?.map(serde_json::to_value).transpose()?.unwrap_or(Value::Null);
+            let object = api
+                .get_opt(name)
+                .await?
+                .map(serde_json::to_value)
+                .transpose()?
+                .unwrap_or(Value::Null);
             if until(&object) {
                 return Ok(object);
             }
@@ -218,8 +252,16 @@ impl Stage {
 #[must_use]
 pub fn ready(object: &Value) -> (String, String) {
     let conditions = object["status"]["conditions"].as_array();
-    let ready = conditions.into_iter().flatten().find(|condition| condition["type"] == "Ready");
-    let text = |key: &str| ready.and_then(|ready| ready[key].as_str()).unwrap_or_default().to_owned();
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == "Ready");
+    let text = |key: &str| {
+        ready
+            .and_then(|ready| ready[key].as_str())
+            .unwrap_or_default()
+            .to_owned()
+    };
     (text("status"), text("reason"))
 }
 

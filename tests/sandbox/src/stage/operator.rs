@@ -52,7 +52,10 @@ impl Operator {
         let kubeconfig = match &options.service_account {
             Some(name) => {
                 let lifetime = Duration::from_hours(6);
-                stage.hub.kubeconfig_for_service_account(&options.namespace, name, lifetime).await?
+                stage
+                    .hub
+                    .kubeconfig_for_service_account(&options.namespace, name, lifetime)
+                    .await?
             }
             None => stage.hub.admin_kubeconfig(),
         };
@@ -70,7 +73,10 @@ impl Operator {
             "mooring-controller-0",
         )?);
         variables.push(("KUBECONFIG".to_owned(), kubeconfig.display().to_string()));
-        let pairs: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let pairs: Vec<(&str, &str)> = variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         let folder = new_folder(&std::env::temp_dir(), "mooring-operator-")?;
         let flags = ["controller", "--listen", "127.0.0.1:0"].map(str::to_owned);
         let arguments = flags.into_iter().chain(options.flags.iter().cloned());
@@ -106,7 +112,11 @@ impl Operator {
     /// The process ID.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        std::fs::read_to_string(self.process.folder().join("pid")).ok()?.trim().parse().ok()
+        std::fs::read_to_string(self.process.folder().join("pid"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     }
 
     /// The address of `/healthz`, `/readyz` and `/metrics`, once the log names it.
@@ -115,7 +125,12 @@ impl Operator {
         let log = self.log_text();
         let line = log.lines().find(|line| line.contains("serving /healthz"))?;
         let at = line.find("127.0.0.1:")?;
-        Some(line[at..].chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect())
+        Some(
+            line[at..]
+                .chars()
+                .take_while(|c| c.is_ascii_digit() || ".:".contains(*c))
+                .collect(),
+        )
     }
 
     /// Sends a signal.
@@ -123,7 +138,9 @@ impl Operator {
     /// # Errors
     /// When the process is not there.
     pub fn signal(&self, signal: Signal) -> Result<(), StageError> {
-        let pid = self.pid().ok_or_else(|| StageError::new("the operator's process is not there"))?;
+        let pid = self
+            .pid()
+            .ok_or_else(|| StageError::new("the operator's process is not there"))?;
         let name = match signal {
             Signal::Terminate => "-TERM",
             Signal::Kill => "-KILL",
@@ -131,7 +148,11 @@ impl Operator {
             Signal::Continue => "-CONT",
         };
         let sent = Command::new("kill").arg(name).arg(pid.to_string()).status()?;
-        if sent.success() { Ok(()) } else { Err(StageError::new(format!("kill {name} {pid} failed"))) }
+        if sent.success() {
+            Ok(())
+        } else {
+            Err(StageError::new(format!("kill {name} {pid} failed")))
+        }
     }
 
     /// Waits until the process has ended, at most `limit`.
@@ -145,7 +166,10 @@ impl Operator {
                 return Ok(code);
             }
             if std::time::Instant::now() >= deadline {
-                return Err(StageError::new(format!("the operator still runs after {} s", limit.as_secs())));
+                return Err(StageError::new(format!(
+                    "the operator still runs after {} s",
+                    limit.as_secs()
+                )));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
