@@ -8,6 +8,7 @@ pub mod api;
 pub mod argocd;
 pub mod aws;
 pub mod cli;
+pub mod commands;
 pub mod domain;
 pub mod kubernetes;
 pub mod managed_cluster;
