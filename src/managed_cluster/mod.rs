@@ -302,12 +302,18 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
         Pass::Failed(error) => return Err(error),
-        Pass::Applied(plan, outcome, _) => match (outcome.into_stop(), plan.blocked.first()) {
-            (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
-            (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
-            (None, Some(blocked)) => blocked_wait(blocked),
-            (None, None) => resync(),
-        },
+        Pass::Applied(plan, outcome, _) => {
+            // Whoever got further waits as briefly as at first.
+            if !outcome.done().is_empty() {
+                context.backoff.clear(&key());
+            }
+            match (outcome.into_stop(), plan.blocked.first()) {
+                (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
+                (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
+                (None, Some(blocked)) => blocked_wait(blocked),
+                (None, None) => resync(),
+            }
+        }
     };
     Ok(Action::requeue(wait))
 }
