@@ -1,5 +1,10 @@
 //! The command line: the only reader of flags and, through them, of the environment. It does no IO.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "the documentation is what --help prints: no backticks around our kinds' names"
+)]
+
 use std::{
     collections::BTreeSet, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
 };
@@ -384,7 +389,7 @@ mod tests {
             );
             count += 1;
         }
-        assert_eq!(count, 8, "every flag of the controller has its variable");
+        assert_eq!(count, 9, "every flag of the controller has its variable");
     }
 
     #[test]
@@ -395,7 +400,8 @@ mod tests {
                 argocd_namespaces: BTreeSet::from(["argocd".parse().unwrap()]),
                 resync_interval: Duration::from_mins(10),
                 passes_per_account: NonZeroUsize::new(4).unwrap(),
-                pass_deadline: Duration::from_mins(2),
+                pass_deadline: Duration::from_mins(3),
+                confirm_after: Duration::from_secs(30),
                 listen: "0.0.0.0:8080".parse().unwrap(),
                 log_format: Format::Json,
                 log_level: "info".to_owned(),

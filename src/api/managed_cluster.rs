@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::default_from_empty;
 
-/// One EKS cluster that the platform team has registered with Argo CD.
+/// The EKS cluster to register with Argo CD, what Argo CD may do on it, and how Argo CD sees it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "mooring.dev",
@@ -49,34 +49,34 @@ use super::default_from_empty;
 pub struct ManagedClusterSpec {
     /// The AWS account of the cluster: 12 digits in quotation marks, as in "222222222222". Never changes.
     #[x_kube(validation = ("self.matches('^[0-9]{12}$')", "accountId is the 12 digits of an AWS account in quotation marks, as in \"222222222222\""))]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(max = 64))]
     pub account_id: String,
 
     /// The AWS region of the cluster, as in eu-west-1. Its partition must be the hub's. Never changes.
     #[x_kube(validation = ("self.matches('^[a-z]{2,16}(-[a-z]{1,16}){1,3}-[0-9]{1,2}$')", "region is an AWS region's code, as in eu-west-1"))]
-    #[schemars(length(min = 1, max = 32))]
+    #[schemars(length(max = 32))]
     pub region: String,
 
     /// The EKS cluster's name; the name of this object when left out. Never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$')", "clusterName is an EKS cluster's name: 1 to 100 letters, digits, hyphens or underscores, the first a letter or digit"))]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(with = "String", length(max = 128))]
     pub cluster_name: Option<String>,
 
     /// The ManagementRole, and so the Argo CD, that this cluster is moored to. Never changes.
     #[serde(default = "default_management_role")]
     #[x_kube(validation = ("self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')", "managementRole is the name of a ManagementRole, as in default"))]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(max = 64))]
     pub management_role: String,
 
     /// What Argo CD may do on the cluster. Everything here must be allowed by the ManagementRole.
     pub access: Access,
 
-    /// How Argo CD sees the cluster.
+    /// How Argo CD sees the cluster: its name, project, labels and namespaces there.
     #[serde(default)]
     pub argocd: ArgoCd,
 
-    /// What happens when this object is deleted.
+    /// What happens on AWS when this object is deleted.
     #[serde(default)]
     pub deletion: Deletion,
 }
@@ -115,9 +115,9 @@ pub struct Access {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessPolicy {
-    /// The policy's name, as in AmazonEKSClusterAdminPolicy (not its ARN).
+    /// The policy's name, as in AmazonEKSClusterAdminPolicy, not its ARN.
     #[x_kube(validation = ("self.matches('^[A-Za-z0-9]{1,128}$')", "the name of an access policy is written alone, as in AmazonEKSViewPolicy, not as an ARN"))]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(max = 256))]
     pub name: String,
 
     /// The namespaces in which it holds, as in team-a or team-*; the whole cluster when left out or empty.
@@ -137,22 +137,22 @@ pub struct DeployerRole {
     /// The role's name; made from the cluster's when left out. The path is always the hub's. Never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')", "a role's name is 1 to 64 letters, digits or characters of _+=,.@-, without a path"))]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(with = "String", length(max = 128))]
     pub name: Option<String>,
 
     /// The ARN of the role's permissions boundary; AWS's own AWSDenyAll when left out. Another one must be let in by the account's provisioner role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/([A-Za-z0-9_+=,.@-]{1,128}/){0,8}[A-Za-z0-9_+=,.@-]{1,128}$')", "permissionsBoundary is the ARN of an IAM policy, as in arn:aws:iam::222222222222:policy/limit, without wildcards"))]
-    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$')", "permissionsBoundary is the ARN of an IAM policy, as in arn:aws:iam::222222222222:policy/limit, without wildcards"))]
+    #[schemars(with = "String", length(max = 1024))]
     pub permissions_boundary: Option<String>,
 
     /// Tags of the role and the access entry, beside Mooring's own. A tag taken out here stays on AWS until it is removed there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[x_kube(
-        validation = ("self.all(k, size(k) > 0 && size(k) <= 128 && !k.startsWith('aws:') && !k.startsWith('mooring.dev/'))", "a tag's key has 1 to 128 characters and does not start with aws: or mooring.dev/"),
+        validation = ("self.all(k, size(k) > 0 && size(k) <= 128 && !k.matches('^[aA][wW][sS]:') && !k.startsWith('mooring.dev/'))", "a tag's key has 1 to 128 characters and does not start with aws: or mooring.dev/"),
         validation = ("self.all(k, k.matches('^[A-Za-z0-9 _.:/=+@-]+$') && self[k].matches('^[A-Za-z0-9 _.:/=+@-]*$'))", "tags are made of letters, digits, spaces and the characters _.:/=+-@"),
     )]
-    #[schemars(extend("maxProperties" = 40), inner(length(max = 256)))]
+    #[schemars(extend("maxProperties" = 40, "additionalProperties" = {"type": "string", "maxLength": 256}))]
     pub tags: BTreeMap<String, String>,
 }
 
@@ -167,13 +167,13 @@ pub struct ArgoCd {
         validation = ("self.matches('^[A-Za-z0-9]([A-Za-z0-9._/@:+-]{0,251}[A-Za-z0-9])?$')", "argocd.name is letters, digits and the characters ._/@:+-, starting and ending with a letter or digit"),
         validation = ("self != 'in-cluster'", "in-cluster is Argo CD's own name for the cluster it runs on: write another"),
     )]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(with = "String", length(max = 256))]
     pub name: Option<String>,
 
     /// The Argo CD project that the cluster belongs to; any project may use it when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$')", "argocd.project is the name of an AppProject, as in team-a"))]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(with = "String", length(max = 256))]
     pub project: Option<String>,
 
     /// Labels of the cluster Secret, by which ApplicationSets select clusters.
@@ -182,7 +182,7 @@ pub struct ArgoCd {
         validation = ("self.all(k, !(k in ['argocd.argoproj.io/secret-type', 'argocd.argoproj.io/kubernetes-version', 'argocd.argoproj.io/instance', 'app.kubernetes.io/instance']) && !k.startsWith('mooring.dev/'))", "argocd.labels may not hold argocd.argoproj.io/secret-type, kubernetes-version or instance, app.kubernetes.io/instance, or anything of mooring.dev/: Argo CD or Mooring writes these"),
         validation = ("self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'))", "a label is a Kubernetes label: at most 63 letters, digits, hyphens, underscores or dots; put anything longer in argocd.annotations"),
     )]
-    #[schemars(extend("maxProperties" = 50), inner(length(max = 63)))]
+    #[schemars(extend("maxProperties" = 50, "additionalProperties" = {"type": "string", "maxLength": 256}))]
     pub labels: BTreeMap<String, String>,
 
     /// Annotations of the cluster Secret, which ApplicationSets can use as values.
@@ -191,7 +191,7 @@ pub struct ArgoCd {
         validation = ("self.all(k, !(k in ['argocd.argoproj.io/refresh', 'argocd.argoproj.io/hydrate', 'argocd.argoproj.io/tracking-id', 'argocd.argoproj.io/installation-id', 'managed-by', 'kubectl.kubernetes.io/last-applied-configuration']) && !k.startsWith('mooring.dev/'))", "argocd.annotations may not hold managed-by, argocd.argoproj.io/refresh, hydrate, tracking-id or installation-id, kubectl's last-applied-configuration, or anything of mooring.dev/: Argo CD or Mooring writes these"),
         validation = ("self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))", "an annotation's key is a Kubernetes name, as in example.com/vpc-id"),
     )]
-    #[schemars(extend("maxProperties" = 50), inner(length(max = 1024)))]
+    #[schemars(extend("maxProperties" = 50, "additionalProperties" = {"type": "string", "maxLength": 1024}))]
     pub annotations: BTreeMap<String, String>,
 
     /// The namespaces that Argo CD manages; those of the access policies when left out, or the whole cluster.
@@ -201,16 +201,18 @@ pub struct ArgoCd {
         validation = ("size(self) > 0", "argocd.namespaces is empty: leave it out for the whole cluster"),
         validation = ("self.all(n, n.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$'))", "a namespace is lower-case letters, digits and hyphens, as in team-a; Argo CD knows no patterns here"),
     )]
-    #[schemars(length(max = 100), inner(length(max = 128)))]
+    #[schemars(with = "Vec<String>", length(max = 100), inner(length(max = 128)))]
     pub namespaces: Option<Vec<String>>,
 
-    /// Whether Argo CD also manages cluster-scoped resources when it is held to namespaces.
+    /// Whether Argo CD also manages cluster-scoped resources when it is held to namespaces; not, when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
     pub cluster_resources: Option<bool>,
 
     /// The shard of the application controller that handles the cluster; Argo CD chooses when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self >= 0 && self <= 1000", "shard is 0 to 1000: with a negative one no application controller would handle the cluster"))]
+    #[schemars(with = "i32")]
     pub shard: Option<i32>,
 }
 
@@ -235,12 +237,13 @@ pub enum DeletionPolicy {
 
 default_from_empty!(DeployerRole, ArgoCd, Deletion);
 
-/// What was found and made.
+/// What Mooring found and made for this cluster, and what is in the way. Written by Mooring alone.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedClusterStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
     pub observed_generation: Option<i64>,
 
     /// What holds: Ready is the summary; Stalled is there only when a person must act.
@@ -250,14 +253,17 @@ pub struct ManagedClusterStatus {
 
     /// The EKS cluster, as AWS describes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ClusterStatus")]
     pub cluster: Option<ClusterStatus>,
 
-    /// The deployer role.
+    /// The IAM role in the cluster's account that Argo CD assumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DeployerRoleStatus")]
     pub deployer_role: Option<DeployerRoleStatus>,
 
     /// The name of the cluster Secret in Argo CD's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub secret: Option<String>,
 }
 
@@ -265,22 +271,25 @@ pub struct ManagedClusterStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterStatus {
-    /// The cluster's account.
+    /// The AWS account that the cluster is in.
     pub account_id: String,
-    /// The cluster's region.
+    /// The AWS region that the cluster is in.
     pub region: String,
-    /// The cluster's name.
+    /// The cluster's name in EKS.
     pub name: String,
-    /// The cluster's ARN.
+    /// The ARN of the cluster in EKS.
     pub arn: String,
-    /// The API server's URL.
+    /// The URL of the cluster's API server, as Argo CD uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub endpoint: Option<String>,
-    /// The Kubernetes version.
+    /// The Kubernetes version that the cluster runs, as in 1.33.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub version: Option<String>,
-    /// The OIDC issuer's URL.
+    /// The URL of the cluster's OIDC issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub issuer: Option<String>,
 }
 
@@ -288,7 +297,7 @@ pub struct ClusterStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeployerRoleStatus {
-    /// The role's ARN.
+    /// The ARN of the role that Argo CD assumes.
     pub arn: String,
     /// The role's unique ID, recorded when Mooring made it: a role of that name with another ID is somebody else's.
     pub id: String,

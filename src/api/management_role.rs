@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::default_from_empty;
 
-/// The platform team's object: one for each Argo CD.
+/// The hub that Argo CD runs on, the IAM role it acts with, and what ManagedClusters may ask for.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "mooring.dev",
@@ -37,6 +37,7 @@ use super::default_from_empty;
     validation = ("self.cluster == oldSelf.cluster", "cluster never changes: make a new ManagementRole for the other hub"),
     validation = ("self.argocdNamespace == oldSelf.argocdNamespace", "argocdNamespace never changes: make a new ManagementRole for the other Argo CD"),
     validation = ("self.identity == oldSelf.identity", "identity never changes, since every deployer role trusts it: make a new ManagementRole and move the ManagedClusters to it"),
+    validation = ("self.identity.type != 'Existing' || (!has(self.role.name) && !has(self.role.tags))", "role.name and role.tags are for a role that Mooring makes: leave them out with identity type Existing"),
     validation = ("has(self.role.name) == has(oldSelf.role.name) && (!has(self.role.name) || self.role.name == oldSelf.role.name)", "role.name never changes: a role cannot be renamed, and every deployer role trusts it"),
 )]
 #[serde(rename_all = "camelCase")]
@@ -47,7 +48,7 @@ pub struct ManagementRoleSpec {
     /// The namespace of Argo CD, where cluster Secrets are written. Never changes.
     #[serde(default = "default_namespace")]
     #[x_kube(validation = ("self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$')", "argocdNamespace is a namespace, as in argocd"))]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(max = 64))]
     pub argocd_namespace: String,
 
     /// How Argo CD's pods come to the role. Never changes.
@@ -58,20 +59,21 @@ pub struct ManagementRoleSpec {
     #[serde(default = "default_service_accounts")]
     #[x_kube(
         merge_strategy = ListMerge::Set,
+        validation = ("size(self) > 0", "serviceAccounts is empty: leave it out for Argo CD's own three, or list those that may use the role"),
         validation = ("self.all(n, n.matches('^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$'))", "a service account is named without its namespace, as in argocd-server, and without wildcards"),
     )]
-    #[schemars(length(min = 1, max = 10), inner(length(max = 256)))]
+    #[schemars(length(max = 10), inner(length(max = 256)))]
     pub service_accounts: Vec<String>,
 
-    /// Whether Mooring makes the hub's IAM OIDC provider when it is missing. It is never deleted.
+    /// The hub's IAM OIDC provider. Manage: Mooring makes it when it is missing, adds the audience, and never deletes it. Require: Mooring only says what is missing.
     #[serde(default)]
     pub oidc_provider: OidcProvider,
 
-    /// The management role itself, where Mooring makes it.
+    /// The management role itself; Mooring makes it with identity type IRSA, and only then.
     #[serde(default)]
     pub role: RoleSettings,
 
-    /// How the management role's permission policy names the deployer roles.
+    /// How the management role's policy names the deployer roles. PerAccount: one pattern for each account, for about a hundred accounts. Explicit: each role by its ARN, for about ninety clusters.
     #[serde(default)]
     pub assume_policy: AssumePolicy,
 
@@ -80,7 +82,8 @@ pub struct ManagementRoleSpec {
     pub provisioner: Provisioner,
 
     /// What any ManagedCluster may ask for. Outside of it nothing is made; what stands when it shrinks is kept until a person acts.
-    #[schemars(length(min = 1, max = 50))]
+    #[x_kube(validation = ("size(self) > 0", "allow is empty, so that no ManagedCluster could be made: write at least one entry, as in {accounts: [\"222222222222\"], accessPolicies: [{name: AmazonEKSViewPolicy, scope: Cluster}]}"))]
+    #[schemars(length(max = 50))]
     pub allow: Vec<Allow>,
 }
 
@@ -103,14 +106,14 @@ fn default_service_accounts() -> Vec<String> {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HubCluster {
-    /// The hub's name in EKS.
+    /// The hub's name in EKS, as in hub.
     #[x_kube(validation = ("self.matches('^[0-9A-Za-z][A-Za-z0-9_-]{0,99}$')", "cluster.name is an EKS cluster's name: 1 to 100 letters, digits, hyphens or underscores, the first a letter or digit"))]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(max = 128))]
     pub name: String,
 
     /// The hub's region, as in eu-west-1.
     #[x_kube(validation = ("self.matches('^[a-z]{2,16}(-[a-z]{1,16}){1,3}-[0-9]{1,2}$')", "cluster.region is an AWS region's code, as in eu-west-1"))]
-    #[schemars(length(min = 1, max = 32))]
+    #[schemars(length(max = 32))]
     pub region: String,
 }
 
@@ -125,8 +128,8 @@ pub struct Identity {
 
     /// Existing only: the ARN of a role in the hub's own account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]{1,128}/){0,8}[A-Za-z0-9_+=,.@-]{1,64}$')", "identity.roleArn is the ARN of an IAM role, as in arn:aws:iam::111111111111:role/argocd, without wildcards"))]
-    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')", "identity.roleArn is the ARN of an IAM role, as in arn:aws:iam::111111111111:role/argocd, without wildcards"))]
+    #[schemars(with = "String", length(max = 1024))]
     pub role_arn: Option<String>,
 }
 
@@ -158,22 +161,22 @@ pub struct RoleSettings {
     /// The role's name; made from the object's when left out. The path is always the hub's. Never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')", "a role's name is 1 to 64 letters, digits or characters of _+=,.@-, without a path"))]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(with = "String", length(max = 128))]
     pub name: Option<String>,
 
     /// The name of the permissions boundary in the hub's account, which `mooring bootstrap` prints.
     #[serde(default = "default_boundary")]
     #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@-]{1,128}$')", "permissionsBoundary is the name of an IAM policy in the hub's account, as in mooring-management, not its ARN"))]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(max = 256))]
     pub permissions_boundary: String,
 
     /// Tags of the role, beside Mooring's own. A tag taken out here stays on AWS until it is removed there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[x_kube(
-        validation = ("self.all(k, size(k) > 0 && size(k) <= 128 && !k.startsWith('aws:') && !k.startsWith('mooring.dev/'))", "a tag's key has 1 to 128 characters and does not start with aws: or mooring.dev/"),
+        validation = ("self.all(k, size(k) > 0 && size(k) <= 128 && !k.matches('^[aA][wW][sS]:') && !k.startsWith('mooring.dev/'))", "a tag's key has 1 to 128 characters and does not start with aws: or mooring.dev/"),
         validation = ("self.all(k, k.matches('^[A-Za-z0-9 _.:/=+@-]+$') && self[k].matches('^[A-Za-z0-9 _.:/=+@-]*$'))", "tags are made of letters, digits, spaces and the characters _.:/=+-@"),
     )]
-    #[schemars(extend("maxProperties" = 40), inner(length(max = 256)))]
+    #[schemars(extend("maxProperties" = 40, "additionalProperties" = {"type": "string", "maxLength": 256}))]
     pub tags: BTreeMap<String, String>,
 }
 
@@ -198,13 +201,13 @@ pub struct Provisioner {
     /// The name of the provisioner role in every account, which `mooring bootstrap` prints.
     #[serde(default = "default_provisioner")]
     #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')", "provisioner.roleName is the name of an IAM role, as in mooring-provisioner, without a path"))]
-    #[schemars(length(min = 1, max = 128))]
+    #[schemars(length(max = 128))]
     pub role_name: String,
 
     /// The external ID that the provisioner roles ask for; none when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@:/-]{2,1224}$')", "externalId is 2 to 1224 letters, digits or characters of _+=,.@:/-"))]
-    #[schemars(length(min = 1, max = 1500))]
+    #[x_kube(validation = ("size(self) >= 2 && size(self) <= 1224 && self.matches('^[A-Za-z0-9_+=,.@:/-]*$')", "externalId is 2 to 1224 letters, digits or characters of _+=,.@:/-"))]
+    #[schemars(with = "String", length(max = 1500))]
     pub external_id: Option<String>,
 }
 
@@ -219,9 +222,10 @@ pub struct Allow {
     /// The accounts, 12 digits each, or "*" for any.
     #[x_kube(
         merge_strategy = ListMerge::Set,
+        validation = ("size(self) > 0", "accounts is empty: list the accounts that may be used, or write \"*\" for any account"),
         validation = ("self.all(a, a == '*' || a.matches('^[0-9]{12}$'))", "accounts are 12 digits in quotation marks each, as in \"222222222222\", or \"*\" for any account"),
     )]
-    #[schemars(length(min = 1, max = 200), inner(length(max = 64)))]
+    #[schemars(length(max = 200), inner(length(max = 64)))]
     pub accounts: Vec<String>,
 
     /// Globs on the region; any when left out.
@@ -252,7 +256,7 @@ pub struct Allow {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(
         merge_strategy = ListMerge::Set,
-        validation = ("self.all(g, size(g) > 0 && !g.startsWith('system:'))", "EKS refuses groups that start with system: - name groups of your own"),
+        validation = ("self.all(g, size(g) > 0 && !g.startsWith('system:') && !g.startsWith('eks:') && !g.startsWith('aws:') && !g.startsWith('amazon:') && !g.startsWith('iam:'))", "EKS refuses groups that start with system:, eks:, aws:, amazon: or iam: - name groups of your own"),
         validation = ("self.all(g, !g.contains('?') && !g.contains('$'))", "the only wildcard is *"),
     )]
     #[schemars(length(max = 50), inner(length(max = 256)))]
@@ -274,7 +278,7 @@ pub struct Allow {
 pub struct AllowedAccessPolicy {
     /// The policy's name, as in AmazonEKSEditPolicy.
     #[x_kube(validation = ("self.matches('^[A-Za-z0-9]{1,128}$')", "the name of an access policy is written alone, as in AmazonEKSViewPolicy, not as an ARN"))]
-    #[schemars(length(min = 1, max = 256))]
+    #[schemars(length(max = 256))]
     pub name: String,
 
     /// Cluster: in the whole cluster, or in namespaces. Namespace: in namespaces only.
@@ -292,12 +296,13 @@ pub enum Scope {
 
 default_from_empty!(Identity, RoleSettings, Provisioner);
 
-/// What was found and made.
+/// What Mooring found and made for this Argo CD, and what is in the way. Written by Mooring alone.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManagementRoleStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
     pub observed_generation: Option<i64>,
 
     /// What holds: Ready is the summary; Stalled is there only when a person must act.
@@ -307,10 +312,12 @@ pub struct ManagementRoleStatus {
 
     /// The hub, as AWS describes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "HubStatus")]
     pub hub: Option<HubStatus>,
 
-    /// The management role.
+    /// The IAM role that Argo CD's service accounts act with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RoleStatus")]
     pub role: Option<RoleStatus>,
 
     /// The deployer roles that the management role may assume, as its policy was last written or found to be.
@@ -326,16 +333,17 @@ pub struct ManagementRoleStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HubStatus {
-    /// The hub's account.
+    /// The AWS account that the hub is in.
     pub account_id: String,
-    /// The hub's region.
+    /// The AWS region that the hub is in.
     pub region: String,
     /// The hub's name in EKS.
     pub name: String,
-    /// The hub's ARN.
+    /// The ARN of the hub in EKS.
     pub arn: String,
-    /// The hub's OIDC issuer.
+    /// The URL of the hub's OIDC issuer, which the management role trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub issuer: Option<String>,
 }
 
@@ -343,7 +351,7 @@ pub struct HubStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleStatus {
-    /// The role's ARN.
+    /// The ARN of the management role.
     pub arn: String,
     /// The role's unique ID, recorded when Mooring made it.
     pub id: String,

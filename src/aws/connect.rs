@@ -42,7 +42,8 @@ pub struct Settings {
     pub read_timeout: Duration,
     /// Time for one attempt.
     pub attempt_timeout: Duration,
-    /// Time for a call with all of its retries. Shorter than a pass's deadline, so that a pass can tell what it was.
+    /// Time for a call with all of its retries. Shorter than a pass's deadline (two minutes by default), so that a
+    /// pass can tell what it was.
     pub operation_timeout: Duration,
     /// Told of every call.
     pub observer: Option<Observer>,
@@ -57,7 +58,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(20),
             attempt_timeout: Duration::from_secs(30),
-            operation_timeout: Duration::from_secs(170),
+            operation_timeout: Duration::from_secs(110),
             observer: None,
         }
     }
@@ -128,13 +129,14 @@ pub(super) async fn load(settings: &Settings) -> Result<SdkConfig, ConnectError>
 /// Not adaptive: its limiter multiplies its rate by 0.7 for *each* throttled answer, so that one burst of twenty takes
 /// an account down to its floor of one request in two seconds, and it hands out turns in no order
 /// (aws-smithy-runtime, `client_rate_limiter.rs`). Standard mode backs off each call by itself, with full jitter:
-/// twenty calls in flight at a mean backoff of ten seconds offer two requests a second, which an account that serves
-/// one and a half works off with about three in four accepted. Twenty attempts wait 155 seconds on average, so mere
-/// throttling outlasts them only when the operation's own time is over. How many retries *failures of the connection*
-/// get is held down by the partition's token bucket instead (`super::session::Partitions`).
+/// twenty calls in flight at a mean backoff of ten seconds offer two requests a second. Sixty calls, twenty at a time,
+/// got through an account that serves 1.5 a second in 47 to 69 seconds (40 at best), and through one of 15 a second in
+/// 4 to 7 (`super::tests`). Fifteen attempts wait 96 seconds on average, about as long as a call may take.
+/// How many retries *failures of the connection* get is held down by the partition's token bucket instead
+/// (`super::wire::Partitions`).
 pub(super) fn retries() -> RetryConfig {
     RetryConfig::standard()
-        .with_max_attempts(20)
+        .with_max_attempts(15)
         .with_initial_backoff(Duration::from_millis(500))
         .with_max_backoff(Duration::from_secs(20))
 }
@@ -272,5 +274,23 @@ impl HttpConnector for Unusable {
     fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
         let error = aws_smithy_runtime_api::client::result::ConnectorError::user(self.0.clone().into());
         HttpConnectorFuture::ready(Err(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_credential_services_of_the_machine_go_past_the_proxy() {
+        for (uri, local) in [
+            ("http://169.254.170.23/v1/credentials", true),
+            ("http://169.254.169.254/latest/api/token", true),
+            ("http://[fd00:ec2::23]/v1/credentials", true),
+            ("https://sts.eu-west-1.amazonaws.com/", false),
+            ("https://169.254.169.254.example.com/", false),
+        ] {
+            assert_eq!(is_link_local(uri), local, "{uri}");
+        }
     }
 }

@@ -81,7 +81,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// A static word for metrics.
+    /// A word for logs and metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -103,31 +103,6 @@ impl ErrorKind {
             Self::RegionDisabled => "region_disabled",
             Self::ShuttingDown => "shutting_down",
             Self::Unknown => "unknown",
-        }
-    }
-
-    /// The kind's name, for logs and metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Denied => "Denied",
-            Self::Throttled => "Throttled",
-            Self::AlreadyExists => "AlreadyExists",
-            Self::InvalidPrincipal => "InvalidPrincipal",
-            Self::EntryNotVisible => "EntryNotVisible",
-            Self::ClusterNotFound => "ClusterNotFound",
-            Self::AccessEntriesDisabled => "AccessEntriesDisabled",
-            Self::LimitExceeded => "LimitExceeded",
-            Self::HasPolicies => "HasPolicies",
-            Self::Conflict => "Conflict",
-            Self::NotFound => "NotFound",
-            Self::Invalid => "Invalid",
-            Self::CredentialsUnavailable => "CredentialsUnavailable",
-            Self::Unreachable => "Unreachable",
-            Self::ServerError => "ServerError",
-            Self::RegionDisabled => "RegionDisabled",
-            Self::ShuttingDown => "ShuttingDown",
-            Self::Unknown => "Unknown",
         }
     }
 
@@ -167,7 +142,7 @@ impl AwsError {
                 "nothing: it is tried again; if it lasts, look for what else uses up the account's request rate".to_owned()
             }
             ErrorKind::AlreadyExists => {
-                "look at who made the one that is there; set adoptExisting if it should become ours".to_owned()
+                "look at who made the one that is there, and delete or rename it".to_owned()
             }
             ErrorKind::InvalidPrincipal => {
                 "wait two minutes if the role was made just now; otherwise check that the principal exists".to_owned()
@@ -265,7 +240,7 @@ where
     }
 }
 
-/// An error and its causes, each said once.
+/// An error and its causes, each said once, in one line.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -277,7 +252,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         }
         next = cause.source();
     }
-    text
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
@@ -391,18 +366,16 @@ fn classify_eks(call: Call, code: &str, message: &str) -> ErrorKind {
 mod tests {
     use super::*;
 
+    fn check(cases: &[(Call, &str, &str, ErrorKind)]) {
+        for (call, code, message, kind) in cases {
+            assert_eq!(classify(*call, code, message), *kind, "{call:?} {code} {message}");
+        }
+    }
+
     #[test]
-    fn codes_and_messages_are_told_apart() {
-        use Call::{
-            AssociateAccessPolicy, AssumeRole, CreateAccessEntry, CreateOpenIdConnectProvider, CreateRole, DeleteRole,
-            DescribeAccessEntry, DescribeCluster, GetRole, PutRolePolicy, TagRole, UpdateAccessEntry,
-        };
-        const INVALID_PRINCIPAL: &str = r#"Invalid principal in policy: "AWS":"arn:aws:iam::1:role/x""#;
-        const MODE: &str = "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to \
-                            perform this operation.";
-        const NO_ENTRY: &str = "The specified principalArn could not be found. You can view your available access \
-                                entries with 'list-access-entries'.";
-        for (call, code, message, kind) in [
+    fn what_every_service_may_say() {
+        use Call::{AssumeRole, DescribeAccessEntry, DescribeCluster, GetRole};
+        check(&[
             (
                 AssumeRole,
                 "AccessDenied",
@@ -413,11 +386,38 @@ mod tests {
             (GetRole, "Throttling", "Rate exceeded", ErrorKind::Throttled),
             (DescribeAccessEntry, "ThrottlingException", "", ErrorKind::Throttled),
             (DescribeCluster, "TooManyRequestsException", "", ErrorKind::Throttled),
+            (AssumeRole, "RegionDisabledException", "", ErrorKind::RegionDisabled),
+            (AssumeRole, "PackedPolicyTooLarge", "", ErrorKind::LimitExceeded),
+            (
+                AssumeRole,
+                "ExpiredTokenException",
+                "",
+                ErrorKind::CredentialsUnavailable,
+            ),
+            (
+                DescribeCluster,
+                "UnrecognizedClientException",
+                "",
+                ErrorKind::CredentialsUnavailable,
+            ),
+            (GetRole, "InvalidClientTokenId", "", ErrorKind::CredentialsUnavailable),
+            (DescribeCluster, "ServerException", "", ErrorKind::ServerError),
+            (GetRole, "ServiceFailure", "", ErrorKind::ServerError),
+            (GetRole, "SomethingNew", "", ErrorKind::Unknown),
+        ]);
+    }
+
+    #[test]
+    fn what_iam_says() {
+        use Call::{CreateOpenIdConnectProvider, CreateRole, DeleteRole, GetRole, PutRolePolicy, TagRole};
+        const NO_PRINCIPAL: &str = r#"Invalid principal in policy: "AWS":"arn:aws:iam::1:role/x""#;
+        const TOO_LONG: &str = "Maximum policy size of 10240 bytes exceeded for role x";
+        check(&[
             (CreateRole, "EntityAlreadyExists", "", ErrorKind::AlreadyExists),
             (
                 CreateRole,
                 "MalformedPolicyDocument",
-                INVALID_PRINCIPAL,
+                NO_PRINCIPAL,
                 ErrorKind::InvalidPrincipal,
             ),
             (
@@ -426,81 +426,62 @@ mod tests {
                 "Syntax errors in policy.",
                 ErrorKind::Invalid,
             ),
-            (
-                PutRolePolicy,
-                "LimitExceeded",
-                "Maximum policy size of 10240 bytes exceeded",
-                ErrorKind::LimitExceeded,
-            ),
+            (CreateRole, "InvalidInput", "", ErrorKind::Invalid),
+            (PutRolePolicy, "LimitExceeded", TOO_LONG, ErrorKind::LimitExceeded),
             (
                 DeleteRole,
                 "DeleteConflict",
-                "Cannot delete entity, must delete policies first.",
+                "Cannot delete entity",
                 ErrorKind::HasPolicies,
             ),
             (TagRole, "ConcurrentModification", "", ErrorKind::Conflict),
             (GetRole, "NoSuchEntity", "", ErrorKind::NotFound),
             (GetRole, "NoSuchEntityException", "", ErrorKind::NotFound),
-            (CreateRole, "ServiceFailure", "", ErrorKind::ServerError),
             (
                 CreateOpenIdConnectProvider,
                 "OpenIdIdpCommunicationError",
                 "",
                 ErrorKind::ServerError,
             ),
-            (
-                DescribeCluster,
-                "ResourceNotFoundException",
-                "No cluster found for name: x.",
-                ErrorKind::ClusterNotFound,
-            ),
-            (
-                DescribeAccessEntry,
-                "ResourceNotFoundException",
-                "No cluster found for name: x.",
-                ErrorKind::ClusterNotFound,
-            ),
-            (
-                DescribeAccessEntry,
-                "ResourceNotFoundException",
-                NO_ENTRY,
-                ErrorKind::NotFound,
-            ),
-            (
-                UpdateAccessEntry,
-                "ResourceNotFoundException",
-                NO_ENTRY,
-                ErrorKind::NotFound,
-            ),
-            (
-                AssociateAccessPolicy,
-                "ResourceNotFoundException",
-                NO_ENTRY,
-                ErrorKind::EntryNotVisible,
-            ),
-            (
-                AssociateAccessPolicy,
-                "ResourceNotFoundException",
-                "The specified policyArn could not be found.",
-                ErrorKind::NotFound,
-            ),
+        ]);
+    }
+
+    #[test]
+    fn what_eks_says() {
+        use Call::{AssociateAccessPolicy, CreateAccessEntry, DescribeAccessEntry, DescribeCluster, UpdateAccessEntry};
+        const MODE: &str = "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to \
+                            perform this operation.";
+        const NO_CLUSTER: &str = "No cluster found for name: x.";
+        const NO_ENTRY: &str = "The specified principalArn could not be found. You can view your available access \
+                                entries with 'list-access-entries'.";
+        const NO_POLICY: &str = "The specified policyArn could not be found.";
+        const NO_PRINCIPAL: &str = "The specified principalArn is invalid: invalid principal.";
+        const SYSTEM: &str = "The kubernetes group name system:masters is invalid, it cannot start with system:";
+        const MISSING: &str = "ResourceNotFoundException";
+        check(&[
+            (DescribeCluster, MISSING, NO_CLUSTER, ErrorKind::ClusterNotFound),
+            (DescribeAccessEntry, MISSING, NO_CLUSTER, ErrorKind::ClusterNotFound),
+            (DescribeAccessEntry, MISSING, NO_ENTRY, ErrorKind::NotFound),
+            (UpdateAccessEntry, MISSING, NO_ENTRY, ErrorKind::NotFound),
+            (AssociateAccessPolicy, MISSING, NO_ENTRY, ErrorKind::EntryNotVisible),
+            (AssociateAccessPolicy, MISSING, NO_POLICY, ErrorKind::NotFound),
             (
                 CreateAccessEntry,
                 "ResourceInUseException",
-                "already in use on this cluster",
+                "already in use",
                 ErrorKind::AlreadyExists,
             ),
             (UpdateAccessEntry, "ResourceInUseException", "", ErrorKind::Conflict),
             (
                 CreateAccessEntry,
                 "InvalidParameterException",
-                "The specified principalArn is invalid: invalid principal.",
+                NO_PRINCIPAL,
                 ErrorKind::InvalidPrincipal,
             ),
             (
                 CreateAccessEntry,
                 "InvalidParameterException",
-                "The kubernetes group name system:masters is invalid, it cannot start with system:",
+                SYSTEM,
                 ErrorKind::Invalid,
             ),
             (
@@ -521,26 +502,7 @@ mod tests {
                 "",
                 ErrorKind::LimitExceeded,
             ),
-            (DescribeCluster, "ServerException", "", ErrorKind::ServerError),
-            (AssumeRole, "RegionDisabledException", "", ErrorKind::RegionDisabled),
-            (AssumeRole, "PackedPolicyTooLarge", "", ErrorKind::LimitExceeded),
-            (
-                AssumeRole,
-                "ExpiredTokenException",
-                "",
-                ErrorKind::CredentialsUnavailable,
-            ),
-            (
-                DescribeCluster,
-                "UnrecognizedClientException",
-                "",
-                ErrorKind::CredentialsUnavailable,
-            ),
-            (GetRole, "InvalidClientTokenId", "", ErrorKind::CredentialsUnavailable),
-            (GetRole, "SomethingNew", "", ErrorKind::Unknown),
-        ] {
-            assert_eq!(classify(call, code, message), kind, "{call:?} {code} {message}");
-        }
+        ]);
     }
 
     #[test]

@@ -147,7 +147,7 @@ mod tests {
     async fn a_full_account_keeps_no_other_waiting_and_an_edit_goes_ahead_of_its_queue() {
         let limits = Limits::new(1, 1);
         let _busy = limits.admit(&account('2'), Lane::Normal).await.unwrap();
-        let wait = Duration::from_secs(60);
+        let wait = Duration::from_mins(1);
         let waits = tokio::time::timeout(wait, limits.admit(&account('2'), Lane::Normal)).await;
         assert!(waits.is_err(), "the account is full");
         let _other = limits.admit(&account('3'), Lane::Normal).await.unwrap();

@@ -113,7 +113,14 @@ impl Aws {
     /// # Errors
     /// When STS cannot be reached or the operator has no credentials.
     pub async fn caller(&self) -> Result<Caller, AwsError> {
-        let client = || aws_sdk_sts::Client::from_conf(self.0.sts.clone());
+        let client = || {
+            let config = self
+                .0
+                .sts
+                .to_builder()
+                .retry_partition(self.0.partitions.of("the operator's own"));
+            aws_sdk_sts::Client::from_conf(config.build())
+        };
         let caller = self
             .0
             .caller

@@ -49,7 +49,7 @@ impl Wire {
         let outcome = outcome.map_err(|error| AwsError::from_sdk(call, resource, acting_as, &error));
         let (label, request_id) = match &outcome {
             Ok(answer) => ("ok", answer.request_id()),
-            Err(error) => (error.kind.name(), error.request_id.as_deref()),
+            Err(error) => (error.kind.label(), error.request_id.as_deref()),
         };
         tracing::debug!(
             service = row.service.name(),
@@ -78,14 +78,16 @@ impl Partitions {
         if let Some(known) = partitions.get(name) {
             return known.clone();
         }
-        // Throttling costs nothing: admission bounds the calls, and waiting is all there is to do. Connections that
-        // fail cost what is soon spent, so that an account that cannot be reached says so instead of making every
-        // pass wait through twenty attempts; each success gives one token back.
+        // Throttling costs nothing: admission bounds the calls, and waiting is all there is to do. A connection that
+        // fails costs a fifth of what there is, so that an account that cannot be reached says so after some seconds
+        // instead of making every pass wait through fifteen attempts. A call that goes through gives back what its
+        // retries took, or one token; time gives one a second.
         let bucket = TokenBucket::builder()
             .capacity(100)
             .throttling_retry_cost(0)
-            .retry_cost(5)
-            .timeout_retry_cost(10)
+            .retry_cost(10)
+            .timeout_retry_cost(20)
+            .refill_rate(1.0)
             .build();
         let made = RetryPartition::custom(name.to_owned()).token_bucket(bucket).build();
         partitions.insert(name.to_owned(), made.clone());

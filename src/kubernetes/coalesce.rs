@@ -46,7 +46,6 @@ impl<K: Clone + Eq + Hash> Marker<K> {
 
 /// A marker, and the stream that gives each marked key once, when its window ends. The stream ends when every marker
 /// is dropped and every open window has ended.
-#[must_use]
 pub fn coalesce<K: Clone + Eq + Hash + Send>(window: Duration) -> (Marker<K>, impl Stream<Item = K> + Send) {
     let open = Arc::new(Mutex::new(HashSet::new()));
     let (started, windows) = mpsc::unbounded_channel();

@@ -58,7 +58,7 @@ impl Failure {
 pub struct KubernetesError {
     /// What was tried: "apply".
     pub what: &'static str,
-    /// On what: `Secret argocd/cluster-a`.
+    /// On what, as kubectl takes it: `secrets/a in namespace argocd`.
     pub object: String,
     cause: Cause,
 }
@@ -126,13 +126,13 @@ impl fmt::Display for KubernetesError {
         write!(f, "could not {what} {object}: ")?;
         match cause {
             Cause::Deadline(deadline) => write!(f, "no answer within {} s", deadline.as_secs())?,
-            // kube prints the whole status a second time, as a debug value.
-            Cause::Kube(cause) => match cause.as_ref() {
-                kube::Error::Api(status) if status.message.is_empty() => {
+            Cause::Kube(cause) => match status(cause) {
+                Some(status) if status.message.is_empty() => {
                     write!(f, "the API server answered {} {}", status.code, status.reason)?;
                 }
-                kube::Error::Api(status) => write!(f, "{} ({})", status.message.trim(), status.code)?,
-                other => write!(f, "{other}")?,
+                // kube would print the whole status a second time, as a debug value.
+                Some(status) => write!(f, "{} ({})", status.message.trim(), status.code)?,
+                None => write!(f, "{cause}")?,
             },
         }
         match self.failure().advice() {
@@ -143,6 +143,15 @@ impl fmt::Display for KubernetesError {
 }
 
 impl std::error::Error for KubernetesError {}
+
+/// What the API server itself answered, if it did.
+fn status(cause: &kube::Error) -> Option<&kube::core::Status> {
+    if let kube::Error::Api(status) = cause {
+        Some(status)
+    } else {
+        None
+    }
+}
 
 /// Runs one call under [`CALL_DEADLINE`].
 pub(crate) async fn call<T>(

@@ -53,7 +53,7 @@ pub fn bears(meta: &ObjectMeta, finalizer: &str) -> bool {
 /// When the API server refuses or does not answer, or the object changed under every try.
 pub async fn add<K>(api: &Api<K>, seen: &ObjectMeta, finalizer: &str) -> Result<Hold, KubernetesError>
 where
-    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+    K: Resource + Clone + DeserializeOwned + Debug,
 {
     let mut current = Some(seen.clone());
     let mut tries = TRIES;
@@ -81,7 +81,7 @@ where
 /// When the API server refuses or does not answer, or the object changed under every try.
 pub async fn remove<K>(api: &Api<K>, seen: &ObjectMeta, finalizer: &str) -> Result<(), KubernetesError>
 where
-    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+    K: Resource + Clone + DeserializeOwned + Debug,
 {
     // What is at hand may be older than the finalizer; only what is there now may say that it does not bear it.
     let mut current = if bears(seen, finalizer) {
@@ -121,7 +121,7 @@ async fn write<K>(
     tries_left: usize,
 ) -> Result<Written, KubernetesError>
 where
-    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+    K: Resource + Clone + DeserializeOwned + Debug,
 {
     let name = meta.name.as_deref().unwrap_or_default();
     // Without a version nothing would guard the finalizers of others.
@@ -150,7 +150,7 @@ fn patch(meta: &ObjectMeta, finalizers: &[String]) -> Option<Value> {
 /// The object's metadata as it is now; `None` when it is gone or another has its name.
 async fn read<K>(api: &Api<K>, seen: &ObjectMeta) -> Result<Option<ObjectMeta>, KubernetesError>
 where
-    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+    K: Resource + Clone + DeserializeOwned + Debug,
 {
     let name = seen.name.as_deref().unwrap_or_default();
     let found = call("get", &describe(api, name), api.get_metadata_opt(name)).await?;
@@ -283,7 +283,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("could not take a finalizer off ConfigMap n/a: "),
+                .starts_with("could not take a finalizer off configmaps/a in namespace n: "),
             "{error}"
         );
     }

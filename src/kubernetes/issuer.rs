@@ -14,7 +14,7 @@ struct Discovery {
 /// The issuer that the API server's own OIDC discovery document names, as in every service account token's `iss`.
 ///
 /// # Errors
-/// When the document cannot be read. The ClusterRole `system:service-account-issuer-discovery`, which Kubernetes
+/// When the document cannot be read. The cluster role `system:service-account-issuer-discovery`, which Kubernetes
 /// binds to every service account, allows it.
 pub async fn issuer(client: &Client) -> Result<String, KubernetesError> {
     let (what, object) = ("read", "the API server's /.well-known/openid-configuration");

@@ -15,12 +15,23 @@ use super::error::{KubernetesError, call};
 /// The name under which the API server records which fields are ours.
 pub const FIELD_MANAGER: &str = "mooring";
 
-/// `Kind namespace/name`, for messages.
-pub(crate) fn describe<K: Resource<DynamicType: Default>>(api: &Api<K>, name: &str) -> String {
-    let kind = K::kind(&K::DynamicType::default()).into_owned();
+/// The resource as kubectl names it: `secrets`, `deployments.apps`. Read from the path, so that it works for kinds that
+/// are known only at run time.
+pub(crate) fn resource<K: Resource>(api: &Api<K>) -> String {
+    let mut path = api.resource_url().split('/').skip(1);
+    let plural = api.resource_url().rsplit('/').next().unwrap_or_default();
+    match (path.next(), path.next()) {
+        (Some("apis"), Some(group)) => format!("{plural}.{group}"),
+        _ => plural.to_owned(),
+    }
+}
+
+/// The object as kubectl takes it, for messages: `secrets/a in namespace argocd`.
+pub(crate) fn describe<K: Resource>(api: &Api<K>, name: &str) -> String {
+    let resource = resource(api);
     match api.namespace() {
-        Some(namespace) => format!("{kind} {namespace}/{name}"),
-        None => format!("{kind} {name}"),
+        Some(namespace) => format!("{resource}/{name} in namespace {namespace}"),
+        None => format!("{resource}/{name}"),
     }
 }
 
@@ -30,7 +41,7 @@ pub(crate) fn describe<K: Resource<DynamicType: Default>>(api: &Api<K>, name: &s
 /// When the API server refuses or does not answer; a failed read is never "absent".
 pub async fn get_opt<K>(api: &Api<K>, name: &str) -> Result<Option<K>, KubernetesError>
 where
-    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+    K: Resource + Clone + DeserializeOwned + Debug,
 {
     call("get", &describe(api, name), api.get_opt(name)).await
 }
@@ -66,7 +77,7 @@ where
 /// When the API server refuses the object or does not answer.
 pub async fn apply<K>(api: &Api<K>, name: &str, object: &(impl Serialize + Debug)) -> Result<K, KubernetesError>
 where
-    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+    K: Resource + Clone + DeserializeOwned + Debug,
 {
     let params = PatchParams::apply(FIELD_MANAGER).force();
     call(
@@ -109,7 +120,7 @@ fn status_patch<K: Resource<DynamicType: Default>>(name: &str, status: &Value) -
 /// answer.
 pub async fn delete<K>(api: &Api<K>, name: &str, uid: &str) -> Result<(), KubernetesError>
 where
-    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+    K: Resource + Clone + DeserializeOwned + Debug,
 {
     let params = DeleteParams::default().preconditions(Preconditions {
         uid: Some(uid.to_owned()),
@@ -151,6 +162,7 @@ fn null_patch(resource_version: &str, keys: &[&str]) -> Value {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::{apps::v1::Deployment, core::v1::Node};
+    use kube::{api::DynamicObject, core::ApiResource};
 
     use super::*;
     use crate::kubernetes::{
@@ -180,11 +192,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn objects_are_named_with_their_kind_and_namespace() {
+    async fn objects_are_named_as_kubectl_takes_them() {
         let (client, _) = answering([]);
         let secrets: Api<Secret> = Api::namespaced(client.clone(), "argocd");
-        assert_eq!(describe(&secrets, "a"), "Secret argocd/a");
-        assert_eq!(describe(&Api::<Node>::all(client), "n"), "Node n");
+        assert_eq!(describe(&secrets, "a"), "secrets/a in namespace argocd");
+        assert_eq!(describe(&Api::<Node>::all(client.clone()), "n"), "nodes/n");
+        let dynamic = Api::all_with(client, &ApiResource::erase::<Deployment>(&()));
+        assert_eq!(describe::<DynamicObject>(&dynamic, "d"), "deployments.apps/d");
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_to_its_last_page_or_not_at_all() {
+        let page = |names: &[&str], token: &str| {
+            let items: Vec<_> = names
+                .iter()
+                .map(|name| json!({ "metadata": { "name": name } }))
+                .collect();
+            (
+                200,
+                json!({ "kind": "NodeList", "apiVersion": "v1", "metadata": { "continue": token }, "items": items }),
+            )
+        };
+        let (client, asked) = answering([page(&["a", "b"], "t1"), page(&["c"], "")]);
+        let nodes = list(&Api::<Node>::all(client)).await.unwrap();
+        assert_eq!(nodes.len(), 3);
+        assert_eq!(asked.lock().unwrap()[1].0, "GET /api/v1/nodes?&limit=500&continue=t1");
+
+        let (client, _) = answering([page(&["a"], "t1"), refusal(410, "Expired")]);
+        assert!(list(&Api::<Node>::all(client)).await.is_err());
     }
 
     #[tokio::test]

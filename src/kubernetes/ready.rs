@@ -5,7 +5,10 @@ use std::{fmt::Debug, time::Duration};
 use kube::{Api, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 
-use super::error::{Failure, KubernetesError, call};
+use super::{
+    error::{Failure, KubernetesError, call},
+    objects::resource,
+};
 
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -13,10 +16,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// `/readyz` and the log.
 pub async fn served<K>(api: &Api<K>, mut waiting: impl FnMut(String))
 where
-    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+    K: Resource + Clone + DeserializeOwned + Debug,
 {
-    let dynamic = K::DynamicType::default();
-    let resource = format!("{}.{}", K::plural(&dynamic), K::group(&dynamic));
+    let resource = resource(api);
     let params = ListParams::default().limit(1);
     while let Err(error) = call("list", &resource, api.list_metadata(&params)).await {
         waiting(wait_for(&resource, &error));

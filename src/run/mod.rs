@@ -152,11 +152,10 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
     } = wire(&client, &aws, &namespaces, timing, &metrics);
     let background = [
         tokio::spawn(watching),
-        tokio::spawn(open_when_listed(Arc::clone(&clusters), caches)),
         tokio::spawn(count(Arc::clone(&clusters), metrics)),
         tokio::spawn(close_when_stopped(aws, stopped.clone())),
     ];
-    let result = work(clusters, roles, queues, stopped).await;
+    let result = work(clusters, roles, queues, &caches, stopped).await;
     for task in background {
         task.abort();
     }
@@ -194,17 +193,6 @@ async fn served(client: &Client, gate: &Gate) {
     ready::served(&Api::<ManagementRole>::all(client.clone()), waiting).await;
     ready::served(&Api::<ManagedCluster>::all(client.clone()), waiting).await;
     gate.open();
-}
-
-async fn open_when_listed(clusters: Arc<managed_cluster::Context>, gate: Gate) {
-    let secrets = join_all(clusters.secrets.values().map(Store::wait_until_ready));
-    let _ = tokio::join!(
-        clusters.clusters.wait_until_ready(),
-        clusters.management_roles.wait_until_ready(),
-        secrets
-    );
-    gate.open();
-    info!("watching");
 }
 
 async fn close_when_stopped(aws: Aws, stopped: watch::Receiver<bool>) {
@@ -360,10 +348,14 @@ async fn watch_all(
 }
 
 /// Works both queues off until the operator is asked to stop. No pass begins before every watch has listed once.
+///
+/// Nobody else may wait for these stores meanwhile: a store wakes only the task that asked it last (kube-runtime 5.0.0,
+/// `utils/delayed_init.rs`), and another would sleep for ever.
 async fn work(
     clusters: Arc<managed_cluster::Context>,
     roles: Arc<management_role::Context>,
     queues: Queues,
+    caches: &Gate,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let secrets = join_all(clusters.secrets.values().map(Store::wait_until_ready));
@@ -371,6 +363,8 @@ async fn work(
         _ = async { tokio::join!(clusters.management_roles.wait_until_ready(), clusters.clusters.wait_until_ready(), secrets) } => {}
         () = until(stopped.clone()) => return Ok(()),
     }
+    caches.open();
+    info!("watching");
     let both = tokio::try_join!(
         drive(
             clusters.management_roles.clone(),

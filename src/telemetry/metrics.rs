@@ -179,7 +179,7 @@ impl Metrics {
         self.objects.get_or_create(&KindReady { kind, ready }).set(count);
     }
 
-    /// All metrics as OpenMetrics text.
+    /// All metrics as `OpenMetrics` text.
     ///
     /// # Errors
     /// When the encoder fails, which it does for no metric of ours.

@@ -3,3 +3,4 @@
 
 pub mod aws;
 pub mod control_plane;
+pub mod stage;

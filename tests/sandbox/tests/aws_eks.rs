@@ -1,5 +1,12 @@
 //! The fake EKS, driven by AWS's own SDK client: each test holds one behaviour that AWS documents.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test fails as a test does"
+)]
+
 mod clients;
 
 use std::time::Duration;
@@ -90,12 +97,15 @@ fn scope(namespaces: &[&str]) -> AccessScope {
 #[tokio::test]
 async fn describe_cluster_shows_endpoint_and_ca_only_once_the_cluster_is_active() {
     let stage = stage().await;
-    stage.aws.update_cluster(SPOKE, REGION, "prod", |seed| {
-        seed.status = ClusterStatus::Creating;
-        seed.endpoint = "https://abc.gr7.eu-west-1.eks.amazonaws.com".to_owned();
-        seed.endpoint_public_access = false;
-        seed.public_access_cidrs = vec!["192.0.2.0/24".to_owned()];
-    });
+    stage
+        .aws
+        .update_cluster(SPOKE, REGION, "prod", |seed| {
+            seed.status = ClusterStatus::Creating;
+            seed.endpoint = "https://abc.gr7.eu-west-1.eks.amazonaws.com".to_owned();
+            seed.endpoint_public_access = false;
+            seed.public_access_cidrs = vec!["192.0.2.0/24".to_owned()];
+        })
+        .unwrap();
     let describe = async || {
         stage
             .client
@@ -119,7 +129,8 @@ async fn describe_cluster_shows_endpoint_and_ca_only_once_the_cluster_is_active(
     );
     stage
         .aws
-        .update_cluster(SPOKE, REGION, "prod", |seed| seed.status = ClusterStatus::Updating);
+        .update_cluster(SPOKE, REGION, "prod", |seed| seed.status = ClusterStatus::Updating)
+        .unwrap();
     let updating = describe().await;
     assert_eq!(
         updating.endpoint(),
@@ -165,7 +176,8 @@ async fn a_cluster_is_found_in_its_own_account_and_region_only() {
     let stranger = Client::new(&config(&stage.aws, REGION, &stage.aws.root("999999999999")));
     assert_eq!(refusal!(stranger.describe_cluster().name("prod").send()).0, 404);
     assert_eq!(stage.aws.clusters().len(), 1);
-    assert!(stage.aws.remove_cluster(SPOKE, REGION, "prod"));
+    stage.aws.remove_cluster(SPOKE, REGION, "prod").unwrap();
+    stage.aws.remove_cluster(SPOKE, REGION, "prod").unwrap_err();
     assert_eq!(
         refusal!(stage.client.list_access_entries().cluster_name("prod").send()).0,
         404
@@ -175,9 +187,12 @@ async fn a_cluster_is_found_in_its_own_account_and_region_only() {
 #[tokio::test]
 async fn a_config_map_cluster_has_no_access_entries() {
     let stage = stage().await;
-    stage.aws.update_cluster(SPOKE, REGION, "prod", |seed| {
-        seed.authentication_mode = AuthenticationMode::ConfigMap
-    });
+    stage
+        .aws
+        .update_cluster(SPOKE, REGION, "prod", |seed| {
+            seed.authentication_mode = AuthenticationMode::ConfigMap;
+        })
+        .unwrap();
     let expected =
         "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP] to perform this operation.";
     let create = stage
@@ -192,7 +207,7 @@ async fn a_config_map_cluster_has_no_access_entries() {
         "InvalidRequestException"
     );
     let both = |seed: &mut ClusterSeed| seed.authentication_mode = AuthenticationMode::ApiAndConfigMap;
-    stage.aws.update_cluster(SPOKE, REGION, "prod", both);
+    stage.aws.update_cluster(SPOKE, REGION, "prod", both).unwrap();
     stage.create().await;
 }
 
@@ -1003,6 +1018,12 @@ async fn tagging_is_decided_by_the_tags_asked_for_and_the_tags_there() {
         .unwrap();
     assert_eq!(
         refusal!(limited.untag_resource().resource_arn(arn).tag_keys("owner").send()).0,
+        403
+    );
+    let absent = format!("{arn}x");
+    let nobody = stage.limited("nobody", &json!([]));
+    assert_eq!(
+        refusal!(nobody.tag_resource().resource_arn(absent).tags("note", "x").send()).0,
         403
     );
 }

@@ -1,5 +1,12 @@
 //! The wire of the fake AWS, driven by AWS's own SDK clients: hosts, signatures, protocols, throttling, faults, log.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of a test fails as a test does"
+)]
+
 mod clients;
 
 use std::time::{Duration, Instant};

@@ -29,7 +29,9 @@ use serde_json::{Map, Value};
 pub use dispatch::Latency;
 pub use faults::{Effect, Fault, FaultId, Faults, UnknownOperation};
 pub use log::{Call, CallLog, Outcome};
-pub use service::eks::{Access, AssociatedPolicy, AuthenticationMode, ClusterSeed, ClusterStatus, HealthIssue};
+pub use service::eks::{
+    Access, AssociatedPolicy, AuthenticationMode, ClusterSeed, ClusterStatus, HealthIssue, NoSuchCluster,
+};
 pub use throttle::{Rate, Rates};
 pub use world::Credentials;
 
@@ -258,19 +260,25 @@ impl FakeAws {
         self.core.eks.add(seed);
     }
 
-    /// Changes a cluster as its owner would. `false`: there is no such cluster.
+    /// Changes a cluster as its owner would.
+    ///
+    /// # Errors
+    /// When there is no such cluster.
     pub fn update_cluster(
         &self,
         account: &str,
         region: &str,
         name: &str,
         change: impl FnOnce(&mut ClusterSeed),
-    ) -> bool {
+    ) -> Result<(), NoSuchCluster> {
         self.core.eks.update(&key(account, region, name), change)
     }
 
-    /// Removes a cluster with its access entries. `false`: there is no such cluster.
-    pub fn remove_cluster(&self, account: &str, region: &str, name: &str) -> bool {
+    /// Removes a cluster with its access entries.
+    ///
+    /// # Errors
+    /// When there is no such cluster.
+    pub fn remove_cluster(&self, account: &str, region: &str, name: &str) -> Result<(), NoSuchCluster> {
         self.core.eks.remove(&key(account, region, name))
     }
 

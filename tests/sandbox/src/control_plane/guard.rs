@@ -19,6 +19,7 @@ folder=$1; shift
 exec 3<&0
 "$@" </dev/null 3<&- >>"$folder/log" 2>&1 &
 program=$!
+echo $program >"$folder/pid"
 { read -r _ <&3; [ -e "$folder/exited" ] || kill -KILL "$program"; } >/dev/null 2>&1 &
 watcher=$!
 exec 3<&-
@@ -32,7 +33,7 @@ rm -rf "$folder"
 const TAIL: usize = 25;
 
 /// The environment that a guarded program gets.
-pub(super) enum Environment<'a> {
+pub(crate) enum Environment<'a> {
     /// Nothing but `PATH` and these: for servers, which must see neither a proxy nor an `ETCD_*` variable.
     Only(&'a [(&'a str, &'a str)]),
     /// The environment of this process, and these over it: for tools that need the user's own settings.
@@ -41,7 +42,7 @@ pub(super) enum Environment<'a> {
 
 /// A running program, its folder, and the pipe that keeps both alive.
 #[derive(Debug)]
-pub(super) struct Guarded {
+pub(crate) struct Guarded {
     shell: Child,
     folder: PathBuf,
 }
@@ -49,7 +50,7 @@ pub(super) struct Guarded {
 impl Guarded {
     /// Starts `program` in a process group of its own (Ctrl-C in a terminal reaches only the parent, which then
     /// closes the pipe). `folder` is removed when the program is gone; `folder/log` takes its output.
-    pub(super) fn spawn(
+    pub(crate) fn spawn(
         program: &Path,
         args: impl IntoIterator<Item = impl Into<OsString>>,
         folder: &Path,
@@ -89,20 +90,20 @@ impl Guarded {
     }
 
     /// The exit code, as text, once the program has ended by itself.
-    pub(super) fn exited(&self) -> Option<String> {
+    pub(crate) fn exited(&self) -> Option<String> {
         fs::read_to_string(self.folder.join("exited"))
             .ok()
             .map(|code| code.trim().to_owned())
     }
 
     /// The last lines of the program's own output, for an error message.
-    pub(super) fn log_tail(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let log = fs::read(self.folder.join("log")).unwrap_or_default();
         tail(&String::from_utf8_lossy(&log), TAIL)
     }
 
     /// The program's folder.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 }
@@ -132,7 +133,7 @@ fn tail(text: &str, lines: usize) -> String {
 }
 
 /// A new folder that only this user may enter. Short, because the path of a Unix socket has at most 104 to 108 bytes.
-pub(super) fn new_folder(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
+pub(crate) fn new_folder(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
     use std::os::unix::fs::DirBuilderExt;
     let parent = std::path::absolute(parent)?;
     loop {
@@ -147,7 +148,7 @@ pub(super) fn new_folder(parent: &Path, prefix: &str) -> io::Result<PathBuf> {
 }
 
 /// Writes a file that only this user may read.
-pub(super) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let mut file = fs::OpenOptions::new()
         .write(true)
@@ -159,14 +160,14 @@ pub(super) fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// The program's path if the name stands for an executable file on `PATH`.
-pub(super) fn on_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(OsStr::new(name)))
         .find(|p| executable(p))
 }
 
 /// True for a regular file that somebody may execute.
-pub(super) fn executable(path: &Path) -> bool {
+pub(crate) fn executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }

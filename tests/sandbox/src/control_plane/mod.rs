@@ -23,7 +23,7 @@ mod audit;
 mod clients;
 mod error;
 mod etcd;
-mod guard;
+pub(crate) mod guard;
 mod pki;
 mod table;
 

@@ -1,4 +1,4 @@
-//! AssumeRole and GetCallerIdentity (IAM user guide, evaluation logic; STS API reference).
+//! `AssumeRole` and `GetCallerIdentity` (IAM user guide, evaluation logic; STS API reference).
 
 use mooring_sandbox::aws::contract::{ApiError, Caller};
 use mooring_sandbox::aws::world::World;
@@ -65,7 +65,7 @@ fn a_session_is_who_it_says() {
     }));
 }
 
-/// "No permissions are required", and an explicit deny does not stop it (GetCallerIdentity).
+/// "No permissions are required", and an explicit deny does not stop it (`GetCallerIdentity`).
 #[test]
 fn get_caller_identity_needs_no_permission() {
     let world = world();
@@ -245,7 +245,7 @@ fn sessions_outlive_their_role_without_its_rights() {
     sts(&world, &caller, "GetCallerIdentity", json!({})).unwrap();
 }
 
-/// A missing role, an unknown account and the root user are refused alike, with AccessDenied.
+/// A missing role, an unknown account and the root user are refused alike, with `AccessDenied`.
 #[test]
 fn what_cannot_be_assumed_at_all() {
     let world = world();
@@ -284,7 +284,7 @@ fn an_external_id_is_asked_for() {
     sts(&world, &caller, "AssumeRole", with("tenant-1")).unwrap();
 }
 
-/// "If you assume a role using role chaining and provide a DurationSeconds value greater than one hour, the operation
+/// "If you assume a role using role chaining and provide a `DurationSeconds` value greater than one hour, the operation
 /// fails", and the role's own maximum holds.
 #[test]
 fn durations() {
@@ -313,7 +313,7 @@ fn durations() {
 }
 
 /// Tags need `sts:TagSession` on both sides; transitive ones are handed down and need it again (IAM user guide,
-/// id_session-tags).
+/// `id_session-tags`).
 #[test]
 fn session_tags_are_permitted_handed_down_and_asked_for() {
     let world = world();

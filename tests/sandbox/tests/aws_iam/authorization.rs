@@ -58,9 +58,9 @@ fn the_boundary_of_a_request_and_of_a_role() {
         "AccessDenied",
         &refused,
     );
-    let other = Some("arn:aws:iam::aws:policy/AdministratorAccess");
+    let other = "arn:aws:iam::aws:policy/AdministratorAccess";
     assert_refused(
-        iam(&world, &caller, "CreateRole", create("bad", path, other, false)),
+        iam(&world, &caller, "CreateRole", create("bad", path, Some(other), false)),
         403,
         "AccessDenied",
         &refused,
@@ -81,7 +81,7 @@ fn the_boundary_of_a_request_and_of_a_role() {
     let put = |arn: &str| json!({"RoleName": "good", "PermissionsBoundary": arn});
     iam(&world, &caller, "PutRolePermissionsBoundary", put(DENY_ALL)).unwrap();
     assert_eq!(
-        refusal(iam(&world, &caller, "PutRolePermissionsBoundary", put(other.unwrap()))).1,
+        refusal(iam(&world, &caller, "PutRolePermissionsBoundary", put(other))).1,
         "AccessDenied"
     );
     assert_eq!(
@@ -116,7 +116,7 @@ fn the_boundary_of_a_request_and_of_a_role() {
     iam(&world, &caller, "DeleteRole", json!({"RoleName": "good"})).unwrap();
 }
 
-/// `CreateRole` with tags needs `iam:TagRole` as well (API reference, CreateRole).
+/// `CreateRole` with tags needs `iam:TagRole` as well (API reference, `CreateRole`).
 #[test]
 fn tags_of_a_new_role_need_tag_role() {
     let world = world();

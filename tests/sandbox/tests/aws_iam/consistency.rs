@@ -1,4 +1,4 @@
-//! "Changes that you make in IAM ... take time to become visible" (IAM user guide, troubleshoot_general).
+//! "Changes that you make in IAM ... take time to become visible" (IAM user guide, `troubleshoot_general`).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Quotas (IAM user guide, reference_iam-quotas): white space is not counted.
+//! Quotas (IAM user guide, `reference_iam-quotas`): white space is not counted.
 
 use std::time::Duration;
 

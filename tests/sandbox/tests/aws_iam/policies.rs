@@ -75,6 +75,19 @@ fn a_managed_policy_through_its_life() {
     );
     iam(&world, &root, "DeleteRolePermissionsBoundary", json!({"RoleName": "r"})).unwrap();
 
+    iam(&world, &root, "DeletePolicy", delete.clone()).unwrap();
+    let refused = format!("Policy {arn} was not found.");
+    assert_refused(iam(&world, &root, "GetPolicy", delete), 404, "NoSuchEntity", &refused);
+}
+
+#[test]
+fn versions_of_a_managed_policy() {
+    let world = world();
+    let root = root(&world, HUB);
+    let create = json!({"PolicyName": "p", "PolicyDocument": allow(&["sts:AssumeRole"], "*")});
+    let made = iam(&world, &root, "CreatePolicy", create).unwrap();
+    let arn = made["Policy"]["Arn"].as_str().unwrap();
+    let delete = json!({"PolicyArn": arn});
     let version = json!({"PolicyArn": arn, "PolicyDocument": allow(&["sts:TagSession"], "*")});
     iam(&world, &root, "CreatePolicyVersion", version).unwrap();
     let get = |id: &str| {
@@ -110,9 +123,7 @@ fn a_managed_policy_through_its_life() {
         json!({"PolicyArn": arn, "VersionId": "v2"}),
     )
     .unwrap();
-    iam(&world, &root, "DeletePolicy", delete.clone()).unwrap();
-    let refused = format!("Policy {arn} was not found.");
-    assert_refused(iam(&world, &root, "GetPolicy", delete), 404, "NoSuchEntity", &refused);
+    iam(&world, &root, "DeletePolicy", delete).unwrap();
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn create(name: &str, path: &str) -> serde_json::Value {
     json!({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": trust_of(&root_of(HUB))})
 }
 
-/// "Names are not distinguished by case", and the path is no part of uniqueness (CreateRole, RoleName).
+/// "Names are not distinguished by case", and the path is no part of uniqueness (`CreateRole`, `RoleName`).
 #[test]
 fn names_are_unique_without_case_and_path() {
     let world = world();
@@ -31,7 +31,7 @@ fn names_are_unique_without_case_and_path() {
     );
 }
 
-/// GetRole gives what was asked for at creation, and the document URL-encoded per RFC 3986.
+/// `GetRole` gives what was asked for at creation, and the document URL-encoded per RFC 3986.
 #[test]
 fn a_role_is_shown_with_all_its_members() {
     let world = world();
@@ -115,7 +115,7 @@ fn update_role_changes_what_it_is_given_and_keeps_the_rest() {
 }
 
 /// "Before attempting to delete a role, remove the following attached items: inline policies, attached managed
-/// policies" (DeleteRole).
+/// policies" (`DeleteRole`).
 #[test]
 fn a_role_with_policies_is_not_deleted() {
     let world = world();
@@ -151,7 +151,7 @@ fn a_role_with_policies_is_not_deleted() {
     assert_eq!(refusal(iam(&world, &root, "DeleteRole", name)).1, "NoSuchEntity");
 }
 
-/// Tag keys keep their case but are not told apart by it (IAM user guide, id_tags).
+/// Tag keys keep their case but are not told apart by it (IAM user guide, `id_tags`).
 #[test]
 fn tags_of_a_role() {
     let world = world();
@@ -184,7 +184,7 @@ fn tags_of_a_role() {
     );
 }
 
-/// Inline policies come back as they were sent, and their names in pages of MaxItems.
+/// Inline policies come back as they were sent, and their names in pages of `MaxItems`.
 #[test]
 fn inline_policies_and_paging() {
     let world = world();

@@ -46,7 +46,7 @@ pub(crate) fn caller(world: &World, credentials: &Credentials) -> Caller {
     world.credentials(&credentials.access_key_id).unwrap().caller
 }
 
-/// The caller that an answer of AssumeRole makes.
+/// The caller that an answer of `AssumeRole` makes.
 pub(crate) fn assumed(world: &World, answer: &Value) -> Caller {
     let key = answer["Credentials"]["AccessKeyId"].as_str().unwrap();
     world.credentials(key).unwrap().caller
@@ -125,7 +125,7 @@ pub(crate) fn get_role(world: &World, account: &str, name: &str) -> Result<Value
     iam(world, &root(world, account), "GetRole", json!({"RoleName": name})).map(|answer| answer["Role"].clone())
 }
 
-/// The trust policy that GetRole shows, decoded.
+/// The trust policy that `GetRole` shows, decoded.
 pub(crate) fn shown_trust(world: &World, account: &str, name: &str) -> Value {
     let role = get_role(world, account, name).unwrap();
     decoded(&role["AssumeRolePolicyDocument"])

@@ -1,4 +1,4 @@
-//! Trust policies: what is refused, and how principals are kept (IAM user guide, reference_policies_elements_principal).
+//! Trust policies: what is refused, and how principals are kept (IAM user guide, `reference_policies_elements_principal`).
 
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ fn accounts_and_lists_come_back_in_one_form() {
     );
 }
 
-/// What the grammar of trust policies excludes (IAM user guide, reference_policies_grammar).
+/// What the grammar of trust policies excludes (IAM user guide, `reference_policies_grammar`).
 #[test]
 fn malformed_trust_policies() {
     let world = world();

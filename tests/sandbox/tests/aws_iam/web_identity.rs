@@ -1,4 +1,4 @@
-//! AssumeRoleWithWebIdentity: the token of a Kubernetes service account for a role (IRSA).
+//! `AssumeRoleWithWebIdentity`: the token of a Kubernetes service account for a role (IRSA).
 
 use std::time::Duration;
 

@@ -117,6 +117,12 @@ pub enum Kind {
     },
 }
 
+/// What each of [`Kind::Tags`] holds.
+pub const TAG: &[Field] = &[
+    required("Key", matching(1, 128, Pattern::TagKey)),
+    required("Value", matching(0, 256, Pattern::TagValue)),
+];
+
 /// No upper limit in AWS's model.
 pub const UNBOUNDED: usize = usize::MAX;
 

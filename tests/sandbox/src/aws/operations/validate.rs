@@ -5,13 +5,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Field, Http, Kind, Operation, Pattern, UNBOUNDED};
+use super::{Field, Http, Kind, Operation, Pattern, TAG, UNBOUNDED};
 use crate::aws::contract::ApiError;
-
-const TAG_LIST: &[Field] = &[
-    super::required("Key", super::matching(1, 128, Pattern::TagKey)),
-    super::required("Value", super::matching(0, 256, Pattern::TagValue)),
-];
 
 impl Operation {
     /// Checks an input against this row.
@@ -88,7 +83,7 @@ fn member(kind: &Kind, value: &Value, at: &str, faults: &mut Vec<String>) {
                 text(item, &format!("{at}.{}.member", index + 1), *each, *pattern, faults);
             }
         }
-        Kind::Tags => structures(TAG_LIST, value, at, (0, 50), faults),
+        Kind::Tags => structures(TAG, value, at, (0, 50), faults),
         Kind::Structures { items, of } => structures(of, value, at, *items, faults),
         Kind::TagMap => tag_map(value, at, faults),
         Kind::Structure(fields) => match value.as_object() {

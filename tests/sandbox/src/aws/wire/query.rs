@@ -2,6 +2,8 @@
 //!
 //! Source: Smithy's AWS query protocol, and the XML that IAM's and STS's API references show.
 
+use std::fmt::Write as _;
+
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -9,11 +11,6 @@ use super::encoding::decode_form;
 use super::{Refusal, Rendered};
 use crate::aws::contract::{Answer, ApiError, Service};
 use crate::aws::operations::{self, Field, Kind, Operation};
-
-const TAG: &[Field] = &[
-    operations::required("Key", operations::text(0, operations::UNBOUNDED)),
-    operations::required("Value", operations::text(0, operations::UNBOUNDED)),
-];
 
 /// The version of a service's API, and the namespace of its answers.
 fn version(service: Service) -> (&'static str, &'static str) {
@@ -84,7 +81,7 @@ fn member(kind: &Kind, form: &[(String, String)], name: &str) -> Option<Value> {
                 .find(|(key, _)| key == item)
                 .map(|(_, value)| Value::from(value.as_str()))
         }),
-        Kind::Tags => list(form, name, |item| whole(TAG, form, item)),
+        Kind::Tags => list(form, name, |item| whole(operations::TAG, form, item)),
         Kind::Structures { of, .. } => list(form, name, |item| whole(of, form, item)),
         Kind::Structure(fields) => whole(fields, form, name),
         Kind::TagMap => None,
@@ -143,16 +140,16 @@ fn render_xml(service: Service, operation: &str, answer: &Answer, request_id: &s
     let mut xml = String::with_capacity(1024);
     match answer {
         Ok(output) => {
-            xml.push_str(&format!("<{operation}Response xmlns=\"{namespace}\">"));
+            let _ = write!(xml, "<{operation}Response xmlns=\"{namespace}\">");
             if !output.is_null() {
                 element(&mut xml, &format!("{operation}Result"), output);
             }
             xml.push_str("<ResponseMetadata>");
             element(&mut xml, "RequestId", &request_id.into());
-            xml.push_str(&format!("</ResponseMetadata></{operation}Response>"));
+            let _ = write!(xml, "</ResponseMetadata></{operation}Response>");
         }
         Err(error) => {
-            xml.push_str(&format!("<ErrorResponse xmlns=\"{namespace}\"><Error>"));
+            let _ = write!(xml, "<ErrorResponse xmlns=\"{namespace}\"><Error>");
             element(&mut xml, "Type", &kind(error).into());
             element(&mut xml, "Code", &error.code.into());
             element(&mut xml, "Message", &error.message.as_str().into());

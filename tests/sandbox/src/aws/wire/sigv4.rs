@@ -326,3 +326,6 @@ impl Words {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

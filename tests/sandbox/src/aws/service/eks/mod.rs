@@ -35,6 +35,25 @@ use super::super::world::World;
 /// Names a cluster: account, region, name.
 type Key = (String, String, String);
 
+/// A test names a cluster that was never added, or is gone.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("account {account} has no cluster {name} in {region}: add it first")]
+pub struct NoSuchCluster {
+    account: String,
+    region: String,
+    name: String,
+}
+
+impl NoSuchCluster {
+    fn new((account, region, name): &Key) -> Self {
+        Self {
+            account: account.clone(),
+            region: region.clone(),
+            name: name.clone(),
+        }
+    }
+}
+
 /// The fake EKS.
 pub(crate) struct Eks {
     state: Mutex<State>,
@@ -94,20 +113,22 @@ impl Eks {
         self.state().clusters.insert(cluster.seed.key(), cluster);
     }
 
-    /// Changes a cluster as its owner would. `false`: there is no such cluster.
-    pub(crate) fn update(&self, key: &Key, change: impl FnOnce(&mut ClusterSeed)) -> bool {
+    /// Changes a cluster as its owner would.
+    pub(crate) fn update(&self, key: &Key, change: impl FnOnce(&mut ClusterSeed)) -> Result<(), NoSuchCluster> {
         let mut state = self.state();
-        let Some(mut cluster) = state.clusters.remove(key) else {
-            return false;
-        };
+        let mut cluster = state.clusters.remove(key).ok_or_else(|| NoSuchCluster::new(key))?;
         change(&mut cluster.seed);
         state.clusters.insert(cluster.seed.key(), cluster);
-        true
+        Ok(())
     }
 
-    /// Removes a cluster with its access entries. `false`: there is no such cluster.
-    pub(crate) fn remove(&self, key: &Key) -> bool {
-        self.state().clusters.remove(key).is_some()
+    /// Removes a cluster with its access entries.
+    pub(crate) fn remove(&self, key: &Key) -> Result<(), NoSuchCluster> {
+        self.state()
+            .clusters
+            .remove(key)
+            .map(|_| ())
+            .ok_or_else(|| NoSuchCluster::new(key))
     }
 
     /// Every cluster, in order of account, region and name.

@@ -13,7 +13,7 @@ mod role_policies;
 mod role_tags;
 mod roles;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::input::Input;
 use super::unknown_token;
@@ -78,7 +78,7 @@ pub(in crate::aws) fn answer(state: &mut State, request: &Request) -> Answer {
     }
 }
 
-/// The output of an operation that gives nothing back.
+/// The output of an operation that has none in AWS's model: the answer then has no result element at all.
 fn nothing() -> Value {
-    json!({})
+    Value::Null
 }

@@ -95,7 +95,7 @@ pub(super) fn get(state: &mut State, call: &Call<'_>) -> Answer {
     let role = call.read(state, "iam:GetRole")?;
     let mut shown = render::role(state, &role);
     let used = state.last_used(&role.id).map_or_else(
-        nothing,
+        || json!({}),
         |(time, region)| json!({"LastUsedDate": written(*time), "Region": region}),
     );
     shown.insert("RoleLastUsed".into(), used);
@@ -111,7 +111,9 @@ pub(super) fn update(state: &mut State, call: &Call<'_>) -> Answer {
     if let Some(seconds) = call.input.integer("MaxSessionDuration") {
         role.max_session = seconds;
     }
-    Ok(save(state, role))
+    save(state, role);
+    // Of all writes to a role this one has an output in AWS's model: an empty one.
+    Ok(json!({}))
 }
 
 pub(super) fn update_trust(state: &mut State, call: &Call<'_>) -> Answer {

@@ -1,0 +1,272 @@
+//! A stage for whole-operator runs: a hub with its API server, accounts and clusters in the fake AWS, what the platform
+//! team installs, and the operator as a process of its own.
+
+mod fleet;
+mod operator;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use kube::{
+    Api, Client,
+    api::{DynamicObject, GroupVersionKind, Patch, PatchParams},
+    core::ApiResource,
+};
+use serde_json::{Value, json};
+
+pub use self::{
+    fleet::{ClusterSpec, Fleet},
+    operator::{Operator, OperatorOptions, Signal, sibling_binary},
+};
+use crate::{
+    aws::{self, FakeAws, contract::ApiError, contract::Service},
+    control_plane::{self, ControlPlane, Options},
+};
+
+/// Why the stage is not as it should be.
+#[derive(Debug)]
+pub struct StageError(String);
+
+impl StageError {
+    /// An error in one sentence.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StageError {}
+
+macro_rules! from {
+    ($($type:ty),*) => {$(
+        impl From<$type> for StageError {
+            fn from(error: $type) -> Self {
+                Self(error.to_string())
+            }
+        }
+    )*};
+}
+from!(
+    control_plane::Error,
+    aws::StartError,
+    kube::Error,
+    std::io::Error,
+    serde_json::Error,
+    aws::UnknownOperation
+);
+
+impl From<ApiError> for StageError {
+    fn from(error: ApiError) -> Self {
+        Self(format!("the sandbox's AWS said {}: {}", error.code, error.message))
+    }
+}
+
+/// The stage.
+pub struct Stage {
+    /// The hub's API server.
+    pub hub: ControlPlane,
+    /// AWS.
+    pub aws: FakeAws,
+    /// The accounts and clusters.
+    pub fleet: Fleet,
+}
+
+impl Stage {
+    /// Starts the hub and AWS side by side, and seeds the fleet.
+    ///
+    /// # Errors
+    /// When either does not start.
+    pub async fn start(fleet: Fleet, settings: aws::Settings) -> Result<Self, StageError> {
+        let options = Options {
+            issuer: Some(fleet.hub.issuer()),
+            ..Options::named("hub")
+        };
+        let (hub, aws) = tokio::join!(ControlPlane::start(options), FakeAws::start(settings));
+        let stage = Self {
+            hub: hub?,
+            aws: aws?,
+            fleet,
+        };
+        stage.fleet.seed(&stage.aws, &stage.hub.ca_pem());
+        Ok(stage)
+    }
+
+    /// Applies every YAML file of a folder, in the order of their names.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the API server refuses it.
+    pub async fn apply_folder(&self, folder: &Path) -> Result<Vec<String>, StageError> {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+            .map_err(|error| StageError::new(format!("{}: {error}", folder.display())))?
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+            .filter(|path| path.file_name().is_some_and(|name| name != "kustomization.yaml"))
+            .collect();
+        files.sort();
+        let mut names = Vec::new();
+        for file in files {
+            names.extend(self.apply_file(&file).await?);
+        }
+        Ok(names)
+    }
+
+    /// Applies one YAML file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the API server refuses it.
+    pub async fn apply_file(&self, file: &Path) -> Result<Vec<String>, StageError> {
+        let text =
+            std::fs::read_to_string(file).map_err(|error| StageError::new(format!("{}: {error}", file.display())))?;
+        let objects = self.hub.apply_yaml(&text).await?;
+        Ok(objects
+            .iter()
+            .map(|object| {
+                let kind = object
+                    .types
+                    .as_ref()
+                    .map(|types| types.kind.clone())
+                    .unwrap_or_default();
+                format!("{kind} {}", object.metadata.name.clone().unwrap_or_default())
+            })
+            .collect())
+    }
+
+    /// Sets an account up with what `mooring bootstrap` printed: roles with their inline policies, and managed
+    /// policies, made by the account's own administrator.
+    ///
+    /// # Errors
+    /// When AWS refuses a document, or the text has another form.
+    pub fn bootstrap(&self, printed: &Value) -> Result<Vec<String>, StageError> {
+        let shape = || StageError::new("what `mooring bootstrap` printed has another form than the stage reads");
+        let mut made = Vec::new();
+        for account in printed["accounts"].as_array().ok_or_else(shape)? {
+            let id = account["accountId"].as_str().ok_or_else(shape)?;
+            let root = self.aws.root(id);
+            let iam = |operation: &str, input: Value| self.aws.call(&root, Service::Iam, operation, input);
+            for policy in account["managedPolicies"].as_array().into_iter().flatten() {
+                let input = json!({"PolicyName": policy["name"], "PolicyDocument": policy["document"].to_string()});
+                iam("CreatePolicy", input)?;
+                made.push(format!(
+                    "policy {} in {id}",
+                    policy["name"].as_str().unwrap_or_default()
+                ));
+            }
+            for role in account["roles"].as_array().into_iter().flatten() {
+                let name = &role["name"];
+                iam(
+                    "CreateRole",
+                    json!({
+                        "RoleName": name, "Path": role["path"], "Description": role["description"],
+                        "AssumeRolePolicyDocument": role["trustPolicy"].to_string(),
+                    }),
+                )?;
+                for (policy, document) in role["inlinePolicies"].as_object().ok_or_else(shape)? {
+                    let document = document.to_string();
+                    iam(
+                        "PutRolePolicy",
+                        json!({"RoleName": name, "PolicyName": policy, "PolicyDocument": document}),
+                    )?;
+                }
+                made.push(format!("role {} in {id}", name.as_str().unwrap_or_default()));
+            }
+        }
+        Ok(made)
+    }
+
+    /// The hub's API server as its administrator sees it.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn client(&self) -> Result<Client, StageError> {
+        Ok(self.hub.admin()?)
+    }
+
+    /// `ManagedCluster`s (`managedclusters`) or `ManagementRole`s (`managementroles`).
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn mooring(&self, kind: &str) -> Result<Api<DynamicObject>, StageError> {
+        let plural = format!("{}s", kind.to_lowercase());
+        let gvk = GroupVersionKind::gvk("mooring.dev", "v1alpha1", kind);
+        Ok(Api::all_with(
+            self.client()?,
+            &ApiResource::from_gvk_with_plural(&gvk, &plural),
+        ))
+    }
+
+    /// Changes an object by a merge patch, as `kubectl patch --type merge` does.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn patch(&self, kind: &str, name: &str, patch: Value) -> Result<(), StageError> {
+        self.mooring(kind)?
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until an object is as asked, at most `limit`.
+    ///
+    /// # Errors
+    /// When it is not by then; the error shows its status.
+    pub async fn wait(
+        &self,
+        kind: &str,
+        name: &str,
+        limit: Duration,
+        until: impl Fn(&Value) -> bool,
+    ) -> Result<Value, StageError> {
+        let api = self.mooring(kind)?;
+        let deadline = Instant::now() + limit;
+        loop {
+            let object = api
+                .get_opt(name)
+                .await?
+                .map(serde_json::to_value)
+                .transpose()?
+                .unwrap_or(Value::Null);
+            if until(&object) {
+                return Ok(object);
+            }
+            if Instant::now() >= deadline {
+                let status = serde_json::to_string_pretty(&object["status"]).unwrap_or_default();
+                return Err(StageError::new(format!(
+                    "{kind} {name} is not as it should be after {} s; its status is {status}",
+                    limit.as_secs()
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// The `Ready` condition's status and reason, of an object as JSON.
+#[must_use]
+pub fn ready(object: &Value) -> (String, String) {
+    let conditions = object["status"]["conditions"].as_array();
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == "Ready");
+    let text = |key: &str| {
+        ready
+            .and_then(|ready| ready[key].as_str())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    (text("status"), text("reason"))
+}
+
+/// Whether `Ready` is `True` for the object's present generation.
+#[must_use]
+pub fn is_ready(object: &Value) -> bool {
+    ready(object).0 == "True" && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+}
