@@ -1,6 +1,12 @@
 //! `mooring render` and `mooring bootstrap`, by the real binary: held against the facts of AWS and the design, not
 //! against earlier output.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 use std::{
     collections::BTreeSet,
     fs,

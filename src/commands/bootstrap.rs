@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write,
     fs,
     path::Path,
 };
@@ -487,7 +488,7 @@ fn write(bootstrap: &Bootstrap, directory: &Path) -> Result<String, String> {
         if path.ends_with(script::SCRIPT) {
             executable(&path).map_err(failed)?;
         }
-        written.push_str(&format!("{}\n", path.display()));
+        let _ = writeln!(written, "{}", path.display());
     }
     Ok(written)
 }
