@@ -82,7 +82,6 @@ pub struct Outcome {
     done: Vec<String>,
     made_role: Option<MadeRole>,
     role_deleted: bool,
-    rescoped: bool,
     stop: Option<Stop>,
 }
 
@@ -149,7 +148,6 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
             info!(step = step.name(), "{}", step.words());
             outcome.made_role = made.or(outcome.made_role.take());
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
-            outcome.rescoped |= matches!(step, Step::Rescope { .. });
             outcome.done.push(step.words());
         }
         Err(failure) => {
