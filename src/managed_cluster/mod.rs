@@ -171,16 +171,19 @@ async fn in_account(
     let plan = plan::plan(&desired, &spoke, &found, &memory);
     context.memory.suspect(uid, plan.suspicion.as_ref());
     context.memory.want_secret(uid, wanted_secret.cloned());
-    let secret_name = found.own.first().map(|secret| secret.name.clone());
+    let wanted_name = wanted_secret.map(|wanted| wanted.name.as_str()).unwrap_or_default();
+    let primary = plan::primary(&found, wanted_name, memory.recorded_secret);
     let mut facts = Facts {
+        secret: primary.map(|secret| secret.name.clone()),
         cluster: spoke.cluster,
-        secret: secret_name,
     };
     log_plan(&identity.name, &plan);
     if paused(cluster) {
         return Ok(Pass::Paused(plan, facts));
     }
-    if plan.steps.is_empty() {
+    // What stands must be let go of in order, also when somebody took our finalizer off.
+    let stands = recorded_role.is_some() || !found.own.is_empty();
+    if plan.steps.is_empty() && !stands {
         return Ok(Pass::Applied(plan, Outcome::default(), facts));
     }
     if finalizer::add(&context.api(), &cluster.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
@@ -195,7 +198,7 @@ async fn in_account(
         metrics: &context.metrics,
     };
     let outcome = apply::apply(&plan.steps, site).await;
-    for step in &plan.steps {
+    for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
         if let Step::ApplySecret { secret } = step {
             facts.secret = Some(secret.name.clone());
         }
