@@ -142,7 +142,7 @@ impl AwsError {
                 "nothing: it is tried again; if it lasts, look for what else uses up the account's request rate".to_owned()
             }
             ErrorKind::AlreadyExists => {
-                "look at who made the one that is there; set adoptExisting if it should become ours".to_owned()
+                "look at who made the one that is there, and delete or rename it".to_owned()
             }
             ErrorKind::InvalidPrincipal => {
                 "wait two minutes if the role was made just now; otherwise check that the principal exists".to_owned()

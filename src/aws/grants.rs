@@ -2,6 +2,7 @@
 //! platform team allows: the narrowest that serve. Pure.
 //!
 //! Every `*` in them, and why it is there:
+//! - `role/*`, to look only: a role that does not exist has no path to be judged by (see `look`).
 //! - `role/mooring/.../*`: the roles of this hub and `ManagementRole`. Nobody chooses a path, so nothing else is there.
 //! - `cluster/*`, a region `*` and `access-entry/.../role/ACCOUNT/*`: what `allow` leaves open. An access entry's ARN
 //!   ends in the role's name and an ID of EKS's; whether the path is part of it is not documented, so entries are
@@ -57,7 +58,8 @@ pub fn provisioner_policy(
         .filter(|entry| entry.accounts.iter().any(|glob| glob.matches(account.as_str())))
         .collect();
     let mut statements = Vec::new();
-    if !covering.is_empty() {
+    let deployers = !covering.is_empty();
+    if deployers {
         let boundaries = match deployer_boundaries {
             [] => vec![PolicyArn::deny_all(hub.partition())],
             given => given.to_vec(),
@@ -83,6 +85,11 @@ pub fn provisioner_policy(
     }
     if let Some(grant) = management {
         statements.extend(keep_management(hub, grant));
+    }
+    match (deployers, management) {
+        (true, _) => statements.push(look(format!("arn:{}:iam::{account}:role/*", hub.partition()))),
+        (false, Some(grant)) => statements.push(look(without_path(&grant.role))),
+        (false, None) => {}
     }
     Document::new(statements)
 }
@@ -131,6 +138,11 @@ pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &Ro
             resources: vec![deployer.to_string()],
         },
         ActionGrant {
+            sid: "Look",
+            actions: vec!["iam:GetRole"],
+            resources: vec![without_path(deployer)],
+        },
+        ActionGrant {
             sid: "Cluster",
             actions: vec!["eks:*"],
             resources: vec![cluster.to_string(), entries],
@@ -146,6 +158,11 @@ pub fn session_policy_for_management(hub: &Hub, role: &RoleArn) -> Document {
             sid: "Role",
             actions: vec!["iam:*"],
             resources: vec![role.to_string(), any_provider(hub)],
+        },
+        ActionGrant {
+            sid: "Look",
+            actions: vec!["iam:GetRole"],
+            resources: vec![without_path(role)],
         },
         ActionGrant {
             sid: "Hub",
@@ -210,6 +227,18 @@ fn roles(hub: &Hub, sid: &str, target: Target, resource: &str, boundaries: &[Pol
             [&hub.cluster],
         ),
     ]
+}
+
+/// A request for a role names no path, and where no such role exists there is none to judge it by: whoever may look
+/// under one path only is then told `AccessDenied`, and could not tell absence from refusal. So the provisioner may
+/// look at any role's own description, and at nothing in it but trust, boundary and tags.
+fn look(at: String) -> Statement {
+    Statement::allow("Look", [super::Call::GetRole.action()]).on([at])
+}
+
+/// The ARN by which a role is judged that does not exist.
+fn without_path(role: &RoleArn) -> String {
+    format!("arn:{}:iam::{}:role/{}", role.partition, role.account, role.name)
 }
 
 /// What one entry of `allow` gives in one account: apart from the others, so that no region, cluster, group or policy
@@ -442,6 +471,7 @@ mod tests {
             format!(r#"{{"Sid":"EntryRemove1","Effect":"Allow","Action":["eks:DeleteAccessEntry","eks:DisassociateAccessPolicy"],"Resource":"{entry}","Condition":{{{principal},"StringEquals":{{"aws:ResourceTag/mooring.dev/hub":"{hub}","eks:accessEntryType":"STANDARD"}}}}}}"#),
             format!(r#"{{"Sid":"PolicyCluster1","Effect":"Allow","Action":"eks:AssociateAccessPolicy","Resource":"{entry}","Condition":{{"ArnEquals":{{"eks:policyArn":"arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"}},{principal},"StringEquals":{{"aws:ResourceTag/mooring.dev/hub":"{hub}","eks:accessEntryType":"STANDARD","eks:accessScope":"cluster"}}}}}}"#),
             format!(r#"{{"Sid":"PolicyNamespace1","Effect":"Allow","Action":"eks:AssociateAccessPolicy","Resource":"{entry}","Condition":{{"ArnEquals":{{"eks:policyArn":["arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy","arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"]}},{principal},"StringEquals":{{"aws:ResourceTag/mooring.dev/hub":"{hub}","eks:accessEntryType":"STANDARD","eks:accessScope":"namespace"}}}}}}"#),
+            r#"{"Sid":"Look","Effect":"Allow","Action":"iam:GetRole","Resource":"arn:aws:iam::222222222222:role/*"}"#.to_owned(),
         ];
         let expected = format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, expected.join(","));
         assert_eq!(spoke(&[allowance()]).to_json(), expected);
@@ -695,6 +725,7 @@ mod tests {
             .cloned()
             .collect();
         let entry = "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/*".to_owned();
-        assert_eq!(resources, [role.to_string(), spoke.to_string(), entry].into());
+        let look = format!("arn:aws:iam::222222222222:role/{}", role.name);
+        assert_eq!(resources, [role.to_string(), look, spoke.to_string(), entry].into());
     }
 }

@@ -194,13 +194,21 @@ impl Account {
         .map(drop)
     }
 
-    /// Deletes a role. That it is gone already is no error.
+    /// Deletes a role. That it is gone already is no error, also where AWS only says that it may not be deleted: a
+    /// role that is not there has no boundary, by which alone the provisioner may delete.
     ///
     /// # Errors
     /// [`ErrorKind::HasPolicies`] while it carries any, and others.
     pub async fn delete_role(&self, name: &RoleName) -> Result<(), AwsError> {
         let request = self.iam.delete_role().role_name(name.as_str());
-        absent(self.call(Call::DeleteRole, &self.role_arn(name), request.send()).await).map(drop)
+        let deleted = absent(self.call(Call::DeleteRole, &self.role_arn(name), request.send()).await).map(drop);
+        match deleted {
+            Err(denied) if denied.kind == ErrorKind::Denied => match self.role(name).await? {
+                None => Ok(()),
+                Some(_) => Err(denied),
+            },
+            other => other,
+        }
     }
 
     /// The OIDC provider, or `None`.

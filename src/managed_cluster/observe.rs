@@ -46,6 +46,9 @@ pub struct Secrets {
 /// Reads the cluster's account in at most four calls beside each other, and two more where policies on the role
 /// matter: where its boundary is not AWSDenyAll, or where the role that stands there is not the recorded one.
 ///
+/// The policies are read after the role is known to be there: AWS judges a read of a role that is not there by its name
+/// without our path, which the provisioner may only ask for with `GetRole`.
+///
 /// # Errors
 /// The first read that failed.
 pub async fn spoke(
@@ -55,25 +58,19 @@ pub async fn spoke(
     recorded_role: Option<&str>,
     boundary_denies_all: bool,
 ) -> Result<Spoke, AwsError> {
-    let policies = async {
-        if boundary_denies_all {
-            Ok(None)
-        } else {
-            account.role_policies(&deployer.name).await.map(Some)
-        }
-    };
-    let (found, role, mut role_policies, (entry, associations)) = try_join!(
+    let (found, role, (entry, associations)) = try_join!(
         account.cluster(&cluster.name),
         account.role(&deployer.name),
-        policies,
         entry(account, cluster, deployer),
     )?;
-    let stranger = role
-        .as_ref()
-        .is_some_and(|role| recorded_role != Some(role.id.as_str()));
-    if stranger && role_policies.is_none() {
-        role_policies = Some(account.role_policies(&deployer.name).await?);
-    }
+    let matter = |role: &Role| {
+        let ours = role.arn == deployer.to_string();
+        ours && (!boundary_denies_all || recorded_role != Some(role.id.as_str()))
+    };
+    let role_policies = match &role {
+        Some(role) if matter(role) => Some(account.role_policies(&deployer.name).await?),
+        Some(_) | None => None,
+    };
     Ok(Spoke {
         cluster: found,
         role,
@@ -88,14 +85,18 @@ pub async fn spoke(
 /// # Errors
 /// The first read that failed.
 pub async fn spoke_for_removal(account: &Account, cluster: &ClusterArn, deployer: &RoleArn) -> Result<Spoke, AwsError> {
-    let (role, role_policies, entry) = try_join!(
-        account.role(&deployer.name),
-        account.role_policies(&deployer.name),
-        or_disabled(account.access_entry(&cluster.name, deployer)),
-    )?;
+    let role = async {
+        let role = account.role(&deployer.name).await?;
+        let policies = match &role {
+            Some(role) if role.arn == deployer.to_string() => Some(account.role_policies(&deployer.name).await?),
+            Some(_) | None => None,
+        };
+        Ok((role, policies))
+    };
+    let ((role, role_policies), entry) = try_join!(role, or_disabled(account.access_entry(&cluster.name, deployer)))?;
     Ok(Spoke {
         role,
-        role_policies: Some(role_policies),
+        role_policies,
         entry,
         ..Spoke::default()
     })

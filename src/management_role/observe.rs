@@ -6,8 +6,8 @@ use futures::try_join;
 
 use crate::{
     aws::{Account, AwsError, OidcProvider, Role, RolePolicies},
-    domain::eks::Cluster,
-    policy::Document,
+    domain::{arn::RoleArn, eks::Cluster, hub::Hub},
+    policy::{Document, Effect},
 };
 
 use super::{request::Request, step::POLICY_NAME};
@@ -30,35 +30,49 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// What the role may assume by our policy as it stands.
+    /// What the role may assume by our policy as it stands: of whatever else somebody wrote into it, nothing is taken
+    /// over.
     #[must_use]
-    pub fn assumable(&self) -> BTreeSet<String> {
+    pub fn assumable(&self, hub: &Hub) -> BTreeSet<String> {
         let document = self.policy.as_deref().and_then(|text| Document::parse(text).ok());
         document
             .into_iter()
             .flat_map(|document| document.statements)
-            .flat_map(|s| s.resource)
+            .filter(|statement| statement.effect == Effect::Allow)
+            .flat_map(|statement| statement.resource)
+            .filter(|resource| issued(hub, resource))
             .collect()
     }
 }
 
-/// Reads everything; the provider after the hub, whose issuer gives its ARN.
+/// Whether we may have issued it: a deployer role under the hub's path, or everything under that path in one account.
+fn issued(hub: &Hub, resource: &str) -> bool {
+    let named = resource
+        .strip_suffix('*')
+        .map_or_else(|| resource.to_owned(), |path| format!("{path}x"));
+    named
+        .parse::<RoleArn>()
+        .is_ok_and(|role| role.partition == hub.partition() && role.path == hub.path())
+        && (!resource.ends_with('*') || resource.ends_with("/*"))
+}
+
+/// Reads everything in two rounds: the hub and the role, and then what their issuer and their being there lead to.
 ///
 /// # Errors
 /// The first read that failed.
 pub async fn observe(account: &Account, request: &Request, issuer_here: String) -> Result<Observed, AwsError> {
-    let name = &request.role.name;
-    let (cluster, role, policies, policy) = try_join!(
+    let (cluster, role) = try_join!(
         account.cluster(&request.hub.cluster.name),
-        account.role(name),
-        account.role_policies(name),
-        account.role_policy(name, POLICY_NAME),
+        account.role(&request.role.name)
     )?;
     let issuer = cluster.as_ref().and_then(|cluster| cluster.issuer.as_deref());
-    let provider = match issuer.and_then(|issuer| request.hub.oidc_provider(issuer).ok()) {
-        Some(arn) => account.oidc_provider(&arn).await?,
-        None => None,
+    let provider = async {
+        match issuer.and_then(|issuer| request.hub.oidc_provider(issuer).ok()) {
+            Some(arn) => account.oidc_provider(&arn).await,
+            None => Ok(None),
+        }
     };
+    let (provider, (policies, policy)) = try_join!(provider, policies(account, request, role.as_ref()))?;
     Ok(Observed {
         cluster,
         issuer_here,
@@ -67,6 +81,21 @@ pub async fn observe(account: &Account, request: &Request, issuer_here: String) 
         policies,
         policy,
     })
+}
+
+/// The policies on a role of ours that is there: AWS judges a read of one that is not by its name without our path.
+async fn policies(
+    account: &Account,
+    request: &Request,
+    role: Option<&Role>,
+) -> Result<(RolePolicies, Option<String>), AwsError> {
+    let name = &request.role.name;
+    match role {
+        Some(role) if role.arn == request.role.to_string() => {
+            try_join!(account.role_policies(name), account.role_policy(name, POLICY_NAME))
+        }
+        Some(_) | None => Ok((RolePolicies::default(), None)),
+    }
 }
 
 /// Reads what is looked at of a role that somebody else owns: whether it is there.
@@ -91,12 +120,8 @@ pub async fn observe_existing(account: &Account, request: &Request, issuer_here:
 /// # Errors
 /// The first read that failed.
 pub async fn observe_for_removal(account: &Account, request: &Request) -> Result<Observed, AwsError> {
-    let name = &request.role.name;
-    let (role, policies, policy) = try_join!(
-        account.role(name),
-        account.role_policies(name),
-        account.role_policy(name, POLICY_NAME)
-    )?;
+    let role = account.role(&request.role.name).await?;
+    let (policies, policy) = policies(account, request, role.as_ref()).await?;
     Ok(Observed {
         role,
         policies,

@@ -46,7 +46,7 @@ impl Default for Settings {
         Self {
             propagation: Duration::ZERO,
             roles_per_account: 1_000,
-            missing_role: MissingRole::AnyPath,
+            missing_role: MissingRole::RootPath,
         }
     }
 }
