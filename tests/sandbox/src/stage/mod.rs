@@ -1,6 +1,7 @@
 //! A stage for whole-operator runs: a hub with its API server, accounts and clusters in the fake AWS, what the platform
 //! team installs, and the operator as a process of its own.
 
+mod exports;
 mod fleet;
 mod operator;
 
@@ -18,6 +19,7 @@ use kube::{
 use serde_json::{Value, json};
 
 pub use self::{
+    exports::Exports,
     fleet::{ClusterSpec, Fleet},
     operator::{Operator, OperatorOptions, Signal, sibling_binary},
 };
