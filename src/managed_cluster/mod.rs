@@ -42,6 +42,7 @@ use crate::{
 
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
+pub(crate) use error::in_words;
 pub use step::{Blocked, Plan, Step};
 
 use self::{
@@ -69,8 +70,12 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
         }
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            let old = ManagedClusterStatus::default();
-            conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await
+            match release::status_of_unparsable(object.meta(), &context).await {
+                Ok(Some(old)) => conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await,
+                // A status that cannot be read cannot be kept, so nothing is written over it.
+                Ok(None) => Err(error),
+                Err(error) => Err(error),
+            }
         }
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
         Ok(cluster) => {
