@@ -35,6 +35,7 @@ use crate::{
         FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED,
         condition::{ConditionType, Verdict, find},
     },
+    argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
     kubernetes::{events::Weight, finalizer},
@@ -170,7 +171,16 @@ async fn in_account(
     };
     let plan = plan::plan(&desired, &spoke, &found, &memory);
     context.memory.suspect(uid, plan.suspicion.as_ref());
-    context.memory.want_secret(uid, wanted_secret.cloned());
+    context.memory.want_secret(
+        uid,
+        wanted_secret.map(|wanted| {
+            let kept = plan::primary(&found, wanted, memory.recorded_secret);
+            WantedSecret {
+                name: kept.map_or_else(|| wanted.name.clone(), |kept| kept.name.clone()),
+                ..wanted.clone()
+            }
+        }),
+    );
     let secret_name = found.own.first().map(|secret| secret.name.clone());
     let mut facts = Facts {
         cluster: spoke.cluster,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    argocd::{ClusterSecret, WantedSecret},
     aws::Role,
     domain::{
         eks::{AccessEntry, Associations, AuthenticationMode, ClusterState},
@@ -144,7 +145,9 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             plan_role(plan, desired, role);
             Some(role.id.clone())
         }
-        Standing::Stranger(_) => {
+        Standing::Stranger(role) => {
+            // The provisioner may only delete a role that has the boundary.
+            plan_boundary(plan, desired, role);
             plan.steps.push(Step::DeleteRole {
                 name: desired.role.arn.name.clone(),
             });
@@ -219,15 +222,19 @@ fn suspicion_in_words(suspicion: Option<&Suspicion>) -> String {
     }
 }
 
-/// The boundary comes first: the provisioner may change the rest only on a role that has it.
-fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
-    let name = &desired.role.arn.name;
+fn plan_boundary(plan: &mut Plan, desired: &Desired, role: &Role) {
     if role.boundary.as_deref() != Some(desired.role.boundary.to_string().as_str()) {
         plan.steps.push(Step::SetBoundary {
-            name: name.clone(),
+            name: desired.role.arn.name.clone(),
             boundary: desired.role.boundary.clone(),
         });
     }
+}
+
+/// The boundary comes first: the provisioner may change the rest only on a role that has it.
+fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
+    let name = &desired.role.arn.name;
+    plan_boundary(plan, desired, role);
     if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&desired.role.trust)) {
         plan.steps.push(Step::SetTrust {
             name: name.clone(),
@@ -321,13 +328,7 @@ fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &M
     if !duplicates.is_empty() {
         return plan.blocked.push(Blocked::DuplicateCluster { secrets: duplicates });
     }
-    let standing: Vec<_> = secrets.own.iter().filter(|own| !own.deleting).collect();
-    let primary = standing
-        .iter()
-        .find(|own| Some(own.name.as_str()) == memory.recorded_secret)
-        .or_else(|| standing.iter().find(|own| own.name == wanted.name))
-        .or_else(|| standing.first());
-    let Some(primary) = primary else {
+    let Some(primary) = primary(secrets, wanted, memory.recorded_secret) else {
         if let Some(name) = &secrets.name_taken {
             return plan.blocked.push(Blocked::SecretNotOurs { name: name.clone() });
         }
@@ -348,10 +349,23 @@ fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &M
             plan.steps.push(Step::ApplySecret { secret });
         }
     }
-    for copy in standing.iter().filter(|own| own.name != primary.name) {
+    for copy in own_secrets(secrets).filter(|own| own.name != primary.name) {
         plan.steps.push(Step::DeleteSecret {
             name: copy.name.clone(),
             uid: copy.uid.clone(),
         });
     }
+}
+
+fn own_secrets(secrets: &Secrets) -> impl Iterator<Item = &ClusterSecret> {
+    secrets.own.iter().filter(|own| !own.deleting)
+}
+
+/// Of the Secrets that bear our annotation, the one that is kept: any other is a copy.
+#[must_use]
+pub fn primary<'a>(secrets: &'a Secrets, wanted: &WantedSecret, recorded: Option<&str>) -> Option<&'a ClusterSecret> {
+    own_secrets(secrets)
+        .find(|own| Some(own.name.as_str()) == recorded)
+        .or_else(|| own_secrets(secrets).find(|own| own.name == wanted.name))
+        .or_else(|| own_secrets(secrets).next())
 }

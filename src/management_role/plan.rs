@@ -164,6 +164,8 @@ fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &W
     if memory.confirmed != Some(role.id.as_str()) {
         return plan.blocked.push(Blocked::Unconfirmed { id: role.id.clone() });
     }
+    // The provisioner may only delete a role that has the boundary.
+    plan_boundary(plan, role, wanted);
     if observed.policy.is_some() {
         plan.steps.push(Step::DeletePolicy { name: name.clone() });
     }
@@ -171,15 +173,19 @@ fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &W
     create(plan);
 }
 
-/// The boundary comes first: the provisioner may change the rest only on a role that has it.
-fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
-    let name = &wanted.arn.name;
+fn plan_boundary(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
     if role.boundary.as_deref() != Some(wanted.boundary.to_string().as_str()) {
         plan.steps.push(Step::SetBoundary {
-            name: name.clone(),
+            name: wanted.arn.name.clone(),
             boundary: wanted.boundary.clone(),
         });
     }
+}
+
+/// The boundary comes first: the provisioner may change the rest only on a role that has it.
+fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
+    let name = &wanted.arn.name;
+    plan_boundary(plan, role, wanted);
     if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&wanted.trust)) {
         plan.steps.push(Step::SetTrust {
             name: name.clone(),

@@ -149,8 +149,8 @@ impl Triggers {
             let as_wanted = matches!(touched, Touched::Applied(_))
                 && memories
                     .wanted_secret(owner)
-                    .is_some_and(|wanted| secret.difference(&wanted).is_none());
-            // Our own write comes back as what is wanted: it concerns nobody.
+                    .is_some_and(|wanted| secret.name == wanted.name && secret.difference(&wanted).is_none());
+            // Our own write comes back as what is wanted: it concerns nobody. A copy of it has another name.
             if as_wanted {
                 uids.remove(owner);
             } else if memories.wanted_secret(owner).is_some() {
