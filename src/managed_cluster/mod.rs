@@ -35,7 +35,6 @@ use crate::{
         FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED,
         condition::{ConditionType, Verdict, find},
     },
-    argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
     kubernetes::{events::Weight, finalizer},
@@ -171,26 +170,20 @@ async fn in_account(
     };
     let plan = plan::plan(&desired, &spoke, &found, &memory);
     context.memory.suspect(uid, plan.suspicion.as_ref());
-    context.memory.want_secret(
-        uid,
-        wanted_secret.map(|wanted| {
-            let kept = plan::primary(&found, wanted, memory.recorded_secret);
-            WantedSecret {
-                name: kept.map_or_else(|| wanted.name.clone(), |kept| kept.name.clone()),
-                ..wanted.clone()
-            }
-        }),
-    );
-    let secret_name = found.own.first().map(|secret| secret.name.clone());
+    context.memory.want_secret(uid, wanted_secret.cloned());
+    let wanted_name = wanted_secret.map(|wanted| wanted.name.as_str()).unwrap_or_default();
+    let primary = plan::primary(&found, wanted_name, memory.recorded_secret);
     let mut facts = Facts {
+        secret: primary.map(|secret| secret.name.clone()),
         cluster: spoke.cluster,
-        secret: secret_name,
     };
     log_plan(&identity.name, &plan);
     if paused(cluster) {
         return Ok(Pass::Paused(plan, facts));
     }
-    if plan.steps.is_empty() {
+    // What stands must be let go of in order, also when somebody took our finalizer off.
+    let stands = recorded_role.is_some() || !found.own.is_empty();
+    if plan.steps.is_empty() && !stands {
         return Ok(Pass::Applied(plan, Outcome::default(), facts));
     }
     if finalizer::add(&context.api(), &cluster.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
@@ -205,7 +198,7 @@ async fn in_account(
         metrics: &context.metrics,
     };
     let outcome = apply::apply(&plan.steps, site).await;
-    for step in &plan.steps {
+    for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
         if let Step::ApplySecret { secret } = step {
             facts.secret = Some(secret.name.clone());
         }
@@ -312,12 +305,18 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
         Pass::Failed(error) => return Err(error),
-        Pass::Applied(plan, outcome, _) => match (outcome.into_stop(), plan.blocked.first()) {
-            (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
-            (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
-            (None, Some(blocked)) => blocked_wait(blocked),
-            (None, None) => resync(),
-        },
+        Pass::Applied(plan, outcome, _) => {
+            // Whoever got further waits as briefly as at first.
+            if !outcome.done().is_empty() {
+                context.backoff.clear(&key());
+            }
+            match (outcome.into_stop(), plan.blocked.first()) {
+                (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
+                (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
+                (None, Some(blocked)) => blocked_wait(blocked),
+                (None, None) => resync(),
+            }
+        }
     };
     Ok(Action::requeue(wait))
 }

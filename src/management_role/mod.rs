@@ -244,7 +244,7 @@ async fn members(
     old: &ManagementRoleStatus,
     context: &Context,
 ) -> Result<Members, Error> {
-    let standing = observed.assumable();
+    let standing = observed.assumable(&request.hub);
     let recorded: BTreeSet<String> = old.retained.iter().cloned().collect();
     let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
         let members: Vec<Member<'_>> = objects

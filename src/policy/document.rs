@@ -124,13 +124,7 @@ impl Statement {
             condition: self
                 .condition
                 .iter()
-                .map(|(operator, keys)| {
-                    let keys = keys
-                        .iter()
-                        .map(|(key, wanted)| (key.to_ascii_lowercase(), wanted.clone()))
-                        .collect();
-                    (operator.clone(), keys)
-                })
+                .map(|(operator, keys)| (operator.clone(), canonical_keys(keys)))
                 .collect(),
         }
     }
@@ -138,6 +132,16 @@ impl Statement {
 
 fn values<T: ToString>(of: impl IntoIterator<Item = T>) -> Values {
     of.into_iter().map(|value| value.to_string()).collect()
+}
+
+/// Condition keys without their case. Where two differ in case alone, nobody knows which of them AWS heeds, so such a
+/// condition is never the same as one that we issue.
+fn canonical_keys(keys: &BTreeMap<String, Values>) -> BTreeMap<String, Values> {
+    let lower: BTreeMap<String, Values> = keys
+        .iter()
+        .map(|(key, wanted)| (key.to_ascii_lowercase(), wanted.clone()))
+        .collect();
+    if lower.len() == keys.len() { lower } else { keys.clone() }
 }
 
 /// `"222222222222"` and `arn:aws:iam::222222222222:root` are one principal.
@@ -457,6 +461,14 @@ mod tests {
             ("\"A\"", "\"B\""),
             ("2012-10-17", "2008-10-17"),
             (r#","sts:TagSession""#, ""),
+            (
+                r#""aws:PrincipalArn":"#,
+                r#""AWS:principalarn":"arn:aws:iam::111111111111:role/evil","aws:PrincipalArn":"#,
+            ),
+            (
+                r#""aws:PrincipalArn":"#,
+                r#""aws:principalarn":"arn:aws:iam::111111111111:role/x","aws:PrincipalArn":"#,
+            ),
         ] {
             assert!(!original.means(&document(&TRUST.replace(from, to))), "{to}");
         }

@@ -3,4 +3,5 @@
 
 pub mod aws;
 pub mod control_plane;
+pub mod demo;
 pub mod stage;
