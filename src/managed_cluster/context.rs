@@ -127,7 +127,8 @@ impl Memories {
         self.with(uid, |memory| memory.status = Some(status.clone()));
     }
 
-    /// Remembers the Secret that is wanted, so that the watch can tell our own writes from other people's.
+    /// Remembers the Secret that is wanted, under the name that it has, so that the watch can tell our own writes from
+    /// other people's.
     pub fn want_secret(&self, uid: &str, secret: Option<WantedSecret>) {
         self.with(uid, |memory| memory.secret = secret);
     }

@@ -35,6 +35,7 @@ use crate::{
         FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED,
         condition::{ConditionType, Verdict, find},
     },
+    argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
     kubernetes::{events::Weight, finalizer},
@@ -175,9 +176,13 @@ async fn in_account(
     };
     let plan = plan::plan(&desired, &spoke, &found, &memory);
     context.memory.suspect(uid, plan.suspicion.as_ref());
-    context.memory.want_secret(uid, wanted_secret.cloned());
     let wanted_name = wanted_secret.map(|wanted| wanted.name.as_str()).unwrap_or_default();
     let primary = plan::primary(&found, wanted_name, memory.recorded_secret);
+    let named = |wanted: &WantedSecret| WantedSecret {
+        name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
+        ..wanted.clone()
+    };
+    context.memory.want_secret(uid, wanted_secret.map(named));
     let mut facts = Facts {
         secret: primary.map(|secret| secret.name.clone()),
         cluster: spoke.cluster,
