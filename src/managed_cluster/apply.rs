@@ -104,6 +104,14 @@ impl Outcome {
         self.role_deleted
     }
 
+    #[cfg(test)]
+    pub(super) fn stopped(stop: Stop) -> Self {
+        Self {
+            stop: Some(stop),
+            ..Self::default()
+        }
+    }
+
     /// What stopped the plan, taken out.
     #[must_use]
     pub fn into_stop(self) -> Option<Stop> {
