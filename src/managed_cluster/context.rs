@@ -127,7 +127,8 @@ impl Memories {
         self.with(uid, |memory| memory.status = Some(status.clone()));
     }
 
-    /// Remembers the Secret that is wanted, so that the watch can tell our own writes from other people's.
+    /// Remembers the Secret that is wanted, under the name that it has, so that the watch can tell our own writes from
+    /// other people's.
     pub fn want_secret(&self, uid: &str, secret: Option<WantedSecret>) {
         self.with(uid, |memory| memory.secret = secret);
     }
@@ -135,6 +136,14 @@ impl Memories {
     /// The Secret that is wanted.
     pub fn wanted_secret(&self, uid: &str) -> Option<WantedSecret> {
         self.lock().get(uid).and_then(|memory| memory.secret.clone())
+    }
+
+    /// The name of the Secret that is kept: another one that bears our annotation is a copy.
+    pub fn secret_name(&self, uid: &str) -> Option<String> {
+        let all = self.lock();
+        let memory = all.get(uid)?;
+        let recorded = memory.status.as_ref().and_then(|status| status.secret.clone());
+        recorded.or_else(|| memory.secret.as_ref().map(|secret| secret.name.clone()))
     }
 
     /// The objects whose wanted Secret has this server or this name in Argo CD.

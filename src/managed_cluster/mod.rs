@@ -35,6 +35,7 @@ use crate::{
         FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED,
         condition::{ConditionType, Verdict, find},
     },
+    argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
     kubernetes::{events::Weight, finalizer},
@@ -42,6 +43,7 @@ use crate::{
 
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
+pub(crate) use error::in_words;
 pub use step::{Blocked, Plan, Step};
 
 use self::{
@@ -69,8 +71,12 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
         }
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            let old = ManagedClusterStatus::default();
-            conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await
+            match release::status_of_unparsable(object.meta(), &context).await {
+                Ok(Some(old)) => conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await,
+                // A status that cannot be read cannot be kept, so nothing is written over it.
+                Ok(None) => Err(error),
+                Err(error) => Err(error),
+            }
         }
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
         Ok(cluster) => {
@@ -170,9 +176,13 @@ async fn in_account(
     };
     let plan = plan::plan(&desired, &spoke, &found, &memory);
     context.memory.suspect(uid, plan.suspicion.as_ref());
-    context.memory.want_secret(uid, wanted_secret.cloned());
     let wanted_name = wanted_secret.map(|wanted| wanted.name.as_str()).unwrap_or_default();
     let primary = plan::primary(&found, wanted_name, memory.recorded_secret);
+    let named = |wanted: &WantedSecret| WantedSecret {
+        name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
+        ..wanted.clone()
+    };
+    context.memory.want_secret(uid, wanted_secret.map(named));
     let mut facts = Facts {
         secret: primary.map(|secret| secret.name.clone()),
         cluster: spoke.cluster,

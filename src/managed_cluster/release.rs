@@ -40,23 +40,43 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
 
 /// Lets go of an object that cannot be read, by the names in it that never change.
 pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Action, Error> {
-    let resource = ApiResource::erase::<ManagedCluster>(&());
-    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let read = api
-        .get_opt(name)
-        .await
-        .map_err(|error| KubernetesError::new("get", name, error))?;
-    let Some(object) = read else {
+    let Some(object) = raw(metadata, context).await? else {
         return Ok(Action::await_change());
     };
     let value = serde_json::to_value(&object).unwrap_or_default();
     let identity = Identity::read(&value).map_err(|error| Error::Unreadable(error.to_string()))?;
-    let status = value
-        .pointer("/status")
-        .cloned()
-        .and_then(|status| serde_json::from_value(status).ok());
-    release(context, &object.metadata, &identity, None, &status.unwrap_or_default()).await
+    release(
+        context,
+        &object.metadata,
+        &identity,
+        None,
+        &status_in(&object).unwrap_or_default(),
+    )
+    .await
+}
+
+/// The status of an object that cannot be read otherwise: it holds the role ID by which the deployer role is ours.
+pub(super) async fn status_of_unparsable(
+    metadata: &ObjectMeta,
+    context: &Context,
+) -> Result<Option<ManagedClusterStatus>, Error> {
+    Ok(raw(metadata, context).await?.as_ref().and_then(status_in))
+}
+
+fn status_in(object: &DynamicObject) -> Option<ManagedClusterStatus> {
+    match object.data.get("status") {
+        None => Some(ManagedClusterStatus::default()),
+        Some(status) => serde_json::from_value(status.clone()).ok(),
+    }
+}
+
+/// The object as the API server has it, whatever this release makes of it.
+async fn raw(metadata: &ObjectMeta, context: &Context) -> Result<Option<DynamicObject>, Error> {
+    let resource = ApiResource::erase::<ManagedCluster>(&());
+    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let read = api.get_opt(name).await;
+    Ok(read.map_err(|error| KubernetesError::new("get", name, error))?)
 }
 
 async fn release(
@@ -128,7 +148,12 @@ async fn take_away(
         };
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     };
-    let secrets = observe::secrets(store, uid);
+    let mut secrets = observe::secrets(store, uid);
+    if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
+        // The watch may lag, and does not bring a Secret whose label somebody took off.
+        let api = Api::namespaced(context.client.clone(), &management.namespace);
+        secrets.own = observe::secret_under_name(&api, name, uid).await?.own;
+    }
     if identity.retain {
         return retain(context, identity, &management, &secrets, old).await;
     }
@@ -274,10 +299,10 @@ async fn carry_out(
 /// An account that cannot be entered is never abandoned by itself.
 fn unreachable(error: &AwsError, deployer: &str) -> Pass {
     let message = format!(
-        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {error}. Next: {}. \
+        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {}. \
          Should the account be closed for good, set spec.deletion.policy to Retain: role {deployer} and its access \
          entry are then yours to delete",
-        error.hint()
+        super::in_words(error)
     );
     Pass::Releasing(message, None)
 }

@@ -120,16 +120,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 }
             }
         }
-        Pass::Failed(error) => {
-            let telling = error.telling();
-            chain(&Bad {
-                part: Some(telling.part),
-                verdict: telling.verdict,
-                reason: telling.reason,
-                message: error.message(),
-                stalled: telling.stalled,
-            })
-        }
+        Pass::Failed(error) => failed(error),
         Pass::Releasing(message, blocked) => summarise(
             Vec::new(),
             &Bad {
@@ -141,6 +132,25 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             },
         ),
     }
+}
+
+/// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
+fn failed(error: &Error) -> Vec<Finding> {
+    let telling = error.telling();
+    let message = error.message();
+    let part = Finding::new(telling.part.condition(), telling.verdict, telling.reason, &message);
+    let unread = matches!(error, Error::Unreadable(_));
+    let parts = if unread { Vec::new() } else { vec![part] };
+    summarise(
+        parts,
+        &Bad {
+            part: Some(telling.part),
+            verdict: telling.verdict,
+            reason: telling.reason,
+            message,
+            stalled: telling.stalled,
+        },
+    )
 }
 
 /// The first thing that does not hold.
@@ -165,7 +175,7 @@ fn bad_of(blocked: &Blocked) -> Bad {
 fn failed_step(part: Part, failure: &super::apply::Failure) -> Bad {
     use super::apply::Failure;
     let message = match failure {
-        Failure::Aws(error) => format!("{error}. Next: {}", error.hint()),
+        Failure::Aws(error) => super::in_words(error),
         Failure::Kubernetes(_) | Failure::OutOfTime | Failure::NotEntered => failure.to_string(),
     };
     let (verdict, reason, stalled) = match failure {
@@ -240,9 +250,7 @@ pub fn status(
     now: Timestamp,
 ) -> ManagedClusterStatus {
     let mut findings = findings(pass);
-    if matches!(pass, Pass::Refused(_) | Pass::Paused(..) | Pass::Releasing(..)) {
-        keep_parts(old, &mut findings);
-    }
+    keep_parts(old, &mut findings);
     let mut status = ManagedClusterStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),

@@ -21,7 +21,8 @@ use std::{
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client, Resource,
-    core::DeserializeGuard,
+    api::DynamicObject,
+    core::{ApiResource, DeserializeGuard},
     runtime::{controller::Action, reflector::Store},
 };
 use tracing::{debug, info};
@@ -34,6 +35,7 @@ use crate::{
     aws::{self, Account, Aws, Door, Lane},
     domain::name::Partition,
     kubernetes::{
+        KubernetesError,
         backoff::Backoff,
         events::{Reporter, Weight},
         finalizer,
@@ -115,13 +117,12 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     let result = match &object.0 {
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            conclude(
-                &context,
-                object.meta(),
-                &ManagementRoleStatus::default(),
-                Pass::Failed(error),
-            )
-            .await
+            match status_of_unparsable(object.meta(), &context).await {
+                Ok(Some(old)) => conclude(&context, object.meta(), &old, Pass::Failed(error)).await,
+                // A status that cannot be read cannot be kept, so nothing is written over it.
+                Ok(None) => Err(error),
+                Err(error) => Err(error),
+            }
         }
         Ok(role) => {
             let uid = role.metadata.uid.as_deref().unwrap_or_default();
@@ -137,6 +138,21 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     };
     context.metrics.pass_ended("ManagementRole", started.elapsed());
     result
+}
+
+/// The status of an object that cannot be read otherwise: every cluster stands on what it records.
+async fn status_of_unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Option<ManagementRoleStatus>, Error> {
+    let resource = ApiResource::erase::<ManagementRole>(&());
+    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let read = api
+        .get_opt(name)
+        .await
+        .map_err(|error| KubernetesError::new("get", name, error))?;
+    Ok(read.and_then(|object| match object.data.get("status") {
+        None => Some(ManagementRoleStatus::default()),
+        Some(status) => serde_json::from_value(status.clone()).ok(),
+    }))
 }
 
 /// Parses the object against the account that the operator itself lives in.

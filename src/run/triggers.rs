@@ -61,6 +61,7 @@ pub(super) struct Triggers {
     gates: HashMap<String, String>,
     roles: HashMap<String, Asked>,
     names: HashMap<String, String>,
+    secrets: HashMap<String, (String, String)>,
 }
 
 impl Triggers {
@@ -86,17 +87,24 @@ impl Triggers {
             self.names.insert(uid.clone(), name.clone());
         }
         let asked = Asked::of(object.as_ref());
-        if self.clusters.get(&name) != Some(&asked) {
-            due.clusters.push(name.clone());
+        let mut changed = self.clusters.get(&name) != Some(&asked);
+        if changed {
             self.clusters.insert(name.clone(), asked);
         }
         if let Some(cluster) = parsed {
             let role = role(&cluster.spec.management_role);
             let gate = gate(cluster, role.as_deref());
-            self.gates.insert(name, gate);
-            if widens(cluster, role.as_deref()) {
+            // The store may be ahead of what was told of the ManagementRole; what is told later finds nothing new.
+            let known = self.gates.insert(name.clone(), gate.clone());
+            changed |= known.is_some_and(|known| known != gate);
+            // A role to keep is known by the status alone; everything else by what a person or the ManagementRole did.
+            let kept = cluster.metadata.deletion_timestamp.is_some();
+            if (changed || kept) && widens(cluster, role.as_deref()) {
                 due.sets.push(cluster.spec.management_role.clone());
             }
+        }
+        if changed {
+            due.clusters.push(name);
         }
         due
     }
@@ -126,11 +134,14 @@ impl Triggers {
             }
             let gate = gate(cluster, standing);
             let known = self.gates.get(&cluster.name_any());
-            if known.is_some() && known != Some(&gate) {
-                due.clusters.push(cluster.name_any());
-                self.gates.insert(cluster.name_any(), gate);
+            if known.is_none() || known == Some(&gate) {
+                continue;
             }
-            if standing.is_some() && widens(cluster, standing) {
+            due.clusters.push(cluster.name_any());
+            self.gates.insert(cluster.name_any(), gate);
+            // A ManagementRole that is not ready gathers the whole set by itself, at its own pace: were it marked at
+            // each change of what it says, a message that differs from try to try would drive it round and round.
+            if standing.is_some_and(usable) && widens(cluster, standing) {
                 due.sets.push(name.clone());
             }
         }
@@ -139,18 +150,25 @@ impl Triggers {
     }
 
     /// A cluster Secret came, changed or went.
-    pub(super) fn secret(&self, touched: &Touched<Secret>, memories: &Memories) -> Due {
+    pub(super) fn secret(&mut self, touched: &Touched<Secret>, memories: &Memories) -> Due {
         let secret = ClusterSecret::read(touched.object());
-        let mut uids: HashSet<String> = memories
-            .claiming(&secret.server, &secret.cluster_name)
-            .into_iter()
+        let now = (secret.server.clone(), secret.cluster_name.clone());
+        let before = match touched {
+            Touched::Applied(_) => self.secrets.insert(secret.uid.clone(), now.clone()),
+            Touched::Deleted(_) => self.secrets.remove(&secret.uid),
+        };
+        // Who was in the way of somebody before it was changed is out of it now.
+        let claims = before.into_iter().filter(|before| *before != now).chain([now.clone()]);
+        let mut uids: HashSet<String> = claims
+            .flat_map(|(server, name)| memories.claiming(&server, &name))
             .collect();
         if let Some(owner) = &secret.owner {
             let as_wanted = matches!(touched, Touched::Applied(_))
+                && memories.secret_name(owner).is_some_and(|name| name == secret.name)
                 && memories
                     .wanted_secret(owner)
-                    .is_some_and(|wanted| secret.difference(&wanted).is_none());
-            // Our own write comes back as what is wanted: it concerns nobody.
+                    .is_some_and(|wanted| secret.name == wanted.name && secret.difference(&wanted).is_none());
+            // Our own write comes back as what is wanted: it concerns nobody. A copy of it has another name.
             if as_wanted {
                 uids.remove(owner);
             } else if memories.wanted_secret(owner).is_some() {
@@ -193,6 +211,10 @@ fn gate(cluster: &ManagedCluster, role: Option<&Role>) -> String {
         management.namespace,
         Request::parse(cluster, &management).map(|_| ())
     )
+}
+
+fn usable(role: &Role) -> bool {
+    role.0.as_ref().is_ok_and(|role| Management::read(role).is_ok())
 }
 
 /// Whether the management role must come to know something about a cluster: a deployer role to assume, or one to keep.
