@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{Api, api::DynamicObject, core::ApiResource, runtime::controller::Action};
+use kube::{Api, runtime::controller::Action};
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED},
     aws::{AwsError, Lane},
     domain::arn::PolicyArn,
-    kubernetes::{KubernetesError, finalizer},
+    kubernetes::{finalizer, objects},
 };
 
 use super::{
@@ -40,13 +40,8 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
 
 /// Lets go of an object that cannot be read, by the names in it that never change.
 pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Action, Error> {
-    let resource = ApiResource::erase::<ManagedCluster>(&());
-    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
     let name = metadata.name.as_deref().unwrap_or_default();
-    let read = api
-        .get_opt(name)
-        .await
-        .map_err(|error| KubernetesError::new("get", name, error))?;
+    let read = objects::stored::<ManagedCluster>(&context.client, name).await?;
     let Some(object) = read else {
         return Ok(Action::await_change());
     };

@@ -1,7 +1,7 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
 use jiff::Timestamp;
-use kube::Api;
+use kube::{Api, core::DeserializeGuard};
 use serde_json::Value;
 
 use crate::{
@@ -311,12 +311,12 @@ fn keep_parts(old: &ManagedClusterStatus, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Writes the status, unless it says the same already.
+/// Writes the status, unless it says the same already; also of an object that cannot be read.
 ///
 /// # Errors
 /// When the API server refuses it.
 pub async fn write(
-    api: &Api<ManagedCluster>,
+    api: &Api<DeserializeGuard<ManagedCluster>>,
     object: &str,
     old: &ManagedClusterStatus,
     new: &ManagedClusterStatus,

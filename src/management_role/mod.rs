@@ -115,13 +115,12 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     let result = match &object.0 {
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            conclude(
-                &context,
-                object.meta(),
-                &ManagementRoleStatus::default(),
-                Pass::Failed(error),
-            )
-            .await
+            let name = object.meta().name.as_deref().unwrap_or_default();
+            // What was recorded stays: a role whose ID we forgot would be made afresh.
+            match objects::stored_status::<ManagementRole, _>(&context.client, name).await? {
+                Some(old) => conclude(&context, object.meta(), &old, Pass::Failed(error)).await,
+                None => Err(error),
+            }
         }
         Ok(role) => {
             let uid = role.metadata.uid.as_deref().unwrap_or_default();
@@ -295,7 +294,7 @@ async fn conclude(
     let name = metadata.name.as_deref().unwrap_or_default();
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let new = status::status(old, metadata.generation, &pass, now());
-    status::write(&context.api(), name, old, &new).await?;
+    status::write(&Api::all(context.client.clone()), name, old, &new).await?;
     context.remember(uid, |remembered| remembered.status = Some(new.clone()));
     tell(context, metadata, old, &new, &pass).await;
     next(context, uid, pass)
