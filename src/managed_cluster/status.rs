@@ -1,8 +1,7 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
 use jiff::Timestamp;
-use kube::Api;
-use serde_json::Value;
+use kube::{Api, core::DeserializeGuard};
 
 use crate::{
     api::{
@@ -319,12 +318,12 @@ fn keep_parts(old: &ManagedClusterStatus, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Writes the status, unless it says the same already.
+/// Writes the status, unless it says the same already; also of an object that cannot be read.
 ///
 /// # Errors
 /// When the API server refuses it.
 pub async fn write(
-    api: &Api<ManagedCluster>,
+    api: &Api<DeserializeGuard<ManagedCluster>>,
     object: &str,
     old: &ManagedClusterStatus,
     new: &ManagedClusterStatus,
@@ -332,7 +331,7 @@ pub async fn write(
     if old == new {
         return Ok(false);
     }
-    let value = serde_json::to_value(new).unwrap_or(Value::Null);
+    let value = serde_json::to_value(new).unwrap_or_default();
     objects::apply_status(api, object, FIELD_MANAGER, &value).await?;
     Ok(true)
 }
