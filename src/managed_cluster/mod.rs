@@ -38,7 +38,7 @@ use crate::{
     argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
-    kubernetes::{events::Weight, finalizer},
+    kubernetes::{events::Weight, finalizer, objects},
 };
 
 pub use context::{Context, Memories, Timing, now};
@@ -71,11 +71,11 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
         }
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            match release::status_of_unparsable(object.meta(), &context).await {
-                Ok(Some(old)) => conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await,
-                // A status that cannot be read cannot be kept, so nothing is written over it.
-                Ok(None) => Err(error),
-                Err(error) => Err(error),
+            let name = object.meta().name.as_deref().unwrap_or_default();
+            // What was recorded stays: a role whose ID we forgot would be made afresh.
+            match objects::stored_status::<ManagedCluster, _>(&context.client, name).await? {
+                Some(old) => conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await,
+                None => Err(error),
             }
         }
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
@@ -283,7 +283,7 @@ async fn conclude(
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let cluster = identity.map(|identity| &identity.cluster);
     let new = status::status(old, cluster, metadata.generation, &pass, now());
-    let written = status::write(&context.api(), name, old, &new).await;
+    let written = status::write(&Api::all(context.client.clone()), name, old, &new).await;
     if written.is_ok() {
         context.memory.wrote_status(uid, &new);
     }

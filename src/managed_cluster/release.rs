@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{Api, api::DynamicObject, core::ApiResource, runtime::controller::Action};
+use kube::{Api, runtime::controller::Action};
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED},
     aws::{AwsError, Lane},
     domain::arn::PolicyArn,
-    kubernetes::{KubernetesError, finalizer},
+    kubernetes::{finalizer, objects},
 };
 
 use super::{
@@ -40,43 +40,19 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
 
 /// Lets go of an object that cannot be read, by the names in it that never change.
 pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Action, Error> {
-    let Some(object) = raw(metadata, context).await? else {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let read = objects::stored::<ManagedCluster>(&context.client, name).await?;
+    let Some(object) = read else {
         return Ok(Action::await_change());
     };
     let value = serde_json::to_value(&object).unwrap_or_default();
     let identity = Identity::read(&value).map_err(|error| Error::Unreadable(error.to_string()))?;
-    release(
-        context,
-        &object.metadata,
-        &identity,
-        None,
-        &status_in(&object).unwrap_or_default(),
-    )
-    .await
-}
-
-/// The status of an object that cannot be read otherwise: it holds the role ID by which the deployer role is ours.
-pub(super) async fn status_of_unparsable(
-    metadata: &ObjectMeta,
-    context: &Context,
-) -> Result<Option<ManagedClusterStatus>, Error> {
-    Ok(raw(metadata, context).await?.as_ref().and_then(status_in))
-}
-
-fn status_in(object: &DynamicObject) -> Option<ManagedClusterStatus> {
-    match object.data.get("status") {
-        None => Some(ManagedClusterStatus::default()),
-        Some(status) => serde_json::from_value(status.clone()).ok(),
-    }
-}
-
-/// The object as the API server has it, whatever this release makes of it.
-async fn raw(metadata: &ObjectMeta, context: &Context) -> Result<Option<DynamicObject>, Error> {
-    let resource = ApiResource::erase::<ManagedCluster>(&());
-    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let read = api.get_opt(name).await;
-    Ok(read.map_err(|error| KubernetesError::new("get", name, error))?)
+    let status = object
+        .data
+        .get("status")
+        .cloned()
+        .and_then(|status| serde_json::from_value(status).ok());
+    release(context, &object.metadata, &identity, None, &status.unwrap_or_default()).await
 }
 
 async fn release(

@@ -21,8 +21,7 @@ use std::{
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client, Resource,
-    api::DynamicObject,
-    core::{ApiResource, DeserializeGuard},
+    core::DeserializeGuard,
     runtime::{controller::Action, reflector::Store},
 };
 use tracing::{debug, info};
@@ -35,7 +34,6 @@ use crate::{
     aws::{self, Account, Aws, Door, Lane},
     domain::name::Partition,
     kubernetes::{
-        KubernetesError,
         backoff::Backoff,
         events::{Reporter, Weight},
         finalizer,
@@ -117,11 +115,11 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     let result = match &object.0 {
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            match status_of_unparsable(object.meta(), &context).await {
-                Ok(Some(old)) => conclude(&context, object.meta(), &old, Pass::Failed(error)).await,
-                // A status that cannot be read cannot be kept, so nothing is written over it.
-                Ok(None) => Err(error),
-                Err(error) => Err(error),
+            let name = object.meta().name.as_deref().unwrap_or_default();
+            // What was recorded stays: a role whose ID we forgot would be made afresh.
+            match objects::stored_status::<ManagementRole, _>(&context.client, name).await? {
+                Some(old) => conclude(&context, object.meta(), &old, Pass::Failed(error)).await,
+                None => Err(error),
             }
         }
         Ok(role) => {
@@ -138,21 +136,6 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     };
     context.metrics.pass_ended("ManagementRole", started.elapsed());
     result
-}
-
-/// The status of an object that cannot be read otherwise: every cluster stands on what it records.
-async fn status_of_unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Option<ManagementRoleStatus>, Error> {
-    let resource = ApiResource::erase::<ManagementRole>(&());
-    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let read = api
-        .get_opt(name)
-        .await
-        .map_err(|error| KubernetesError::new("get", name, error))?;
-    Ok(read.and_then(|object| match object.data.get("status") {
-        None => Some(ManagementRoleStatus::default()),
-        Some(status) => serde_json::from_value(status.clone()).ok(),
-    }))
 }
 
 /// Parses the object against the account that the operator itself lives in.
@@ -263,11 +246,7 @@ async fn members(
     let standing = observed.assumable(&request.hub);
     let recorded: BTreeSet<String> = old.retained.iter().cloned().collect();
     let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
-        let members: Vec<Member<'_>> = objects
-            .iter()
-            .map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known))
-            .collect();
-        Members::gather(request, &members, &standing, &recorded)
+        Members::gather(request, &members_of(objects), &standing, &recorded)
     };
     let seen = gather(&context.clusters.state());
     if standing.is_subset(&seen.wanted) {
@@ -279,6 +258,13 @@ async fn members(
         retained: live.retained,
         unreadable: seen.unreadable || live.unreadable,
     })
+}
+
+fn members_of(objects: &[Arc<DeserializeGuard<ManagedCluster>>]) -> Vec<Member<'_>> {
+    objects
+        .iter()
+        .map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known))
+        .collect()
 }
 
 /// All `ManagedCluster`s as the API server has them now.
@@ -311,7 +297,7 @@ async fn conclude(
     let name = metadata.name.as_deref().unwrap_or_default();
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let new = status::status(old, metadata.generation, &pass, now());
-    status::write(&context.api(), name, old, &new).await?;
+    status::write(&Api::all(context.client.clone()), name, old, &new).await?;
     context.remember(uid, |remembered| remembered.status = Some(new.clone()));
     tell(context, metadata, old, &new, &pass).await;
     next(context, uid, pass)

@@ -1,7 +1,7 @@
 //! 6. status: what a pass over a `ManagementRole` means. Pure but for the one write at the end.
 
 use jiff::Timestamp;
-use kube::Api;
+use kube::{Api, core::DeserializeGuard};
 use serde_json::Value;
 
 use crate::{
@@ -253,8 +253,13 @@ pub fn status(
         conditions: conditions(&old.conditions, &findings, generation, now),
         ..old.clone()
     };
-    if let Pass::Applied(applied) = pass {
-        tell_facts(&mut status, applied);
+    match pass {
+        Pass::Applied(applied) => tell_facts(&mut status, applied),
+        // A cluster that keeps its deployer role waits until that is recorded, also when both are removed together.
+        Pass::Releasing(_, Some(Blocked::ClustersRemain { retained, .. })) => {
+            status.retained = retained.iter().cloned().collect();
+        }
+        Pass::Refused(_) | Pass::Paused(_) | Pass::Failed(_) | Pass::Releasing(..) => {}
     }
     status
 }
@@ -300,12 +305,12 @@ fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
     }
 }
 
-/// Writes the status, unless it says the same already.
+/// Writes the status, unless it says the same already; also of an object that cannot be read.
 ///
 /// # Errors
 /// When the API server refuses it.
 pub async fn write(
-    api: &Api<ManagementRole>,
+    api: &Api<DeserializeGuard<ManagementRole>>,
     object: &str,
     old: &ManagementRoleStatus,
     new: &ManagementRoleStatus,
