@@ -516,7 +516,7 @@ mod tests {
                 hub_issuer: None,
                 operator_role: "mooring-operator".parse().unwrap(),
                 operator_namespace: "mooring-system".parse().unwrap(),
-                operator_service_account: "mooring".parse().unwrap(),
+                operator_service_account: "mooring-controller".parse().unwrap(),
                 deployer_boundaries: vec![boundary.parse().unwrap()],
                 output_dir: None,
             })

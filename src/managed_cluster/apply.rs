@@ -111,6 +111,14 @@ impl Outcome {
         self.entry_deleted
     }
 
+    #[cfg(test)]
+    pub(super) fn stopped(stop: Stop) -> Self {
+        Self {
+            stop: Some(stop),
+            ..Self::default()
+        }
+    }
+
     /// What stopped the plan, taken out.
     #[must_use]
     pub fn into_stop(self) -> Option<Stop> {

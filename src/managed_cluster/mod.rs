@@ -43,6 +43,7 @@ use crate::{
 
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
+pub(crate) use error::in_words;
 pub use step::{Blocked, Plan, Step};
 
 use self::{

@@ -47,8 +47,9 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
     };
     let value = serde_json::to_value(&object).unwrap_or_default();
     let identity = Identity::read(&value).map_err(|error| Error::Unreadable(error.to_string()))?;
-    let status = value
-        .pointer("/status")
+    let status = object
+        .data
+        .get("status")
         .cloned()
         .and_then(|status| serde_json::from_value(status).ok());
     release(context, &object.metadata, &identity, None, &status.unwrap_or_default()).await
@@ -123,7 +124,12 @@ async fn take_away(
         };
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     };
-    let secrets = observe::secrets(store, uid);
+    let mut secrets = observe::secrets(store, uid);
+    if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
+        // The watch may lag, and does not bring a Secret whose label somebody took off.
+        let api = Api::namespaced(context.client.clone(), &management.namespace);
+        secrets.own = observe::secret_under_name(&api, name, uid).await?.own;
+    }
     if identity.retain {
         return retain(context, identity, &management, &secrets, old).await;
     }
@@ -269,10 +275,10 @@ async fn carry_out(
 /// An account that cannot be entered is never abandoned by itself.
 fn unreachable(error: &AwsError, deployer: &str) -> Pass {
     let message = format!(
-        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {error}. Next: {}. \
+        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {}. \
          Should the account be closed for good, set spec.deletion.policy to Retain: role {deployer} and its access \
          entry are then yours to delete",
-        error.hint()
+        super::in_words(error)
     );
     Pass::Releasing(message, None)
 }

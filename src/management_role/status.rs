@@ -154,13 +154,24 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 |bad| chain(&bad),
             )
         }
-        Pass::Failed(error) => chain(&bad_error(error)),
+        Pass::Failed(error) => failed(error),
         Pass::Releasing(message, blocked) => alone(
             blocked.as_ref().map_or("Releasing", Blocked::reason),
             message.clone(),
             blocked.as_ref().is_some_and(Blocked::stalled),
         ),
     }
+}
+
+/// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
+fn failed(error: &Error) -> Vec<Finding> {
+    let bad = bad_error(error);
+    let read = !matches!(error, Error::Unreadable(_) | Error::Refused(_));
+    let part = bad
+        .part
+        .filter(|_| read)
+        .map(|part| Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message));
+    summarise(part.into_iter().collect(), &bad)
 }
 
 fn holds(part: Part) -> Finding {
@@ -242,8 +253,13 @@ pub fn status(
         conditions: conditions(&old.conditions, &findings, generation, now),
         ..old.clone()
     };
-    if let Pass::Applied(applied) = pass {
-        tell_facts(&mut status, applied);
+    match pass {
+        Pass::Applied(applied) => tell_facts(&mut status, applied),
+        // A cluster that keeps its deployer role waits until that is recorded, also when both are removed together.
+        Pass::Releasing(_, Some(Blocked::ClustersRemain { retained, .. })) => {
+            status.retained = retained.iter().cloned().collect();
+        }
+        Pass::Refused(_) | Pass::Paused(_) | Pass::Failed(_) | Pass::Releasing(..) => {}
     }
     status
 }

@@ -76,7 +76,7 @@ impl Fleet {
     pub fn of(accounts: usize, clusters: usize) -> Self {
         let spokes = (0..clusters).map(|number| {
             let account = format!("{:012}", 200_000_000_000_u64 + (number % accounts.max(1)) as u64);
-            let region = if (number / accounts.max(1)) % 2 == 0 {
+            let region = if (number / accounts.max(1)).is_multiple_of(2) {
                 "eu-west-1"
             } else {
                 "eu-central-1"
