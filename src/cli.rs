@@ -48,14 +48,17 @@ pub enum Command {
     /// It reads ManagedClusters and ManagementRoles from the cluster it runs on (or the kubeconfig's current context),
     /// and AWS credentials from the environment of the pod. SIGTERM or SIGINT lets the passes that run end first.
     Controller(ControllerArgs),
-    /// Prints what the operator would make for manifests in files, as JSON.
+    /// Prints what the operator would make for manifests in files, as YAML.
     ///
-    /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests.
+    /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. It fails when
+    /// a manifest has a field that does not exist, or asks for more than its ManagementRole allows. The rules of the
+    /// CustomResourceDefinitions are not checked here but by the API server, when the manifest is applied.
     Render(RenderArgs),
     /// Writes the IAM that must exist before the operator can work, for a ManagementRole in a file.
     ///
-    /// That is the operator's own role, the provisioner role of each account and the permissions boundaries. Nothing is
-    /// written to AWS: a person reviews the documents and creates them.
+    /// That is the operator's own role, the provisioner role of each account and the permissions boundary of the
+    /// management role. Nothing is written to AWS: a person reviews the documents and creates them, with the script
+    /// that --output-dir writes beside them or from the JSON that is printed without it.
     Bootstrap(BootstrapArgs),
     /// Prints the two CustomResourceDefinitions as YAML, for `kubectl apply --server-side -f -`.
     Crd,
@@ -142,13 +145,13 @@ pub struct RenderArgs {
 
     /// The AWS account of the EKS cluster that Argo CD runs on: 12 digits.
     ///
-    /// The operator discovers it; offline it has to be said.
+    /// The operator discovers it; offline it has to be said, except where identity.roleArn names it.
     #[arg(long, value_name = "ACCOUNT_ID")]
     pub hub_account: Option<AccountId>,
 
     /// The OIDC issuer of the EKS cluster that Argo CD runs on, as `aws eks describe-cluster` shows it.
     ///
-    /// The operator discovers it; offline it has to be said for identities of type IRSA.
+    /// The operator discovers it; offline it is shown as unknown when left out.
     #[arg(long, value_name = "URL", value_parser = issuer)]
     pub hub_issuer: Option<String>,
 }
@@ -167,12 +170,15 @@ pub struct BootstrapArgs {
     pub account: Option<AccountId>,
 
     /// The AWS account of the EKS cluster that Argo CD runs on: 12 digits.
+    ///
+    /// Needed, except where identity.roleArn names it.
     #[arg(long, value_name = "ACCOUNT_ID")]
     pub hub_account: Option<AccountId>,
 
     /// The OIDC issuer of the EKS cluster that Argo CD runs on, as `aws eks describe-cluster` shows it.
     ///
-    /// Needed for the operator to get its credentials by IRSA; left out, it gets them by EKS Pod Identity.
+    /// Needed for the operator to get its credentials by IRSA; left out, it gets them by EKS Pod Identity. The IAM OIDC
+    /// provider of the issuer is then among the documents, since IAM takes no trust in one that is not there.
     #[arg(long, value_name = "URL", value_parser = issuer)]
     pub hub_issuer: Option<String>,
 
@@ -185,14 +191,16 @@ pub struct BootstrapArgs {
     pub operator_namespace: KubernetesName,
 
     /// The service account that the operator runs as.
-    #[arg(long, value_name = "NAME", default_value = "mooring")]
+    #[arg(long, value_name = "NAME", default_value = "mooring-controller")]
     pub operator_service_account: KubernetesName,
 
     /// The ARN of a policy that deployer roles may bear as their permissions boundary besides AWSDenyAll; may be repeated.
     #[arg(long = "deployer-boundary", value_name = "ARN")]
     pub deployer_boundaries: Vec<PolicyArn>,
 
-    /// The directory to write one file a document into; left out, all are printed to standard output.
+    /// The directory to write one file a document into, and a script apply.sh for each account.
+    ///
+    /// Left out, all documents are printed to standard output as one JSON object.
     #[arg(long, value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
 }
@@ -508,7 +516,7 @@ mod tests {
                 hub_issuer: None,
                 operator_role: "mooring-operator".parse().unwrap(),
                 operator_namespace: "mooring-system".parse().unwrap(),
-                operator_service_account: "mooring".parse().unwrap(),
+                operator_service_account: "mooring-controller".parse().unwrap(),
                 deployer_boundaries: vec![boundary.parse().unwrap()],
                 output_dir: None,
             })

@@ -24,5 +24,20 @@ pub fn managed_clusters() -> String {
 }
 
 fn yaml(definition: &CustomResourceDefinition) -> String {
-    serde_saphyr::to_string(definition).unwrap_or_default()
+    #[allow(
+        clippy::expect_used,
+        reason = "strings, numbers, lists and maps, which every test of the definitions writes"
+    )]
+    serde_saphyr::to_string(definition).expect("a definition is plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_reads_back_as_the_definitions() {
+        let read: Vec<CustomResourceDefinition> = serde_saphyr::from_multiple(&crds()).unwrap();
+        assert_eq!(read, [ManagementRole::crd(), ManagedCluster::crd()]);
+    }
 }

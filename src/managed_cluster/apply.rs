@@ -82,6 +82,7 @@ pub struct Outcome {
     done: Vec<String>,
     made_role: Option<MadeRole>,
     role_deleted: bool,
+    entry_deleted: bool,
     stop: Option<Stop>,
 }
 
@@ -102,6 +103,12 @@ impl Outcome {
     #[must_use]
     pub fn role_deleted(&self) -> bool {
         self.role_deleted
+    }
+
+    /// Whether the access entry was deleted.
+    #[must_use]
+    pub fn entry_deleted(&self) -> bool {
+        self.entry_deleted
     }
 
     #[cfg(test)]
@@ -156,6 +163,7 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
             info!(step = step.name(), "{}", step.words());
             outcome.made_role = made.or(outcome.made_role.take());
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
+            outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
             outcome.done.push(step.words());
         }
         Err(failure) => {

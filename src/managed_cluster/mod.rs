@@ -35,6 +35,7 @@ use crate::{
         FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED,
         condition::{ConditionType, Verdict, find},
     },
+    argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
     kubernetes::{events::Weight, finalizer},
@@ -175,9 +176,13 @@ async fn in_account(
     };
     let plan = plan::plan(&desired, &spoke, &found, &memory);
     context.memory.suspect(uid, plan.suspicion.as_ref());
-    context.memory.want_secret(uid, wanted_secret.cloned());
     let wanted_name = wanted_secret.map(|wanted| wanted.name.as_str()).unwrap_or_default();
     let primary = plan::primary(&found, wanted_name, memory.recorded_secret);
+    let named = |wanted: &WantedSecret| WantedSecret {
+        name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
+        ..wanted.clone()
+    };
+    context.memory.want_secret(uid, wanted_secret.map(named));
     let mut facts = Facts {
         secret: primary.map(|secret| secret.name.clone()),
         cluster: spoke.cluster,
@@ -310,12 +315,18 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
         Pass::Failed(error) => return Err(error),
-        Pass::Applied(plan, outcome, _) => match (outcome.into_stop(), plan.blocked.first()) {
-            (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
-            (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
-            (None, Some(blocked)) => blocked_wait(blocked),
-            (None, None) => resync(),
-        },
+        Pass::Applied(plan, outcome, _) => {
+            // Whoever got further waits as briefly as at first.
+            if !outcome.done().is_empty() {
+                context.backoff.clear(&key());
+            }
+            match (outcome.into_stop(), plan.blocked.first()) {
+                (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
+                (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
+                (None, Some(blocked)) => blocked_wait(blocked),
+                (None, None) => resync(),
+            }
+        }
     };
     Ok(Action::requeue(wait))
 }

@@ -1,6 +1,6 @@
 //! Letting go: Secret, access entry, deployer role, and then the finalizer, once a later look is clean.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, api::DynamicObject, core::ApiResource, runtime::controller::Action};
@@ -166,15 +166,22 @@ async fn take_away(
         Ok(account) => observe::spoke_for_removal(account, &identity.cluster, &deployer).await,
         Err(error) => Err(error.clone()),
     };
+    let deleted = context.memory.all_deleted(uid);
+    let (observed, late) = match observed {
+        Ok(spoke) => {
+            let (spoke, late) = without(spoke, &deleted);
+            (Ok(spoke), late)
+        }
+        Err(error) => (Err(error), false),
+    };
     let owner = identity.owner(&management.hub);
     let recorded = old.deployer_role.as_ref().map(|role| role.id.as_str());
     let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition()));
     let plan = plan_removal(&deployer, &boundary, &owner, recorded, observed.as_ref().ok(), &secrets);
     super::log_plan(&identity.name, &plan);
     let outcome = carry_out(context, identity, &management, &plan.steps, account.as_ref().ok()).await;
-    if outcome.role_deleted() {
-        context.memory.let_go(uid);
-    }
+    context.memory.want_secret(uid, None);
+    context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
     if let Err(error) = observed {
         return Ok(Some(unreachable(&error, &deployer.to_string())));
     }
@@ -186,6 +193,12 @@ async fn take_away(
     if let Some(blocked) = plan.blocked.into_iter().next() {
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     }
+    if late {
+        let blocked = Blocked::Propagating {
+            what: "the deletion".to_owned(),
+        };
+        return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
+    }
     if plan.steps.is_empty() && surely_gone(context, uid, old) {
         return Ok(None);
     }
@@ -193,6 +206,30 @@ async fn take_away(
         "removed the cluster Secret, the access entry and the deployer role; looking once more".into(),
         None,
     )))
+}
+
+/// What was seen, without what this process deleted already and AWS still shows; and whether there was any.
+fn without(mut spoke: Spoke, deleted: &BTreeSet<String>) -> (Spoke, bool) {
+    let before = (spoke.entry.is_some(), spoke.role.is_some());
+    spoke.entry = spoke.entry.filter(|entry| !deleted.contains(&entry.arn));
+    spoke.role = spoke.role.filter(|role| !deleted.contains(&role.id));
+    let late = before != (spoke.entry.is_some(), spoke.role.is_some());
+    (spoke, late)
+}
+
+/// What a pass deleted, by the names that AWS never gives twice.
+fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
+    let entry = spoke
+        .and_then(|spoke| spoke.entry.as_ref())
+        .filter(|_| outcome.entry_deleted());
+    let role = spoke
+        .and_then(|spoke| spoke.role.as_ref())
+        .filter(|_| outcome.role_deleted());
+    entry
+        .map(|entry| entry.arn.clone())
+        .into_iter()
+        .chain(role.map(|role| role.id.clone()))
+        .collect()
 }
 
 /// Nothing was ever recorded, or this process removed it, or two looks agree.

@@ -263,11 +263,7 @@ async fn members(
     let standing = observed.assumable(&request.hub);
     let recorded: BTreeSet<String> = old.retained.iter().cloned().collect();
     let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
-        let members: Vec<Member<'_>> = objects
-            .iter()
-            .map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known))
-            .collect();
-        Members::gather(request, &members, &standing, &recorded)
+        Members::gather(request, &members_of(objects), &standing, &recorded)
     };
     let seen = gather(&context.clusters.state());
     if standing.is_subset(&seen.wanted) {
@@ -279,6 +275,10 @@ async fn members(
         retained: live.retained,
         unreadable: seen.unreadable || live.unreadable,
     })
+}
+
+fn members_of(objects: &[Arc<DeserializeGuard<ManagedCluster>>]) -> Vec<Member<'_>> {
+    objects.iter().map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known)).collect()
 }
 
 /// All `ManagedCluster`s as the API server has them now.

@@ -65,7 +65,11 @@ pub async fn observe(account: &Account, request: &Request, issuer_here: String) 
         account.cluster(&request.hub.cluster.name),
         account.role(&request.role.name)
     )?;
-    let issuer = cluster.as_ref().and_then(|cluster| cluster.issuer.as_deref());
+    // The provider of another cluster's issuer is none of ours, and the provisioner may not look at it.
+    let issuer = cluster
+        .as_ref()
+        .and_then(|cluster| cluster.issuer.as_deref())
+        .filter(|issuer| *issuer == issuer_here);
     let provider = async {
         match issuer.and_then(|issuer| request.hub.oidc_provider(issuer).ok()) {
             Some(arn) => account.oidc_provider(&arn).await,

@@ -256,8 +256,13 @@ pub fn status(
         conditions: conditions(&old.conditions, &findings, generation, now),
         ..old.clone()
     };
-    if let Pass::Applied(applied) = pass {
-        tell_facts(&mut status, applied);
+    match pass {
+        Pass::Applied(applied) => tell_facts(&mut status, applied),
+        // A cluster that keeps its deployer role waits until that is recorded, also when both are removed together.
+        Pass::Releasing(_, Some(Blocked::ClustersRemain { retained, .. })) => {
+            status.retained = retained.iter().cloned().collect();
+        }
+        Pass::Refused(_) | Pass::Paused(_) | Pass::Failed(_) | Pass::Releasing(..) => {}
     }
     status
 }

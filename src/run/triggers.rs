@@ -167,8 +167,8 @@ impl Triggers {
                 && memories.secret_name(owner).is_some_and(|name| name == secret.name)
                 && memories
                     .wanted_secret(owner)
-                    .is_some_and(|wanted| secret.difference(&wanted).is_none());
-            // Our own write comes back as what is wanted: it concerns nobody.
+                    .is_some_and(|wanted| secret.name == wanted.name && secret.difference(&wanted).is_none());
+            // Our own write comes back as what is wanted: it concerns nobody. A copy of it has another name.
             if as_wanted {
                 uids.remove(owner);
             } else if memories.wanted_secret(owner).is_some() {

@@ -2,5 +2,8 @@
 //! AWS's own addresses. Tests, the demo and the benchmarks stand on it.
 
 pub mod aws;
+pub mod bench;
 pub mod control_plane;
+pub mod demo;
 pub mod stage;
+pub mod up;

@@ -3,10 +3,14 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mooring_sandbox::control_plane;
+use mooring_sandbox::{bench, control_plane, demo, up};
 
 /// A whole hub and its spokes on one machine.
+///
+/// A real Kubernetes API server, and a fake AWS that answers at AWS's own addresses through a proxy on loopback. Nothing
+/// here reaches a network, and everything is gone when the command ends, however it ends.
 #[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -14,22 +18,41 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make etcd and kube-apiserver available: minutes the first time, nothing afterwards.
+    /// Makes etcd and kube-apiserver available: minutes the first time, nothing afterwards.
     Prepare,
+    /// Plays the demo: a hub and three more clusters, moored, refused, broken, mended, narrowed and let go.
+    ///
+    /// Checks everything that it shows, and fails when something is not as it says.
+    Demo(demo::Arguments),
+    /// Starts the hub and AWS without the operator, and stays until Ctrl-C.
+    ///
+    /// Prints `export` lines with which kubectl, the aws CLI, boto3 and a build of your own reach them from another
+    /// terminal.
+    Up(up::Arguments),
+    /// Measures the operator, built beside this program, on a thousand clusters.
+    ///
+    /// Prints figures, and fails when something is not right: never for being slow.
+    Bench(bench::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Prepare => control_plane::prepare().await,
-    };
-    match done {
+    match Arguments::parse().command {
+        Command::Prepare => prepare().await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Up(arguments) => up::run(arguments).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
+    }
+}
+
+async fn prepare() -> ExitCode {
+    match control_plane::prepare().await {
         Ok(assets) => {
             println!("{}\n{}", assets.etcd.display(), assets.kube_apiserver.display());
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("mooring-sandbox: {error}");
             ExitCode::FAILURE
         }
     }

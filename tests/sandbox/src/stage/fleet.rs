@@ -66,7 +66,7 @@ impl Fleet {
             spokes: vec![
                 ClusterSpec::new("222222222222", "eu-west-1", "prod-eu"),
                 ClusterSpec::new("333333333333", "eu-central-1", "tools"),
-                ClusterSpec::new("333333333333", "eu-central-1", "platform"),
+                ClusterSpec::new("333333333333", "eu-west-1", "shared-platform"),
             ],
         }
     }
@@ -76,7 +76,7 @@ impl Fleet {
     pub fn of(accounts: usize, clusters: usize) -> Self {
         let spokes = (0..clusters).map(|number| {
             let account = format!("{:012}", 200_000_000_000_u64 + (number % accounts.max(1)) as u64);
-            let region = if (number / accounts.max(1)) % 2 == 0 {
+            let region = if (number / accounts.max(1)).is_multiple_of(2) {
                 "eu-west-1"
             } else {
                 "eu-central-1"

@@ -1,6 +1,7 @@
 //! A stage for whole-operator runs: a hub with its API server, accounts and clusters in the fake AWS, what the platform
 //! team installs, and the operator as a process of its own.
 
+mod exports;
 mod fleet;
 mod operator;
 
@@ -18,6 +19,7 @@ use kube::{
 use serde_json::{Value, json};
 
 pub use self::{
+    exports::Exports,
     fleet::{ClusterSpec, Fleet},
     operator::{Operator, OperatorOptions, Signal, sibling_binary},
 };
@@ -151,6 +153,14 @@ impl Stage {
             let id = account["accountId"].as_str().ok_or_else(shape)?;
             let root = self.aws.root(id);
             let iam = |operation: &str, input: Value| self.aws.call(&root, Service::Iam, operation, input);
+            for provider in account["oidcProviders"].as_array().into_iter().flatten() {
+                let input = json!({"Url": provider["url"], "ClientIDList": provider["clientIds"]});
+                iam("CreateOpenIDConnectProvider", input)?;
+                made.push(format!(
+                    "OIDC provider {}",
+                    provider["arn"].as_str().unwrap_or_default()
+                ));
+            }
             for policy in account["managedPolicies"].as_array().into_iter().flatten() {
                 let input = json!({"PolicyName": policy["name"], "PolicyDocument": policy["document"].to_string()});
                 iam("CreatePolicy", input)?;

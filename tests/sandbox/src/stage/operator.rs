@@ -196,5 +196,5 @@ impl Operator {
 #[must_use]
 pub fn sibling_binary() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
-    own.parent().unwrap_or(Path::new(".")).join("mooring")
+    own.parent().unwrap_or_else(|| Path::new(".")).join("mooring")
 }

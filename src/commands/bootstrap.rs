@@ -1,0 +1,151 @@
+//! `mooring bootstrap`: everything that the owner of an account makes once, before Mooring can work there. The
+//! documents come from the table of calls and from `spec.allow`, so they are the narrowest that serve.
+//!
+//! It prints JSON, since IAM takes JSON: each document can be cut out and given to `aws iam` as it stands.
+
+mod documents;
+mod setup;
+
+use std::{fmt::Write, fs, path::Path};
+
+pub use documents::{AccountSetup, Bootstrap, BootstrapError, ManagedPolicy, Provider, SetupRole};
+
+use self::setup::Setup;
+use super::{Printed, manifests, manifests::Manifests, script};
+use crate::{
+    api::ManagementRole,
+    cli::BootstrapArgs,
+    domain::{
+        arn::PolicyArn,
+        name::{AccountId, KubernetesName, RoleName},
+    },
+    management_role::request::Request,
+};
+
+/// What the manifest does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The one account to make documents for; all that are named when left out.
+    pub account: Option<AccountId>,
+    /// The hub's account; that of `identity.roleArn` when left out.
+    pub hub_account: Option<AccountId>,
+    /// The hub's OIDC issuer, `https://...`. Without it the operator gets its credentials by EKS Pod Identity alone.
+    pub hub_issuer: Option<String>,
+    /// The name of the operator's own role.
+    pub operator_role: RoleName,
+    /// The namespace that the operator runs in.
+    pub operator_namespace: KubernetesName,
+    /// The service account that the operator runs as.
+    pub operator_service_account: KubernetesName,
+    /// Permissions boundaries that deployer roles may bear besides `AWSDenyAll`.
+    pub deployer_boundaries: Vec<PolicyArn>,
+}
+
+impl From<&BootstrapArgs> for Options {
+    fn from(args: &BootstrapArgs) -> Self {
+        Self {
+            account: args.account.clone(),
+            hub_account: args.hub_account.clone(),
+            hub_issuer: args.hub_issuer.clone(),
+            operator_role: args.operator_role.clone(),
+            operator_namespace: args.operator_namespace.clone(),
+            operator_service_account: args.operator_service_account.clone(),
+            deployer_boundaries: args.deployer_boundaries.clone(),
+        }
+    }
+}
+
+/// Everything that must exist before the operator can work for this `ManagementRole`.
+///
+/// # Errors
+/// Says what a person must change in the manifest or add to the command.
+pub fn bootstrap(manifest: &ManagementRole, options: &Options) -> Result<Bootstrap, BootstrapError> {
+    let name = manifest.metadata.name.clone().unwrap_or_default();
+    let account = manifests::hub_account(manifest, options.hub_account.as_ref()).map_err(BootstrapError::HubAccount)?;
+    let request =
+        Request::parse(manifest, &account).map_err(|refusal| BootstrapError::Refused(name.clone(), refusal))?;
+    let setup = Setup::new(&request, options)?;
+    let accounts = setup.accounts()?;
+    let mut bootstrap = Bootstrap {
+        management_role: name,
+        hub: request.hub.cluster.clone(),
+        accounts: Vec::new(),
+        notes: Vec::new(),
+    };
+    for account in &accounts {
+        bootstrap.accounts.push(setup.account(account, &mut bootstrap.notes)?);
+    }
+    if setup.everywhere() && options.account.is_none() {
+        let named: Vec<_> = accounts.iter().map(AccountId::as_str).collect();
+        bootstrap.notes.push(format!(
+            "spec.allow covers every account (\"*\"), and only those that the ManagementRole names are printed ({}): run this again with --account for each other account",
+            named.join(", ")
+        ));
+    }
+    Ok(bootstrap)
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Says what a person must change in the manifest or the command, or which file cannot be written.
+pub fn run(args: &BootstrapArgs) -> Result<Printed, String> {
+    let manifests = Manifests::read(std::slice::from_ref(&args.file))?;
+    if !manifests.invalid.is_empty() {
+        return Err(manifests.invalid.join("\n"));
+    }
+    let [manifest] = manifests.roles.as_slice() else {
+        let names: Vec<_> = manifests
+            .roles
+            .iter()
+            .filter_map(|role| role.metadata.name.as_deref())
+            .collect();
+        return Err(match names.len() {
+            0 => format!("{} holds no ManagementRole of mooring.dev/v1alpha1", args.file),
+            count => format!(
+                "{} holds {count} ManagementRoles ({}): give a file with one",
+                args.file,
+                names.join(", ")
+            ),
+        });
+    };
+    let bootstrap = bootstrap(manifest, &Options::from(args)).map_err(|error| error.to_string())?;
+    let out = match &args.output_dir {
+        None => serde_json::to_string_pretty(&bootstrap).map_err(|error| error.to_string())? + "\n",
+        Some(directory) => write(&bootstrap, directory)?,
+    };
+    Ok(Printed {
+        out,
+        notes: bootstrap.notes,
+        failures: Vec::new(),
+    })
+}
+
+/// Writes the files and names them, one a line.
+fn write(bootstrap: &Bootstrap, directory: &Path) -> Result<String, String> {
+    let mut written = String::new();
+    for (name, text) in script::files(bootstrap) {
+        let path = directory.join(name);
+        let failed = |error: std::io::Error| format!("{} cannot be written: {error}", path.display());
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        fs::write(&path, text).map_err(failed)?;
+        if path.ends_with(script::SCRIPT) {
+            executable(&path).map_err(failed)?;
+        }
+        let _ = writeln!(written, "{}", path.display());
+    }
+    Ok(written)
+}
+
+#[cfg(unix)]
+fn executable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}

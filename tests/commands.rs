@@ -1,0 +1,923 @@
+//! `mooring render` and `mooring bootstrap`, by the real binary: held against the facts of AWS and the design, not
+//! against earlier output.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use mooring::{
+    commands::{
+        bootstrap::{Bootstrap, BootstrapError, Options, bootstrap},
+        manifests::Manifests,
+    },
+    policy::Document,
+};
+use serde_json::{Value, json};
+
+const ROLE: &str = r#"
+apiVersion: mooring.dev/v1alpha1
+kind: ManagementRole
+metadata: {name: default}
+spec:
+  cluster: {name: hub, region: eu-west-1}
+  allow:
+  - accounts: ["222222222222", "333333333333"]
+    accessPolicies:
+    - {name: AmazonEKSClusterAdminPolicy, scope: Cluster}
+    - {name: AmazonEKSViewPolicy, scope: Namespace}
+    kubernetesGroups: ["argocd-*"]
+  - accounts: ["111111111111"]
+    clusters: [hub]
+    accessPolicies: [{name: AmazonEKSClusterAdminPolicy, scope: Cluster}]
+"#;
+
+const CLUSTERS: &str = r#"
+apiVersion: mooring.dev/v1alpha1
+kind: ManagedCluster
+metadata: {name: prod-eu}
+spec:
+  accountId: "222222222222"
+  region: eu-west-1
+  access: {policies: [{name: AmazonEKSClusterAdminPolicy}]}
+  argocd: {labels: {environment: production}}
+---
+apiVersion: mooring.dev/v1alpha1
+kind: ManagedCluster
+metadata: {name: team}
+spec:
+  accountId: "333333333333"
+  region: eu-central-1
+  clusterName: shared
+  access:
+    policies: [{name: AmazonEKSViewPolicy, namespaces: [team-b, team-a]}]
+    kubernetesGroups: [argocd-team]
+---
+apiVersion: mooring.dev/v1alpha1
+kind: ManagedCluster
+metadata: {name: hub}
+spec:
+  accountId: "111111111111"
+  region: eu-west-1
+  access: {policies: [{name: AmazonEKSClusterAdminPolicy}]}
+"#;
+
+const ISSUER: &str = "oidc.eks.eu-west-1.amazonaws.com/id/ABC";
+const HUB: &str = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
+const PATH: &str = "role/mooring/111111111111-eu-west-1-hub/default";
+
+struct Run {
+    ok: bool,
+    out: String,
+    err: String,
+}
+
+fn mooring(args: &[&str], input: &str) -> Run {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mooring"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that fails at its flags reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Run {
+        ok: output.status.success(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn render(input: &str, more: &[&str]) -> (Run, Vec<Value>) {
+    let run = mooring(&[&["render", "-f", "-"], more].concat(), input);
+    let documents = serde_saphyr::from_multiple(&run.out).unwrap();
+    (run, documents)
+}
+
+const KNOWN: [&str; 4] = [
+    "--hub-account",
+    "111111111111",
+    "--hub-issuer",
+    "https://oidc.eks.eu-west-1.amazonaws.com/id/ABC",
+];
+
+fn both(role: &str, clusters: &str) -> String {
+    format!("{role}---{clusters}")
+}
+
+/// The document of one object.
+fn of<'a>(documents: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let found = documents.iter().find(|document| {
+        document[kind] == name && (kind == "managedCluster" || document.get("managedCluster").is_none())
+    });
+    found.unwrap_or_else(|| panic!("no {kind} {name} in {documents:#?}"))
+}
+
+#[track_caller]
+fn means(document: &Value, expected: &Value) {
+    let parse = |value: &Value| Document::parse(&value.to_string()).unwrap();
+    assert!(parse(document).means(&parse(expected)), "{document:#}");
+}
+
+fn options() -> Options {
+    Options {
+        account: None,
+        hub_account: Some("111111111111".parse().unwrap()),
+        hub_issuer: None,
+        operator_role: "mooring-operator".parse().unwrap(),
+        operator_namespace: "mooring-system".parse().unwrap(),
+        operator_service_account: "mooring-controller".parse().unwrap(),
+        deployer_boundaries: Vec::new(),
+    }
+}
+
+fn boot(role: &str, options: &Options) -> Result<Bootstrap, BootstrapError> {
+    let mut manifests = Manifests::default();
+    manifests.add(&"test", role);
+    assert_eq!(manifests.invalid, Vec::<String>::new());
+    bootstrap(&manifests.roles[0], options)
+}
+
+fn accounts(bootstrap: &Bootstrap) -> Vec<&str> {
+    bootstrap
+        .accounts
+        .iter()
+        .map(|account| account.account_id.as_str())
+        .collect()
+}
+
+fn directory(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+#[test]
+fn the_management_role_is_shown_with_what_its_clusters_need() {
+    let (run, documents) = render(&both(ROLE, CLUSTERS), &KNOWN);
+    assert!(run.ok && run.err.is_empty(), "{}", run.err);
+    let role = &of(&documents, "managementRole", "default")["role"];
+    let arn = role["arn"].as_str().unwrap();
+    assert!(
+        arn.starts_with(&format!("arn:aws:iam::111111111111:{PATH}/management-default-")),
+        "{arn}"
+    );
+    assert_eq!(
+        role["permissionsBoundary"],
+        "arn:aws:iam::111111111111:policy/mooring-management"
+    );
+    // EKS user guide, "Assign IAM roles to Kubernetes service accounts": aud and sub, both by StringEquals; Argo CD's
+    // manual names the three service accounts.
+    let subjects = ["application-controller", "applicationset-controller", "server"]
+        .map(|name| format!("system:serviceaccount:argocd:argocd-{name}"));
+    means(
+        &role["trustPolicy"],
+        &json!({"Version": "2012-10-17", "Statement": [{"Sid": "ArgoCD", "Effect": "Allow",
+            "Principal": {"Federated": format!("arn:aws:iam::111111111111:oidc-provider/{ISSUER}")},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": {format!("{ISSUER}:aud"): "sts.amazonaws.com", format!("{ISSUER}:sub"): subjects}}}]}),
+    );
+    let accounts = ["111111111111", "222222222222", "333333333333"];
+    means(
+        &role["inlinePolicies"]["mooring-assume-deployers"],
+        &json!({"Version": "2012-10-17", "Statement": [{"Sid": "Deployers", "Effect": "Allow",
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Resource": accounts.map(|account| format!("arn:aws:iam::{account}:{PATH}/*"))}]}),
+    );
+    assert_eq!(role["tags"]["mooring.dev/hub"], HUB);
+    assert_eq!(role["tags"]["mooring.dev/uid"], "<UID>");
+}
+
+#[test]
+fn a_cluster_is_shown_with_every_hop_to_it() {
+    let (_, documents) = render(&both(ROLE, CLUSTERS), &KNOWN);
+    let management = of(&documents, "managementRole", "default")["role"]["arn"].clone();
+    let prod = of(&documents, "managedCluster", "prod-eu");
+    assert_eq!(prod["cluster"], "arn:aws:eks:eu-west-1:222222222222:cluster/prod-eu");
+    let role = &prod["deployerRole"];
+    let arn = role["arn"].as_str().unwrap();
+    let hash = arn
+        .strip_prefix(&format!("arn:aws:iam::222222222222:{PATH}/prod-eu-"))
+        .unwrap();
+    assert!(hash.len() == 8 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{arn}");
+    assert_eq!(role["permissionsBoundary"], "arn:aws:iam::aws:policy/AWSDenyAll");
+    assert_eq!(role["inlinePolicies"], json!({}), "a deployer role has no permissions");
+    means(
+        &role["trustPolicy"],
+        &json!({"Version": "2012-10-17", "Statement": [{"Sid": "ManagementRole", "Effect": "Allow",
+            "Principal": {"AWS": "arn:aws:iam::111111111111:root"}, "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": management}}}]}),
+    );
+    let entry = &prod["accessEntry"];
+    assert_eq!(entry["principalArn"], arn);
+    assert_eq!(entry["type"], "STANDARD");
+    assert_eq!(entry["kubernetesGroups"], json!([]));
+    assert_eq!(entry["tags"]["mooring.dev/hub"], HUB);
+    assert_eq!(
+        entry["accessPolicies"],
+        json!([{"policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy", "accessScope": "cluster"}])
+    );
+    let session = &prod["operatorSession"];
+    assert_eq!(
+        session["provisionerRole"],
+        "arn:aws:iam::222222222222:role/mooring-provisioner"
+    );
+    let policy = session["sessionPolicy"].to_string();
+    assert!(
+        policy.contains(arn) && !policy.contains("333333333333") && policy.len() < 2048,
+        "{policy}"
+    );
+}
+
+#[test]
+fn the_cluster_secret_is_shown_with_words_for_what_only_aws_knows() {
+    let (_, documents) = render(&both(ROLE, CLUSTERS), &KNOWN);
+    let prod = of(&documents, "managedCluster", "prod-eu");
+    let secret = &prod["clusterSecret"];
+    assert_eq!(secret["namespace"], "argocd");
+    assert_eq!(
+        secret["labels"],
+        json!({"argocd.argoproj.io/secret-type": "cluster", "environment": "production"})
+    );
+    assert_eq!(secret["annotations"]["mooring.dev/uid"], "<UID>");
+    let data = &secret["data"];
+    assert_eq!((&data["name"], data.get("namespaces")), (&json!("prod-eu"), None));
+    assert_eq!(data["server"], "<endpoint of prod-eu, from eks:DescribeCluster>");
+    let config: Value = serde_json::from_str(data["config"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        config,
+        json!({"awsAuthConfig": {"clusterName": "prod-eu", "roleARN": prod["deployerRole"]["arn"]},
+            "tlsClientConfig": {"insecure": false, "caData": "<certificate authority of prod-eu, from eks:DescribeCluster>"}})
+    );
+
+    let team = of(&documents, "managedCluster", "team");
+    assert_eq!(team["cluster"], "arn:aws:eks:eu-central-1:333333333333:cluster/shared");
+    assert_eq!(team["accessEntry"]["kubernetesGroups"], json!(["argocd-team"]));
+    assert_eq!(
+        team["accessEntry"]["accessPolicies"],
+        json!([{"policyArn": "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy", "accessScope": "namespace", "namespaces": ["team-a", "team-b"]}])
+    );
+    assert_eq!(team["clusterSecret"]["data"]["namespaces"], "team-a,team-b");
+}
+
+#[test]
+fn what_allow_does_not_give_fails_the_command_and_leaves_the_rest() {
+    let greedy = CLUSTERS
+        .replace("[argocd-team]", "[masters]")
+        .replace("333333333333", "444444444444");
+    let (run, documents) = render(&both(ROLE, &greedy), &KNOWN);
+    assert!(!run.ok);
+    assert!(
+        run.err.contains(
+            "ManagedCluster team: ManagementRole default does not allow cluster shared in account 444444444444"
+        ),
+        "{}",
+        run.err
+    );
+    let team = of(&documents, "managedCluster", "team");
+    assert!(
+        team["refused"].as_str().unwrap().contains("does not allow") && team.get("deployerRole").is_none(),
+        "{team:#}"
+    );
+    assert!(
+        of(&documents, "managedCluster", "prod-eu")
+            .get("deployerRole")
+            .is_some()
+    );
+    let policy = of(&documents, "managementRole", "default")["role"]["inlinePolicies"].to_string();
+    assert!(
+        policy.contains("222222222222") && !policy.contains("444444444444"),
+        "{policy}"
+    );
+
+    let (run, _) = render(&both(ROLE, &CLUSTERS.replace("[argocd-team]", "[masters]")), &KNOWN);
+    assert!(
+        !run.ok && run.err.contains("does not allow Kubernetes group masters"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn an_existing_role_says_its_account_and_what_it_needs() {
+    let role = ROLE.replace(
+        "  allow:",
+        "  identity: {type: Existing, roleArn: \"arn:aws:iam::111111111111:role/argocd\"}\n  allow:",
+    );
+    let (run, documents) = render(&both(&role, CLUSTERS), &[]);
+    assert!(run.ok, "{}", run.err);
+    let shown = &of(&documents, "managementRole", "default")["role"];
+    assert_eq!(shown["arn"], "arn:aws:iam::111111111111:role/argocd");
+    assert_eq!(
+        shown["neededPermissions"]["Statement"][0]["Resource"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    assert!(shown.get("trustPolicy").is_none() && shown.get("inlinePolicies").is_none());
+
+    let made = boot(
+        &role,
+        &Options {
+            hub_account: None,
+            ..options()
+        },
+    )
+    .unwrap();
+    assert!(made.accounts[0].managed_policies.is_empty());
+    let provisioner = made.accounts[0].roles.last().unwrap();
+    let json = provisioner.inline_policies["mooring-default"].to_json();
+    assert!(
+        !json.contains("iam:PutRolePolicy") && json.contains("arn:aws:iam::111111111111:role/argocd"),
+        "{json}"
+    );
+    let elsewhere = boot(
+        &role,
+        &Options {
+            hub_account: Some("222222222222".parse().unwrap()),
+            ..options()
+        },
+    );
+    assert!(
+        elsewhere
+            .unwrap_err()
+            .to_string()
+            .contains("identity.roleArn is in account 111111111111")
+    );
+}
+
+#[test]
+fn what_cannot_be_known_offline_is_asked_for() {
+    let (run, _) = render(&both(ROLE, CLUSTERS), &[]);
+    assert!(
+        !run.ok && run.err.contains("add --hub-account with the 12 digits"),
+        "{}",
+        run.err
+    );
+    assert!(
+        run.err
+            .contains("ManagedCluster prod-eu waits for ManagementRole default"),
+        "{}",
+        run.err
+    );
+    let (run, _) = render(CLUSTERS, &KNOWN);
+    assert!(
+        !run.ok
+            && run
+                .err
+                .contains("names ManagementRole default, which is in none of the files"),
+        "{}",
+        run.err
+    );
+    let (run, documents) = render(&both(ROLE, CLUSTERS), &KNOWN[..2]);
+    assert!(run.ok, "{}", run.err);
+    let trust = of(&documents, "managementRole", "default")["role"]["trustPolicy"].to_string();
+    assert!(
+        trust.contains("<OIDC issuer of hub without https://, from eks:DescribeCluster>:sub"),
+        "{trust}"
+    );
+}
+
+#[test]
+fn manifests_are_read_strictly_from_files_and_standard_input() {
+    let directory = directory("strict");
+    let (role, clusters) = (directory.join("role.yaml"), directory.join("clusters.yaml"));
+    fs::write(
+        &role,
+        format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: argocd}}\n---{ROLE}"),
+    )
+    .unwrap();
+    fs::write(&clusters, CLUSTERS.replace("labels:", "label:")).unwrap();
+    let files = [role.to_str().unwrap(), clusters.to_str().unwrap()];
+    let run = mooring(&[&["render", "-f"], &files[..], &KNOWN].concat(), "");
+    assert!(!run.ok);
+    assert!(
+        run.err
+            .contains("clusters.yaml, document 1, ManagedCluster prod-eu: spec.argocd.label is not a field"),
+        "{}",
+        run.err
+    );
+    assert!(run.err.contains("passed over Namespace v1"), "{}", run.err);
+    assert!(run.out.contains("managedCluster: team"), "the others are shown");
+
+    let run = mooring(&["render", "-f", "/nowhere.yaml"], "");
+    assert!(
+        !run.ok && run.err.contains("/nowhere.yaml cannot be read"),
+        "{}",
+        run.err
+    );
+    let run = mooring(&["render", "-f", "-"], "apiVersion: v1\nkind: Namespace\n");
+    assert!(
+        !run.ok && run.err.contains("there is no ManagedCluster or ManagementRole"),
+        "{}",
+        run.err
+    );
+    let run = mooring(&["bootstrap", "-f", "-"], CLUSTERS);
+    assert!(
+        !run.ok && run.err.contains("standard input holds no ManagementRole"),
+        "{}",
+        run.err
+    );
+    let two = format!("{ROLE}---{}", ROLE.replace("name: default", "name: second"));
+    let run = mooring(&["bootstrap", "-f", "-"], &two);
+    assert!(
+        !run.ok && run.err.contains("holds 2 ManagementRoles (default, second)"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn clusters_that_stand_in_each_others_way_are_told() {
+    let second = CLUSTERS
+        .replace("metadata: {name: team}", "metadata: {name: again}")
+        .replace("  clusterName: shared\n", "  argocd: {name: prod-eu}\n");
+    let (run, _) = render(&both(ROLE, &second), &KNOWN);
+    assert!(
+        !run.ok
+            && run.err.contains(
+                "ManagedCluster again and ManagedCluster prod-eu are both for cluster name prod-eu in Argo CD"
+            ),
+        "{}",
+        run.err
+    );
+    let same = format!(
+        "{CLUSTERS}---\n{}",
+        CLUSTERS
+            .split("---")
+            .next()
+            .unwrap()
+            .replace("{name: prod-eu}", "{name: copy}")
+            .replace("  access:", "  clusterName: prod-eu\n  access:")
+    );
+    let (run, _) = render(&both(ROLE, &same), &KNOWN);
+    assert!(
+        !run.ok
+            && run
+                .err
+                .contains("are both for EKS cluster arn:aws:eks:eu-west-1:222222222222:cluster/prod-eu"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn an_explicit_policy_that_does_not_fit_is_told() {
+    let role = ROLE.replace("  allow:", "  assumePolicy: Explicit\n  allow:");
+    let (_, documents) = render(&both(&role, CLUSTERS), &KNOWN);
+    let policy = &of(&documents, "managementRole", "default")["role"]["inlinePolicies"]["mooring-assume-deployers"];
+    let wanted: BTreeSet<_> = ["prod-eu", "team", "hub"]
+        .map(|name| {
+            of(&documents, "managedCluster", name)["deployerRole"]["arn"]
+                .as_str()
+                .unwrap()
+        })
+        .into();
+    let found: BTreeSet<_> = policy["Statement"][0]["Resource"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|arn| arn.as_str().unwrap())
+        .collect();
+    assert_eq!(found, wanted);
+
+    let one = CLUSTERS.split("---").next().unwrap();
+    let many: Vec<_> = (0..200)
+        .map(|n| one.replace("{name: prod-eu}", &format!("{{name: prod-{n}}}")))
+        .collect();
+    let (run, _) = render(&both(&role, &many.join("---")), &KNOWN);
+    assert!(
+        !run.ok
+            && run
+                .err
+                .contains("ManagementRole default: the role's policy has no room for"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn china_is_never_told_of_the_commercial_partition() {
+    let china = |text: &str| {
+        text.replace("eu-west-1", "cn-north-1")
+            .replace("eu-central-1", "cn-northwest-1")
+    };
+    let issuer = "https://oidc.eks.cn-north-1.amazonaws.com.cn/id/ABC";
+    let flags = ["--hub-account", "111111111111", "--hub-issuer", issuer];
+    let (run, documents) = render(&both(&china(ROLE), &china(CLUSTERS)), &flags);
+    assert!(run.ok, "{}", run.err);
+    assert_eq!(
+        of(&documents, "managedCluster", "prod-eu")["deployerRole"]["permissionsBoundary"],
+        "arn:aws-cn:iam::aws:policy/AWSDenyAll"
+    );
+    let directory = directory("china");
+    let booted = mooring(&[&["bootstrap", "-f", "-"], &flags[..]].concat(), &china(ROLE));
+    let written = mooring(
+        &[
+            &["bootstrap", "-f", "-", "--output-dir", directory.to_str().unwrap()],
+            &flags[..],
+        ]
+        .concat(),
+        &china(ROLE),
+    );
+    assert!(booted.ok && written.ok, "{}", booted.err);
+    let files: String = written
+        .out
+        .lines()
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    for text in [&run.out, &booted.out, &booted.err, &files] {
+        assert!(text.contains("arn:aws-cn:") && !text.contains("arn:aws:"), "{text}");
+    }
+    assert!(
+        booted.out.contains("\"sts.amazonaws.com\""),
+        "the audience is the same in China"
+    );
+
+    // A hub reaches no cluster of another partition.
+    let (run, _) = render(&both(ROLE, &china(CLUSTERS)), &KNOWN);
+    assert!(
+        !run.ok && run.err.contains("a role is never assumed across partitions"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn bootstrap_gives_the_hub_account_and_every_account_that_is_named() {
+    let run = mooring(&[&["bootstrap", "-f", "-"], &KNOWN[..]].concat(), ROLE);
+    assert!(run.ok, "{}", run.err);
+    assert!(
+        run.err
+            .contains("eks.amazonaws.com/role-arn: arn:aws:iam::111111111111:role/mooring-operator"),
+        "{}",
+        run.err
+    );
+    let document: Value = serde_json::from_str(&run.out).unwrap();
+    let accounts = document["accounts"].as_array().unwrap();
+    let ids: Vec<_> = accounts
+        .iter()
+        .map(|account| account["accountId"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["111111111111", "222222222222", "333333333333"]);
+
+    let hub = &accounts[0];
+    assert_eq!(
+        hub["oidcProviders"],
+        json!([{"arn": format!("arn:aws:iam::111111111111:oidc-provider/{ISSUER}"), "url": format!("https://{ISSUER}"), "clientIds": ["sts.amazonaws.com"]}])
+    );
+    assert_eq!(hub["managedPolicies"][0]["name"], "mooring-management");
+    means(
+        &hub["managedPolicies"][0]["document"],
+        &json!({"Version": "2012-10-17", "Statement": [{"Sid": "Deployers", "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Resource": ids.iter().map(|account| format!("arn:aws:iam::{account}:{PATH}/*")).collect::<Vec<_>>()}]}),
+    );
+    let operator = &hub["roles"][0];
+    assert_eq!(
+        (&operator["name"], &operator["path"]),
+        (&json!("mooring-operator"), &json!("/"))
+    );
+    // EKS user guide, "How EKS Pod Identity works"; pinned as the design's row 4 says.
+    means(
+        &operator["trustPolicy"],
+        &json!({"Version": "2012-10-17", "Statement": [
+            {"Sid": "PodIdentity", "Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"],
+                "Condition": {"StringEquals": {"aws:SourceAccount": "111111111111", "aws:RequestTag/eks-cluster-arn": HUB,
+                    "aws:RequestTag/kubernetes-namespace": "mooring-system", "aws:RequestTag/kubernetes-service-account": "mooring-controller"}}},
+            {"Sid": "Irsa", "Effect": "Allow", "Principal": {"Federated": format!("arn:aws:iam::111111111111:oidc-provider/{ISSUER}")}, "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {"StringEquals": {format!("{ISSUER}:aud"): "sts.amazonaws.com", format!("{ISSUER}:sub"): "system:serviceaccount:mooring-system:mooring-controller"}}}]}),
+    );
+    means(
+        &operator["inlinePolicies"]["mooring-default"],
+        &json!({"Version": "2012-10-17", "Statement": [{"Sid": "Provisioners", "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Resource": ids.iter().map(|account| format!("arn:aws:iam::{account}:role/mooring-provisioner")).collect::<Vec<_>>()}]}),
+    );
+    for account in accounts {
+        let provisioner = account["roles"].as_array().unwrap().last().unwrap();
+        assert_eq!(provisioner["name"], "mooring-provisioner");
+        means(
+            &provisioner["trustPolicy"],
+            &json!({"Version": "2012-10-17", "Statement": [{"Sid": "Operator", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"], "Condition": {"ArnEquals": {"aws:PrincipalArn": operator["arn"]}}}]}),
+        );
+        let policy = provisioner["inlinePolicies"]["mooring-default"].to_string();
+        let own = account["accountId"] == "111111111111";
+        assert_eq!(
+            policy.contains("iam:PutRolePolicy"),
+            own,
+            "only the hub's account keeps the management role"
+        );
+        assert_eq!(
+            policy.contains("AmazonEKSViewPolicy"),
+            !own,
+            "what allow gives, account by account"
+        );
+    }
+}
+
+#[test]
+fn bootstrap_takes_one_account_and_names_those_that_are_left() {
+    let everywhere = ROLE.replace("\"333333333333\"", "\"*\"");
+    let all = boot(&everywhere, &options()).unwrap();
+    assert_eq!(accounts(&all), ["111111111111", "222222222222"]);
+    assert!(
+        all.notes
+            .iter()
+            .any(|note| note.contains("run this again with --account")),
+        "{:?}",
+        all.notes
+    );
+    let one = boot(
+        &everywhere,
+        &Options {
+            account: Some("444444444444".parse().unwrap()),
+            ..options()
+        },
+    )
+    .unwrap();
+    assert_eq!(accounts(&one), ["444444444444"]);
+    assert_eq!(one.notes, Vec::<String>::new());
+    assert!(one.accounts[0].managed_policies.is_empty() && one.accounts[0].roles.len() == 1);
+
+    let own = boot(
+        ROLE,
+        &Options {
+            account: Some("111111111111".parse().unwrap()),
+            ..options()
+        },
+    )
+    .unwrap();
+    assert_eq!(accounts(&own), ["111111111111"]);
+    let stranger = boot(
+        ROLE,
+        &Options {
+            account: Some("444444444444".parse().unwrap()),
+            ..options()
+        },
+    );
+    assert!(
+        stranger
+            .unwrap_err()
+            .to_string()
+            .contains("account 444444444444 is neither the hub's own nor in spec.allow")
+    );
+}
+
+#[test]
+fn bootstrap_says_what_it_cannot_do() {
+    let run = mooring(&["bootstrap", "-f", "-"], ROLE);
+    assert!(
+        !run.ok && run.out.is_empty() && run.err.contains("add --hub-account"),
+        "{}",
+        run.err
+    );
+    let same = boot(
+        ROLE,
+        &Options {
+            operator_role: "Mooring-Provisioner".parse().unwrap(),
+            ..options()
+        },
+    );
+    assert!(same.unwrap_err().to_string().contains("--operator-role"));
+    let foreign = boot(
+        ROLE,
+        &Options {
+            deployer_boundaries: vec!["arn:aws-cn:iam::222222222222:policy/b".parse().unwrap()],
+            ..options()
+        },
+    );
+    assert!(
+        foreign
+            .unwrap_err()
+            .to_string()
+            .contains("is in partition aws-cn, the hub in aws")
+    );
+    let wrong = boot(&ROLE.replace("\"222222222222\"", "\"2222*\""), &options());
+    assert!(
+        wrong
+            .unwrap_err()
+            .to_string()
+            .contains("\"2222*\" is not an AWS account")
+    );
+    let entry = "  - accounts: [\"222222222222\"]\n    clusters: [a, b, c]\n    accessPolicies: [{name: AmazonEKSViewPolicy, scope: Cluster}]\n";
+    let long = boot(&format!("{ROLE}{}", entry.repeat(4)), &options());
+    assert!(
+        long.unwrap_err()
+            .to_string()
+            .contains("role mooring-provisioner in account 222222222222 has")
+    );
+}
+
+#[test]
+fn own_boundaries_and_external_ids_go_where_they_belong() {
+    let role = ROLE.replace(
+        "  allow:",
+        "  provisioner: {roleName: door, externalId: secret-word}\n  allow:",
+    );
+    let boundary = "arn:aws:iam::222222222222:policy/limit";
+    let made = boot(
+        &role,
+        &Options {
+            deployer_boundaries: vec![boundary.parse().unwrap()],
+            ..options()
+        },
+    )
+    .unwrap();
+    for account in &made.accounts {
+        let provisioner = account.roles.last().unwrap();
+        assert_eq!(provisioner.name.as_str(), "door");
+        let condition = &provisioner.trust_policy.statements[0].condition;
+        assert_eq!(
+            condition["StringEquals"]["sts:ExternalId"],
+            ["secret-word".to_owned()].into()
+        );
+        let policy = provisioner.inline_policies["mooring-default"].to_json();
+        assert_eq!(
+            policy.contains(boundary),
+            account.account_id.as_str() == "222222222222",
+            "{policy}"
+        );
+        assert!(policy.contains("AWSDenyAll"), "the default stays good");
+    }
+}
+
+#[test]
+fn too_many_accounts_for_a_policy_become_every_account_and_that_is_said() {
+    let many: Vec<_> = (0..200).map(|n| format!("\"{}\"", 200_000_000_000_u64 + n)).collect();
+    let made = boot(&ROLE.replace("\"222222222222\"", &many.join(", ")), &options()).unwrap();
+    let boundary = &made.accounts[0].managed_policies[0].document;
+    assert_eq!(
+        boundary.statements[0].resource,
+        [format!("arn:aws:iam::*:{PATH}/*")].into()
+    );
+    let operator = &made.accounts[0].roles[0].inline_policies["mooring-default"];
+    assert_eq!(
+        operator.statements[0].resource,
+        ["arn:aws:iam::*:role/mooring-provisioner".to_owned()].into()
+    );
+    assert_eq!(
+        made.notes.iter().filter(|note| note.contains("too many for")).count(),
+        2,
+        "{:?}",
+        made.notes
+    );
+}
+
+/// Stands in for the AWS CLI: tells its account, says what is there as told, and writes down what it is asked.
+const AWS: &str = r#"#!/bin/sh
+printf '%s\n' "$*" >> "$CALLS"
+case "$1 $2" in
+  "sts get-caller-identity") echo "$ACCOUNT" ;;
+  "iam get-role") [ -n "$ROLE_OWNER" ] || exit 254; echo "$ROLE_OWNER" ;;
+  "iam get-policy") [ -n "$ROLE_OWNER" ] || exit 254; printf '%s\t%s\n' "$ROLE_OWNER" "$OBJECT" ;;
+  "iam get-open-id-connect-provider") [ -n "$ROLE_OWNER" ] || exit 254 ;;
+  "iam list-policy-versions") case "$*" in *length*) echo 5 ;; *) echo v2 ;; esac ;;
+esac
+for argument in "$@"; do
+  case "$argument" in file://*) [ -s "${argument#file://}" ] || exit 1 ;; esac
+done
+"#;
+
+/// A `PATH` that finds the stand-in first.
+#[cfg(unix)]
+fn path_with_aws(directory: &Path) -> std::ffi::OsString {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bin = directory.join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("aws"), AWS).unwrap();
+    fs::set_permissions(bin.join("aws"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn the_script_creates_updates_and_refuses() {
+    let directory = directory("script");
+    let run = mooring(
+        &[
+            &["bootstrap", "-f", "-", "--output-dir", directory.to_str().unwrap()],
+            &KNOWN[..],
+        ]
+        .concat(),
+        ROLE,
+    );
+    assert!(run.ok, "{}", run.err);
+    let printed: Value =
+        serde_json::from_str(&mooring(&[&["bootstrap", "-f", "-"], &KNOWN[..]].concat(), ROLE).out).unwrap();
+    let file =
+        |name: &str| -> Value { serde_json::from_str(&fs::read_to_string(directory.join(name)).unwrap()).unwrap() };
+    let role = &printed["accounts"][1]["roles"][0];
+    assert_eq!(
+        file("222222222222/role-mooring-provisioner-trust.json"),
+        role["trustPolicy"]
+    );
+    assert_eq!(
+        file("222222222222/role-mooring-provisioner-policy.json"),
+        role["inlinePolicies"]["mooring-default"]
+    );
+    assert_eq!(
+        file("111111111111/policy-mooring-management.json"),
+        printed["accounts"][0]["managedPolicies"][0]["document"]
+    );
+
+    let calls = directory.join("calls");
+    let path = path_with_aws(&directory);
+    let apply = |account: &str, owner: &str| {
+        let _ = fs::remove_file(&calls);
+        let output = Command::new(directory.join("111111111111/apply.sh"))
+            .env("PATH", &path)
+            .env("CALLS", &calls)
+            .env("ACCOUNT", account)
+            .env("ROLE_OWNER", owner)
+            .env("OBJECT", "default")
+            .output()
+            .unwrap();
+        let asked = fs::read_to_string(&calls).unwrap();
+        let writes: Vec<_> = asked
+            .lines()
+            .filter(|line| !line.contains(" get-") && !line.contains(" list-"))
+            .map(|line| line.split(' ').nth(1).unwrap().to_owned())
+            .collect();
+        (
+            output.status.success(),
+            writes,
+            String::from_utf8(output.stderr).unwrap(),
+            asked,
+        )
+    };
+
+    let (ok, writes, err, asked) = apply("111111111111", "");
+    assert!(ok, "{err}");
+    assert_eq!(
+        writes,
+        [
+            "create-open-id-connect-provider",
+            "create-policy",
+            "create-role",
+            "put-role-policy",
+            "create-role",
+            "put-role-policy"
+        ]
+    );
+    assert!(
+        asked.contains(&format!("--tags Key=mooring.dev/hub,Value={HUB}")),
+        "{asked}"
+    );
+    assert!(asked.contains("put-role-policy --role-name mooring-provisioner --policy-name mooring-default --policy-document file://role-mooring-provisioner-policy.json"), "{asked}");
+
+    let (ok, writes, err, _) = apply("111111111111", HUB);
+    assert!(ok, "{err}");
+    assert_eq!(
+        writes,
+        [
+            "delete-policy-version",
+            "create-policy-version",
+            "update-assume-role-policy",
+            "put-role-policy",
+            "update-assume-role-policy",
+            "put-role-policy"
+        ]
+    );
+
+    let (ok, writes, err, _) = apply("222222222222", "");
+    assert!(
+        !ok && writes.is_empty()
+            && err.contains("these documents are for account 111111111111, the credentials are of 222222222222"),
+        "{err}"
+    );
+    let (ok, writes, err, _) = apply("111111111111", "arn:aws:eks:eu-west-1:111111111111:cluster/other");
+    assert!(
+        !ok && writes.is_empty() && err.contains("was not made for"),
+        "{writes:?} {err}"
+    );
+}
+
+#[test]
+fn the_definitions_are_printed() {
+    let run = mooring(&["crd"], "");
+    assert!(run.ok && run.err.is_empty());
+    let names: Vec<Value> = serde_saphyr::from_multiple(&run.out).unwrap();
+    let names: BTreeSet<_> = names
+        .iter()
+        .map(|crd| crd["metadata"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["managedclusters.mooring.dev", "managementroles.mooring.dev"].into()
+    );
+}

@@ -1,0 +1,120 @@
+//! What another terminal needs to use a stage: a kubeconfig, AWS's own configuration files, and the variables that
+//! name them.
+
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write},
+    path::PathBuf,
+};
+
+use super::{Stage, StageError};
+use crate::control_plane::guard::write_private;
+
+/// Variables of the user's own that would go before those of the sandbox: botocore takes keys in the environment
+/// before a profile's, and curl and Python take the lower-case names of proxies first.
+const IN_THE_WAY: &[&str] = &[
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_ENDPOINT_URL",
+    "https_proxy",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+];
+
+/// The variables that lead kubectl, the aws CLI and boto3 to a stage. Shown as lines for a shell; no secret is among
+/// them, since keys stand in a file that only this user can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exports {
+    variables: Vec<(String, String)>,
+    accounts: Vec<String>,
+    script: PathBuf,
+}
+
+impl Exports {
+    /// The variables.
+    #[must_use]
+    pub fn variables(&self) -> &[(String, String)] {
+        &self.variables
+    }
+
+    /// The accounts, each with a profile of its name; the hub's is the default.
+    #[must_use]
+    pub fn accounts(&self) -> &[String] {
+        &self.accounts
+    }
+
+    /// A file with the same lines, for `. FILE`.
+    #[must_use]
+    pub fn script(&self) -> &PathBuf {
+        &self.script
+    }
+}
+
+impl fmt::Display for Exports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "unset {}", IN_THE_WAY.join(" "))?;
+        for (name, value) in &self.variables {
+            writeln!(f, "export {name}='{value}'")?;
+        }
+        Ok(())
+    }
+}
+
+impl Stage {
+    /// Writes a profile of the root user of each account of the fleet, and of `others`, into the hub's folder, and gives
+    /// the variables that lead there. The folder, and with it every key, goes with the stage.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn exports(&self, others: &[String]) -> Result<Exports, StageError> {
+        let hub = &self.fleet.hub;
+        let clusters = self.fleet.clusters().map(|cluster| &cluster.account);
+        let mut accounts: BTreeSet<String> = clusters.chain(others).cloned().collect();
+        accounts.remove(&hub.account);
+        let accounts: Vec<String> = std::iter::once(hub.account.clone()).chain(accounts).collect();
+        let (mut config, mut credentials) = (String::new(), String::new());
+        for (profile, account) in
+            std::iter::once(("default", &hub.account)).chain(accounts.iter().map(|account| (account.as_str(), account)))
+        {
+            let section = if profile == "default" {
+                "default".to_owned()
+            } else {
+                format!("profile {profile}")
+            };
+            let root = self.aws.root(account);
+            // Writing to a string cannot fail.
+            let _ = writeln!(config, "[{section}]\nregion = {}\n", hub.region);
+            let _ = writeln!(
+                credentials,
+                "[{profile}]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+                root.access_key_id, root.secret_access_key
+            );
+        }
+        let folder = self.hub.folder();
+        let (config_file, credentials_file) = (folder.join("aws.config"), folder.join("aws.credentials"));
+        write_private(&config_file, config.as_bytes())?;
+        write_private(&credentials_file, credentials.as_bytes())?;
+        let mut variables = vec![(
+            "KUBECONFIG".to_owned(),
+            self.hub.admin_kubeconfig().display().to_string(),
+        )];
+        variables.extend(self.aws.env());
+        variables.extend([
+            ("AWS_CONFIG_FILE".to_owned(), config_file.display().to_string()),
+            (
+                "AWS_SHARED_CREDENTIALS_FILE".to_owned(),
+                credentials_file.display().to_string(),
+            ),
+            ("AWS_PROFILE".to_owned(), hub.account.clone()),
+        ]);
+        let exports = Exports {
+            variables,
+            accounts,
+            script: folder.join("env.sh"),
+        };
+        write_private(&exports.script, exports.to_string().as_bytes())?;
+        Ok(exports)
+    }
+}
