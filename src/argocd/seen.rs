@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde::Serialize;
 use serde_json::Value;
@@ -36,9 +37,7 @@ fn is_hashed(key: &str) -> bool {
 }
 
 fn hash(value: &[u8]) -> String {
-    let digest = Sha256::digest(value);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", STANDARD.encode(Sha256::digest(value)))
 }
 
 /// A cluster Secret as it was found, cut down.

@@ -338,6 +338,7 @@ fn keep_management(hub: &Hub, grant: &ManagementGrant) -> Vec<Statement> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::arn::ClusterArn;
     use crate::policy::Effect;
 
     const BOUNDARY: &str = "arn:aws:iam::111111111111:policy/mooring-management";

@@ -44,7 +44,7 @@ use crate::{
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;
-pub use step::{Blocked, Plan, Step};
+pub use step::{Blocked, Part, Plan, Step};
 
 use self::{
     apply::{Outcome, Site, Stop},
@@ -56,7 +56,7 @@ use self::{
 };
 
 /// How long a wait that ends by a change elsewhere may last until it is looked at again all the same.
-const WATCHED_WAIT: Duration = Duration::from_secs(60);
+const WATCHED_WAIT: Duration = Duration::from_mins(1);
 
 /// One pass.
 ///
@@ -130,7 +130,7 @@ async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Co
     };
     let deadline = context.timing.pass_deadline;
     let work = in_account(cluster, old, &request, &management, secrets, context);
-    match tokio::time::timeout(deadline, work).await {
+    match Box::pin(tokio::time::timeout(deadline, work)).await {
         Ok(Ok(pass)) => pass,
         Ok(Err(error)) => Pass::Failed(error),
         Err(_) => Pass::Failed(Error::Deadline(deadline.as_secs())),
@@ -151,13 +151,14 @@ async fn in_account(
     let recorded_role = old.deployer_role.as_ref().map(|role| role.id.as_str());
     let account = context.aws.enter(&door(identity, management)).await?;
     let denies_all = request.boundary == PolicyArn::deny_all(management.hub.partition());
-    let spoke = observe::spoke(
+    let deployer = &request.deployer;
+    let spoke = Box::pin(observe::spoke(
         &account,
         &identity.cluster,
-        &request.deployer,
+        deployer,
         recorded_role,
         denies_all,
-    )
+    ))
     .await?;
     // Made again while it cannot be seen yet, the role would only be refused as there already.
     let unseen = spoke.role.is_none() && recorded_role.is_some();
@@ -307,14 +308,17 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         context.backoff.clear(&key());
         context.backoff.spread(context.timing.resync)
     };
-    let blocked_wait = |blocked: &Blocked| match blocked {
-        Blocked::Unconfirmed { .. } => context.timing.confirm_after + Duration::from_millis(500),
-        Blocked::PolicyPending { .. }
-        | Blocked::ManagementRoleNotReady { .. }
-        | Blocked::ManagementRoleMissing { .. }
-        | Blocked::RetentionPending { .. } => WATCHED_WAIT,
-        blocked if blocked.stalled() => context.backoff.after_error(key()).max(Duration::from_secs(15)),
-        _ => context.backoff.after_wait(key()),
+    let blocked_wait = |blocked: &Blocked| {
+        if blocked.part() == Part::ManagementRole {
+            // Its watch wakes the object when that changes.
+            WATCHED_WAIT
+        } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
+            context.timing.confirm_after + Duration::from_millis(500)
+        } else if blocked.stalled() {
+            context.backoff.after_error(key()).max(Duration::from_secs(15))
+        } else {
+            context.backoff.after_wait(key())
+        }
     };
     let wait = match pass {
         Pass::Refused(_) | Pass::Paused(..) => resync(),

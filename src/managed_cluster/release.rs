@@ -35,7 +35,7 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
         .as_deref()
         .and_then(|arn| arn.parse().ok());
     let old = known_status(cluster, context);
-    release(context, &cluster.metadata, &identity, boundary, &old).await
+    Box::pin(release(context, &cluster.metadata, &identity, boundary, &old)).await
 }
 
 /// Lets go of an object that cannot be read, by the names in it that never change.
@@ -52,7 +52,14 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
         .get("status")
         .cloned()
         .and_then(|status| serde_json::from_value(status).ok());
-    release(context, &object.metadata, &identity, None, &status.unwrap_or_default()).await
+    Box::pin(release(
+        context,
+        &object.metadata,
+        &identity,
+        None,
+        &status.unwrap_or_default(),
+    ))
+    .await
 }
 
 async fn release(
@@ -79,20 +86,18 @@ async fn release(
             None,
         ))
     } else {
-        match take_away(context, identity, boundary, old).await {
+        match Box::pin(take_away(context, identity, boundary, old)).await {
             Ok(pass) => pass,
             Err(error) => Some(Pass::Failed(error)),
         }
     };
-    match pass {
-        Some(pass) => conclude(context, metadata, Some(identity), old, pass).await,
-        None => {
-            finalizer::remove(&context.api(), metadata, FINALIZER).await?;
-            context.memory.forget(uid);
-            context.backoff.clear(&identity.uid);
-            Ok(Action::await_change())
-        }
+    if let Some(pass) = pass {
+        return conclude(context, metadata, Some(identity), old, pass).await;
     }
+    finalizer::remove(&context.api(), metadata, FINALIZER).await?;
+    context.memory.forget(uid);
+    context.backoff.clear(&identity.uid);
+    Ok(Action::await_change())
 }
 
 /// One pass of a removal; `None` when nothing is left for sure.
@@ -139,7 +144,7 @@ async fn take_away(
     let deployer = identity.deployer(&management.hub);
     let account = context.aws.enter(&door(identity, &management)).await;
     let observed: Result<Spoke, AwsError> = match &account {
-        Ok(account) => observe::spoke_for_removal(account, &identity.cluster, &deployer).await,
+        Ok(account) => Box::pin(observe::spoke_for_removal(account, &identity.cluster, &deployer)).await,
         Err(error) => Err(error.clone()),
     };
     let deleted = context.memory.all_deleted(uid);

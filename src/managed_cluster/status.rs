@@ -24,6 +24,7 @@ use super::{
 
 /// Every way in which a pass can end.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
 pub enum Pass {
     /// The spec asks for what it cannot have.
     Refused(Refusal),
@@ -105,19 +106,13 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 Stop::Blocked(blocked) => bad_of(blocked),
                 Stop::Failed(part, failure) => failed_step(*part, failure),
             });
-            match stopped.or_else(|| plan.blocked.first().map(bad_of)) {
-                Some(bad) => chain(&bad),
-                None => {
-                    let mut findings = chain_ready();
-                    findings.push(Finding::new(
-                        ConditionType::Ready,
-                        Verdict::True,
-                        "Moored",
-                        "Argo CD can deploy to this cluster",
-                    ));
-                    findings
-                }
+            if let Some(bad) = stopped.or_else(|| plan.blocked.first().map(bad_of)) {
+                return chain(&bad);
             }
+            let mut findings = chain_ready();
+            let message = "Argo CD can deploy to this cluster";
+            findings.push(Finding::new(ConditionType::Ready, Verdict::True, "Moored", message));
+            findings
         }
         Pass::Failed(error) => failed(error),
         Pass::Releasing(message, blocked) => summarise(

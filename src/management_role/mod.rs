@@ -155,7 +155,7 @@ async fn keep(role: &ManagementRole, old: &ManagementRoleStatus, context: &Conte
         return Err(Error::ShuttingDown);
     };
     let deadline = context.timing.pass_deadline;
-    match tokio::time::timeout(deadline, in_account(role, old, request, context)).await {
+    match Box::pin(tokio::time::timeout(deadline, in_account(role, old, request, context))).await {
         Ok(result) => result,
         Err(_) => Err(Error::Deadline(deadline.as_secs())),
     }
@@ -172,8 +172,8 @@ async fn in_account(
     let issuer_here = issuer(&context.client).await?;
     let account = context.aws.enter(&door(&request)).await?;
     let observed = match request.role_owner {
-        RoleOwner::Mooring => observe::observe(&account, &request, issuer_here).await?,
-        RoleOwner::Existing => observe::observe_existing(&account, &request, issuer_here).await?,
+        RoleOwner::Mooring => Box::pin(observe::observe(&account, &request, issuer_here)).await?,
+        RoleOwner::Existing => Box::pin(observe::observe_existing(&account, &request, issuer_here)).await?,
     };
     let members = members(&request, &observed, old, context).await?;
     let confirmed = context.remember(&uid, |remembered| {
@@ -208,9 +208,12 @@ async fn in_account(
 }
 
 fn remember_suspicion(context: &Context, uid: &str, plan: &Plan) {
-    let suspected = plan.blocked.iter().find_map(|blocked| match blocked {
-        Blocked::Unconfirmed { id } => Some(id.clone()),
-        _ => None,
+    let suspected = plan.blocked.iter().find_map(|blocked| {
+        if let Blocked::Unconfirmed { id } = blocked {
+            Some(id.clone())
+        } else {
+            None
+        }
     });
     context.remember(uid, |remembered| match (&suspected, &remembered.suspicion) {
         (Some(id), Some((before, _))) if id == before => {}
@@ -309,11 +312,16 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         context.backoff.clear(&key());
         context.backoff.spread(context.timing.resync)
     };
-    let blocked_wait = |blocked: &Blocked| match blocked {
-        Blocked::JustMade => Duration::from_millis(100),
-        Blocked::Unconfirmed { .. } => context.timing.confirm_after + Duration::from_millis(500),
-        blocked if blocked.stalled() => context.backoff.after_error(key()).max(Duration::from_secs(15)),
-        _ => context.backoff.after_wait(key()),
+    let blocked_wait = |blocked: &Blocked| {
+        if *blocked == Blocked::JustMade {
+            Duration::from_millis(100)
+        } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
+            context.timing.confirm_after + Duration::from_millis(500)
+        } else if blocked.stalled() {
+            context.backoff.after_error(key()).max(Duration::from_secs(15))
+        } else {
+            context.backoff.after_wait(key())
+        }
     };
     let wait = match pass {
         Pass::Refused(_) | Pass::Paused(_) => resync(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     api::{
         HubStatus, ManagementRole, ManagementRoleStatus, RoleStatus,
-        condition::{ConditionType, Finding, Verdict, conditions},
+        condition::{ConditionType, Finding, Verdict, conditions, find},
     },
     kubernetes::{
         KubernetesError,
@@ -224,6 +224,9 @@ pub fn status(
     now: Timestamp,
 ) -> ManagementRoleStatus {
     let mut findings = findings(pass);
+    // A mismatch stops every cluster, and ends only when somebody has looked again.
+    let mismatch = find(&old.conditions, ConditionType::HubReady).is_some_and(|c| c.status == Verdict::False.as_str());
+    findings.retain(|f| !(mismatch && f.kind == ConditionType::HubReady && f.verdict == Verdict::Unknown));
     for part in Part::ALL.map(Part::condition) {
         let told = findings.iter().any(|finding| finding.kind == part);
         if let Some(kept) = old
@@ -320,4 +323,124 @@ pub async fn write(
         objects::apply_status(api, object, FIELD_MANAGER, &value).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::aws::{AwsError, Call, ErrorKind};
+
+    fn denied(call: Call, request: &str) -> Pass {
+        Pass::Failed(Error::Aws(AwsError {
+            call,
+            kind: ErrorKind::Denied,
+            code: "AccessDenied".into(),
+            message: "no".into(),
+            request_id: Some(request.into()),
+            resource: "r".into(),
+            acting_as: Arc::from("me"),
+        }))
+    }
+
+    fn after(old: &ManagementRoleStatus, pass: &Pass, second: i64) -> ManagementRoleStatus {
+        status(old, Some(1), pass, Timestamp::from_second(second).unwrap())
+    }
+
+    fn verdict(status: &ManagementRoleStatus, kind: ConditionType) -> Option<&str> {
+        find(&status.conditions, kind).map(|c| c.status.as_str())
+    }
+
+    /// What a pass that saw the hub and its obstacle would leave.
+    fn mismatched() -> ManagementRoleStatus {
+        let finding = Finding::new(ConditionType::HubReady, Verdict::False, "HubMismatch", "m");
+        ManagementRoleStatus {
+            conditions: conditions(&[], &[finding], Some(1), Timestamp::UNIX_EPOCH),
+            role: Some(RoleStatus {
+                arn: "a".into(),
+                id: "AROA".into(),
+            }),
+            assumable: vec!["x".into()],
+            retained: vec!["y".into()],
+            ..ManagementRoleStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_pass_that_broke_off_never_clears_a_mismatch_or_a_record() {
+        let old = mismatched();
+        for pass in [
+            denied(Call::GetRole, "1"),
+            denied(Call::AssumeRole, "1"),
+            Pass::Failed(Error::Deadline(1)),
+            Pass::Failed(Error::Unreadable("x".into())),
+            Pass::Releasing("x".into(), None),
+        ] {
+            let told = after(&old, &pass, 2);
+            assert_eq!(verdict(&told, ConditionType::HubReady), Some("False"));
+            assert_eq!(
+                (&told.role, &told.assumable, &told.retained),
+                (&old.role, &old.assumable, &old.retained)
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_failure_twice_is_the_same_status() {
+        let first = after(&ManagementRoleStatus::default(), &denied(Call::AssumeRole, "1"), 1);
+        assert_eq!(first, after(&first, &denied(Call::AssumeRole, "2"), 2));
+        assert_eq!(verdict(&first, ConditionType::Stalled), Some("True"));
+        // The account could not be entered: that says nothing of the hub.
+        assert_eq!(verdict(&first, ConditionType::HubReady), Some("Unknown"));
+    }
+
+    #[test]
+    fn every_obstacle_is_a_sentence_under_a_reason() {
+        let names = || ["one".to_owned()].into();
+        for blocked in [
+            Blocked::HubNotFound,
+            Blocked::HubMismatch {
+                described: "a".into(),
+                here: "b".into(),
+            },
+            Blocked::UnusableIssuer {
+                why: "it has a port".into(),
+            },
+            Blocked::OidcProviderMissing { arn: "a".into() },
+            Blocked::AudienceMissing { arn: "a".into() },
+            Blocked::RoleMissing { arn: "a".into() },
+            Blocked::RoleNotOurs {
+                arn: "a".into(),
+                owner: "b".into(),
+            },
+            Blocked::ForeignPolicyAttached { policies: names() },
+            Blocked::Unconfirmed { id: "a".into() },
+            Blocked::PolicyFull { left_out: names() },
+            Blocked::JustMade,
+            Blocked::Propagating,
+            Blocked::ClustersRemain { names: names() },
+            Blocked::RetainedDeployers { arns: names() },
+        ] {
+            assert!(
+                blocked.reason().starts_with(|c: char| c.is_ascii_uppercase())
+                    && blocked.reason().chars().all(char::is_alphabetic)
+            );
+            assert!(
+                blocked.message().split_whitespace().count() >= 5,
+                "{}",
+                blocked.message()
+            );
+            let told = after(
+                &ManagementRoleStatus::default(),
+                &Pass::Releasing(blocked.message(), Some(blocked.clone())),
+                1,
+            );
+            assert_eq!(
+                verdict(&told, ConditionType::Stalled).is_some(),
+                blocked.stalled(),
+                "{blocked:?}"
+            );
+        }
+    }
 }

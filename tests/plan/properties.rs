@@ -364,7 +364,7 @@ fn sound(world: &World, plan: &Plan) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn passes_come_to_rest_and_touch_nothing_foreign(mut world in world()) {
