@@ -28,7 +28,7 @@ pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &Ro
         ActionGrant {
             sid: "Look",
             actions: vec!["iam:GetRole"],
-            resources: vec![without_path(deployer)],
+            resources: under_any_path(deployer),
         },
         ActionGrant {
             sid: "Cluster",
@@ -50,7 +50,7 @@ pub fn session_policy_for_management(hub: &Hub, role: &RoleArn) -> Document {
         ActionGrant {
             sid: "Look",
             actions: vec!["iam:GetRole"],
-            resources: vec![without_path(role)],
+            resources: under_any_path(role),
         },
         ActionGrant {
             sid: "Hub",
@@ -58,4 +58,11 @@ pub fn session_policy_for_management(hub: &Hub, role: &RoleArn) -> Document {
             resources: vec![hub.cluster.to_string()],
         },
     ])
+}
+
+/// A role by its name: as one that does not exist is judged, and as one that somebody made under a path of his own,
+/// which has the name all the same.
+fn under_any_path(role: &RoleArn) -> Vec<String> {
+    let anywhere = format!("arn:{}:iam::{}:role/*/{}", role.partition, role.account, role.name);
+    vec![without_path(role), anywhere]
 }

@@ -87,6 +87,7 @@ struct Memory {
     secret: Option<WantedSecret>,
     clean_since: Option<Instant>,
     deleted: BTreeSet<String>,
+    made: Option<Instant>,
 }
 
 impl Memories {
@@ -163,6 +164,16 @@ impl Memories {
     /// gives neither twice, so what still shows up under it is a read from before the deletion.
     pub fn deleted(&self, uid: &str, what: impl IntoIterator<Item = String>) {
         self.with(uid, |memory| memory.deleted.extend(what));
+    }
+
+    /// Remembers that this process made the deployer role just now.
+    pub fn made_role(&self, uid: &str) {
+        self.with(uid, |memory| memory.made = Some(Instant::now()));
+    }
+
+    /// Whether this process made the deployer role less than `within` ago: a read may be from before that.
+    pub fn just_made_role(&self, uid: &str, within: Duration) -> bool {
+        self.with(uid, |memory| memory.made.is_some_and(|made| made.elapsed() < within))
     }
 
     /// What this process deleted for the object.

@@ -160,6 +160,11 @@ async fn in_account(
         denies_all,
     ))
     .await?;
+    // Made again while it cannot be seen yet, the role would only be refused as there already.
+    let unseen = spoke.role.is_none() && recorded_role.is_some();
+    if unseen && context.memory.just_made_role(uid, context.timing.confirm_after) {
+        return Ok(Pass::Waiting(Blocked::RolePropagating));
+    }
     let desired = desired::desired(request, management, spoke.cluster.as_ref());
     let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
     let mut found = observe::secrets(secrets, uid);
@@ -209,6 +214,9 @@ async fn in_account(
         metrics: &context.metrics,
     };
     let outcome = apply::apply(&plan.steps, site).await;
+    if outcome.made_role().is_some() {
+        context.memory.made_role(uid);
+    }
     for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
         if let Step::ApplySecret { secret } = step {
             facts.secret = Some(secret.name.clone());

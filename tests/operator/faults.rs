@@ -29,11 +29,20 @@ fn account(number: usize) -> String {
 /// What stands at the end is exactly one of each, made for each other.
 async fn whole(world: &World, name: &str) {
     let object = world.is_ready("ManagedCluster", name).await;
-    let role = world.seen_role(name).unwrap();
+    let role = world
+        .eventually("the role is seen", async || world.seen_role(name))
+        .await;
     assert_eq!(object["status"]["deployerRole"]["id"], json!(role.id), "{name}");
-    let entry = world.seen_entry(name).unwrap();
-    assert_eq!(entry.tags["mooring.dev/role-id"], role.id, "{name}");
-    assert_eq!(entry.policies, [(VIEW.to_owned(), "*".to_owned())].into(), "{name}");
+    world
+        .eventually(
+            "the entry is seen from everywhere, and made for this role",
+            async || {
+                let entry = world.seen_entry(name)?;
+                let policies = [(VIEW.to_owned(), "*".to_owned())].into();
+                (entry.tags["mooring.dev/role-id"] == role.id && entry.policies == policies).then_some(())
+            },
+        )
+        .await;
     assert!(world.secret(name).await.is_some(), "{name}");
 }
 

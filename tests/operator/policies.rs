@@ -28,6 +28,10 @@ struct Granted {
 
 impl Granted {
     fn allows(policy: &Value, (check, caller): &Done) -> bool {
+        // IAM takes no policy without a statement; it would give nothing.
+        if policy["Statement"].as_array().unwrap().is_empty() {
+            return false;
+        }
         let document = Document::parse(&policy.to_string()).unwrap();
         let session = caller.session.as_ref().and_then(|session| session.policy.as_deref());
         let session = session.map(|text| Document::parse(text).unwrap());

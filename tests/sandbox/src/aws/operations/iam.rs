@@ -266,6 +266,16 @@ pub const OPERATIONS: &[Operation] = &[
         ],
     ),
     write(
+        "DeleteOpenIDConnectProvider",
+        &[required("OpenIDConnectProviderArn", ARN)],
+        &[
+            "ConcurrentModification",
+            "InvalidInput",
+            "NoSuchEntity",
+            "ServiceFailure",
+        ],
+    ),
+    write(
         "CreatePolicy",
         &[
             required("PolicyName", POLICY_NAME),
