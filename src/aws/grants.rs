@@ -678,6 +678,7 @@ mod tests {
             .collect();
         let entry = "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/*".to_owned();
         let look = format!("arn:aws:iam::222222222222:role/{}", role.name);
-        assert_eq!(resources, [role.to_string(), look, spoke.to_string(), entry].into());
+        let elsewhere = format!("arn:aws:iam::222222222222:role/*/{}", role.name);
+        assert_eq!(resources, [role.to_string(), look, elsewhere, spoke.to_string(), entry].into());
     }
 }
