@@ -419,7 +419,10 @@ mod tests {
             Blocked::PolicyFull { left_out: names() },
             Blocked::JustMade,
             Blocked::Propagating,
-            Blocked::ClustersRemain { names: names() },
+            Blocked::ClustersRemain {
+                names: names(),
+                retained: names(),
+            },
             Blocked::RetainedDeployers { arns: names() },
         ] {
             assert!(
