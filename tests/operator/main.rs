@@ -7,6 +7,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::large_futures,
+    clippy::semicolon_if_nothing_returned,
+    clippy::wildcard_enum_match_arm,
     reason = "a test says what is wrong by ending"
 )]
 

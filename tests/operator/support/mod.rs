@@ -33,7 +33,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 static STAGES: Semaphore = Semaphore::const_new(2);
 
 /// Long enough for a machine that does other things too; nothing is asserted on time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const HUB_ACCOUNT: &str = "111111111111";
 pub(crate) const NAMESPACE: &str = "argocd";
