@@ -685,6 +685,10 @@ mod tests {
             .collect();
         let entry = "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/*".to_owned();
         let look = format!("arn:aws:iam::222222222222:role/{}", role.name);
-        assert_eq!(resources, [role.to_string(), look, spoke.to_string(), entry].into());
+        let anywhere = format!("arn:aws:iam::222222222222:role/*/{}", role.name);
+        assert_eq!(
+            resources,
+            [role.to_string(), look, anywhere, spoke.to_string(), entry].into()
+        );
     }
 }
