@@ -89,7 +89,14 @@ pub fn provisioner_policy(
         statements.extend(keep_management(hub, grant));
     }
     match (deployers, management) {
-        (true, _) => statements.push(look(format!("arn:{}:iam::{account}:role/*", hub.partition()))),
+        (true, _) => {
+            for statement in &mut statements {
+                // What may look at any role need not be told which.
+                statement.action.remove(super::Call::GetRole.action());
+            }
+            statements.retain(|statement| !statement.action.is_empty());
+            statements.push(look(format!("arn:{}:iam::{account}:role/*", hub.partition())));
+        }
         (false, Some(grant)) => statements.push(look(without_path(&grant.role))),
         (false, None) => {}
     }
@@ -412,7 +419,7 @@ mod tests {
         let hub = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
         let principal = format!(r#""ArnLike":{{"eks:principalArn":"arn:aws:iam::222222222222:{path}"}}"#);
         let expected = [
-            format!(r#"{{"Sid":"DeployerRead","Effect":"Allow","Action":["iam:GetRole","iam:ListAttachedRolePolicies","iam:ListRolePolicies"],"Resource":"arn:aws:iam::222222222222:{path}"}}"#),
+            format!(r#"{{"Sid":"DeployerRead","Effect":"Allow","Action":["iam:ListAttachedRolePolicies","iam:ListRolePolicies"],"Resource":"arn:aws:iam::222222222222:{path}"}}"#),
             format!(r#"{{"Sid":"DeployerWrite","Effect":"Allow","Action":["iam:CreateRole","iam:DeleteRole","iam:PutRolePermissionsBoundary","iam:UpdateAssumeRolePolicy"],"Resource":"arn:aws:iam::222222222222:{path}","Condition":{{"StringEquals":{{"iam:PermissionsBoundary":"arn:aws:iam::aws:policy/AWSDenyAll"}}}}}}"#),
             format!(r#"{{"Sid":"DeployerTag","Effect":"Allow","Action":"iam:TagRole","Resource":"arn:aws:iam::222222222222:{path}","Condition":{{"StringEquals":{{"aws:RequestTag/mooring.dev/hub":"{hub}"}}}}}}"#),
             r#"{"Sid":"Cluster1","Effect":"Allow","Action":"eks:DescribeCluster","Resource":"arn:aws:eks:*:222222222222:cluster/prod-*"}"#.to_owned(),
@@ -678,7 +685,10 @@ mod tests {
             .collect();
         let entry = "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/*".to_owned();
         let look = format!("arn:aws:iam::222222222222:role/{}", role.name);
-        let elsewhere = format!("arn:aws:iam::222222222222:role/*/{}", role.name);
-        assert_eq!(resources, [role.to_string(), look, elsewhere, spoke.to_string(), entry].into());
+        let anywhere = format!("arn:aws:iam::222222222222:role/*/{}", role.name);
+        assert_eq!(
+            resources,
+            [role.to_string(), look, anywhere, spoke.to_string(), entry].into()
+        );
     }
 }
