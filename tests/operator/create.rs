@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mooring_sandbox::aws::Call;
+use mooring_sandbox::{aws::Call, control_plane::AuditedCall};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -103,8 +103,11 @@ async fn clusters_become_ready_within_their_budget_and_are_left_alone() {
             "{name}: {writes:#?}"
         );
     }
+    // An event of an earlier object may come late.
+    let own = |name: &str| names.iter().any(|own| name.starts_with(&format!("{own}.")));
+    let late = |write: &&AuditedCall| write.resource == "events" && !own(&write.name);
     assert_eq!(
-        writes.len(),
+        writes.len() - writes.iter().filter(late).count(),
         4 * names.len(),
         "finalizer, Secret, status and event of each: {writes:#?}"
     );

@@ -130,7 +130,6 @@ async fn a_refusal_names_the_action_the_principal_and_the_resource_and_ends_when
                 &format!("arn:aws:iam::{}:role/mooring-provisioner", account(number)),
                 "service control policy",
                 "Next: ",
-                "request ID",
             ] {
                 assert!(text.contains(words), "{name} does not say {words}: {text}");
             }

@@ -268,12 +268,7 @@ pub const OPERATIONS: &[Operation] = &[
     write(
         "DeleteOpenIDConnectProvider",
         &[required("OpenIDConnectProviderArn", ARN)],
-        &[
-            "ConcurrentModification",
-            "InvalidInput",
-            "NoSuchEntity",
-            "ServiceFailure",
-        ],
+        &["InvalidInput", "NoSuchEntity", "ServiceFailure"],
     ),
     write(
         "CreatePolicy",
