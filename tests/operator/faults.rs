@@ -133,12 +133,19 @@ async fn a_refusal_names_the_action_the_principal_and_the_resource_and_ends_when
             ] {
                 assert!(text.contains(words), "{name} does not say {words}: {text}");
             }
+            // Every try has another, and a status that changed with each would be written with each.
+            assert!(!text.contains("request ID"), "{text}");
             assert_eq!(condition(&told, kind).unwrap().1, "AccessDenied", "{name}");
             assert_eq!(condition(&told, "Stalled").unwrap().0, "True", "{name}");
             assert!(world.secret(&name).await.is_none(), "{name}: the Secret comes last");
         }
     }))
     .await;
+    let told = |line: &&str| line.contains("\"outcome\":\"denied\"") && line.contains("\"request_id\":");
+    assert!(
+        world.log().lines().filter(told).count() >= CALLS.len(),
+        "the log names each request"
+    );
     faults.clear();
     join_all(CALLS.map(|(operation, _)| {
         let (world, name) = (&world, operation.to_lowercase());
