@@ -128,7 +128,7 @@ async fn take_away(
         };
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     };
-    let secrets = observe::secrets(store, uid);
+    let secrets = observe::secrets(store, uid, None);
     if identity.retain {
         return retain(context, identity, &management, &secrets, old).await;
     }
