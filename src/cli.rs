@@ -191,7 +191,7 @@ pub struct BootstrapArgs {
     pub operator_namespace: KubernetesName,
 
     /// The service account that the operator runs as.
-    #[arg(long, value_name = "NAME", default_value = "mooring")]
+    #[arg(long, value_name = "NAME", default_value = "mooring-controller")]
     pub operator_service_account: KubernetesName,
 
     /// The ARN of a policy that deployer roles may bear as their permissions boundary besides AWSDenyAll; may be repeated.
@@ -516,7 +516,7 @@ mod tests {
                 hub_issuer: None,
                 operator_role: "mooring-operator".parse().unwrap(),
                 operator_namespace: "mooring-system".parse().unwrap(),
-                operator_service_account: "mooring".parse().unwrap(),
+                operator_service_account: "mooring-controller".parse().unwrap(),
                 deployer_boundaries: vec![boundary.parse().unwrap()],
                 output_dir: None,
             })

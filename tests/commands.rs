@@ -1,6 +1,12 @@
 //! `mooring render` and `mooring bootstrap`, by the real binary: held against the facts of AWS and the design, not
 //! against earlier output.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -131,7 +137,7 @@ fn options() -> Options {
         hub_issuer: None,
         operator_role: "mooring-operator".parse().unwrap(),
         operator_namespace: "mooring-system".parse().unwrap(),
-        operator_service_account: "mooring".parse().unwrap(),
+        operator_service_account: "mooring-controller".parse().unwrap(),
         deployer_boundaries: Vec::new(),
     }
 }
@@ -590,9 +596,9 @@ fn bootstrap_gives_the_hub_account_and_every_account_that_is_named() {
         &json!({"Version": "2012-10-17", "Statement": [
             {"Sid": "PodIdentity", "Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:AssumeRole", "sts:TagSession"],
                 "Condition": {"StringEquals": {"aws:SourceAccount": "111111111111", "aws:RequestTag/eks-cluster-arn": HUB,
-                    "aws:RequestTag/kubernetes-namespace": "mooring-system", "aws:RequestTag/kubernetes-service-account": "mooring"}}},
+                    "aws:RequestTag/kubernetes-namespace": "mooring-system", "aws:RequestTag/kubernetes-service-account": "mooring-controller"}}},
             {"Sid": "Irsa", "Effect": "Allow", "Principal": {"Federated": format!("arn:aws:iam::111111111111:oidc-provider/{ISSUER}")}, "Action": "sts:AssumeRoleWithWebIdentity",
-                "Condition": {"StringEquals": {format!("{ISSUER}:aud"): "sts.amazonaws.com", format!("{ISSUER}:sub"): "system:serviceaccount:mooring-system:mooring"}}}]}),
+                "Condition": {"StringEquals": {format!("{ISSUER}:aud"): "sts.amazonaws.com", format!("{ISSUER}:sub"): "system:serviceaccount:mooring-system:mooring-controller"}}}]}),
     );
     means(
         &operator["inlinePolicies"]["mooring-default"],
@@ -785,11 +791,22 @@ for argument in "$@"; do
 done
 "#;
 
+/// A `PATH` that finds the stand-in first.
+#[cfg(unix)]
+fn path_with_aws(directory: &Path) -> std::ffi::OsString {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bin = directory.join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("aws"), AWS).unwrap();
+    fs::set_permissions(bin.join("aws"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).unwrap()
+}
+
 #[cfg(unix)]
 #[test]
 fn the_script_creates_updates_and_refuses() {
-    use std::os::unix::fs::PermissionsExt;
-
     let directory = directory("script");
     let run = mooring(
         &[
@@ -818,14 +835,8 @@ fn the_script_creates_updates_and_refuses() {
         printed["accounts"][0]["managedPolicies"][0]["document"]
     );
 
-    let bin = directory.join("bin");
-    fs::create_dir(&bin).unwrap();
-    fs::write(bin.join("aws"), AWS).unwrap();
-    fs::set_permissions(bin.join("aws"), fs::Permissions::from_mode(0o755)).unwrap();
     let calls = directory.join("calls");
-    let path =
-        std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())))
-            .unwrap();
+    let path = path_with_aws(&directory);
     let apply = |account: &str, owner: &str| {
         let _ = fs::remove_file(&calls);
         let output = Command::new(directory.join("111111111111/apply.sh"))

@@ -2,16 +2,64 @@
 //!
 //! `make generate` writes them anew: it runs this very test with `MOORING_GENERATE` set.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
 use std::{env, fs, path::Path};
 
-use mooring::commands::crd;
+use clap::Parser;
+use mooring::{
+    cli::{Cli, Command},
+    commands::{bootstrap, crd},
+};
+
+/// The issuer that stands for the hub's in what is generated for the examples.
+const ISSUER: &str = "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE";
 
 /// Every generated file, from the root of the repository, and what it must hold.
-fn generated() -> Vec<(&'static str, String)> {
-    vec![
-        ("crds/managementroles.yaml", crd::management_roles()),
-        ("crds/managedclusters.yaml", crd::managed_clusters()),
-    ]
+fn generated() -> Vec<(String, String)> {
+    let mut files = vec![
+        ("crds/managementroles.yaml".to_owned(), crd::management_roles()),
+        ("crds/managedclusters.yaml".to_owned(), crd::managed_clusters()),
+    ];
+    files.extend(bootstrapped());
+    files
+}
+
+/// What `mooring bootstrap --output-dir` writes for the examples, as files of deploy/aws.
+fn bootstrapped() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = env::temp_dir().join(format!(
+        "mooring-generated-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    let example = root.join("deploy/examples/management-role.yaml");
+    let arguments = [
+        "mooring",
+        "bootstrap",
+        "-f",
+        example.to_str().unwrap(),
+        "--hub-account",
+        "111111111111",
+        "--hub-issuer",
+        ISSUER,
+        "--output-dir",
+        folder.to_str().unwrap(),
+    ];
+    let Command::Bootstrap(arguments) = Cli::try_parse_from(arguments).unwrap().command else {
+        panic!("that is the bootstrap command")
+    };
+    bootstrap::run(&arguments).unwrap();
+    let mut files = Vec::new();
+    for account in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        for file in fs::read_dir(&account).unwrap().map(|entry| entry.unwrap().path()) {
+            let path = file.strip_prefix(&folder).unwrap().display().to_string();
+            files.push((format!("deploy/aws/{path}"), fs::read_to_string(&file).unwrap()));
+        }
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    files.sort();
+    files
 }
 
 #[test]
@@ -20,7 +68,7 @@ fn generated_files_are_current() {
     let write = env::var_os("MOORING_GENERATE").is_some();
     let mut stale = Vec::new();
     for (path, content) in generated() {
-        let file = root.join(path);
+        let file = root.join(&path);
         if fs::read_to_string(&file).is_ok_and(|committed| committed == content) {
             continue;
         }
@@ -40,15 +88,23 @@ fn generated_files_are_current() {
 
 /// Nothing lies beside them that nobody writes any more.
 #[test]
-fn the_folder_of_definitions_holds_nothing_else() {
-    let known: Vec<_> = generated().into_iter().map(|(path, _)| path).collect();
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("crds")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        // deploy/install/kustomization.yaml includes the folder.
-        let path = format!("crds/{name}");
-        assert!(
-            known.contains(&path.as_str()) || name == "kustomization.yaml",
-            "{path} is not generated"
-        );
+fn the_generated_folders_hold_nothing_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let known: Vec<String> = generated().into_iter().map(|(path, _)| path).collect();
+    let mut folders = vec!["crds".to_owned(), "deploy/aws".to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(root.join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{folder}/{}", entry.file_name().into_string().unwrap());
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+                continue;
+            }
+            // deploy/install/kustomization.yaml includes the folder.
+            assert!(
+                known.contains(&path) || path == "crds/kustomization.yaml",
+                "{path} is not generated"
+            );
+        }
     }
 }

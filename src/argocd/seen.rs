@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde::Serialize;
 use serde_json::Value;
@@ -9,26 +10,34 @@ use sha2::{Digest, Sha256};
 
 use super::cluster_secret::{KEYS, OWNER_ANNOTATION, WantedSecret};
 
-const HASHED: &[u8] = b"sha256:";
-
 /// Cuts a Secret down before it is kept: values other than `server` and `name` are replaced by their hashes, and of
 /// `managedFields` only the entry of `field_manager` stays.
+///
+/// An empty `stringData` marks it as cut down. The API server never returns that field (Kubernetes API, `Secret`), so
+/// nobody can make a value pass for its own hash.
 pub fn cut_down(secret: &mut Secret, field_manager: &str) {
+    let hashed = is_cut_down(secret);
     for (key, ByteString(value)) in secret.data.iter_mut().flatten() {
-        if key != "server" && key != "name" && !value.starts_with(HASHED) {
+        if !hashed && is_hashed(key) {
             *value = hash(value).into_bytes();
         }
     }
-    secret.string_data = None;
+    secret.string_data = Some(BTreeMap::new());
     if let Some(fields) = &mut secret.metadata.managed_fields {
         fields.retain(|entry| entry.manager.as_deref() == Some(field_manager));
     }
 }
 
+fn is_cut_down(secret: &Secret) -> bool {
+    secret.string_data.as_ref().is_some_and(BTreeMap::is_empty)
+}
+
+fn is_hashed(key: &str) -> bool {
+    key != "server" && key != "name"
+}
+
 fn hash(value: &[u8]) -> String {
-    let digest = Sha256::digest(value);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", STANDARD.encode(Sha256::digest(value)))
 }
 
 /// A cluster Secret as it was found, cut down.
@@ -53,6 +62,7 @@ pub struct ClusterSecret {
     annotations: BTreeMap<String, String>,
     our_labels: BTreeSet<String>,
     our_annotations: BTreeSet<String>,
+    our_keys: BTreeSet<String>,
 }
 
 /// How a Secret that was found differs from the one wanted.
@@ -60,7 +70,7 @@ pub struct ClusterSecret {
 pub struct Difference {
     /// Something of ours is missing, changed, or ours and no longer wanted.
     pub apply: bool,
-    /// Argo CD's keys that somebody else set and that the spec does not.
+    /// Argo CD's keys that somebody else set and that the spec does not. One that is ours goes with the apply.
     pub null: BTreeSet<String>,
 }
 
@@ -97,8 +107,9 @@ impl ClusterSecret {
                 .map(|ByteString(bytes)| String::from_utf8_lossy(bytes).into_owned())
                 .unwrap_or_default()
         };
+        let cut_down = is_cut_down(secret);
         let hashed = |(key, ByteString(value)): (&String, &ByteString)| {
-            let value = if value.starts_with(HASHED) {
+            let value = if cut_down && is_hashed(key) {
                 String::from_utf8_lossy(value).into_owned()
             } else {
                 hash(value)
@@ -118,8 +129,9 @@ impl ClusterSecret {
             values: secret.data.iter().flatten().map(hashed).collect(),
             labels: metadata.labels.clone().unwrap_or_default(),
             annotations,
-            our_labels: our_fields(secret, "f:labels"),
-            our_annotations: our_fields(secret, "f:annotations"),
+            our_labels: our_fields(secret, "/f:metadata/f:labels"),
+            our_annotations: our_fields(secret, "/f:metadata/f:annotations"),
+            our_keys: our_fields(secret, "/f:data"),
         }
     }
 
@@ -134,6 +146,7 @@ impl ClusterSecret {
         let surplus = |ours: &BTreeSet<String>, wanted: &BTreeMap<String, String>| {
             ours.iter().any(|key| !wanted.contains_key(key))
         };
+        let surplus_key = |key: &str| self.values.contains_key(key) && !wanted.data.contains_key(key);
         let values = wanted
             .data
             .iter()
@@ -143,10 +156,11 @@ impl ClusterSecret {
                 || changed(&wanted.labels, &self.labels)
                 || changed(&wanted.annotations, &self.annotations)
                 || surplus(&self.our_labels, &wanted.labels)
-                || surplus(&self.our_annotations, &wanted.annotations),
+                || surplus(&self.our_annotations, &wanted.annotations)
+                || self.our_keys.iter().any(|key| surplus_key(key)),
             null: KEYS
                 .iter()
-                .filter(|key| self.values.contains_key(**key) && !wanted.data.contains_key(**key))
+                .filter(|key| surplus_key(key) && !self.our_keys.contains(**key))
                 .map(|key| (*key).to_owned())
                 .collect(),
         };
@@ -154,13 +168,13 @@ impl ClusterSecret {
     }
 }
 
-/// The keys of `metadata.labels` or `metadata.annotations` that our own field manager applied.
+/// The keys of a map, `/f:metadata/f:labels` say, that our own field manager applied.
 fn our_fields(secret: &Secret, of: &str) -> BTreeSet<String> {
     let entries = secret.metadata.managed_fields.iter().flatten();
     entries
         .filter(|entry| entry.operation.as_deref() == Some("Apply"))
         .filter_map(|entry| entry.fields_v1.as_ref())
-        .filter_map(|fields| fields.0.pointer(&format!("/f:metadata/{of}")))
+        .filter_map(|fields| fields.0.pointer(of))
         .filter_map(Value::as_object)
         .flat_map(|keys| keys.keys())
         .filter_map(|key| key.strip_prefix("f:"))
@@ -186,8 +200,7 @@ mod tests {
                 .collect::<serde_json::Map<_, _>>()
                 .into()
         };
-        let fields =
-            json!({"f:metadata": {"f:labels": keys(&wanted.labels), "f:annotations": keys(&wanted.annotations)}});
+        let fields = json!({"f:metadata": {"f:labels": keys(&wanted.labels), "f:annotations": keys(&wanted.annotations)}, "f:data": keys(&wanted.data)});
         let mut secret: Secret = serde_json::from_value(json!({
             "metadata": {
                 "name": wanted.name, "uid": "s", "resourceVersion": "1",
@@ -238,9 +251,46 @@ mod tests {
     fn no_credential_stays() {
         let mut secret = stored(&wanted());
         let before = secret.data.clone();
-        assert!(before.as_ref().unwrap()["config"].0.starts_with(HASHED));
+        assert!(before.as_ref().unwrap()["config"].0.starts_with(b"sha256:"));
         cut_down(&mut secret, "mooring");
         assert_eq!(secret.data, before, "cutting down twice changes nothing");
+    }
+
+    #[test]
+    fn a_value_that_looks_like_its_own_hash_is_a_change() {
+        for key in ["config", "name", "server"] {
+            let forged = hash(wanted().data[key].as_bytes()).into_bytes();
+            let mut secret = stored(&wanted());
+            // As the API server gives it: whole, and without stringData.
+            secret.string_data = None;
+            secret.data = Some(
+                wanted()
+                    .data
+                    .into_iter()
+                    .map(|(k, v)| (k, ByteString(v.into_bytes())))
+                    .collect(),
+            );
+            secret.data.as_mut().unwrap().insert(key.to_owned(), ByteString(forged));
+            let whole = ClusterSecret::read(&secret);
+            cut_down(&mut secret, "mooring");
+            for seen in [whole, ClusterSecret::read(&secret)] {
+                assert!(seen.difference(&wanted()).is_some_and(|d| d.apply), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_ours_that_is_taken_out_of_the_spec_goes_with_the_one_write() {
+        let mut with_project = wanted();
+        with_project.data.insert("project".into(), "team".into());
+        let secret = stored(&with_project);
+        assert_eq!(
+            ClusterSecret::read(&secret).difference(&wanted()),
+            Some(Difference {
+                apply: true,
+                null: BTreeSet::new()
+            })
+        );
     }
 
     #[test]

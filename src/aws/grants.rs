@@ -18,14 +18,16 @@ use super::calls::{CALLS, Guard, Target};
 use crate::{
     domain::{
         allow::{Allowance, Glob, ScopeKind},
-        arn::{ClusterArn, OidcProviderArn, PolicyArn, RoleArn},
+        arn::{OidcProviderArn, PolicyArn, RoleArn},
         eks::AccessPolicyArn,
         hub::Hub,
         name::{AccountId, RoleName},
         ownership::HUB_TAG,
     },
-    policy::{ActionGrant, Document, Statement, session},
+    policy::{Document, Statement},
 };
+
+pub use super::session_policy::{session_policy_for_cluster, session_policy_for_management};
 
 /// What the provisioner of the hub's own account may do beside: keep the management role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,57 +123,6 @@ pub fn management_boundary(hub: &Hub, accounts: &[Glob]) -> Document {
     Document::new(vec![allow("Deployers", Target::Provisioner, Guard::Resource).on(roles)])
 }
 
-/// The session policy of a pass over one cluster: its deployer role, the cluster, and that role's entry on it.
-/// Under 2,048 characters for the longest names that AWS takes.
-#[must_use]
-pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &RoleArn) -> Document {
-    let ClusterArn { region, account, name } = cluster;
-    let partition = hub.partition();
-    let entries = format!(
-        "arn:{partition}:eks:{region}:{account}:access-entry/{name}/role/{}/*",
-        deployer.account
-    );
-    session(&[
-        ActionGrant {
-            sid: "Role",
-            actions: vec!["iam:*"],
-            resources: vec![deployer.to_string()],
-        },
-        ActionGrant {
-            sid: "Look",
-            actions: vec!["iam:GetRole"],
-            resources: vec![without_path(deployer)],
-        },
-        ActionGrant {
-            sid: "Cluster",
-            actions: vec!["eks:*"],
-            resources: vec![cluster.to_string(), entries],
-        },
-    ])
-}
-
-/// The session policy of a pass over a `ManagementRole`: the management role, the hub's OIDC provider, and the hub.
-#[must_use]
-pub fn session_policy_for_management(hub: &Hub, role: &RoleArn) -> Document {
-    session(&[
-        ActionGrant {
-            sid: "Role",
-            actions: vec!["iam:*"],
-            resources: vec![role.to_string(), any_provider(hub)],
-        },
-        ActionGrant {
-            sid: "Look",
-            actions: vec!["iam:GetRole"],
-            resources: vec![without_path(role)],
-        },
-        ActionGrant {
-            sid: "Hub",
-            actions: vec!["eks:DescribeCluster"],
-            resources: vec![hub.cluster.to_string()],
-        },
-    ])
-}
-
 /// Allows all actions that the table of calls lists for this target under this guard.
 fn allow(sid: &str, on: Target, guard: Guard) -> Statement {
     let needs = CALLS.iter().flat_map(|row| row.needs);
@@ -206,7 +157,7 @@ fn roles_of(hub: &Hub, account: &AccountId) -> String {
     format!("arn:{}:iam::{account}:role{}*", hub.partition(), hub.path())
 }
 
-fn any_provider(hub: &Hub) -> String {
+pub(super) fn any_provider(hub: &Hub) -> String {
     format!("arn:{}:iam::{}:oidc-provider/*", hub.partition(), hub.cluster.account)
 }
 
@@ -237,7 +188,7 @@ fn look(at: String) -> Statement {
 }
 
 /// The ARN by which a role is judged that does not exist.
-fn without_path(role: &RoleArn) -> String {
+pub(super) fn without_path(role: &RoleArn) -> String {
     format!("arn:{}:iam::{}:role/{}", role.partition, role.account, role.name)
 }
 
@@ -387,6 +338,7 @@ fn keep_management(hub: &Hub, grant: &ManagementGrant) -> Vec<Statement> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::arn::ClusterArn;
     use crate::policy::Effect;
 
     const BOUNDARY: &str = "arn:aws:iam::111111111111:policy/mooring-management";

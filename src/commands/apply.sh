@@ -27,7 +27,8 @@ policy() {
     [ "$owner" = "$(printf '%s\t%s' "$hub" "$object")" ] ||
       fail "policy $1 was not made for ManagementRole $object of $hub: choose another name in spec.role.permissionsBoundary"
     # IAM keeps five versions of a policy.
-    if [ "$(aws iam list-policy-versions --policy-arn "$2" --query 'length(Versions)' --output text)" -ge 5 ]; then
+    versions=$(aws iam list-policy-versions --policy-arn "$2" --query 'length(Versions)' --output text)
+    if [ "$versions" -ge 5 ]; then
       oldest=$(aws iam list-policy-versions --policy-arn "$2" --output text \
         --query 'sort_by(Versions[?!IsDefaultVersion], &CreateDate)[0].VersionId')
       aws iam delete-policy-version --policy-arn "$2" --version-id "$oldest"

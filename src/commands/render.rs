@@ -100,7 +100,11 @@ impl Rendered {
         // A folded scalar hides where a value ends, and a longer value would then change several lines.
         let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
         match serde_saphyr::to_string_with_options(document, options) {
-            Ok(text) => self.yaml.push_str(&format!("---\n# {comment}\n{text}")),
+            Ok(text) => {
+                for part in ["---\n# ", comment, "\n", &text] {
+                    self.yaml.push_str(part);
+                }
+            }
             Err(error) => self.refused.push(format!("{comment} cannot be printed: {error}")),
         }
     }

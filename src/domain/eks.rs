@@ -89,6 +89,18 @@ pub enum AccessScope {
     Namespaces(BTreeSet<String>),
 }
 
+impl AccessScope {
+    /// Whether everything in `other` is in this scope too. Patterns are compared as text.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Cluster, _) => true,
+            (Self::Namespaces(_), Self::Cluster) => false,
+            (Self::Namespaces(ours), Self::Namespaces(theirs)) => theirs.is_subset(ours),
+        }
+    }
+}
+
 /// The access policies of an entry: ARN and scope. EKS associates a policy at most once with an entry.
 pub type Associations = BTreeMap<AccessPolicyArn, AccessScope>;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::{HeaderValue, header::USER_AGENT};
 use kube::{Client, Config};
 
 use super::KubernetesError;
@@ -24,6 +25,9 @@ pub async fn connect() -> Result<Client, KubernetesError> {
 /// When the configuration's TLS or authentication material cannot be used.
 pub fn client(mut config: Config) -> kube::Result<Client> {
     config.default_retry = false;
+    // So that the API server's audit log tells who wrote.
+    let agent = HeaderValue::from_static(concat!("mooring/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((USER_AGENT, agent));
     config.connect_timeout = Some(Duration::from_secs(10));
     Client::try_from(config)
 }

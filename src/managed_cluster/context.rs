@@ -2,7 +2,7 @@
 //! needed for correctness: a restart forgets it and arrives at the same state, some calls later.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -87,7 +87,7 @@ struct Memory {
     secret: Option<WantedSecret>,
     clean_since: Option<Instant>,
     pending_since: Option<Instant>,
-    let_go: bool,
+    deleted: BTreeSet<String>,
 }
 
 impl Memories {
@@ -128,7 +128,8 @@ impl Memories {
         self.with(uid, |memory| memory.status = Some(status.clone()));
     }
 
-    /// Remembers the Secret that is wanted, so that the watch can tell our own writes from other people's.
+    /// Remembers the Secret that is wanted, under the name that it has, so that the watch can tell our own writes from
+    /// other people's.
     pub fn want_secret(&self, uid: &str, secret: Option<WantedSecret>) {
         self.with(uid, |memory| memory.secret = secret);
     }
@@ -136,6 +137,14 @@ impl Memories {
     /// The Secret that is wanted.
     pub fn wanted_secret(&self, uid: &str) -> Option<WantedSecret> {
         self.lock().get(uid).and_then(|memory| memory.secret.clone())
+    }
+
+    /// The name of the Secret that is kept: another one that bears our annotation is a copy.
+    pub fn secret_name(&self, uid: &str) -> Option<String> {
+        let all = self.lock();
+        let memory = all.get(uid)?;
+        let recorded = memory.status.as_ref().and_then(|status| status.secret.clone());
+        recorded.or_else(|| memory.secret.as_ref().map(|secret| secret.name.clone()))
     }
 
     /// The objects whose wanted Secret has this server or this name in Argo CD.
@@ -158,15 +167,24 @@ impl Memories {
         })
     }
 
-    /// Remembers that this process deleted what was made for the object.
-    pub fn let_go(&self, uid: &str) {
-        self.with(uid, |memory| memory.let_go = true);
+    /// Remembers what this process deleted for the object: the ARN of an access entry, the unique ID of a role. AWS
+    /// gives neither twice, so what still shows up under it is a read from before the deletion.
+    pub fn deleted(&self, uid: &str, what: impl IntoIterator<Item = String>) {
+        self.with(uid, |memory| memory.deleted.extend(what));
+    }
+
+    /// What this process deleted for the object.
+    pub fn all_deleted(&self, uid: &str) -> BTreeSet<String> {
+        self.lock()
+            .get(uid)
+            .map(|memory| memory.deleted.clone())
+            .unwrap_or_default()
     }
 
     /// Whether nothing is left for sure: this process deleted it, or looks some time apart agree.
     pub fn surely_gone(&self, uid: &str, after: Duration) -> bool {
         self.with(uid, |memory| {
-            memory.let_go || memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after
+            !memory.deleted.is_empty() || memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after
         })
     }
 

@@ -64,7 +64,7 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> String {
         match self {
-            Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => format!("{error}. Next: {}", error.hint()),
+            Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => in_words(error),
             Self::Kubernetes(_)
             | Self::Deadline(_)
             | Self::Step(..)
@@ -103,6 +103,16 @@ impl Telling {
             stalled: false,
         }
     }
+}
+
+/// What AWS refused and what to do next. The request ID is for the log: in a status it would make every try a change,
+/// and every change a write that others wake up for.
+pub(crate) fn in_words(error: &AwsError) -> String {
+    let error = AwsError {
+        request_id: None,
+        ..error.clone()
+    };
+    format!("{error}. Next: {}", error.hint())
 }
 
 /// The part of the chain that a call looks at or changes.

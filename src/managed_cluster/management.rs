@@ -152,3 +152,95 @@ pub fn allowances(allow: &[api::Allow]) -> Vec<Allowance> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(spec: &Value, status: &Value) -> Result<Management, NoManagement> {
+        let mut object = json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": {"name": "default"},
+            "spec": {"cluster": {"name": "hub", "region": "eu-west-1"}, "allow": [{"accounts": ["*"]}]},
+            "status": {
+                "hub": {"accountId": "111111111111", "region": "eu-west-1", "name": "hub", "arn": "x"},
+                "role": {"arn": "arn:aws:iam::111111111111:role/m/management", "id": "A"},
+                "assumable": ["arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/one"],
+            },
+        });
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            object["spec"][key] = value.clone();
+        }
+        for (key, value) in status.as_object().into_iter().flatten() {
+            object["status"][key] = value.clone();
+        }
+        Management::read(&serde_json::from_value(object).unwrap())
+    }
+
+    fn condition(kind: &str, status: &str) -> Value {
+        json!({"conditions": [{"type": kind, "status": status, "reason": "Why", "message": "what to do", "lastTransitionTime": "2026-01-01T00:00:00Z"}]})
+    }
+
+    #[test]
+    fn clusters_stand_on_a_hub_and_a_role_that_were_found_and_on_no_mismatch() {
+        assert!(read(&json!({}), &json!({})).is_ok());
+        // A pass that could not look takes nothing away.
+        for (kind, status) in [
+            ("HubReady", "Unknown"),
+            ("HubReady", "True"),
+            ("Ready", "False"),
+            ("RoleReady", "False"),
+        ] {
+            assert!(read(&json!({}), &condition(kind, status)).is_ok(), "{kind} {status}");
+        }
+        for missing in [
+            json!({"hub": null}),
+            json!({"role": null}),
+            condition("HubReady", "False"),
+        ] {
+            assert!(
+                matches!(read(&json!({}), &missing), Err(NoManagement::NotReady(_))),
+                "{missing}"
+            );
+        }
+        let mut told = condition("Ready", "False");
+        told["role"] = Value::Null;
+        let Err(NoManagement::NotReady(why)) = read(&json!({}), &told) else {
+            unreachable!()
+        };
+        assert!(
+            why.contains("ManagementRole default") && why.ends_with("Why: what to do"),
+            "{why}"
+        );
+        let broken = json!({"role": {"arn": "arn:aws:iam::111111111111:role/*", "id": "A"}});
+        assert!(matches!(read(&json!({}), &broken), Err(NoManagement::Unreadable(_))));
+    }
+
+    #[test]
+    fn it_admits_by_role_or_by_pattern_and_all_where_the_policy_is_not_ours() {
+        let path = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/";
+        let (one, two): (RoleArn, RoleArn) = (
+            format!("{path}one").parse().unwrap(),
+            format!("{path}two").parse().unwrap(),
+        );
+        let elsewhere: RoleArn = "arn:aws:iam::333333333333:role/mooring/111111111111-eu-west-1-hub/default/one"
+            .parse()
+            .unwrap();
+        let explicit = read(&json!({}), &json!({})).unwrap();
+        assert!(explicit.admits(&one) && !explicit.admits(&two) && !explicit.admits(&elsewhere));
+        let pattern = read(&json!({}), &json!({"assumable": [format!("{path}*")]})).unwrap();
+        assert!(pattern.admits(&one) && pattern.admits(&two) && !pattern.admits(&elsewhere));
+        let existing =
+            json!({"identity": {"type": "Existing", "roleArn": "arn:aws:iam::111111111111:role/m/management"}});
+        assert!(read(&existing, &json!({"assumable": []})).unwrap().admits(&elsewhere));
+    }
+
+    #[test]
+    fn what_an_allowance_leaves_out_is_any_place_and_no_right() {
+        let allow = read(&json!({}), &json!({})).unwrap().allow.remove(0);
+        let any = vec![Glob("*".into())];
+        assert_eq!((&allow.regions, &allow.clusters, &allow.projects), (&any, &any, &any));
+        assert!(allow.access_policies.is_empty() && allow.kubernetes_groups.is_empty());
+    }
+}

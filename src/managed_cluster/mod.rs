@@ -35,14 +35,16 @@ use crate::{
         FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED,
         condition::{ConditionType, Verdict, find},
     },
+    argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
-    kubernetes::{events::Weight, finalizer},
+    kubernetes::{events::Weight, finalizer, objects},
 };
 
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
-pub use step::{Blocked, Plan, Step};
+pub(crate) use error::in_words;
+pub use step::{Blocked, Part, Plan, Step};
 
 use self::{
     apply::{Outcome, Site, Stop},
@@ -54,7 +56,7 @@ use self::{
 };
 
 /// How long a wait that ends by a change elsewhere may last until it is looked at again all the same.
-const WATCHED_WAIT: Duration = Duration::from_secs(60);
+const WATCHED_WAIT: Duration = Duration::from_mins(1);
 
 /// How long a new object may wait for the management role's policy before it is told: the first cluster of an account
 /// always waits for it a moment, and would have its status written twice.
@@ -73,8 +75,12 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
         }
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            let old = ManagedClusterStatus::default();
-            conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await
+            let name = object.meta().name.as_deref().unwrap_or_default();
+            // What was recorded stays: a role whose ID we forgot would be made afresh.
+            match objects::stored_status::<ManagedCluster, _>(&context.client, name).await? {
+                Some(old) => conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await,
+                None => Err(error),
+            }
         }
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
         Ok(cluster) => {
@@ -137,7 +143,7 @@ async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Co
     };
     let deadline = context.timing.pass_deadline;
     let work = in_account(cluster, old, &request, &management, secrets, context);
-    match tokio::time::timeout(deadline, work).await {
+    match Box::pin(tokio::time::timeout(deadline, work)).await {
         Ok(Ok(pass)) => pass,
         Ok(Err(error)) => Pass::Failed(error),
         Err(_) => Pass::Failed(Error::Deadline(deadline.as_secs())),
@@ -158,13 +164,14 @@ async fn in_account(
     let recorded_role = old.deployer_role.as_ref().map(|role| role.id.as_str());
     let account = context.aws.enter(&door(identity, management)).await?;
     let denies_all = request.boundary == PolicyArn::deny_all(management.hub.partition());
-    let spoke = observe::spoke(
+    let deployer = &request.deployer;
+    let spoke = Box::pin(observe::spoke(
         &account,
         &identity.cluster,
-        &request.deployer,
+        deployer,
         recorded_role,
         denies_all,
-    )
+    ))
     .await?;
     let desired = desired::desired(request, management, spoke.cluster.as_ref());
     let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
@@ -183,17 +190,24 @@ async fn in_account(
     };
     let plan = plan::plan(&desired, &spoke, &found, &memory);
     context.memory.suspect(uid, plan.suspicion.as_ref());
-    context.memory.want_secret(uid, wanted_secret.cloned());
-    let secret_name = found.own.first().map(|secret| secret.name.clone());
+    let wanted_name = wanted_secret.map(|wanted| wanted.name.as_str()).unwrap_or_default();
+    let primary = plan::primary(&found, wanted_name, memory.recorded_secret);
+    let named = |wanted: &WantedSecret| WantedSecret {
+        name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
+        ..wanted.clone()
+    };
+    context.memory.want_secret(uid, wanted_secret.map(named));
     let mut facts = Facts {
+        secret: primary.map(|secret| secret.name.clone()),
         cluster: spoke.cluster,
-        secret: secret_name,
     };
     log_plan(&identity.name, &plan);
     if paused(cluster) {
         return Ok(Pass::Paused(plan, facts));
     }
-    if plan.steps.is_empty() {
+    // What stands must be let go of in order, also when somebody took our finalizer off.
+    let stands = recorded_role.is_some() || !found.own.is_empty();
+    if plan.steps.is_empty() && !stands {
         return Ok(Pass::Applied(plan, Outcome::default(), facts));
     }
     if finalizer::add(&context.api(), &cluster.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
@@ -208,7 +222,7 @@ async fn in_account(
         metrics: &context.metrics,
     };
     let outcome = apply::apply(&plan.steps, site).await;
-    for step in &plan.steps {
+    for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
         if let Step::ApplySecret { secret } = step {
             facts.secret = Some(secret.name.clone());
         }
@@ -283,7 +297,7 @@ async fn conclude(
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let cluster = identity.map(|identity| &identity.cluster);
     let new = status::status(old, cluster, metadata.generation, &pass, now());
-    let written = status::write(&context.api(), name, old, &new).await;
+    let written = status::write(&Api::all(context.client.clone()), name, old, &new).await;
     if written.is_ok() {
         context.memory.wrote_status(uid, &new);
     }
@@ -299,14 +313,17 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         context.backoff.clear(&key());
         context.backoff.spread(context.timing.resync)
     };
-    let blocked_wait = |blocked: &Blocked| match blocked {
-        Blocked::Unconfirmed { .. } => context.timing.confirm_after + Duration::from_millis(500),
-        Blocked::PolicyPending { .. }
-        | Blocked::ManagementRoleNotReady { .. }
-        | Blocked::ManagementRoleMissing { .. }
-        | Blocked::RetentionPending { .. } => WATCHED_WAIT,
-        blocked if blocked.stalled() => context.backoff.after_error(key()).max(Duration::from_secs(15)),
-        _ => context.backoff.after_wait(key()),
+    let blocked_wait = |blocked: &Blocked| {
+        if blocked.part() == Part::ManagementRole {
+            // Its watch wakes the object when that changes.
+            WATCHED_WAIT
+        } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
+            context.timing.confirm_after + Duration::from_millis(500)
+        } else if blocked.stalled() {
+            context.backoff.after_error(key()).max(Duration::from_secs(15))
+        } else {
+            context.backoff.after_wait(key())
+        }
     };
     let wait = match pass {
         Pass::Refused(_) | Pass::Paused(..) => resync(),
@@ -315,12 +332,18 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
         Pass::Failed(error) => return Err(error),
-        Pass::Applied(plan, outcome, _) => match (outcome.into_stop(), plan.blocked.first()) {
-            (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
-            (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
-            (None, Some(blocked)) => blocked_wait(blocked),
-            (None, None) => resync(),
-        },
+        Pass::Applied(plan, outcome, _) => {
+            // Whoever got further waits as briefly as at first.
+            if !outcome.done().is_empty() {
+                context.backoff.clear(&key());
+            }
+            match (outcome.into_stop(), plan.blocked.first()) {
+                (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
+                (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
+                (None, Some(blocked)) => blocked_wait(blocked),
+                (None, None) => resync(),
+            }
+        }
     };
     Ok(Action::requeue(wait))
 }

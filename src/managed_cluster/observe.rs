@@ -132,9 +132,9 @@ pub fn secrets(store: &Store<Secret>, uid: &str, wanted: Option<&WantedSecret>) 
         }
         let secret = ClusterSecret::read(&secret);
         if secret.owner.as_deref() == Some(uid) {
-            found.own.push(secret)
+            found.own.push(secret);
         } else {
-            found.others.push(secret)
+            found.others.push(secret);
         }
     }
     found.own.sort_by(|a, b| a.name.cmp(&b.name));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    argocd::ClusterSecret,
     aws::Role,
     domain::{
         eks::{AccessEntry, Associations, AuthenticationMode, ClusterState},
@@ -42,6 +43,8 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     if plan.blocked.is_empty() {
         plan_secret(&mut plan, desired, secrets, memory);
     }
+    // What is told first is what comes first in the chain: everything before it is said to hold.
+    plan.blocked.sort_by_key(Blocked::part);
     plan
 }
 
@@ -71,6 +74,7 @@ enum Standing<'a> {
     Ours(&'a Role),
     /// Bears our tags, and an ID that we did not record: made by somebody else, or by a pass that could not record it.
     Stranger(&'a Role),
+    /// Not to be touched: somebody else's, or not fully there yet.
     Foreign(Blocked),
 }
 
@@ -84,16 +88,18 @@ fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<'_>) -> Sta
             owner,
         })
     };
+    let recorded = memory.recorded_role == Some(role.id.as_str());
+    // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
+    if recorded && role.arn == role.id {
+        return Standing::Foreign(Blocked::RolePropagating);
+    }
     if role.arn != desired.role.arn.to_string() {
         return not_ours(format!("ours would be {}", desired.role.arn));
     }
     match memory.owner.judge(&role.tags) {
-        Marked::Ours if memory.recorded_role == Some(role.id.as_str()) => Standing::Ours(role),
-        Marked::Ours => Standing::Stranger(role),
         // Our own role whose tags were changed by hand keeps the ID that we recorded, which nobody can give another.
-        Marked::Unmarked | Marked::Another { .. } if memory.recorded_role == Some(role.id.as_str()) => {
-            Standing::Ours(role)
-        }
+        _ if recorded => Standing::Ours(role),
+        Marked::Ours => Standing::Stranger(role),
         other @ (Marked::Unmarked | Marked::Another { .. }) => not_ours(owner_in_words(&other)),
     }
 }
@@ -124,6 +130,10 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     }
     if let Some(blocked) = foreign_policies(desired, spoke) {
         plan.blocked.push(blocked);
+        // Whoever put a policy on the role must not keep its trust and boundary from being restored by that.
+        if let Standing::Ours(role) = standing {
+            plan_role(plan, desired, role);
+        }
         return;
     }
     let suspicion = suspicion(&standing, entry);
@@ -144,7 +154,8 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             plan_role(plan, desired, role);
             Some(role.id.clone())
         }
-        Standing::Stranger(_) => {
+        Standing::Stranger(role) => {
+            restore_boundary(plan, desired, role);
             plan.steps.push(Step::DeleteRole {
                 name: desired.role.arn.name.clone(),
             });
@@ -219,15 +230,19 @@ fn suspicion_in_words(suspicion: Option<&Suspicion>) -> String {
     }
 }
 
-/// The boundary comes first: the provisioner may change the rest only on a role that has it.
-fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
-    let name = &desired.role.arn.name;
+/// The provisioner may change or delete a role only while it has the boundary that the account's owner knows.
+fn restore_boundary(plan: &mut Plan, desired: &Desired, role: &Role) {
     if role.boundary.as_deref() != Some(desired.role.boundary.to_string().as_str()) {
         plan.steps.push(Step::SetBoundary {
-            name: name.clone(),
+            name: desired.role.arn.name.clone(),
             boundary: desired.role.boundary.clone(),
         });
     }
+}
+
+fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
+    let name = &desired.role.arn.name;
+    restore_boundary(plan, desired, role);
     if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&desired.role.trust)) {
         plan.steps.push(Step::SetTrust {
             name: name.clone(),
@@ -276,14 +291,19 @@ fn plan_entry(
         }
     };
     // Widening comes before narrowing, so that there is no moment without access.
+    let mut narrowing = Vec::new();
+    let mut widening = Vec::new();
     for (policy, scope) in &desired.associations {
         let (policy, wanted) = (policy.clone(), scope.clone());
         match found.get(&policy) {
             None => plan.steps.push(Step::Associate { policy, scope: wanted }),
-            Some(scope) if *scope != wanted => plan.steps.push(Step::Rescope { policy, scope: wanted }),
-            Some(_) => {}
+            Some(scope) if *scope == wanted => {}
+            Some(scope) if wanted.covers(scope) => widening.push(Step::Rescope { policy, scope: wanted }),
+            Some(_) => narrowing.push(Step::Rescope { policy, scope: wanted }),
         }
     }
+    plan.steps.append(&mut widening);
+    plan.steps.append(&mut narrowing);
     for policy in found.keys().filter(|policy| !desired.associations.contains_key(policy)) {
         plan.steps.push(Step::Disassociate { policy: policy.clone() });
     }
@@ -321,15 +341,15 @@ fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &M
     if !duplicates.is_empty() {
         return plan.blocked.push(Blocked::DuplicateCluster { secrets: duplicates });
     }
-    let standing: Vec<_> = secrets.own.iter().filter(|own| !own.deleting).collect();
-    let primary = standing
-        .iter()
-        .find(|own| Some(own.name.as_str()) == memory.recorded_secret)
-        .or_else(|| standing.iter().find(|own| own.name == wanted.name))
-        .or_else(|| standing.first());
-    let Some(primary) = primary else {
+    let Some(primary) = primary(secrets, &wanted.name, memory.recorded_secret) else {
         if let Some(name) = &secrets.name_taken {
             return plan.blocked.push(Blocked::SecretNotOurs { name: name.clone() });
+        }
+        // Written to now, it would go all the same as soon as its finalizers are off.
+        if secrets.own.iter().any(|own| own.name == wanted.name) {
+            return plan.blocked.push(Blocked::SecretGoing {
+                name: wanted.name.clone(),
+            });
         }
         return plan.steps.push(Step::ApplySecret { secret: wanted.clone() });
     };
@@ -348,10 +368,24 @@ fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &M
             plan.steps.push(Step::ApplySecret { secret });
         }
     }
-    for copy in standing.iter().filter(|own| own.name != primary.name) {
+    for copy in standing_secrets(secrets).filter(|own| own.name != primary.name) {
         plan.steps.push(Step::DeleteSecret {
             name: copy.name.clone(),
             uid: copy.uid.clone(),
         });
     }
+}
+
+fn standing_secrets(secrets: &Secrets) -> impl Iterator<Item = &ClusterSecret> {
+    secrets.own.iter().filter(|own| !own.deleting)
+}
+
+/// Of the Secrets that bear our annotation, the one that is kept: Argo CD shards by its UID, so it stays the same one.
+#[must_use]
+pub fn primary<'a>(secrets: &'a Secrets, wanted_name: &str, recorded: Option<&str>) -> Option<&'a ClusterSecret> {
+    let named = |name: &str| standing_secrets(secrets).find(|own| own.name == name);
+    recorded
+        .and_then(named)
+        .or_else(|| named(wanted_name))
+        .or_else(|| standing_secrets(secrets).next())
 }

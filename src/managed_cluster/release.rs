@@ -1,15 +1,15 @@
 //! Letting go: Secret, access entry, deployer role, and then the finalizer, once a later look is clean.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{Api, api::DynamicObject, core::ApiResource, runtime::controller::Action};
+use kube::{Api, runtime::controller::Action};
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED},
     aws::{AwsError, Lane},
     domain::arn::PolicyArn,
-    kubernetes::{KubernetesError, finalizer},
+    kubernetes::{finalizer, objects},
 };
 
 use super::{
@@ -35,28 +35,31 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
         .as_deref()
         .and_then(|arn| arn.parse().ok());
     let old = known_status(cluster, context);
-    release(context, &cluster.metadata, &identity, boundary, &old).await
+    Box::pin(release(context, &cluster.metadata, &identity, boundary, &old)).await
 }
 
 /// Lets go of an object that cannot be read, by the names in it that never change.
 pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Action, Error> {
-    let resource = ApiResource::erase::<ManagedCluster>(&());
-    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
     let name = metadata.name.as_deref().unwrap_or_default();
-    let read = api
-        .get_opt(name)
-        .await
-        .map_err(|error| KubernetesError::new("get", name, error))?;
+    let read = objects::stored::<ManagedCluster>(&context.client, name).await?;
     let Some(object) = read else {
         return Ok(Action::await_change());
     };
     let value = serde_json::to_value(&object).unwrap_or_default();
     let identity = Identity::read(&value).map_err(|error| Error::Unreadable(error.to_string()))?;
-    let status = value
-        .pointer("/status")
+    let status = object
+        .data
+        .get("status")
         .cloned()
         .and_then(|status| serde_json::from_value(status).ok());
-    release(context, &object.metadata, &identity, None, &status.unwrap_or_default()).await
+    Box::pin(release(
+        context,
+        &object.metadata,
+        &identity,
+        None,
+        &status.unwrap_or_default(),
+    ))
+    .await
 }
 
 async fn release(
@@ -83,20 +86,18 @@ async fn release(
             None,
         ))
     } else {
-        match take_away(context, identity, boundary, old).await {
+        match Box::pin(take_away(context, identity, boundary, old)).await {
             Ok(pass) => pass,
             Err(error) => Some(Pass::Failed(error)),
         }
     };
-    match pass {
-        Some(pass) => conclude(context, metadata, Some(identity), old, pass).await,
-        None => {
-            finalizer::remove(&context.api(), metadata, FINALIZER).await?;
-            context.memory.forget(uid);
-            context.backoff.clear(&identity.uid);
-            Ok(Action::await_change())
-        }
+    if let Some(pass) = pass {
+        return conclude(context, metadata, Some(identity), old, pass).await;
     }
+    finalizer::remove(&context.api(), metadata, FINALIZER).await?;
+    context.memory.forget(uid);
+    context.backoff.clear(&identity.uid);
+    Ok(Action::await_change())
 }
 
 /// One pass of a removal; `None` when nothing is left for sure.
@@ -128,7 +129,12 @@ async fn take_away(
         };
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     };
-    let secrets = observe::secrets(store, uid, None);
+    let mut secrets = observe::secrets(store, uid, None);
+    if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
+        // The watch may lag, and does not bring a Secret whose label somebody took off.
+        let api = Api::namespaced(context.client.clone(), &management.namespace);
+        secrets.own = observe::secret_under_name(&api, name, uid).await?.own;
+    }
     if identity.retain {
         return retain(context, identity, &management, &secrets, old).await;
     }
@@ -138,8 +144,16 @@ async fn take_away(
     let deployer = identity.deployer(&management.hub);
     let account = context.aws.enter(&door(identity, &management)).await;
     let observed: Result<Spoke, AwsError> = match &account {
-        Ok(account) => observe::spoke_for_removal(account, &identity.cluster, &deployer).await,
+        Ok(account) => Box::pin(observe::spoke_for_removal(account, &identity.cluster, &deployer)).await,
         Err(error) => Err(error.clone()),
+    };
+    let deleted = context.memory.all_deleted(uid);
+    let (observed, late) = match observed {
+        Ok(spoke) => {
+            let (spoke, late) = without(spoke, &deleted);
+            (Ok(spoke), late)
+        }
+        Err(error) => (Err(error), false),
     };
     let owner = identity.owner(&management.hub);
     let recorded = old.deployer_role.as_ref().map(|role| role.id.as_str());
@@ -147,9 +161,8 @@ async fn take_away(
     let plan = plan_removal(&deployer, &boundary, &owner, recorded, observed.as_ref().ok(), &secrets);
     super::log_plan(&identity.name, &plan);
     let outcome = carry_out(context, identity, &management, &plan.steps, account.as_ref().ok()).await;
-    if outcome.role_deleted() {
-        context.memory.let_go(uid);
-    }
+    context.memory.want_secret(uid, None);
+    context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
     if let Err(error) = observed {
         return Ok(Some(unreachable(&error, &deployer.to_string())));
     }
@@ -161,6 +174,12 @@ async fn take_away(
     if let Some(blocked) = plan.blocked.into_iter().next() {
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     }
+    if late {
+        let blocked = Blocked::Propagating {
+            what: "the deletion".to_owned(),
+        };
+        return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
+    }
     if plan.steps.is_empty() && surely_gone(context, uid, old) {
         return Ok(None);
     }
@@ -168,6 +187,30 @@ async fn take_away(
         "removed the cluster Secret, the access entry and the deployer role; looking once more".into(),
         None,
     )))
+}
+
+/// What was seen, without what this process deleted already and AWS still shows; and whether there was any.
+fn without(mut spoke: Spoke, deleted: &BTreeSet<String>) -> (Spoke, bool) {
+    let before = (spoke.entry.is_some(), spoke.role.is_some());
+    spoke.entry = spoke.entry.filter(|entry| !deleted.contains(&entry.arn));
+    spoke.role = spoke.role.filter(|role| !deleted.contains(&role.id));
+    let late = before != (spoke.entry.is_some(), spoke.role.is_some());
+    (spoke, late)
+}
+
+/// What a pass deleted, by the names that AWS never gives twice.
+fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
+    let entry = spoke
+        .and_then(|spoke| spoke.entry.as_ref())
+        .filter(|_| outcome.entry_deleted());
+    let role = spoke
+        .and_then(|spoke| spoke.role.as_ref())
+        .filter(|_| outcome.role_deleted());
+    entry
+        .map(|entry| entry.arn.clone())
+        .into_iter()
+        .chain(role.map(|role| role.id.clone()))
+        .collect()
 }
 
 /// Nothing was ever recorded, or this process removed it, or two looks agree.
@@ -237,10 +280,10 @@ async fn carry_out(
 /// An account that cannot be entered is never abandoned by itself.
 fn unreachable(error: &AwsError, deployer: &str) -> Pass {
     let message = format!(
-        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {error}. Next: {}. \
+        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {}. \
          Should the account be closed for good, set spec.deletion.policy to Retain: role {deployer} and its access \
          entry are then yours to delete",
-        error.hint()
+        super::in_words(error)
     );
     Pass::Releasing(message, None)
 }

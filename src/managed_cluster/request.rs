@@ -251,3 +251,155 @@ fn namespaces_of(associations: &Associations) -> Vec<String> {
     }
     namespaces.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::allow::Allowance;
+
+    fn object(spec: &Value) -> ManagedCluster {
+        let mut object = json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": "prod", "uid": "u"},
+            "spec": {"accountId": "222222222222", "region": "eu-west-1", "access": {}},
+        });
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            object["spec"][key] = value.clone();
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn management() -> Management {
+        let any = || vec![crate::domain::allow::Glob("*".into())];
+        Management {
+            hub: Hub {
+                cluster: ClusterArn {
+                    region: "eu-west-1".parse().unwrap(),
+                    account: "111111111111".parse().unwrap(),
+                    name: "hub".parse().unwrap(),
+                },
+                management_role: "default".parse().unwrap(),
+            },
+            role: "arn:aws:iam::111111111111:role/m".parse().unwrap(),
+            provisioner: "mooring-provisioner".parse().unwrap(),
+            external_id: None,
+            namespace: "argocd".into(),
+            allow: vec![Allowance {
+                accounts: any(),
+                regions: any(),
+                clusters: any(),
+                access_policies: vec![
+                    ("Edit".into(), ScopeKind::Namespace),
+                    ("View".into(), ScopeKind::Cluster),
+                ],
+                kubernetes_groups: any(),
+                projects: any(),
+            }],
+            assumable: None,
+            retained: BTreeSet::new(),
+        }
+    }
+
+    fn parse(spec: &Value) -> Result<Request, Refusal> {
+        Request::parse(&object(spec), &management())
+    }
+
+    #[test]
+    fn argo_cd_is_held_to_the_namespaces_of_the_policies_unless_the_spec_says_otherwise() {
+        let edit = json!({"name": "Edit", "namespaces": ["b", "a"]});
+        for (access, argocd, namespaces) in [
+            (json!([edit]), json!({}), vec!["a", "b"]),
+            (
+                json!([edit, {"name": "View", "namespaces": ["c", "a"]}]),
+                json!({}),
+                vec!["a", "b", "c"],
+            ),
+            (json!([edit, {"name": "View"}]), json!({}), vec![]),
+            (json!([]), json!({}), vec![]),
+            (json!([edit]), json!({"namespaces": ["x"]}), vec!["x"]),
+        ] {
+            let request =
+                parse(&json!({"access": {"policies": access, "kubernetesGroups": ["g"]}, "argocd": argocd})).unwrap();
+            assert_eq!(request.presentation.namespaces, namespaces, "{access}");
+        }
+    }
+
+    #[test]
+    fn names_default_to_the_objects_and_the_boundary_to_deny_all() {
+        let request = parse(&json!({})).unwrap();
+        assert_eq!(
+            (
+                request.presentation.name.as_str(),
+                request.identity.cluster.name.as_str()
+            ),
+            ("prod", "prod")
+        );
+        assert_eq!(request.boundary.to_string(), "arn:aws:iam::aws:policy/AWSDenyAll");
+        let named = parse(&json!({
+            "clusterName": "other",
+            "argocd": {"name": "shown"},
+            "access": {"deployerRole": {"name": "mine", "tags": {"a": "b"}}},
+        }))
+        .unwrap();
+        assert_eq!(
+            (named.presentation.name.as_str(), named.identity.cluster.name.as_str()),
+            ("shown", "other")
+        );
+        let path = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/mine";
+        assert_eq!(
+            (named.deployer.to_string().as_str(), named.tags["a"].as_str()),
+            (path, "b")
+        );
+    }
+
+    #[test]
+    fn what_is_beyond_allow_or_the_partition_is_refused_by_name() {
+        let beyond =
+            parse(&json!({"access": {"policies": [{"name": "Edit"}, {"name": "Admin", "namespaces": ["a"]}]}}));
+        let Err(Refusal::NotAllowed { beyond, .. }) = beyond else {
+            unreachable!()
+        };
+        assert_eq!(
+            beyond,
+            [
+                "access policy Edit in the whole cluster",
+                "access policy Admin in namespaces"
+            ]
+        );
+        let abroad = parse(&json!({"region": "cn-north-1"})).unwrap_err();
+        assert!(
+            matches!(
+                abroad,
+                Refusal::OtherPartition {
+                    partition: "aws-cn",
+                    hub: "aws",
+                    ..
+                }
+            ),
+            "{abroad}"
+        );
+        for wrong in [
+            json!({"accountId": "2"}),
+            json!({"region": "eu-west-*"}),
+            json!({"clusterName": "a*"}),
+            json!({"access": {"deployerRole": {"name": "a/b"}}}),
+            json!({"access": {"deployerRole": {"permissionsBoundary": "arn:aws:iam::222222222222:policy/*"}}}),
+        ] {
+            assert!(matches!(parse(&wrong), Err(Refusal::Invalid(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn both_ways_to_read_an_identity_agree() {
+        for spec in [
+            json!({}),
+            json!({"clusterName": "other", "managementRole": "second", "deletion": {"policy": "Retain"}}),
+            json!({"access": {"deployerRole": {"name": "mine"}}}),
+        ] {
+            let object = object(&spec);
+            let raw = serde_json::to_value(&object).unwrap();
+            assert_eq!(Identity::read(&raw), Identity::of(&object), "{spec}");
+        }
+    }
+}

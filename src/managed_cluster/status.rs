@@ -1,8 +1,7 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
 use jiff::Timestamp;
-use kube::Api;
-use serde_json::Value;
+use kube::{Api, core::DeserializeGuard};
 
 use crate::{
     api::{
@@ -25,6 +24,7 @@ use super::{
 
 /// Every way in which a pass can end.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
 pub enum Pass {
     /// The spec asks for what it cannot have.
     Refused(Refusal),
@@ -106,30 +106,15 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 Stop::Blocked(blocked) => bad_of(blocked),
                 Stop::Failed(part, failure) => failed_step(*part, failure),
             });
-            match stopped.or_else(|| plan.blocked.first().map(bad_of)) {
-                Some(bad) => chain(&bad),
-                None => {
-                    let mut findings = chain_ready();
-                    findings.push(Finding::new(
-                        ConditionType::Ready,
-                        Verdict::True,
-                        "Moored",
-                        "Argo CD can deploy to this cluster",
-                    ));
-                    findings
-                }
+            if let Some(bad) = stopped.or_else(|| plan.blocked.first().map(bad_of)) {
+                return chain(&bad);
             }
+            let mut findings = chain_ready();
+            let message = "Argo CD can deploy to this cluster";
+            findings.push(Finding::new(ConditionType::Ready, Verdict::True, "Moored", message));
+            findings
         }
-        Pass::Failed(error) => {
-            let telling = error.telling();
-            chain(&Bad {
-                part: Some(telling.part),
-                verdict: telling.verdict,
-                reason: telling.reason,
-                message: error.message(),
-                stalled: telling.stalled,
-            })
-        }
+        Pass::Failed(error) => failed(error),
         Pass::Releasing(message, blocked) => summarise(
             Vec::new(),
             &Bad {
@@ -141,6 +126,25 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             },
         ),
     }
+}
+
+/// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
+fn failed(error: &Error) -> Vec<Finding> {
+    let telling = error.telling();
+    let message = error.message();
+    let part = Finding::new(telling.part.condition(), telling.verdict, telling.reason, &message);
+    let unread = matches!(error, Error::Unreadable(_));
+    let parts = if unread { Vec::new() } else { vec![part] };
+    summarise(
+        parts,
+        &Bad {
+            part: Some(telling.part),
+            verdict: telling.verdict,
+            reason: telling.reason,
+            message,
+            stalled: telling.stalled,
+        },
+    )
 }
 
 /// The first thing that does not hold.
@@ -165,7 +169,7 @@ fn bad_of(blocked: &Blocked) -> Bad {
 fn failed_step(part: Part, failure: &super::apply::Failure) -> Bad {
     use super::apply::Failure;
     let message = match failure {
-        Failure::Aws(error) => format!("{error}. Next: {}", error.hint()),
+        Failure::Aws(error) => super::in_words(error),
         Failure::Kubernetes(_) | Failure::OutOfTime | Failure::NotEntered => failure.to_string(),
     };
     let (verdict, reason, stalled) = match failure {
@@ -240,9 +244,7 @@ pub fn status(
     now: Timestamp,
 ) -> ManagedClusterStatus {
     let mut findings = findings(pass);
-    if matches!(pass, Pass::Refused(_) | Pass::Paused(..) | Pass::Releasing(..)) {
-        keep_parts(old, &mut findings);
-    }
+    keep_parts(old, &mut findings);
     let mut status = ManagedClusterStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),
@@ -311,12 +313,12 @@ fn keep_parts(old: &ManagedClusterStatus, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Writes the status, unless it says the same already.
+/// Writes the status, unless it says the same already; also of an object that cannot be read.
 ///
 /// # Errors
 /// When the API server refuses it.
 pub async fn write(
-    api: &Api<ManagedCluster>,
+    api: &Api<DeserializeGuard<ManagedCluster>>,
     object: &str,
     old: &ManagedClusterStatus,
     new: &ManagedClusterStatus,
@@ -324,7 +326,361 @@ pub async fn write(
     if old == new {
         return Ok(false);
     }
-    let value = serde_json::to_value(new).unwrap_or(Value::Null);
+    let value = serde_json::to_value(new).unwrap_or_default();
     objects::apply_status(api, object, FIELD_MANAGER, &value).await?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use super::*;
+    use crate::{
+        api::condition::find,
+        aws::{AwsError, Call, ErrorKind},
+        domain::eks::ClusterState,
+        managed_cluster::{Step, apply::Failure},
+    };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn aws(kind: ErrorKind, call: Call, request: &str) -> AwsError {
+        AwsError {
+            call,
+            kind,
+            code: "Code".into(),
+            message: "in AWS's words".into(),
+            request_id: Some(request.into()),
+            resource: "arn:aws:iam::222222222222:role/x".into(),
+            acting_as: Arc::from("arn:aws:iam::222222222222:role/mooring-provisioner"),
+        }
+    }
+
+    fn clear(facts: Facts) -> Pass {
+        Pass::Applied(Plan::default(), Outcome::default(), facts)
+    }
+
+    fn after(old: &ManagedClusterStatus, pass: &Pass, second: i64) -> ManagedClusterStatus {
+        status(old, None, Some(second), pass, at(second))
+    }
+
+    /// Each condition that is there: type, verdict, reason.
+    fn brief(status: &ManagedClusterStatus) -> Vec<String> {
+        let mut all: Vec<String> = status
+            .conditions
+            .iter()
+            .map(|c| format!("{} {} {}", c.type_, c.status, c.reason))
+            .collect();
+        all.sort();
+        all
+    }
+
+    fn every_blocked() -> Vec<Blocked> {
+        let text = || "some-thing".to_owned();
+        let set = || BTreeSet::from(["one".to_owned(), "two".to_owned()]);
+        let mut all = vec![
+            Blocked::ManagementRoleMissing { name: text() },
+            Blocked::ManagementRoleNotReady {
+                why: "ManagementRole default is not ready: it has not been looked at yet".into(),
+            },
+            Blocked::NamespaceNotServed { namespace: text() },
+            Blocked::PolicyPending { name: text() },
+            Blocked::ClusterNotFound,
+            Blocked::AccessEntriesDisabled,
+            Blocked::ConnectedCluster,
+            Blocked::RoleNotOurs {
+                arn: text(),
+                owner: text(),
+            },
+            Blocked::ForeignPolicyAttached {
+                role: text(),
+                policies: set(),
+            },
+            Blocked::Unconfirmed { what: text() },
+            Blocked::EntryNotOurs { owner: text() },
+            Blocked::Propagating { what: text() },
+            Blocked::DuplicateCluster { secrets: vec![text()] },
+            Blocked::SecretNotOurs { name: text() },
+            Blocked::SecretGoing { name: text() },
+            Blocked::UnusableConnection { why: text() },
+            Blocked::RetentionPending { name: text() },
+        ];
+        all.extend(
+            [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting]
+                .map(|state| Blocked::ClusterNotActive { state }),
+        );
+        all.push(Blocked::RolePropagating);
+        all
+    }
+
+    #[test]
+    fn every_obstacle_has_a_reason_of_its_own_and_a_sentence() {
+        let mut reasons = BTreeSet::new();
+        for blocked in every_blocked() {
+            let (reason, message) = (blocked.reason(), blocked.message());
+            let camel =
+                reason.chars().all(|c| c.is_ascii_alphabetic()) && reason.starts_with(|c: char| c.is_ascii_uppercase());
+            assert!(camel, "{reason}");
+            assert!(
+                message.split_whitespace().count() >= 5 && !message.ends_with('.'),
+                "{message}"
+            );
+            let shared = matches!(blocked, Blocked::ClusterNotActive { .. } | Blocked::RolePropagating);
+            assert!(reasons.insert(reason) || shared, "{reason} is told of two things");
+        }
+    }
+
+    #[test]
+    fn stalled_is_there_only_when_a_person_must_act() {
+        for blocked in every_blocked() {
+            let (stalled, reason) = (blocked.stalled(), blocked.reason());
+            let part = blocked.part();
+            let plan = Plan {
+                blocked: vec![blocked.clone()],
+                ..Plan::default()
+            };
+            for pass in [
+                Pass::Waiting(blocked.clone()),
+                Pass::Applied(plan, Outcome::default(), Facts::default()),
+                Pass::Releasing("what remains".into(), Some(blocked)),
+            ] {
+                let told = after(&ManagedClusterStatus::default(), &pass, 1);
+                let ready = find(&told.conditions, ConditionType::Ready).unwrap();
+                assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", reason));
+                let stands = find(&told.conditions, ConditionType::Stalled);
+                assert_eq!(stands.is_some(), stalled, "{reason}");
+                assert!(stands.is_none_or(|c| c.status == "True" && c.message == ready.message));
+                if !matches!(pass, Pass::Releasing(..)) {
+                    let of_part = find(&told.conditions, part.condition()).unwrap();
+                    assert_eq!((of_part.status.as_str(), of_part.reason.as_str()), ("False", reason));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_before_an_obstacle_holds_and_what_comes_after_is_not_reached() {
+        let blocked = Blocked::RolePropagating;
+        let told = after(&ManagedClusterStatus::default(), &Pass::Waiting(blocked), 1);
+        assert_eq!(
+            brief(&told),
+            [
+                "AccessEntryReady Unknown NotReached",
+                "ClusterReady True AsSpecified",
+                "DeployerRoleReady False Propagating",
+                "ManagementRoleReady True AsSpecified",
+                "Ready False Propagating",
+                "SecretReady Unknown NotReached",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_way_a_pass_can_end_is_told() {
+        let refused = Refusal::NotAllowed {
+            management_role: "default".into(),
+            beyond: vec!["account 2".into(), "region x".into()],
+        };
+        let planned = Plan {
+            steps: vec![Step::DeleteAccessEntry],
+            ..Plan::default()
+        };
+        let denied = || Error::Aws(aws(ErrorKind::Denied, Call::AssumeRole, "r"));
+        let cases = [
+            (clear(Facts::default()), "Ready True Moored", false, "can deploy"),
+            (
+                Pass::Paused(Plan::default(), Facts::default()),
+                "Ready True Paused",
+                false,
+                "mooring.dev/paused",
+            ),
+            (
+                Pass::Paused(planned, Facts::default()),
+                "Ready False Paused",
+                false,
+                "delete the access entry",
+            ),
+            (
+                Pass::Refused(refused),
+                "Ready False NotAllowed",
+                true,
+                "account 2, nor region x",
+            ),
+            (
+                Pass::Releasing("looking once more".into(), None),
+                "Ready False Releasing",
+                false,
+                "once more",
+            ),
+            (
+                Pass::Failed(denied()),
+                "Ready False AccountNotEntered",
+                true,
+                "mooring bootstrap",
+            ),
+            (
+                Pass::Failed(Error::Aws(aws(ErrorKind::Throttled, Call::DescribeCluster, "r"))),
+                "Ready Unknown Throttled",
+                false,
+                "Next: ",
+            ),
+            (
+                Pass::Failed(Error::Deadline(60)),
+                "Ready Unknown TimedOut",
+                false,
+                "60 s",
+            ),
+            (
+                Pass::Failed(Error::Unreadable("no field x".into())),
+                "Ready False InvalidSpec",
+                true,
+                "no field x",
+            ),
+        ];
+        for (pass, ready, stalled, says) in cases {
+            let told = after(&ManagedClusterStatus::default(), &pass, 1);
+            assert!(brief(&told).contains(&ready.to_owned()), "{:?}", brief(&told));
+            assert_eq!(
+                find(&told.conditions, ConditionType::Stalled).is_some(),
+                stalled,
+                "{ready}"
+            );
+            let message = &find(&told.conditions, ConditionType::Ready).unwrap().message;
+            assert!(message.contains(says), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_failed_step_is_told_of_its_part() {
+        let failure = Failure::Aws(aws(ErrorKind::Denied, Call::CreateRole, "r"));
+        let outcome = Outcome::stopped(Stop::Failed(Part::DeployerRole, failure));
+        let told = after(
+            &ManagedClusterStatus::default(),
+            &Pass::Applied(Plan::default(), outcome, Facts::default()),
+            1,
+        );
+        assert!(
+            brief(&told).contains(&"DeployerRoleReady False AccessDenied".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+        assert!(brief(&told).contains(&"ClusterReady True AsSpecified".to_owned()));
+    }
+
+    #[test]
+    fn a_pass_that_broke_off_claims_nothing_of_what_it_did_not_see() {
+        let error = Error::Aws(aws(ErrorKind::Denied, Call::DescribeAccessEntry, "r"));
+        let told = after(&ManagedClusterStatus::default(), &Pass::Failed(error), 1);
+        assert_eq!(
+            brief(&told),
+            [
+                "AccessEntryReady False AccessDenied",
+                "Ready False AccessDenied",
+                "Stalled True AccessDenied"
+            ]
+        );
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let told = after(&moored, &Pass::Failed(Error::Deadline(60)), 2);
+        assert!(
+            brief(&told).contains(&"DeployerRoleReady True AsSpecified".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+    }
+
+    #[test]
+    fn the_same_failure_twice_is_the_same_status() {
+        let failed = |request: &str| Pass::Failed(Error::Aws(aws(ErrorKind::Denied, Call::AssumeRole, request)));
+        let first = status(&ManagedClusterStatus::default(), None, Some(1), &failed("1"), at(1));
+        let second = status(&first, None, Some(1), &failed("2"), at(2));
+        assert_eq!(first, second, "each try would be a write");
+    }
+
+    #[test]
+    fn every_pass_told_twice_is_the_same_status() {
+        let refused = || {
+            Pass::Refused(Refusal::NotAllowed {
+                management_role: "d".into(),
+                beyond: vec!["x".into()],
+            })
+        };
+        let failed = || Pass::Failed(Error::Unreadable("x".into()));
+        let pairs = [
+            (refused(), refused()),
+            (failed(), failed()),
+            (clear(Facts::default()), clear(Facts::default())),
+            (Pass::Releasing("x".into(), None), Pass::Releasing("x".into(), None)),
+        ];
+        let blocked = after(
+            &ManagedClusterStatus::default(),
+            &Pass::Waiting(Blocked::ClusterNotFound),
+            1,
+        );
+        for (one, two) in pairs {
+            let first = status(&blocked, None, Some(1), &one, at(2));
+            assert_eq!(
+                first,
+                status(&first, None, Some(1), &two, at(3)),
+                "{}",
+                brief(&first).join(", ")
+            );
+        }
+    }
+
+    #[test]
+    fn facts_stay_until_they_are_looked_at_again() {
+        let mut moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        moored.secret = Some("cluster-x".into());
+        moored.deployer_role = Some(DeployerRoleStatus {
+            arn: "a".into(),
+            id: "AROA".into(),
+        });
+        moored.cluster = Some(ClusterStatus {
+            endpoint: Some("https://x".into()),
+            ..ClusterStatus::default()
+        });
+        for pass in [
+            Pass::Waiting(Blocked::PolicyPending { name: "default".into() }),
+            Pass::Failed(Error::Unreadable("x".into())),
+            Pass::Failed(Error::Deadline(1)),
+            Pass::Releasing("x".into(), None),
+            clear(Facts::default()),
+        ] {
+            let told = after(&moored, &pass, 2);
+            assert_eq!(
+                (&told.secret, &told.deployer_role, &told.cluster),
+                (&moored.secret, &moored.deployer_role, &moored.cluster)
+            );
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_condition_moves_with_its_verdict_alone() {
+        let time = |status: &ManagedClusterStatus| {
+            find(&status.conditions, ConditionType::Ready)
+                .unwrap()
+                .last_transition_time
+                .0
+        };
+        let first = after(
+            &ManagedClusterStatus::default(),
+            &Pass::Waiting(Blocked::ClusterNotFound),
+            1,
+        );
+        let second = after(&first, &Pass::Waiting(Blocked::AccessEntriesDisabled), 2);
+        assert_eq!(time(&second), at(1));
+        assert_eq!(time(&after(&second, &clear(Facts::default()), 3)), at(3));
+    }
+
+    #[test]
+    fn no_message_is_longer_than_the_api_takes() {
+        let long = Blocked::DuplicateCluster {
+            secrets: vec!["ä".repeat(300); 40],
+        };
+        let told = after(&ManagedClusterStatus::default(), &Pass::Waiting(long), 1);
+        assert!(told.conditions.iter().all(|c| c.message.chars().count() <= 4096));
+    }
 }

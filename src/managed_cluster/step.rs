@@ -190,15 +190,12 @@ impl Step {
     }
 
     /// Whether the step may run beside the one before it: associations of different policies do not depend on
-    /// each other.
+    /// each other. A change of scope may narrow, so it waits for what comes before it.
     #[must_use]
     pub fn beside(&self, previous: &Self) -> bool {
         matches!(
             (previous, self),
-            (
-                Self::Associate { .. } | Self::Rescope { .. },
-                Self::Associate { .. } | Self::Rescope { .. }
-            ) | (Self::Disassociate { .. }, Self::Disassociate { .. })
+            (Self::Associate { .. }, Self::Associate { .. }) | (Self::Disassociate { .. }, Self::Disassociate { .. })
         )
     }
 }
@@ -327,6 +324,13 @@ pub enum Blocked {
         /// The Secret.
         name: String,
     },
+    /// Our Secret is being deleted, and something still holds it.
+    SecretGoing {
+        /// The Secret.
+        name: String,
+    },
+    /// AWS does not give the ARN of the deployer role yet.
+    RolePropagating,
     /// What AWS gave could not be used by Argo CD.
     UnusableConnection {
         /// Why.
@@ -353,13 +357,15 @@ impl Blocked {
             | Self::ClusterNotActive { .. }
             | Self::AccessEntriesDisabled
             | Self::ConnectedCluster => Part::Cluster,
-            Self::RoleNotOurs { .. } | Self::ForeignPolicyAttached { .. } | Self::Unconfirmed { .. } => {
-                Part::DeployerRole
-            }
+            Self::RoleNotOurs { .. }
+            | Self::ForeignPolicyAttached { .. }
+            | Self::Unconfirmed { .. }
+            | Self::RolePropagating => Part::DeployerRole,
             Self::EntryNotOurs { .. } | Self::Propagating { .. } => Part::AccessEntry,
-            Self::DuplicateCluster { .. } | Self::SecretNotOurs { .. } | Self::UnusableConnection { .. } => {
-                Part::Secret
-            }
+            Self::DuplicateCluster { .. }
+            | Self::SecretNotOurs { .. }
+            | Self::SecretGoing { .. }
+            | Self::UnusableConnection { .. } => Part::Secret,
         }
     }
 
@@ -379,9 +385,10 @@ impl Blocked {
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
-            Self::Propagating { .. } => "Propagating",
+            Self::Propagating { .. } | Self::RolePropagating => "Propagating",
             Self::DuplicateCluster { .. } => "DuplicateCluster",
             Self::SecretNotOurs { .. } => "SecretNotOurs",
+            Self::SecretGoing { .. } => "SecretGoing",
             Self::UnusableConnection { .. } => "UnusableConnection",
             Self::RetentionPending { .. } => "RetentionPending",
         }
@@ -407,6 +414,8 @@ impl Blocked {
             | Self::PolicyPending { .. }
             | Self::Unconfirmed { .. }
             | Self::Propagating { .. }
+            | Self::RolePropagating
+            | Self::SecretGoing { .. }
             | Self::RetentionPending { .. } => false,
         }
     }
@@ -436,6 +445,8 @@ impl Blocked {
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets } => format!("Argo CD already knows this cluster by other Secrets ({}), and picks one at random when there are two: delete or rename those", secrets.join("; ")),
             Self::SecretNotOurs { name } => format!("Secret {name} exists and is not ours: delete it"),
+            Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
+            Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
             Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),
             Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept"),
         }

@@ -4,6 +4,7 @@ use crate::{
     api::condition::Verdict,
     aws::{AwsError, Call, ErrorKind},
     kubernetes::{KubernetesError, drive::Panicked},
+    managed_cluster::in_words,
 };
 
 use super::{apply::Failure, request::Refusal, step::Part};
@@ -63,7 +64,7 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> String {
         match self {
-            Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => format!("{error}. Next: {}", error.hint()),
+            Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => in_words(error),
             Self::Kubernetes(_)
             | Self::Deadline(_)
             | Self::Step(_, Failure::OutOfTime)

@@ -78,8 +78,11 @@ impl Members {
                 .status
                 .as_ref()
                 .is_some_and(|status| status.deployer_role.is_some());
+            // Another object may name the same cluster; only the one that made the role takes it back.
             if cluster.metadata.deletion_timestamp.is_none() {
-                gathered.retained.remove(&deployer.to_string());
+                if made {
+                    gathered.retained.remove(&deployer.to_string());
+                }
             } else if identity.retain && made {
                 gathered.retained.insert(deployer.to_string());
             }

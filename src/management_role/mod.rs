@@ -115,13 +115,12 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     let result = match &object.0 {
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            conclude(
-                &context,
-                object.meta(),
-                &ManagementRoleStatus::default(),
-                Pass::Failed(error),
-            )
-            .await
+            let name = object.meta().name.as_deref().unwrap_or_default();
+            // What was recorded stays: a role whose ID we forgot would be made afresh.
+            match objects::stored_status::<ManagementRole, _>(&context.client, name).await? {
+                Some(old) => conclude(&context, object.meta(), &old, Pass::Failed(error)).await,
+                None => Err(error),
+            }
         }
         Ok(role) => {
             let uid = role.metadata.uid.as_deref().unwrap_or_default();
@@ -156,7 +155,7 @@ async fn keep(role: &ManagementRole, old: &ManagementRoleStatus, context: &Conte
         return Err(Error::ShuttingDown);
     };
     let deadline = context.timing.pass_deadline;
-    match tokio::time::timeout(deadline, in_account(role, old, request, context)).await {
+    match Box::pin(tokio::time::timeout(deadline, in_account(role, old, request, context))).await {
         Ok(result) => result,
         Err(_) => Err(Error::Deadline(deadline.as_secs())),
     }
@@ -173,8 +172,8 @@ async fn in_account(
     let issuer_here = issuer(&context.client).await?;
     let account = context.aws.enter(&door(&request)).await?;
     let observed = match request.role_owner {
-        RoleOwner::Mooring => observe::observe(&account, &request, issuer_here).await?,
-        RoleOwner::Existing => observe::observe_existing(&account, &request, issuer_here).await?,
+        RoleOwner::Mooring => Box::pin(observe::observe(&account, &request, issuer_here)).await?,
+        RoleOwner::Existing => Box::pin(observe::observe_existing(&account, &request, issuer_here)).await?,
     };
     let members = members(&request, &observed, old, context).await?;
     let confirmed = context.remember(&uid, |remembered| {
@@ -209,9 +208,12 @@ async fn in_account(
 }
 
 fn remember_suspicion(context: &Context, uid: &str, plan: &Plan) {
-    let suspected = plan.blocked.iter().find_map(|blocked| match blocked {
-        Blocked::Unconfirmed { id } => Some(id.clone()),
-        _ => None,
+    let suspected = plan.blocked.iter().find_map(|blocked| {
+        if let Blocked::Unconfirmed { id } = blocked {
+            Some(id.clone())
+        } else {
+            None
+        }
     });
     context.remember(uid, |remembered| match (&suspected, &remembered.suspicion) {
         (Some(id), Some((before, _))) if id == before => {}
@@ -244,14 +246,10 @@ async fn members(
     old: &ManagementRoleStatus,
     context: &Context,
 ) -> Result<Members, Error> {
-    let standing = observed.assumable();
+    let standing = observed.assumable(&request.hub);
     let recorded: BTreeSet<String> = old.retained.iter().cloned().collect();
     let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
-        let members: Vec<Member<'_>> = objects
-            .iter()
-            .map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known))
-            .collect();
-        Members::gather(request, &members, &standing, &recorded)
+        Members::gather(request, &members_of(objects), &standing, &recorded)
     };
     let seen = gather(&context.clusters.state());
     if standing.is_subset(&seen.wanted) {
@@ -263,6 +261,13 @@ async fn members(
         retained: live.retained,
         unreadable: seen.unreadable || live.unreadable,
     })
+}
+
+fn members_of(objects: &[Arc<DeserializeGuard<ManagedCluster>>]) -> Vec<Member<'_>> {
+    objects
+        .iter()
+        .map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known))
+        .collect()
 }
 
 /// All `ManagedCluster`s as the API server has them now.
@@ -295,7 +300,7 @@ async fn conclude(
     let name = metadata.name.as_deref().unwrap_or_default();
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let new = status::status(old, metadata.generation, &pass, now());
-    status::write(&context.api(), name, old, &new).await?;
+    status::write(&Api::all(context.client.clone()), name, old, &new).await?;
     context.remember(uid, |remembered| remembered.status = Some(new.clone()));
     tell(context, metadata, old, &new, &pass).await;
     next(context, uid, pass)
@@ -307,11 +312,16 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         context.backoff.clear(&key());
         context.backoff.spread(context.timing.resync)
     };
-    let blocked_wait = |blocked: &Blocked| match blocked {
-        Blocked::JustMade => Duration::from_millis(100),
-        Blocked::Unconfirmed { .. } => context.timing.confirm_after + Duration::from_millis(500),
-        blocked if blocked.stalled() => context.backoff.after_error(key()).max(Duration::from_secs(15)),
-        _ => context.backoff.after_wait(key()),
+    let blocked_wait = |blocked: &Blocked| {
+        if *blocked == Blocked::JustMade {
+            Duration::from_millis(100)
+        } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
+            context.timing.confirm_after + Duration::from_millis(500)
+        } else if blocked.stalled() {
+            context.backoff.after_error(key()).max(Duration::from_secs(15))
+        } else {
+            context.backoff.after_wait(key())
+        }
     };
     let wait = match pass {
         Pass::Refused(_) | Pass::Paused(_) => resync(),

@@ -6,8 +6,8 @@ use futures::try_join;
 
 use crate::{
     aws::{Account, AwsError, OidcProvider, Role, RolePolicies},
-    domain::eks::Cluster,
-    policy::Document,
+    domain::{arn::RoleArn, eks::Cluster, hub::Hub},
+    policy::{Document, Effect},
 };
 
 use super::{request::Request, step::POLICY_NAME};
@@ -30,16 +30,30 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// What the role may assume by our policy as it stands.
+    /// What the role may assume by our policy as it stands: of whatever else somebody wrote into it, nothing is taken
+    /// over.
     #[must_use]
-    pub fn assumable(&self) -> BTreeSet<String> {
+    pub fn assumable(&self, hub: &Hub) -> BTreeSet<String> {
         let document = self.policy.as_deref().and_then(|text| Document::parse(text).ok());
         document
             .into_iter()
             .flat_map(|document| document.statements)
-            .flat_map(|s| s.resource)
+            .filter(|statement| statement.effect == Effect::Allow)
+            .flat_map(|statement| statement.resource)
+            .filter(|resource| issued(hub, resource))
             .collect()
     }
+}
+
+/// Whether we may have issued it: a deployer role under the hub's path, or everything under that path in one account.
+fn issued(hub: &Hub, resource: &str) -> bool {
+    let named = resource
+        .strip_suffix('*')
+        .map_or_else(|| resource.to_owned(), |path| format!("{path}x"));
+    named
+        .parse::<RoleArn>()
+        .is_ok_and(|role| role.partition == hub.partition() && role.path == hub.path())
+        && (!resource.ends_with('*') || resource.ends_with("/*"))
 }
 
 /// Reads everything in two rounds: the hub and the role, and then what their issuer and their being there lead to.
@@ -51,7 +65,11 @@ pub async fn observe(account: &Account, request: &Request, issuer_here: String) 
         account.cluster(&request.hub.cluster.name),
         account.role(&request.role.name)
     )?;
-    let issuer = cluster.as_ref().and_then(|cluster| cluster.issuer.as_deref());
+    // The provider of another cluster's issuer is none of ours, and the provisioner may not look at it.
+    let issuer = cluster
+        .as_ref()
+        .and_then(|cluster| cluster.issuer.as_deref())
+        .filter(|issuer| *issuer == issuer_here);
     let provider = async {
         match issuer.and_then(|issuer| request.hub.oidc_provider(issuer).ok()) {
             Some(arn) => account.oidc_provider(&arn).await,

@@ -52,7 +52,7 @@ pub fn desired_role(request: &Request, provider: &OidcProviderArn) -> WantedRole
 #[must_use]
 pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan {
-        assumable: observed.assumable(),
+        assumable: observed.assumable(&request.hub),
         ..Plan::default()
     };
     let Some(cluster) = &observed.cluster else {
@@ -79,6 +79,10 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         }
     };
     plan_provider(&mut plan, request, observed, &provider);
+    if !plan.blocked.is_empty() && observed.role.is_none() {
+        // A role cannot trust a provider that is not there, and AWS's refusal would hide what is to be done.
+        return plan;
+    }
     plan_role(&mut plan, request, observed, &desired_role(request, &provider), memory);
     let role_stands = plan
         .blocked
@@ -164,6 +168,7 @@ fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &W
     if memory.confirmed != Some(role.id.as_str()) {
         return plan.blocked.push(Blocked::Unconfirmed { id: role.id.clone() });
     }
+    restore_boundary(plan, role, wanted);
     if observed.policy.is_some() {
         plan.steps.push(Step::DeletePolicy { name: name.clone() });
     }
@@ -171,15 +176,19 @@ fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &W
     create(plan);
 }
 
-/// The boundary comes first: the provisioner may change the rest only on a role that has it.
-fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
-    let name = &wanted.arn.name;
+/// The provisioner may change or delete a role only while it has the boundary that bootstrap made.
+fn restore_boundary(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
     if role.boundary.as_deref() != Some(wanted.boundary.to_string().as_str()) {
         plan.steps.push(Step::SetBoundary {
-            name: name.clone(),
+            name: wanted.arn.name.clone(),
             boundary: wanted.boundary.clone(),
         });
     }
+}
+
+fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
+    let name = &wanted.arn.name;
+    restore_boundary(plan, role, wanted);
     if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&wanted.trust)) {
         plan.steps.push(Step::SetTrust {
             name: name.clone(),
@@ -200,13 +209,26 @@ fn foreign_policies(observed: &Observed) -> BTreeSet<String> {
 }
 
 fn plan_policy(plan: &mut Plan, request: &Request, observed: &Observed, members: &Members) {
-    let standing = observed.assumable();
+    let standing = observed.assumable(&request.hub);
     let mut wanted = members.wanted.clone();
     if members.unreadable {
         // Nobody knows what an object that does not parse needs, so nothing is taken away meanwhile.
         wanted.extend(standing.iter().cloned());
     }
-    let (fitting, left_out) = fit(&wanted, &standing);
+    let (mut fitting, mut left_out) = fit(&wanted, &standing);
+    // A pattern of a wider assumePolicy goes only when it is not the way of one that would be left out.
+    let ways: BTreeSet<String> = standing
+        .iter()
+        .filter(|way| {
+            way.strip_suffix('*')
+                .is_some_and(|path| left_out.iter().any(|one| one.starts_with(path)))
+        })
+        .cloned()
+        .collect();
+    if !ways.is_empty() {
+        wanted.extend(ways);
+        (fitting, left_out) = fit(&wanted, &standing);
+    }
     let document = policy::assume_deployers(&fitting);
     let name = request.role.name.clone();
     let found = observed.policy.as_deref().map(Document::parse);

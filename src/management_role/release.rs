@@ -1,11 +1,11 @@
 //! Letting go of a management role: only when nobody stands on it any more.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use kube::runtime::controller::Action;
+use kube::{core::DeserializeGuard, runtime::controller::Action};
 
 use crate::{
-    api::{FINALIZER, ManagementRole, ManagementRoleStatus},
+    api::{FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus},
     aws::{self, Door, Lane},
     domain::{
         arn::{ClusterArn, RoleArn},
@@ -17,7 +17,9 @@ use crate::{
 use super::{
     Context, Error,
     apply::Stop,
-    carry_out, conclude, enter, live, observe, parse, paused,
+    carry_out, conclude, enter, live,
+    members::Members,
+    members_of, observe, parse, paused,
     plan::plan_removal,
     request::{Request, RoleOwner},
     status::Pass,
@@ -59,9 +61,15 @@ async fn take_away(
 ) -> Result<Option<Pass>, Error> {
     let name = role.metadata.name.clone().unwrap_or_default();
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
-    let remaining = naming(&name, context).await?;
-    if !remaining.is_empty() {
-        return Ok(Some(releasing(Blocked::ClustersRemain { names: remaining })));
+    let clusters = live(context).await?;
+    let names = naming(&name, &clusters);
+    if !names.is_empty() {
+        let recorded = old.retained.iter().cloned().collect();
+        let retained = match parse(role, context).await? {
+            Ok(request) => Members::gather(&request, &members_of(&clusters), &BTreeSet::new(), &recorded).retained,
+            Err(_) => recorded,
+        };
+        return Ok(Some(releasing(Blocked::ClustersRemain { names, retained })));
     }
     if old.role.is_none() && old.hub.is_none() {
         return Ok(None);
@@ -106,9 +114,8 @@ fn releasing(blocked: Blocked) -> Pass {
 }
 
 /// The `ManagedCluster`s that name the object, as the API server has them now. One that cannot be read counts.
-async fn naming(name: &str, context: &Context) -> Result<BTreeSet<String>, Error> {
-    let objects = live(context).await?;
-    Ok(objects
+fn naming(name: &str, clusters: &[Arc<DeserializeGuard<ManagedCluster>>]) -> BTreeSet<String> {
+    clusters
         .iter()
         .filter(|object| {
             object
@@ -117,7 +124,7 @@ async fn naming(name: &str, context: &Context) -> Result<BTreeSet<String>, Error
                 .map_or(true, |cluster| cluster.spec.management_role == name)
         })
         .map(|object| kube::Resource::meta(object.as_ref()).name.clone().unwrap_or_default())
-        .collect())
+        .collect()
 }
 
 /// Of the deployer roles that were kept, those that are still there.

@@ -1,13 +1,13 @@
 //! 6. status: what a pass over a `ManagementRole` means. Pure but for the one write at the end.
 
 use jiff::Timestamp;
-use kube::Api;
+use kube::{Api, core::DeserializeGuard};
 use serde_json::Value;
 
 use crate::{
     api::{
         HubStatus, ManagementRole, ManagementRoleStatus, RoleStatus,
-        condition::{ConditionType, Finding, Verdict, conditions},
+        condition::{ConditionType, Finding, Verdict, conditions, find},
     },
     kubernetes::{
         KubernetesError,
@@ -154,13 +154,24 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 |bad| chain(&bad),
             )
         }
-        Pass::Failed(error) => chain(&bad_error(error)),
+        Pass::Failed(error) => failed(error),
         Pass::Releasing(message, blocked) => alone(
             blocked.as_ref().map_or("Releasing", Blocked::reason),
             message.clone(),
             blocked.as_ref().is_some_and(Blocked::stalled),
         ),
     }
+}
+
+/// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
+fn failed(error: &Error) -> Vec<Finding> {
+    let bad = bad_error(error);
+    let read = !matches!(error, Error::Unreadable(_) | Error::Refused(_));
+    let part = bad
+        .part
+        .filter(|_| read)
+        .map(|part| Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message));
+    summarise(part.into_iter().collect(), &bad)
 }
 
 fn holds(part: Part) -> Finding {
@@ -213,6 +224,9 @@ pub fn status(
     now: Timestamp,
 ) -> ManagementRoleStatus {
     let mut findings = findings(pass);
+    // A mismatch stops every cluster, and ends only when somebody has looked again.
+    let mismatch = find(&old.conditions, ConditionType::HubReady).is_some_and(|c| c.status == Verdict::False.as_str());
+    findings.retain(|f| !(mismatch && f.kind == ConditionType::HubReady && f.verdict == Verdict::Unknown));
     for part in Part::ALL.map(Part::condition) {
         let told = findings.iter().any(|finding| finding.kind == part);
         if let Some(kept) = old
@@ -242,8 +256,13 @@ pub fn status(
         conditions: conditions(&old.conditions, &findings, generation, now),
         ..old.clone()
     };
-    if let Pass::Applied(applied) = pass {
-        tell_facts(&mut status, applied);
+    match pass {
+        Pass::Applied(applied) => tell_facts(&mut status, applied),
+        // A cluster that keeps its deployer role waits until that is recorded, also when both are removed together.
+        Pass::Releasing(_, Some(Blocked::ClustersRemain { retained, .. })) => {
+            status.retained = retained.iter().cloned().collect();
+        }
+        Pass::Refused(_) | Pass::Paused(_) | Pass::Failed(_) | Pass::Releasing(..) => {}
     }
     status
 }
@@ -289,12 +308,12 @@ fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
     }
 }
 
-/// Writes the status, unless it says the same already.
+/// Writes the status, unless it says the same already; also of an object that cannot be read.
 ///
 /// # Errors
 /// When the API server refuses it.
 pub async fn write(
-    api: &Api<ManagementRole>,
+    api: &Api<DeserializeGuard<ManagementRole>>,
     object: &str,
     old: &ManagementRoleStatus,
     new: &ManagementRoleStatus,
@@ -304,4 +323,124 @@ pub async fn write(
         objects::apply_status(api, object, FIELD_MANAGER, &value).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::aws::{AwsError, Call, ErrorKind};
+
+    fn denied(call: Call, request: &str) -> Pass {
+        Pass::Failed(Error::Aws(AwsError {
+            call,
+            kind: ErrorKind::Denied,
+            code: "AccessDenied".into(),
+            message: "no".into(),
+            request_id: Some(request.into()),
+            resource: "r".into(),
+            acting_as: Arc::from("me"),
+        }))
+    }
+
+    fn after(old: &ManagementRoleStatus, pass: &Pass, second: i64) -> ManagementRoleStatus {
+        status(old, Some(1), pass, Timestamp::from_second(second).unwrap())
+    }
+
+    fn verdict(status: &ManagementRoleStatus, kind: ConditionType) -> Option<&str> {
+        find(&status.conditions, kind).map(|c| c.status.as_str())
+    }
+
+    /// What a pass that saw the hub and its obstacle would leave.
+    fn mismatched() -> ManagementRoleStatus {
+        let finding = Finding::new(ConditionType::HubReady, Verdict::False, "HubMismatch", "m");
+        ManagementRoleStatus {
+            conditions: conditions(&[], &[finding], Some(1), Timestamp::UNIX_EPOCH),
+            role: Some(RoleStatus {
+                arn: "a".into(),
+                id: "AROA".into(),
+            }),
+            assumable: vec!["x".into()],
+            retained: vec!["y".into()],
+            ..ManagementRoleStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_pass_that_broke_off_never_clears_a_mismatch_or_a_record() {
+        let old = mismatched();
+        for pass in [
+            denied(Call::GetRole, "1"),
+            denied(Call::AssumeRole, "1"),
+            Pass::Failed(Error::Deadline(1)),
+            Pass::Failed(Error::Unreadable("x".into())),
+            Pass::Releasing("x".into(), None),
+        ] {
+            let told = after(&old, &pass, 2);
+            assert_eq!(verdict(&told, ConditionType::HubReady), Some("False"));
+            assert_eq!(
+                (&told.role, &told.assumable, &told.retained),
+                (&old.role, &old.assumable, &old.retained)
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_failure_twice_is_the_same_status() {
+        let first = after(&ManagementRoleStatus::default(), &denied(Call::AssumeRole, "1"), 1);
+        assert_eq!(first, after(&first, &denied(Call::AssumeRole, "2"), 2));
+        assert_eq!(verdict(&first, ConditionType::Stalled), Some("True"));
+        // The account could not be entered: that says nothing of the hub.
+        assert_eq!(verdict(&first, ConditionType::HubReady), Some("Unknown"));
+    }
+
+    #[test]
+    fn every_obstacle_is_a_sentence_under_a_reason() {
+        let names = || ["one".to_owned()].into();
+        for blocked in [
+            Blocked::HubNotFound,
+            Blocked::HubMismatch {
+                described: "a".into(),
+                here: "b".into(),
+            },
+            Blocked::UnusableIssuer {
+                why: "it has a port".into(),
+            },
+            Blocked::OidcProviderMissing { arn: "a".into() },
+            Blocked::AudienceMissing { arn: "a".into() },
+            Blocked::RoleMissing { arn: "a".into() },
+            Blocked::RoleNotOurs {
+                arn: "a".into(),
+                owner: "b".into(),
+            },
+            Blocked::ForeignPolicyAttached { policies: names() },
+            Blocked::Unconfirmed { id: "a".into() },
+            Blocked::PolicyFull { left_out: names() },
+            Blocked::JustMade,
+            Blocked::Propagating,
+            Blocked::ClustersRemain { names: names() },
+            Blocked::RetainedDeployers { arns: names() },
+        ] {
+            assert!(
+                blocked.reason().starts_with(|c: char| c.is_ascii_uppercase())
+                    && blocked.reason().chars().all(char::is_alphabetic)
+            );
+            assert!(
+                blocked.message().split_whitespace().count() >= 5,
+                "{}",
+                blocked.message()
+            );
+            let told = after(
+                &ManagementRoleStatus::default(),
+                &Pass::Releasing(blocked.message(), Some(blocked.clone())),
+                1,
+            );
+            assert_eq!(
+                verdict(&told, ConditionType::Stalled).is_some(),
+                blocked.stalled(),
+                "{blocked:?}"
+            );
+        }
+    }
 }

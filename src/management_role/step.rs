@@ -228,6 +228,8 @@ pub enum Blocked {
     ClustersRemain {
         /// Their names.
         names: BTreeSet<String>,
+        /// Deployer roles of theirs that are kept when they go: each waits for being recorded.
+        retained: BTreeSet<String>,
     },
     /// Deployer roles that were kept still trust the role that is being removed.
     RetainedDeployers {
@@ -319,7 +321,7 @@ impl Blocked {
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to a second ManagementRole", some(left_out)),
             Self::JustMade => "the role was made; its policy follows".to_owned(),
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
-            Self::ClustersRemain { names } => format!("ManagedClusters still name it ({}): delete them first", some(names)),
+            Self::ClustersRemain { names, .. } => format!("ManagedClusters still name it ({}): delete them first", some(names)),
             Self::RetainedDeployers { arns } => format!("deployer roles that were kept still trust this role ({}), and whoever made a role of its name again would hold them: delete them first", some(arns)),
         }
     }

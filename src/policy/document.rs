@@ -124,13 +124,7 @@ impl Statement {
             condition: self
                 .condition
                 .iter()
-                .map(|(operator, keys)| {
-                    let keys = keys
-                        .iter()
-                        .map(|(key, wanted)| (key.to_ascii_lowercase(), wanted.clone()))
-                        .collect();
-                    (operator.clone(), keys)
-                })
+                .map(|(operator, keys)| (operator.clone(), canonical_keys(keys)))
                 .collect(),
         }
     }
@@ -138,6 +132,16 @@ impl Statement {
 
 fn values<T: ToString>(of: impl IntoIterator<Item = T>) -> Values {
     of.into_iter().map(|value| value.to_string()).collect()
+}
+
+/// Condition keys without their case. Where two differ in case alone, nobody knows which of them AWS heeds, so such a
+/// condition is never the same as one that we issue.
+fn canonical_keys(keys: &BTreeMap<String, Values>) -> BTreeMap<String, Values> {
+    let lower: BTreeMap<String, Values> = keys
+        .iter()
+        .map(|(key, wanted)| (key.to_ascii_lowercase(), wanted.clone()))
+        .collect();
+    if lower.len() == keys.len() { lower } else { keys.clone() }
 }
 
 /// `"222222222222"` and `arn:aws:iam::222222222222:root` are one principal.
@@ -306,7 +310,9 @@ fn scalar(value: Value, element: &str) -> Result<String, InvalidDocument> {
 fn values_of(value: Value, element: &str) -> Result<Values, InvalidDocument> {
     match value {
         Value::Array(list) => list.into_iter().map(|item| scalar(item, element)).collect(),
-        one => Ok([scalar(one, element)?].into()),
+        one @ (Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Null | Value::Object(_)) => {
+            Ok([scalar(one, element)?].into())
+        }
     }
 }
 
@@ -318,7 +324,9 @@ fn principals(value: Value) -> Result<Principals, InvalidDocument> {
             .map(|(kind, value)| values_of(value, "Principal").map(|set| (kind, set)))
             .collect::<Result<_, _>>()
             .map(Principals::Of),
-        _ => invalid("a Principal is neither \"*\" nor an object"),
+        Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Null | Value::Array(_) => {
+            invalid("a Principal is neither \"*\" nor an object")
+        }
     }
 }
 
@@ -457,6 +465,14 @@ mod tests {
             ("\"A\"", "\"B\""),
             ("2012-10-17", "2008-10-17"),
             (r#","sts:TagSession""#, ""),
+            (
+                r#""aws:PrincipalArn":"#,
+                r#""AWS:principalarn":"arn:aws:iam::111111111111:role/evil","aws:PrincipalArn":"#,
+            ),
+            (
+                r#""aws:PrincipalArn":"#,
+                r#""aws:principalarn":"arn:aws:iam::111111111111:role/x","aws:PrincipalArn":"#,
+            ),
         ] {
             assert!(!original.means(&document(&TRUST.replace(from, to))), "{to}");
         }

@@ -388,6 +388,7 @@ async fn work(
     both.map(|_| ()).map_err(Error::Watch)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the queue hands over what has ended")]
 fn report<K, E>(object: ObjectRef<K>, ended: Ended<E>)
 where
     K: Resource<DynamicType: Default>,

@@ -61,6 +61,7 @@ pub(super) struct Triggers {
     gates: HashMap<String, String>,
     roles: HashMap<String, Asked>,
     names: HashMap<String, String>,
+    secrets: HashMap<String, (String, String)>,
 }
 
 impl Triggers {
@@ -86,17 +87,24 @@ impl Triggers {
             self.names.insert(uid.clone(), name.clone());
         }
         let asked = Asked::of(object.as_ref());
-        if self.clusters.get(&name) != Some(&asked) {
-            due.clusters.push(name.clone());
+        let mut changed = self.clusters.get(&name) != Some(&asked);
+        if changed {
             self.clusters.insert(name.clone(), asked);
         }
         if let Some(cluster) = parsed {
             let role = role(&cluster.spec.management_role);
             let gate = gate(cluster, role.as_deref());
-            self.gates.insert(name, gate);
-            if widens(cluster, role.as_deref()) {
+            // The store may be ahead of what was told of the ManagementRole; what is told later finds nothing new.
+            let known = self.gates.insert(name.clone(), gate.clone());
+            changed |= known.is_some_and(|known| known != gate);
+            // A role to keep is known by the status alone; everything else by what a person or the ManagementRole did.
+            let kept = cluster.metadata.deletion_timestamp.is_some();
+            if (changed || kept) && widens(cluster, role.as_deref()) {
                 due.sets.push(cluster.spec.management_role.clone());
             }
+        }
+        if changed {
+            due.clusters.push(name);
         }
         due
     }
@@ -126,11 +134,14 @@ impl Triggers {
             }
             let gate = gate(cluster, standing);
             let known = self.gates.get(&cluster.name_any());
-            if known.is_some() && known != Some(&gate) {
-                due.clusters.push(cluster.name_any());
-                self.gates.insert(cluster.name_any(), gate);
+            if known.is_none() || known == Some(&gate) {
+                continue;
             }
-            if standing.is_some() && widens(cluster, standing) {
+            due.clusters.push(cluster.name_any());
+            self.gates.insert(cluster.name_any(), gate);
+            // A ManagementRole that is not ready gathers the whole set by itself, at its own pace: were it marked at
+            // each change of what it says, a message that differs from try to try would drive it round and round.
+            if standing.is_some_and(usable) && widens(cluster, standing) {
                 due.sets.push(name.clone());
             }
         }
@@ -139,18 +150,25 @@ impl Triggers {
     }
 
     /// A cluster Secret came, changed or went.
-    pub(super) fn secret(&self, touched: &Touched<Secret>, memories: &Memories) -> Due {
+    pub(super) fn secret(&mut self, touched: &Touched<Secret>, memories: &Memories) -> Due {
         let secret = ClusterSecret::read(touched.object());
-        let mut uids: HashSet<String> = memories
-            .claiming(&secret.server, &secret.cluster_name)
-            .into_iter()
+        let now = (secret.server.clone(), secret.cluster_name.clone());
+        let before = match touched {
+            Touched::Applied(_) => self.secrets.insert(secret.uid.clone(), now.clone()),
+            Touched::Deleted(_) => self.secrets.remove(&secret.uid),
+        };
+        // Who was in the way of somebody before it was changed is out of it now.
+        let claims = before.into_iter().filter(|before| *before != now).chain([now.clone()]);
+        let mut uids: HashSet<String> = claims
+            .flat_map(|(server, name)| memories.claiming(&server, &name))
             .collect();
         if let Some(owner) = &secret.owner {
             let as_wanted = matches!(touched, Touched::Applied(_))
+                && memories.secret_name(owner).is_some_and(|name| name == secret.name)
                 && memories
                     .wanted_secret(owner)
-                    .is_some_and(|wanted| secret.difference(&wanted).is_none());
-            // Our own write comes back as what is wanted: it concerns nobody.
+                    .is_some_and(|wanted| secret.name == wanted.name && secret.difference(&wanted).is_none());
+            // Our own write comes back as what is wanted: it concerns nobody. A copy of it has another name.
             if as_wanted {
                 uids.remove(owner);
             } else if memories.wanted_secret(owner).is_some() {
@@ -195,6 +213,10 @@ fn gate(cluster: &ManagedCluster, role: Option<&Role>) -> String {
     )
 }
 
+fn usable(role: &Role) -> bool {
+    role.0.as_ref().is_ok_and(|role| Management::read(role).is_ok())
+}
+
 /// Whether the management role must come to know something about a cluster: a deployer role to assume, or one to keep.
 fn widens(cluster: &ManagedCluster, role: Option<&Role>) -> bool {
     let Some(Ok(management)) = role.and_then(|role| role.0.as_ref().ok()).map(Management::read) else {
@@ -209,4 +231,386 @@ fn widens(cluster: &ManagedCluster, role: Option<&Role>) -> bool {
     }
     let allowed = Request::parse(cluster, &management).is_ok();
     (allowed && !management.admits(&deployer)) || management.retained.contains(&deployer.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use k8s_openapi::ByteString;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        api::ManagedClusterStatus,
+        argocd::{Connection, Presentation, WantedSecret},
+    };
+
+    const PATTERN: &str = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/*";
+    const DEPLOYER: &str = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/a-";
+
+    fn merged(mut object: Value, change: &Value) -> Value {
+        for (path, value) in change.as_object().into_iter().flatten() {
+            let (parent, key) = path.rsplit_once('/').unwrap();
+            if object.pointer(parent).is_none() {
+                object[&parent[1..]] = json!({});
+            }
+            object.pointer_mut(parent).unwrap()[key] = value.clone();
+        }
+        object
+    }
+
+    fn cluster(name: &str, change: &Value) -> Arc<Cluster> {
+        let object = json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster",
+            "metadata": {"name": name, "uid": format!("uid-{name}"), "generation": 1},
+            "spec": {"accountId": "222222222222", "region": "eu-west-1", "access": {"policies": [{"name": "AmazonEKSViewPolicy"}]}},
+        });
+        Arc::new(serde_json::from_value(merged(object, change)).unwrap())
+    }
+
+    fn role(change: &Value) -> Arc<Role> {
+        let object = json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole",
+            "metadata": {"name": "default", "uid": "m", "generation": 1},
+            "spec": {
+                "cluster": {"name": "hub", "region": "eu-west-1"},
+                "allow": [{"accounts": ["*"], "accessPolicies": [{"name": "AmazonEKSViewPolicy", "scope": "Cluster"}]}],
+            },
+            "status": {
+                "conditions": [],
+                "hub": {"accountId": "111111111111", "region": "eu-west-1", "name": "hub", "arn": "x"},
+                "role": {"arn": "arn:aws:iam::111111111111:role/mooring/management", "id": "A"},
+                "assumable": [PATTERN],
+            },
+        });
+        Arc::new(serde_json::from_value(merged(object, change)).unwrap())
+    }
+
+    fn applied<K>(object: &Arc<K>) -> Touched<K> {
+        Touched::Applied(Arc::clone(object))
+    }
+
+    /// Triggers that have seen the clusters `a` and `b` under this ManagementRole.
+    fn seen(role: &Arc<Role>) -> (Triggers, Vec<Arc<Cluster>>) {
+        let mut triggers = Triggers::default();
+        let clusters = vec![cluster("a", &json!({})), cluster("b", &json!({}))];
+        for cluster in &clusters {
+            triggers.cluster(&applied(cluster), |_| Some(Arc::clone(role)));
+        }
+        triggers.role(&applied(role), &clusters);
+        (triggers, clusters)
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_cluster_is_looked_at_when_a_person_changed_it_and_not_for_its_status() {
+        let role = role(&json!({}));
+        let get = |_: &str| Some(Arc::clone(&role));
+        let mut triggers = Triggers::default();
+        let mut due = |change: Value| triggers.cluster(&applied(&cluster("a", &change)), get);
+        assert_eq!(due(json!({})).clusters, names(&["a"]));
+        let written = json!({"/metadata/resourceVersion": "2", "/status/secret": "x", "/metadata/finalizers": ["mooring.dev/finalizer"]});
+        assert_eq!(due(written), Due::default());
+        for change in [
+            json!({"/metadata/generation": 2}),
+            json!({"/metadata/annotations": {"mooring.dev/reconcile-requested-at": "now"}}),
+            json!({"/metadata/annotations": {"mooring.dev/paused": "true"}}),
+            json!({"/metadata/deletionTimestamp": "2026-01-01T00:00:00Z"}),
+            json!({"/metadata/uid": "another"}),
+        ] {
+            let first = due(change.clone());
+            assert_eq!(first.clusters, names(&["a"]), "{change}");
+            assert_eq!(due(change), Due::default());
+        }
+        assert_eq!(
+            due(json!({"/metadata/uid": "another", "/metadata/annotations": {"theirs": "x"}})),
+            Due::default()
+        );
+    }
+
+    #[test]
+    fn a_set_is_marked_when_it_widens_and_when_a_cluster_is_gone() {
+        let ready = role(&json!({}));
+        let other = cluster("c", &json!({"/spec/accountId": "333333333333"}));
+        let get = |_: &str| Some(Arc::clone(&ready));
+        let (mut triggers, clusters) = seen(&ready);
+        assert_eq!(
+            triggers.cluster(&applied(&cluster("d", &json!({}))), get).sets,
+            names(&[]),
+            "its account's pattern is there"
+        );
+        assert_eq!(triggers.cluster(&applied(&other), get).sets, names(&["default"]));
+        // Its own status comes back while the policy is still on its way.
+        let waiting = cluster(
+            "c",
+            &json!({"/spec/accountId": "333333333333", "/status/conditions": []}),
+        );
+        assert_eq!(triggers.cluster(&applied(&waiting), get), Due::default());
+        let refused = cluster(
+            "e",
+            &json!({"/spec/accountId": "333333333333", "/spec/access": {"policies": [{"name": "AmazonEKSEditPolicy"}]}}),
+        );
+        assert_eq!(
+            triggers.cluster(&applied(&refused), get).sets,
+            names(&[]),
+            "not allowed"
+        );
+        let gone = triggers.cluster(&Touched::Deleted(Arc::clone(&clusters[0])), get);
+        assert_eq!(
+            gone,
+            Due {
+                sets: names(&["default"]),
+                ..Due::default()
+            }
+        );
+    }
+
+    #[test]
+    fn a_removal_that_keeps_its_role_marks_the_set_until_that_is_recorded() {
+        let deployer = Identity::of(cluster("a", &json!({})).0.as_ref().unwrap()).unwrap();
+        let going = cluster(
+            "a",
+            &json!({"/metadata/deletionTimestamp": "2026-01-01T00:00:00Z", "/spec/deletion": {"policy": "Retain"}}),
+        );
+        let ready = role(&json!({}));
+        let (mut triggers, _) = seen(&ready);
+        assert_eq!(
+            triggers.cluster(&applied(&going), |_| Some(Arc::clone(&ready))).sets,
+            names(&["default"])
+        );
+        // The role's record came into the status only now.
+        assert_eq!(
+            triggers.cluster(&applied(&going), |_| Some(Arc::clone(&ready))).sets,
+            names(&["default"])
+        );
+        let hub = Management::read(ready.0.as_ref().unwrap()).unwrap().hub;
+        let kept = deployer.deployer(&hub).to_string();
+        assert!(kept.starts_with(DEPLOYER));
+        let recorded = role(&json!({"/status/retained": [kept]}));
+        let due = triggers.role(&applied(&recorded), std::slice::from_ref(&going));
+        assert_eq!(due.clusters, names(&["a"]), "it waits for that");
+        assert_eq!(
+            triggers.cluster(&applied(&going), |_| Some(Arc::clone(&recorded))).sets,
+            names(&[])
+        );
+    }
+
+    #[test]
+    fn a_management_role_that_becomes_ready_wakes_those_that_name_it() {
+        let unready = role(&json!({"/status/role": null}));
+        let (mut triggers, mut clusters) = seen(&unready);
+        clusters.push(cluster("c", &json!({"/spec/managementRole": "other"})));
+        triggers.cluster(&applied(&clusters[2]), |_| None);
+        let due = triggers.role(&applied(&role(&json!({}))), &clusters);
+        assert_eq!(
+            due,
+            Due {
+                clusters: names(&["a", "b"]),
+                ..Due::default()
+            }
+        );
+        assert_eq!(triggers.role(&applied(&role(&json!({}))), &clusters), Due::default());
+        let gone = triggers.role(&Touched::Deleted(role(&json!({}))), &clusters);
+        assert_eq!(gone.clusters, names(&["a", "b"]));
+    }
+
+    #[test]
+    fn a_status_that_concerns_nobody_wakes_nobody() {
+        let (mut triggers, clusters) = seen(&role(&json!({})));
+        for change in [
+            json!({"/status/assumable": [PATTERN, PATTERN.replace("2222", "3333")]}),
+            json!({"/status/retained": ["arn:aws:iam::333333333333:role/x"]}),
+            json!({"/status/observedGeneration": 7}),
+        ] {
+            assert_eq!(
+                triggers.role(&applied(&role(&change)), &clusters),
+                Due::default(),
+                "{change}"
+            );
+        }
+        let lost = triggers.role(&applied(&role(&json!({"/status/assumable": []}))), &clusters);
+        assert_eq!(
+            lost,
+            Due {
+                clusters: names(&["a", "b"]),
+                sets: names(&["default"]),
+                ..Due::default()
+            }
+        );
+    }
+
+    #[test]
+    fn a_management_role_that_fails_again_and_again_is_not_driven_by_what_it_says() {
+        let says = |message: &str| {
+            let ready = json!([{"type": "Ready", "status": "False", "reason": "AccountNotEntered", "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+            role(&json!({"/status/role": null, "/status/conditions": ready}))
+        };
+        let (mut triggers, clusters) = seen(&says("first"));
+        let again = says("second");
+        let due = triggers.role(&applied(&again), &clusters);
+        assert_eq!((due.roles, due.sets), (names(&[]), names(&[])));
+        // The clusters repeat what it says in their own status, which comes back too.
+        let told = cluster("a", &json!({"/status/conditions": []}));
+        assert_eq!(
+            triggers.cluster(&applied(&told), |_| Some(Arc::clone(&again))),
+            Due::default()
+        );
+    }
+
+    #[test]
+    fn a_role_that_the_store_knows_before_its_change_is_told_still_wakes_its_clusters() {
+        let unready = role(&json!({"/status/role": null}));
+        let (mut triggers, clusters) = seen(&unready);
+        let ready = role(&json!({}));
+        // The cluster's status comes first, and is judged by the store, which is ahead.
+        let due = triggers.cluster(&applied(&clusters[0]), |_| Some(Arc::clone(&ready)));
+        assert_eq!(due.clusters, names(&["a"]));
+        assert_eq!(triggers.role(&applied(&ready), &clusters).clusters, names(&["b"]));
+    }
+
+    fn wanted(uid: &str, host: &str, name: &str) -> WantedSecret {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let connection = Connection {
+            server: format!("https://{host}.eks.amazonaws.com"),
+            certificate_authority: STANDARD.encode("-----BEGIN CERTIFICATE-----\n"),
+            cluster_name: name.into(),
+            role_arn: "arn:aws:iam::222222222222:role/x".into(),
+        };
+        let presentation = Presentation {
+            name: name.into(),
+            ..Presentation::default()
+        };
+        connection.present(&presentation, uid, name).unwrap()
+    }
+
+    fn secret(wanted: &WantedSecret, change: impl FnOnce(&mut Secret)) -> Arc<Secret> {
+        let mut secret = Secret::default();
+        secret.metadata.name = Some(wanted.name.clone());
+        secret.metadata.uid = Some(format!("secret-{}", wanted.name));
+        secret.metadata.labels = Some(wanted.labels.clone());
+        secret.metadata.annotations = Some(wanted.annotations.clone());
+        let data: BTreeMap<_, _> = wanted
+            .data
+            .iter()
+            .map(|(k, v)| (k.clone(), ByteString(v.clone().into_bytes())))
+            .collect();
+        secret.data = Some(data);
+        change(&mut secret);
+        crate::argocd::cut_down(&mut secret, "mooring");
+        Arc::new(secret)
+    }
+
+    /// `a` and `b` have both written their Secrets.
+    fn written() -> (Triggers, Memories, WantedSecret, WantedSecret) {
+        let (triggers, _) = seen(&role(&json!({})));
+        let memories = Memories::default();
+        let (a, b) = (wanted("uid-a", "AAA", "a"), wanted("uid-b", "BBB", "b"));
+        for (uid, secret) in [("uid-a", &a), ("uid-b", &b)] {
+            memories.want_secret(uid, Some(secret.clone()));
+            let status = ManagedClusterStatus {
+                secret: Some(secret.name.clone()),
+                ..ManagedClusterStatus::default()
+            };
+            memories.wrote_status(uid, &status);
+        }
+        (triggers, memories, a, b)
+    }
+
+    #[test]
+    fn our_own_secret_coming_back_causes_nothing_and_every_other_change_does() {
+        let (mut triggers, memories, a, _) = written();
+        assert_eq!(
+            triggers.secret(&applied(&secret(&a, |_| {})), &memories),
+            Due::default()
+        );
+        let changes: [fn(&mut Secret); 5] = [
+            |s| {
+                s.data
+                    .as_mut()
+                    .unwrap()
+                    .insert("config".into(), ByteString(b"{}".to_vec()));
+            },
+            |s| {
+                s.data
+                    .as_mut()
+                    .unwrap()
+                    .insert("shard".into(), ByteString(b"1".to_vec()));
+            },
+            |s| {
+                s.data
+                    .as_mut()
+                    .unwrap()
+                    .insert("server".into(), ByteString(b"https://x".to_vec()));
+            },
+            |s| s.metadata.annotations = None,
+            |s| s.metadata.labels = None,
+        ];
+        for change in changes {
+            triggers.secret(&applied(&secret(&a, |_| {})), &memories);
+            assert_eq!(
+                triggers.secret(&applied(&secret(&a, change)), &memories).clusters,
+                names(&["a"])
+            );
+        }
+        assert_eq!(
+            triggers
+                .secret(&Touched::Deleted(secret(&a, |_| {})), &memories)
+                .clusters,
+            names(&["a"])
+        );
+        let theirs = secret(&a, |s| {
+            s.metadata.labels.as_mut().unwrap().insert("theirs".into(), "x".into());
+        });
+        assert_eq!(triggers.secret(&applied(&theirs), &memories), Due::default());
+    }
+
+    #[test]
+    fn a_copy_that_says_the_same_is_noticed() {
+        let (mut triggers, memories, a, _) = written();
+        let copy = secret(&a, |s| {
+            s.metadata.name = Some("copy".into());
+            s.metadata.uid = Some("copy".into());
+        });
+        assert_eq!(triggers.secret(&applied(&copy), &memories).clusters, names(&["a"]));
+    }
+
+    #[test]
+    fn a_duplicate_concerns_whom_it_is_in_the_way_of_when_it_comes_and_when_it_goes() {
+        let (mut triggers, memories, _, b) = written();
+        let duplicate = |server: Option<&str>| {
+            secret(&b, |s| {
+                s.metadata.uid = Some("duplicate".into());
+                s.metadata.annotations = None;
+                let data = s.data.as_mut().unwrap();
+                data.insert("name".into(), ByteString(b"theirs".to_vec()));
+                if let Some(server) = server {
+                    data.insert("server".into(), ByteString(server.as_bytes().to_vec()));
+                }
+            })
+        };
+        assert_eq!(
+            triggers.secret(&applied(&duplicate(None)), &memories).clusters,
+            names(&["b"])
+        );
+        // It is made another cluster's: it is out of the way.
+        assert_eq!(
+            triggers
+                .secret(&applied(&duplicate(Some("https://z"))), &memories)
+                .clusters,
+            names(&["b"])
+        );
+        assert_eq!(
+            triggers.secret(&applied(&duplicate(Some("https://z"))), &memories),
+            Due::default()
+        );
+        triggers.secret(&applied(&duplicate(None)), &memories);
+        assert_eq!(
+            triggers.secret(&Touched::Deleted(duplicate(None)), &memories).clusters,
+            names(&["b"])
+        );
+    }
 }

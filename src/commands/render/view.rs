@@ -81,8 +81,10 @@ impl Made {
 #[serde(rename_all = "camelCase")]
 struct Session {
     provisioner_role: RoleArn,
-    session_name: String,
-    session_policy: Document,
+    #[serde(rename = "sessionName")]
+    name: String,
+    #[serde(rename = "sessionPolicy")]
+    policy: Document,
 }
 
 impl RoleView {
@@ -121,8 +123,8 @@ impl RoleView {
             },
             operator_session: Session {
                 provisioner_role: hub.provisioner(&hub.cluster.account, &request.provisioner),
-                session_name: session_name(hub, &request.name),
-                session_policy: grants::session_policy_for_management(hub, &request.role),
+                name: session_name(hub, &request.name),
+                policy: grants::session_policy_for_management(hub, &request.role),
             },
             hub: hub.cluster.clone(),
         }
@@ -185,8 +187,25 @@ struct SecretView {
     name: String,
     labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
-    /// Literal scalars, in which the JSON of `config` needs no escapes.
-    data: BTreeMap<String, LitString>,
+    data: BTreeMap<String, Text>,
+}
+
+/// A text; JSON in a literal scalar, where it needs no escapes.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Text {
+    Plain(String),
+    Json(LitString),
+}
+
+impl Text {
+    fn of(text: String) -> Self {
+        if text.starts_with('{') {
+            Self::Json(LitString(text))
+        } else {
+            Self::Plain(text)
+        }
+    }
 }
 
 /// A server that is nobody's (RFC 2606, "Reserved Top Level DNS Names"), until its place is taken by words.
@@ -254,8 +273,8 @@ impl ClusterView {
             cluster_secret: in_words(secret, &management.namespace, cluster),
             operator_session: Session {
                 provisioner_role: management.hub.provisioner(&cluster.account, &management.provisioner),
-                session_name: session_name(&management.hub, &request.identity.name),
-                session_policy: grants::session_policy_for_cluster(&management.hub, cluster, &request.deployer),
+                name: session_name(&management.hub, &request.identity.name),
+                policy: grants::session_policy_for_cluster(&management.hub, cluster, &request.deployer),
             },
             cluster: cluster.clone(),
         })))
@@ -296,7 +315,7 @@ fn in_words(secret: WantedSecret, namespace: &str, cluster: &ClusterArn) -> Secr
         data: secret
             .data
             .into_iter()
-            .map(|(key, text)| (key, LitString(words(&text))))
+            .map(|(key, text)| (key, Text::of(words(&text))))
             .collect(),
     }
 }

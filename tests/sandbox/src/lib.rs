@@ -4,5 +4,6 @@
 pub mod aws;
 pub mod bench;
 pub mod control_plane;
+pub mod demo;
 pub mod stage;
 pub mod up;

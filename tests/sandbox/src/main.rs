@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mooring_sandbox::{bench, control_plane, up};
+use mooring_sandbox::{bench, control_plane, demo, up};
 
 /// A whole hub and its spokes on one machine.
 ///
@@ -20,6 +20,10 @@ struct Arguments {
 enum Command {
     /// Makes etcd and kube-apiserver available: minutes the first time, nothing afterwards.
     Prepare,
+    /// Plays the demo: a hub and three more clusters, moored, refused, broken, mended, narrowed and let go.
+    ///
+    /// Checks everything that it shows, and fails when something is not as it says.
+    Demo(demo::Arguments),
     /// Starts the hub and AWS without the operator, and stays until Ctrl-C.
     ///
     /// Prints `export` lines with which kubectl, the aws CLI, boto3 and a build of your own reach them from another
@@ -35,6 +39,7 @@ enum Command {
 async fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Prepare => prepare().await,
+        Command::Demo(arguments) => demo::run(arguments).await,
         Command::Up(arguments) => up::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
     }

@@ -66,7 +66,7 @@ impl Fleet {
             spokes: vec![
                 ClusterSpec::new("222222222222", "eu-west-1", "prod-eu"),
                 ClusterSpec::new("333333333333", "eu-central-1", "tools"),
-                ClusterSpec::new("333333333333", "eu-central-1", "platform"),
+                ClusterSpec::new("333333333333", "eu-west-1", "shared-platform"),
             ],
         }
     }

@@ -1,0 +1,237 @@
+//! What each account needs, made from the request. Pure.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Options,
+    documents::{AccountSetup, BootstrapError, INLINE_QUOTA, MANAGED_QUOTA, ManagedPolicy, Provider, SetupRole},
+};
+use crate::{
+    aws::grants::{self, ManagementGrant},
+    domain::{
+        allow::Glob,
+        arn::{OidcProviderArn, PolicyArn, RoleArn},
+        hub::Hub,
+        name::AccountId,
+        ownership::{HUB_TAG, OBJECT_TAG, Tags},
+    },
+    management_role::request::{Request, RoleOwner},
+    policy::{self, Document},
+};
+
+/// One `ManagementRole` in the account that its hub is in.
+pub(super) struct Setup<'a> {
+    request: &'a Request,
+    options: &'a Options,
+    hub: &'a Hub,
+    operator: RoleArn,
+    provider: Option<OidcProviderArn>,
+    /// The accounts of `allow`: IDs, or `*`.
+    allowed: Vec<Glob>,
+}
+
+impl<'a> Setup<'a> {
+    pub(super) fn new(request: &'a Request, options: &'a Options) -> Result<Self, BootstrapError> {
+        let hub = &request.hub;
+        let (operator, provisioner) = (&options.operator_role, &request.provisioner);
+        // Names of roles are unique without regard to case.
+        if operator.as_str().eq_ignore_ascii_case(provisioner.as_str()) {
+            return Err(BootstrapError::OneName(operator.clone()));
+        }
+        if let Some(arn) = options
+            .deployer_boundaries
+            .iter()
+            .find(|arn| arn.partition != hub.partition())
+        {
+            return Err(BootstrapError::OtherPartition {
+                arn: arn.clone(),
+                hub: hub.partition().name(),
+            });
+        }
+        let issuer = options.hub_issuer.as_deref();
+        let allowed: BTreeSet<_> = request
+            .allow
+            .iter()
+            .flat_map(|entry| &entry.accounts)
+            .cloned()
+            .collect();
+        Ok(Self {
+            operator: hub.provisioner(&hub.cluster.account, operator),
+            provider: issuer.map(|issuer| hub.oidc_provider(issuer)).transpose()?,
+            allowed: allowed.into_iter().collect(),
+            request,
+            options,
+            hub,
+        })
+    }
+
+    pub(super) fn everywhere(&self) -> bool {
+        self.allowed.iter().any(|glob| glob.0 == "*")
+    }
+
+    /// The accounts to make documents for, the hub's own first.
+    pub(super) fn accounts(&self) -> Result<Vec<AccountId>, BootstrapError> {
+        let own = &self.hub.cluster.account;
+        let named = self
+            .allowed
+            .iter()
+            .filter(|glob| glob.0 != "*")
+            .map(|glob| glob.0.parse());
+        let named: BTreeSet<AccountId> = named.collect::<Result<_, _>>()?;
+        match &self.options.account {
+            Some(account) if account == own || named.contains(account) || self.everywhere() => {
+                Ok(vec![account.clone()])
+            }
+            Some(account) => Err(BootstrapError::NotAllowed {
+                account: account.clone(),
+                management_role: self.request.name.clone(),
+            }),
+            None => Ok(std::iter::once(own)
+                .chain(named.iter().filter(|account| *account != own))
+                .cloned()
+                .collect()),
+        }
+    }
+
+    pub(super) fn account(&self, account: &AccountId, notes: &mut Vec<String>) -> Result<AccountSetup, BootstrapError> {
+        let mut setup = AccountSetup {
+            account_id: account.clone(),
+            oidc_providers: Vec::new(),
+            managed_policies: Vec::new(),
+            roles: Vec::new(),
+        };
+        if *account == self.hub.cluster.account {
+            setup.oidc_providers = self.providers(notes);
+            if self.request.role_owner == RoleOwner::Mooring {
+                setup.managed_policies.push(self.boundary(notes));
+            }
+            setup.roles.push(self.operator(notes)?);
+        }
+        setup.roles.push(self.provisioner(account)?);
+        Ok(setup)
+    }
+
+    fn providers(&self, notes: &mut Vec<String>) -> Vec<Provider> {
+        let (Some(arn), Some(url)) = (&self.provider, &self.options.hub_issuer) else {
+            return Vec::new();
+        };
+        if !self.request.manage_provider {
+            notes.push(format!(
+                "spec.oidcProvider is Require: OIDC provider {arn} with audience {} must be there before the operator's role can be made",
+                policy::AUDIENCE
+            ));
+            return Vec::new();
+        }
+        vec![Provider {
+            arn: arn.clone(),
+            url: url.clone(),
+            client_ids: vec![policy::AUDIENCE.to_owned()],
+        }]
+    }
+
+    fn boundary(&self, notes: &mut Vec<String>) -> ManagedPolicy {
+        let mut document = grants::management_boundary(self.hub, &self.allowed);
+        if document.quota_length() > MANAGED_QUOTA {
+            document = grants::management_boundary(self.hub, &[Glob("*".to_owned())]);
+            notes.push(format!(
+                "the accounts of spec.allow are too many for one managed policy ({MANAGED_QUOTA} characters): policy {} is for roles under {} in any account",
+                self.request.boundary.name,
+                self.hub.path()
+            ));
+        }
+        let mut tags = self.tags();
+        tags.insert(OBJECT_TAG.to_owned(), self.request.name.clone());
+        ManagedPolicy {
+            name: self.request.boundary.name.clone(),
+            arn: self.request.boundary.clone(),
+            description: format!(
+                "What the management role of ManagementRole {} may do at most: assume the deployer roles of its hub.",
+                self.request.name
+            ),
+            tags,
+            document,
+        }
+    }
+
+    fn operator(&self, notes: &mut Vec<String>) -> Result<SetupRole, BootstrapError> {
+        let (hub, options) = (self.hub, self.options);
+        let (namespace, service_account) = (&options.operator_namespace, &options.operator_service_account);
+        let mut document = grants::operator_policy(hub, &self.allowed, &self.request.provisioner);
+        if document.quota_length() > INLINE_QUOTA {
+            document = grants::operator_policy(hub, &[Glob("*".to_owned())], &self.request.provisioner);
+            notes.push(format!(
+                "the accounts of spec.allow are too many for the operator's policy ({INLINE_QUOTA} characters): it may try role {} in any account, and each account's own trust policy decides",
+                self.request.provisioner
+            ));
+        }
+        let operator = &self.operator;
+        notes.push(match &self.provider {
+            Some(_) => format!("the operator gets its credentials once its service account {namespace}/{service_account} has the annotation eks.amazonaws.com/role-arn: {operator}"),
+            None => format!(
+                "the operator gets its credentials once EKS Pod Identity knows it: aws eks create-pod-identity-association --region {} --cluster-name {} --namespace {namespace} --service-account {service_account} --role-arn {operator} (for IRSA instead, add --hub-issuer)",
+                hub.cluster.region, hub.cluster.name
+            ),
+        });
+        self.role(
+            operator,
+            format!("The Mooring operator on {} works with this role.", hub.cluster.name),
+            policy::operator_trust(hub, self.provider.as_ref(), namespace, service_account),
+            document,
+        )
+    }
+
+    fn provisioner(&self, account: &AccountId) -> Result<SetupRole, BootstrapError> {
+        let (hub, request) = (self.hub, self.request);
+        let management = (*account == hub.cluster.account).then(|| ManagementGrant {
+            role: request.role.clone(),
+            boundary: request.boundary.clone(),
+            provider: self.provider.clone(),
+            existing: request.role_owner == RoleOwner::Existing,
+        });
+        // A role's boundary is a policy of its own account, or AWS's.
+        let given = self.options.deployer_boundaries.iter();
+        let mut boundaries: Vec<_> = given
+            .filter(|arn| arn.account.as_ref().is_none_or(|of| of == account))
+            .cloned()
+            .collect();
+        if !boundaries.is_empty() {
+            boundaries.push(PolicyArn::deny_all(hub.partition()));
+        }
+        self.role(
+            &hub.provisioner(account, &request.provisioner),
+            format!("Mooring on {} enters account {account} by this role.", hub.cluster.name),
+            policy::provisioner_trust(&self.operator, &request.external_id),
+            grants::provisioner_policy(hub, account, &request.allow, management.as_ref(), &boundaries),
+        )
+    }
+
+    fn role(
+        &self,
+        arn: &RoleArn,
+        description: String,
+        trust: Document,
+        allowed: Document,
+    ) -> Result<SetupRole, BootstrapError> {
+        let length = allowed.quota_length();
+        if length > INLINE_QUOTA {
+            return Err(BootstrapError::TooLong {
+                role: arn.name.clone(),
+                account: arn.account.clone(),
+                length,
+            });
+        }
+        Ok(SetupRole {
+            name: arn.name.clone(),
+            path: arn.path.clone(),
+            arn: arn.clone(),
+            description,
+            tags: self.tags(),
+            trust_policy: trust,
+            inline_policies: [(format!("mooring-{}", self.request.name), allowed)].into(),
+        })
+    }
+
+    fn tags(&self) -> Tags {
+        [(HUB_TAG.to_owned(), self.hub.cluster.to_string())].into()
+    }
+}

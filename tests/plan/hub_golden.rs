@@ -1,0 +1,446 @@
+//! Plans of a `ManagementRole`: in brief here, in full in the golden files; and who its members are.
+
+use std::collections::BTreeSet;
+
+use mooring::management_role::step::POLICY_NAME;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    golden,
+    hub::{World, attached, brief, cluster},
+    world::others_tags,
+};
+
+const PATTERN: &str = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/*";
+const PROD: &str = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/prod-eu-49950450";
+
+type Case = (&'static str, Value, fn(&mut World), &'static [&'static str]);
+
+fn prod() -> mooring::api::ManagedCluster {
+    cluster("222222222222", "prod-eu", &json!({}))
+}
+
+fn wanted(world: &World) -> Vec<String> {
+    world.members().wanted.into_iter().collect()
+}
+
+#[test]
+fn it_is_made_in_two_passes_and_then_rests() {
+    for (name, spec) in [
+        ("per-account", json!({})),
+        ("explicit", json!({"assumePolicy": "Explicit"})),
+    ] {
+        let mut world = World::new(&spec, vec![prod()]);
+        let first = world.pass();
+        assert_eq!(brief(&first), ["CreateOidcProvider", "CreateRole", "!JustMade"]);
+        assert!(
+            first.assumable.is_empty(),
+            "clusters must not stand on a policy that is not there"
+        );
+        let second = world.pass();
+        assert_eq!(brief(&second), ["PutPolicy"]);
+        assert_eq!(
+            second.assumable.iter().collect::<Vec<_>>(),
+            [if name == "explicit" { PROD } else { PATTERN }]
+        );
+        assert!(world.plan().is_clean());
+        golden(&format!("management-{name}"), &[first, second]);
+    }
+}
+
+#[test]
+fn each_state_leads_to_its_own_plan() {
+    let none = || json!({});
+    let cases: [Case; 27] = [
+        ("steady", none(), |_| {}, &[]),
+        ("hub-missing", none(), |w| w.observed.cluster = None, &["!HubNotFound"]),
+        (
+            "hub-mismatch",
+            none(),
+            |w| w.observed.issuer_here = "https://other".into(),
+            &["!HubMismatch"],
+        ),
+        (
+            "hub-without-issuer",
+            none(),
+            |w| w.observed.cluster.as_mut().unwrap().issuer = None,
+            &["!HubMismatch"],
+        ),
+        (
+            "unusable-issuer",
+            none(),
+            |w| {
+                w.observed.issuer_here = "https://x:8443/id".into();
+                w.observed.cluster.as_mut().unwrap().issuer = Some("https://x:8443/id".into());
+            },
+            &["!UnusableIssuer"],
+        ),
+        (
+            "provider-gone",
+            none(),
+            |w| w.observed.provider = None,
+            &["CreateOidcProvider"],
+        ),
+        (
+            "audience-gone",
+            none(),
+            |w| w.observed.provider.as_mut().unwrap().client_ids.clear(),
+            &["AddAudience"],
+        ),
+        (
+            "required-provider-gone",
+            json!({"oidcProvider": "Require"}),
+            |w| w.observed.provider = None,
+            &["!OidcProviderMissing"],
+        ),
+        // A role cannot be made to trust what is not there.
+        (
+            "required-provider-never-there",
+            json!({"oidcProvider": "Require"}),
+            |w| {
+                w.observed.provider = None;
+                w.observed.role = None;
+                w.observed.policy = None;
+                w.recorded = None;
+            },
+            &["!OidcProviderMissing"],
+        ),
+        (
+            "required-audience-gone",
+            json!({"oidcProvider": "Require"}),
+            |w| w.observed.provider.as_mut().unwrap().client_ids.clear(),
+            &["!AudienceMissing"],
+        ),
+        ("trust", none(), |w| w.role().trust = "{}".into(), &["SetTrust"]),
+        (
+            "all-of-the-role",
+            none(),
+            |w| {
+                w.role().trust.clear();
+                w.role().boundary = None;
+                w.role().tags.clear();
+            },
+            &["SetBoundary", "SetTrust", "TagRole"],
+        ),
+        (
+            "role-gone",
+            none(),
+            |w| {
+                w.observed.role = None;
+                w.observed.policy = None;
+                w.observed.policies.inline.clear();
+            },
+            &["CreateRole", "!JustMade"],
+        ),
+        (
+            "role-elsewhere",
+            none(),
+            |w| w.role().arn = "arn:aws:iam::111111111111:role/x".into(),
+            &["!RoleNotOurs"],
+        ),
+        (
+            "role-foreign",
+            none(),
+            |w| {
+                w.recorded = None;
+                w.role().tags.clear();
+            },
+            &["!RoleNotOurs"],
+        ),
+        (
+            "role-of-another",
+            none(),
+            |w| {
+                w.recorded = None;
+                let tags = others_tags(&w.role().tags.clone());
+                w.role().tags = tags;
+            },
+            &["!RoleNotOurs"],
+        ),
+        (
+            "stranger",
+            none(),
+            |w| w.role().id = "AROASTRANGER".into(),
+            &["!StalePrincipal"],
+        ),
+        (
+            "stranger-confirmed",
+            none(),
+            |w| {
+                w.role().id = "AROASTRANGER".into();
+                w.role().boundary = None;
+                w.confirmed = Some("AROASTRANGER".into());
+            },
+            &["SetBoundary", "DeletePolicy", "DeleteRole", "CreateRole", "!JustMade"],
+        ),
+        (
+            "stranger-with-policies",
+            none(),
+            |w| {
+                w.role().id = "AROASTRANGER".into();
+                w.observed.policies = attached("a");
+                w.confirmed = Some("AROASTRANGER".into());
+            },
+            &["!RoleNotOurs"],
+        ),
+        ("policy-gone", none(), |w| w.observed.policy = None, &["PutPolicy"]),
+        (
+            "policy-unreadable",
+            none(),
+            |w| w.observed.policy = Some("?".into()),
+            &["PutPolicy"],
+        ),
+        (
+            "policy-widened",
+            none(),
+            |w| w.observed.policy = Some(w.observed.policy.clone().unwrap().replace(PATTERN, "*")),
+            &["PutPolicy"],
+        ),
+        ("no-member-left", none(), |w| w.clusters.clear(), &["DeletePolicy"]),
+        (
+            "no-member-left-and-one-unreadable",
+            none(),
+            |w| {
+                w.clusters.clear();
+                w.unreadable = true;
+            },
+            &[],
+        ),
+        (
+            "foreign-policy",
+            none(),
+            |w| {
+                w.observed.policies.attached.insert("a".into());
+                w.observed.policy = None;
+            },
+            &["PutPolicy", "!ForeignPolicyAttached"],
+        ),
+        (
+            "existing-missing",
+            json!({"identity": {"type": "Existing", "roleArn": "arn:aws:iam::111111111111:role/argocd"}}),
+            |w| w.observed.role = None,
+            &["!RoleMissing"],
+        ),
+        (
+            "existing-elsewhere",
+            json!({"identity": {"type": "Existing", "roleArn": "arn:aws:iam::111111111111:role/a/argocd"}}),
+            |_| {},
+            &["!RoleNotOurs"],
+        ),
+    ];
+    let mut all = Map::new();
+    for (name, spec, change, wanted) in cases {
+        let mut world = World::kept(&json!({}), vec![prod()]);
+        world.request = crate::hub::request(&spec);
+        change(&mut world);
+        let plan = world.pass();
+        assert_eq!(brief(&plan), wanted, "{name}");
+        world.confirmed = None;
+        let second = world.plan();
+        let policy_follows = brief(&plan).contains(&"!JustMade".to_owned());
+        assert!(
+            second.steps.is_empty() || policy_follows,
+            "{name}: {:?}",
+            brief(&second)
+        );
+        all.insert(name.to_owned(), serde_json::to_value(&plan).unwrap());
+    }
+    golden("management", &all);
+}
+
+#[test]
+fn an_existing_role_is_looked_at_and_never_written() {
+    let spec = json!({"identity": {"type": "Existing", "roleArn": "arn:aws:iam::111111111111:role/argocd"}});
+    let mut world = World::kept(&json!({}), vec![prod()]);
+    world.request = crate::hub::request(&spec);
+    world.role().arn = "arn:aws:iam::111111111111:role/argocd".into();
+    world.role().trust = "{}".into();
+    world.role().tags.clear();
+    assert!(world.plan().is_clean());
+    assert!(world.plan_removal().is_clean());
+}
+
+#[test]
+fn an_unreadable_member_keeps_what_stands_and_nothing_that_somebody_slipped_in() {
+    let mut world = World::kept(&json!({}), vec![prod()]);
+    world.clusters.clear();
+    world.unreadable = true;
+    let evil = r#"","arn:aws:iam::333333333333:role/evil","*","arn:aws:iam::*:role/mooring/111111111111-eu-west-1-hub/default/*"#;
+    let policy = world
+        .observed
+        .policy
+        .clone()
+        .unwrap()
+        .replace(&format!("\"{PATTERN}\""), &format!("[\"{PATTERN}{evil}\"]"));
+    assert!(policy.contains("evil"), "{policy}");
+    world.observed.policy = Some(policy);
+    let plan = world.pass();
+    assert_eq!(brief(&plan), ["PutPolicy"]);
+    assert_eq!(plan.assumable.into_iter().collect::<Vec<_>>(), [PATTERN]);
+}
+
+/// `number` clusters of one account, with names long enough to fill a policy.
+fn many(number: usize) -> Vec<mooring::api::ManagedCluster> {
+    (0..number)
+        .map(|i| cluster("222222222222", &format!("c{i:03}-{}", "x".repeat(40)), &json!({})))
+        .collect()
+}
+
+#[test]
+fn a_full_policy_fits_first_what_stands() {
+    let explicit = json!({"assumePolicy": "Explicit"});
+    let mut world = World::kept(&explicit, many(100).split_off(30));
+    let standing = world.observed.assumable(&world.request.hub);
+    // The thirty that come now sort before those that stand.
+    world.clusters = many(100);
+    let plan = world.pass();
+    assert_eq!(brief(&plan), ["PutPolicy", "!PolicyFull"]);
+    assert!(standing.is_subset(&plan.assumable), "somebody lost the way");
+    assert!(
+        plan.assumable.len() > standing.len() && plan.assumable.len() < 100,
+        "{}",
+        plan.assumable.len()
+    );
+    assert!(world.plan().steps.is_empty(), "a full policy rests");
+    // Room that is made is used.
+    world.clusters.truncate(40);
+    assert_eq!(brief(&world.pass()), ["PutPolicy"]);
+    assert!(world.plan().is_clean());
+}
+
+#[test]
+fn a_pattern_is_kept_while_the_roles_behind_it_do_not_fit_one_by_one() {
+    let mut world = World::kept(&json!({}), many(100));
+    world.request = crate::hub::request(&json!({"assumePolicy": "Explicit"}));
+    for _ in 0..2 {
+        let plan = world.pass();
+        assert!(plan.assumable.contains(PATTERN), "everybody left out would be cut off");
+        assert!(brief(&plan).contains(&"!PolicyFull".to_owned()));
+    }
+    assert!(world.plan().steps.is_empty());
+    world.clusters.truncate(10);
+    assert_eq!(brief(&world.pass()), ["PutPolicy"]);
+    assert_eq!(world.observed.assumable(&world.request.hub).len(), 10);
+    assert!(world.plan().is_clean());
+}
+
+#[test]
+fn members_grow_at_once_and_shrink_with_care() {
+    let mut world = World::kept(&json!({"assumePolicy": "Explicit"}), vec![prod()]);
+    assert_eq!(wanted(&world), [PROD]);
+    // Being removed: until the object is gone, its role may still be there.
+    world.clusters = vec![cluster(
+        "222222222222",
+        "prod-eu",
+        &json!({"/metadata/deletionTimestamp": "2026-01-01T00:00:00Z", "/metadata/finalizers": ["mooring.dev/finalizer"]}),
+    )];
+    assert_eq!(wanted(&world), [PROD]);
+    world.clusters.clear();
+    assert!(wanted(&world).is_empty());
+    // Another ManagementRole's is no member.
+    world.clusters = vec![cluster(
+        "222222222222",
+        "prod-eu",
+        &json!({"/spec/managementRole": "other"}),
+    )];
+    assert!(wanted(&world).is_empty());
+}
+
+#[test]
+fn what_allow_does_not_cover_adds_nothing_and_keeps_what_stands() {
+    let narrow = json!({"assumePolicy": "Explicit", "allow": [{"accounts": ["333333333333"]}]});
+    let mut world = World::new(&narrow, vec![prod()]);
+    assert!(wanted(&world).is_empty(), "never made, not allowed");
+    let mut standing = World::kept(&json!({"assumePolicy": "Explicit"}), vec![prod()]);
+    standing.request = crate::hub::request(&narrow);
+    assert_eq!(wanted(&standing), [PROD], "the policy has it");
+    world.clusters = vec![cluster(
+        "222222222222",
+        "prod-eu",
+        &json!({"/status/deployerRole": {"arn": PROD, "id": "A"}}),
+    )];
+    assert_eq!(wanted(&world), [PROD], "its role was made");
+}
+
+#[test]
+fn a_kept_deployer_role_keeps_its_way_when_its_object_is_gone() {
+    let going = json!({
+        "/spec/deletion": {"policy": "Retain"},
+        "/metadata/deletionTimestamp": "2026-01-01T00:00:00Z",
+        "/metadata/finalizers": ["mooring.dev/finalizer"],
+        "/status/deployerRole": {"arn": PROD, "id": "A"},
+    });
+    let mut world = World::kept(&json!({"assumePolicy": "Explicit"}), vec![prod()]);
+    world.clusters = vec![cluster("222222222222", "prod-eu", &going)];
+    world.pass();
+    world.clusters.clear();
+    assert_eq!(world.retained, BTreeSet::from([PROD.to_owned()]));
+    assert_eq!(wanted(&world), [PROD]);
+    assert!(world.plan().is_clean());
+    // The same cluster moored again is an ordinary member.
+    world.clusters = vec![prod()];
+    assert!(world.members().retained.is_empty());
+    // One whose role was never made leaves nothing to keep.
+    let mut never = World::new(
+        &json!({}),
+        vec![cluster(
+            "222222222222",
+            "prod-eu",
+            &json!({
+                "/spec/deletion": {"policy": "Retain"},
+                "/metadata/deletionTimestamp": "2026-01-01T00:00:00Z",
+            }),
+        )],
+    );
+    never.pass();
+    assert!(never.retained.is_empty());
+}
+
+#[test]
+fn a_removal_takes_policy_and_role_and_leaves_what_is_not_ours() {
+    let cases: [(&str, fn(&mut World), &[&str]); 6] = [
+        ("everything", |_| {}, &["DeletePolicy", "DeleteRole"]),
+        (
+            "nothing-to-assume",
+            |w| {
+                w.observed.policy = None;
+                w.observed.policies.inline.remove(POLICY_NAME);
+            },
+            &["DeleteRole"],
+        ),
+        (
+            "boundary-gone",
+            |w| w.role().boundary = None,
+            &["SetBoundary", "DeletePolicy", "DeleteRole"],
+        ),
+        (
+            "foreign-policy",
+            |w| {
+                w.observed.policies.inline.insert("x".into());
+            },
+            &["!ForeignPolicyAttached"],
+        ),
+        (
+            "role-foreign",
+            |w| {
+                w.recorded = None;
+                w.role().tags.clear();
+            },
+            &[],
+        ),
+        ("role-gone", |w| w.observed.role = None, &[]),
+    ];
+    let mut all = Map::new();
+    for (name, change, wanted) in cases {
+        let mut world = World::kept(&json!({}), vec![prod()]);
+        change(&mut world);
+        let plan = world.plan_removal();
+        assert_eq!(brief(&plan), wanted, "{name}");
+        for step in &plan.steps {
+            world.apply(step);
+        }
+        assert!(world.plan_removal().steps.is_empty());
+        all.insert(name.to_owned(), serde_json::to_value(&plan).unwrap());
+    }
+    golden("management-removal", &all);
+}

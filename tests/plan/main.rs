@@ -1,0 +1,21 @@
+//! The pure core: specs and observed worlds in, plans out. What each plan does is held by golden files, and what all
+//! plans do by a model of the world in which they are carried out.
+
+mod documents;
+mod hub;
+mod hub_golden;
+mod properties;
+mod spoke_golden;
+mod world;
+
+/// Holds a value against its golden file; `UPDATE_GOLDEN=1` writes the file instead, to be read before it is committed.
+fn golden(name: &str, value: &impl serde::Serialize) {
+    let path = format!("{}/tests/plan/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let found = serde_json::to_string_pretty(value).unwrap() + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, found).unwrap();
+        return;
+    }
+    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(found, wanted, "{path} differs; UPDATE_GOLDEN=1 writes it anew");
+}

@@ -1,0 +1,423 @@
+//! Whatever the world looks like, and whatever was asked: passes come to rest, and nothing foreign is touched.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use mooring::{
+    api::ManagedCluster,
+    aws::RolePolicies,
+    domain::{
+        eks::{AccessPolicyArn, AccessScope, ClusterState},
+        ownership::{Marked, Tags},
+    },
+    managed_cluster::{Blocked, Plan, Step, request::Request, step::Part},
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::world::{ADMIN, UID, World, cluster_object, endpoint, foreign_secret, management, others_tags};
+
+const POLICIES: [&str; 3] = [
+    "AmazonEKSClusterAdminPolicy",
+    "AmazonEKSEditPolicy",
+    "AmazonEKSViewPolicy",
+];
+
+fn arn(name: &str) -> AccessPolicyArn {
+    AccessPolicyArn::from_aws(&format!("arn:aws:eks::aws:cluster-access-policy/{name}"))
+}
+
+fn spaces() -> impl Strategy<Value = Vec<&'static str>> {
+    proptest::sample::subsequence(vec!["a", "b", "c"], 0..=3)
+}
+
+/// A spec that the CRD's rules let through.
+fn object() -> impl Strategy<Value = ManagedCluster> {
+    (
+        proptest::sample::subsequence(POLICIES.to_vec(), 0..=3),
+        proptest::collection::vec(spaces(), 3),
+        proptest::sample::subsequence(vec!["team-a", "team-b"], 0..=2),
+        any::<bool>(),
+        any::<bool>(),
+        proptest::option::of(0..9_i32),
+        proptest::sample::subsequence(vec!["env", "tier"], 0..=2),
+    )
+        .prop_map(|(policies, scopes, groups, bounded, project, shard, labels)| {
+            let policies: Vec<_> = policies
+                .iter()
+                .zip(scopes)
+                .map(|(name, namespaces)| json!({"name": name, "namespaces": namespaces}))
+                .collect();
+            let labels: BTreeMap<_, _> = labels.iter().map(|key| (*key, "x")).collect();
+            let mut argocd = json!({ "labels": labels });
+            if project {
+                argocd["project"] = "team".into();
+            }
+            if let Some(shard) = shard {
+                argocd["shard"] = shard.into();
+            }
+            let mut role = json!({});
+            if bounded {
+                role["permissionsBoundary"] = "arn:aws:iam::222222222222:policy/limit".into();
+            }
+            let spec = json!({
+                "accountId": "222222222222", "region": "eu-west-1", "argocd": argocd,
+                "access": {"policies": policies, "kubernetesGroups": groups, "deployerRole": role},
+            });
+            cluster_object(&spec.to_string())
+        })
+}
+
+fn parse(object: &ManagedCluster) -> Request {
+    Request::parse(object, &management()).unwrap()
+}
+
+/// One thing that somebody else, or a pass that broke off, did to a world.
+#[derive(Clone, Debug)]
+enum Deed {
+    RoleGone,
+    RoleRemade,
+    RoleTags(Whose),
+    RoleElsewhere,
+    RoleUnbounded,
+    RoleTrust,
+    RolePolicy,
+    EntryGone,
+    EntryTags(Whose),
+    EntryOfOtherRole,
+    EntryGroups,
+    Associate(usize, Vec<&'static str>),
+    Disassociate(usize),
+    Secret(SecretDeed),
+    ClusterGone,
+    ClusterCreating,
+    EndpointGone,
+    ForgetRole,
+    ForgetSecret,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Whose {
+    Nobody,
+    Another,
+    OursAndTheirs,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum SecretDeed {
+    Gone,
+    Copied,
+    Unlabelled,
+    Disowned,
+    Value,
+    Shard,
+    Going,
+    SameServer,
+    SameName,
+    Unrelated,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    use SecretDeed as S;
+    let whose = || proptest::sample::select(vec![Whose::Nobody, Whose::Another, Whose::OursAndTheirs]);
+    let secret = vec![
+        S::Gone,
+        S::Copied,
+        S::Unlabelled,
+        S::Disowned,
+        S::Value,
+        S::Shard,
+        S::Going,
+        S::SameServer,
+        S::SameName,
+        S::Unrelated,
+    ];
+    let plain = vec![
+        Deed::RoleGone,
+        Deed::RoleRemade,
+        Deed::RoleElsewhere,
+        Deed::RoleUnbounded,
+        Deed::RoleTrust,
+        Deed::RolePolicy,
+        Deed::EntryGone,
+        Deed::EntryOfOtherRole,
+        Deed::EntryGroups,
+        Deed::ForgetRole,
+        Deed::ForgetSecret,
+    ];
+    let cluster = vec![Deed::ClusterGone, Deed::ClusterCreating, Deed::EndpointGone];
+    prop_oneof![
+        8 => proptest::sample::select(plain),
+        2 => whose().prop_map(Deed::RoleTags),
+        2 => whose().prop_map(Deed::EntryTags),
+        2 => (0..3_usize, spaces()).prop_map(|(policy, spaces)| Deed::Associate(policy, spaces)),
+        1 => (0..3_usize).prop_map(Deed::Disassociate),
+        5 => proptest::sample::select(secret).prop_map(Deed::Secret),
+        1 => proptest::sample::select(cluster),
+    ]
+}
+
+fn retag(tags: &mut Tags, whose: Whose) {
+    match whose {
+        Whose::Nobody => tags.clear(),
+        Whose::Another => *tags = others_tags(tags),
+        Whose::OursAndTheirs => {
+            tags.insert("theirs".into(), "x".into());
+        }
+    }
+}
+
+fn happen(world: &mut World, deed: &Deed) {
+    match deed {
+        Deed::RoleGone => {
+            world.role = None;
+            world.policies = RolePolicies::default();
+        }
+        Deed::EntryGone => {
+            world.entry = None;
+            world.associations.clear();
+            world.pinned = None;
+        }
+        Deed::Associate(policy, spaces) if world.entry.is_some() => {
+            let scope = if spaces.is_empty() {
+                AccessScope::Cluster
+            } else {
+                AccessScope::Namespaces(spaces.iter().map(|space| (*space).to_owned()).collect())
+            };
+            world.associations.insert(arn(POLICIES[*policy]), scope);
+        }
+        Deed::Disassociate(policy) => {
+            world.associations.remove(&arn(POLICIES[*policy]));
+        }
+        Deed::Secret(deed) => secret(world, *deed),
+        Deed::ClusterGone => world.cluster = None,
+        Deed::ForgetRole => world.recorded_role = None,
+        Deed::ForgetSecret => world.recorded_secret = None,
+        Deed::RolePolicy if world.role.is_some() => {
+            world.policies.inline.insert("theirs".into());
+        }
+        _ => {}
+    }
+    if let Some(role) = &mut world.role {
+        match deed {
+            Deed::RoleRemade => role.id = format!("{}X", role.id),
+            Deed::RoleTags(whose) => retag(&mut role.tags, *whose),
+            Deed::RoleElsewhere => {
+                role.arn = format!("arn:aws:iam::222222222222:role/elsewhere/{}", role.name);
+                role.id = "AROAELSEWHERE".into();
+            }
+            Deed::RoleUnbounded => role.boundary = None,
+            Deed::RoleTrust => role.trust = "{}".into(),
+            _ => {}
+        }
+    }
+    if let Some(entry) = &mut world.entry {
+        match deed {
+            Deed::EntryTags(whose) => retag(&mut entry.tags, *whose),
+            Deed::EntryOfOtherRole => {
+                entry.tags.insert("mooring.dev/role-id".into(), "AROAOTHER".into());
+            }
+            Deed::EntryGroups => {
+                entry.groups.insert("theirs".into());
+            }
+            _ => {}
+        }
+    }
+    if let Some(cluster) = &mut world.cluster {
+        match deed {
+            Deed::ClusterCreating => cluster.state = ClusterState::Creating,
+            Deed::EndpointGone => cluster.endpoint = None,
+            _ => {}
+        }
+    }
+}
+
+fn secret(world: &mut World, deed: SecretDeed) {
+    let foreign = match deed {
+        SecretDeed::SameServer => Some(("same-server", endpoint(), "x")),
+        SecretDeed::SameName => Some(("same-name", "https://x", "prod-eu")),
+        SecretDeed::Unrelated => Some(("unrelated", "https://y", "y")),
+        _ => None,
+    };
+    if let Some((name, server, cluster)) = foreign {
+        world.secrets.insert(name.into(), foreign_secret(name, server, cluster));
+        return;
+    }
+    let ours = world.secrets.keys().find(|name| name.starts_with("cluster-")).cloned();
+    let Some(name) = ours else { return };
+    let secret = world.secrets.get_mut(&name).unwrap();
+    let mut set = |key: &str, value: &str| {
+        let value = ByteString(value.as_bytes().to_vec());
+        secret.data.as_mut().unwrap().insert(key.into(), value);
+    };
+    match deed {
+        SecretDeed::Value => set("config", "{}"),
+        SecretDeed::Shard => set("shard", "77"),
+        SecretDeed::Unlabelled => secret.metadata.labels = None,
+        SecretDeed::Disowned => secret.metadata.annotations = None,
+        SecretDeed::Going => secret.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH)),
+        SecretDeed::Copied => {
+            let mut copy = secret.clone();
+            copy.metadata.name = Some("a-copy".into());
+            copy.metadata.uid = Some("uid-copy".into());
+            world.secrets.insert("a-copy".into(), copy);
+        }
+        SecretDeed::Gone => {
+            world.secrets.remove(&name);
+        }
+        SecretDeed::SameServer | SecretDeed::SameName | SecretDeed::Unrelated => {}
+    }
+}
+
+fn world() -> impl Strategy<Value = World> {
+    (
+        object(),
+        object(),
+        any::<bool>(),
+        proptest::collection::vec(deed(), 0..6),
+    )
+        .prop_map(|(before, after, moored, deeds)| {
+            let mut world = World::new(ADMIN);
+            world.request = parse(&before);
+            if moored {
+                world.pass();
+                world.pass();
+            }
+            for deed in &deeds {
+                happen(&mut world, deed);
+            }
+            world.request = parse(&after);
+            world
+        })
+}
+
+fn ours(world: &World, tags: &Tags) -> bool {
+    world.request.owner.judge(tags) == Marked::Ours
+}
+
+/// What is not ours, as text: no pass may change it.
+fn foreign(world: &World) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(role) = &world.role
+        && (role.arn != world.request.deployer.to_string()
+            || (!ours(world, &role.tags) && world.recorded_role.as_ref() != Some(&role.id)))
+    {
+        all.push(format!("{role:?} {:?}", world.policies));
+    }
+    if let Some(entry) = &world.entry
+        && !ours(world, &entry.tags)
+    {
+        all.push(format!("{entry:?} {:?}", world.associations));
+    }
+    for secret in world.secrets.values() {
+        let annotations = secret.metadata.annotations.as_ref();
+        if annotations
+            .and_then(|all| all.get("mooring.dev/uid"))
+            .map(String::as_str)
+            != Some(UID)
+        {
+            all.push(format!("{secret:?}"));
+        }
+    }
+    all
+}
+
+/// What holds of every plan, wherever it is planned.
+fn sound(world: &World, plan: &Plan) {
+    let at = |wanted: fn(&Step) -> bool| plan.steps.iter().position(wanted);
+    if let Some(secret) = at(|step| matches!(step, Step::ApplySecret { .. })) {
+        assert!(plan.blocked.is_empty(), "a Secret is written behind {:?}", plan.blocked);
+        let rest = &plan.steps[secret..];
+        assert!(
+            rest.iter().all(|step| step.part() == Part::Secret),
+            "not last: {rest:?}"
+        );
+    }
+    let stranger = world
+        .role
+        .as_ref()
+        .is_some_and(|role| world.recorded_role.as_ref() != Some(&role.id));
+    let gives = |step: &Step| {
+        matches!(
+            step,
+            Step::CreateAccessEntry { .. } | Step::Associate { .. } | Step::Rescope { .. }
+        )
+    };
+    if let Some(entry) = at(gives)
+        && stranger
+    {
+        let deleted = at(|step| matches!(step, Step::DeleteRole { .. }));
+        assert!(
+            deleted.is_some_and(|deleted| deleted < entry),
+            "an entry for a stranger"
+        );
+    }
+    let narrowing = at(|step| matches!(step, Step::Disassociate { .. }));
+    let widening = plan
+        .steps
+        .iter()
+        .rposition(|step| matches!(step, Step::Associate { .. }));
+    if let (Some(narrowing), Some(widening)) = (narrowing, widening) {
+        assert!(widening < narrowing, "narrowed before it was widened");
+    }
+    assert!(plan.blocked.is_sorted_by_key(Blocked::part));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn passes_come_to_rest_and_touch_nothing_foreign(mut world in world()) {
+        let untouched = foreign(&world);
+        let mut rested = false;
+        for pass in 0..4 {
+            let plan = world.plan();
+            sound(&world, &plan);
+            world.pass();
+            prop_assert_eq!(&foreign(&world), &untouched);
+            rested = plan.steps.is_empty() && plan.suspicion.is_none();
+            if rested {
+                break;
+            }
+            prop_assert!(pass < 3, "still at it: {:?}", plan);
+        }
+        prop_assert!(rested);
+        if world.plan().blocked.is_empty() {
+            // All that was asked stands, and nothing else.
+            prop_assert_eq!(&world.associations, &world.request.associations);
+            let groups = world.entry().groups.clone();
+            prop_assert_eq!(&groups, &world.request.groups);
+            prop_assert_eq!(&world.pinned, &world.recorded_role);
+            prop_assert_eq!(world.found().own.iter().filter(|own| !own.deleting).count(), 1);
+        }
+    }
+
+    #[test]
+    fn after_a_whole_pass_there_is_nothing_left_to_do(before in object(), after in object()) {
+        let mut world = World::new(ADMIN);
+        for object in [before, after] {
+            world.request = parse(&object);
+            let plan = world.pass();
+            sound(&world, &plan);
+            prop_assert!(plan.blocked.is_empty());
+            prop_assert!(world.plan().is_clean(), "{:?}", world.plan());
+        }
+    }
+
+    #[test]
+    fn a_removal_leaves_nothing_of_ours_and_all_else(mut world in world()) {
+        let untouched = foreign(&world);
+        let plan = world.plan_removal();
+        for step in &plan.steps {
+            world.apply(step);
+        }
+        prop_assert_eq!(&foreign(&world), &untouched);
+        prop_assert!(world.plan_removal().steps.is_empty());
+        prop_assert!(!world.entry_is_ours());
+        prop_assert!(world.found().own.iter().all(|own| own.deleting));
+        if plan.blocked.is_empty() {
+            let standing = world.role.as_ref().map(|role| format!("{role:?} {:?}", world.policies));
+            prop_assert!(standing.is_none_or(|role| untouched.contains(&role)));
+        }
+    }
+}

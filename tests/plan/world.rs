@@ -1,0 +1,488 @@
+//! What stands in one spoke account and in Argo CD's namespace, in memory: steps change it as AWS and the API server
+//! would, and every step that touches what is not ours fails the test.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use mooring::{
+    api::{ManagedCluster, ManagementRole},
+    argocd::{ClusterSecret, WantedSecret, cut_down},
+    aws::{Role, RolePolicies},
+    domain::{
+        arn::PolicyArn,
+        eks::{AccessEntry, Associations, AuthenticationMode, Cluster, ClusterState},
+        ownership::{Marked, Tags},
+    },
+    managed_cluster::{
+        Plan, Step,
+        desired::{Desired, desired},
+        management::Management,
+        observe::{Secrets, Spoke},
+        plan::{self, Memory, entry_tags},
+        removal::plan_removal,
+        request::Request,
+        step::Suspicion,
+    },
+};
+use serde_json::json;
+
+pub(crate) const UID: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
+const ENDPOINT: &str = "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com";
+
+/// A cluster's spec, below `metadata`.
+pub(crate) const ADMIN: &str = r#"
+accountId: "222222222222"
+region: eu-west-1
+access:
+  policies: [{name: AmazonEKSClusterAdminPolicy}]
+"#;
+
+pub(crate) fn cluster_object(spec: &str) -> ManagedCluster {
+    let spec: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
+    serde_json::from_value(json!({
+        "apiVersion": "mooring.dev/v1alpha1",
+        "kind": "ManagedCluster",
+        "metadata": {"name": "prod-eu", "uid": UID, "generation": 1},
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+pub(crate) fn management() -> Management {
+    static READ: LazyLock<Management> = LazyLock::new(read_management);
+    READ.clone()
+}
+
+fn read_management() -> Management {
+    let object: ManagementRole = serde_json::from_value(json!({
+        "apiVersion": "mooring.dev/v1alpha1",
+        "kind": "ManagementRole",
+        "metadata": {"name": "default", "uid": "m"},
+        "spec": {
+            "cluster": {"name": "hub", "region": "eu-west-1"},
+            "allow": [{"accounts": ["222222222222"], "kubernetesGroups": ["*"], "accessPolicies": [
+                {"name": "AmazonEKSClusterAdminPolicy", "scope": "Cluster"},
+                {"name": "AmazonEKSEditPolicy", "scope": "Cluster"},
+                {"name": "AmazonEKSViewPolicy", "scope": "Cluster"},
+            ]}],
+        },
+        "status": {
+            "conditions": [],
+            "hub": {"accountId": "111111111111", "region": "eu-west-1", "name": "hub", "arn": "arn:aws:eks:eu-west-1:111111111111:cluster/hub"},
+            "role": {"arn": "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/default/management-default-b949815e", "id": "AROAMANAGEMENT"},
+            "assumable": ["arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/*"],
+        },
+    }))
+    .unwrap();
+    Management::read(&object).unwrap()
+}
+
+pub(crate) fn request(spec: &str) -> Request {
+    Request::parse(&cluster_object(spec), &management()).unwrap()
+}
+
+/// A world with an active cluster, and nothing of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) request: Request,
+    pub(crate) cluster: Option<Cluster>,
+    pub(crate) role: Option<Role>,
+    pub(crate) policies: RolePolicies,
+    pub(crate) entry: Option<AccessEntry>,
+    pub(crate) associations: Associations,
+    pub(crate) secrets: BTreeMap<String, Secret>,
+    pub(crate) recorded_role: Option<String>,
+    pub(crate) recorded_secret: Option<String>,
+    /// The unique ID that EKS pinned the entry to, which it never shows.
+    pub(crate) pinned: Option<String>,
+    pub(crate) suspected: Option<Suspicion>,
+    made: u32,
+}
+
+impl World {
+    pub(crate) fn new(spec: &str) -> Self {
+        Self {
+            request: request(spec),
+            cluster: Some(Cluster {
+                arn: "arn:aws:eks:eu-west-1:222222222222:cluster/prod-eu".into(),
+                state: ClusterState::Active,
+                endpoint: Some(ENDPOINT.into()),
+                certificate_authority: Some(
+                    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUIKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=".into(),
+                ),
+                version: Some("1.33".into()),
+                issuer: None,
+                authentication_mode: AuthenticationMode::Api,
+                public_endpoint: true,
+                connected: false,
+                outpost_id: None,
+            }),
+            role: None,
+            policies: RolePolicies::default(),
+            entry: None,
+            associations: Associations::new(),
+            secrets: BTreeMap::new(),
+            recorded_role: None,
+            recorded_secret: None,
+            pinned: None,
+            suspected: None,
+            made: 0,
+        }
+    }
+
+    /// The same world once everything is made.
+    pub(crate) fn moored(spec: &str) -> Self {
+        let mut world = Self::new(spec);
+        let plan = world.pass();
+        assert!(plan.blocked.is_empty(), "{plan:?}");
+        world
+    }
+
+    pub(crate) fn role(&mut self) -> &mut Role {
+        self.role.as_mut().unwrap()
+    }
+
+    pub(crate) fn entry(&mut self) -> &mut AccessEntry {
+        self.entry.as_mut().unwrap()
+    }
+
+    pub(crate) fn secret(&mut self) -> &mut Secret {
+        self.secrets.values_mut().next().unwrap()
+    }
+
+    pub(crate) fn desired(&self) -> Desired {
+        desired(&self.request, &management(), self.cluster.as_ref())
+    }
+
+    pub(crate) fn spoke(&self) -> Spoke {
+        let deny_all = self.request.boundary == PolicyArn::deny_all(self.request.deployer.partition);
+        let matter = |role: &Role| {
+            role.arn == self.request.deployer.to_string()
+                && (!deny_all || self.recorded_role.as_ref() != Some(&role.id))
+        };
+        Spoke {
+            cluster: self.cluster.clone(),
+            role_policies: self
+                .role
+                .as_ref()
+                .filter(|role| matter(role))
+                .map(|_| self.policies.clone()),
+            role: self.role.clone(),
+            entry: self.entry.clone(),
+            associations: self.entry.as_ref().map(|_| self.associations.clone()),
+        }
+    }
+
+    pub(crate) fn found(&self) -> Secrets {
+        let mut found = Secrets::default();
+        let wanted = self.desired().secret.and_then(Result::ok).map(|secret| secret.name);
+        for secret in self.secrets.values() {
+            let labelled = secret.metadata.labels.as_ref().is_some_and(|labels| {
+                labels
+                    .get("argocd.argoproj.io/secret-type")
+                    .is_some_and(|value| value == "cluster")
+            });
+            let mut secret = secret.clone();
+            cut_down(&mut secret, "mooring");
+            let read = ClusterSecret::read(&secret);
+            match read.owner.as_deref() == Some(UID) {
+                true if labelled || Some(&read.name) == wanted.as_ref() => found.own.push(read),
+                false if labelled => found.others.push(read),
+                false if Some(&read.name) == wanted.as_ref() => found.name_taken = Some(read.name),
+                _ => {}
+            }
+        }
+        if !found.own.is_empty() {
+            found.name_taken = None;
+        }
+        found
+    }
+
+    /// What would be done, the last look's suspicion being confirmed.
+    pub(crate) fn plan(&self) -> Plan {
+        let memory = Memory {
+            owner: &self.request.owner,
+            recorded_role: self.recorded_role.as_deref(),
+            recorded_secret: self.recorded_secret.as_deref(),
+            confirmed: self.suspected.as_ref(),
+        };
+        plan::plan(&self.desired(), &self.spoke(), &self.found(), &memory)
+    }
+
+    /// One pass, with every step done.
+    pub(crate) fn pass(&mut self) -> Plan {
+        let plan = self.plan();
+        let found = self.found();
+        let wanted = self.desired().secret.and_then(Result::ok).map(|secret| secret.name);
+        let primary = plan::primary(
+            &found,
+            wanted.as_deref().unwrap_or_default(),
+            self.recorded_secret.as_deref(),
+        );
+        self.recorded_secret = primary
+            .map(|secret| secret.name.clone())
+            .or(self.recorded_secret.take());
+        self.suspected.clone_from(&plan.suspicion);
+        for step in &plan.steps {
+            self.apply(step);
+        }
+        plan
+    }
+
+    pub(crate) fn plan_removal(&self) -> Plan {
+        let spoke = Spoke {
+            role_policies: Some(self.policies.clone()),
+            ..self.spoke()
+        };
+        plan_removal(
+            &self.request.deployer,
+            &self.request.boundary,
+            &self.request.owner,
+            self.recorded_role.as_deref(),
+            Some(&spoke),
+            &self.found(),
+        )
+    }
+
+    fn role_is_ours(&self) -> bool {
+        self.role.as_ref().is_some_and(|role| {
+            role.arn == self.request.deployer.to_string()
+                && (self.request.owner.judge(&role.tags) == Marked::Ours
+                    || self.recorded_role.as_ref() == Some(&role.id))
+        })
+    }
+
+    pub(crate) fn entry_is_ours(&self) -> bool {
+        self.entry
+            .as_ref()
+            .is_some_and(|entry| self.request.owner.judge(&entry.tags) == Marked::Ours)
+    }
+
+    fn bounded(&self) {
+        let boundary = self.role.as_ref().and_then(|role| role.boundary.clone());
+        assert_eq!(
+            boundary,
+            Some(self.request.boundary.to_string()),
+            "the provisioner may not do this"
+        );
+    }
+
+    pub(crate) fn apply(&mut self, step: &Step) {
+        match step {
+            Step::CreateRole { role } => {
+                assert!(self.role.is_none(), "EntityAlreadyExists");
+                self.made += 1;
+                let id = format!("AROAMADE{}", self.made);
+                self.recorded_role = Some(id.clone());
+                self.policies = RolePolicies::default();
+                self.role = Some(Role {
+                    arn: role.arn.to_string(),
+                    id,
+                    name: role.arn.name.to_string(),
+                    trust: role.trust.to_json(),
+                    boundary: Some(role.boundary.to_string()),
+                    tags: role.tags.clone(),
+                });
+            }
+            Step::DeleteRole { .. } => {
+                assert!(
+                    self.role_is_ours() && self.policies.is_empty(),
+                    "deletes what it must not"
+                );
+                self.bounded();
+                let role = self.role.take().unwrap();
+                if self.recorded_role == Some(role.id) {
+                    self.recorded_role = None;
+                }
+            }
+            Step::SetBoundary { boundary, .. } => {
+                assert!(self.role_is_ours());
+                self.role().boundary = Some(boundary.to_string());
+            }
+            Step::SetTrust { trust, .. } => {
+                assert!(self.role_is_ours());
+                self.bounded();
+                self.role().trust = trust.to_json();
+            }
+            Step::TagRole { tags, .. } => {
+                assert!(self.role_is_ours());
+                self.role().tags.extend(tags.clone());
+            }
+            Step::CreateAccessEntry { entry, role_id } => {
+                assert!(self.entry.is_none(), "ResourceInUseException");
+                let role = self.role.as_ref().expect("an unknown principal");
+                assert_eq!(
+                    self.recorded_role.as_ref(),
+                    Some(&role.id),
+                    "an entry for a role that we did not make"
+                );
+                let id = role_id.clone().unwrap_or_else(|| role.id.clone());
+                assert_eq!(id, role.id);
+                self.pinned = Some(role.id.clone());
+                self.associations.clear();
+                self.entry = Some(AccessEntry {
+                    arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/x/1".into(),
+                    principal: entry.principal.to_string(),
+                    kind: "STANDARD".into(),
+                    groups: entry.groups.clone(),
+                    tags: entry_tags(&entry.tags, Some(&id)),
+                });
+            }
+            Step::DeleteAccessEntry => {
+                assert!(self.entry_is_ours());
+                self.entry = None;
+                self.associations.clear();
+                self.pinned = None;
+            }
+            Step::SetGroups { groups } => {
+                assert!(self.entry_is_ours());
+                self.entry().groups.clone_from(groups);
+            }
+            Step::TagAccessEntry { tags, .. } => {
+                assert!(self.entry_is_ours());
+                self.entry().tags.extend(tags.clone());
+            }
+            Step::Associate { policy, scope } | Step::Rescope { policy, scope } => {
+                assert!(self.entry_is_ours());
+                let named = self.request.associations.get(policy);
+                assert_eq!(named, Some(scope), "a policy or scope that the spec does not name");
+                self.associations.insert(policy.clone(), scope.clone());
+            }
+            Step::Disassociate { policy } => {
+                assert!(self.entry_is_ours());
+                assert!(self.associations.remove(policy).is_some());
+            }
+            Step::ApplySecret { secret } => self.apply_secret(secret),
+            Step::NullSecretKeys { name, keys, .. } => {
+                let secret = self.our_secret(name);
+                for key in keys {
+                    secret.data.as_mut().unwrap().remove(key);
+                }
+            }
+            Step::DeleteSecret { name, .. } => {
+                self.our_secret(name);
+                self.secrets.remove(name);
+            }
+        }
+    }
+
+    fn our_secret(&mut self, name: &str) -> &mut Secret {
+        let secret = self.secrets.get_mut(name).unwrap();
+        let owner = secret
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|all| all.get("mooring.dev/uid"));
+        assert_eq!(owner.map(String::as_str), Some(UID), "a Secret that is not ours");
+        secret
+    }
+
+    /// A server-side apply by our field manager: what we applied before and do not any more goes.
+    fn apply_secret(&mut self, wanted: &WantedSecret) {
+        if self.secrets.contains_key(&wanted.name) {
+            self.our_secret(&wanted.name);
+        }
+        let data: BTreeMap<String, ByteString> = wanted
+            .data
+            .iter()
+            .map(|(k, v)| (k.clone(), ByteString(v.clone().into_bytes())))
+            .collect();
+        let mut secret = self.secrets.remove(&wanted.name).unwrap_or_else(|| {
+            let mut secret = Secret::default();
+            secret.metadata.name = Some(wanted.name.clone());
+            secret.metadata.uid = Some(format!("secret-{}", wanted.name));
+            secret
+        });
+        assert!(secret.metadata.deletion_timestamp.is_none(), "a write to what is going");
+        let before = ours(&secret);
+        let keep = |map: &str, key: &str| !before.contains(&(map.to_owned(), key.to_owned()));
+        let labels = secret.metadata.labels.get_or_insert_default();
+        labels.retain(|key, _| keep("labels", key));
+        labels.extend(wanted.labels.clone());
+        let annotations = secret.metadata.annotations.get_or_insert_default();
+        annotations.retain(|key, _| keep("annotations", key));
+        annotations.extend(wanted.annotations.clone());
+        let found = secret.data.get_or_insert_default();
+        found.retain(|key, _| keep("data", key));
+        found.extend(data);
+        let fields = |map: &BTreeMap<String, String>| -> serde_json::Value {
+            map.keys()
+                .map(|key| (format!("f:{key}"), json!({})))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        };
+        secret.metadata.managed_fields = serde_json::from_value(json!([{
+            "manager": "mooring", "operation": "Apply",
+            "fieldsV1": {
+                "f:data": fields(&wanted.data),
+                "f:metadata": {"f:labels": fields(&wanted.labels), "f:annotations": fields(&wanted.annotations)},
+            },
+        }]))
+        .unwrap();
+        secret.metadata.resource_version = Some("1".into());
+        self.secrets.insert(wanted.name.clone(), secret);
+    }
+}
+
+fn ours(secret: &Secret) -> BTreeSet<(String, String)> {
+    let mut all = BTreeSet::new();
+    for entry in secret.metadata.managed_fields.iter().flatten() {
+        let Some(fields) = &entry.fields_v1 else { continue };
+        for (map, path) in [
+            ("data", "/f:data"),
+            ("labels", "/f:metadata/f:labels"),
+            ("annotations", "/f:metadata/f:annotations"),
+        ] {
+            let keys = fields.0.pointer(path).and_then(serde_json::Value::as_object);
+            all.extend(
+                keys.into_iter()
+                    .flatten()
+                    .map(|(key, _)| (map.to_owned(), key[2..].to_owned())),
+            );
+        }
+    }
+    all
+}
+
+/// A cluster Secret of somebody else's.
+pub(crate) fn foreign_secret(name: &str, server: &str, cluster: &str) -> Secret {
+    serde_json::from_value(json!({
+        "metadata": {"name": name, "uid": format!("uid-{name}"), "labels": {"argocd.argoproj.io/secret-type": "cluster"}},
+        "stringData": null,
+    }))
+    .map(|mut secret: Secret| {
+        secret.data = Some(
+            [("server", server), ("name", cluster), ("config", "{}")]
+                .map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())))
+                .into(),
+        );
+        secret
+    })
+    .unwrap()
+}
+
+pub(crate) fn endpoint() -> &'static str {
+    ENDPOINT
+}
+
+/// Our tags as another object of our hub would write them.
+pub(crate) fn others_tags(tags: &Tags) -> Tags {
+    let mut tags = tags.clone();
+    tags.insert("mooring.dev/uid".into(), "somebody-else".into());
+    tags
+}
+
+/// A plan in brief: steps by name, and `!` and the reason of what is in the way.
+pub(crate) fn brief(plan: &Plan) -> Vec<String> {
+    let steps = plan.steps.iter().map(|step| match step {
+        Step::Associate { policy, .. } | Step::Rescope { policy, .. } | Step::Disassociate { policy } => {
+            format!("{} {}", step.name(), policy.name())
+        }
+        _ => step.name().to_owned(),
+    });
+    let blocked = plan.blocked.iter().map(|blocked| format!("!{}", blocked.reason()));
+    steps.chain(blocked).collect()
+}

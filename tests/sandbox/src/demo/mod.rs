@@ -1,0 +1,166 @@
+//! The demo: a whole hub on this machine, from nothing to moored, refused, broken, mended, narrowed and let go. Every
+//! scene checks what it shows; the first that is not as it says ends the demo with an error.
+
+mod scenes;
+mod tell;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Args;
+use serde_json::Value;
+
+use self::tell::Teller;
+use crate::{
+    aws, control_plane,
+    stage::{Fleet, Operator, OperatorOptions, Stage, StageError, sibling_binary},
+};
+
+/// Flags of `mooring-sandbox demo`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Stay up at the end until Ctrl-C, and print what other terminals need to look around.
+    #[arg(long)]
+    pub keep: bool,
+
+    /// The operator's binary; by default `mooring` beside this program.
+    #[arg(long, value_name = "FILE")]
+    pub mooring: Option<PathBuf>,
+
+    /// The repository, with its folders crds and deploy.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub repository: PathBuf,
+}
+
+/// Runs the demo.
+pub async fn run(arguments: Arguments) -> ExitCode {
+    let teller = Teller::new();
+    match play(&arguments, &teller).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            teller.fail(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What every scene works with.
+struct Demo<'a> {
+    stage: Stage,
+    operator: Operator,
+    teller: &'a Teller,
+    examples: PathBuf,
+}
+
+async fn play(arguments: &Arguments, teller: &Teller) -> Result<(), StageError> {
+    let binary = arguments.mooring.clone().unwrap_or_else(sibling_binary);
+    let repository = std::path::absolute(&arguments.repository)?;
+    let examples = repository.join("deploy/examples");
+
+    teller.scene("A hub, two more accounts, and three more clusters, on this machine alone");
+    control_plane::prepare()
+        .await
+        .map_err(|error| StageError::new(error.to_string()))?;
+    // AWS shows a change to everybody after a while; here after a second.
+    let settings = aws::Settings {
+        propagation: Duration::from_secs(1),
+        eks_propagation: Duration::from_secs(1),
+        latency: Duration::from_millis(20).into(),
+        ..aws::Settings::default()
+    };
+    let stage = Stage::start(Fleet::example(), settings).await?;
+    teller.say(&format!("a Kubernetes API server at {}", stage.hub.url()));
+    for cluster in stage.fleet.clusters() {
+        teller.say(&format!(
+            "account {}, region {}, EKS cluster {}",
+            cluster.account, cluster.region, cluster.name
+        ));
+    }
+
+    teller.scene("Install what deploy/ ships, and set the accounts up with what `mooring bootstrap` prints");
+    install(&stage, &repository).await?;
+    let printed = bootstrap(&binary, &examples, &stage).await?;
+    for made in stage.bootstrap(&printed)? {
+        teller.say(&made);
+    }
+    let options = OperatorOptions {
+        binary,
+        role_arn: format!("arn:aws:iam::{}:role/mooring-operator", stage.fleet.hub.account),
+        namespace: "mooring-system".to_owned(),
+        service_account: Some("mooring-controller".to_owned()),
+        flags: ["--resync-interval", "10s", "--log-format", "text"]
+            .map(str::to_owned)
+            .to_vec(),
+    };
+    let operator = Operator::start(&stage, &options).await?;
+    teller.say("the operator runs, under these policies and its own RBAC");
+
+    let demo = Demo {
+        stage,
+        operator,
+        teller,
+        examples,
+    };
+    let played = scenes::all(&demo).await;
+    if played.is_err() {
+        teller.say("the operator's last words:");
+        let log = demo.operator.log_text();
+        let lines: Vec<&str> = log.lines().collect();
+        for line in lines.iter().skip(lines.len().saturating_sub(15)) {
+            teller.say(&line.chars().take(400).collect::<String>());
+        }
+    }
+    played?;
+    if arguments.keep {
+        stay(&demo).await?;
+    }
+    Ok(())
+}
+
+async fn install(stage: &Stage, repository: &Path) -> Result<(), StageError> {
+    stage
+        .hub
+        .apply_yaml("{apiVersion: v1, kind: Namespace, metadata: {name: argocd}}")
+        .await?;
+    stage.apply_folder(&repository.join("crds")).await?;
+    stage.apply_folder(&repository.join("deploy/install")).await?;
+    Ok(())
+}
+
+/// Runs `mooring bootstrap` as a platform team does, and reads what it prints.
+async fn bootstrap(binary: &Path, examples: &Path, stage: &Stage) -> Result<Value, StageError> {
+    let output = tokio::process::Command::new(binary)
+        .arg("bootstrap")
+        .arg("-f")
+        .arg(examples.join("management-role.yaml"))
+        .args([
+            "--hub-account",
+            &stage.fleet.hub.account,
+            "--hub-issuer",
+            &stage.fleet.hub.issuer(),
+        ])
+        .output()
+        .await
+        .map_err(|error| StageError::new(format!("{}: {error}", binary.display())))?;
+    if !output.status.success() {
+        return Err(StageError::new(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+async fn stay(demo: &Demo<'_>) -> Result<(), StageError> {
+    demo.teller
+        .scene("Still here: look around from another terminal, and end this with Ctrl-C");
+    println!("{}", demo.stage.exports(&[])?);
+    demo.teller
+        .say(&format!("the operator's log: {}", demo.operator.log().display()));
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
