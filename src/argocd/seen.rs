@@ -74,6 +74,29 @@ pub struct Difference {
     pub null: BTreeSet<String>,
 }
 
+/// Whether a Secret was written for this owner, or stands in the way of the one wanted: by its server or its name in
+/// Argo CD. Tells without reading the whole, for among thousands of Secrets few concern an object.
+#[must_use]
+pub fn concerns(secret: &Secret, owner: &str, wanted: Option<&WantedSecret>) -> bool {
+    let annotations = secret.metadata.annotations.as_ref();
+    let is_own = annotations
+        .and_then(|all| all.get(OWNER_ANNOTATION))
+        .is_some_and(|uid| uid == owner);
+    let bytes = |key: &str| {
+        let value = secret.data.as_ref().and_then(|data| data.get(key));
+        value.map_or(&[][..], |ByteString(bytes)| bytes.as_slice())
+    };
+    let claims = |wanted: &WantedSecret| {
+        let is = |key: &str, value: &[u8]| wanted.data.get(key).is_some_and(|text| text.as_bytes() == value);
+        let mut server = bytes("server");
+        while let Some(shorter) = server.strip_suffix(b"/") {
+            server = shorter;
+        }
+        is("server", server) || is("name", bytes("name"))
+    };
+    is_own || wanted.is_some_and(claims)
+}
+
 impl ClusterSecret {
     /// Reads a Secret that `cut_down` has prepared, or a whole one.
     #[must_use]
@@ -203,6 +226,25 @@ mod tests {
     #[test]
     fn what_we_wrote_is_what_we_want() {
         assert_eq!(ClusterSecret::read(&stored(&wanted())).difference(&wanted()), None);
+    }
+
+    #[test]
+    fn a_secret_concerns_its_owner_and_whoever_wants_its_server_or_its_name() {
+        let mut secret = stored(&wanted());
+        assert!(concerns(&secret, "uid-1", None));
+        assert!(!concerns(&secret, "uid-2", None));
+        let mut other = wanted();
+        other.data.insert("server".into(), "https://elsewhere".into());
+        assert!(concerns(&secret, "uid-2", Some(&other)), "the same name");
+        other.data.insert("name".into(), "another".into());
+        assert!(!concerns(&secret, "uid-2", Some(&other)));
+        secret
+            .data
+            .as_mut()
+            .unwrap()
+            .insert("server".into(), ByteString(b"https://elsewhere//".to_vec()));
+        assert!(concerns(&secret, "uid-2", Some(&other)), "as Argo CD reads it");
+        assert!(!concerns(&Secret::default(), "uid-2", Some(&other)));
     }
 
     #[test]

@@ -86,6 +86,7 @@ struct Memory {
     status: Option<ManagedClusterStatus>,
     secret: Option<WantedSecret>,
     clean_since: Option<Instant>,
+    pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
     made: Option<Instant>,
 }
@@ -158,6 +159,13 @@ impl Memories {
                 .is_some_and(|secret| is(secret, "server", server) || is(secret, "name", name))
         });
         claims.map(|(uid, _)| uid.clone()).collect()
+    }
+
+    /// Whether the object has waited for the management role's policy for less than `grace`.
+    pub fn just_pending(&self, uid: &str, grace: Duration) -> bool {
+        self.with(uid, |memory| {
+            memory.pending_since.get_or_insert_with(Instant::now).elapsed() < grace
+        })
     }
 
     /// Remembers what this process deleted for the object: the ARN of an access entry, the unique ID of a role. AWS

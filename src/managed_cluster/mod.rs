@@ -58,6 +58,10 @@ use self::{
 /// How long a wait that ends by a change elsewhere may last until it is looked at again all the same.
 const WATCHED_WAIT: Duration = Duration::from_mins(1);
 
+/// How long a new object may wait for the management role's policy before it is told: the first cluster of an account
+/// always waits for it a moment, and would have its status written twice.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// One pass.
 ///
 /// # Errors
@@ -82,12 +86,21 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
         Ok(cluster) => {
             let old = known_status(cluster, &context);
             let pass = Box::pin(moor(cluster, &old, &context)).await;
-            let identity = Identity::of(cluster).ok();
-            conclude(&context, &cluster.metadata, identity.as_ref(), &old, pass).await
+            if untold(&pass, &old) && context.memory.just_pending(&cluster.uid().unwrap_or_default(), GRACE) {
+                Ok(Action::requeue(GRACE))
+            } else {
+                let identity = Identity::of(cluster).ok();
+                conclude(&context, &cluster.metadata, identity.as_ref(), &old, pass).await
+            }
         }
     };
     context.metrics.pass_ended("ManagedCluster", started.elapsed());
     result
+}
+
+/// Whether a pass only found that the policy of the management role is still to come, of an object that says nothing yet.
+fn untold(pass: &Pass, old: &ManagedClusterStatus) -> bool {
+    matches!(pass, Pass::Waiting(Blocked::PolicyPending { .. })) && old.conditions.is_empty()
 }
 
 /// The status as we know it best: what we wrote last, or what the watch brought.
@@ -167,7 +180,7 @@ async fn in_account(
     }
     let desired = desired::desired(request, management, spoke.cluster.as_ref());
     let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
-    let mut found = observe::secrets(secrets, uid);
+    let mut found = observe::secrets(secrets, uid, wanted_secret);
     if let Some(wanted) = wanted_secret.filter(|_| found.own.is_empty()) {
         let Secrets { own, name_taken, .. } = observe::secret_under_name(&secret_api, &wanted.name, uid).await?;
         found.own = own;

@@ -129,7 +129,7 @@ async fn take_away(
         };
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     };
-    let mut secrets = observe::secrets(store, uid);
+    let mut secrets = observe::secrets(store, uid, None);
     if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
         // The watch may lag, and does not bring a Secret whose label somebody took off.
         let api = Api::namespaced(context.client.clone(), &management.namespace);

@@ -278,7 +278,7 @@ fn wire(
     });
     let (due_clusters, cluster_queue) = mpsc::unbounded_channel();
     let (due_roles, role_queue) = mpsc::unbounded_channel();
-    let (sets, due_sets) = coalesce(coalesce::WINDOW);
+    let (sets, due_sets) = coalesce(coalesce::FIRST, coalesce::WINDOW);
     let feed = Feed {
         clusters: due_clusters,
         roles: due_roles,
