@@ -55,7 +55,7 @@ pub struct Arguments {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub throttle_eks: Option<f64>,
 
-    /// What goes wrong, as OPERATION[:ACCOUNT]=EFFECT[@N]; repeat it for more.
+    /// What goes wrong, as OPERATION=EFFECT or, in full, OPERATION:ACCOUNT=EFFECT@N; repeat it for more.
     ///
     /// OPERATION is AWS's name for it (CreateRole) or * for every one, ACCOUNT the caller's. EFFECT is throttle, denied (as
     /// by a service control policy), error (500), hang, close-before or close-after (the connection is closed before
