@@ -21,6 +21,7 @@ pub mod removal;
 pub mod request;
 pub mod status;
 pub mod step;
+mod tell;
 
 use std::{
     sync::Arc,
@@ -31,14 +32,11 @@ use kube::{Api, Resource, ResourceExt, core::DeserializeGuard, runtime::controll
 use tracing::{debug, info};
 
 use crate::{
-    api::{
-        FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED,
-        condition::{ConditionType, Verdict, find},
-    },
+    api::{FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED},
     argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
-    kubernetes::{events::Weight, finalizer, objects},
+    kubernetes::{finalizer, objects},
 };
 
 pub use context::{Context, Memories, Timing, now};
@@ -181,9 +179,11 @@ async fn in_account(
     let desired = desired::desired(request, management, spoke.cluster.as_ref());
     let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
     let mut found = observe::secrets(secrets, uid, wanted_secret);
-    if let Some(wanted) = wanted_secret.filter(|_| found.own.is_empty()) {
+    // One that is going stands for nothing: the name may be somebody else's by now.
+    if let Some(wanted) = wanted_secret.filter(|_| found.own.iter().all(|own| own.deleting)) {
         let Secrets { own, name_taken, .. } = observe::secret_under_name(&secret_api, &wanted.name, uid).await?;
-        found.own = own;
+        found.own.retain(|known| own.iter().all(|now| now.name != known.name));
+        found.own.extend(own);
         found.name_taken = name_taken;
     }
     let confirmed = context.memory.confirmed(uid, context.timing.confirm_after);
@@ -309,7 +309,7 @@ async fn conclude(
     if written.is_ok() {
         context.memory.wrote_status(uid, &new);
     }
-    tell(context, metadata, old, &new, &pass).await;
+    tell::tell(context, metadata, old, &new, &pass).await;
     written?;
     next(context, uid, pass)
 }
@@ -365,56 +365,4 @@ pub fn after_error(object: &DeserializeGuard<ManagedCluster>, error: &Error, con
             .backoff
             .after_error(object.meta().uid.clone().unwrap_or_default()),
     )
-}
-
-/// Tells people what changed: events on a change of `Ready`, and of what was mended where nobody asked for it.
-async fn tell(
-    context: &Context,
-    metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-    old: &ManagedClusterStatus,
-    new: &ManagedClusterStatus,
-    pass: &Pass,
-) {
-    let about = k8s_openapi::api::core::v1::ObjectReference {
-        api_version: Some(ManagedCluster::api_version(&()).into_owned()),
-        kind: Some(ManagedCluster::kind(&()).into_owned()),
-        name: metadata.name.clone(),
-        uid: metadata.uid.clone(),
-        ..Default::default()
-    };
-    let ready = |status: &ManagedClusterStatus| {
-        find(&status.conditions, ConditionType::Ready).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
-    };
-    let (before, after) = (ready(old), ready(new));
-    let Some((verdict, reason, message)) = after else {
-        return;
-    };
-    let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
-    let was_ready = before.is_some_and(|(v, _, _)| v == Verdict::True.as_str());
-    // A wait that everybody expects is no news.
-    let expected = matches!(pass, Pass::Waiting(blocked) | Pass::Releasing(_, Some(blocked)) if !blocked.stalled())
-        || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
-    if !same && !expected {
-        let weight = if verdict == Verdict::True.as_str() {
-            Weight::Normal
-        } else {
-            Weight::Warning
-        };
-        context.reporter.report(&about, weight, &reason, "Moor", &message).await;
-    }
-    if let Pass::Applied(_, outcome, _) = pass
-        && was_ready
-        && !outcome.done().is_empty()
-    {
-        let edited = old.observed_generation != new.observed_generation;
-        let (reason, weight) = if edited {
-            ("Changed", Weight::Normal)
-        } else {
-            ("DriftMended", Weight::Warning)
-        };
-        context
-            .reporter
-            .report(&about, weight, reason, "Mend", &outcome.done().join("; "))
-            .await;
-    }
 }
