@@ -162,9 +162,11 @@ async fn in_account(
     let desired = desired::desired(request, management, spoke.cluster.as_ref());
     let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
     let mut found = observe::secrets(secrets, uid);
-    if let Some(wanted) = wanted_secret.filter(|_| found.own.is_empty()) {
+    // One that is going stands for nothing: the name may be somebody else's by now.
+    if let Some(wanted) = wanted_secret.filter(|_| found.own.iter().all(|own| own.deleting)) {
         let Secrets { own, name_taken, .. } = observe::secret_under_name(&secret_api, &wanted.name, uid).await?;
-        found.own = own;
+        found.own.retain(|known| own.iter().all(|now| now.name != known.name));
+        found.own.extend(own);
         found.name_taken = name_taken;
     }
     let confirmed = context.memory.confirmed(uid, context.timing.confirm_after);

@@ -278,7 +278,10 @@ async fn members(
 }
 
 fn members_of(objects: &[Arc<DeserializeGuard<ManagedCluster>>]) -> Vec<Member<'_>> {
-    objects.iter().map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known)).collect()
+    objects
+        .iter()
+        .map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known))
+        .collect()
 }
 
 /// All `ManagedCluster`s as the API server has them now.
