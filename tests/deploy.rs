@@ -1,5 +1,7 @@
 //! What is shipped to be applied: every manifest of `deploy`, against a real API server.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
+
 mod common;
 
 use std::{fs, path::Path};

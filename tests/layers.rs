@@ -1,5 +1,7 @@
 //! The layers of the source: who may know whom, where the AWS SDK may be named, what is pure, and how long a file may be.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -72,19 +74,17 @@ const PURE_STEPS: &[&str] = &["request", "desired", "plan", "removal", "step", "
 /// Lines of code, without tests, comments and blank lines.
 const LIMIT: usize = 300;
 
-/// Files that grew past the limit before it was held: they may not grow past this, and leave the list when they fit.
-const LONGER: (usize, &[&str]) = (
-    370,
-    &[
-        "aws/error.rs",
-        "managed_cluster/mod.rs",
-        "managed_cluster/plan.rs",
-        "managed_cluster/step.rs",
-        "management_role/mod.rs",
-        "policy/document.rs",
-        "run/mod.rs",
-    ],
-);
+/// Files that grew past the limit before it was held, each with what it may have: they are to shrink, and leave the
+/// list when they fit.
+const LONGER: &[(&str, usize)] = &[
+    ("aws/error.rs", 310),
+    ("managed_cluster/mod.rs", 360),
+    ("managed_cluster/plan.rs", 360),
+    ("managed_cluster/step.rs", 370),
+    ("management_role/mod.rs", 370),
+    ("policy/document.rs", 340),
+    ("run/mod.rs", 370),
+];
 
 /// A source file with its path below `src`.
 struct File {
@@ -129,8 +129,8 @@ fn blanked(text: &str) -> String {
             rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if rest.starts_with("r#\"") {
-            rest[3..].find("\"#").map_or(rest.len(), |end| end + 5)
+        } else if let Some(raw) = rest.strip_prefix("r#\"") {
+            raw.find("\"#").map_or(rest.len(), |end| end + 5)
         } else if rest.starts_with("'\"'") || rest.starts_with("'\\\"'") {
             rest[1..].find('\'').map_or(rest.len(), |end| end + 2)
         } else if first == '"' {
@@ -253,11 +253,14 @@ fn faults(files: &[File], allowed: &[(&str, &[&str])]) -> Vec<String> {
             fault("is pure, and yet waits for something".to_owned());
         }
         let lines = code.lines().count();
-        let longer = LONGER.1.contains(&path.as_str());
-        if lines > if longer { LONGER.0 } else { LIMIT } {
+        let longer = LONGER
+            .iter()
+            .find(|(longer, _)| longer == path)
+            .map(|(_, lines)| *lines);
+        if lines > longer.unwrap_or(LIMIT) {
             fault(format!("has {lines} lines of code: split it"));
         }
-        if longer && lines <= LIMIT {
+        if longer.is_some() && lines <= LIMIT {
             fault(format!(
                 "has {lines} lines of code: take it off the list of longer ones"
             ));
@@ -319,7 +322,7 @@ fn the_scan_sees_what_the_modules_name() {
             "src has no module {module}: take it out of the table"
         );
     }
-    for path in LONGER.1 {
+    for (path, _) in LONGER {
         assert!(files.iter().any(|file| file.path == *path), "there is no src/{path}");
     }
 }
@@ -396,7 +399,7 @@ fn wrong_files_are_found() {
         assert!(found.contains(says), "{path} {text:?}: {found:?}");
     }
     assert!(check("domain/x.rs", &"let x = 1;\n".repeat(LIMIT + 1)).contains("301 lines"));
-    assert!(check("run/mod.rs", &"let x = 1;\n".repeat(LONGER.0 + 1)).contains("split it"));
+    assert!(check("run/mod.rs", &"let x = 1;\n".repeat(371)).contains("split it"));
     assert!(check("run/mod.rs", &"let x = 1;\n".repeat(LIMIT)).contains("off the list"));
 }
 

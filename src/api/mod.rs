@@ -4,6 +4,10 @@
 //! root of a resource are fixed for ever (a new one would refuse the removal of an old object's finalizer); rules
 //! below `spec` are ratcheted by the API server and may be tightened.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "people read these words in a terminal, by kubectl explain"
+)]
 #![allow(unreachable_pub, reason = "the schema derive repeats each type inside a function")]
 
 pub mod condition;

@@ -6,4 +6,4 @@ mod seen;
 pub use cluster_secret::{
     CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION, Presentation, SECRET_TYPE, WantedSecret,
 };
-pub use seen::{ClusterSecret, Difference, cut_down};
+pub use seen::{ClusterSecret, Difference, concerns, cut_down};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use serde::Serialize;
 use serde_json::Value;
@@ -36,9 +37,7 @@ fn is_hashed(key: &str) -> bool {
 }
 
 fn hash(value: &[u8]) -> String {
-    let digest = Sha256::digest(value);
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", STANDARD.encode(Sha256::digest(value)))
 }
 
 /// A cluster Secret as it was found, cut down.
@@ -73,6 +72,29 @@ pub struct Difference {
     pub apply: bool,
     /// Argo CD's keys that somebody else set and that the spec does not. One that is ours goes with the apply.
     pub null: BTreeSet<String>,
+}
+
+/// Whether a Secret was written for this owner, or stands in the way of the one wanted: by its server or its name in
+/// Argo CD. Tells without reading the whole, for among thousands of Secrets few concern an object.
+#[must_use]
+pub fn concerns(secret: &Secret, owner: &str, wanted: Option<&WantedSecret>) -> bool {
+    let annotations = secret.metadata.annotations.as_ref();
+    let is_own = annotations
+        .and_then(|all| all.get(OWNER_ANNOTATION))
+        .is_some_and(|uid| uid == owner);
+    let bytes = |key: &str| {
+        let value = secret.data.as_ref().and_then(|data| data.get(key));
+        value.map_or(&[][..], |ByteString(bytes)| bytes.as_slice())
+    };
+    let claims = |wanted: &WantedSecret| {
+        let is = |key: &str, value: &[u8]| wanted.data.get(key).is_some_and(|text| text.as_bytes() == value);
+        let mut server = bytes("server");
+        while let Some(shorter) = server.strip_suffix(b"/") {
+            server = shorter;
+        }
+        is("server", server) || is("name", bytes("name"))
+    };
+    is_own || wanted.is_some_and(claims)
 }
 
 impl ClusterSecret {
@@ -204,6 +226,25 @@ mod tests {
     #[test]
     fn what_we_wrote_is_what_we_want() {
         assert_eq!(ClusterSecret::read(&stored(&wanted())).difference(&wanted()), None);
+    }
+
+    #[test]
+    fn a_secret_concerns_its_owner_and_whoever_wants_its_server_or_its_name() {
+        let mut secret = stored(&wanted());
+        assert!(concerns(&secret, "uid-1", None));
+        assert!(!concerns(&secret, "uid-2", None));
+        let mut other = wanted();
+        other.data.insert("server".into(), "https://elsewhere".into());
+        assert!(concerns(&secret, "uid-2", Some(&other)), "the same name");
+        other.data.insert("name".into(), "another".into());
+        assert!(!concerns(&secret, "uid-2", Some(&other)));
+        secret
+            .data
+            .as_mut()
+            .unwrap()
+            .insert("server".into(), ByteString(b"https://elsewhere//".to_vec()));
+        assert!(concerns(&secret, "uid-2", Some(&other)), "as Argo CD reads it");
+        assert!(!concerns(&Secret::default(), "uid-2", Some(&other)));
     }
 
     #[test]

@@ -18,14 +18,16 @@ use super::calls::{CALLS, Guard, Target};
 use crate::{
     domain::{
         allow::{Allowance, Glob, ScopeKind},
-        arn::{ClusterArn, OidcProviderArn, PolicyArn, RoleArn},
+        arn::{OidcProviderArn, PolicyArn, RoleArn},
         eks::AccessPolicyArn,
         hub::Hub,
         name::{AccountId, RoleName},
         ownership::HUB_TAG,
     },
-    policy::{ActionGrant, Document, Statement, session},
+    policy::{Document, Statement},
 };
+
+pub use super::session_policy::{session_policy_for_cluster, session_policy_for_management};
 
 /// What the provisioner of the hub's own account may do beside: keep the management role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +89,14 @@ pub fn provisioner_policy(
         statements.extend(keep_management(hub, grant));
     }
     match (deployers, management) {
-        (true, _) => statements.push(look(format!("arn:{}:iam::{account}:role/*", hub.partition()))),
+        (true, _) => {
+            for statement in &mut statements {
+                // What may look at any role need not be told which.
+                statement.action.remove(super::Call::GetRole.action());
+            }
+            statements.retain(|statement| !statement.action.is_empty());
+            statements.push(look(format!("arn:{}:iam::{account}:role/*", hub.partition())));
+        }
         (false, Some(grant)) => statements.push(look(without_path(&grant.role))),
         (false, None) => {}
     }
@@ -119,57 +128,6 @@ pub fn management_boundary(hub: &Hub, accounts: &[Glob]) -> Document {
         .map(|account| format!("arn:{partition}:iam::{account}:role{path}*"));
     // The same two actions as for a provisioner: one hop is like the other.
     Document::new(vec![allow("Deployers", Target::Provisioner, Guard::Resource).on(roles)])
-}
-
-/// The session policy of a pass over one cluster: its deployer role, the cluster, and that role's entry on it.
-/// Under 2,048 characters for the longest names that AWS takes.
-#[must_use]
-pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &RoleArn) -> Document {
-    let ClusterArn { region, account, name } = cluster;
-    let partition = hub.partition();
-    let entries = format!(
-        "arn:{partition}:eks:{region}:{account}:access-entry/{name}/role/{}/*",
-        deployer.account
-    );
-    session(&[
-        ActionGrant {
-            sid: "Role",
-            actions: vec!["iam:*"],
-            resources: vec![deployer.to_string()],
-        },
-        ActionGrant {
-            sid: "Look",
-            actions: vec!["iam:GetRole"],
-            resources: vec![without_path(deployer)],
-        },
-        ActionGrant {
-            sid: "Cluster",
-            actions: vec!["eks:*"],
-            resources: vec![cluster.to_string(), entries],
-        },
-    ])
-}
-
-/// The session policy of a pass over a `ManagementRole`: the management role, the hub's OIDC provider, and the hub.
-#[must_use]
-pub fn session_policy_for_management(hub: &Hub, role: &RoleArn) -> Document {
-    session(&[
-        ActionGrant {
-            sid: "Role",
-            actions: vec!["iam:*"],
-            resources: vec![role.to_string(), any_provider(hub)],
-        },
-        ActionGrant {
-            sid: "Look",
-            actions: vec!["iam:GetRole"],
-            resources: vec![without_path(role)],
-        },
-        ActionGrant {
-            sid: "Hub",
-            actions: vec!["eks:DescribeCluster"],
-            resources: vec![hub.cluster.to_string()],
-        },
-    ])
 }
 
 /// Allows all actions that the table of calls lists for this target under this guard.
@@ -206,7 +164,7 @@ fn roles_of(hub: &Hub, account: &AccountId) -> String {
     format!("arn:{}:iam::{account}:role{}*", hub.partition(), hub.path())
 }
 
-fn any_provider(hub: &Hub) -> String {
+pub(super) fn any_provider(hub: &Hub) -> String {
     format!("arn:{}:iam::{}:oidc-provider/*", hub.partition(), hub.cluster.account)
 }
 
@@ -237,7 +195,7 @@ fn look(at: String) -> Statement {
 }
 
 /// The ARN by which a role is judged that does not exist.
-fn without_path(role: &RoleArn) -> String {
+pub(super) fn without_path(role: &RoleArn) -> String {
     format!("arn:{}:iam::{}:role/{}", role.partition, role.account, role.name)
 }
 
@@ -387,6 +345,7 @@ fn keep_management(hub: &Hub, grant: &ManagementGrant) -> Vec<Statement> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::arn::ClusterArn;
     use crate::policy::Effect;
 
     const BOUNDARY: &str = "arn:aws:iam::111111111111:policy/mooring-management";
@@ -460,7 +419,7 @@ mod tests {
         let hub = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
         let principal = format!(r#""ArnLike":{{"eks:principalArn":"arn:aws:iam::222222222222:{path}"}}"#);
         let expected = [
-            format!(r#"{{"Sid":"DeployerRead","Effect":"Allow","Action":["iam:GetRole","iam:ListAttachedRolePolicies","iam:ListRolePolicies"],"Resource":"arn:aws:iam::222222222222:{path}"}}"#),
+            format!(r#"{{"Sid":"DeployerRead","Effect":"Allow","Action":["iam:ListAttachedRolePolicies","iam:ListRolePolicies"],"Resource":"arn:aws:iam::222222222222:{path}"}}"#),
             format!(r#"{{"Sid":"DeployerWrite","Effect":"Allow","Action":["iam:CreateRole","iam:DeleteRole","iam:PutRolePermissionsBoundary","iam:UpdateAssumeRolePolicy"],"Resource":"arn:aws:iam::222222222222:{path}","Condition":{{"StringEquals":{{"iam:PermissionsBoundary":"arn:aws:iam::aws:policy/AWSDenyAll"}}}}}}"#),
             format!(r#"{{"Sid":"DeployerTag","Effect":"Allow","Action":"iam:TagRole","Resource":"arn:aws:iam::222222222222:{path}","Condition":{{"StringEquals":{{"aws:RequestTag/mooring.dev/hub":"{hub}"}}}}}}"#),
             r#"{"Sid":"Cluster1","Effect":"Allow","Action":"eks:DescribeCluster","Resource":"arn:aws:eks:*:222222222222:cluster/prod-*"}"#.to_owned(),
@@ -726,6 +685,10 @@ mod tests {
             .collect();
         let entry = "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/*".to_owned();
         let look = format!("arn:aws:iam::222222222222:role/{}", role.name);
-        assert_eq!(resources, [role.to_string(), look, spoke.to_string(), entry].into());
+        let anywhere = format!("arn:aws:iam::222222222222:role/*/{}", role.name);
+        assert_eq!(
+            resources,
+            [role.to_string(), look, anywhere, spoke.to_string(), entry].into()
+        );
     }
 }

@@ -18,6 +18,7 @@ mod iam;
 mod limits;
 mod role;
 mod session;
+mod session_policy;
 mod sts;
 mod wire;
 

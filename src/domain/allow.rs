@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn each_thing_beyond_it_is_named() {
-        let cases: [(fn(&mut Asked), &str); 7] = [
+        type Change = fn(&mut Asked);
+        let cases: [(Change, &str); 7] = [
             (|a| a.account = "333333333333".parse().unwrap(), "account 333333333333"),
             (|a| a.region = "us-east-1".parse().unwrap(), "region us-east-1"),
             (|a| a.cluster = "dev".parse().unwrap(), "cluster dev"),

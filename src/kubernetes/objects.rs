@@ -4,8 +4,9 @@ use std::fmt::Debug;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, Resource,
-    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
+    Api, Client, Resource,
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions},
+    core::ApiResource,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -44,6 +45,32 @@ where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
     call("get", &describe(api, name), api.get_opt(name)).await
+}
+
+/// The object of this name as it is stored, whether or not it can be read as its kind.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub async fn stored<K>(client: &Client, name: &str) -> Result<Option<DynamicObject>, KubernetesError>
+where
+    K: Resource<DynamicType: Default>,
+{
+    let kind = ApiResource::erase::<K>(&K::DynamicType::default());
+    get_opt(&Api::<DynamicObject>::all_with(client.clone(), &kind), name).await
+}
+
+/// The status of an object as it is stored; the default when there is none yet, `None` when it cannot be read.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub async fn stored_status<K, S>(client: &Client, name: &str) -> Result<Option<S>, KubernetesError>
+where
+    K: Resource<DynamicType: Default>,
+    S: DeserializeOwned + Default,
+{
+    let object = stored::<K>(client, name).await?;
+    let status = object.and_then(|object| object.data.get("status").cloned());
+    Ok(status.map_or_else(|| Some(S::default()), |status| serde_json::from_value(status).ok()))
 }
 
 /// All objects as they are now, page by page.

@@ -161,23 +161,23 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
         Ok(made) => {
             metrics.step_applied(step.name(), "done");
             info!(step = step.name(), "{}", step.words());
-            outcome.made_role = made.or(outcome.made_role.take());
+            outcome.made_role = made.or_else(|| outcome.made_role.take());
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
             outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
             outcome.done.push(step.words());
         }
         Err(failure) => {
-            let stop = stop(step, failure);
-            let result = if matches!(stop, Stop::Blocked(_)) {
+            let why = stop(step, failure);
+            let result = if matches!(why, Stop::Blocked(_)) {
                 "blocked"
             } else {
                 "failed"
             };
             metrics.step_applied(step.name(), result);
-            if let Stop::Failed(_, failure) = &stop {
+            if let Stop::Failed(_, failure) = &why {
                 warn!(step = step.name(), error = %failure, "a step failed");
             }
-            outcome.stop.get_or_insert(stop);
+            outcome.stop.get_or_insert(why);
         }
     }
 }
@@ -252,7 +252,7 @@ async fn run_in_account(
         Step::SetTrust { name, trust } => account.set_trust(name, trust).await?,
         Step::TagRole { name, tags } => account.tag_role(name, tags).await?,
         Step::CreateAccessEntry { entry, role_id } => {
-            let role_id = role_id.as_deref().or(made.map(|made| made.id.as_str()));
+            let role_id = role_id.as_deref().or_else(|| made.map(|made| made.id.as_str()));
             let entry = WantedEntry {
                 tags: entry_tags(&entry.tags, role_id),
                 ..entry.clone()

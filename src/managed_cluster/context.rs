@@ -86,7 +86,9 @@ struct Memory {
     status: Option<ManagedClusterStatus>,
     secret: Option<WantedSecret>,
     clean_since: Option<Instant>,
+    pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
+    made: Option<Instant>,
 }
 
 impl Memories {
@@ -151,10 +153,27 @@ impl Memories {
         claims.map(|(uid, _)| uid.clone()).collect()
     }
 
+    /// Whether the object has waited for the management role's policy for less than `grace`.
+    pub fn just_pending(&self, uid: &str, grace: Duration) -> bool {
+        self.with(uid, |memory| {
+            memory.pending_since.get_or_insert_with(Instant::now).elapsed() < grace
+        })
+    }
+
     /// Remembers what this process deleted for the object: the ARN of an access entry, the unique ID of a role. AWS
     /// gives neither twice, so what still shows up under it is a read from before the deletion.
     pub fn deleted(&self, uid: &str, what: impl IntoIterator<Item = String>) {
         self.with(uid, |memory| memory.deleted.extend(what));
+    }
+
+    /// Remembers that this process made the deployer role just now.
+    pub fn made_role(&self, uid: &str) {
+        self.with(uid, |memory| memory.made = Some(Instant::now()));
+    }
+
+    /// Whether this process made the deployer role less than `within` ago: a read may be from before that.
+    pub fn just_made_role(&self, uid: &str, within: Duration) -> bool {
+        self.with(uid, |memory| memory.made.is_some_and(|made| made.elapsed() < within))
     }
 
     /// What this process deleted for the object.

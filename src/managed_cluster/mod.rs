@@ -38,13 +38,13 @@ use crate::{
     argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
-    kubernetes::{events::Weight, finalizer},
+    kubernetes::{events::Weight, finalizer, objects},
 };
 
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;
-pub use step::{Blocked, Plan, Step};
+pub use step::{Blocked, Part, Plan, Step};
 
 use self::{
     apply::{Outcome, Site, Stop},
@@ -56,7 +56,11 @@ use self::{
 };
 
 /// How long a wait that ends by a change elsewhere may last until it is looked at again all the same.
-const WATCHED_WAIT: Duration = Duration::from_secs(60);
+const WATCHED_WAIT: Duration = Duration::from_mins(1);
+
+/// How long a new object may wait for the management role's policy before it is told: the first cluster of an account
+/// always waits for it a moment, and would have its status written twice.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// One pass.
 ///
@@ -71,23 +75,32 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
         }
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            match release::status_of_unparsable(object.meta(), &context).await {
-                Ok(Some(old)) => conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await,
-                // A status that cannot be read cannot be kept, so nothing is written over it.
-                Ok(None) => Err(error),
-                Err(error) => Err(error),
+            let name = object.meta().name.as_deref().unwrap_or_default();
+            // What was recorded stays: a role whose ID we forgot would be made afresh.
+            match objects::stored_status::<ManagedCluster, _>(&context.client, name).await? {
+                Some(old) => conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await,
+                None => Err(error),
             }
         }
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
         Ok(cluster) => {
             let old = known_status(cluster, &context);
             let pass = Box::pin(moor(cluster, &old, &context)).await;
-            let identity = Identity::of(cluster).ok();
-            conclude(&context, &cluster.metadata, identity.as_ref(), &old, pass).await
+            if untold(&pass, &old) && context.memory.just_pending(&cluster.uid().unwrap_or_default(), GRACE) {
+                Ok(Action::requeue(GRACE))
+            } else {
+                let identity = Identity::of(cluster).ok();
+                conclude(&context, &cluster.metadata, identity.as_ref(), &old, pass).await
+            }
         }
     };
     context.metrics.pass_ended("ManagedCluster", started.elapsed());
     result
+}
+
+/// Whether a pass only found that the policy of the management role is still to come, of an object that says nothing yet.
+fn untold(pass: &Pass, old: &ManagedClusterStatus) -> bool {
+    matches!(pass, Pass::Waiting(Blocked::PolicyPending { .. })) && old.conditions.is_empty()
 }
 
 /// The status as we know it best: what we wrote last, or what the watch brought.
@@ -130,7 +143,7 @@ async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Co
     };
     let deadline = context.timing.pass_deadline;
     let work = in_account(cluster, old, &request, &management, secrets, context);
-    match tokio::time::timeout(deadline, work).await {
+    match Box::pin(tokio::time::timeout(deadline, work)).await {
         Ok(Ok(pass)) => pass,
         Ok(Err(error)) => Pass::Failed(error),
         Err(_) => Pass::Failed(Error::Deadline(deadline.as_secs())),
@@ -151,17 +164,23 @@ async fn in_account(
     let recorded_role = old.deployer_role.as_ref().map(|role| role.id.as_str());
     let account = context.aws.enter(&door(identity, management)).await?;
     let denies_all = request.boundary == PolicyArn::deny_all(management.hub.partition());
-    let spoke = observe::spoke(
+    let deployer = &request.deployer;
+    let spoke = Box::pin(observe::spoke(
         &account,
         &identity.cluster,
-        &request.deployer,
+        deployer,
         recorded_role,
         denies_all,
-    )
+    ))
     .await?;
+    // Made again while it cannot be seen yet, the role would only be refused as there already.
+    let unseen = spoke.role.is_none() && recorded_role.is_some();
+    if unseen && context.memory.just_made_role(uid, context.timing.confirm_after) {
+        return Ok(Pass::Waiting(Blocked::RolePropagating));
+    }
     let desired = desired::desired(request, management, spoke.cluster.as_ref());
     let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
-    let mut found = observe::secrets(secrets, uid);
+    let mut found = observe::secrets(secrets, uid, wanted_secret);
     // One that is going stands for nothing: the name may be somebody else's by now.
     if let Some(wanted) = wanted_secret.filter(|_| found.own.iter().all(|own| own.deleting)) {
         let Secrets { own, name_taken, .. } = observe::secret_under_name(&secret_api, &wanted.name, uid).await?;
@@ -210,6 +229,9 @@ async fn in_account(
         metrics: &context.metrics,
     };
     let outcome = apply::apply(&plan.steps, site).await;
+    if outcome.made_role().is_some() {
+        context.memory.made_role(uid);
+    }
     for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
         if let Step::ApplySecret { secret } = step {
             facts.secret = Some(secret.name.clone());
@@ -285,7 +307,7 @@ async fn conclude(
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let cluster = identity.map(|identity| &identity.cluster);
     let new = status::status(old, cluster, metadata.generation, &pass, now());
-    let written = status::write(&context.api(), name, old, &new).await;
+    let written = status::write(&Api::all(context.client.clone()), name, old, &new).await;
     if written.is_ok() {
         context.memory.wrote_status(uid, &new);
     }
@@ -301,14 +323,17 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         context.backoff.clear(&key());
         context.backoff.spread(context.timing.resync)
     };
-    let blocked_wait = |blocked: &Blocked| match blocked {
-        Blocked::Unconfirmed { .. } => context.timing.confirm_after + Duration::from_millis(500),
-        Blocked::PolicyPending { .. }
-        | Blocked::ManagementRoleNotReady { .. }
-        | Blocked::ManagementRoleMissing { .. }
-        | Blocked::RetentionPending { .. } => WATCHED_WAIT,
-        blocked if blocked.stalled() => context.backoff.after_error(key()).max(Duration::from_secs(15)),
-        _ => context.backoff.after_wait(key()),
+    let blocked_wait = |blocked: &Blocked| {
+        if blocked.part() == Part::ManagementRole {
+            // Its watch wakes the object when that changes.
+            WATCHED_WAIT
+        } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
+            context.timing.confirm_after + Duration::from_millis(500)
+        } else if blocked.stalled() {
+            context.backoff.after_error(key()).max(Duration::from_secs(15))
+        } else {
+            context.backoff.after_wait(key())
+        }
     };
     let wait = match pass {
         Pass::Refused(_) | Pass::Paused(..) => resync(),

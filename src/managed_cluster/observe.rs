@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
-    argocd::{ClusterSecret, cut_down},
+    argocd::{ClusterSecret, WantedSecret, concerns, cut_down},
     aws::{Account, AwsError, ErrorKind, Role, RolePolicies},
     domain::{
         arn::{ClusterArn, RoleArn},
@@ -37,7 +37,7 @@ pub struct Spoke {
 pub struct Secrets {
     /// Those that bear our annotation: one, unless Argo CD has made a copy.
     pub own: Vec<ClusterSecret>,
-    /// All others.
+    /// Others that have the server or the name in Argo CD of the one wanted.
     pub others: Vec<ClusterSecret>,
     /// The name that our Secret would have, where a Secret without our annotation has it.
     pub name_taken: Option<String>,
@@ -121,16 +121,20 @@ async fn or_disabled<T>(read: impl Future<Output = Result<Option<T>, AwsError>>)
     }
 }
 
-/// Looks at the cluster Secrets that the watch has gathered.
+/// Looks at the cluster Secrets that the watch has gathered: those of the object, and those that stand in the way of
+/// the one wanted.
 #[must_use]
-pub fn secrets(store: &Store<Secret>, uid: &str) -> Secrets {
+pub fn secrets(store: &Store<Secret>, uid: &str, wanted: Option<&WantedSecret>) -> Secrets {
     let mut found = Secrets::default();
     for secret in store.state() {
+        if !concerns(&secret, uid, wanted) {
+            continue;
+        }
         let secret = ClusterSecret::read(&secret);
         if secret.owner.as_deref() == Some(uid) {
-            found.own.push(secret)
+            found.own.push(secret);
         } else {
-            found.others.push(secret)
+            found.others.push(secret);
         }
     }
     found.own.sort_by(|a, b| a.name.cmp(&b.name));

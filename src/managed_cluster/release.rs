@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{Api, api::DynamicObject, core::ApiResource, runtime::controller::Action};
+use kube::{Api, runtime::controller::Action};
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED},
     aws::{AwsError, Lane},
     domain::arn::PolicyArn,
-    kubernetes::{KubernetesError, finalizer},
+    kubernetes::{finalizer, objects},
 };
 
 use super::{
@@ -35,48 +35,31 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
         .as_deref()
         .and_then(|arn| arn.parse().ok());
     let old = known_status(cluster, context);
-    release(context, &cluster.metadata, &identity, boundary, &old).await
+    Box::pin(release(context, &cluster.metadata, &identity, boundary, &old)).await
 }
 
 /// Lets go of an object that cannot be read, by the names in it that never change.
 pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Action, Error> {
-    let Some(object) = raw(metadata, context).await? else {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let read = objects::stored::<ManagedCluster>(&context.client, name).await?;
+    let Some(object) = read else {
         return Ok(Action::await_change());
     };
     let value = serde_json::to_value(&object).unwrap_or_default();
     let identity = Identity::read(&value).map_err(|error| Error::Unreadable(error.to_string()))?;
-    release(
+    let status = object
+        .data
+        .get("status")
+        .cloned()
+        .and_then(|status| serde_json::from_value(status).ok());
+    Box::pin(release(
         context,
         &object.metadata,
         &identity,
         None,
-        &status_in(&object).unwrap_or_default(),
-    )
+        &status.unwrap_or_default(),
+    ))
     .await
-}
-
-/// The status of an object that cannot be read otherwise: it holds the role ID by which the deployer role is ours.
-pub(super) async fn status_of_unparsable(
-    metadata: &ObjectMeta,
-    context: &Context,
-) -> Result<Option<ManagedClusterStatus>, Error> {
-    Ok(raw(metadata, context).await?.as_ref().and_then(status_in))
-}
-
-fn status_in(object: &DynamicObject) -> Option<ManagedClusterStatus> {
-    match object.data.get("status") {
-        None => Some(ManagedClusterStatus::default()),
-        Some(status) => serde_json::from_value(status.clone()).ok(),
-    }
-}
-
-/// The object as the API server has it, whatever this release makes of it.
-async fn raw(metadata: &ObjectMeta, context: &Context) -> Result<Option<DynamicObject>, Error> {
-    let resource = ApiResource::erase::<ManagedCluster>(&());
-    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let read = api.get_opt(name).await;
-    Ok(read.map_err(|error| KubernetesError::new("get", name, error))?)
 }
 
 async fn release(
@@ -103,20 +86,18 @@ async fn release(
             None,
         ))
     } else {
-        match take_away(context, identity, boundary, old).await {
+        match Box::pin(take_away(context, identity, boundary, old)).await {
             Ok(pass) => pass,
             Err(error) => Some(Pass::Failed(error)),
         }
     };
-    match pass {
-        Some(pass) => conclude(context, metadata, Some(identity), old, pass).await,
-        None => {
-            finalizer::remove(&context.api(), metadata, FINALIZER).await?;
-            context.memory.forget(uid);
-            context.backoff.clear(&identity.uid);
-            Ok(Action::await_change())
-        }
+    if let Some(pass) = pass {
+        return conclude(context, metadata, Some(identity), old, pass).await;
     }
+    finalizer::remove(&context.api(), metadata, FINALIZER).await?;
+    context.memory.forget(uid);
+    context.backoff.clear(&identity.uid);
+    Ok(Action::await_change())
 }
 
 /// One pass of a removal; `None` when nothing is left for sure.
@@ -148,7 +129,7 @@ async fn take_away(
         };
         return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
     };
-    let mut secrets = observe::secrets(store, uid);
+    let mut secrets = observe::secrets(store, uid, None);
     if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
         // The watch may lag, and does not bring a Secret whose label somebody took off.
         let api = Api::namespaced(context.client.clone(), &management.namespace);
@@ -163,7 +144,7 @@ async fn take_away(
     let deployer = identity.deployer(&management.hub);
     let account = context.aws.enter(&door(identity, &management)).await;
     let observed: Result<Spoke, AwsError> = match &account {
-        Ok(account) => observe::spoke_for_removal(account, &identity.cluster, &deployer).await,
+        Ok(account) => Box::pin(observe::spoke_for_removal(account, &identity.cluster, &deployer)).await,
         Err(error) => Err(error.clone()),
     };
     let deleted = context.memory.all_deleted(uid);

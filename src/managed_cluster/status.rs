@@ -1,8 +1,7 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
 use jiff::Timestamp;
-use kube::Api;
-use serde_json::Value;
+use kube::{Api, core::DeserializeGuard};
 
 use crate::{
     api::{
@@ -25,6 +24,7 @@ use super::{
 
 /// Every way in which a pass can end.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
 pub enum Pass {
     /// The spec asks for what it cannot have.
     Refused(Refusal),
@@ -106,19 +106,13 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 Stop::Blocked(blocked) => bad_of(blocked),
                 Stop::Failed(part, failure) => failed_step(*part, failure),
             });
-            match stopped.or_else(|| plan.blocked.first().map(bad_of)) {
-                Some(bad) => chain(&bad),
-                None => {
-                    let mut findings = chain_ready();
-                    findings.push(Finding::new(
-                        ConditionType::Ready,
-                        Verdict::True,
-                        "Moored",
-                        "Argo CD can deploy to this cluster",
-                    ));
-                    findings
-                }
+            if let Some(bad) = stopped.or_else(|| plan.blocked.first().map(bad_of)) {
+                return chain(&bad);
             }
+            let mut findings = chain_ready();
+            let message = "Argo CD can deploy to this cluster";
+            findings.push(Finding::new(ConditionType::Ready, Verdict::True, "Moored", message));
+            findings
         }
         Pass::Failed(error) => failed(error),
         Pass::Releasing(message, blocked) => summarise(
@@ -319,12 +313,12 @@ fn keep_parts(old: &ManagedClusterStatus, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Writes the status, unless it says the same already.
+/// Writes the status, unless it says the same already; also of an object that cannot be read.
 ///
 /// # Errors
 /// When the API server refuses it.
 pub async fn write(
-    api: &Api<ManagedCluster>,
+    api: &Api<DeserializeGuard<ManagedCluster>>,
     object: &str,
     old: &ManagedClusterStatus,
     new: &ManagedClusterStatus,
@@ -332,7 +326,7 @@ pub async fn write(
     if old == new {
         return Ok(false);
     }
-    let value = serde_json::to_value(new).unwrap_or(Value::Null);
+    let value = serde_json::to_value(new).unwrap_or_default();
     objects::apply_status(api, object, FIELD_MANAGER, &value).await?;
     Ok(true)
 }

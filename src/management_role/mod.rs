@@ -21,8 +21,7 @@ use std::{
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client, Resource,
-    api::DynamicObject,
-    core::{ApiResource, DeserializeGuard},
+    core::DeserializeGuard,
     runtime::{controller::Action, reflector::Store},
 };
 use tracing::{debug, info};
@@ -35,7 +34,6 @@ use crate::{
     aws::{self, Account, Aws, Door, Lane},
     domain::name::Partition,
     kubernetes::{
-        KubernetesError,
         backoff::Backoff,
         events::{Reporter, Weight},
         finalizer,
@@ -117,11 +115,11 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     let result = match &object.0 {
         Err(unparsable) => {
             let error = Error::Unreadable(unparsable.error.clone());
-            match status_of_unparsable(object.meta(), &context).await {
-                Ok(Some(old)) => conclude(&context, object.meta(), &old, Pass::Failed(error)).await,
-                // A status that cannot be read cannot be kept, so nothing is written over it.
-                Ok(None) => Err(error),
-                Err(error) => Err(error),
+            let name = object.meta().name.as_deref().unwrap_or_default();
+            // What was recorded stays: a role whose ID we forgot would be made afresh.
+            match objects::stored_status::<ManagementRole, _>(&context.client, name).await? {
+                Some(old) => conclude(&context, object.meta(), &old, Pass::Failed(error)).await,
+                None => Err(error),
             }
         }
         Ok(role) => {
@@ -138,21 +136,6 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     };
     context.metrics.pass_ended("ManagementRole", started.elapsed());
     result
-}
-
-/// The status of an object that cannot be read otherwise: every cluster stands on what it records.
-async fn status_of_unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Option<ManagementRoleStatus>, Error> {
-    let resource = ApiResource::erase::<ManagementRole>(&());
-    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let read = api
-        .get_opt(name)
-        .await
-        .map_err(|error| KubernetesError::new("get", name, error))?;
-    Ok(read.and_then(|object| match object.data.get("status") {
-        None => Some(ManagementRoleStatus::default()),
-        Some(status) => serde_json::from_value(status.clone()).ok(),
-    }))
 }
 
 /// Parses the object against the account that the operator itself lives in.
@@ -172,7 +155,7 @@ async fn keep(role: &ManagementRole, old: &ManagementRoleStatus, context: &Conte
         return Err(Error::ShuttingDown);
     };
     let deadline = context.timing.pass_deadline;
-    match tokio::time::timeout(deadline, in_account(role, old, request, context)).await {
+    match Box::pin(tokio::time::timeout(deadline, in_account(role, old, request, context))).await {
         Ok(result) => result,
         Err(_) => Err(Error::Deadline(deadline.as_secs())),
     }
@@ -189,8 +172,8 @@ async fn in_account(
     let issuer_here = issuer(&context.client).await?;
     let account = context.aws.enter(&door(&request)).await?;
     let observed = match request.role_owner {
-        RoleOwner::Mooring => observe::observe(&account, &request, issuer_here).await?,
-        RoleOwner::Existing => observe::observe_existing(&account, &request, issuer_here).await?,
+        RoleOwner::Mooring => Box::pin(observe::observe(&account, &request, issuer_here)).await?,
+        RoleOwner::Existing => Box::pin(observe::observe_existing(&account, &request, issuer_here)).await?,
     };
     let members = members(&request, &observed, old, context).await?;
     let confirmed = context.remember(&uid, |remembered| {
@@ -225,9 +208,12 @@ async fn in_account(
 }
 
 fn remember_suspicion(context: &Context, uid: &str, plan: &Plan) {
-    let suspected = plan.blocked.iter().find_map(|blocked| match blocked {
-        Blocked::Unconfirmed { id } => Some(id.clone()),
-        _ => None,
+    let suspected = plan.blocked.iter().find_map(|blocked| {
+        if let Blocked::Unconfirmed { id } = blocked {
+            Some(id.clone())
+        } else {
+            None
+        }
     });
     context.remember(uid, |remembered| match (&suspected, &remembered.suspicion) {
         (Some(id), Some((before, _))) if id == before => {}
@@ -314,7 +300,7 @@ async fn conclude(
     let name = metadata.name.as_deref().unwrap_or_default();
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let new = status::status(old, metadata.generation, &pass, now());
-    status::write(&context.api(), name, old, &new).await?;
+    status::write(&Api::all(context.client.clone()), name, old, &new).await?;
     context.remember(uid, |remembered| remembered.status = Some(new.clone()));
     tell(context, metadata, old, &new, &pass).await;
     next(context, uid, pass)
@@ -326,11 +312,16 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         context.backoff.clear(&key());
         context.backoff.spread(context.timing.resync)
     };
-    let blocked_wait = |blocked: &Blocked| match blocked {
-        Blocked::JustMade => Duration::from_millis(100),
-        Blocked::Unconfirmed { .. } => context.timing.confirm_after + Duration::from_millis(500),
-        blocked if blocked.stalled() => context.backoff.after_error(key()).max(Duration::from_secs(15)),
-        _ => context.backoff.after_wait(key()),
+    let blocked_wait = |blocked: &Blocked| {
+        if *blocked == Blocked::JustMade {
+            Duration::from_millis(100)
+        } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
+            context.timing.confirm_after + Duration::from_millis(500)
+        } else if blocked.stalled() {
+            context.backoff.after_error(key()).max(Duration::from_secs(15))
+        } else {
+            context.backoff.after_wait(key())
+        }
     };
     let wait = match pass {
         Pass::Refused(_) | Pass::Paused(_) => resync(),

@@ -1,7 +1,7 @@
 //! 6. status: what a pass over a `ManagementRole` means. Pure but for the one write at the end.
 
 use jiff::Timestamp;
-use kube::Api;
+use kube::{Api, core::DeserializeGuard};
 use serde_json::Value;
 
 use crate::{
@@ -308,12 +308,12 @@ fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
     }
 }
 
-/// Writes the status, unless it says the same already.
+/// Writes the status, unless it says the same already; also of an object that cannot be read.
 ///
 /// # Errors
 /// When the API server refuses it.
 pub async fn write(
-    api: &Api<ManagementRole>,
+    api: &Api<DeserializeGuard<ManagementRole>>,
     object: &str,
     old: &ManagementRoleStatus,
     new: &ManagementRoleStatus,
@@ -419,7 +419,10 @@ mod tests {
             Blocked::PolicyFull { left_out: names() },
             Blocked::JustMade,
             Blocked::Propagating,
-            Blocked::ClustersRemain { names: names() },
+            Blocked::ClustersRemain {
+                names: names(),
+                retained: names(),
+            },
             Blocked::RetainedDeployers { arns: names() },
         ] {
             assert!(

@@ -310,7 +310,9 @@ fn scalar(value: Value, element: &str) -> Result<String, InvalidDocument> {
 fn values_of(value: Value, element: &str) -> Result<Values, InvalidDocument> {
     match value {
         Value::Array(list) => list.into_iter().map(|item| scalar(item, element)).collect(),
-        one => Ok([scalar(one, element)?].into()),
+        one @ (Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Null | Value::Object(_)) => {
+            Ok([scalar(one, element)?].into())
+        }
     }
 }
 
@@ -322,7 +324,9 @@ fn principals(value: Value) -> Result<Principals, InvalidDocument> {
             .map(|(kind, value)| values_of(value, "Principal").map(|set| (kind, set)))
             .collect::<Result<_, _>>()
             .map(Principals::Of),
-        _ => invalid("a Principal is neither \"*\" nor an object"),
+        Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Null | Value::Array(_) => {
+            invalid("a Principal is neither \"*\" nor an object")
+        }
     }
 }
 

@@ -278,7 +278,7 @@ fn wire(
     });
     let (due_clusters, cluster_queue) = mpsc::unbounded_channel();
     let (due_roles, role_queue) = mpsc::unbounded_channel();
-    let (sets, due_sets) = coalesce(coalesce::WINDOW);
+    let (sets, due_sets) = coalesce(coalesce::FIRST, coalesce::WINDOW);
     let feed = Feed {
         clusters: due_clusters,
         roles: due_roles,
@@ -388,6 +388,7 @@ async fn work(
     both.map(|_| ()).map_err(Error::Watch)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the queue hands over what has ended")]
 fn report<K, E>(object: ObjectRef<K>, ended: Ended<E>)
 where
     K: Resource<DynamicType: Default>,

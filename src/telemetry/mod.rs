@@ -12,9 +12,6 @@ pub use metrics::Metrics;
 /// Eight hex digits that tell one text from another: the same plan has the same hash in every log line.
 #[must_use]
 pub fn short_hash(text: &str) -> String {
-    Sha256::digest(text)
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(text).into();
+    format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
 }

@@ -15,13 +15,13 @@ pub(crate) struct Rule {
     pub(crate) kind: Kind,
     pub(crate) path: String,
     pub(crate) message: String,
-    rule: String,
+    expression: String,
 }
 
 impl Rule {
     /// Whether it holds a change against what was, and not an object against itself.
     pub(crate) fn on_update(&self) -> bool {
-        self.rule.contains("oldSelf")
+        self.expression.contains("oldSelf")
     }
 }
 
@@ -35,7 +35,7 @@ pub(crate) fn all_rules() -> Vec<Rule> {
                     kind,
                     path: node.path.clone(),
                     message: rule["message"].as_str().expect("every rule has a sentence").to_owned(),
-                    rule: rule["rule"].as_str().unwrap().to_owned(),
+                    expression: rule["rule"].as_str().unwrap().to_owned(),
                 });
             }
         }

@@ -26,7 +26,7 @@ pub(crate) fn nodes(schema: &Value) -> Vec<Node> {
     while let Some(node) = found.get(next) {
         let (path, schema) = (node.path.clone(), node.schema.clone());
         let required = schema["required"].as_array().cloned().unwrap_or_default();
-        for (name, property) in schema["properties"].as_object().unwrap_or(&Map::new()) {
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             found.push(Node {
                 path: format!("{path}.{name}").trim_start_matches('.').to_owned(),
                 schema: property.clone(),
@@ -71,15 +71,12 @@ struct Case {
 
 /// A list of this many items, none twice, made after the first item of a full manifest.
 fn items(path: &str, first: &Value, count: usize) -> Value {
-    let item = |index: usize| match first {
-        Value::Object(fields) if path == "spec.allow" => Value::Object(fields.clone()),
-        Value::Object(fields) => {
-            let mut fields = fields.clone();
-            fields.insert("name".into(), json!(format!("Policy{index}")));
-            Value::Object(fields)
-        }
-        _ if path.ends_with("accounts") => json!(format!("{index:012}")),
-        _ => json!(format!("x{index}")),
+    let item = |index: usize| match first.as_object() {
+        // What is allowed has no key and may stand twice.
+        Some(_) if path == "spec.allow" => first.clone(),
+        Some(_) => with(first, "name", json!(format!("Policy{index}"))),
+        None if path.ends_with("accounts") => json!(format!("{index:012}")),
+        None => json!(format!("x{index}")),
     };
     (0..count).map(item).collect()
 }

@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{send, server},
-    manifests::{Kind, merged, with, without},
+    manifests::{
+        Kind::{self, ManagedCluster as Cluster, ManagementRole as Role},
+        merged, with, without,
+    },
     rules::{Rule, all_rules},
 };
 
@@ -25,7 +28,6 @@ fn fixed() -> Vec<Fixed> {
         other,
         optional,
     };
-    use Kind::{ManagedCluster as Cluster, ManagementRole as Role};
     vec![
         fixed(
             Cluster,

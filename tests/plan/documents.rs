@@ -71,8 +71,9 @@ fn rewritten(document: &Document) -> String {
                 let again = list.first().cloned();
                 list.extend(again);
                 if case {
-                    list.iter_mut()
-                        .for_each(|one| *one = one.as_str().unwrap().to_ascii_uppercase().into());
+                    for one in list.iter_mut() {
+                        *one = one.as_str().unwrap().to_ascii_uppercase().into();
+                    }
                 }
             }
             _ => {}

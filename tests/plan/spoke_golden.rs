@@ -308,7 +308,7 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             ADMIN,
             |w| {
                 w.cluster.as_mut().unwrap().certificate_authority =
-                    Some("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUMKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=".into())
+                    Some("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUMKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=".into());
             },
             &["ApplySecret"],
         ),

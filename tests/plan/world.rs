@@ -231,7 +231,7 @@ impl World {
         );
         self.recorded_secret = primary
             .map(|secret| secret.name.clone())
-            .or(self.recorded_secret.take());
+            .or_else(|| self.recorded_secret.take());
         self.suspected.clone_from(&plan.suspicion);
         for step in &plan.steps {
             self.apply(step);

@@ -120,10 +120,8 @@ async fn show(demo: &Demo<'_>) -> Result<(), StageError> {
             .unwrap_or_default()
             .to_owned();
         let found = role_of(demo, &arn)?;
-        made += &format!(
-            "{arn}\n    boundary {}\n",
-            text(&found["Role"]["PermissionsBoundary"]["PermissionsBoundaryArn"])
-        );
+        let boundary = text(&found["Role"]["PermissionsBoundary"]["PermissionsBoundaryArn"]);
+        made.extend([arn.as_str(), "\n    boundary ", boundary.as_str(), "\n"]);
     }
     demo.teller.shows("the deployer roles", &made);
     expect(made.contains(&role), "the Secret names the deployer role")?;

@@ -16,7 +16,7 @@ impl Teller {
 
     /// A new scene.
     pub(super) fn scene(&self, title: &str) {
-        println!("\n== {title}");
+        println!("\n{:6.1}s  == {title}", self.started.elapsed().as_secs_f64());
     }
 
     /// A line.
@@ -31,7 +31,7 @@ impl Teller {
 
     /// A command as a person would type it, and what it shows.
     pub(super) fn shows(&self, command: &str, output: &str) {
-        println!("\n  $ {command}");
+        println!("\n{:6.1}s  $ {command}", self.started.elapsed().as_secs_f64());
         for line in output.trim_end().lines() {
             println!("  {line}");
         }

@@ -162,7 +162,10 @@ impl Stage {
                 ));
             }
             for policy in account["managedPolicies"].as_array().into_iter().flatten() {
-                let input = json!({"PolicyName": policy["name"], "PolicyDocument": policy["document"].to_string()});
+                let input = json!({
+                    "PolicyName": policy["name"], "Description": policy["description"],
+                    "PolicyDocument": policy["document"].to_string(), "Tags": tags(&policy["tags"]),
+                });
                 iam("CreatePolicy", input)?;
                 made.push(format!(
                     "policy {} in {id}",
@@ -175,7 +178,7 @@ impl Stage {
                     "CreateRole",
                     json!({
                         "RoleName": name, "Path": role["path"], "Description": role["description"],
-                        "AssumeRolePolicyDocument": role["trustPolicy"].to_string(),
+                        "AssumeRolePolicyDocument": role["trustPolicy"].to_string(), "Tags": tags(&role["tags"]),
                     }),
                 )?;
                 for (policy, document) in role["inlinePolicies"].as_object().ok_or_else(shape)? {
@@ -256,6 +259,12 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+/// Tags as the IAM API takes them.
+fn tags(tags: &Value) -> Value {
+    let tags = tags.as_object().into_iter().flatten();
+    tags.map(|(key, value)| json!({"Key": key, "Value": value})).collect()
 }
 
 /// The `Ready` condition's status and reason, of an object as JSON.

@@ -29,12 +29,12 @@ pub struct Arguments {
 
     /// A spoke cluster, as ACCOUNT/REGION/NAME; repeat it for more. Its account is made with it.
     ///
-    /// Without --cluster and --account there are three spokes: 222222222222/eu-west-1/prod-eu,
+    /// Without this flag there are three spokes: 222222222222/eu-west-1/prod-eu,
     /// 333333333333/eu-central-1/tools and 333333333333/eu-central-1/platform. Regions are those of the partition aws.
     #[arg(long = "cluster", value_name = "CLUSTER", value_parser = cluster)]
     pub clusters: Vec<ClusterSpec>,
 
-    /// An account without clusters, 12 digits; repeat it for more.
+    /// A further account, without clusters: 12 digits; repeat it for more.
     #[arg(long = "account", value_name = "ACCOUNT", value_parser = account)]
     pub accounts: Vec<String>,
 
@@ -55,7 +55,7 @@ pub struct Arguments {
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub throttle_eks: Option<f64>,
 
-    /// What goes wrong, as OPERATION[:ACCOUNT]=EFFECT[@N]; repeat it for more.
+    /// What goes wrong, as OPERATION=EFFECT or, in full, OPERATION:ACCOUNT=EFFECT@N; repeat it for more.
     ///
     /// OPERATION is AWS's name for it (CreateRole) or * for every one, ACCOUNT the caller's. EFFECT is throttle, denied (as
     /// by a service control policy), error (500), hang, close-before or close-after (the connection is closed before
@@ -67,7 +67,7 @@ pub struct Arguments {
 
 impl Arguments {
     fn fleet(&self) -> Fleet {
-        let spokes = if self.clusters.is_empty() && self.accounts.is_empty() {
+        let spokes = if self.clusters.is_empty() {
             Fleet::example().spokes
         } else {
             self.clusters.clone()

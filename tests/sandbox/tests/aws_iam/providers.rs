@@ -45,6 +45,15 @@ fn a_provider_through_its_life() {
     let shown = iam(&world, &root, "GetOpenIDConnectProvider", get).unwrap();
     assert_eq!(shown["ClientIDList"], json!(["sts.amazonaws.com", "other"]));
     assert_eq!(shown["Tags"], json!([{"Key": "K", "Value": "w"}]));
+
+    let gone = json!({"OpenIDConnectProviderArn": ARN});
+    iam(&world, &root, "DeleteOpenIDConnectProvider", gone.clone()).unwrap();
+    for operation in ["GetOpenIDConnectProvider", "DeleteOpenIDConnectProvider"] {
+        assert_eq!(
+            iam(&world, &root, operation, gone.clone()).unwrap_err().code,
+            "NoSuchEntity"
+        );
+    }
 }
 
 #[test]

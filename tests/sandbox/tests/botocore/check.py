@@ -399,6 +399,9 @@ def providers(iam, issuer, audience):
     expect("the provider's URL, without scheme", "https://" + provider["Url"], issuer)
     expect("the client IDs", sorted(provider["ClientIDList"]), sorted(["other", audience]))
     iam.refused("NoSuchEntity", "GetOpenIDConnectProvider", OpenIDConnectProviderArn=arn + "x")
+    spare = iam.call("CreateOpenIDConnectProvider", Url=issuer + "/spare")["OpenIDConnectProviderArn"]
+    iam.call("DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=spare)
+    iam.refused("NoSuchEntity", "DeleteOpenIDConnectProvider", OpenIDConnectProviderArn=spare)
     expect("the providers", iam.call("ListOpenIDConnectProviders")["OpenIDConnectProviderList"], [{"Arn": arn}])
     return arn
 

@@ -266,6 +266,11 @@ pub const OPERATIONS: &[Operation] = &[
         ],
     ),
     write(
+        "DeleteOpenIDConnectProvider",
+        &[required("OpenIDConnectProviderArn", ARN)],
+        &["InvalidInput", "NoSuchEntity", "ServiceFailure"],
+    ),
+    write(
         "CreatePolicy",
         &[
             required("PolicyName", POLICY_NAME),

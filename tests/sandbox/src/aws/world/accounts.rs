@@ -81,15 +81,12 @@ impl State {
         }
     }
 
-    /// Writes an OpenID Connect provider as it is from now on.
-    pub(in crate::aws) fn write_provider(&mut self, account: &str, provider: Provider) {
+    /// Writes an OpenID Connect provider as it is from now on; `None` deletes it.
+    pub(in crate::aws) fn write_provider(&mut self, account: &str, arn: &str, provider: Option<Provider>) {
         let now = self.instant();
         if let Some(account) = self.accounts.get_mut(account) {
-            account
-                .providers
-                .entry(provider.arn.clone())
-                .or_default()
-                .write(now, Some(Arc::new(provider)));
+            let known = account.providers.entry(arn.to_owned()).or_default();
+            known.write(now, provider.map(Arc::new));
         }
     }
 

@@ -64,6 +64,7 @@ pub(in crate::aws) fn answer(state: &mut State, request: &Request) -> Answer {
         "ListOpenIDConnectProviders" => providers::list(state, &call),
         "AddClientIDToOpenIDConnectProvider" => providers::add_client(state, &call),
         "TagOpenIDConnectProvider" => providers::tag(state, &call),
+        "DeleteOpenIDConnectProvider" => providers::delete(state, &call),
         "CreatePolicy" => policies::create(state, &call),
         "GetPolicy" => policies::get(state, &call),
         "DeletePolicy" => policies::delete(state, &call),

@@ -56,7 +56,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Answer {
     if provider.tags.len() > 0 {
         output["Tags"] = json!(render::tags(&provider.tags));
     }
-    state.write_provider(call.account, provider);
+    state.write_provider(call.account, &arn, Some(provider));
     Ok(output)
 }
 
@@ -152,7 +152,7 @@ pub(super) fn add_client(state: &mut State, call: &Call<'_>) -> Answer {
     if !provider.clients.iter().any(|known| known == client) {
         provider.clients.push(client.to_owned());
         at_most(provider.clients.len())?;
-        state.write_provider(call.account, provider);
+        write(state, call, provider);
     }
     Ok(nothing())
 }
@@ -163,6 +163,19 @@ pub(super) fn tag(state: &mut State, call: &Call<'_>) -> Answer {
     let provider = provider(state, call, action, request_tags(&tags), State::latest_provider)?;
     let mut provider = Arc::unwrap_or_clone(provider);
     provider.tags = tagged(provider.tags, &tags)?;
-    state.write_provider(call.account, provider);
+    write(state, call, provider);
     Ok(nothing())
+}
+
+/// One that is not there is `NoSuchEntity` (API reference). Roles that trust it are not looked at.
+pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Answer {
+    let action = "iam:DeleteOpenIDConnectProvider";
+    let provider = provider(state, call, action, Vec::new(), State::latest_provider)?;
+    state.write_provider(call.account, &provider.arn, None);
+    Ok(nothing())
+}
+
+fn write(state: &mut State, call: &Call<'_>, provider: Provider) {
+    let arn = provider.arn.clone();
+    state.write_provider(call.account, &arn, Some(provider));
 }

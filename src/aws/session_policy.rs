@@ -1,0 +1,68 @@
+//! Session policies: what cuts a session of a provisioner role down to one object. Pure.
+
+use super::grants::{any_provider, without_path};
+use crate::{
+    domain::{
+        arn::{ClusterArn, RoleArn},
+        hub::Hub,
+    },
+    policy::{ActionGrant, Document, session},
+};
+
+/// The session policy of a pass over one cluster: its deployer role, the cluster, and that role's entry on it.
+/// Under 2,048 characters for the longest names that AWS takes.
+#[must_use]
+pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &RoleArn) -> Document {
+    let ClusterArn { region, account, name } = cluster;
+    let partition = hub.partition();
+    let entries = format!(
+        "arn:{partition}:eks:{region}:{account}:access-entry/{name}/role/{}/*",
+        deployer.account
+    );
+    session(&[
+        ActionGrant {
+            sid: "Role",
+            actions: vec!["iam:*"],
+            resources: vec![deployer.to_string()],
+        },
+        ActionGrant {
+            sid: "Look",
+            actions: vec!["iam:GetRole"],
+            resources: under_any_path(deployer),
+        },
+        ActionGrant {
+            sid: "Cluster",
+            actions: vec!["eks:*"],
+            resources: vec![cluster.to_string(), entries],
+        },
+    ])
+}
+
+/// The session policy of a pass over a `ManagementRole`: the management role, the hub's OIDC provider, and the hub.
+#[must_use]
+pub fn session_policy_for_management(hub: &Hub, role: &RoleArn) -> Document {
+    session(&[
+        ActionGrant {
+            sid: "Role",
+            actions: vec!["iam:*"],
+            resources: vec![role.to_string(), any_provider(hub)],
+        },
+        ActionGrant {
+            sid: "Look",
+            actions: vec!["iam:GetRole"],
+            resources: under_any_path(role),
+        },
+        ActionGrant {
+            sid: "Hub",
+            actions: vec!["eks:DescribeCluster"],
+            resources: vec![hub.cluster.to_string()],
+        },
+    ])
+}
+
+/// A role by its name: as one that does not exist is judged, and as one that somebody made under a path of his own,
+/// which has the name all the same.
+fn under_any_path(role: &RoleArn) -> Vec<String> {
+    let anywhere = format!("arn:{}:iam::{}:role/*/{}", role.partition, role.account, role.name);
+    vec![without_path(role), anywhere]
+}

@@ -1,0 +1,399 @@
+//! Drift is mended, by whoever it was made, and what users added beside is left alone.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::support::{
+    HUB_ACCOUNT, Setting, World,
+    hands::{SeenEntry, SeenRole, iam_tags, loose_trust, policy_arn},
+    manifest::{ADMIN, EDIT, VIEW},
+};
+
+/// One cluster for each harm.
+pub(crate) const SPOKES: [&str; 15] = [
+    "222222222222/eu-west-1/trust",
+    "222222222222/eu-west-1/no-boundary",
+    "222222222222/eu-west-1/other-boundary",
+    "222222222222/eu-west-1/role-tags",
+    "222222222222/eu-west-1/groups",
+    "222222222222/eu-west-1/extra-policy",
+    "222222222222/eu-west-1/scope",
+    "222222222222/eu-west-1/lost-policy",
+    "333333333333/eu-central-1/entry-tags",
+    "333333333333/eu-central-1/lost-entry",
+    "333333333333/eu-central-1/lost-role",
+    "333333333333/eu-central-1/stale-entry",
+    "333333333333/eu-central-1/secret-data",
+    "333333333333/eu-central-1/secret-gone",
+    "333333333333/eu-central-1/secret-copy",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_changed_by_hand_is_put_back_and_then_left_alone() {
+    let world = World::ready(Setting::of(&SPOKES).flag(&["--confirm-after", "2s"])).await;
+    everything(&world).await;
+    world.never_denied();
+}
+
+/// Moors the clusters of [`SPOKES`], breaks each in its own way, and sees each mended.
+pub(crate) async fn everything(world: &World) {
+    let name = |spoke: &str| spoke.rsplit('/').next().unwrap().to_owned();
+    for spoke in SPOKES {
+        let spec = json!({"access": {
+            "policies": [{"name": VIEW}, {"name": EDIT, "namespaces": ["team-a"]}], "kubernetesGroups": ["team-a"],
+        }});
+        world.moor(&name(spoke), spec).await;
+    }
+    join_all(SPOKES.map(|spoke| async move {
+        world.is_ready("ManagedCluster", &name(spoke)).await;
+    }))
+    .await;
+    tokio::join!(roles(world), entries(world), destructive(world), secrets(world));
+    let (mark, audit) = (world.mark(), world.audit_mark().await);
+    join_all(SPOKES.map(|spoke| async move { world.whole_pass("ManagedCluster", &name(spoke)).await })).await;
+    let writes: Vec<String> = SPOKES
+        .iter()
+        .flat_map(|spoke| world.writes(&name(spoke), mark))
+        .collect();
+    assert!(writes.is_empty(), "a second pass finds nothing: {writes:?}");
+    let writes = world.kubernetes_writes(audit).await;
+    assert!(writes.is_empty(), "{writes:#?}");
+}
+
+struct Before {
+    role: SeenRole,
+    entry: SeenEntry,
+}
+
+fn before(world: &World, name: &str) -> Before {
+    Before {
+        role: world.seen_role(name).unwrap(),
+        entry: world.seen_entry(name).unwrap(),
+    }
+}
+
+/// Asks for a pass and waits until role and entry are what they were, and an event has said what was mended.
+async fn mended(world: &World, name: &str, before: &Before, event: &str, writes: &[&str]) {
+    let mark = world.mark();
+    world.ask("ManagedCluster", name).await;
+    world
+        .eventually(&format!("{name} is mended"), async || {
+            let role = world.seen_role(name)?;
+            let entry = world.seen_entry(name)?;
+            (role == before.role && entry == before.entry).then_some(())
+        })
+        .await;
+    told(world, name, event).await;
+    assert_eq!(world.writes(name, mark), writes, "{name}");
+}
+
+async fn told(world: &World, name: &str, event: &str) {
+    world
+        .eventually(&format!("an event on {name}: {event}"), async || {
+            let events = world.events(name).await;
+            events
+                .iter()
+                .any(|text| text.starts_with("DriftMended: ") && text.contains(event))
+                .then_some(())
+        })
+        .await;
+}
+
+async fn roles(world: &World) {
+    let trust = async {
+        let before = before(world, "trust");
+        let by_hand = json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)});
+        world.role("trust", "UpdateAssumeRolePolicy", by_hand);
+        mended(
+            world,
+            "trust",
+            &before,
+            "restore the trust policy",
+            &["UpdateAssumeRolePolicy"],
+        )
+        .await;
+    };
+    let no_boundary = async {
+        let before = before(world, "no-boundary");
+        world.role("no-boundary", "DeleteRolePermissionsBoundary", json!({}));
+        let event = "set the permissions boundary";
+        mended(world, "no-boundary", &before, event, &["PutRolePermissionsBoundary"]).await;
+    };
+    let other_boundary = async {
+        let before = before(world, "other-boundary");
+        let open = json!({"PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"});
+        world.role("other-boundary", "PutRolePermissionsBoundary", open);
+        let by_hand = json!({"PolicyDocument": loose_trust("222222222222")});
+        world.role("other-boundary", "UpdateAssumeRolePolicy", by_hand);
+        // The provisioner may change the trust only of a role that has the boundary.
+        let writes = ["PutRolePermissionsBoundary", "UpdateAssumeRolePolicy"];
+        mended(
+            world,
+            "other-boundary",
+            &before,
+            "set the permissions boundary",
+            &writes,
+        )
+        .await;
+    };
+    let tags = async {
+        let mut before = before(world, "role-tags");
+        let keys: Vec<&String> = before.role.tags.keys().collect();
+        world.role("role-tags", "UntagRole", json!({"TagKeys": keys}));
+        let added: BTreeMap<String, String> = [("owner".to_owned(), "finance".to_owned())].into();
+        world.role("role-tags", "TagRole", json!({"Tags": iam_tags(&added)}));
+        before.role.tags.extend(added);
+        mended(world, "role-tags", &before, "restore the tags", &["TagRole"]).await;
+    };
+    tokio::join!(trust, no_boundary, other_boundary, tags);
+}
+
+async fn entries(world: &World) {
+    let groups = async {
+        let before = before(world, "groups");
+        world.entry(
+            "groups",
+            "UpdateAccessEntry",
+            json!({"kubernetesGroups": ["team-a", "masters"]}),
+        );
+        mended(
+            world,
+            "groups",
+            &before,
+            "set the Kubernetes groups",
+            &["UpdateAccessEntry"],
+        )
+        .await;
+    };
+    let extra = async {
+        let before = before(world, "extra-policy");
+        let admin = json!({"policyArn": policy_arn(ADMIN), "accessScope": {"type": "cluster"}});
+        world.entry("extra-policy", "AssociateAccessPolicy", admin);
+        let event = format!("take away {ADMIN}");
+        mended(world, "extra-policy", &before, &event, &["DisassociateAccessPolicy"]).await;
+    };
+    let scope = async {
+        let before = before(world, "scope");
+        let wider = json!({"policyArn": policy_arn(EDIT), "accessScope": {"type": "cluster"}});
+        world.entry("scope", "AssociateAccessPolicy", wider);
+        let event = format!("hold {EDIT} to namespaces team-a");
+        mended(world, "scope", &before, &event, &["AssociateAccessPolicy"]).await;
+    };
+    let lost = async {
+        let before = before(world, "lost-policy");
+        world.entry(
+            "lost-policy",
+            "DisassociateAccessPolicy",
+            json!({"policyArn": policy_arn(VIEW)}),
+        );
+        let event = format!("associate {VIEW}");
+        mended(world, "lost-policy", &before, &event, &["AssociateAccessPolicy"]).await;
+    };
+    let tags = async {
+        let mut before = before(world, "entry-tags");
+        let arn = before.entry.arn.clone();
+        world.eks(
+            "entry-tags",
+            "UntagResource",
+            json!({"resourceArn": arn, "tagKeys": ["mooring.dev/object"]}),
+        );
+        world.eks(
+            "entry-tags",
+            "TagResource",
+            json!({"resourceArn": arn, "tags": {"owner": "finance"}}),
+        );
+        before.entry.tags.insert("owner".to_owned(), "finance".to_owned());
+        mended(
+            world,
+            "entry-tags",
+            &before,
+            "restore the tags of the access entry",
+            &["TagResource"],
+        )
+        .await;
+    };
+    let gone = async {
+        let mut before = before(world, "lost-entry");
+        world.entry("lost-entry", "DeleteAccessEntry", json!({}));
+        let mark = world.mark();
+        world.ask("ManagedCluster", "lost-entry").await;
+        let entry = world
+            .eventually("the entry is made again", async || {
+                let entry = world.seen_entry("lost-entry")?;
+                (entry.policies == before.entry.policies).then_some(entry)
+            })
+            .await;
+        // An ARN of EKS's ends in an ID.
+        before.entry.arn.clone_from(&entry.arn);
+        assert_eq!(
+            (entry, world.seen_role("lost-entry").unwrap()),
+            (before.entry, before.role)
+        );
+        told(world, "lost-entry", "create the access entry").await;
+        let writes = world.writes("lost-entry", mark);
+        assert_eq!(
+            writes,
+            ["CreateAccessEntry", "AssociateAccessPolicy", "AssociateAccessPolicy"]
+        );
+    };
+    tokio::join!(groups, extra, scope, lost, tags, gone);
+}
+
+/// What only a deletion heals waits for a second look.
+async fn destructive(world: &World) {
+    let role = async {
+        let before = before(world, "lost-role");
+        world.role("lost-role", "DeleteRole", json!({}));
+        let mark = world.mark();
+        world.ask("ManagedCluster", "lost-role").await;
+        afresh(world, "lost-role", &before, mark).await;
+        let writes = world.writes("lost-role", mark);
+        assert_eq!(
+            writes[..3],
+            ["DeleteAccessEntry", "CreateRole", "CreateAccessEntry"],
+            "{writes:?}"
+        );
+    };
+    let entry = async {
+        // An entry whose own tag does not say which role it was made for.
+        let before = before(world, "stale-entry");
+        let untag = json!({"resourceArn": before.entry.arn, "tagKeys": ["mooring.dev/role-id"]});
+        world.eks("stale-entry", "UntagResource", untag);
+        let mark = world.mark();
+        world.ask("ManagedCluster", "stale-entry").await;
+        afresh(world, "stale-entry", &before, mark).await;
+        let writes = world.writes("stale-entry", mark);
+        assert_eq!(writes[..2], ["DeleteAccessEntry", "CreateAccessEntry"], "{writes:?}");
+        assert_eq!(world.seen_role("stale-entry").unwrap(), before.role);
+    };
+    tokio::join!(role, entry);
+}
+
+async fn afresh(world: &World, name: &str, before: &Before, mark: u64) {
+    let object = world
+        .until("ManagedCluster", name, |object| {
+            mooring_sandbox::stage::is_ready(object)
+                && world
+                    .writes(name, mark)
+                    .iter()
+                    .any(|write| write == "CreateAccessEntry")
+        })
+        .await;
+    let (role, entry) = (world.seen_role(name).unwrap(), world.seen_entry(name).unwrap());
+    assert_eq!(object["status"]["deployerRole"]["id"], json!(role.id));
+    assert_eq!(entry.tags["mooring.dev/role-id"], role.id);
+    assert_eq!(
+        (&entry.policies, &entry.groups),
+        (&before.entry.policies, &before.entry.groups)
+    );
+    let looks = world
+        .calls(name, mark)
+        .iter()
+        .filter(|call| call.operation == "DescribeAccessEntry")
+        .count();
+    assert!(looks >= 2, "{name} was healed after {looks} look");
+    world
+        .eventually("an event says that a second look is waited for", async || {
+            let events = world.events(name).await;
+            events
+                .iter()
+                .any(|text| text.starts_with("StalePrincipal: "))
+                .then_some(())
+        })
+        .await;
+}
+
+async fn secrets(world: &World) {
+    let api = world.secrets();
+    let patch = async |secret: &Secret, change: Value| {
+        let name = secret.metadata.name.clone().unwrap();
+        api.patch(&name, &PatchParams::default(), &Patch::Merge(change))
+            .await
+            .unwrap();
+    };
+    let same = async |name: &str, before: &Secret| {
+        world
+            .eventually(&format!("the Secret of {name} is put back"), async || {
+                let now = world.secret(name).await?;
+                let label = |secret: &Secret| {
+                    let labels = secret.metadata.labels.clone().unwrap_or_default();
+                    labels.get("argocd.argoproj.io/secret-type").cloned()
+                };
+                let ours = |secret: &Secret| {
+                    let mut data = secret.data.clone().unwrap_or_default();
+                    data.remove("note");
+                    data
+                };
+                (ours(&now) == ours(before) && label(&now) == label(before)).then_some(now)
+            })
+            .await
+    };
+
+    let data = async {
+        let name = "secret-data";
+        let before = world.secret(name).await.unwrap();
+        patch(
+            &before,
+            json!({"stringData": {"config": "{}", "note": "by hand"}, "metadata": {"labels": {"mine": "yes"}}}),
+        )
+        .await;
+        let after = same(name, &before).await;
+        told(world, name, "write cluster Secret").await;
+        assert_eq!(after.data.as_ref().unwrap()["note"], ByteString(b"by hand".to_vec()));
+        assert_eq!(
+            after.metadata.labels.as_ref().unwrap()["mine"],
+            "yes",
+            "a label of a user's is left alone"
+        );
+        assert_eq!(after.metadata.uid, before.metadata.uid);
+        patch(&after, json!({"stringData": {"shard": "7", "project": "other"}})).await;
+        same(name, &before).await;
+        patch(
+            &after,
+            json!({"metadata": {"labels": {"argocd.argoproj.io/secret-type": null}}}),
+        )
+        .await;
+        same(name, &before).await;
+        patch(
+            &after,
+            json!({"metadata": {"annotations": {"mooring.dev/managed-cluster": null, "mine": "too"}}}),
+        )
+        .await;
+        let after = same(name, &before).await;
+        assert_eq!(after.metadata.annotations.unwrap()["mine"], "too");
+    };
+    let gone = async {
+        let name = "secret-gone";
+        let before = world.secret(name).await.unwrap();
+        let own = before.metadata.name.clone().unwrap();
+        api.delete(&own, &DeleteParams::default()).await.unwrap();
+        let after = same(name, &before).await;
+        assert_eq!(after.metadata.name.as_ref(), Some(&own));
+        told(world, name, "write cluster Secret").await;
+    };
+    let copy = async {
+        let name = "secret-copy";
+        let before = world.secret(name).await.unwrap();
+        let mut copy = before.clone();
+        copy.metadata = kube::api::ObjectMeta {
+            name: Some("resurrected".to_owned()),
+            labels: before.metadata.labels.clone(),
+            annotations: before.metadata.annotations.clone(),
+            ..kube::api::ObjectMeta::default()
+        };
+        api.create(&PostParams::default(), &copy).await.unwrap();
+        world
+            .eventually("the copy goes", async || {
+                let found = api.get_opt("resurrected").await.unwrap();
+                found.is_none().then_some(())
+            })
+            .await;
+        told(world, name, "delete cluster Secret resurrected").await;
+        assert_eq!(world.secret(name).await.unwrap().metadata.uid, before.metadata.uid);
+    };
+    tokio::join!(data, gone, copy);
+}

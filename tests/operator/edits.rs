@@ -1,0 +1,241 @@
+//! A spec that is edited, and one that is paused.
+
+use mooring_sandbox::stage;
+use serde_json::{Value, json};
+
+use crate::support::{
+    HUB_ACCOUNT, Setting, World,
+    hands::loose_trust,
+    manifest::{ADMIN, EDIT, VIEW},
+    message,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_are_made_true_in_place_and_a_pause_stops_every_write() {
+    let world = World::ready(Setting::of(&[
+        "222222222222/eu-west-1/narrowed",
+        "222222222222/eu-west-1/rescoped",
+        "222222222222/eu-west-1/grouped",
+        "333333333333/eu-west-1/labelled",
+        "333333333333/eu-west-1/tagged",
+        "333333333333/eu-west-1/paused",
+        "333333333333/eu-west-1/unborn",
+    ]))
+    .await;
+    tokio::join!(
+        narrowed(&world),
+        rescoped(&world),
+        grouped(&world),
+        labelled(&world),
+        tagged(&world),
+        paused(&world),
+        unborn(&world),
+    );
+    world.never_denied();
+}
+
+/// Edits the spec and waits until that is what Argo CD has; gives the writes that it took.
+async fn edited(world: &World, name: &str, spec: Value) -> Vec<String> {
+    let before = world.get("ManagedCluster", name).await.unwrap();
+    let mark = world.mark();
+    world.patch("ManagedCluster", name, json!({"spec": spec})).await;
+    let after = world.is_ready("ManagedCluster", name).await;
+    assert_ne!(
+        after["metadata"]["generation"], before["metadata"]["generation"],
+        "{name}"
+    );
+    let writes = world.writes(name, mark);
+    let (mark, audit) = (world.mark(), world.audit_mark().await);
+    world.whole_pass("ManagedCluster", name).await;
+    assert_eq!(world.writes(name, mark), Vec::<String>::new(), "{name}");
+    let own = world.kubernetes_writes(audit).await;
+    let own: Vec<_> = own.iter().filter(|write| write.name == name).collect();
+    assert!(own.is_empty(), "{name}: {own:#?}");
+    writes
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// The narrower policy comes first, so that there is no moment without access, and then the wider one goes.
+async fn narrowed(world: &World) {
+    world.moored("narrowed").await;
+    let role = world.seen_role("narrowed").unwrap();
+    let narrower = json!({"access": {"policies": [{"name": VIEW, "namespaces": ["team-a"]}]}});
+    let writes = edited(world, "narrowed", narrower).await;
+    assert_eq!(writes, ["AssociateAccessPolicy", "DisassociateAccessPolicy"]);
+    assert_eq!(
+        world.seen_entry("narrowed").unwrap().policies,
+        pairs(&[(VIEW, "team-a")])
+    );
+    assert_eq!(world.seen_role("narrowed").unwrap(), role);
+    let data = world.secret("narrowed").await.unwrap().data.unwrap();
+    assert_eq!(
+        data["namespaces"].0, b"team-a",
+        "Argo CD is held to what the policies give"
+    );
+    let writes = edited(world, "narrowed", json!({"access": {"policies": [{"name": ADMIN}]}})).await;
+    assert_eq!(writes, ["AssociateAccessPolicy", "DisassociateAccessPolicy"]);
+    let data = world.secret("narrowed").await.unwrap().data.unwrap();
+    assert!(!data.contains_key("namespaces"));
+}
+
+async fn rescoped(world: &World) {
+    world
+        .moor("rescoped", json!({"access": {"policies": [{"name": EDIT}]}}))
+        .await;
+    world.is_ready("ManagedCluster", "rescoped").await;
+    let held = json!({"access": {"policies": [{"name": EDIT, "namespaces": ["a", "b"]}]}});
+    assert_eq!(edited(world, "rescoped", held).await, ["AssociateAccessPolicy"]);
+    assert_eq!(world.seen_entry("rescoped").unwrap().policies, pairs(&[(EDIT, "a,b")]));
+    let fewer = json!({"access": {"policies": [{"name": EDIT, "namespaces": ["b"]}]}});
+    assert_eq!(edited(world, "rescoped", fewer).await, ["AssociateAccessPolicy"]);
+    assert_eq!(world.seen_entry("rescoped").unwrap().policies, pairs(&[(EDIT, "b")]));
+}
+
+async fn grouped(world: &World) {
+    let groups = |groups: &[&str]| json!({"access": {"kubernetesGroups": groups}});
+    world.moored("grouped").await;
+    for wanted in [&["team-a", "team-b"][..], &["team-b"], &[]] {
+        assert_eq!(edited(world, "grouped", groups(wanted)).await, ["UpdateAccessEntry"]);
+        let seen = world.seen_entry("grouped").unwrap().groups;
+        assert_eq!(seen, wanted.iter().map(|group| (*group).to_owned()).collect());
+    }
+    // Groups alone are access too.
+    let only = json!({"access": {"kubernetesGroups": ["team-a"], "policies": []}});
+    assert_eq!(
+        edited(world, "grouped", only).await,
+        ["UpdateAccessEntry", "DisassociateAccessPolicy"]
+    );
+}
+
+async fn labelled(world: &World) {
+    world.moored("labelled").await;
+    let before = world.secret("labelled").await.unwrap();
+    let full = json!({"argocd": {
+        "labels": {"env": "prod", "tier": "1"}, "annotations": {"example.com/vpc": "v"}, "project": "team", "shard": 2,
+        "namespaces": ["a"], "clusterResources": true,
+    }});
+    assert_eq!(edited(world, "labelled", full).await, Vec::<String>::new());
+    let secret = world.secret("labelled").await.unwrap();
+    let labels = secret.metadata.labels.unwrap();
+    assert_eq!((labels["env"].as_str(), labels["tier"].as_str()), ("prod", "1"));
+    assert_eq!(secret.data.unwrap()["project"].0, b"team");
+    let less = json!({"argocd": {
+        "labels": {"env": "test", "tier": null}, "annotations": null, "project": null, "shard": null, "namespaces": null,
+        "clusterResources": null,
+    }});
+    assert_eq!(edited(world, "labelled", less).await, Vec::<String>::new());
+    let after = world.secret("labelled").await.unwrap();
+    let labels = after.metadata.labels.unwrap();
+    assert_eq!((labels["env"].as_str(), labels.contains_key("tier")), ("test", false));
+    assert!(!after.metadata.annotations.unwrap().contains_key("example.com/vpc"));
+    assert_eq!(after.data, before.data, "keys that the spec no longer sets are gone");
+    assert_eq!(
+        after.metadata.uid, before.metadata.uid,
+        "Argo CD shards by the Secret's UID"
+    );
+}
+
+async fn tagged(world: &World) {
+    world.moored("tagged").await;
+    let tags = json!({"access": {"deployerRole": {"tags": {"owner": "finance"}}}});
+    assert_eq!(edited(world, "tagged", tags).await, ["TagRole", "TagResource"]);
+    assert_eq!(world.seen_role("tagged").unwrap().tags["owner"], "finance");
+    assert_eq!(world.seen_entry("tagged").unwrap().tags["owner"], "finance");
+}
+
+async fn paused(world: &World) {
+    world.moored("paused").await;
+    let role = world.seen_role("paused").unwrap();
+    let pause = |value: Value| json!({"metadata": {"annotations": {"mooring.dev/paused": value}}});
+    world.patch("ManagedCluster", "paused", pause(json!("true"))).await;
+    let ready = world.until_reason("ManagedCluster", "paused", "Paused").await;
+    assert!(stage::is_ready(&ready), "nothing is to be done: {}", message(&ready));
+    let mark = world.mark();
+    world.role(
+        "paused",
+        "UpdateAssumeRolePolicy",
+        json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)}),
+    );
+    world.ask("ManagedCluster", "paused").await;
+    let told = world
+        .until("ManagedCluster", "paused", |object| {
+            stage::ready(object) == ("False".to_owned(), "Paused".to_owned())
+        })
+        .await;
+    assert!(
+        message(&told).contains("restore the trust policy of paused-"),
+        "{}",
+        message(&told)
+    );
+    // An edit is not made true either, and neither is a removal.
+    world
+        .patch(
+            "ManagedCluster",
+            "paused",
+            json!({"spec": {"access": {"kubernetesGroups": ["team-a"]}}}),
+        )
+        .await;
+    let told = world
+        .until("ManagedCluster", "paused", |object| {
+            message(object).contains("set the Kubernetes groups")
+        })
+        .await;
+    assert_eq!(told["status"]["observedGeneration"], told["metadata"]["generation"]);
+    assert_eq!(world.writes("paused", mark), Vec::<String>::new());
+    world.patch("ManagedCluster", "paused", pause(Value::Null)).await;
+    world.until_reason("ManagedCluster", "paused", "Moored").await;
+    assert_eq!(
+        world.writes("paused", mark),
+        ["UpdateAssumeRolePolicy", "UpdateAccessEntry"]
+    );
+    assert_eq!(world.seen_role("paused").unwrap(), role);
+
+    world.patch("ManagedCluster", "paused", pause(json!("true"))).await;
+    world.until_reason("ManagedCluster", "paused", "Paused").await;
+    world.delete("ManagedCluster", "paused").await;
+    let kept = world
+        .until("ManagedCluster", "paused", |object| {
+            message(object).contains("let the removal go on")
+        })
+        .await;
+    assert!(kept["metadata"]["deletionTimestamp"].is_string());
+    assert!(world.seen_role("paused").is_some() && world.secret("paused").await.is_some());
+    world.patch("ManagedCluster", "paused", pause(Value::Null)).await;
+    world.until_gone("ManagedCluster", "paused").await;
+    assert_eq!(world.seen_role("paused"), None);
+}
+
+/// A cluster that is paused from the start says what would be made.
+async fn unborn(world: &World) {
+    // Another cluster of the account, so that only the pause stands in the way.
+    world.is_ready("ManagedCluster", "tagged").await;
+    let spoke = world.cluster("unborn").clone();
+    let mut manifest = crate::support::manifest::managed_cluster(&spoke, json!({}));
+    manifest["metadata"]["annotations"] = json!({"mooring.dev/paused": "true"});
+    world.apply(&manifest).await;
+    let told = world.until_reason("ManagedCluster", "unborn", "Paused").await;
+    for words in [
+        "create role arn:aws:iam::333333333333:role/mooring/",
+        "create the access entry",
+        "write cluster Secret",
+    ] {
+        assert!(message(&told).contains(words), "{}", message(&told));
+    }
+    assert_eq!((world.seen_role("unborn"), world.seen_entry("unborn")), (None, None));
+    assert_eq!(world.writes("unborn", 0), Vec::<String>::new());
+    // Nothing was made, so nothing holds it.
+    world
+        .patch(
+            "ManagedCluster",
+            "unborn",
+            json!({"metadata": {"annotations": {"mooring.dev/paused": null}}}),
+        )
+        .await;
+    world.is_ready("ManagedCluster", "unborn").await;
+}

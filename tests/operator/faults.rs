@@ -1,0 +1,249 @@
+//! AWS as it is on a bad day: slow, throttled, failing, refusing, and late to show what was written.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use mooring_sandbox::{
+    aws::{Effect, Fault},
+    stage::ready,
+};
+use serde_json::json;
+
+use crate::support::{Setting, World, condition, manifest::VIEW, message};
+
+/// Every call of a create but the entering of the account, with where a failure of it is told.
+const CALLS: [(&str, &str); 7] = [
+    ("DescribeCluster", "ClusterReady"),
+    ("GetRole", "DeployerRoleReady"),
+    ("DescribeAccessEntry", "AccessEntryReady"),
+    ("ListAssociatedAccessPolicies", "AccessEntryReady"),
+    ("CreateRole", "DeployerRoleReady"),
+    ("CreateAccessEntry", "AccessEntryReady"),
+    ("AssociateAccessPolicy", "AccessEntryReady"),
+];
+
+fn account(number: usize) -> String {
+    format!("{}", 200_000_000_000_u64 + number as u64)
+}
+
+/// What stands at the end is exactly one of each, made for each other.
+async fn whole(world: &World, name: &str) {
+    let object = world.is_ready("ManagedCluster", name).await;
+    let role = world
+        .eventually("the role is seen", async || world.seen_role(name))
+        .await;
+    assert_eq!(object["status"]["deployerRole"]["id"], json!(role.id), "{name}");
+    world
+        .eventually(
+            "the entry is seen from everywhere, and made for this role",
+            async || {
+                let entry = world.seen_entry(name)?;
+                let policies = [(VIEW.to_owned(), "*".to_owned())].into();
+                (entry.tags["mooring.dev/role-id"] == role.id && entry.policies == policies).then_some(())
+            },
+        )
+        .await;
+    assert!(world.secret(name).await.is_some(), "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_of_a_create_may_fail_and_the_cluster_is_made_once_it_does_not() {
+    // One account for each call and way of failing, so that no fault falls on another.
+    let error = |status, code, message: &str| Effect::Error {
+        status,
+        code,
+        message: message.to_owned(),
+    };
+    let ways = |operation: &str| {
+        let eks = operation.contains("Access") || operation == "DescribeCluster";
+        let (throttling, failing) = if eks {
+            ("ThrottlingException", "ServerException")
+        } else {
+            ("Throttling", "ServiceFailure")
+        };
+        [
+            (
+                "throttled",
+                error(if eks { 429 } else { 400 }, throttling, "Rate exceeded"),
+                2,
+            ),
+            ("failing", error(500, failing, "It failed."), 2),
+            ("closed", Effect::CloseBefore, 1),
+            ("unanswered", Effect::CloseAfter, 1),
+        ]
+    };
+    let mut cases = Vec::new();
+    for (operation, _) in CALLS {
+        for (way, effect, calls) in ways(operation) {
+            cases.push((operation, way, effect, calls));
+        }
+    }
+    let name = |number: usize, way: &str, operation: &str| format!("c{number}-{way}-{}", operation.to_lowercase());
+    let spokes: Vec<String> = (cases.iter().enumerate())
+        .map(|(number, (operation, way, ..))| format!("{}/eu-west-1/{}", account(number), name(number, way, operation)))
+        .collect();
+    let spokes: Vec<&str> = spokes.iter().map(String::as_str).collect();
+    let world = World::ready(Setting::of(&spokes).flag(&["--confirm-after", "2s"])).await;
+    let faults = world.stage.aws.faults();
+    for (number, (operation, _, effect, calls)) in cases.iter().enumerate() {
+        let fault = Fault::on(operation, effect.clone()).in_account(&account(number));
+        faults.add(fault.first(*calls)).unwrap();
+    }
+    join_all(cases.iter().enumerate().map(|(number, (operation, way, ..))| {
+        let (world, name) = (&world, name(number, way, operation));
+        async move {
+            world
+                .moor(&name, json!({"access": {"policies": [{"name": VIEW}]}}))
+                .await;
+            whole(world, &name).await;
+        }
+    }))
+    .await;
+    let struck = world.stage.aws.log().all().iter().filter(|call| call.fault).count();
+    assert!(struck >= cases.len(), "each fault fell: {struck}");
+    world.never_denied();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_names_the_action_the_principal_and_the_resource_and_ends_when_it_is_lifted() {
+    let spokes: Vec<String> = (CALLS.iter().enumerate())
+        .map(|(number, (operation, _))| format!("{}/eu-west-1/{}", account(number), operation.to_lowercase()))
+        .collect();
+    let spokes: Vec<&str> = spokes.iter().map(String::as_str).collect();
+    let world = World::ready(Setting::of(&spokes)).await;
+    let faults = world.stage.aws.faults();
+    for (number, (operation, _)) in CALLS.iter().enumerate() {
+        let fault = Fault::on(operation, Effect::AccessDenied).in_account(&account(number));
+        faults.add(fault).unwrap();
+    }
+    join_all(CALLS.iter().enumerate().map(|(number, (operation, kind))| {
+        let (world, name) = (&world, operation.to_lowercase());
+        async move {
+            world
+                .moor(&name, json!({"access": {"policies": [{"name": VIEW}]}}))
+                .await;
+            let told = world.until_reason("ManagedCluster", &name, "AccessDenied").await;
+            let service = if operation.ends_with("Role") { "iam" } else { "eks" };
+            let text = message(&told);
+            for words in [
+                &format!("{service}:{operation}"),
+                &format!("arn:aws:iam::{}:role/mooring-provisioner", account(number)),
+                "service control policy",
+                "Next: ",
+            ] {
+                assert!(text.contains(words), "{name} does not say {words}: {text}");
+            }
+            // Every try has another, and a status that changed with each would be written with each.
+            assert!(!text.contains("request ID"), "{text}");
+            assert_eq!(condition(&told, kind).unwrap().1, "AccessDenied", "{name}");
+            assert_eq!(condition(&told, "Stalled").unwrap().0, "True", "{name}");
+            assert!(world.secret(&name).await.is_none(), "{name}: the Secret comes last");
+        }
+    }))
+    .await;
+    let told = |line: &&str| line.contains("\"outcome\":\"denied\"") && line.contains("\"request_id\":");
+    assert!(
+        world.log().lines().filter(told).count() >= CALLS.len(),
+        "the log names each request"
+    );
+    faults.clear();
+    join_all(CALLS.map(|(operation, _)| {
+        let (world, name) = (&world, operation.to_lowercase());
+        async move {
+            world.ask("ManagedCluster", &name).await;
+            whole(world, &name).await;
+        }
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_cannot_be_entered_says_so_and_keeps_no_other_waiting() {
+    let world = World::ready(Setting::of(&[
+        "222222222222/eu-west-1/shut",
+        "333333333333/eu-west-1/open",
+    ]))
+    .await;
+    let input = json!({"RoleName": "mooring-provisioner", "PolicyName": "none"});
+    let trust = crate::support::hands::loose_trust("222222222222");
+    let role = world.iam("222222222222", "GetRole", input.clone());
+    let proper = crate::support::hands::document(&role["Role"]["AssumeRolePolicyDocument"]);
+    let change = |document: &str| {
+        let input = json!({"RoleName": "mooring-provisioner", "PolicyDocument": document});
+        world.iam("222222222222", "UpdateAssumeRolePolicy", input);
+    };
+    change(&trust);
+    world.moor("shut", json!({})).await;
+    world.moor("open", json!({})).await;
+    world.is_ready("ManagedCluster", "open").await;
+    let told = world.until_reason("ManagedCluster", "shut", "AccountNotEntered").await;
+    for words in [
+        "sts:AssumeRole",
+        "arn:aws:iam::222222222222:role/mooring-provisioner",
+        "Next: ",
+    ] {
+        assert!(message(&told).contains(words), "{}", message(&told));
+    }
+    change(&proper.to_string());
+    world.ask("ManagedCluster", "shut").await;
+    world.is_ready("ManagedCluster", "shut").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_that_arrive_late_are_waited_for_and_not_repeated_blindly() {
+    let mut setting = Setting::of(&[
+        "222222222222/eu-west-1/one",
+        "222222222222/eu-west-1/two",
+        "333333333333/eu-central-1/three",
+    ])
+    .flag(&["--confirm-after", "8s"]);
+    setting.aws.propagation = Duration::from_secs(3);
+    setting.aws.eks_propagation = Duration::from_secs(2);
+    let world = World::start(setting).await;
+    // What the platform team made is everywhere by then.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.apply(&world.setting.management.clone()).await;
+    world.is_ready("ManagementRole", "default").await;
+    let names = ["one", "two", "three"];
+    for name in names {
+        world
+            .moor(name, json!({"access": {"policies": [{"name": VIEW}]}}))
+            .await;
+    }
+    for name in names {
+        whole(&world, name).await;
+        let writes = world.writes(name, 0);
+        let count = |operation: &str| writes.iter().filter(|write| *write == operation).count();
+        assert_eq!(count("CreateRole"), 1, "{name}: {writes:?}");
+        assert_eq!(
+            count("DeleteRole") + count("DeleteAccessEntry"),
+            0,
+            "{name}: {writes:?}"
+        );
+        assert!(count("CreateAccessEntry") <= 4, "{name}: {writes:?}");
+        assert!(count("AssociateAccessPolicy") <= 4, "{name}: {writes:?}");
+    }
+    // Seen from everywhere, nothing is left to do.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let mark = world.mark();
+    for name in names {
+        world.whole_pass("ManagedCluster", name).await;
+        assert_eq!(world.writes(name, mark), Vec::<String>::new(), "{name}");
+    }
+    for name in names {
+        world.delete("ManagedCluster", name).await;
+    }
+    for name in names {
+        world.until_gone("ManagedCluster", name).await;
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    for name in names {
+        assert_eq!((world.seen_role(name), world.seen_entry(name)), (None, None), "{name}");
+    }
+    assert!(
+        world
+            .get("ManagementRole", "default")
+            .await
+            .is_some_and(|object| ready(&object).0 == "True")
+    );
+}

@@ -1,0 +1,24 @@
+//! The whole operator: the binary that users run, on a real API server and the sandbox's AWS, under exactly the
+//! policies that are generated for it. What is asserted is read from the call log of AWS, the audit log of the API
+//! server, and the objects themselves.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::large_futures,
+    clippy::semicolon_if_nothing_returned,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test says what is wrong by ending"
+)]
+
+mod create;
+mod drift;
+mod edits;
+mod faults;
+mod kill;
+mod management;
+mod policies;
+mod refusals;
+mod removal;
+mod support;

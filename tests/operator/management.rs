@@ -1,0 +1,332 @@
+//! The management role: one writer, few writes, and never a set that is too small.
+
+use futures::future::join_all;
+use mooring_sandbox::stage::Fleet;
+use serde_json::{Value, json};
+
+use crate::support::{
+    HUB_ACCOUNT, Setting, World, condition,
+    hands::{SeenRole, loose_trust},
+    manifest::VIEW,
+    message,
+};
+
+fn role(world: &World) -> Option<SeenRole> {
+    let role = world.hub().management_role_arn(None);
+    world.seen_role_named(role.account.as_str(), role.name.as_str())
+}
+
+fn by_hand(world: &World, operation: &str, mut input: Value) {
+    input["RoleName"] = json!(world.hub().management_role_arn(None).name.as_str());
+    world.iam(HUB_ACCOUNT, operation, input);
+}
+
+/// The pattern of one account.
+fn way(world: &World, account: &str) -> String {
+    format!("arn:aws:iam::{account}:role{}*", world.hub().path())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_is_kept_as_it_should_be() {
+    let world = World::ready(Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "2s"])).await;
+    made(&world).await;
+    kept(&world).await;
+    world.never_denied();
+}
+
+/// Moors cluster `one`, and breaks the management role in every way.
+pub(crate) async fn kept(world: &World) {
+    world
+        .moor("one", json!({"access": {"policies": [{"name": VIEW}]}}))
+        .await;
+    world.is_ready("ManagedCluster", "one").await;
+    drift(world).await;
+    service_accounts(world).await;
+    provider(world).await;
+}
+
+async fn made(world: &World) {
+    let seen = role(world).unwrap();
+    let object = world.get("ManagementRole", "default").await.unwrap();
+    assert_eq!(object["status"]["role"], json!({"arn": seen.arn, "id": seen.id}));
+    let issuer = world.stage.fleet.hub.issuer();
+    let host = issuer.strip_prefix("https://").unwrap();
+    let subjects = [
+        "argocd-application-controller",
+        "argocd-applicationset-controller",
+        "argocd-server",
+    ]
+    .map(|name| format!("system:serviceaccount:argocd:{name}"));
+    let expected = json!({"Version": "2012-10-17", "Statement": [{
+        "Sid": "ArgoCD", "Effect": "Allow",
+        "Principal": {"Federated": format!("arn:aws:iam::{HUB_ACCOUNT}:oidc-provider/{host}")},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {(format!("{host}:aud")): "sts.amazonaws.com", (format!("{host}:sub")): subjects}},
+    }]});
+    assert_eq!(seen.trust, expected);
+    assert_eq!(
+        seen.boundary.as_deref(),
+        Some("arn:aws:iam::111111111111:policy/mooring-management")
+    );
+    assert_eq!(seen.tags["mooring.dev/hub"], world.hub().cluster.to_string());
+    assert!(world.assumable().is_empty(), "nobody to assume yet");
+}
+
+async fn drift(world: &World) {
+    let before = role(world).unwrap();
+    let ways = world.assumable();
+    assert!(ways.contains(&way(world, "222222222222")));
+    let open = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    let harms: [(&str, &dyn Fn()); 5] = [
+        ("UpdateAssumeRolePolicy", &|| {
+            by_hand(
+                world,
+                "UpdateAssumeRolePolicy",
+                json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)}),
+            );
+        }),
+        ("PutRolePermissionsBoundary", &|| {
+            by_hand(world, "DeleteRolePermissionsBoundary", json!({}))
+        }),
+        ("TagRole", &|| {
+            by_hand(
+                world,
+                "UntagRole",
+                json!({"TagKeys": ["mooring.dev/hub", "mooring.dev/uid"]}),
+            )
+        }),
+        ("PutRolePolicy", &|| {
+            let input = json!({"PolicyName": "mooring-assume-deployers", "PolicyDocument": open.to_string()});
+            by_hand(world, "PutRolePolicy", input);
+        }),
+        ("PutRolePolicy", &|| {
+            by_hand(
+                world,
+                "DeleteRolePolicy",
+                json!({"PolicyName": "mooring-assume-deployers"}),
+            );
+        }),
+    ];
+    for (write, harm) in harms {
+        harm();
+        let mark = world.mark();
+        world.whole_pass("ManagementRole", "default").await;
+        world.is_ready("ManagementRole", "default").await;
+        assert_eq!(world.writes("default", mark), [write]);
+        assert_eq!(role(world).unwrap(), before);
+        assert_eq!(world.assumable(), ways);
+    }
+    // A policy of somebody else's is named, and not touched: the boundary holds it.
+    by_hand(
+        world,
+        "PutRolePolicy",
+        json!({"PolicyName": "theirs", "PolicyDocument": open.to_string()}),
+    );
+    world.ask("ManagementRole", "default").await;
+    let told = world
+        .until_reason("ManagementRole", "default", "ForeignPolicyAttached")
+        .await;
+    assert!(message(&told).contains("theirs"), "{}", message(&told));
+    by_hand(world, "DeleteRolePolicy", json!({"PolicyName": "theirs"}));
+    world.ask("ManagementRole", "default").await;
+    world.is_ready("ManagementRole", "default").await;
+    let (mark, audit) = (world.mark(), world.audit_mark().await);
+    world.whole_pass("ManagementRole", "default").await;
+    assert_eq!(world.writes("default", mark), Vec::<String>::new());
+    let writes = world.kubernetes_writes(audit).await;
+    assert!(writes.is_empty(), "{writes:#?}");
+}
+
+async fn service_accounts(world: &World) {
+    let mark = world.mark();
+    world
+        .patch(
+            "ManagementRole",
+            "default",
+            json!({"spec": {"serviceAccounts": ["argocd-server"]}}),
+        )
+        .await;
+    world.is_ready("ManagementRole", "default").await;
+    assert_eq!(world.writes("default", mark), ["UpdateAssumeRolePolicy"]);
+    let trust = role(world).unwrap().trust.to_string();
+    assert!(trust.contains("system:serviceaccount:argocd:argocd-server"), "{trust}");
+    assert!(!trust.contains("argocd-application"), "{trust}");
+}
+
+/// The hub's OIDC provider is made when it is missing, or only missed; it is never deleted.
+async fn provider(world: &World) {
+    let arn = world
+        .hub()
+        .oidc_provider(&world.stage.fleet.hub.issuer())
+        .unwrap()
+        .to_string();
+    let named = json!({"OpenIDConnectProviderArn": arn});
+    let remove = || world.iam(HUB_ACCOUNT, "DeleteOpenIDConnectProvider", named.clone());
+    let clients = || world.iam(HUB_ACCOUNT, "GetOpenIDConnectProvider", named.clone())["ClientIDList"].clone();
+    remove();
+    let mark = world.mark();
+    world.whole_pass("ManagementRole", "default").await;
+    assert_eq!(world.writes("default", mark), ["CreateOpenIDConnectProvider"]);
+    assert_eq!(clients(), json!(["sts.amazonaws.com"]));
+    remove();
+    let other = json!({"Url": world.stage.fleet.hub.issuer(), "ClientIDList": ["another"]});
+    world.iam(HUB_ACCOUNT, "CreateOpenIDConnectProvider", other.clone());
+    let mark = world.mark();
+    world.whole_pass("ManagementRole", "default").await;
+    assert_eq!(world.writes("default", mark), ["AddClientIDToOpenIDConnectProvider"]);
+    assert_eq!(clients(), json!(["another", "sts.amazonaws.com"]));
+
+    remove();
+    let mark = world.mark();
+    world
+        .patch(
+            "ManagementRole",
+            "default",
+            json!({"spec": {"oidcProvider": "Require"}}),
+        )
+        .await;
+    let told = world
+        .until_reason("ManagementRole", "default", "OidcProviderMissing")
+        .await;
+    assert_eq!(condition(&told, "Stalled").unwrap().0, "True");
+    assert!(message(&told).contains(&arn), "{}", message(&told));
+    world.iam(HUB_ACCOUNT, "CreateOpenIDConnectProvider", other);
+    world.ask("ManagementRole", "default").await;
+    world.until_reason("ManagementRole", "default", "AudienceMissing").await;
+    let audience = json!({"OpenIDConnectProviderArn": arn, "ClientID": "sts.amazonaws.com"});
+    world.iam(HUB_ACCOUNT, "AddClientIDToOpenIDConnectProvider", audience);
+    world.ask("ManagementRole", "default").await;
+    world.is_ready("ManagementRole", "default").await;
+    assert_eq!(world.writes("default", mark), Vec::<String>::new());
+}
+
+fn many(accounts: usize, clusters: usize) -> Setting {
+    let mut setting = Setting::of(&[]);
+    setting.fleet = Fleet::of(accounts, clusters);
+    setting.management = crate::support::manifest::management_role(&setting.fleet);
+    setting
+}
+
+async fn arrive(world: &World) -> Vec<String> {
+    let names: Vec<String> = world
+        .stage
+        .fleet
+        .spokes
+        .iter()
+        .map(|spoke| spoke.name.clone())
+        .collect();
+    join_all(names.iter().map(|name| world.moor(name, json!({})))).await;
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_clusters_that_arrive_together_cause_a_handful_of_writes() {
+    let world = World::ready(many(5, 100)).await;
+    let mark = world.mark();
+    let names = arrive(&world).await;
+    join_all(names.iter().map(|name| world.is_ready("ManagedCluster", name))).await;
+    let writes = world.writes("default", mark);
+    assert!(!writes.is_empty() && writes.len() <= 5, "{writes:?}");
+    assert!(writes.iter().all(|write| write == "PutRolePolicy"), "{writes:?}");
+    let accounts: Vec<String> = (0..5)
+        .map(|number| way(&world, &format!("{}", 200_000_000_000_u64 + number)))
+        .collect();
+    assert_eq!(world.assumable(), accounts.into_iter().collect());
+    world.never_denied();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_is_full_says_so_before_anything_is_made() {
+    let mut setting = many(3, 125);
+    setting.management["spec"]["assumePolicy"] = json!("Explicit");
+    let world = World::ready(setting).await;
+    let names = arrive(&world).await;
+    let told = world.until_reason("ManagementRole", "default", "PolicyFull").await;
+    assert_eq!(condition(&told, "Stalled").unwrap().0, "True");
+    assert!(message(&told).contains("PerAccount"), "{}", message(&told));
+    let assumable = world.assumable();
+    assert!(
+        assumable.len() > 60 && assumable.len() < names.len(),
+        "{}",
+        assumable.len()
+    );
+    let (fit, left_out): (Vec<&String>, Vec<&String>) = names
+        .iter()
+        .partition(|name| assumable.contains(&world.deployer(name).to_string()));
+    assert_eq!(fit.len(), assumable.len(), "every deployer role by its ARN");
+    join_all(fit.iter().map(|name| world.is_ready("ManagedCluster", name))).await;
+    for name in &left_out {
+        let waiting = world.until_reason("ManagedCluster", name, "PolicyPending").await;
+        assert!(
+            message(&waiting).contains("ManagementRole default"),
+            "{}",
+            message(&waiting)
+        );
+        assert!(
+            world.calls(name, 0).is_empty(),
+            "{name}: nothing is done in its account"
+        );
+    }
+    // Room that becomes free is given to those who wait, and the others keep theirs.
+    world.delete("ManagedCluster", fit[0]).await;
+    world.until_gone("ManagedCluster", fit[0]).await;
+    world
+        .eventually("one that waited is let in", async || {
+            let now = world.assumable();
+            let kept = fit[1..]
+                .iter()
+                .all(|name| now.contains(&world.deployer(name).to_string()));
+            assert!(kept, "nobody loses his way");
+            left_out
+                .iter()
+                .any(|name| now.contains(&world.deployer(name).to_string()))
+                .then_some(())
+        })
+        .await;
+    // And PerAccount has room for all.
+    world
+        .patch(
+            "ManagementRole",
+            "default",
+            json!({"spec": {"assumePolicy": "PerAccount"}}),
+        )
+        .await;
+    join_all(
+        names
+            .iter()
+            .filter(|name| *name != fit[0])
+            .map(|name| world.is_ready("ManagedCluster", name)),
+    )
+    .await;
+    world.never_denied();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_of_somebody_elses_is_never_written_to() {
+    let mut setting = Setting::of(&["222222222222/eu-west-1/one"]);
+    let arn = "arn:aws:iam::111111111111:role/platform/argocd";
+    setting.management["spec"]["identity"] = json!({"type": "Existing", "roleArn": arn});
+    let world = World::start(setting).await;
+    world.apply(&world.setting.management.clone()).await;
+    let told = world.until_reason("ManagementRole", "default", "RoleMissing").await;
+    assert!(message(&told).contains(arn), "{}", message(&told));
+    world.moor("one", json!({})).await;
+    world
+        .until_reason("ManagedCluster", "one", "ManagementRoleNotReady")
+        .await;
+    let input =
+        json!({"RoleName": "argocd", "Path": "/platform/", "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT)});
+    world.iam(HUB_ACCOUNT, "CreateRole", input);
+    let before = world.seen_role_named(HUB_ACCOUNT, "argocd");
+    world.ask("ManagementRole", "default").await;
+    world.is_ready("ManagementRole", "default").await;
+    world.is_ready("ManagedCluster", "one").await;
+    assert!(world.seen_role("one").unwrap().trust.to_string().contains(arn));
+    world.delete("ManagedCluster", "one").await;
+    world.until_gone("ManagedCluster", "one").await;
+    world.delete("ManagementRole", "default").await;
+    world.until_gone("ManagementRole", "default").await;
+    assert_eq!(world.writes("default", 0), Vec::<String>::new());
+    assert_eq!(world.seen_role_named(HUB_ACCOUNT, "argocd"), before);
+    world.never_denied();
+}

@@ -1,0 +1,510 @@
+//! What is refused: told to the person who can act, and nothing made.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, PostParams};
+use mooring::argocd::{Connection, Presentation};
+use mooring_sandbox::{
+    aws::{AuthenticationMode, ClusterStatus},
+    stage,
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    HUB_ACCOUNT, Setting, World, condition,
+    hands::{iam_tags, loose_trust},
+    manifest::{ADMIN, EDIT, VIEW, managed_cluster},
+    message,
+};
+
+/// Waits for a reason, and sees that a person is asked to act.
+async fn refused(world: &World, name: &str, reason: &str, words: &str) -> Value {
+    let object = world.until_reason("ManagedCluster", name, reason).await;
+    let (status, told, text) =
+        condition(&object, "Stalled").unwrap_or_else(|| panic!("{name} is not stalled: {object:#}"));
+    assert_eq!((status.as_str(), told.as_str()), ("True", reason));
+    assert!(text.contains(words), "{name}: {text}");
+    assert_eq!(condition(&object, "Ready").unwrap().0, "False");
+    object
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_allowed_is_refused_before_any_call_and_what_stands_is_kept() {
+    let mut setting = Setting::of(&[
+        "222222222222/eu-west-1/policy",
+        "222222222222/eu-west-1/scope",
+        "222222222222/eu-west-1/group",
+        "222222222222/eu-west-1/project",
+        "222222222222/eu-west-1/no-project",
+        "222222222222/eu-west-2/region",
+        "222222222222/eu-west-1/another-name",
+        "222222222222/eu-west-1/kept",
+        "444444444444/eu-west-1/account",
+        "111111111111/eu-west-1/not-hub",
+    ]);
+    let clusters = ["policy", "scope", "group", "project", "no-project", "region", "kept"];
+    let spoke = json!({
+        "accounts": ["222222222222"], "regions": ["eu-west-1"], "clusters": clusters,
+        "accessPolicies": [{"name": VIEW, "scope": "Cluster"}, {"name": EDIT, "scope": "Namespace"}],
+        "kubernetesGroups": ["team-*"], "projects": ["team-*"],
+    });
+    let hub = json!({"accounts": [HUB_ACCOUNT], "accessPolicies": [{"name": VIEW, "scope": "Cluster"}]});
+    setting.management["spec"]["allow"] = json!([spoke, hub]);
+    let world = World::ready(setting).await;
+    let view = |over: Value| {
+        let mut spec = json!({"access": {"policies": [{"name": VIEW}]}, "argocd": {"project": "team-a"}});
+        crate::support::manifest::merge(&mut spec, over);
+        spec
+    };
+    let asked = [
+        (
+            "policy",
+            view(json!({"access": {"policies": [{"name": ADMIN}]}})),
+            ADMIN,
+        ),
+        ("scope", view(json!({"access": {"policies": [{"name": EDIT}]}})), EDIT),
+        (
+            "group",
+            view(json!({"access": {"kubernetesGroups": ["masters"]}})),
+            "masters",
+        ),
+        ("project", view(json!({"argocd": {"project": "platform"}})), "platform"),
+        (
+            "no-project",
+            json!({"access": {"policies": [{"name": VIEW}]}}),
+            "project",
+        ),
+        ("region", view(json!({})), "eu-west-2"),
+        ("another-name", view(json!({})), "another-name"),
+        ("account", view(json!({})), "444444444444"),
+    ];
+    let mark = world.mark();
+    for (name, spec, _) in &asked {
+        world.moor(name, spec.clone()).await;
+    }
+    for (name, _, words) in &asked {
+        refused(&world, name, "NotAllowed", words).await;
+        assert!(world.calls(name, mark).is_empty(), "{name}");
+        assert!(world.secret(name).await.is_none(), "{name}");
+    }
+    // One that asks for less is made, and one that was made goes on when it asks for too much: nothing is taken away.
+    world.moor("kept", view(json!({}))).await;
+    world.is_ready("ManagedCluster", "kept").await;
+    let (role, entry, secret) = (
+        world.seen_role("kept"),
+        world.seen_entry("kept"),
+        world.secret("kept").await,
+    );
+    let (mark, assumable) = (world.mark(), world.assumable());
+    let mut shrunk = world.setting.management["spec"]["allow"].clone();
+    shrunk[0]["accessPolicies"] = json!([{"name": EDIT, "scope": "Namespace"}]);
+    world
+        .patch("ManagementRole", "default", json!({"spec": {"allow": shrunk}}))
+        .await;
+    let object = refused(&world, "kept", "NotAllowed", VIEW).await;
+    assert!(message(&object).contains("kept as it is"), "{}", message(&object));
+    world.is_ready("ManagementRole", "default").await;
+    let now = (
+        world.seen_role("kept"),
+        world.seen_entry("kept"),
+        world.secret("kept").await,
+    );
+    assert_eq!(now, (role, entry, secret));
+    assert_eq!((world.assumable(), world.writes("kept", mark)), (assumable, Vec::new()));
+    let allow = world.setting.management["spec"]["allow"].clone();
+    world
+        .patch("ManagementRole", "default", json!({"spec": {"allow": allow}}))
+        .await;
+    world.is_ready("ManagedCluster", "kept").await;
+    // Even an object that is refused can be removed.
+    world.delete("ManagedCluster", "policy").await;
+    world.until_gone("ManagedCluster", "policy").await;
+    world.never_denied();
+    other_hubs(&world).await;
+}
+
+/// A `ManagementRole` that is missing, names another cluster, or writes to a namespace that is not served.
+async fn other_hubs(world: &World) {
+    let named = |name: &str, of: &str| {
+        let mut manifest = managed_cluster(world.cluster("no-project"), json!({"clusterName": "no-project"}));
+        manifest["metadata"]["name"] = json!(name);
+        manifest["spec"]["managementRole"] = json!(of);
+        manifest
+    };
+    let management = |name: &str, spec: Value| {
+        let mut manifest = world.setting.management.clone();
+        manifest["metadata"]["name"] = json!(name);
+        crate::support::manifest::merge(&mut manifest["spec"], spec);
+        manifest["spec"]["allow"][0]["accessPolicies"] = json!([{"name": ADMIN, "scope": "Cluster"}]);
+        manifest["spec"]["allow"][0]["projects"] = json!(["*"]);
+        manifest
+    };
+    let mark = world.mark();
+    world.apply(&named("orphan", "nobody")).await;
+    refused(
+        world,
+        "orphan",
+        "ManagementRoleMissing",
+        "there is no ManagementRole nobody",
+    )
+    .await;
+
+    world
+        .apply(&management("mismatch", json!({"cluster": {"name": "not-hub"}})))
+        .await;
+    let object = world.until_reason("ManagementRole", "mismatch", "HubMismatch").await;
+    let described = world.cluster("not-hub").issuer();
+    assert!(message(&object).contains(&described), "{}", message(&object));
+    assert_eq!(condition(&object, "HubReady").unwrap().0, "False");
+    world.apply(&named("waits", "mismatch")).await;
+    let waiting = world
+        .until_reason("ManagedCluster", "waits", "ManagementRoleNotReady")
+        .await;
+    assert!(message(&waiting).contains("HubMismatch"), "{}", message(&waiting));
+
+    let existing = json!({"identity": {"type": "Existing", "roleArn": "arn:aws:iam::111111111111:role/mooring-operator"}, "argocdNamespace": "elsewhere"});
+    world.apply(&management("elsewhere", existing)).await;
+    world.is_ready("ManagementRole", "elsewhere").await;
+    world.apply(&named("unserved", "elsewhere")).await;
+    refused(world, "unserved", "NamespaceNotServed", "--argocd-namespace elsewhere").await;
+
+    for name in ["orphan", "waits", "unserved"] {
+        assert!(world.calls(name, mark).is_empty(), "{name}");
+    }
+    for name in ["mismatch", "elsewhere"] {
+        assert_eq!(world.writes(name, mark), Vec::<String>::new(), "{name}");
+    }
+    // It comes, and everything goes on.
+    for name in ["orphan", "waits", "unserved"] {
+        world.delete("ManagedCluster", name).await;
+        world.until_gone("ManagedCluster", name).await;
+    }
+    for name in ["mismatch", "elsewhere"] {
+        world.delete("ManagementRole", name).await;
+        world.until_gone("ManagementRole", name).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clusters_that_cannot_be_moored_and_secrets_of_others_are_told() {
+    let world = World::ready(Setting::of(&[
+        "222222222222/eu-west-1/config-map",
+        "222222222222/eu-west-1/missing",
+        "222222222222/eu-west-1/creating",
+        "222222222222/eu-west-1/failed",
+        "333333333333/eu-west-1/same-server",
+        "333333333333/eu-west-1/same-name",
+        "333333333333/eu-west-1/name-taken",
+        "333333333333/eu-west-1/first",
+        "222222222222/eu-west-1/second",
+    ]))
+    .await;
+    tokio::join!(unusable(&world), other_secrets(&world));
+    world.never_denied();
+}
+
+async fn unusable(world: &World) {
+    let aws = &world.stage.aws;
+    let change = |name: &str, change: &dyn Fn(&mut mooring_sandbox::aws::ClusterSeed)| {
+        let spec = world.cluster(name);
+        aws.update_cluster(&spec.account, &spec.region, name, change).unwrap();
+    };
+    change("config-map", &|seed| {
+        seed.authentication_mode = AuthenticationMode::ConfigMap
+    });
+    change("creating", &|seed| seed.status = ClusterStatus::Creating);
+    change("failed", &|seed| seed.status = ClusterStatus::Failed);
+    aws.remove_cluster("222222222222", "eu-west-1", "missing").unwrap();
+    for name in ["config-map", "creating", "failed", "missing"] {
+        world.moor(name, json!({})).await;
+    }
+    refused(world, "config-map", "AccessEntriesDisabled", "API_AND_CONFIG_MAP").await;
+    refused(world, "missing", "ClusterNotFound", "EKS knows no cluster of that name").await;
+    refused(world, "failed", "ClusterNotActive", "FAILED").await;
+    let waiting = world
+        .until_reason("ManagedCluster", "creating", "ClusterNotActive")
+        .await;
+    assert_eq!(condition(&waiting, "Stalled"), None, "it comes by itself");
+    for name in ["config-map", "creating", "failed", "missing"] {
+        assert_eq!(world.writes(name, 0), Vec::<String>::new(), "{name}");
+        assert_eq!(world.seen_role(name), None, "{name}");
+    }
+    // Nobody asks for a pass here: a cluster that is being made is looked at again by itself.
+    change("creating", &|seed| seed.status = ClusterStatus::Active);
+    world.is_ready("ManagedCluster", "creating").await;
+    change("config-map", &|seed| {
+        seed.authentication_mode = AuthenticationMode::ApiAndConfigMap
+    });
+    world.ask("ManagedCluster", "config-map").await;
+    world.is_ready("ManagedCluster", "config-map").await;
+}
+
+/// A cluster Secret that somebody else wrote.
+async fn put(world: &World, name: &str, label: bool, data: &[(&str, &str)]) -> Secret {
+    let text: BTreeMap<&str, &str> = data.iter().copied().collect();
+    let mut manifest = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": text});
+    if label {
+        manifest["metadata"]["labels"] = json!({"argocd.argoproj.io/secret-type": "cluster"});
+    }
+    let secret = serde_json::from_value(manifest).unwrap();
+    world.secrets().create(&PostParams::default(), &secret).await.unwrap()
+}
+
+async fn other_secrets(world: &World) {
+    let server = world.cluster("same-server").endpoint();
+    // Argo CD reads a server without its trailing slashes.
+    let slash = format!("{server}/");
+    put(world, "by-hand-server", true, &[("server", &slash), ("name", "mine")]).await;
+    put(
+        world,
+        "by-hand-name",
+        true,
+        &[("server", "https://example.com"), ("name", "same-name")],
+    )
+    .await;
+    let spec = world.cluster("name-taken");
+    let described = world.eks("name-taken", "DescribeCluster", json!({}));
+    let authority = described["cluster"]["certificateAuthority"]["data"].as_str().unwrap();
+    let connection = Connection {
+        server: spec.endpoint(),
+        certificate_authority: authority.to_owned(),
+        cluster_name: spec.name.clone(),
+        role_arn: String::new(),
+    };
+    let own_name = connection.present(&Presentation::default(), "", "").unwrap().name;
+    let taken = put(world, &own_name, false, &[("password", "theirs")]).await;
+
+    for (name, reason, by) in [
+        ("same-server", "DuplicateCluster", "by-hand-server"),
+        ("same-name", "DuplicateCluster", "by-hand-name"),
+        ("name-taken", "SecretNotOurs", own_name.as_str()),
+    ] {
+        world.moor(name, json!({})).await;
+        let object = refused(world, name, reason, by).await;
+        assert_eq!(
+            condition(&object, "AccessEntryReady").unwrap().0,
+            "True",
+            "what comes before is made"
+        );
+        assert!(world.secret(name).await.is_none());
+    }
+    assert_eq!(world.secrets().get(&own_name).await.unwrap(), taken, "untouched");
+    for (name, secret) in [
+        ("same-server", "by-hand-server"),
+        ("same-name", "by-hand-name"),
+        ("name-taken", &own_name),
+    ] {
+        world.secrets().delete(secret, &DeleteParams::default()).await.unwrap();
+        if name == "name-taken" {
+            // It bore no label of Argo CD's, so nobody watches it.
+            world.ask("ManagedCluster", name).await;
+        }
+        world.is_ready("ManagedCluster", name).await;
+    }
+    // Two of ours that want one name: the first has it, and nobody fights.
+    let same = json!({"argocd": {"name": "the-same"}});
+    world.moor("first", same.clone()).await;
+    world.is_ready("ManagedCluster", "first").await;
+    world.moor("second", same).await;
+    refused(world, "second", "DuplicateCluster", "has the same name").await;
+    world.delete("ManagedCluster", "first").await;
+    world.until_gone("ManagedCluster", "first").await;
+    world.is_ready("ManagedCluster", "second").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_made_under_our_names_is_never_used() {
+    let setting = Setting::of(&[
+        "222222222222/eu-west-1/settled",
+        "222222222222/eu-west-1/other-path",
+        "222222222222/eu-west-1/untagged",
+        "222222222222/eu-west-1/of-another",
+        "222222222222/eu-west-1/forged",
+        "222222222222/eu-west-1/forged-open",
+        "222222222222/eu-west-1/forged-policy",
+        "222222222222/eu-west-1/swapped",
+        "222222222222/eu-west-1/entry",
+    ]);
+    let world = World::ready(setting.flag(&["--confirm-after", "2s"])).await;
+    world.moored("settled").await;
+    tokio::join!(
+        strangers(&world),
+        forged(&world),
+        swapped(&world),
+        foreign_entry(&world)
+    );
+    world.never_denied();
+}
+
+/// Applies the object paused, so that its UID is known before the operator acts.
+async fn announced(world: &World, name: &str) -> String {
+    let mut manifest = managed_cluster(world.cluster(name), json!({}));
+    manifest["metadata"]["annotations"] = json!({"mooring.dev/paused": "true"});
+    world.apply(&manifest).await;
+    let object = world.get("ManagedCluster", name).await.unwrap();
+    object["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
+async fn let_go(world: &World, name: &str) {
+    world
+        .patch(
+            "ManagedCluster",
+            name,
+            json!({"metadata": {"annotations": {"mooring.dev/paused": null}}}),
+        )
+        .await;
+}
+
+/// The tags that we would give.
+fn marks(world: &World, name: &str, uid: &str) -> BTreeMap<String, String> {
+    let hub = world.hub().cluster.to_string();
+    [
+        ("mooring.dev/hub", hub.as_str()),
+        ("mooring.dev/uid", uid),
+        ("mooring.dev/object", name),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+fn make(world: &World, name: &str, path: Option<&str>, tags: &BTreeMap<String, String>, boundary: bool) {
+    let arn = world.deployer(name);
+    let mut input = json!({
+        "RoleName": arn.name.as_str(), "Path": path.unwrap_or(&arn.path), "AssumeRolePolicyDocument": loose_trust("222222222222"),
+        "Tags": iam_tags(tags),
+    });
+    if boundary {
+        input["PermissionsBoundary"] = json!("arn:aws:iam::aws:policy/AWSDenyAll");
+    }
+    world.iam("222222222222", "CreateRole", input);
+}
+
+/// Roles of our name that do not say they are ours are refused, and not touched.
+async fn strangers(world: &World) {
+    make(world, "other-path", Some("/mine/"), &BTreeMap::new(), false);
+    make(world, "untagged", None, &BTreeMap::new(), true);
+    make(
+        world,
+        "of-another",
+        None,
+        &marks(world, "of-another", "another-uid"),
+        true,
+    );
+    for (name, words) in [
+        ("other-path", "/mine/other-path-"),
+        ("untagged", "bears no tag of Mooring's"),
+        ("of-another", "another-uid"),
+    ] {
+        let before = world.seen_role(name).unwrap();
+        world.moor(name, json!({})).await;
+        refused(world, name, "RoleNotOurs", words).await;
+        assert_eq!(world.seen_role(name).unwrap(), before);
+        assert_eq!(world.writes(name, 0), Vec::<String>::new(), "{name}");
+        assert_eq!(world.seen_entry(name), None);
+        // Its removal does not touch it either.
+        world.delete("ManagedCluster", name).await;
+        world.until_gone("ManagedCluster", name).await;
+        assert_eq!(world.seen_role(name).unwrap(), before);
+        assert_eq!(world.writes(name, 0), Vec::<String>::new(), "{name}");
+    }
+}
+
+/// A role that was made with our very tags before we came is never pinned to an entry.
+async fn forged(world: &World) {
+    for (name, boundary) in [("forged", true), ("forged-open", false), ("forged-policy", true)] {
+        let uid = announced(world, name).await;
+        make(world, name, None, &marks(world, name, &uid), boundary);
+    }
+    let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    world.role(
+        "forged-policy",
+        "PutRolePolicy",
+        json!({"PolicyName": "mine", "PolicyDocument": policy.to_string()}),
+    );
+    let before: BTreeMap<&str, _> = ["forged", "forged-open", "forged-policy"]
+        .map(|name| (name, world.seen_role(name).unwrap()))
+        .into();
+    for name in before.keys() {
+        let_go(world, name).await;
+    }
+    for name in ["forged", "forged-open"] {
+        let object = world.is_ready("ManagedCluster", name).await;
+        let role = world.seen_role(name).unwrap();
+        assert_ne!(role.id, before[name].id, "{name} was made afresh");
+        assert_ne!(role.trust, before[name].trust);
+        assert_eq!(object["status"]["deployerRole"]["id"], json!(role.id));
+        assert_eq!(world.seen_entry(name).unwrap().tags["mooring.dev/role-id"], role.id);
+        let calls = world.calls(name, 0);
+        let at = |operation: &str| calls.iter().position(|call| call.operation == operation).unwrap();
+        assert!(
+            at("DeleteRole") < at("CreateRole") && at("CreateRole") < at("CreateAccessEntry"),
+            "{name}"
+        );
+        let looks = calls[..at("DeleteRole")]
+            .iter()
+            .filter(|call| call.operation == "GetRole")
+            .count();
+        assert!(looks >= 2, "{name}: two looks agreed");
+    }
+    let object = refused(world, "forged-policy", "ForeignPolicyAttached", "(mine)").await;
+    assert!(object["status"]["deployerRole"].is_null());
+    assert_eq!(world.seen_role("forged-policy").unwrap(), before["forged-policy"]);
+    // It is not used after a second look either.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.whole_pass("ManagedCluster", "forged-policy").await;
+    assert_eq!(world.writes("forged-policy", 0), Vec::<String>::new());
+}
+
+/// Somebody puts a role of his own, tagged as ours, in the place of the one that we made.
+async fn swapped(world: &World) {
+    world.moored("swapped").await;
+    let before = world.seen_role("swapped").unwrap();
+    world.role("swapped", "DeleteRole", json!({}));
+    make(world, "swapped", None, &before.tags, true);
+    let forged = world.seen_role("swapped").unwrap();
+    let mark = world.mark();
+    world.ask("ManagedCluster", "swapped").await;
+    world
+        .until("ManagedCluster", "swapped", |object| {
+            stage::is_ready(object) && object["status"]["deployerRole"]["id"] != json!(before.id)
+        })
+        .await;
+    let after = world.seen_role("swapped").unwrap();
+    assert!(after.id != forged.id && after.trust == before.trust);
+    assert_eq!(
+        world.seen_entry("swapped").unwrap().tags["mooring.dev/role-id"],
+        after.id
+    );
+    let writes = world.writes("swapped", mark);
+    assert_eq!(
+        writes[..4],
+        ["DeleteAccessEntry", "DeleteRole", "CreateRole", "CreateAccessEntry"],
+        "{writes:?}"
+    );
+}
+
+/// An entry that does not say it is ours is refused, and not touched.
+async fn foreign_entry(world: &World) {
+    world.moored("entry").await;
+    let arn = world.seen_entry("entry").unwrap().arn;
+    world.eks(
+        "entry",
+        "UntagResource",
+        json!({"resourceArn": arn, "tagKeys": ["mooring.dev/hub", "mooring.dev/uid"]}),
+    );
+    world.entry("entry", "UpdateAccessEntry", json!({"kubernetesGroups": ["theirs"]}));
+    let (before, mark) = (world.seen_entry("entry").unwrap(), world.mark());
+    world.ask("ManagedCluster", "entry").await;
+    refused(world, "entry", "AccessEntryNotOurs", "bears no tag of Mooring's").await;
+    world.whole_pass("ManagedCluster", "entry").await;
+    assert_eq!(world.seen_entry("entry").unwrap(), before);
+    assert_eq!(world.writes("entry", mark), Vec::<String>::new());
+    // Its removal leaves the entry, and takes the role.
+    world.delete("ManagedCluster", "entry").await;
+    world.until_gone("ManagedCluster", "entry").await;
+    assert_eq!(
+        (world.seen_entry("entry").unwrap(), world.seen_role("entry")),
+        (before, None)
+    );
+}

@@ -1,0 +1,322 @@
+//! Letting go, in order, whatever the state of things.
+
+use kube::{Api, api::PostParams, core::DynamicObject};
+use mooring_sandbox::{
+    aws::{Effect, Fault},
+    stage::{Signal, is_ready, ready},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Setting, World, hands::loose_trust, message};
+
+fn spokes() -> Setting {
+    Setting::of(&[
+        "222222222222/eu-west-1/ordered",
+        "777777777777/eu-west-1/half-made",
+        "333333333333/eu-west-1/no-role",
+        "333333333333/eu-west-1/no-cluster",
+        "333333333333/eu-west-1/foreign",
+        "333333333333/eu-west-1/drifted",
+        "444444444444/eu-west-1/shut",
+        "555555555555/eu-west-1/retained",
+        "666666666666/eu-west-1/garbled",
+    ])
+    .flag(&["--confirm-after", "2s"])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removal_goes_in_order_and_leaves_nothing() {
+    let world = World::ready(spokes()).await;
+    tokio::join!(
+        ordered(&world),
+        half_made(&world),
+        missing(&world),
+        foreign(&world),
+        drifted(&world)
+    );
+    world.never_denied();
+    shut(&world).await;
+    retained(&world).await;
+}
+
+/// Waits until an object, its Secret, its entry and its role are gone.
+async fn all_gone(world: &World, name: &str) {
+    world.until_gone("ManagedCluster", name).await;
+    assert!(world.secret(name).await.is_none(), "{name}");
+    assert_eq!(world.seen_role(name), None, "{name}");
+}
+
+fn pattern(world: &World, name: &str) -> String {
+    let role = world.deployer(name);
+    format!("arn:aws:iam::{}:role{}*", role.account, role.path)
+}
+
+/// Secret, access entry, deployer role, and only then what the management role may assume.
+async fn ordered(world: &World) {
+    world.moored("ordered").await;
+    assert!(world.assumable().contains(&pattern(world, "ordered")));
+    let faults = world.stage.aws.faults();
+    let mark = world.mark();
+    let stop = |operation: &str| {
+        let fault = Fault::on(operation, Effect::AccessDenied).in_account("222222222222");
+        faults.add(fault).unwrap()
+    };
+    let (entry, role) = (stop("DeleteAccessEntry"), stop("DeleteRole"));
+    world.delete("ManagedCluster", "ordered").await;
+    let told = world.until_reason("ManagedCluster", "ordered", "AccessDenied").await;
+    assert!(message(&told).contains("eks:DeleteAccessEntry"), "{}", message(&told));
+    assert!(world.secret("ordered").await.is_none(), "the Secret goes first");
+    assert!(world.seen_entry("ordered").is_some() && world.seen_role("ordered").is_some());
+    faults.remove(entry);
+    world.ask("ManagedCluster", "ordered").await;
+    world
+        .until("ManagedCluster", "ordered", |object| {
+            message(object).contains("iam:DeleteRole")
+        })
+        .await;
+    assert!(world.seen_entry("ordered").is_none() && world.seen_role("ordered").is_some());
+    assert!(
+        world.assumable().contains(&pattern(world, "ordered")),
+        "the way stays as long as the role does"
+    );
+    faults.remove(role);
+    world.ask("ManagedCluster", "ordered").await;
+    all_gone(world, "ordered").await;
+    world
+        .eventually("the management role's policy shrinks", async || {
+            (!world.assumable().contains(&pattern(world, "ordered"))).then_some(())
+        })
+        .await;
+    let calls = world.stage.aws.log().since(mark);
+    let at = |operation: &str| {
+        calls
+            .iter()
+            .rposition(|call| call.operation == operation && call.error().is_none())
+    };
+    let policy = calls.iter().rposition(|call| {
+        ["PutRolePolicy", "DeleteRolePolicy"].contains(&call.operation.as_str()) && call.account.starts_with("1111")
+    });
+    assert!(at("DeleteAccessEntry") < at("DeleteRole"));
+    assert!(policy.is_some());
+}
+
+/// What was never made whole is taken away all the same.
+async fn half_made(world: &World) {
+    let faults = world.stage.aws.faults();
+    let fault = Fault::on("CreateAccessEntry", Effect::AccessDenied).in_account("777777777777");
+    let stop = faults.add(fault.first(1)).unwrap();
+    world.moor("half-made", json!({})).await;
+    world.until_reason("ManagedCluster", "half-made", "AccessDenied").await;
+    assert!(world.seen_role("half-made").is_some());
+    world.delete("ManagedCluster", "half-made").await;
+    all_gone(world, "half-made").await;
+    faults.remove(stop);
+    assert_eq!(
+        world.writes("half-made", 0),
+        ["CreateRole", "CreateAccessEntry", "DeleteRole"]
+    );
+}
+
+async fn missing(world: &World) {
+    world.moored("no-role").await;
+    world.role("no-role", "DeleteRole", json!({}));
+    world.delete("ManagedCluster", "no-role").await;
+    all_gone(world, "no-role").await;
+    assert_eq!(world.seen_entry("no-role"), None);
+
+    world.moored("no-cluster").await;
+    let spec = world.cluster("no-cluster").clone();
+    world
+        .stage
+        .aws
+        .remove_cluster(&spec.account, &spec.region, "no-cluster")
+        .unwrap();
+    world.delete("ManagedCluster", "no-cluster").await;
+    all_gone(world, "no-cluster").await;
+}
+
+/// A policy that somebody put on our role is named, and nothing is deleted over it.
+async fn foreign(world: &World) {
+    world.moored("foreign").await;
+    let policy =
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]});
+    world.role(
+        "foreign",
+        "PutRolePolicy",
+        json!({"PolicyName": "theirs", "PolicyDocument": policy.to_string()}),
+    );
+    world.delete("ManagedCluster", "foreign").await;
+    let told = world
+        .until_reason("ManagedCluster", "foreign", "ForeignPolicyAttached")
+        .await;
+    assert!(message(&told).contains("(theirs)"), "{}", message(&told));
+    assert!(world.seen_role("foreign").is_some());
+    world.role("foreign", "DeleteRolePolicy", json!({"PolicyName": "theirs"}));
+    world.ask("ManagedCluster", "foreign").await;
+    all_gone(world, "foreign").await;
+}
+
+/// A role whose boundary and tags were taken off by hand is still ours to delete.
+async fn drifted(world: &World) {
+    world.moored("drifted").await;
+    let tags: Vec<String> = world.seen_role("drifted").unwrap().tags.into_keys().collect();
+    world.role("drifted", "DeleteRolePermissionsBoundary", json!({}));
+    world.role("drifted", "UntagRole", json!({"TagKeys": tags}));
+    world.delete("ManagedCluster", "drifted").await;
+    all_gone(world, "drifted").await;
+    assert_eq!(world.seen_entry("drifted"), None);
+}
+
+/// An account that cannot be entered any more is never abandoned by itself.
+async fn shut(world: &World) {
+    world.moored("shut").await;
+    let provisioner = json!({"RoleName": "mooring-provisioner"});
+    let role = world.iam("444444444444", "GetRole", provisioner);
+    let trust = crate::support::hands::document(&role["Role"]["AssumeRolePolicyDocument"]);
+    let change = |document: &str| {
+        let input = json!({"RoleName": "mooring-provisioner", "PolicyDocument": document});
+        world.iam("444444444444", "UpdateAssumeRolePolicy", input);
+    };
+    change(&loose_trust("444444444444"));
+    // A session that is already there would still do.
+    world.end_operator(Signal::Kill).await;
+    world.start_operator().await;
+    world.delete("ManagedCluster", "shut").await;
+    let told = world
+        .until("ManagedCluster", "shut", |object| {
+            message(object).contains("the account cannot be entered")
+        })
+        .await;
+    assert!(
+        message(&told).contains("set spec.deletion.policy to Retain"),
+        "{}",
+        message(&told)
+    );
+    assert!(message(&told).contains("sts:AssumeRole"), "{}", message(&told));
+    assert!(
+        world.secret("shut").await.is_none(),
+        "nothing may deploy there any more"
+    );
+    assert!(world.seen_role("shut").is_some() && world.seen_entry("shut").is_some());
+    assert!(world.assumable().contains(&pattern(world, "shut")));
+    change(&trust.to_string());
+    world.ask("ManagedCluster", "shut").await;
+    all_gone(world, "shut").await;
+    assert_eq!(world.seen_entry("shut"), None);
+}
+
+/// `Retain` keeps role and entry, and so the management role and its way there.
+async fn retained(world: &World) {
+    world.moor("retained", json!({"deletion": {"policy": "Retain"}})).await;
+    world.is_ready("ManagedCluster", "retained").await;
+    let (role, entry, mark) = (world.seen_role("retained"), world.seen_entry("retained"), world.mark());
+    world.delete("ManagedCluster", "retained").await;
+    world.until_gone("ManagedCluster", "retained").await;
+    assert!(world.secret("retained").await.is_none());
+    assert_eq!(
+        (world.seen_role("retained"), world.seen_entry("retained")),
+        (role, entry)
+    );
+    assert_eq!(world.writes("retained", mark), Vec::<String>::new());
+    let arn = world.deployer("retained").to_string();
+    let management = world.get("ManagementRole", "default").await.unwrap();
+    assert_eq!(management["status"]["retained"], json!([arn]));
+    world.whole_pass("ManagementRole", "default").await;
+    assert!(world.assumable().contains(&pattern(world, "retained")));
+
+    // The management role outlives what trusts it.
+    world.delete("ManagementRole", "default").await;
+    let told = world
+        .until_reason("ManagementRole", "default", "RetainedDeployers")
+        .await;
+    assert!(message(&told).contains(&arn), "{}", message(&told));
+    let management = world.hub().management_role_arn(None);
+    let seen = || world.seen_role_named(management.account.as_str(), management.name.as_str());
+    assert!(seen().is_some());
+    world.role("retained", "DeleteRole", json!({}));
+    world.ask("ManagementRole", "default").await;
+    world.until_gone("ManagementRole", "default").await;
+    assert_eq!(seen(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_nothing() {
+    let world = World::ready(spokes()).await;
+    world.moored("ordered").await;
+    world.moored("garbled").await;
+    let (garbled, kept) = (pattern(&world, "garbled"), pattern(&world, "ordered"));
+    world.end_operator(Signal::Terminate).await;
+
+    // Stored by a release whose definition knew other rules: an object that this one cannot read.
+    definition(
+        &world,
+        &json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
+    )
+    .await;
+    world
+        .patch("ManagedCluster", "garbled", json!({"spec": {"access": "everything"}}))
+        .await;
+    world.start_operator().await;
+    let recorded = world.get("ManagedCluster", "garbled").await.unwrap()["status"]["deployerRole"].clone();
+    let told = world
+        .until("ManagedCluster", "garbled", |object| ready(object).1 == "InvalidSpec")
+        .await;
+    assert!(recorded["id"].is_string());
+    assert_eq!(
+        told["status"]["deployerRole"], recorded,
+        "what makes the role ours is not forgotten"
+    );
+    // Nobody knows what it needs, so nothing is taken from the management role while it is there.
+    world.delete("ManagedCluster", "ordered").await;
+    all_gone(&world, "ordered").await;
+    world.whole_pass("ManagementRole", "default").await;
+    assert!(world.assumable().contains(&garbled) && world.assumable().contains(&kept));
+    // The management role waits for whoever names it, and for whoever may.
+    world.delete("ManagementRole", "default").await;
+    let told = world.until_reason("ManagementRole", "default", "ClustersRemain").await;
+    assert!(message(&told).contains("(garbled)"), "{}", message(&told));
+    world.delete("ManagedCluster", "garbled").await;
+    all_gone(&world, "garbled").await;
+    assert_eq!(world.seen_entry("garbled"), None);
+    world.until_gone("ManagementRole", "default").await;
+    let management = world.hub().management_role_arn(None);
+    assert_eq!(
+        world.seen_role_named(management.account.as_str(), management.name.as_str()),
+        None
+    );
+    let provider = world
+        .hub()
+        .oidc_provider(&world.stage.fleet.hub.issuer())
+        .unwrap()
+        .to_string();
+    let input = json!({"OpenIDConnectProviderArn": provider});
+    world.iam("111111111111", "GetOpenIDConnectProvider", input);
+    world.never_denied();
+    assert!(
+        world
+            .get("ManagementRole", "default")
+            .await
+            .is_none_or(|object| !is_ready(&object))
+    );
+}
+
+/// Puts another schema in the place of the one for `ManagedCluster`s.
+async fn definition(world: &World, schema: &Value) {
+    let gvk = kube::core::GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let resource = kube::core::ApiResource::from_gvk(&gvk);
+    let api: Api<DynamicObject> = Api::all_with(world.stage.client().unwrap(), &resource);
+    let name = "managedclusters.mooring.dev";
+    let mut found = api.get(name).await.unwrap();
+    let version = &mut found.data["spec"]["versions"][0];
+    version["schema"]["openAPIV3Schema"] = schema.clone();
+    version.as_object_mut().unwrap().remove("selectableFields");
+    api.replace(name, &PostParams::default(), &found).await.unwrap();
+    world
+        .eventually("the other definition is served", async || {
+            let patch = json!({"spec": {"unknown": "kept"}});
+            world.patch("ManagedCluster", "garbled", patch).await;
+            let object = world.get("ManagedCluster", "garbled").await?;
+            (object["spec"]["unknown"] == "kept").then_some(())
+        })
+        .await;
+}
