@@ -140,14 +140,6 @@ impl Memories {
         self.lock().get(uid).and_then(|memory| memory.secret.clone())
     }
 
-    /// The name of the Secret that is kept: another one that bears our annotation is a copy.
-    pub fn secret_name(&self, uid: &str) -> Option<String> {
-        let all = self.lock();
-        let memory = all.get(uid)?;
-        let recorded = memory.status.as_ref().and_then(|status| status.secret.clone());
-        recorded.or_else(|| memory.secret.as_ref().map(|secret| secret.name.clone()))
-    }
-
     /// The objects whose wanted Secret has this server or this name in Argo CD.
     pub fn claiming(&self, server: &str, name: &str) -> Vec<String> {
         let is = |secret: &WantedSecret, key: &str, value: &str| secret.data.get(key).is_some_and(|text| text == value);

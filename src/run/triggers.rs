@@ -164,7 +164,6 @@ impl Triggers {
             .collect();
         if let Some(owner) = &secret.owner {
             let as_wanted = matches!(touched, Touched::Applied(_))
-                && memories.secret_name(owner).is_some_and(|name| name == secret.name)
                 && memories
                     .wanted_secret(owner)
                     .is_some_and(|wanted| secret.name == wanted.name && secret.difference(&wanted).is_none());

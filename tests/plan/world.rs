@@ -188,14 +188,21 @@ impl World {
             let mut secret = secret.clone();
             cut_down(&mut secret, "mooring");
             let read = ClusterSecret::read(&secret);
-            match read.owner.as_deref() == Some(UID) {
-                true if labelled || Some(&read.name) == wanted.as_ref() => found.own.push(read),
-                false if labelled => found.others.push(read),
-                false if Some(&read.name) == wanted.as_ref() => found.name_taken = Some(read.name),
-                _ => {}
+            let by_name = Some(&read.name) == wanted.as_ref();
+            if read.owner.as_deref() == Some(UID) {
+                if labelled || by_name {
+                    found.own.push(read);
+                }
+                continue;
+            }
+            if by_name {
+                found.name_taken = Some(read.name.clone());
+            }
+            if labelled {
+                found.others.push(read);
             }
         }
-        if !found.own.is_empty() {
+        if !found.own.iter().all(|own| own.deleting) {
             found.name_taken = None;
         }
         found
