@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::{Timestamp, Unit};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client,
     core::DeserializeGuard,
@@ -16,7 +16,7 @@ use kube::{
 };
 
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus, ManagementRole},
+    api::{ManagedCluster, ManagedClusterStatus, ManagementRole, PAUSED},
     argocd::WantedSecret,
     aws::Aws,
     kubernetes::{backoff::Backoff, events::Reporter},
@@ -195,6 +195,15 @@ impl Memories {
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }
+}
+
+/// Whether a person has stopped every write for an object.
+#[must_use]
+pub fn paused(metadata: &ObjectMeta) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    annotations
+        .and_then(|all| all.get(PAUSED))
+        .is_some_and(|value| value == "true")
 }
 
 /// The time, in whole seconds as Kubernetes keeps it.

@@ -32,14 +32,14 @@ use kube::{Api, Resource, ResourceExt, core::DeserializeGuard, runtime::controll
 use tracing::{debug, info};
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED},
+    api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
     argocd::WantedSecret,
     aws::{self, Door, Lane},
     domain::arn::PolicyArn,
     kubernetes::{finalizer, objects},
 };
 
-pub use context::{Context, Memories, Timing, now};
+pub use context::{Context, Memories, Timing, now, paused};
 pub use error::Error;
 pub(crate) use error::in_words;
 pub use step::{Blocked, Part, Plan, Step};
@@ -207,7 +207,7 @@ async fn in_account(
         cluster: spoke.cluster,
     };
     log_plan(&identity.name, &plan);
-    if paused(cluster) {
+    if paused(&cluster.metadata) {
         return Ok(Pass::Paused(plan, facts));
     }
     // What stands must be let go of in order, also when somebody took our finalizer off.
@@ -256,10 +256,6 @@ fn lane(cluster: &ManagedCluster, old: &ManagedClusterStatus) -> Lane {
     } else {
         Lane::Normal
     }
-}
-
-fn paused(object: &impl ResourceExt) -> bool {
-    object.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
 /// The way into a cluster's account: a session that can touch this one cluster and role only.

@@ -6,7 +6,7 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Obje
 use kube::{Api, runtime::controller::Action};
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagedClusterStatus, PAUSED},
+    api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
     aws::{AwsError, Lane},
     domain::arn::PolicyArn,
     kubernetes::{finalizer, objects},
@@ -18,6 +18,7 @@ use super::{
     conclude, door, known_status,
     management::Management,
     observe::{self, Secrets, Spoke},
+    paused,
     removal::plan_removal,
     request::Identity,
     status::Pass,
@@ -75,12 +76,7 @@ async fn release(
         context.backoff.clear(&identity.uid);
         return Ok(Action::await_change());
     }
-    let paused = metadata
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(PAUSED))
-        .is_some_and(|value| value == "true");
-    let pass = if paused {
+    let pass = if paused(metadata) {
         Some(Pass::Releasing(
             "mooring.dev/paused is set: take the annotation away to let the removal go on".into(),
             None,

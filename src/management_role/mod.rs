@@ -28,7 +28,7 @@ use tracing::{debug, info};
 
 use crate::{
     api::{
-        FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus, PAUSED,
+        FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus,
         condition::{ConditionType, Verdict, find},
     },
     aws::{self, Account, Aws, Door, Lane},
@@ -40,7 +40,7 @@ use crate::{
         issuer::issuer,
         objects,
     },
-    managed_cluster::{Timing, now},
+    managed_cluster::{Timing, now, paused},
     telemetry::Metrics,
 };
 
@@ -219,14 +219,6 @@ fn remember_suspicion(context: &Context, uid: &str, plan: &Plan) {
         (Some(id), Some((before, _))) if id == before => {}
         _ => remembered.suspicion = suspected.map(|id| (id, Instant::now())),
     });
-}
-
-fn paused(metadata: &ObjectMeta) -> bool {
-    metadata
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(PAUSED))
-        .is_some_and(|value| value == "true")
 }
 
 fn log_plan(object: &str, plan: &Plan) {
