@@ -611,6 +611,28 @@ mod tests {
         );
     }
 
+    /// Whoever may write deployer roles in the hub's account may not by that rewrite whom the management role trusts,
+    /// nor may the management role assume itself.
+    #[test]
+    fn no_pattern_for_deployer_roles_holds_the_management_role() {
+        let everywhere = Allowance {
+            accounts: globs(&["*"]),
+            ..allowance()
+        };
+        let role = hub().management_role_arn(None).to_string();
+        let provisioner = own(&[everywhere], &management());
+        let boundary = management_boundary(&hub(), &globs(&["*"]));
+        let mut patterns = 0;
+        for statement in provisioner.statements.iter().chain(&boundary.statements) {
+            let sid = statement.sid.as_deref().unwrap_or_default();
+            for resource in statement.resource.iter().filter(|_| sid.starts_with("Deployer")) {
+                assert!(!Glob(resource.clone()).matches(&role), "{sid}: {resource}");
+                patterns += 1;
+            }
+        }
+        assert_eq!(patterns, 4, "to read, to write and to tag, and the boundary's");
+    }
+
     #[test]
     fn partitions_follow_the_hub() {
         let hub = Hub {

@@ -27,12 +27,19 @@ impl Hub {
         self.cluster.region.partition()
     }
 
-    /// The IAM path under which every role of this hub and `ManagementRole` stands, in every account:
+    /// The IAM path under which the deployer roles of this hub and `ManagementRole` stand, in every account:
     /// `/mooring/<hub account>-<hub region>-<hub cluster>/<ManagementRole>/`.
     #[must_use]
     pub fn path(&self) -> String {
+        format!("{}{}/", self.management_path(), self.management_role)
+    }
+
+    /// The IAM path of management roles, one step above the deployer roles: a pattern for deployer roles never holds
+    /// the role that assumes them, in the hub's own account neither.
+    #[must_use]
+    pub fn management_path(&self) -> String {
         let ClusterArn { region, account, name } = &self.cluster;
-        format!("/mooring/{account}-{region}-{name}/{}/", self.management_role)
+        format!("/mooring/{account}-{region}-{name}/")
     }
 
     /// The deployer role of a cluster, under the hub's path in the cluster's account.
@@ -59,23 +66,24 @@ impl Hub {
         }
     }
 
-    /// The management role's ARN: under the hub's path, named by the platform team or from the hub and the object.
+    /// The management role's ARN: named by the platform team or from the hub and the object.
+    ///
+    /// The hash covers the object's path, so that the roles of two objects never meet, in whatever way a name is cut.
     #[must_use]
     pub fn management_role_arn(&self, name: Option<&RoleName>) -> RoleArn {
-        let path = self.path();
         let name = name.cloned().unwrap_or_else(|| {
             let hash = short_hash(&[
                 self.partition().name(),
                 self.cluster.account.as_str(),
                 "management",
-                &path,
+                &self.path(),
             ]);
             RoleName::derived("management-", self.management_role.as_str(), &hash)
         });
         RoleArn {
             partition: self.partition(),
             account: self.cluster.account.clone(),
-            path,
+            path: self.management_path(),
             name,
         }
     }
@@ -166,7 +174,7 @@ mod tests {
         );
         assert_eq!(
             hub().management_role_arn(None).to_string(),
-            "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/default/management-default-b949815e"
+            "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-b949815e"
         );
     }
 

@@ -10,10 +10,11 @@ use std::{
 use jiff::{Timestamp, Unit};
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
-    Api, Client,
+    Api, Client, Resource,
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
+use tokio::sync::watch;
 
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, ManagementRole, PAUSED},
@@ -67,6 +68,18 @@ impl Context {
         Api::all(self.client.clone())
     }
 
+    /// Whether a person has changed the object since the watch brought it like this.
+    #[must_use]
+    pub fn overtaken(&self, cluster: &ManagedCluster) -> bool {
+        let name = cluster.metadata.name.as_deref().unwrap_or_default();
+        let asked = |metadata: &ObjectMeta| {
+            let going = metadata.deletion_timestamp.is_some();
+            (metadata.uid.clone(), metadata.generation, going, paused(metadata))
+        };
+        let now = self.clusters.get(&ObjectRef::new(name));
+        now.is_none_or(|now| asked(now.meta()) != asked(&cluster.metadata))
+    }
+
     /// The `ManagementRole` of a name, as far as the watch has it.
     #[must_use]
     pub fn management_role(&self, name: &str) -> Option<Arc<DeserializeGuard<ManagementRole>>> {
@@ -89,6 +102,8 @@ struct Memory {
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
     made: Option<Instant>,
+    first_waited: Option<Option<i64>>,
+    asked: Option<watch::Sender<()>>,
 }
 
 impl Memories {
@@ -188,6 +203,30 @@ impl Memories {
     pub fn surely_gone(&self, uid: &str, after: Duration) -> bool {
         self.with(uid, |memory| {
             !memory.deleted.is_empty() || memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after
+        })
+    }
+
+    /// Whether the object has been edited since a pass of it first waited for its account, at this generation or before.
+    pub fn edited_since_waiting(&self, uid: &str, generation: Option<i64>) -> bool {
+        self.with(uid, |memory| *memory.first_waited.get_or_insert(generation) != generation)
+    }
+
+    /// Remembers that the object got its turn: what is edited from now on is known by its status.
+    pub fn waited(&self, uid: &str) {
+        self.with(uid, |memory| memory.first_waited = None);
+    }
+
+    /// Says to a pass that waits for its turn that a person changed the object.
+    pub fn asked_again(&self, uid: &str) {
+        if let Some(asked) = self.lock().get(uid).and_then(|memory| memory.asked.as_ref()) {
+            asked.send_replace(());
+        }
+    }
+
+    /// Resolves at each later [`Self::asked_again`].
+    pub fn asks(&self, uid: &str) -> watch::Receiver<()> {
+        self.with(uid, |memory| {
+            memory.asked.get_or_insert_with(|| watch::channel(()).0).subscribe()
         })
     }
 

@@ -34,7 +34,7 @@ use tracing::{debug, info};
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
     argocd::WantedSecret,
-    aws::{self, Door, Lane},
+    aws::{self, Admission, Door, Lane, ShuttingDown},
     domain::arn::PolicyArn,
     kubernetes::{finalizer, objects},
 };
@@ -83,7 +83,9 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
         Ok(cluster) => {
             let old = known_status(cluster, &context);
-            let pass = Box::pin(moor(cluster, &old, &context)).await;
+            let Some(pass) = Box::pin(moor(cluster, &old, &context)).await else {
+                return Ok(Action::requeue(Duration::ZERO));
+            };
             if untold(&pass, &old) && context.memory.just_pending(&cluster.uid().unwrap_or_default(), GRACE) {
                 Ok(Action::requeue(GRACE))
             } else {
@@ -111,41 +113,65 @@ fn known_status(cluster: &ManagedCluster, context: &Context) -> ManagedClusterSt
         .unwrap_or_default()
 }
 
-/// Makes the cluster true, as far as it can be.
-async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Context) -> Pass {
+/// Makes the cluster true, as far as it can be; `None` when a person changed the object before its turn came.
+async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Context) -> Option<Pass> {
     let management = match management(context, &cluster.spec.management_role) {
         Ok(management) => management,
-        Err(blocked) => return Pass::Waiting(blocked),
+        Err(blocked) => return Some(Pass::Waiting(blocked)),
     };
     let request = match Request::parse(cluster, &management) {
         Ok(request) => request,
-        Err(refusal) => return Pass::Refused(refusal),
+        Err(refusal) => return Some(Pass::Refused(refusal)),
     };
     let Some(secrets) = context.secrets.get(&management.namespace) else {
-        return Pass::Waiting(Blocked::NamespaceNotServed {
+        return Some(Pass::Waiting(Blocked::NamespaceNotServed {
             namespace: management.namespace.clone(),
-        });
+        }));
     };
     // The management role must be able to use the deployer role before anything is made for it.
     if !management.admits(&request.deployer) {
-        return Pass::Waiting(Blocked::PolicyPending {
+        return Some(Pass::Waiting(Blocked::PolicyPending {
             name: management.hub.management_role.to_string(),
-        });
+        }));
     }
-    let Ok(_admission) = context
-        .aws
-        .admit(&request.identity.cluster.account, lane(cluster, old))
-        .await
-    else {
-        return Pass::Failed(Error::ShuttingDown);
+    let Ok(_admission) = admitted(cluster, old, &request.identity, context).await? else {
+        return Some(Pass::Failed(Error::ShuttingDown));
     };
     let deadline = context.timing.pass_deadline;
     let work = in_account(cluster, old, &request, &management, secrets, context);
-    match Box::pin(tokio::time::timeout(deadline, work)).await {
+    Some(match Box::pin(tokio::time::timeout(deadline, work)).await {
         Ok(Ok(pass)) => pass,
         Ok(Err(error)) => Pass::Failed(error),
         Err(_) => Pass::Failed(Error::Deadline(deadline.as_secs())),
-    }
+    })
+}
+
+/// Waits for the object's turn in its account; `None` when it was changed meanwhile. The pass that follows then asks
+/// for the turn of an edit, instead of standing in the queue with what nobody wants any more.
+async fn admitted(
+    cluster: &ManagedCluster,
+    old: &ManagedClusterStatus,
+    identity: &Identity,
+    context: &Context,
+) -> Option<Result<Admission, ShuttingDown>> {
+    let uid = identity.uid.as_str();
+    let edited = context.memory.edited_since_waiting(uid, cluster.metadata.generation);
+    let lane = if edited { Lane::Edit } else { lane(cluster, old) };
+    let mut asks = context.memory.asks(uid);
+    debug!(object = %identity.name, account = %identity.cluster.account, ?lane, "asking for its turn in the account");
+    let mut turn = std::pin::pin!(context.aws.admit(&identity.cluster.account, lane));
+    let turn = loop {
+        if context.overtaken(cluster) {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            turn = &mut turn => break turn,
+            asked = asks.changed() => if asked.is_err() { return None },
+        }
+    };
+    context.memory.waited(uid);
+    Some(turn)
 }
 
 async fn in_account(

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn management_role() -> RoleArn {
-        "arn:aws-cn:iam::111111111111:role/mooring/111111111111-cn-north-1-hub/default/management-default-00000000"
+        "arn:aws-cn:iam::111111111111:role/mooring/111111111111-cn-north-1-hub/management-default-00000000"
             .parse()
             .unwrap()
     }
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn deployers_trust_the_management_role_and_no_one_else() {
         // DESIGN: hub account root, ArnEquals aws:PrincipalArn, AssumeRole and TagSession.
-        let expected = r#"{"Version":"2012-10-17","Statement":[{"Sid":"ManagementRole","Effect":"Allow","Principal":{"AWS":"arn:aws-cn:iam::111111111111:root"},"Action":["sts:AssumeRole","sts:TagSession"],"Condition":{"ArnEquals":{"aws:PrincipalArn":"arn:aws-cn:iam::111111111111:role/mooring/111111111111-cn-north-1-hub/default/management-default-00000000"}}}]}"#;
+        let expected = r#"{"Version":"2012-10-17","Statement":[{"Sid":"ManagementRole","Effect":"Allow","Principal":{"AWS":"arn:aws-cn:iam::111111111111:root"},"Action":["sts:AssumeRole","sts:TagSession"],"Condition":{"ArnEquals":{"aws:PrincipalArn":"arn:aws-cn:iam::111111111111:role/mooring/111111111111-cn-north-1-hub/management-default-00000000"}}}]}"#;
         assert_eq!(deployer_trust(&management_role()).to_json(), expected);
         assert!(expected.len() < 2048);
     }

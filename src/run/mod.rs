@@ -337,7 +337,13 @@ async fn watch_all(
     let (mut clusters, mut roles, mut sets) = (pin!(clusters), pin!(roles), pin!(sets));
     loop {
         let due = tokio::select! {
-            Some(touched) = clusters.next() => triggers.cluster(&touched, |name| context.management_role(name)),
+            Some(touched) = clusters.next() => {
+                let due = triggers.cluster(&touched, |name| context.management_role(name));
+                if !due.clusters.is_empty() {
+                    context.memory.asked_again(touched.object().meta().uid.as_deref().unwrap_or_default());
+                }
+                due
+            }
             Some(touched) = roles.next() => triggers.role(&touched, &context.clusters.state()),
             Some(touched) = secrets.next() => triggers.secret(&touched, &context.memory),
             Some(name) = sets.next() => Due { roles: vec![name], ..Due::default() },

@@ -1,6 +1,9 @@
 //! A spec that is edited, and one that is paused.
 
-use mooring_sandbox::stage;
+use mooring_sandbox::{
+    aws::{Effect, Fault},
+    stage,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -32,6 +35,37 @@ async fn edits_are_made_true_in_place_and_a_pause_stops_every_write() {
         unborn(&world),
     );
     world.never_denied();
+}
+
+/// Where another cluster takes up all of an account's turns, an object that waits for its own is looked at all the same
+/// once a person changes it: it does not stand in the queue with a spec that nobody wants any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_overtakes_the_queue_of_its_account_though_the_object_was_never_looked_at() {
+    let spokes = ["222222222222/eu-west-1/busy", "222222222222/eu-west-1/queued"];
+    let world = World::ready(Setting::of(&spokes).flag(&["--passes-per-account", "1"])).await;
+    let faults = world.stage.aws.faults();
+    let hung = faults.add(Fault::on("CreateRole", Effect::Hang).first(1)).unwrap();
+    world.moor("busy", json!({})).await;
+    world
+        .eventually("the role to be asked for", async || {
+            let calls = world.calls("busy", 0);
+            calls.iter().any(|call| call.operation == "CreateRole").then_some(())
+        })
+        .await;
+    world.moor("queued", json!({})).await;
+    world
+        .eventually("the object to wait", async || {
+            let waits = |line: &str| line.contains("asking for its turn") && line.contains("queued");
+            world.log().lines().any(waits).then_some(())
+        })
+        .await;
+    assert!(world.calls("queued", 0).is_empty(), "its turn has not come");
+    let narrower = json!({"spec": {"access": {"policies": [{"name": VIEW}]}}});
+    world.patch("ManagedCluster", "queued", narrower).await;
+    world.is_ready("ManagedCluster", "queued").await;
+    assert_eq!(world.seen_entry("queued").unwrap().policies, pairs(&[(VIEW, "")]));
+    assert_eq!(world.writes("busy", 0), ["CreateRole"], "it still waits for its answer");
+    faults.remove(hung);
 }
 
 /// Edits the spec and waits until that is what Argo CD has; gives the writes that it took.

@@ -72,7 +72,7 @@ fn read_management() -> Management {
         "status": {
             "conditions": [],
             "hub": {"accountId": "111111111111", "region": "eu-west-1", "name": "hub", "arn": "arn:aws:eks:eu-west-1:111111111111:cluster/hub"},
-            "role": {"arn": "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/default/management-default-b949815e", "id": "AROAMANAGEMENT"},
+            "role": {"arn": "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-b949815e", "id": "AROAMANAGEMENT"},
             "assumable": ["arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/*"],
         },
     }))
