@@ -28,6 +28,8 @@ pub enum ConditionType {
     Ready,
     /// There only when true: nothing will change until a person acts.
     Stalled,
+    /// The chain was walked to the cluster's API server. Written by the verifier alone; `Ready` does not include it.
+    Connected,
 }
 
 impl ConditionType {
@@ -46,6 +48,7 @@ impl ConditionType {
             Self::PolicyReady => "PolicyReady",
             Self::Ready => "Ready",
             Self::Stalled => "Stalled",
+            Self::Connected => "Connected",
         }
     }
 }
