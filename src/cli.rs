@@ -639,7 +639,10 @@ mod tests {
         let Command::Verifier(verifier) = parse(&["verifier"]).unwrap().command else {
             panic!("no verifier")
         };
-        assert_eq!((verifier.interval, verifier.distance), (Duration::from_mins(10), Duration::from_secs(30)));
+        assert_eq!(
+            (verifier.interval, verifier.distance),
+            (Duration::from_mins(10), Duration::from_secs(30))
+        );
         assert_eq!((verifier.walks.get(), verifier.reader_role), (4, None));
         assert!(parse(&["verifier", "--walks=0"]).is_err());
         assert!(parse(&["verifier", "--reader-role=a/b"]).is_err());

@@ -41,6 +41,8 @@ pub struct HubSubject {
     pub role: RoleArn,
     /// The hub's OIDC issuer, as AWS described it.
     pub issuer: Option<String>,
+    /// The resource version of the `ManagementRole`: whatever changes at it, its status too, is worth a new look.
+    pub version: Option<String>,
 }
 
 /// One chain.
@@ -90,6 +92,7 @@ impl HubSubject {
             service_accounts: object.spec.service_accounts.clone(),
             identity: object.spec.identity.kind,
             role: management.role,
+            version: object.metadata.resource_version.clone(),
             issuer: object
                 .status
                 .as_ref()

@@ -83,7 +83,10 @@ struct JsonHop<'a> {
 
 fn json_of(examined: &Examined) -> Value {
     let hops = match &examined.walk {
-        Ok(walk) => json!(Hop::ALL.map(|hop| JsonHop { hop, found: walk.at(hop) })),
+        Ok(walk) => json!(Hop::ALL.map(|hop| JsonHop {
+            hop,
+            found: walk.at(hop)
+        })),
         Err(_) => json!([]),
     };
     let mut value = json!({
@@ -108,8 +111,15 @@ fn table(all: &[Examined]) -> String {
         if index > 0 {
             out.push('\n');
         }
-        let cluster = examined.cluster.as_deref().map(|arn| format!("  {arn}")).unwrap_or_default();
-        line(&mut out, &format!("{}: {}{cluster}", examined.name, Verdict::of(examined).word()));
+        let cluster = examined
+            .cluster
+            .as_deref()
+            .map(|arn| format!("  {arn}"))
+            .unwrap_or_default();
+        line(
+            &mut out,
+            &format!("{}: {}{cluster}", examined.name, Verdict::of(examined).word()),
+        );
         match &examined.walk {
             Ok(walk) => hops(&mut out, walk),
             Err(trouble) => explain(&mut out, "not walked", trouble),
@@ -119,7 +129,10 @@ fn table(all: &[Examined]) -> String {
         let count = |wanted: Verdict| all.iter().filter(|examined| Verdict::of(examined) == wanted).count();
         let (holds, broken, unknown) = (count(Verdict::Holds), count(Verdict::Broken), count(Verdict::Unknown));
         line(&mut out, "");
-        line(&mut out, &format!("{holds} connected, {broken} broken, {unknown} unknown"));
+        line(
+            &mut out,
+            &format!("{holds} connected, {broken} broken, {unknown} unknown"),
+        );
     }
     out
 }
@@ -186,9 +199,10 @@ mod tests {
     fn trouble(reason: Reason) -> Trouble {
         Trouble {
             reason,
-            message: "sts:AssumeRole of arn:aws:iam::222222222222:role/prod was refused: AccessDenied: not authorized to \
+            message:
+                "sts:AssumeRole of arn:aws:iam::222222222222:role/prod was refused: AccessDenied: not authorized to \
                       perform this on that resource"
-                .into(),
+                    .into(),
             next: "look at both roles".into(),
             candidates: Vec::new(),
         }

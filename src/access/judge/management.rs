@@ -9,7 +9,7 @@ use super::{
         reason::Reason,
         subject::Subject,
     },
-    failed, passed, refusal, together, trouble, unknown,
+    failed, passed, refusal, together, trouble, trust, unknown,
 };
 use crate::{
     aws::{ErrorKind, Look},

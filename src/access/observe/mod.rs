@@ -18,10 +18,7 @@ use super::{
     reason::Reason,
     subject::{HubSubject, Subject},
 };
-use crate::{
-    api::ManagementRole,
-    aws::{Reader, Walker},
-};
+use crate::aws::{Reader, Walker};
 
 /// How long one walk may take; each call in it has a shorter limit of its own.
 pub const DEADLINE: Duration = Duration::from_secs(90);
@@ -43,7 +40,6 @@ pub struct Feet {
 
 struct Kept {
     subject: HubSubject,
-    resource_version: Option<String>,
     until: Instant,
     view: Arc<HubView>,
 }
@@ -62,9 +58,9 @@ impl Feet {
         }
     }
 
-    /// Walks one chain, and judges what that brought. `role` is the `ManagementRole` that the subject was read from.
-    pub async fn walk(&self, subject: &Subject, role: &ManagementRole) -> Walk {
-        let walking = Box::pin(self.gather(subject, role));
+    /// Walks one chain, and judges what that brought.
+    pub async fn walk(&self, subject: &Subject) -> Walk {
+        let walking = Box::pin(self.gather(subject));
         match tokio::time::timeout(DEADLINE, walking).await {
             Ok(evidence) => judge(subject, &evidence),
             Err(_) => {
@@ -81,8 +77,8 @@ impl Feet {
         }
     }
 
-    async fn gather(&self, subject: &Subject, role: &ManagementRole) -> Evidence {
-        let hub = self.hub(&subject.hub, role).await;
+    async fn gather(&self, subject: &Subject) -> Evidence {
+        let hub = self.hub(&subject.hub).await;
         let spoke = spoke::look(self, subject, &hub).await;
         let explain = hub.is_refused() || spoke.is_denied();
         Evidence {
@@ -104,14 +100,12 @@ impl Feet {
 
     /// The hub's part, walked once for all clusters that ask at about the same time. What is broken is soon looked at
     /// again, so that mending it shows.
-    async fn hub(&self, subject: &HubSubject, role: &ManagementRole) -> Arc<HubView> {
+    async fn hub(&self, subject: &HubSubject) -> Arc<HubView> {
         let name = subject.hub.management_role.to_string();
         let slot = Arc::clone(self.hubs.lock().await.entry(name).or_default());
         let mut slot = slot.lock().await;
-        let resource_version = role.metadata.resource_version.clone();
         if let Some(kept) = slot.as_ref()
             && kept.subject == *subject
-            && kept.resource_version == resource_version
             && Instant::now() < kept.until
             && kept.view.is_usable()
         {
@@ -125,7 +119,6 @@ impl Feet {
         };
         *slot = Some(Kept {
             subject: subject.clone(),
-            resource_version,
             until: Instant::now() + lasts,
             view: Arc::clone(&view),
         });
