@@ -171,7 +171,9 @@ fn the_management_role_is_shown_with_what_its_clusters_need() {
     let role = &of(&documents, "managementRole", "default")["role"];
     let arn = role["arn"].as_str().unwrap();
     assert!(
-        arn.starts_with(&format!("arn:aws:iam::111111111111:{PATH}/management-default-")),
+        arn.starts_with(&format!(
+            "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-"
+        )),
         "{arn}"
     );
     assert_eq!(

@@ -281,7 +281,8 @@ pub struct AllowedAccessPolicy {
     #[schemars(length(max = 256))]
     pub name: String,
 
-    /// Cluster: in the whole cluster, or in namespaces. Namespace: in namespaces only.
+    /// Cluster: in the whole cluster, or in namespaces. Namespace: in namespaces only, and not in those of the cluster's
+    /// own components (kube-system, kube-public, kube-node-lease), nor in those of Argo CD and Mooring on the hub.
     pub scope: Scope,
 }
 

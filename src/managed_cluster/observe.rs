@@ -39,6 +39,8 @@ pub struct Secrets {
     pub own: Vec<ClusterSecret>,
     /// Others that have the server or the name in Argo CD of the one wanted.
     pub others: Vec<ClusterSecret>,
+    /// Other `ManagedCluster`s that are writing a Secret with the server or the name of the one wanted.
+    pub claimed: Vec<String>,
     /// The name that our Secret would have, where a Secret without our annotation has it.
     pub name_taken: Option<String>,
 }
