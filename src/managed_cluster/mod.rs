@@ -179,7 +179,15 @@ async fn in_account(
     }
     let desired = desired::desired(request, management, spoke.cluster.as_ref());
     let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
-    let mut found = observe::secrets(secrets, uid, wanted_secret);
+    let servers = [
+        wanted_secret.and_then(|wanted| wanted.data.get("server")),
+        old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_ref()),
+    ];
+    let known = observe::Known {
+        name: old.secret.as_deref(),
+        servers: servers.into_iter().flatten().map(String::as_str).collect(),
+    };
+    let mut found = observe::secrets(secrets, uid, wanted_secret, &known);
     // One that is going stands for nothing: the name may be somebody else's by now.
     if let Some(wanted) = wanted_secret.filter(|_| found.own.iter().all(|own| own.deleting)) {
         let Secrets { own, name_taken, .. } = observe::secret_under_name(&secret_api, &wanted.name, uid).await?;

@@ -149,7 +149,12 @@ async fn take_away(
         };
         return Ok(Turn::Remains(Pass::Releasing(blocked.message(), Some(blocked))));
     };
-    let mut secrets = observe::secrets(store, uid, None);
+    let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
+    let known = observe::Known {
+        name: old.secret.as_deref(),
+        servers: server.into_iter().collect(),
+    };
+    let mut secrets = observe::secrets(store, uid, None, &known);
     if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
         // The watch may lag, and does not bring a Secret whose label somebody took off.
         let api = Api::namespaced(context.client.clone(), &management.namespace);

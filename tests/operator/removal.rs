@@ -1,6 +1,11 @@
 //! Letting go, in order, whatever the state of things.
 
-use kube::{Api, api::PostParams, core::DynamicObject};
+use k8s_openapi::ByteString;
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+    core::DynamicObject,
+};
 use mooring_sandbox::{
     aws::{Effect, Fault},
     stage::{Signal, is_ready, ready},
@@ -115,10 +120,28 @@ async fn ordered(world: &World) {
         faults.add(fault).unwrap()
     };
     let (entry, role) = (stop("DeleteAccessEntry"), stop("DeleteRole"));
+    // Of another cluster, though its annotations were copied from ours.
+    let mut theirs = world.secret("ordered").await.unwrap();
+    theirs.metadata = kube::api::ObjectMeta {
+        name: Some("theirs".to_owned()),
+        labels: theirs.metadata.labels,
+        annotations: theirs.metadata.annotations,
+        ..kube::api::ObjectMeta::default()
+    };
+    let data = theirs.data.as_mut().unwrap();
+    data.insert("name".to_owned(), ByteString(b"theirs".to_vec()));
+    data.insert("server".to_owned(), ByteString(b"https://theirs.example.com".to_vec()));
+    world.secrets().create(&PostParams::default(), &theirs).await.unwrap();
     world.delete("ManagedCluster", "ordered").await;
     let told = world.until_reason("ManagedCluster", "ordered", "AccessDenied").await;
     assert!(message(&told).contains("eks:DeleteAccessEntry"), "{}", message(&told));
-    assert!(world.secret("ordered").await.is_none(), "the Secret goes first");
+    let left = world.secret("ordered").await.unwrap().metadata.name;
+    assert_eq!(left.as_deref(), Some("theirs"), "the Secret goes first, and no other");
+    world
+        .secrets()
+        .delete("theirs", &DeleteParams::default())
+        .await
+        .unwrap();
     assert!(world.seen_entry("ordered").is_some() && world.seen_role("ordered").is_some());
     faults.remove(entry);
     world.ask("ManagedCluster", "ordered").await;
