@@ -16,7 +16,7 @@ use clap::{
 
 use crate::{
     domain::{
-        arn::PolicyArn,
+        arn::{PolicyArn, RoleArn},
         name::{AccountId, KubernetesName, RoleName},
     },
     telemetry::log::Format,
@@ -53,11 +53,11 @@ pub enum Command {
     ///
     /// It is a process of its own, beside the operator: it requests tokens of Argo CD's service accounts, which the operator
     /// cannot, and writes nothing to AWS, which the operator does. It needs no AWS credentials of its own to walk; those that
-    /// it has are used to read the documents that explain a refusal.
+    /// it has enter the reader role of each account, to read the documents that explain a refusal.
     Verifier(VerifierArgs),
     /// Walks the chain to clusters now, and tells which hop is broken and what to do.
     ///
-    /// Uses your kubeconfig and your AWS credentials, and changes nothing. What you may not look at is said so. The exit code
+    /// Uses your kubeconfig and your AWS credentials (those of an account, or that enter the reader roles), and changes nothing. What you may not look at is said so. The exit code
     /// is 0 when every hop holds, 1 when something is broken, and 2 when something could not be looked at.
     Doctor(DoctorArgs),
     /// Prints what the operator would make for manifests in files, as YAML.
@@ -165,13 +165,6 @@ pub struct VerifierArgs {
     #[arg(long, value_name = "COUNT", env = "MOORING_WALKS", default_value = "4")]
     pub walks: NonZeroUsize,
 
-    /// The name of an IAM role, at the root path of each account, by which documents are read to explain a refusal.
-    ///
-    /// Without it only the account of the verifier's own credentials is read, and a refusal elsewhere may stay undetermined.
-    /// The role needs to read IAM and EKS, and to trust the verifier's own role.
-    #[arg(long, value_name = "NAME", env = "MOORING_READER_ROLE")]
-    pub reader_role: Option<RoleName>,
-
     /// The address for /healthz, /readyz and /metrics.
     ///
     /// The default listens on every interface, which the kubelet's probes and Prometheus need in a pod. Outside a pod give a
@@ -207,12 +200,6 @@ pub struct DoctorArgs {
     /// The form of what is printed to standard output.
     #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
     pub output: DoctorOutput,
-
-    /// The name of an IAM role, at the root path of each account, by which documents are read to explain a refusal.
-    ///
-    /// Without it only the account of your own AWS credentials is read.
-    #[arg(long, value_name = "NAME", env = "MOORING_READER_ROLE")]
-    pub reader_role: Option<RoleName>,
 
     /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
@@ -287,6 +274,19 @@ pub struct BootstrapArgs {
     /// The service account that the operator runs as.
     #[arg(long, value_name = "NAME", default_value = "mooring-controller")]
     pub operator_service_account: KubernetesName,
+
+    /// The name of the verifier's own IAM role in the hub's account.
+    #[arg(long, value_name = "NAME", default_value = "mooring-verifier")]
+    pub verifier_role: RoleName,
+
+    /// The service account that the verifier runs as, in the operator's namespace.
+    #[arg(long, value_name = "NAME", default_value = "mooring-verifier")]
+    pub verifier_service_account: KubernetesName,
+
+    /// The ARN of a role that may look into the accounts by their reader roles besides the verifier, as people do with
+    /// `mooring doctor`; may be repeated.
+    #[arg(long = "reader", value_name = "ARN")]
+    pub readers: Vec<RoleArn>,
 
     /// The ARN of a policy that deployer roles may bear as their permissions boundary besides AWSDenyAll; may be repeated.
     #[arg(long = "deployer-boundary", value_name = "ARN")]
@@ -499,8 +499,8 @@ mod tests {
             );
             count += 1;
         }
-        // Nine of the controller's flags, eight of the verifier's, and the two of doctor that are not of the moment.
-        assert_eq!(count, 9 + 8 + 2, "every flag of a process has its variable");
+        // Nine of the controller's flags, seven of the verifier's, and the one of doctor that is not of the moment.
+        assert_eq!(count, 9 + 7 + 1, "every flag of a process has its variable");
     }
 
     #[test]
@@ -628,6 +628,9 @@ mod tests {
                 operator_role: "mooring-operator".parse().unwrap(),
                 operator_namespace: "mooring-system".parse().unwrap(),
                 operator_service_account: "mooring-controller".parse().unwrap(),
+                verifier_role: "mooring-verifier".parse().unwrap(),
+                verifier_service_account: "mooring-verifier".parse().unwrap(),
+                readers: vec![],
                 deployer_boundaries: vec![boundary.parse().unwrap()],
                 output_dir: None,
             })
@@ -643,15 +646,13 @@ mod tests {
             (verifier.interval, verifier.distance),
             (Duration::from_mins(10), Duration::from_secs(30))
         );
-        assert_eq!((verifier.walks.get(), verifier.reader_role), (4, None));
+        assert_eq!(verifier.walks.get(), 4);
         assert!(parse(&["verifier", "--walks=0"]).is_err());
-        assert!(parse(&["verifier", "--reader-role=a/b"]).is_err());
         assert_eq!(
             parse(&["doctor", "prod-eu", "tools", "-o", "json"]).unwrap().command,
             Command::Doctor(DoctorArgs {
                 clusters: vec!["prod-eu".into(), "tools".into()],
                 output: DoctorOutput::Json,
-                reader_role: None,
                 ca_bundle: None,
             })
         );

@@ -5,9 +5,11 @@ use crate::{
         IdentityType, ManagedCluster, ManagementRole,
         condition::{ConditionType, Verdict},
     },
+    aws::ReadBy,
     domain::{
         arn::{ClusterArn, RoleArn},
         hub::Hub,
+        name::InvalidName,
     },
     managed_cluster::{
         management::{Management, NoManagement},
@@ -41,6 +43,8 @@ pub struct HubSubject {
     pub role: RoleArn,
     /// The hub's OIDC issuer, as AWS described it.
     pub issuer: Option<String>,
+    /// By which role documents are read.
+    pub read_by: ReadBy,
     /// The resource version of the `ManagementRole`: whatever changes at it, its status too, is worth a new look.
     pub version: Option<String>,
 }
@@ -86,7 +90,16 @@ impl HubSubject {
             };
             not_moored(why, &format!("look at `kubectl describe mgr {name}`"))
         })?;
+        let reader = &object.spec.provisioner.reader_role_name;
+        let role = reader
+            .parse()
+            .map_err(|error: InvalidName| not_moored(error.to_string(), "write the name of an IAM role there"))?;
         Ok(Self {
+            read_by: ReadBy {
+                region: management.hub.cluster.region.clone(),
+                role,
+                external_id: management.external_id,
+            },
             hub: management.hub,
             namespace: management.namespace,
             service_accounts: object.spec.service_accounts.clone(),

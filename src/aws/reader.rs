@@ -24,7 +24,7 @@ use crate::{
     domain::{
         arn::{ClusterArn, OidcProviderArn, PolicyArn, RoleArn},
         eks::AuthenticationMode,
-        name::{AccountId, Region, RoleName},
+        name::{AccountId, Partition, Region, RoleName},
         ownership::Tags,
     },
     policy::{ActionGrant, Document, session},
@@ -82,49 +82,56 @@ const REMEMBERED: Duration = Duration::from_mins(1);
 /// `AWSDenyAll`: AWS's own, and known without being read.
 const DENY_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
 
-/// Reads with the process's own credentials, and elsewhere by a role of one name in every account, where there is one.
+/// By which role accounts are entered to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadBy {
+    /// The region by whose STS accounts are entered: the hub's.
+    pub region: Region,
+    /// The name of the reader role in every account, at the root path.
+    pub role: RoleName,
+    /// The external ID that it asks for.
+    pub external_id: Option<String>,
+}
+
+/// Reads by the reader role of each account, and where that does not let these credentials in, with the credentials
+/// themselves, in their own account.
 pub struct Reader {
     config: SdkConfig,
     settings: Settings,
-    role: Option<RoleName>,
     regions: Mutex<HashMap<Region, Aws>>,
     caller: Mutex<Option<(Instant, Result<Caller, String>)>>,
 }
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader")
-            .field("role", &self.role)
-            .finish_non_exhaustive()
+        f.debug_struct("Reader").finish_non_exhaustive()
     }
 }
 
 impl Reader {
-    /// Loads endpoints, trust and credentials as the aws CLI does. `role` is assumed in accounts that are not the
-    /// process's own, cut down to reading. Nothing is called yet.
+    /// Loads endpoints, trust and credentials as the aws CLI does. Nothing is called yet.
     ///
     /// # Errors
     /// When the CA bundle cannot be used.
-    pub async fn connect(settings: Settings, role: Option<RoleName>) -> Result<Self, ConnectError> {
+    pub async fn connect(settings: Settings) -> Result<Self, ConnectError> {
         let config = connect::load_anywhere(&settings).await?;
-        Ok(Self::over(config, settings, role))
+        Ok(Self::over(config, settings))
     }
 
     /// The same over a configuration that is already there.
-    pub(super) fn over(config: SdkConfig, settings: Settings, role: Option<RoleName>) -> Self {
+    pub(super) fn over(config: SdkConfig, settings: Settings) -> Self {
         Self {
             config,
             settings,
-            role,
             regions: Mutex::default(),
             caller: Mutex::default(),
         }
     }
 
-    /// A role with its trust policy, and with its own policies and boundary where `deep`. `hub` is the region by whose
-    /// STS accounts are entered. A role of that name under another path is not this one.
-    pub async fn role(&self, hub: &Region, role: &RoleArn, deep: bool) -> Look<RoleDocuments> {
-        let account = match self.account(hub, &role.account, role.partition, hub).await {
+    /// A role with its trust policy, and with its own policies and boundary where `deep`. A role of that name under
+    /// another path is not this one.
+    pub async fn role(&self, by: &ReadBy, role: &RoleArn, deep: bool) -> Look<RoleDocuments> {
+        let account = match self.account(by, &role.account, role.partition, &by.region).await {
             Ok(account) => account,
             Err(why) => return Look::Unseen(why),
         };
@@ -163,8 +170,11 @@ impl Reader {
     }
 
     /// The audiences of an OIDC provider.
-    pub async fn provider(&self, hub: &Region, provider: &OidcProviderArn) -> Look<Vec<String>> {
-        match self.account(hub, &provider.account, provider.partition, hub).await {
+    pub async fn provider(&self, by: &ReadBy, provider: &OidcProviderArn) -> Look<Vec<String>> {
+        match self
+            .account(by, &provider.account, provider.partition, &by.region)
+            .await
+        {
             Ok(account) => {
                 let found = account.oidc_provider(provider).await;
                 look(found.map(|found| found.map(|provider| provider.client_ids.into_iter().collect())))
@@ -174,9 +184,9 @@ impl Reader {
     }
 
     /// A cluster.
-    pub async fn cluster(&self, hub: &Region, cluster: &ClusterArn) -> Look<SpokeCluster> {
+    pub async fn cluster(&self, by: &ReadBy, cluster: &ClusterArn) -> Look<SpokeCluster> {
         let partition = cluster.region.partition();
-        let account = match self.account(hub, &cluster.account, partition, &cluster.region).await {
+        let account = match self.account(by, &cluster.account, partition, &cluster.region).await {
             Ok(account) => account,
             Err(why) => return Look::Unseen(why),
         };
@@ -199,9 +209,9 @@ impl Reader {
     }
 
     /// The access entry of a role on a cluster.
-    pub async fn entry(&self, hub: &Region, cluster: &ClusterArn, principal: &RoleArn) -> Look<SpokeEntry> {
+    pub async fn entry(&self, by: &ReadBy, cluster: &ClusterArn, principal: &RoleArn) -> Look<SpokeEntry> {
         let partition = cluster.region.partition();
-        let account = match self.account(hub, &cluster.account, partition, &cluster.region).await {
+        let account = match self.account(by, &cluster.account, partition, &cluster.region).await {
             Ok(account) => account,
             Err(why) => return Look::Unseen(why),
         };
@@ -220,46 +230,40 @@ impl Reader {
         }))
     }
 
-    /// An account to read in: the reader role where there is one, the process's own credentials in its own account.
+    /// An account to read in.
     async fn account(
         &self,
-        hub: &Region,
+        by: &ReadBy,
         id: &AccountId,
-        partition: crate::domain::name::Partition,
+        partition: Partition,
         region: &Region,
     ) -> Result<Account, String> {
-        let aws = self.aws(hub);
-        let mut refused = None;
-        if let Some(name) = &self.role {
-            let role = RoleArn {
+        let aws = self.aws(&by.region);
+        let door = Door {
+            provisioner: RoleArn {
                 partition,
                 account: id.clone(),
                 path: "/".to_owned(),
-                name: name.clone(),
-            };
-            let door = Door {
-                session_name: "mooring-verify-reader".to_owned(),
-                session_policy: reading(),
-                external_id: None,
-                region: region.clone(),
-                object: "reader".to_owned(),
-                provisioner: role,
-            };
-            match aws.enter(&door).await {
-                Ok(account) => return Ok(account),
-                Err(error) => refused = Some(unseen(&error)),
-            }
-        }
+                name: by.role.clone(),
+            },
+            external_id: by.external_id.clone(),
+            region: region.clone(),
+            session_name: "mooring-verify-reader".to_owned(),
+            session_policy: reading(),
+            object: "reader".to_owned(),
+        };
+        // Without credentials nothing can be entered, and to find that out again would take seconds.
         let caller = self.caller(&aws).await?;
-        if caller.account == *id {
-            return Ok(aws.own(&caller, region));
+        match aws.enter(&door).await {
+            Ok(account) => Ok(account),
+            Err(_) if caller.account == *id => Ok(aws.own(&caller, region)),
+            Err(error) => Err(format!(
+                "the AWS credentials here are of account {}, and in account {id} role {} does not let them in: {}",
+                caller.account,
+                by.role,
+                unseen(&error)
+            )),
         }
-        Err(refused.unwrap_or_else(|| {
-            format!(
-                "the AWS credentials here are of account {}, and this is in account {id}",
-                caller.account
-            )
-        }))
     }
 
     async fn caller(&self, aws: &Aws) -> Result<Caller, String> {

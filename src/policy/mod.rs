@@ -8,5 +8,5 @@ pub use document::{Document, Effect, InvalidDocument, Principals, Statement};
 pub use evaluate::{Asked, Asker, Known, Ruling};
 pub use issued::{
     AUDIENCE, ActionGrant, ExternalId, assume_deployers, deployer_trust, irsa_trust, operator_trust, provisioner_trust,
-    session,
+    reader_trust, session,
 };

@@ -40,7 +40,7 @@ pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Ex
         ..aws::Settings::default()
     };
     let walker = Walker::connect(&settings).await?;
-    let reader = Reader::connect(settings, args.reader_role.clone()).await?;
+    let reader = Reader::connect(settings).await?;
     // One look at the hub does for all of them.
     let feet = Feet::new(client, walker, reader, Vantage::Person, Duration::from_mins(10));
     let total = clusters.len();

@@ -80,7 +80,6 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         interval,
         distance,
         walks,
-        reader_role,
         listen,
         log_format,
         log_level,
@@ -110,7 +109,7 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         ..aws::Settings::default()
     };
     let walker = Walker::connect(&settings).await?;
-    let reader = Reader::connect(settings, reader_role).await?;
+    let reader = Reader::connect(settings).await?;
     tokio::select! {
         () = served(&client, &crds) => {}
         () = until(stopped.clone()) => return Ok(()),

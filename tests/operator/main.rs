@@ -17,6 +17,7 @@ mod drift;
 mod edits;
 mod faults;
 mod kill;
+mod kill_writes;
 mod management;
 mod policies;
 mod refusals;

@@ -63,7 +63,7 @@ impl HubView {
     /// The documents of the hub's account: read at most once for this look, however many clusters ask.
     pub(super) async fn documents(&self, feet: &Feet, subject: &HubSubject) -> HubDocuments {
         let read = || async {
-            let region = &subject.hub.cluster.region;
+            let by = &subject.read_by;
             let issuer = self
                 .evidence
                 .service_accounts
@@ -75,11 +75,11 @@ impl HubView {
             let provider = async {
                 let issuer = issuer.or(subject.issuer.as_deref()).unwrap_or_default();
                 match subject.hub.oidc_provider(issuer) {
-                    Ok(arn) => feet.reader.provider(region, &arn).await,
+                    Ok(arn) => feet.reader.provider(by, &arn).await,
                     Err(error) => Look::Unseen(error.to_string()),
                 }
             };
-            let role = feet.reader.role(region, &subject.role, true);
+            let role = feet.reader.role(by, &subject.role, true);
             let (role, provider) = Box::pin(futures::future::join(role, provider)).await;
             HubDocuments { role, provider }
         };

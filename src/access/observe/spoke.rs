@@ -116,9 +116,9 @@ async fn reviews(subject: &Subject, hub: &HubView, secret: &SeenCluster, probe: 
 
 /// Reads documents, only where something was refused and they can say why.
 async fn explain(feet: &Feet, subject: &Subject, view: &mut SpokeView) {
-    let hub = &subject.hub.hub.cluster.region;
+    let by = &subject.hub.read_by;
     if view.is_denied() {
-        view.documents.role = Box::pin(feet.reader.role(hub, &subject.deployer, false)).await;
+        view.documents.role = Box::pin(feet.reader.role(by, &subject.deployer, false)).await;
     }
     let unreached = matches!(
         view.endpoint,
@@ -126,11 +126,11 @@ async fn explain(feet: &Feet, subject: &Subject, view: &mut SpokeView) {
     );
     let unknown = view.token_length.is_some() && view.endpoint == Attempt::Done(401);
     if unreached || unknown {
-        view.documents.cluster = Box::pin(feet.reader.cluster(hub, &subject.cluster)).await;
+        view.documents.cluster = Box::pin(feet.reader.cluster(by, &subject.cluster)).await;
     }
     if unknown {
-        let entry = feet.reader.entry(hub, &subject.cluster, &subject.deployer);
-        let role = feet.reader.role(hub, &subject.deployer, false);
+        let entry = feet.reader.entry(by, &subject.cluster, &subject.deployer);
+        let role = feet.reader.role(by, &subject.deployer, false);
         (view.documents.entry, view.documents.role) = Box::pin(futures::future::join(entry, role)).await;
     }
 }
