@@ -129,6 +129,13 @@ pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition>
     conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }
 
+/// All conditions but those of a type: what another writer has put there is neither ours to repeat nor a difference.
+#[must_use]
+pub fn without(mut conditions: Vec<Condition>, kind: ConditionType) -> Vec<Condition> {
+    conditions.retain(|condition| condition.type_ != kind.as_str());
+    conditions
+}
+
 /// Whether a condition is there and true.
 #[must_use]
 pub fn holds(conditions: &[Condition], kind: ConditionType) -> bool {

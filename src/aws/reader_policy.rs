@@ -36,7 +36,10 @@ pub fn reader_policy(
     document.statements.retain(|statement| !statement.action.is_empty());
     if let Some(management) = management {
         // What the boundary of the management role allows is read to explain a refusal; the operator never reads it.
-        let needs = CALLS.iter().filter(|row| row.service == Service::Iam).flat_map(|row| row.needs);
+        let needs = CALLS
+            .iter()
+            .filter(|row| row.service == Service::Iam)
+            .flat_map(|row| row.needs);
         let boundary = needs.filter(|need| need.on == Target::Walk).map(|need| need.action);
         document
             .statements

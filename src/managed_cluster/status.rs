@@ -6,7 +6,7 @@ use kube::{Api, core::DeserializeGuard};
 use crate::{
     api::{
         ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus,
-        condition::{ConditionType, Finding, Verdict, conditions},
+        condition::{ConditionType, Finding, Verdict, conditions, without},
     },
     domain::{arn::ClusterArn, eks::Cluster},
     kubernetes::{
@@ -325,19 +325,14 @@ pub async fn write(
     old: &ManagedClusterStatus,
     new: &ManagedClusterStatus,
 ) -> Result<bool, KubernetesError> {
-    if without_verifier(old) == *new {
+    let mut old = old.clone();
+    old.conditions = without(old.conditions, ConditionType::Connected);
+    if old == *new {
         return Ok(false);
     }
     let value = serde_json::to_value(new).unwrap_or_default();
     objects::apply_status(api, object, FIELD_MANAGER, &value).await?;
     Ok(true)
-}
-
-/// The status without what the verifier writes into it: that is neither ours to repeat nor a difference.
-fn without_verifier(status: &ManagedClusterStatus) -> ManagedClusterStatus {
-    let mut own = status.clone();
-    own.conditions.retain(|c| c.type_ != ConditionType::Connected.as_str());
-    own
 }
 
 #[cfg(test)]

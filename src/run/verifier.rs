@@ -3,6 +3,8 @@
 //! The work queue keeps one walk a cluster at a time; a walk too soon after the last waits until it may; walks go on in
 //! order of arrival, so many at a time. Nothing here waits for the operator, nor the operator for this.
 
+mod changes;
+
 use std::{
     collections::HashMap,
     pin::pin,
@@ -24,6 +26,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{debug, info};
 
+use self::changes::{Matters, RoleMatters, is_new};
 use super::{Error, Guarded, on_signal, report, served, until};
 use crate::{
     access::{
@@ -33,7 +36,7 @@ use crate::{
         status::{self, finding, not_walked},
     },
     api::{
-        ManagedCluster, ManagementRole, RECONCILE_REQUESTED_AT,
+        ManagedCluster, ManagementRole,
         condition::{ConditionType, Finding, find},
     },
     aws::{self, Reader, Walker},
@@ -156,79 +159,6 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
     probes.abort();
     info!("stopped");
     result.map_err(Error::Watch)
-}
-
-/// What of a `ManagedCluster` makes a new walk worth while. Its condition `Connected`, which comes back through the
-/// watch after each write, does not.
-#[derive(PartialEq, Eq)]
-struct Matters {
-    uid: Option<String>,
-    generation: Option<i64>,
-    requested: Option<String>,
-    secret: Option<String>,
-    role: Option<String>,
-    endpoint: Option<String>,
-    holds: Vec<(String, String)>,
-}
-
-impl Matters {
-    fn of(cluster: &ManagedCluster) -> Self {
-        let status = cluster.status.clone().unwrap_or_default();
-        let annotations = cluster.metadata.annotations.as_ref();
-        Self {
-            uid: cluster.metadata.uid.clone(),
-            generation: cluster.metadata.generation,
-            requested: annotations.and_then(|all| all.get(RECONCILE_REQUESTED_AT)).cloned(),
-            secret: status.secret,
-            role: status.deployer_role.map(|role| role.id),
-            endpoint: status.cluster.and_then(|cluster| cluster.endpoint),
-            holds: status
-                .conditions
-                .into_iter()
-                .filter(|condition| condition.type_ != ConditionType::Connected.as_str())
-                .map(|condition| (condition.type_, condition.status))
-                .collect(),
-        }
-    }
-}
-
-/// The same of a `ManagementRole`.
-#[derive(PartialEq, Eq)]
-struct RoleMatters(
-    Option<String>,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-    Vec<(String, String)>,
-);
-
-impl RoleMatters {
-    fn of(role: &ManagementRole) -> Self {
-        let status = role.status.clone().unwrap_or_default();
-        let holds = status.conditions.into_iter();
-        Self(
-            role.metadata.uid.clone(),
-            role.metadata.generation,
-            status.role.map(|role| role.arn),
-            status.hub.and_then(|hub| hub.issuer),
-            holds.map(|condition| (condition.type_, condition.status)).collect(),
-        )
-    }
-}
-
-/// Whether something is new to a table; what is gone is forgotten.
-fn is_new<M: PartialEq>(known: &mut HashMap<String, M>, name: String, matters: Option<M>) -> bool {
-    match matters {
-        None => {
-            known.remove(&name);
-            false
-        }
-        Some(matters) => {
-            let new = known.get(&name) != Some(&matters);
-            known.insert(name, matters);
-            new
-        }
-    }
 }
 
 async fn watch_both(
@@ -389,41 +319,4 @@ fn after_error(object: &Guarded<ManagedCluster>, error: &WalkError, context: &Co
     };
     context.metrics.pass_failed("ManagedCluster", category);
     context.again(object.meta().uid.as_deref().unwrap_or_default(), false)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn cluster(connected: &str, ready: &str) -> ManagedCluster {
-        let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "R", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
-        serde_json::from_value(json!({
-            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster",
-            "metadata": {"name": "prod", "uid": "c", "generation": 1},
-            "spec": {"accountId": "222222222222", "region": "eu-west-1", "access": {}},
-            "status": {"conditions": [condition("Ready", ready), condition("Connected", connected)], "secret": "s"},
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn our_own_write_is_no_reason_to_walk_again_and_what_matters_is() {
-        let mut known = HashMap::new();
-        let mut new = |cluster: &ManagedCluster| is_new(&mut known, "prod".to_owned(), Some(Matters::of(cluster)));
-        assert!(new(&cluster("Unknown", "False")));
-        assert!(!new(&cluster("False", "False")));
-        assert!(new(&cluster("False", "True")));
-        let mut edited = cluster("True", "True");
-        edited.metadata.generation = Some(2);
-        assert!(new(&edited));
-        edited.status.as_mut().unwrap().secret = Some("other".into());
-        assert!(new(&edited) && !new(&edited));
-        assert!(!is_new::<Matters>(&mut known, "prod".to_owned(), None));
-        assert!(
-            is_new(&mut known, "prod".to_owned(), Some(Matters::of(&edited))),
-            "made anew"
-        );
-    }
 }
