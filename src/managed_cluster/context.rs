@@ -208,7 +208,9 @@ impl Memories {
 
     /// Whether the object has been edited since a pass of it first waited for its account, at this generation or before.
     pub fn edited_since_waiting(&self, uid: &str, generation: Option<i64>) -> bool {
-        self.with(uid, |memory| *memory.first_waited.get_or_insert(generation) != generation)
+        self.with(uid, |memory| {
+            *memory.first_waited.get_or_insert(generation) != generation
+        })
     }
 
     /// Remembers that the object got its turn: what is edited from now on is known by its status.
