@@ -90,6 +90,14 @@ impl World {
         self.prod().client_with_token(&token, "argocd").unwrap()
     }
 
+    /// Why the last token, which was whole, was refused.
+    fn unmapped(&self) -> Unmapped {
+        match self.refusal() {
+            Refusal::Unmapped { why, .. } => why,
+            other @ (Refusal::Format(_) | Refusal::Sts(_)) => panic!("{other}"),
+        }
+    }
+
     /// Why the authenticator refused the last token.
     fn refusal(&self) -> Refusal {
         self.stage.aws.token_reviews().last_refusal().expect("a refusal")
@@ -242,13 +250,29 @@ async fn policies_scopes_and_groups_decide_what_a_deployer_may_do() {
     assert_eq!(list(&prod.admin().unwrap(), "apps").await, 200);
 }
 
+/// What is wrong with a token before it is signed.
+type Change = fn(&mut BearerToken);
+
 #[tokio::test]
 async fn a_spoke_refuses_every_token_that_is_not_exactly_right() {
     let world = World::raise(one_spoke()).await;
     world.associate("AmazonEKSClusterAdminPolicy", &[]);
     assert_eq!(list(&world.client("deployer"), "default").await, 200);
+    refuses_malformed_tokens(&world).await;
+    refuses_other_principals(&world).await;
+    heeds_the_authentication_mode(&world).await;
 
-    type Change = fn(&mut BearerToken);
+    // A token that was good, and that this server has not seen: 15 minutes later it is not.
+    world.on_entry("CreateAccessEntry", &json!({}));
+    assert_eq!(list(&world.client("deployer"), "default").await, 403);
+    let kept = world.client("deployer");
+    world.stage.aws.age_tokens(Duration::from_secs(15 * 60 + 2));
+    assert_eq!(list(&kept, "default").await, 401);
+    let said = world.refusal().to_string();
+    assert!(said.contains("X-Amz-Date parameter is expired"), "{said}");
+}
+
+async fn refuses_malformed_tokens(world: &World) {
     let cases: [(&str, Change); 9] = [
         ("SignatureDoesNotMatch", |token| {
             token.cluster = Some("elsewhere".to_owned());
@@ -304,13 +328,12 @@ async fn a_spoke_refuses_every_token_that_is_not_exactly_right() {
         let said = world.refusal().to_string();
         assert!(said.contains(expected), "{expected}: {said}");
     }
-    let unmapped = || match world.refusal() {
-        Refusal::Unmapped { why, .. } => why,
-        other => panic!("{other}"),
-    };
+}
+
+async fn refuses_other_principals(world: &World) {
     world.role(SPOKE, "stranger", &trust("aws", HUB));
     assert_eq!(list(&world.client("stranger"), "default").await, 401);
-    assert_eq!(unmapped(), Unmapped::NoEntry);
+    assert_eq!(world.unmapped(), Unmapped::NoEntry);
 
     // A role that was deleted and made anew under its name is another one, and so it stays until the entry is.
     let root = world.stage.aws.root(SPOKE);
@@ -319,12 +342,14 @@ async fn a_spoke_refuses_every_token_that_is_not_exactly_right() {
     world.role(SPOKE, "deployer", &trust("aws", HUB));
     assert_eq!(list(&world.client("deployer"), "default").await, 401);
     let principal = arn("deployer");
-    assert_eq!(unmapped(), Unmapped::OtherId { principal });
+    assert_eq!(world.unmapped(), Unmapped::OtherId { principal });
     world.on_entry("DeleteAccessEntry", &json!({}));
     world.on_entry("CreateAccessEntry", &json!({}));
     world.associate("AmazonEKSClusterAdminPolicy", &[]);
     assert_eq!(list(&world.client("deployer"), "default").await, 200);
+}
 
+async fn heeds_the_authentication_mode(world: &World) {
     // In the modes that have it, aws-auth stands in for an entry that is gone; and CONFIG_MAP has no entries at all.
     let mode = |mode: AuthenticationMode, groups: &[&str]| {
         let mappings: Vec<RoleMapping> = groups
@@ -346,7 +371,7 @@ async fn a_spoke_refuses_every_token_that_is_not_exactly_right() {
     };
     mode(AuthenticationMode::ConfigMap, &[]);
     assert_eq!(list(&world.client("deployer"), "default").await, 401);
-    assert_eq!(unmapped(), Unmapped::NotInConfigMap);
+    assert_eq!(world.unmapped(), Unmapped::NotInConfigMap);
     mode(AuthenticationMode::ApiAndConfigMap, &["system:masters"]);
     let kept = world.client("deployer");
     assert_eq!(list(&kept, "default").await, 200);
@@ -354,7 +379,7 @@ async fn a_spoke_refuses_every_token_that_is_not_exactly_right() {
     assert_eq!(list(&world.client("deployer"), "default").await, 200);
     mode(AuthenticationMode::Api, &["system:masters"]);
     assert_eq!(list(&world.client("deployer"), "default").await, 401);
-    assert_eq!(unmapped(), Unmapped::NoEntry);
+    assert_eq!(world.unmapped(), Unmapped::NoEntry);
     // A token that the API server remembers for its 10 s is a user still, whose policies are gone at once.
     assert_eq!(list(&kept, "default").await, 403);
 }
@@ -425,7 +450,12 @@ async fn a_service_account_of_the_hub_comes_to_a_spoke_and_no_other_does() {
     assert_eq!(path(&own, "/version").await, 200);
     assert_eq!(list(&own, "argocd").await, 403);
 
-    // Whatever differs is refused, each for its own reason.
+    refuses_other_identities(&world, &token).await;
+}
+
+/// Whatever differs is refused, each for its own reason. `token` is the right one.
+async fn refuses_other_identities(world: &World, token: &str) {
+    let (hub, aws) = (&world.stage.hub, &world.stage.aws);
     let denied = (
         "AccessDenied",
         "Not authorized to perform sts:AssumeRoleWithWebIdentity",
@@ -444,7 +474,7 @@ async fn a_service_account_of_the_hub_comes_to_a_spoke_and_no_other_does() {
         ),
     ];
     for (token, expected) in tokens {
-        assert_refused(&world, &token.unwrap(), expected).await;
+        assert_refused(world, &token.unwrap(), expected).await;
     }
     // The same service account of another cluster: its issuer has no provider here.
     let prod = world.prod();
@@ -456,22 +486,22 @@ async fn a_service_account_of_the_hub_comes_to_a_spoke_and_no_other_does() {
     }
     let foreign = prod.token("argocd", "argocd-server", AUDIENCE).await.unwrap();
     let message = format!("No OpenIDConnect provider found in your account for {}", prod.issuer());
-    assert_refused(&world, &foreign, (invalid, &message)).await;
+    assert_refused(world, &foreign, (invalid, &message)).await;
     // The hub's claims under the other cluster's signature, and the other way round.
     let splice = |claims: &str, signed: &str| {
         let (claims, signed): (Vec<&str>, Vec<&str>) = (claims.split('.').collect(), signed.split('.').collect());
         [claims[0], claims[1], signed[2]].join(".")
     };
     let signature = (invalid, "The ID Token provided has an invalid signature");
-    assert_refused(&world, &splice(&token, &foreign), signature).await;
+    assert_refused(world, &splice(token, &foreign), signature).await;
     let key = "Couldn't retrieve verification key from your identity provider,  please reference \
                AssumeRoleWithWebIdentity documentation for requirements";
     let head = foreign.split('.').next().unwrap();
     let rest = token.split_once('.').unwrap().1;
-    assert_refused(&world, &format!("{head}.{rest}"), (invalid, key)).await;
+    assert_refused(world, &format!("{head}.{rest}"), (invalid, key)).await;
     // The token was for an hour.
     aws.advance(Duration::from_mins(61));
-    let (code, message) = refusal(&world, &token).await;
+    let (code, message) = refusal(world, token).await;
     assert_eq!(code, "ExpiredTokenException");
     assert!(message.starts_with("Token expired: current date/time "), "{message}");
 }

@@ -3,7 +3,8 @@
 //! [`FakeAws::start`] opens an HTTPS proxy on loopback that answers as AWS's hosts; whoever runs with the variables of
 //! [`FakeAws::env`] reaches it without knowing: the operator, the aws CLI, boto3, Argo CD. `wire/` is HTTP, TLS and
 //! signatures; `operations/` the tables that say what may be asked; `dispatch` the way of a call; `service/` and
-//! `world/` what AWS would do about it.
+//! `world/` what AWS would do about it. What an EKS cluster's API server asks, by way of `webhooks`, is in
+//! `authenticator/` and `authorizer/`.
 
 pub mod authz;
 pub mod contract;
