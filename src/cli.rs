@@ -16,7 +16,7 @@ use clap::{
 
 use crate::{
     domain::{
-        arn::PolicyArn,
+        arn::{PolicyArn, RoleArn},
         name::{AccountId, KubernetesName, RoleName},
     },
     telemetry::log::Format,
@@ -193,6 +193,19 @@ pub struct BootstrapArgs {
     /// The service account that the operator runs as.
     #[arg(long, value_name = "NAME", default_value = "mooring-controller")]
     pub operator_service_account: KubernetesName,
+
+    /// The name of the verifier's own IAM role in the hub's account.
+    #[arg(long, value_name = "NAME", default_value = "mooring-verifier")]
+    pub verifier_role: RoleName,
+
+    /// The service account that the verifier runs as, in the operator's namespace.
+    #[arg(long, value_name = "NAME", default_value = "mooring-verifier")]
+    pub verifier_service_account: KubernetesName,
+
+    /// The ARN of a role that may look into the accounts by their reader roles besides the verifier, as people do with
+    /// `mooring doctor`; may be repeated.
+    #[arg(long = "reader", value_name = "ARN")]
+    pub readers: Vec<RoleArn>,
 
     /// The ARN of a policy that deployer roles may bear as their permissions boundary besides AWSDenyAll; may be repeated.
     #[arg(long = "deployer-boundary", value_name = "ARN")]
@@ -517,6 +530,9 @@ mod tests {
                 operator_role: "mooring-operator".parse().unwrap(),
                 operator_namespace: "mooring-system".parse().unwrap(),
                 operator_service_account: "mooring-controller".parse().unwrap(),
+                verifier_role: "mooring-verifier".parse().unwrap(),
+                verifier_service_account: "mooring-verifier".parse().unwrap(),
+                readers: vec![],
                 deployer_boundaries: vec![boundary.parse().unwrap()],
                 output_dir: None,
             })

@@ -138,6 +138,9 @@ fn options() -> Options {
         operator_role: "mooring-operator".parse().unwrap(),
         operator_namespace: "mooring-system".parse().unwrap(),
         operator_service_account: "mooring-controller".parse().unwrap(),
+        verifier_role: "mooring-verifier".parse().unwrap(),
+        verifier_service_account: "mooring-verifier".parse().unwrap(),
+        readers: Vec::new(),
         deployer_boundaries: Vec::new(),
     }
 }
@@ -171,7 +174,9 @@ fn the_management_role_is_shown_with_what_its_clusters_need() {
     let role = &of(&documents, "managementRole", "default")["role"];
     let arn = role["arn"].as_str().unwrap();
     assert!(
-        arn.starts_with(&format!("arn:aws:iam::111111111111:{PATH}/management-default-")),
+        arn.starts_with(&format!(
+            "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-"
+        )),
         "{arn}"
     );
     assert_eq!(
@@ -605,9 +610,37 @@ fn bootstrap_gives_the_hub_account_and_every_account_that_is_named() {
         &json!({"Version": "2012-10-17", "Statement": [{"Sid": "Provisioners", "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"],
             "Resource": ids.iter().map(|account| format!("arn:aws:iam::{account}:role/mooring-provisioner")).collect::<Vec<_>>()}]}),
     );
+    let verifier = &hub["roles"][1];
+    assert_eq!(verifier["name"], "mooring-verifier");
+    means(
+        &verifier["inlinePolicies"]["mooring-default"],
+        &json!({"Version": "2012-10-17", "Statement": [{"Sid": "Readers", "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Resource": ids.iter().map(|account| format!("arn:aws:iam::{account}:role/mooring-reader")).collect::<Vec<_>>()}]}),
+    );
     for account in accounts {
-        let provisioner = account["roles"].as_array().unwrap().last().unwrap();
+        let [.., provisioner, reader] = account["roles"].as_array().unwrap().as_slice() else {
+            unreachable!()
+        };
         assert_eq!(provisioner["name"], "mooring-provisioner");
+        assert_eq!(reader["name"], "mooring-reader");
+        means(
+            &reader["trustPolicy"],
+            &json!({"Version": "2012-10-17", "Statement": [{"Sid": "Readers111111111111", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"], "Condition": {"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/mooring-verifier"}}}]}),
+        );
+        let looks = reader["inlinePolicies"]["mooring-default"].to_string();
+        for writes in [
+            "Create",
+            "Delete",
+            "Put",
+            "Update",
+            "Tag",
+            "Associate",
+            "Disassociate",
+            "AddClient",
+        ] {
+            assert!(!looks.contains(&format!(":{writes}")), "{looks}");
+        }
         means(
             &provisioner["trustPolicy"],
             &json!({"Version": "2012-10-17", "Statement": [{"Sid": "Operator", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"},
@@ -650,7 +683,7 @@ fn bootstrap_takes_one_account_and_names_those_that_are_left() {
     .unwrap();
     assert_eq!(accounts(&one), ["444444444444"]);
     assert_eq!(one.notes, Vec::<String>::new());
-    assert!(one.accounts[0].managed_policies.is_empty() && one.accounts[0].roles.len() == 1);
+    assert!(one.accounts[0].managed_policies.is_empty() && one.accounts[0].roles.len() == 2);
 
     let own = boot(
         ROLE,
@@ -737,8 +770,12 @@ fn own_boundaries_and_external_ids_go_where_they_belong() {
     )
     .unwrap();
     for account in &made.accounts {
-        let provisioner = account.roles.last().unwrap();
+        let [.., provisioner, reader] = account.roles.as_slice() else {
+            unreachable!()
+        };
         assert_eq!(provisioner.name.as_str(), "door");
+        let asked = &reader.trust_policy.statements[0].condition["StringEquals"]["sts:ExternalId"];
+        assert_eq!(*asked, ["secret-word".to_owned()].into());
         let condition = &provisioner.trust_policy.statements[0].condition;
         assert_eq!(
             condition["StringEquals"]["sts:ExternalId"],
@@ -871,6 +908,10 @@ fn the_script_creates_updates_and_refuses() {
             "create-role",
             "put-role-policy",
             "create-role",
+            "put-role-policy",
+            "create-role",
+            "put-role-policy",
+            "create-role",
             "put-role-policy"
         ]
     );
@@ -887,6 +928,10 @@ fn the_script_creates_updates_and_refuses() {
         [
             "delete-policy-version",
             "create-policy-version",
+            "update-assume-role-policy",
+            "put-role-policy",
+            "update-assume-role-policy",
+            "put-role-policy",
             "update-assume-role-policy",
             "put-role-policy",
             "update-assume-role-policy",
@@ -920,4 +965,32 @@ fn the_definitions_are_printed() {
         names,
         ["managedclusters.mooring.dev", "managementroles.mooring.dev"].into()
     );
+}
+
+#[test]
+fn people_may_look_by_the_reader_roles_alone() {
+    let person =
+        "arn:aws:iam::999999999999:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Platform_0123456789abcdef";
+    let made = boot(
+        ROLE,
+        &Options {
+            readers: vec![person.parse().unwrap()],
+            ..options()
+        },
+    )
+    .unwrap();
+    for role in made.accounts.iter().flat_map(|account| &account.roles) {
+        let named = role.trust_policy.to_json().contains(person);
+        assert_eq!(named, role.name.as_str() == "mooring-reader", "{}", role.arn);
+    }
+    let elsewhere = Options {
+        readers: vec!["arn:aws-cn:iam::999999999999:role/person".parse().unwrap()],
+        ..options()
+    };
+    assert!(boot(ROLE, &elsewhere).unwrap_err().to_string().contains("--reader"));
+    let same = Options {
+        verifier_role: "Mooring-Reader".parse().unwrap(),
+        ..options()
+    };
+    assert!(boot(ROLE, &same).unwrap_err().to_string().contains("--verifier-role"));
 }

@@ -204,7 +204,14 @@ pub struct Provisioner {
     #[schemars(length(max = 128))]
     pub role_name: String,
 
-    /// The external ID that the provisioner roles ask for; none when left out.
+    /// The name of the reader role in every account, which `mooring bootstrap` prints: it may look at what Mooring
+    /// makes, and change nothing. The verifier and `mooring doctor` enter accounts by it.
+    #[serde(default = "default_reader")]
+    #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')", "provisioner.readerRoleName is the name of an IAM role, as in mooring-reader, without a path"))]
+    #[schemars(length(max = 128))]
+    pub reader_role_name: String,
+
+    /// The external ID that the provisioner and reader roles ask for; none when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("size(self) >= 2 && size(self) <= 1224 && self.matches('^[A-Za-z0-9_+=,.@:/-]*$')", "externalId is 2 to 1224 letters, digits or characters of _+=,.@:/-"))]
     #[schemars(with = "String", length(max = 1500))]
@@ -213,6 +220,10 @@ pub struct Provisioner {
 
 fn default_provisioner() -> String {
     "mooring-provisioner".to_owned()
+}
+
+fn default_reader() -> String {
+    "mooring-reader".to_owned()
 }
 
 /// One thing that the platform team allows. Globs know only `*`.
@@ -281,7 +292,8 @@ pub struct AllowedAccessPolicy {
     #[schemars(length(max = 256))]
     pub name: String,
 
-    /// Cluster: in the whole cluster, or in namespaces. Namespace: in namespaces only.
+    /// Cluster: in the whole cluster, or in namespaces. Namespace: in namespaces only, and not in those of the cluster's
+    /// own components (kube-system, kube-public, kube-node-lease), nor in those of Argo CD and Mooring on the hub.
     pub scope: Scope,
 }
 

@@ -32,6 +32,10 @@ pub const RECONCILE_REQUESTED_AT: &str = "mooring.dev/reconcile-requested-at";
 /// Annotation: `"true"` stops every write for the object, its removal included, until it is taken away.
 pub const PAUSED: &str = "mooring.dev/paused";
 
+/// Annotation of a `ManagementRole` that is being removed: accounts, separated by commas, that are closed for good. The
+/// deployer roles that were kept there are not looked for any more.
+pub const CLOSED_ACCOUNTS: &str = "mooring.dev/closed-accounts";
+
 /// The finalizer that lets us let go in order.
 pub const FINALIZER: &str = "mooring.dev/finalizer";
 

@@ -23,10 +23,17 @@ pub fn cut_down(secret: &mut Secret, field_manager: &str) {
         }
     }
     secret.string_data = Some(BTreeMap::new());
+    // What kubectl keeps of the whole Secret, its credentials too.
+    if let Some(annotations) = &mut secret.metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
     if let Some(fields) = &mut secret.metadata.managed_fields {
         fields.retain(|entry| entry.manager.as_deref() == Some(field_manager));
     }
 }
+
+/// Where `kubectl apply` keeps what it was given.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 fn is_cut_down(secret: &Secret) -> bool {
     secret.string_data.as_ref().is_some_and(BTreeMap::is_empty)

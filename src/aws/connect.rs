@@ -42,7 +42,7 @@ pub struct Settings {
     pub read_timeout: Duration,
     /// Time for one attempt.
     pub attempt_timeout: Duration,
-    /// Time for a call with all of its retries. Shorter than a pass's deadline (two minutes by default), so that a
+    /// Time for a call with all of its retries. Shorter than a pass's deadline (three minutes by default), so that a
     /// pass can tell what it was.
     pub operation_timeout: Duration,
     /// Told of every call.

@@ -27,6 +27,7 @@ use crate::{
     policy::{Document, Statement},
 };
 
+pub use super::reader_policy::{reader_policy, verifier_policy};
 pub use super::session_policy::{session_policy_for_cluster, session_policy_for_management};
 
 /// What the provisioner of the hub's own account may do beside: keep the management role.
@@ -107,15 +108,17 @@ pub fn provisioner_policy(
 /// own through their provisioner roles, and nothing else. `GetCallerIdentity` needs no permission.
 #[must_use]
 pub fn operator_policy(hub: &Hub, accounts: &[Glob], provisioner: &RoleName) -> Document {
+    entering("Provisioners", hub, accounts, provisioner)
+}
+
+pub(super) fn entering(sid: &str, hub: &Hub, accounts: &[Glob], by: &RoleName) -> Document {
     let own = Glob(hub.cluster.account.to_string());
     let mut accounts = accounts.to_vec();
     accounts.push(own);
     let roles = widest(&accounts)
         .into_iter()
-        .map(|account| format!("arn:{}:iam::{account}:role/{provisioner}", hub.partition()));
-    Document::new(vec![
-        allow("Provisioners", Target::Provisioner, Guard::Resource).on(roles),
-    ])
+        .map(|account| format!("arn:{}:iam::{account}:role/{by}", hub.partition()));
+    Document::new(vec![allow(sid, Target::Provisioner, Guard::Resource).on(roles)])
 }
 
 /// The permissions boundary of the management role: whatever its policy says, it can only assume roles under the

@@ -16,6 +16,7 @@ mod error;
 pub mod grants;
 mod iam;
 mod limits;
+mod reader_policy;
 mod role;
 mod session;
 mod session_policy;

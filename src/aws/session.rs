@@ -142,6 +142,12 @@ impl Aws {
         self.0.limits.close();
     }
 
+    /// Whether [`Self::close`] was called: no step begins any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.limits.is_closed()
+    }
+
     /// Enters an account. A session is used until two minutes before it ends; callers that want the same session
     /// share one call; a call that failed is not remembered.
     ///

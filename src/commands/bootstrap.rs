@@ -16,7 +16,7 @@ use crate::{
     api::ManagementRole,
     cli::BootstrapArgs,
     domain::{
-        arn::PolicyArn,
+        arn::{PolicyArn, RoleArn},
         name::{AccountId, KubernetesName, RoleName},
     },
     management_role::request::Request,
@@ -37,6 +37,12 @@ pub struct Options {
     pub operator_namespace: KubernetesName,
     /// The service account that the operator runs as.
     pub operator_service_account: KubernetesName,
+    /// The name of the verifier's own role.
+    pub verifier_role: RoleName,
+    /// The service account that the verifier runs as.
+    pub verifier_service_account: KubernetesName,
+    /// Roles that may enter accounts by the reader roles besides the verifier's.
+    pub readers: Vec<RoleArn>,
     /// Permissions boundaries that deployer roles may bear besides `AWSDenyAll`.
     pub deployer_boundaries: Vec<PolicyArn>,
 }
@@ -50,6 +56,9 @@ impl From<&BootstrapArgs> for Options {
             operator_role: args.operator_role.clone(),
             operator_namespace: args.operator_namespace.clone(),
             operator_service_account: args.operator_service_account.clone(),
+            verifier_role: args.verifier_role.clone(),
+            verifier_service_account: args.verifier_service_account.clone(),
+            readers: args.readers.clone(),
             deployer_boundaries: args.deployer_boundaries.clone(),
         }
     }

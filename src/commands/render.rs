@@ -146,6 +146,7 @@ fn management_role(
         allow: request.allow,
         assumable: None,
         retained: BTreeSet::new(),
+        going: false,
     })
 }
 

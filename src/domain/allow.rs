@@ -60,6 +60,18 @@ pub struct Allowance {
     pub projects: Vec<Glob>,
 }
 
+/// An access policy that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AskedPolicy {
+    /// Its name.
+    pub name: String,
+    /// The namespaces that it is held to, in which EKS takes `*` for any run of characters; none: the whole cluster.
+    pub namespaces: Vec<String>,
+}
+
+/// Namespaces in which a workload, and so whoever may write there, has the rights of the cluster's own components.
+const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
 /// What one `ManagedCluster` asks for, as far as `allow` speaks of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Asked {
@@ -69,8 +81,11 @@ pub struct Asked {
     pub region: Region,
     /// The cluster's name.
     pub cluster: ClusterName,
-    /// Access policies by name, with the scope asked.
-    pub access_policies: Vec<(String, ScopeKind)>,
+    /// The access policies.
+    pub access_policies: Vec<AskedPolicy>,
+    /// Namespaces of this cluster, besides its system's, that give more than themselves: on the hub, Argo CD's and the
+    /// operator's.
+    pub guarded_namespaces: Vec<String>,
     /// Kubernetes groups.
     pub kubernetes_groups: BTreeSet<String>,
     /// The Argo CD project, where the cluster belongs to one.
@@ -81,13 +96,12 @@ pub struct Asked {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotAllowed(pub Vec<String>);
 
-/// Holds a request against the allowances. It is allowed when one entry covers the cluster, and the entries that
-/// cover it together give everything that it asks.
+/// Holds a request against the allowances. It is allowed when the entries that cover both the cluster and the project
+/// together give everything that it asks: what one entry gives to its projects is not for the projects of another.
 ///
 /// # Errors
 /// Names every single thing that no entry gives.
 pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
-    let any = |globs: &[Glob], text: &str| globs.iter().any(|glob| glob.matches(text));
     let covering: Vec<&Allowance> = allow
         .iter()
         .filter(|entry| {
@@ -102,46 +116,100 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
             asked.cluster, asked.account, asked.region
         )]));
     }
+    let project = asked.project.as_deref();
+    let of_project: Vec<&Allowance> = covering
+        .iter()
+        .copied()
+        .filter(|entry| gives_project(entry, project))
+        .collect();
     let mut beyond = Vec::new();
-    for (name, scope) in &asked.access_policies {
-        let given = covering
-            .iter()
-            .flat_map(|entry| &entry.access_policies)
-            .any(|(given, widest)| given == name && (*widest == ScopeKind::Cluster || *scope == ScopeKind::Namespace));
-        if !given {
-            let place = match scope {
-                ScopeKind::Cluster => "the whole cluster",
-                ScopeKind::Namespace => "namespaces",
-            };
-            beyond.push(format!("access policy {name} in {place}"));
-        }
+    for policy in &asked.access_policies {
+        beyond.extend(beyond_policy(&of_project, &covering, policy, asked));
     }
     for group in &asked.kubernetes_groups {
-        if !covering.iter().any(|entry| any(&entry.kubernetes_groups, group)) {
+        let gives = |entries: &[&Allowance]| entries.iter().any(|entry| any(&entry.kubernetes_groups, group));
+        if !gives(&of_project) && !gives(&covering) {
             beyond.push(format!("Kubernetes group {group}"));
+        } else if !gives(&of_project) && !of_project.is_empty() {
+            beyond.push(format!("Kubernetes group {group} {}", in_project(project)));
         }
     }
-    // A cluster without a project may be used by every project, so it takes an entry that gives every project.
-    let project = asked.project.as_deref().unwrap_or("*");
-    let project_given = covering
-        .iter()
-        .flat_map(|entry| &entry.projects)
-        .any(|glob| match &asked.project {
-            Some(project) => glob.matches(project),
-            None => glob.0 == "*",
-        });
-    if !project_given {
-        beyond.push(if project == "*" {
-            "every Argo CD project (set argocd.project to one that is allowed)".to_owned()
-        } else {
-            format!("Argo CD project {project}")
-        });
+    if of_project.is_empty() {
+        beyond.push(project.map_or_else(
+            || "every Argo CD project (set argocd.project to one that is allowed)".to_owned(),
+            |project| format!("Argo CD project {project}"),
+        ));
     }
     if beyond.is_empty() {
         Ok(())
     } else {
         Err(NotAllowed(beyond))
     }
+}
+
+fn any(globs: &[Glob], text: &str) -> bool {
+    globs.iter().any(|glob| glob.matches(text))
+}
+
+/// A cluster without a project may be used by every project, so it takes an entry that gives every project.
+fn gives_project(entry: &Allowance, project: Option<&str>) -> bool {
+    match project {
+        Some(project) => any(&entry.projects, project),
+        None => entry.projects.iter().any(|glob| glob.0 == "*"),
+    }
+}
+
+fn in_project(project: Option<&str>) -> String {
+    project.map_or_else(
+        || "for every Argo CD project (set argocd.project to one that is allowed)".to_owned(),
+        |project| format!("for Argo CD project {project}"),
+    )
+}
+
+/// What of a policy no entry gives. Where the project alone is at fault, that is told once, of the project.
+fn beyond_policy(
+    of_project: &[&Allowance],
+    covering: &[&Allowance],
+    policy: &AskedPolicy,
+    asked: &Asked,
+) -> Option<String> {
+    let gives = |entries: &[&Allowance], scope: ScopeKind| {
+        let mut given = entries.iter().flat_map(|entry| &entry.access_policies);
+        given.any(|(name, widest)| *name == policy.name && (*widest == ScopeKind::Cluster || *widest == scope))
+    };
+    let scope = if policy.namespaces.is_empty() {
+        ScopeKind::Cluster
+    } else {
+        ScopeKind::Namespace
+    };
+    let name = &policy.name;
+    if !gives(covering, scope) {
+        let place = match scope {
+            ScopeKind::Cluster => "the whole cluster",
+            ScopeKind::Namespace => "namespaces",
+        };
+        return Some(format!("access policy {name} in {place}"));
+    }
+    if of_project.is_empty() {
+        return None;
+    }
+    if !gives(of_project, scope) {
+        return Some(format!("access policy {name} {}", in_project(asked.project.as_deref())));
+    }
+    if gives(of_project, ScopeKind::Cluster) {
+        return None;
+    }
+    let guarded = asked.guarded_namespaces.iter().map(String::as_str);
+    let reached: Vec<&str> = guarded
+        .chain(SYSTEM_NAMESPACES)
+        .filter(|guarded| policy.namespaces.iter().any(|name| Glob(name.clone()).matches(guarded)))
+        .collect();
+    (!reached.is_empty()).then(|| {
+        format!(
+            "access policy {name} in {}, where it gives more than the namespace: that takes the policy at cluster scope",
+            reached.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]
@@ -166,12 +234,20 @@ mod tests {
         }
     }
 
+    fn policy(name: &str, namespaces: &[&str]) -> AskedPolicy {
+        AskedPolicy {
+            name: name.to_owned(),
+            namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
     fn asked() -> Asked {
         Asked {
             account: "222222222222".parse().unwrap(),
             region: "eu-west-1".parse().unwrap(),
             cluster: "prod-eu".parse().unwrap(),
-            access_policies: vec![("AmazonEKSClusterAdminPolicy".into(), ScopeKind::Cluster)],
+            access_policies: vec![policy("AmazonEKSClusterAdminPolicy", &[])],
+            guarded_namespaces: Vec::new(),
             kubernetes_groups: BTreeSet::new(),
             project: None,
         }
@@ -213,11 +289,11 @@ mod tests {
             (|a| a.region = "us-east-1".parse().unwrap(), "region us-east-1"),
             (|a| a.cluster = "dev".parse().unwrap(), "cluster dev"),
             (
-                |a| a.access_policies = vec![("AmazonEKSEditPolicy".into(), ScopeKind::Cluster)],
+                |a| a.access_policies = vec![policy("AmazonEKSEditPolicy", &[])],
                 "AmazonEKSEditPolicy in the whole cluster",
             ),
             (
-                |a| a.access_policies = vec![("AmazonEKSViewPolicy".into(), ScopeKind::Namespace)],
+                |a| a.access_policies = vec![policy("AmazonEKSViewPolicy", &["team-a"])],
                 "AmazonEKSViewPolicy in namespaces",
             ),
             (
@@ -241,7 +317,7 @@ mod tests {
     #[test]
     fn a_policy_allowed_for_the_cluster_may_be_used_in_namespaces() {
         let mut asked = asked();
-        asked.access_policies = vec![("AmazonEKSClusterAdminPolicy".into(), ScopeKind::Namespace)];
+        asked.access_policies = vec![policy("AmazonEKSClusterAdminPolicy", &["kube-system"])];
         assert_eq!(judge(&[allowance()], &asked), Ok(()));
     }
 
@@ -253,5 +329,63 @@ mod tests {
         let mut in_project = asked();
         in_project.project = Some("team-a".into());
         assert_eq!(judge(&[one], &in_project), Ok(()));
+    }
+
+    #[test]
+    fn what_one_entry_gives_to_its_projects_no_other_entry_gives_away() {
+        let mut viewer = allowance();
+        viewer.access_policies = vec![("AmazonEKSViewPolicy".into(), ScopeKind::Cluster)];
+        viewer.kubernetes_groups = Vec::new();
+        let mut platform = allowance();
+        platform.projects = globs(&["platform"]);
+        let allow = [viewer, platform];
+        let mut admin = asked();
+        admin.kubernetes_groups = ["team-a".to_owned()].into();
+        let NotAllowed(beyond) = judge(&allow, &admin).unwrap_err();
+        assert_eq!(
+            beyond,
+            [
+                "access policy AmazonEKSClusterAdminPolicy for every Argo CD project (set argocd.project to one that is allowed)",
+                "Kubernetes group team-a for every Argo CD project (set argocd.project to one that is allowed)",
+            ]
+        );
+        admin.project = Some("team-a".into());
+        let NotAllowed(beyond) = judge(&allow, &admin).unwrap_err();
+        assert_eq!(
+            beyond[0],
+            "access policy AmazonEKSClusterAdminPolicy for Argo CD project team-a"
+        );
+        admin.project = Some("platform".into());
+        assert_eq!(judge(&allow, &admin), Ok(()));
+        let mut both = asked();
+        both.project = Some("platform".into());
+        both.access_policies.push(policy("AmazonEKSViewPolicy", &[]));
+        assert_eq!(
+            judge(&allow, &both),
+            Ok(()),
+            "what is for every project is for this one too"
+        );
+    }
+
+    #[test]
+    fn a_policy_for_namespaces_does_not_reach_those_that_give_the_cluster() {
+        let of = |namespaces: &[&str]| {
+            let mut asked = asked();
+            asked.access_policies = vec![policy("AmazonEKSEditPolicy", namespaces)];
+            asked.guarded_namespaces = vec!["argocd".to_owned()];
+            judge(&[allowance()], &asked)
+        };
+        assert_eq!(of(&["team-a", "kube-team", "team-*"]), Ok(()));
+        for (namespaces, reached) in [
+            (&["team-a", "kube-system"][..], "kube-system"),
+            (&["*a*", "*e*"], "argocd, kube-system, kube-public, kube-node-lease"),
+            (&["kube-*"], "kube-system, kube-public, kube-node-lease"),
+            (&["argo*"], "argocd"),
+        ] {
+            let NotAllowed(beyond) = of(namespaces).unwrap_err();
+            assert_eq!(beyond.len(), 1);
+            let start = format!("access policy AmazonEKSEditPolicy in {reached}, where");
+            assert!(beyond[0].starts_with(&start), "{beyond:?}");
+        }
     }
 }

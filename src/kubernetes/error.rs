@@ -67,6 +67,7 @@ pub struct KubernetesError {
 enum Cause {
     Kube(Box<kube::Error>),
     Deadline(Duration),
+    MadeMeanwhile,
 }
 
 impl KubernetesError {
@@ -80,11 +81,22 @@ impl KubernetesError {
         }
     }
 
+    /// An object that was not there when it was looked for, and is there now that it would be made.
+    #[must_use]
+    pub fn made_meanwhile(object: impl Into<String>) -> Self {
+        Self {
+            what: "make",
+            object: object.into(),
+            cause: Cause::MadeMeanwhile,
+        }
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn failure(&self) -> Failure {
         let cause = match &self.cause {
             Cause::Deadline(_) => return Failure::Unreachable,
+            Cause::MadeMeanwhile => return Failure::Conflict,
             Cause::Kube(cause) => cause.as_ref(),
         };
         #[allow(
@@ -126,6 +138,7 @@ impl fmt::Display for KubernetesError {
         write!(f, "could not {what} {object}: ")?;
         match cause {
             Cause::Deadline(deadline) => write!(f, "no answer within {} s", deadline.as_secs())?,
+            Cause::MadeMeanwhile => f.write_str("somebody else has just made it")?,
             Cause::Kube(cause) => match status(cause) {
                 Some(status) if status.message.is_empty() => {
                     write!(f, "the API server answered {} {}", status.code, status.reason)?;

@@ -20,8 +20,9 @@ use crate::{
 };
 
 use super::{
+    blocked::Blocked,
     plan::entry_tags,
-    step::{Blocked, Part, Step},
+    step::{Part, Step},
 };
 
 /// Where a plan is carried out.
@@ -37,6 +38,8 @@ pub struct Site<'a> {
     pub secrets: &'a Api<Secret>,
     /// When the pass must be over: no step starts after it.
     pub deadline: Instant,
+    /// Whether the operator is stopping: no step starts then either.
+    pub stopping: &'a (dyn Fn() -> bool + Sync),
     /// Counters.
     pub metrics: &'a Metrics,
 }
@@ -56,6 +59,20 @@ pub enum Failure {
     /// The pass ran out of time before the step was begun.
     #[error("the pass ran out of time before this step")]
     OutOfTime,
+    /// The operator is stopping.
+    #[error("the operator is stopping; the next one goes on")]
+    Stopping,
+}
+
+impl Failure {
+    /// Whether only a person can mend it: a try without one fails in the same way.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Aws(error) => super::error::stalled(error),
+            Self::Kubernetes(_) | Self::NotEntered | Self::OutOfTime | Self::Stopping => false,
+        }
+    }
 }
 
 /// What stopped a plan.
@@ -132,28 +149,48 @@ impl Outcome {
     }
 }
 
-/// Carries out the steps in order; steps that may stand beside each other run together.
+/// Carries out the steps in order; steps that may stand beside each other run together. After the first that is not
+/// done only those follow that are done despite it ([`Step::despite`]), where only a person can mend what failed.
 pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
     let mut outcome = Outcome::default();
+    let mut failed: Vec<&Step> = Vec::new();
     let mut rest = steps;
     while let Some(first) = rest.first() {
         let together = 1 + rest.windows(2).take_while(|pair| pair[1].beside(&pair[0])).count();
         let (batch, later) = rest.split_at(together);
-        if Instant::now() >= site.deadline {
-            outcome.stop = Some(Stop::Failed(first.part(), Failure::OutOfTime));
+        rest = later;
+        let batch: Vec<&Step> = batch
+            .iter()
+            .filter(|step| failed.iter().all(|failed| step.despite(failed)))
+            .collect();
+        if batch.is_empty() {
+            continue;
+        }
+        if let Some(failure) = must_end(site) {
+            outcome.stop.get_or_insert(Stop::Failed(first.part(), failure));
             return outcome;
         }
         let made = outcome.made_role.clone();
         let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
-        for (step, result) in batch.iter().zip(results) {
+        for (step, result) in batch.into_iter().zip(results) {
+            let person = result.as_ref().err().map(Failure::needs_a_person);
             conclude(&mut outcome, step, result, site.metrics);
+            match person {
+                None => {}
+                Some(true) => failed.push(step),
+                Some(false) => return outcome,
+            }
         }
-        if outcome.stop.is_some() {
-            return outcome;
-        }
-        rest = later;
     }
     outcome
+}
+
+/// Why no further step may begin.
+fn must_end(site: Site<'_>) -> Option<Failure> {
+    if (site.stopping)() {
+        return Some(Failure::Stopping);
+    }
+    (Instant::now() >= site.deadline).then_some(Failure::OutOfTime)
 }
 
 fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>, Failure>, metrics: &Metrics) {
@@ -201,7 +238,7 @@ fn stop(step: &Step, failure: Failure) -> Stop {
 
 async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Option<MadeRole>, Failure> {
     match step {
-        Step::ApplySecret { secret } => apply_secret(site.secrets, secret).await?,
+        Step::ApplySecret { secret, uid } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
         Step::NullSecretKeys {
             name,
             resource_version,
@@ -271,19 +308,28 @@ async fn run_in_account(
 }
 
 /// One atomic server-side apply: a generator of an ApplicationSet must never see half of a Secret.
-async fn apply_secret(api: &Api<Secret>, secret: &WantedSecret) -> Result<(), KubernetesError> {
+///
+/// The Secrets were looked at before the steps in AWS, which take seconds: what somebody has made since is not ours. One
+/// that was made again has another UID, which the API server refuses; where there was none, one look more is taken.
+async fn apply_secret(api: &Api<Secret>, secret: &WantedSecret, uid: Option<&str>) -> Result<(), KubernetesError> {
     use base64::{Engine, engine::general_purpose::STANDARD};
+    if uid.is_none() && objects::get_opt(api, &secret.name).await?.is_some() {
+        return Err(KubernetesError::made_meanwhile(format!("Secret {}", secret.name)));
+    }
     let data: serde_json::Map<_, _> = secret
         .data
         .iter()
         .map(|(key, value)| (key.clone(), json!(STANDARD.encode(value))))
         .collect();
-    let object = json!({
+    let mut object = json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": secret.name, "labels": secret.labels, "annotations": secret.annotations},
         "type": "Opaque",
         "data": data,
     });
+    if let Some(uid) = uid {
+        object["metadata"]["uid"] = json!(uid);
+    }
     objects::apply(api, &secret.name, &object).await.map(|_| ())
 }

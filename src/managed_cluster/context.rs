@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, ManagementRole, PAUSED},
-    argocd::WantedSecret,
+    argocd::{CLUSTER_ANNOTATION, WantedSecret},
     aws::Aws,
     kubernetes::{backoff::Backoff, events::Reporter},
     telemetry::Metrics,
@@ -70,14 +70,14 @@ impl Context {
 
     /// Whether a person has changed the object since the watch brought it like this.
     #[must_use]
-    pub fn overtaken(&self, cluster: &ManagedCluster) -> bool {
-        let name = cluster.metadata.name.as_deref().unwrap_or_default();
+    pub fn overtaken(&self, seen: &ObjectMeta) -> bool {
+        let name = seen.name.as_deref().unwrap_or_default();
         let asked = |metadata: &ObjectMeta| {
             let going = metadata.deletion_timestamp.is_some();
             (metadata.uid.clone(), metadata.generation, going, paused(metadata))
         };
         let now = self.clusters.get(&ObjectRef::new(name));
-        now.is_none_or(|now| asked(now.meta()) != asked(&cluster.metadata))
+        now.is_none_or(|now| asked(now.meta()) != asked(seen))
     }
 
     /// The `ManagementRole` of a name, as far as the watch has it.
@@ -98,12 +98,20 @@ struct Memory {
     suspicion: Option<(Suspicion, Instant)>,
     status: Option<ManagedClusterStatus>,
     secret: Option<WantedSecret>,
+    claim: Option<Claim>,
     clean_since: Option<Instant>,
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
-    made: Option<Instant>,
+    made: Option<(String, Instant)>,
     first_waited: Option<Option<i64>>,
     asked: Option<watch::Sender<()>>,
+}
+
+/// A server and a name in Argo CD, for one object alone.
+struct Claim {
+    server: String,
+    name: String,
+    object: String,
 }
 
 impl Memories {
@@ -155,6 +163,35 @@ impl Memories {
         self.lock().get(uid).and_then(|memory| memory.secret.clone())
     }
 
+    /// Claims the server and the name of a Secret that is about to be written, so that of two objects that want the same
+    /// and are looked at side by side one gives way. Gives the names of those that have claimed either; then nothing is
+    /// claimed, unless the Secret `stands` already.
+    pub fn claim(&self, uid: &str, wanted: &WantedSecret, stands: bool) -> Vec<String> {
+        let mut all = self.lock();
+        let key = |key: &str| wanted.data.get(key).cloned().unwrap_or_default();
+        let claim = Claim {
+            server: key("server"),
+            name: key("name"),
+            object: wanted.annotations.get(CLUSTER_ANNOTATION).cloned().unwrap_or_default(),
+        };
+        let others = all
+            .iter()
+            .filter(|(other, _)| other.as_str() != uid && !stands)
+            .filter_map(|(_, memory)| memory.claim.as_ref())
+            .filter(|held| held.server == claim.server || held.name == claim.name)
+            .map(|held| held.object.clone());
+        let others: Vec<String> = others.collect();
+        if others.is_empty() {
+            all.entry(uid.to_owned()).or_default().claim = Some(claim);
+        }
+        others
+    }
+
+    /// Gives up what the object claimed.
+    pub fn unclaim(&self, uid: &str) {
+        self.with(uid, |memory| memory.claim = None);
+    }
+
     /// The objects whose wanted Secret has this server or this name in Argo CD.
     pub fn claiming(&self, server: &str, name: &str) -> Vec<String> {
         let is = |secret: &WantedSecret, key: &str, value: &str| secret.data.get(key).is_some_and(|text| text == value);
@@ -181,14 +218,16 @@ impl Memories {
         self.with(uid, |memory| memory.deleted.extend(what));
     }
 
-    /// Remembers that this process made the deployer role just now.
-    pub fn made_role(&self, uid: &str) {
-        self.with(uid, |memory| memory.made = Some(Instant::now()));
+    /// Remembers that this process made the deployer role just now, under this unique ID.
+    pub fn made_role(&self, uid: &str, id: &str) {
+        self.with(uid, |memory| memory.made = Some((id.to_owned(), Instant::now())));
     }
 
     /// Whether this process made the deployer role less than `within` ago: a read may be from before that.
     pub fn just_made_role(&self, uid: &str, within: Duration) -> bool {
-        self.with(uid, |memory| memory.made.is_some_and(|made| made.elapsed() < within))
+        self.with(uid, |memory| {
+            memory.made.as_ref().is_some_and(|(_, made)| made.elapsed() < within)
+        })
     }
 
     /// What this process deleted for the object.
@@ -199,11 +238,21 @@ impl Memories {
             .unwrap_or_default()
     }
 
-    /// Whether nothing is left for sure: this process deleted it, or looks some time apart agree.
-    pub fn surely_gone(&self, uid: &str, after: Duration) -> bool {
+    /// Whether nothing is left for sure: this process deleted the role that was recorded, or looks some time apart agree.
+    /// Without a recorded role, anything that this process deleted will do: the entry is made after the role.
+    pub fn surely_gone(&self, uid: &str, recorded_role: Option<&str>, after: Duration) -> bool {
         self.with(uid, |memory| {
-            !memory.deleted.is_empty() || memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after
+            let deleted = match recorded_role {
+                Some(id) => memory.deleted.contains(id),
+                None => !memory.deleted.is_empty(),
+            };
+            deleted || memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after
         })
+    }
+
+    /// Forgets that a look was clean: a later one was not.
+    pub fn not_clean(&self, uid: &str) {
+        self.with(uid, |memory| memory.clean_since = None);
     }
 
     /// Whether the object has been edited since a pass of it first waited for its account, at this generation or before.

@@ -54,6 +54,7 @@ impl Error {
             Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => error.kind.label(),
             Self::Kubernetes(error) | Self::Step(_, Failure::Kubernetes(error)) => error.failure().label(),
             Self::Deadline(_) | Self::Step(_, Failure::OutOfTime | Failure::NotEntered) => "deadline",
+            Self::Step(_, Failure::Stopping) => "shutting_down",
             Self::Unreadable(_) => "unreadable",
             Self::ShuttingDown => "shutting_down",
             Self::Panicked(_) => "fault",
@@ -81,6 +82,7 @@ impl Error {
             Self::Kubernetes(_) => Telling::unknown(Part::Secret, "KubernetesError"),
             Self::Step(part, Failure::Kubernetes(_)) => Telling::unknown(*part, "KubernetesError"),
             Self::Step(part, Failure::OutOfTime | Failure::NotEntered) => Telling::unknown(*part, "TimedOut"),
+            Self::Step(part, Failure::Stopping) => Telling::unknown(*part, "OperatorStopping"),
             Self::Deadline(_) => Telling::unknown(Part::Cluster, "TimedOut"),
             Self::Unreadable(_) => Telling {
                 part: Part::Cluster,
@@ -113,6 +115,11 @@ pub(crate) fn in_words(error: &AwsError) -> String {
         ..error.clone()
     };
     format!("{error}. Next: {}", error.hint())
+}
+
+/// Whether what AWS refused stays refused until a person acts.
+pub(super) fn stalled(error: &AwsError) -> bool {
+    aws(error, part(error.call)).stalled
 }
 
 /// The part of the chain that a call looks at or changes.

@@ -34,6 +34,8 @@ pub struct Management {
     pub assumable: Option<BTreeSet<String>>,
     /// Deployer roles kept by their deletion policy, as recorded.
     pub retained: BTreeSet<String>,
+    /// Whether the `ManagementRole` is being removed.
+    pub going: bool,
 }
 
 /// Why a `ManagementRole` gives nothing yet.
@@ -53,40 +55,59 @@ impl Management {
     /// # Errors
     /// When it has not come far enough for clusters to stand on it.
     pub fn read(object: &ManagementRole) -> Result<Self, NoManagement> {
+        let Some(role) = object.status.as_ref().and_then(|status| status.role.as_ref()) else {
+            return Err(not_ready(object));
+        };
+        Self::over(object, &role.arn)
+    }
+
+    /// The same for a removal, which needs the way into the account and not the role: that may be gone already, and
+    /// what stands in the account must be let go of all the same. A hub that is not the one that the operator runs on
+    /// removes nothing.
+    ///
+    /// # Errors
+    /// When the hub has not been found, or is another.
+    pub fn read_for_removal(object: &ManagementRole) -> Result<Self, NoManagement> {
+        Self::read(object).or_else(|none| match none {
+            NoManagement::NotReady(_) => Self::over(object, ""),
+            NoManagement::Missing(_) | NoManagement::Unreadable(_) => Err(none),
+        })
+    }
+
+    /// Reads everything but the role, which is `role`, or what it would be named where that is empty.
+    fn over(object: &ManagementRole, role: &str) -> Result<Self, NoManagement> {
         let name = object.metadata.name.clone().unwrap_or_default();
         let spec = &object.spec;
         let status = object.status.clone().unwrap_or_default();
-        let not_ready = || {
-            let ready = find(&status.conditions, ConditionType::Ready);
-            let why = ready.map_or_else(
-                || "it has not been looked at yet".to_owned(),
-                |ready| format!("{}: {}", ready.reason, ready.message),
-            );
-            NoManagement::NotReady(format!("ManagementRole {name} is not ready: {why}"))
-        };
         let hub_refused =
             find(&status.conditions, ConditionType::HubReady).is_some_and(|c| c.status == Verdict::False.as_str());
-        let (Some(found), Some(role), false) = (&status.hub, &status.role, hub_refused) else {
-            return Err(not_ready());
+        let (Some(found), false) = (&status.hub, hub_refused) else {
+            return Err(not_ready(object));
         };
         let unreadable = |error: InvalidName| NoManagement::Unreadable(format!("ManagementRole {name}: {error}"));
-        let cluster = ClusterArn {
-            region: spec.cluster.region.parse().map_err(unreadable)?,
-            account: found.account_id.parse().map_err(unreadable)?,
-            name: spec.cluster.name.parse().map_err(unreadable)?,
+        let hub = Hub {
+            cluster: ClusterArn {
+                region: spec.cluster.region.parse().map_err(unreadable)?,
+                account: found.account_id.parse().map_err(unreadable)?,
+                name: spec.cluster.name.parse().map_err(unreadable)?,
+            },
+            management_role: name.parse().map_err(unreadable)?,
+        };
+        let role = if role.is_empty() {
+            hub.management_role_arn(None)
+        } else {
+            role.parse().map_err(unreadable)?
         };
         Ok(Self {
-            hub: Hub {
-                cluster,
-                management_role: name.parse().map_err(unreadable)?,
-            },
-            role: role.arn.parse().map_err(unreadable)?,
+            hub,
+            role,
             provisioner: spec.provisioner.role_name.parse().map_err(unreadable)?,
             external_id: spec.provisioner.external_id.clone(),
             namespace: spec.argocd_namespace.clone(),
             allow: allowances(&spec.allow),
             assumable: (spec.identity.kind == IdentityType::Irsa).then(|| status.assumable.into_iter().collect()),
             retained: status.retained.into_iter().collect(),
+            going: object.metadata.deletion_timestamp.is_some(),
         })
     }
 
@@ -97,6 +118,17 @@ impl Management {
             set.contains(&deployer.to_string()) || set.contains(&account_pattern(&self.hub, deployer))
         })
     }
+}
+
+fn not_ready(object: &ManagementRole) -> NoManagement {
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice());
+    let ready = find(conditions.unwrap_or_default(), ConditionType::Ready);
+    let why = ready.map_or_else(
+        || "it has not been looked at yet".to_owned(),
+        |ready| format!("{}: {}", ready.reason, ready.message),
+    );
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    NoManagement::NotReady(format!("ManagementRole {name} is not ready: {why}"))
 }
 
 /// Everything under the hub's path in the account of a deployer role: the one pattern that we issue.
@@ -215,6 +247,28 @@ mod tests {
         );
         let broken = json!({"role": {"arn": "arn:aws:iam::111111111111:role/*", "id": "A"}});
         assert!(matches!(read(&json!({}), &broken), Err(NoManagement::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_removal_needs_the_hub_and_not_the_role() {
+        let of = |status: &Value| {
+            let mut object = json!({
+                "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": {"name": "default"},
+                "spec": {"cluster": {"name": "hub", "region": "eu-west-1"}, "allow": [{"accounts": ["*"]}]},
+                "status": {"hub": {"accountId": "111111111111", "region": "eu-west-1", "name": "hub", "arn": "x"}},
+            });
+            for (key, value) in status.as_object().into_iter().flatten() {
+                object["status"][key] = value.clone();
+            }
+            Management::read_for_removal(&serde_json::from_value(object).unwrap())
+        };
+        let management = of(&json!({})).unwrap();
+        assert_eq!(management.hub.cluster.account.as_str(), "111111111111");
+        assert!(matches!(of(&json!({"hub": null})), Err(NoManagement::NotReady(_))));
+        assert!(matches!(
+            of(&condition("HubReady", "False")),
+            Err(NoManagement::NotReady(_))
+        ));
     }
 
     #[test]

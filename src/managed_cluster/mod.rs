@@ -10,6 +10,7 @@
 //! A removal is observe, [`removal`], apply, and needs only what never changes.
 
 pub mod apply;
+pub mod blocked;
 mod context;
 pub mod desired;
 mod error;
@@ -22,6 +23,7 @@ pub mod request;
 pub mod status;
 pub mod step;
 mod tell;
+mod turn;
 
 use std::{
     sync::Arc,
@@ -34,27 +36,33 @@ use tracing::{debug, info};
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
     argocd::WantedSecret,
-    aws::{self, Admission, Door, Lane, ShuttingDown},
+    aws::{self, Door},
     domain::arn::PolicyArn,
     kubernetes::{finalizer, objects},
 };
 
+pub use blocked::Blocked;
 pub use context::{Context, Memories, Timing, now, paused};
 pub use error::Error;
 pub(crate) use error::in_words;
-pub use step::{Blocked, Part, Plan, Step};
+pub use step::{Part, Plan, Step};
 
 use self::{
     apply::{Outcome, Site, Stop},
-    management::{Management, NoManagement},
+    management::Management,
     observe::Secrets,
     plan::Memory,
     request::{Identity, Request},
     status::{Facts, Pass},
+    turn::{admitted, permitted},
 };
 
 /// How long a wait that ends by a change elsewhere may last until it is looked at again all the same.
 const WATCHED_WAIT: Duration = Duration::from_mins(1);
+
+/// How long the step that is being taken when a pass runs out of time may take to end, so that what it made is known:
+/// longer than the longest call.
+pub(crate) const LAST_STEP: Duration = Duration::from_mins(2);
 
 /// How long a new object may wait for the management role's policy before it is told: the first cluster of an account
 /// always waits for it a moment, and would have its status written twice.
@@ -115,63 +123,30 @@ fn known_status(cluster: &ManagedCluster, context: &Context) -> ManagedClusterSt
 
 /// Makes the cluster true, as far as it can be; `None` when a person changed the object before its turn came.
 async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Context) -> Option<Pass> {
-    let management = match management(context, &cluster.spec.management_role) {
-        Ok(management) => management,
-        Err(blocked) => return Some(Pass::Waiting(blocked)),
+    let asked = match permitted(cluster, old, context) {
+        Ok((_, request)) => request,
+        Err(pass) => return Some(pass),
     };
-    let request = match Request::parse(cluster, &management) {
-        Ok(request) => request,
-        Err(refusal) => return Some(Pass::Refused(refusal)),
+    let Ok(_admission) = admitted(cluster, old, &asked.identity, context).await? else {
+        return Some(Pass::Failed(Error::ShuttingDown));
+    };
+    // The turn may have taken minutes to come: what counts is what is allowed now.
+    let (management, request) = match permitted(cluster, old, context) {
+        Ok(both) => both,
+        Err(pass) => return Some(pass),
     };
     let Some(secrets) = context.secrets.get(&management.namespace) else {
         return Some(Pass::Waiting(Blocked::NamespaceNotServed {
             namespace: management.namespace.clone(),
         }));
     };
-    // The management role must be able to use the deployer role before anything is made for it.
-    if !management.admits(&request.deployer) {
-        return Some(Pass::Waiting(Blocked::PolicyPending {
-            name: management.hub.management_role.to_string(),
-        }));
-    }
-    let Ok(_admission) = admitted(cluster, old, &request.identity, context).await? else {
-        return Some(Pass::Failed(Error::ShuttingDown));
-    };
-    let deadline = context.timing.pass_deadline;
+    let deadline = context.timing.pass_deadline + LAST_STEP;
     let work = in_account(cluster, old, &request, &management, secrets, context);
     Some(match Box::pin(tokio::time::timeout(deadline, work)).await {
         Ok(Ok(pass)) => pass,
         Ok(Err(error)) => Pass::Failed(error),
         Err(_) => Pass::Failed(Error::Deadline(deadline.as_secs())),
     })
-}
-
-/// Waits for the object's turn in its account; `None` when it was changed meanwhile. The pass that follows then asks
-/// for the turn of an edit, instead of standing in the queue with what nobody wants any more.
-async fn admitted(
-    cluster: &ManagedCluster,
-    old: &ManagedClusterStatus,
-    identity: &Identity,
-    context: &Context,
-) -> Option<Result<Admission, ShuttingDown>> {
-    let uid = identity.uid.as_str();
-    let edited = context.memory.edited_since_waiting(uid, cluster.metadata.generation);
-    let lane = if edited { Lane::Edit } else { lane(cluster, old) };
-    let mut asks = context.memory.asks(uid);
-    debug!(object = %identity.name, account = %identity.cluster.account, ?lane, "asking for its turn in the account");
-    let mut turn = std::pin::pin!(context.aws.admit(&identity.cluster.account, lane));
-    let turn = loop {
-        if context.overtaken(cluster) {
-            return None;
-        }
-        tokio::select! {
-            biased;
-            turn = &mut turn => break turn,
-            asked = asks.changed() => if asked.is_err() { return None },
-        }
-    };
-    context.memory.waited(uid);
-    Some(turn)
 }
 
 async fn in_account(
@@ -204,13 +179,26 @@ async fn in_account(
     }
     let desired = desired::desired(request, management, spoke.cluster.as_ref());
     let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
-    let mut found = observe::secrets(secrets, uid, wanted_secret);
+    let servers = [
+        wanted_secret.and_then(|wanted| wanted.data.get("server")),
+        old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_ref()),
+    ];
+    let known = observe::Known {
+        name: old.secret.as_deref(),
+        servers: servers.into_iter().flatten().map(String::as_str).collect(),
+    };
+    let mut found = observe::secrets(secrets, uid, wanted_secret, &known);
     // One that is going stands for nothing: the name may be somebody else's by now.
     if let Some(wanted) = wanted_secret.filter(|_| found.own.iter().all(|own| own.deleting)) {
         let Secrets { own, name_taken, .. } = observe::secret_under_name(&secret_api, &wanted.name, uid).await?;
         found.own.retain(|known| own.iter().all(|now| now.name != known.name));
         found.own.extend(own);
         found.name_taken = name_taken;
+    }
+    let free = found.others.iter().all(|other| other.deleting);
+    if let Some(wanted) = wanted_secret.filter(|_| free && !paused(&cluster.metadata)) {
+        let stands = found.own.iter().any(|own| !own.deleting);
+        found.claimed = context.memory.claim(uid, wanted, stands);
     }
     let confirmed = context.memory.confirmed(uid, context.timing.confirm_after);
     let memory = Memory {
@@ -250,14 +238,15 @@ async fn in_account(
         deployer: &request.deployer,
         secrets: &secret_api,
         deadline,
+        stopping: &|| context.aws.is_closed(),
         metrics: &context.metrics,
     };
     let outcome = apply::apply(&plan.steps, site).await;
-    if outcome.made_role().is_some() {
-        context.memory.made_role(uid);
+    if let Some(made) = outcome.made_role() {
+        context.memory.made_role(uid, &made.id);
     }
     for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
-        if let Step::ApplySecret { secret } = step {
+        if let Step::ApplySecret { secret, .. } = step {
             facts.secret = Some(secret.name.clone());
         }
     }
@@ -273,17 +262,6 @@ fn log_plan(object: &str, plan: &Plan) {
     info!(object, hash = %crate::telemetry::short_hash(&json), plan = %json, "planned");
 }
 
-/// A person's edit of an object that was looked at before goes ahead of the rest.
-fn lane(cluster: &ManagedCluster, old: &ManagedClusterStatus) -> Lane {
-    let observed = old.observed_generation;
-    let edited = observed.is_some() && observed != cluster.metadata.generation;
-    if edited || cluster.metadata.deletion_timestamp.is_some() {
-        Lane::Edit
-    } else {
-        Lane::Normal
-    }
-}
-
 /// The way into a cluster's account: a session that can touch this one cluster and role only.
 fn door(identity: &Identity, management: &Management) -> Door {
     let deployer = identity.deployer(&management.hub);
@@ -296,22 +274,6 @@ fn door(identity: &Identity, management: &Management) -> Door {
         session_name: aws::session_name(&management.hub, &identity.name),
         session_policy: aws::grants::session_policy_for_cluster(&management.hub, &identity.cluster, &deployer),
         object: identity.uid.clone(),
-    }
-}
-
-fn management(context: &Context, name: &str) -> Result<Management, Blocked> {
-    let missing = || Blocked::ManagementRoleMissing { name: name.to_owned() };
-    let object = context.management_role(name).ok_or_else(missing)?;
-    let not_ready = |why: String| Blocked::ManagementRoleNotReady { why };
-    match &object.0 {
-        Err(unparsable) => Err(not_ready(format!(
-            "ManagementRole {name} cannot be read: {}",
-            unparsable.error
-        ))),
-        Ok(object) => Management::read(object).map_err(|none| match none {
-            NoManagement::Missing(_) => missing(),
-            NoManagement::Unreadable(why) | NoManagement::NotReady(why) => not_ready(why),
-        }),
     }
 }
 

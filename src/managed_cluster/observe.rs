@@ -39,6 +39,8 @@ pub struct Secrets {
     pub own: Vec<ClusterSecret>,
     /// Others that have the server or the name in Argo CD of the one wanted.
     pub others: Vec<ClusterSecret>,
+    /// Other `ManagedCluster`s that are writing a Secret with the server or the name of the one wanted.
+    pub claimed: Vec<String>,
     /// The name that our Secret would have, where a Secret without our annotation has it.
     pub name_taken: Option<String>,
 }
@@ -121,20 +123,39 @@ async fn or_disabled<T>(read: impl Future<Output = Result<Option<T>, AwsError>>)
     }
 }
 
+/// By what a Secret that bears our annotation is known to be ours. People copy manifests, annotations and all, to write
+/// another cluster's; and Argo CD copies our Secret under another name, with the same server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// The name that was recorded.
+    pub name: Option<&'a str>,
+    /// The servers that it has or had.
+    pub servers: Vec<&'a str>,
+}
+
+impl Known<'_> {
+    /// Where nothing is known, the annotation has to do.
+    fn is_ours(&self, secret: &ClusterSecret) -> bool {
+        let nothing = self.name.is_none() && self.servers.is_empty();
+        let same = |server: &&str| server.trim_end_matches('/') == secret.server;
+        nothing || self.name == Some(&secret.name) || self.servers.iter().any(same)
+    }
+}
+
 /// Looks at the cluster Secrets that the watch has gathered: those of the object, and those that stand in the way of
 /// the one wanted.
 #[must_use]
-pub fn secrets(store: &Store<Secret>, uid: &str, wanted: Option<&WantedSecret>) -> Secrets {
+pub fn secrets(store: &Store<Secret>, uid: &str, wanted: Option<&WantedSecret>, known: &Known<'_>) -> Secrets {
     let mut found = Secrets::default();
     for secret in store.state() {
         if !concerns(&secret, uid, wanted) {
             continue;
         }
-        let secret = ClusterSecret::read(&secret);
-        if secret.owner.as_deref() == Some(uid) {
-            found.own.push(secret);
-        } else {
-            found.others.push(secret);
+        let read = ClusterSecret::read(&secret);
+        if read.owner.as_deref() == Some(uid) && known.is_ours(&read) {
+            found.own.push(read);
+        } else if concerns(&secret, "", wanted) {
+            found.others.push(read);
         }
     }
     found.own.sort_by(|a, b| a.name.cmp(&b.name));

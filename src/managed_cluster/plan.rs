@@ -13,9 +13,10 @@ use crate::{
 };
 
 use super::{
+    blocked::Blocked,
     desired::Desired,
     observe::{Secrets, Spoke},
-    step::{Blocked, Plan, Step, Suspicion},
+    step::{Plan, Step, Suspicion},
 };
 
 /// What earlier passes left to know.
@@ -337,6 +338,12 @@ fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &M
             let shared = if other.server == server { "server" } else { "name" };
             format!("{} has the same {shared}", other.name)
         })
+        .chain(
+            secrets
+                .claimed
+                .iter()
+                .map(|other| format!("that of ManagedCluster {other} has the same server or name")),
+        )
         .collect();
     if !duplicates.is_empty() {
         return plan.blocked.push(Blocked::DuplicateCluster { secrets: duplicates });
@@ -351,7 +358,10 @@ fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &M
                 name: wanted.name.clone(),
             });
         }
-        return plan.steps.push(Step::ApplySecret { secret: wanted.clone() });
+        return plan.steps.push(Step::ApplySecret {
+            secret: wanted.clone(),
+            uid: None,
+        });
     };
     if let Some(difference) = primary.difference(wanted) {
         if !difference.null.is_empty() {
@@ -365,7 +375,10 @@ fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &M
             // A Secret is never renamed: Argo CD shards by its UID.
             let mut secret = wanted.clone();
             secret.name.clone_from(&primary.name);
-            plan.steps.push(Step::ApplySecret { secret });
+            plan.steps.push(Step::ApplySecret {
+                secret,
+                uid: Some(primary.uid.clone()),
+            });
         }
     }
     for copy in standing_secrets(secrets).filter(|own| own.name != primary.name) {

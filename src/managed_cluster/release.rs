@@ -1,13 +1,18 @@
 //! Letting go: Secret, access entry, deployer role, and then the finalizer, once a later look is clean.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, runtime::controller::Action};
+use serde_json::Value;
+use tracing::debug;
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
-    aws::{AwsError, Lane},
+    aws::{AwsError, Call, ErrorKind, Lane},
     domain::arn::PolicyArn,
     kubernetes::{finalizer, objects},
 };
@@ -15,6 +20,7 @@ use crate::{
 use super::{
     Context, Error,
     apply::{Outcome, Site, Stop},
+    blocked::Blocked,
     conclude, door, known_status,
     management::Management,
     observe::{self, Secrets, Spoke},
@@ -22,7 +28,6 @@ use super::{
     removal::plan_removal,
     request::Identity,
     status::Pass,
-    step::Blocked,
 };
 
 /// Lets go of an object that could be read.
@@ -39,7 +44,7 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
     Box::pin(release(context, &cluster.metadata, &identity, boundary, &old)).await
 }
 
-/// Lets go of an object that cannot be read, by the names in it that never change.
+/// Lets go of an object that cannot be read, by the names in it that never change and by what was recorded.
 pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Action, Error> {
     let name = metadata.name.as_deref().unwrap_or_default();
     let read = objects::stored::<ManagedCluster>(&context.client, name).await?;
@@ -48,19 +53,26 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
     };
     let value = serde_json::to_value(&object).unwrap_or_default();
     let identity = Identity::read(&value).map_err(|error| Error::Unreadable(error.to_string()))?;
-    let status = object
-        .data
-        .get("status")
-        .cloned()
-        .and_then(|status| serde_json::from_value(status).ok());
-    Box::pin(release(
-        context,
-        &object.metadata,
-        &identity,
-        None,
-        &status.unwrap_or_default(),
-    ))
-    .await
+    let status = recorded(value.get("status")).map_err(Error::Unreadable)?;
+    Box::pin(release(context, &object.metadata, &identity, None, &status)).await
+}
+
+/// What a status of any release recorded. What it made is never taken for nothing because another part of it cannot be
+/// read.
+fn recorded(status: Option<&Value>) -> Result<ManagedClusterStatus, String> {
+    let Some(status) = status.filter(|status| !status.is_null()) else {
+        return Ok(ManagedClusterStatus::default());
+    };
+    if let Ok(status) = serde_json::from_value(status.clone()) {
+        return Ok(status);
+    }
+    let part = |key: &str| status.get(key).cloned().unwrap_or_default();
+    let unreadable = |key: &str, error: serde_json::Error| format!("status.{key}: {error}");
+    Ok(ManagedClusterStatus {
+        deployer_role: serde_json::from_value(part("deployerRole")).map_err(|e| unreadable("deployerRole", e))?,
+        secret: serde_json::from_value(part("secret")).map_err(|e| unreadable("secret", e))?,
+        ..ManagedClusterStatus::default()
+    })
 }
 
 async fn release(
@@ -82,8 +94,10 @@ async fn release(
             None,
         ))
     } else {
-        match Box::pin(take_away(context, identity, boundary, old)).await {
-            Ok(pass) => pass,
+        match Box::pin(take_away(context, metadata, identity, boundary, old)).await {
+            Ok(Turn::Overtaken) => return Ok(Action::requeue(Duration::ZERO)),
+            Ok(Turn::Gone) => None,
+            Ok(Turn::Remains(pass)) => Some(pass),
             Err(error) => Some(Pass::Failed(error)),
         }
     };
@@ -96,47 +110,67 @@ async fn release(
     Ok(Action::await_change())
 }
 
-/// One pass of a removal; `None` when nothing is left for sure.
+/// How one pass of a removal ended.
+#[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
+enum Turn {
+    /// A person changed the object while it waited.
+    Overtaken,
+    /// Something is left, or may be.
+    Remains(Pass),
+    /// Nothing is left for sure.
+    Gone,
+}
+
+/// One pass of a removal.
 async fn take_away(
     context: &Context,
+    metadata: &ObjectMeta,
     identity: &Identity,
     boundary: Option<PolicyArn>,
     old: &ManagedClusterStatus,
-) -> Result<Option<Pass>, Error> {
+) -> Result<Turn, Error> {
     let uid = identity.uid.as_str();
-    let management = match super::management(context, &identity.management_role) {
+    // The object bears our finalizer, so something may have been made, recorded or not.
+    let read = Management::read_for_removal;
+    let management = match super::turn::management_by(context, &identity.management_role, read) {
         Ok(management) => management,
-        // Nothing is ever made before the ManagementRole was ready, so nothing was when nothing is recorded.
-        Err(_) if old.deployer_role.is_none() && old.secret.is_none() && surely_gone(context, uid, old) => {
-            return Ok(None);
-        }
         Err(blocked) => {
             let message = format!(
                 "the removal needs ManagementRole {} to enter the account: {}",
                 identity.management_role,
                 blocked.message()
             );
-            return Ok(Some(Pass::Releasing(message, Some(blocked))));
+            return Ok(Turn::Remains(Pass::Releasing(message, Some(blocked))));
         }
     };
     let Some(store) = context.secrets.get(&management.namespace) else {
         let blocked = Blocked::NamespaceNotServed {
             namespace: management.namespace.clone(),
         };
-        return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
+        return Ok(Turn::Remains(Pass::Releasing(blocked.message(), Some(blocked))));
     };
-    let mut secrets = observe::secrets(store, uid, None);
+    let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
+    let known = observe::Known {
+        name: old.secret.as_deref(),
+        servers: server.into_iter().collect(),
+    };
+    let mut secrets = observe::secrets(store, uid, None, &known);
     if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
         // The watch may lag, and does not bring a Secret whose label somebody took off.
         let api = Api::namespaced(context.client.clone(), &management.namespace);
         secrets.own = observe::secret_under_name(&api, name, uid).await?.own;
     }
     if identity.retain {
-        return retain(context, identity, &management, &secrets, old).await;
+        return retain(context, metadata, identity, &management, &secrets, old).await;
     }
+    debug!(object = %identity.name, account = %identity.cluster.account, "asking for its turn in the account");
     let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
+    // The turn may have taken minutes to come. Who has paused the object since, or has it keep its role, is heard.
+    if context.overtaken(metadata) {
+        return Ok(Turn::Overtaken);
+    }
     let deployer = identity.deployer(&management.hub);
     let account = context.aws.enter(&door(identity, &management)).await;
     let observed: Result<Spoke, AwsError> = match &account {
@@ -156,33 +190,43 @@ async fn take_away(
     let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition()));
     let plan = plan_removal(&deployer, &boundary, &owner, recorded, observed.as_ref().ok(), &secrets);
     super::log_plan(&identity.name, &plan);
+    if context.overtaken(metadata) {
+        return Ok(Turn::Overtaken);
+    }
+    // Before the Secret goes: its going wakes whoever waits for the server or the name.
+    context.memory.unclaim(uid);
     let outcome = carry_out(context, identity, &management, &plan.steps, account.as_ref().ok()).await;
     context.memory.want_secret(uid, None);
     context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
-    if let Err(error) = observed {
-        return Ok(Some(unreachable(&error, &deployer.to_string())));
-    }
     match outcome.into_stop() {
         Some(Stop::Failed(part, failure)) => return Err(Error::Step(part, failure)),
-        Some(Stop::Blocked(blocked)) => return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked)))),
+        Some(Stop::Blocked(blocked)) => return Ok(releasing(blocked)),
         None => {}
     }
+    if let Err(error) = observed {
+        return unreachable(error, &deployer.to_string());
+    }
     if let Some(blocked) = plan.blocked.into_iter().next() {
-        return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
+        return Ok(releasing(blocked));
     }
     if late {
-        let blocked = Blocked::Propagating {
+        return Ok(releasing(Blocked::Propagating {
             what: "the deletion".to_owned(),
-        };
-        return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
+        }));
     }
-    if plan.steps.is_empty() && surely_gone(context, uid, old) {
-        return Ok(None);
+    if !plan.steps.is_empty() {
+        context.memory.not_clean(uid);
+    } else if context.memory.surely_gone(uid, recorded, context.timing.confirm_after) {
+        return Ok(Turn::Gone);
     }
-    Ok(Some(Pass::Releasing(
+    Ok(Turn::Remains(Pass::Releasing(
         "removed the cluster Secret, the access entry and the deployer role; looking once more".into(),
         None,
     )))
+}
+
+fn releasing(blocked: Blocked) -> Turn {
+    Turn::Remains(Pass::Releasing(blocked.message(), Some(blocked)))
 }
 
 /// What was seen, without what this process deleted already and AWS still shows; and whether there was any.
@@ -209,21 +253,16 @@ fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
         .collect()
 }
 
-/// Nothing was ever recorded, or this process removed it, or two looks agree.
-fn surely_gone(context: &Context, uid: &str, old: &ManagedClusterStatus) -> bool {
-    let recorded = old.deployer_role.is_some() || old.secret.is_some();
-    !recorded && old.conditions.is_empty() || context.memory.surely_gone(uid, context.timing.confirm_after)
-}
-
 /// `Retain`: only the Secret goes. The management role keeps its way to the deployer role, which still trusts it, so
 /// the `ManagementRole` records that first.
 async fn retain(
     context: &Context,
+    metadata: &ObjectMeta,
     identity: &Identity,
     management: &Management,
     secrets: &Secrets,
     old: &ManagedClusterStatus,
-) -> Result<Option<Pass>, Error> {
+) -> Result<Turn, Error> {
     let deployer = identity.deployer(&management.hub).to_string();
     let plan = plan_removal(
         &identity.deployer(&management.hub),
@@ -233,21 +272,24 @@ async fn retain(
         None,
         secrets,
     );
+    if context.overtaken(metadata) {
+        return Ok(Turn::Overtaken);
+    }
+    context.memory.unclaim(&identity.uid);
     let outcome = carry_out(context, identity, management, &plan.steps, None).await;
     if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
         return Err(Error::Step(part, failure));
     }
     let kept = old.deployer_role.is_some() && management.assumable.is_some();
     if kept && !management.retained.contains(&deployer) {
-        let blocked = Blocked::RetentionPending {
+        return Ok(releasing(Blocked::RetentionPending {
             name: identity.management_role.clone(),
-        };
-        return Ok(Some(Pass::Releasing(blocked.message(), Some(blocked))));
+        }));
     }
     if plan.steps.is_empty() {
-        return Ok(None);
+        return Ok(Turn::Gone);
     }
-    Ok(Some(Pass::Releasing(
+    Ok(Turn::Remains(Pass::Releasing(
         "removed the cluster Secret; looking once more".into(),
         None,
     )))
@@ -268,18 +310,22 @@ async fn carry_out(
         deployer: &deployer,
         secrets: &secrets,
         deadline: Instant::now() + context.timing.pass_deadline,
+        stopping: &|| context.aws.is_closed(),
         metrics: &context.metrics,
     };
     super::apply::apply(steps, site).await
 }
 
-/// An account that cannot be entered is never abandoned by itself.
-fn unreachable(error: &AwsError, deployer: &str) -> Pass {
-    let message = format!(
+/// An account that cannot be entered is never abandoned by itself. Any other failed look is told as what it is.
+fn unreachable(error: AwsError, deployer: &str) -> Result<Turn, Error> {
+    if error.call != Call::AssumeRole || error.kind != ErrorKind::Denied {
+        return Err(error.into());
+    }
+    let why = format!(
         "the cluster Secret is removed, and the account cannot be entered to remove the rest: {}. \
          Should the account be closed for good, set spec.deletion.policy to Retain: role {deployer} and its access \
          entry are then yours to delete",
-        super::in_words(error)
+        super::in_words(&error)
     );
-    Pass::Releasing(message, None)
+    Ok(releasing(Blocked::AccountNotEntered { why }))
 }

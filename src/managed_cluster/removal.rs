@@ -8,8 +8,9 @@ use crate::domain::{
 };
 
 use super::{
+    blocked::Blocked,
     observe::{Secrets, Spoke},
-    step::{Blocked, Plan, Step},
+    step::{Plan, Step},
 };
 
 /// Plans a removal. `spoke` is `None` when nothing in the account is to be touched, or when the account cannot be
@@ -39,6 +40,11 @@ pub fn plan_removal(
         plan.steps.push(Step::DeleteAccessEntry);
     }
     let Some(role) = &spoke.role else { return plan };
+    // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
+    if recorded_role == Some(role.id.as_str()) && role.arn == role.id {
+        plan.blocked.push(Blocked::RolePropagating);
+        return plan;
+    }
     let ours = role.arn == deployer.to_string()
         && (owner.judge(&role.tags) == Marked::Ours || recorded_role == Some(role.id.as_str()));
     if !ours {

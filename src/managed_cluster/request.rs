@@ -8,7 +8,7 @@ use crate::{
     api::{DeletionPolicy, ManagedCluster},
     argocd::Presentation,
     domain::{
-        allow::{self, Asked, NotAllowed, ScopeKind},
+        allow::{self, Asked, AskedPolicy, NotAllowed},
         arn::{ClusterArn, PolicyArn, RoleArn},
         eks::{AccessPolicyArn, AccessScope, Associations},
         hub::Hub,
@@ -124,6 +124,12 @@ pub struct Request {
     pub presentation: Presentation,
 }
 
+/// What Argo CD calls the cluster that it runs on (Argo CD, `util/db/cluster.go`).
+const IN_CLUSTER: &str = "in-cluster";
+
+/// The namespace that `deploy/install` puts the operator into.
+const OPERATOR_NAMESPACE: &str = "mooring-system";
+
 /// Why a `ManagedCluster` is not made true until a person acts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -168,7 +174,7 @@ impl Request {
             });
         }
         let access = &object.spec.access;
-        allow::judge(&management.allow, &asked(object, &identity)).map_err(|NotAllowed(beyond)| {
+        allow::judge(&management.allow, &asked(object, &identity, management)).map_err(|NotAllowed(beyond)| {
             Refusal::NotAllowed {
                 management_role: management.hub.management_role.to_string(),
                 beyond,
@@ -190,8 +196,16 @@ impl Request {
             })
             .collect::<Result<_, _>>()?;
         let argocd = &object.spec.argocd;
+        let name = argocd.name.clone().unwrap_or_else(|| identity.name.clone());
+        if name == IN_CLUSTER {
+            return Err(Refusal::Invalid(InvalidName {
+                kind: "a name that Argo CD can give to another cluster",
+                value: name,
+                hint: "it is Argo CD's own name for the cluster that it runs on: write another one in argocd.name",
+            }));
+        }
         let presentation = Presentation {
-            name: argocd.name.clone().unwrap_or_else(|| identity.name.clone()),
+            name,
             project: argocd.project.clone(),
             namespaces: argocd
                 .namespaces
@@ -216,8 +230,14 @@ impl Request {
 }
 
 /// The part of a spec that `allow` speaks of.
-fn asked(object: &ManagedCluster, identity: &Identity) -> Asked {
+fn asked(object: &ManagedCluster, identity: &Identity, management: &Management) -> Asked {
     let access = &object.spec.access;
+    // Whoever writes workloads there is Argo CD or the operator, and has the fleet.
+    let guarded_namespaces = if identity.cluster == management.hub.cluster {
+        vec![management.namespace.clone(), OPERATOR_NAMESPACE.to_owned()]
+    } else {
+        Vec::new()
+    };
     Asked {
         account: identity.cluster.account.clone(),
         region: identity.cluster.region.clone(),
@@ -225,15 +245,12 @@ fn asked(object: &ManagedCluster, identity: &Identity) -> Asked {
         access_policies: access
             .policies
             .iter()
-            .map(|policy| {
-                let scope = if policy.namespaces.is_empty() {
-                    ScopeKind::Cluster
-                } else {
-                    ScopeKind::Namespace
-                };
-                (policy.name.clone(), scope)
+            .map(|policy| AskedPolicy {
+                name: policy.name.clone(),
+                namespaces: policy.namespaces.clone(),
             })
             .collect(),
+        guarded_namespaces,
         kubernetes_groups: access.kubernetes_groups.iter().cloned().collect(),
         project: object.spec.argocd.project.clone(),
     }
@@ -257,7 +274,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::allow::Allowance;
+    use crate::domain::allow::{Allowance, ScopeKind};
 
     fn object(spec: &Value) -> ManagedCluster {
         let mut object = json!({
@@ -298,6 +315,7 @@ mod tests {
             }],
             assumable: None,
             retained: BTreeSet::new(),
+            going: false,
         }
     }
 
@@ -323,6 +341,33 @@ mod tests {
                 parse(&json!({"access": {"policies": access, "kubernetesGroups": ["g"]}, "argocd": argocd})).unwrap();
             assert_eq!(request.presentation.namespaces, namespaces, "{access}");
         }
+    }
+
+    #[test]
+    fn an_object_by_the_name_of_argo_cds_own_cluster_needs_another_there() {
+        let mut named = object(&json!({}));
+        named.metadata.name = Some("in-cluster".to_owned());
+        let refusal = Request::parse(&named, &management()).unwrap_err();
+        assert!(refusal.to_string().contains("argocd.name"), "{refusal}");
+        named.spec.argocd.name = Some("prod".to_owned());
+        assert!(Request::parse(&named, &management()).is_ok());
+    }
+
+    #[test]
+    fn on_the_hub_argo_cds_namespace_is_more_than_a_namespace() {
+        let edit = |namespace: &str, name: &str, account: &str| {
+            let spec = json!({"accountId": account, "clusterName": name, "access": {"policies": [{"name": "Edit", "namespaces": [namespace]}]}});
+            parse(&spec)
+        };
+        for namespace in ["argocd", "mooring-system", "kube-system"] {
+            let refusal = edit(namespace, "hub", "111111111111").unwrap_err();
+            assert!(
+                refusal.to_string().contains(&format!("Edit in {namespace}")),
+                "{refusal}"
+            );
+        }
+        assert!(edit("team-a", "hub", "111111111111").is_ok());
+        assert!(edit("argocd", "spoke", "111111111111").is_ok());
     }
 
     #[test]

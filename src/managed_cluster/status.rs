@@ -17,9 +17,10 @@ use crate::{
 
 use super::{
     apply::{Outcome, Stop},
+    blocked::Blocked,
     error::Error,
     request::Refusal,
-    step::{Blocked, Part, Plan},
+    step::{Part, Plan},
 };
 
 /// Every way in which a pass can end.
@@ -170,7 +171,7 @@ fn failed_step(part: Part, failure: &super::apply::Failure) -> Bad {
     use super::apply::Failure;
     let message = match failure {
         Failure::Aws(error) => super::in_words(error),
-        Failure::Kubernetes(_) | Failure::OutOfTime | Failure::NotEntered => failure.to_string(),
+        Failure::Kubernetes(_) | Failure::OutOfTime | Failure::NotEntered | Failure::Stopping => failure.to_string(),
     };
     let (verdict, reason, stalled) = match failure {
         Failure::Aws(error) => {
@@ -179,6 +180,7 @@ fn failed_step(part: Part, failure: &super::apply::Failure) -> Bad {
         }
         Failure::Kubernetes(_) => (Verdict::Unknown, "KubernetesError", false),
         Failure::OutOfTime | Failure::NotEntered => (Verdict::Unknown, "TimedOut", false),
+        Failure::Stopping => (Verdict::Unknown, "OperatorStopping", false),
     };
     Bad {
         part: Some(part),

@@ -20,6 +20,9 @@ pub enum Failure {
     /// The pass ran out of time before the step was begun.
     #[error("the pass ran out of time before this step")]
     OutOfTime,
+    /// The operator is stopping.
+    #[error("the operator is stopping; the next one goes on")]
+    Stopping,
 }
 
 /// What stopped a plan.
@@ -80,10 +83,18 @@ impl Outcome {
 }
 
 /// Carries out the steps in order.
-pub async fn apply(steps: &[Step], account: &Account, deadline: Instant, metrics: &Metrics) -> Outcome {
+pub async fn apply(
+    steps: &[Step],
+    account: &Account,
+    deadline: Instant,
+    stopping: impl Fn() -> bool,
+    metrics: &Metrics,
+) -> Outcome {
     let mut outcome = Outcome::default();
     for step in steps {
-        let result = if Instant::now() >= deadline {
+        let result = if stopping() {
+            Err(Failure::Stopping)
+        } else if Instant::now() >= deadline {
             Err(Failure::OutOfTime)
         } else {
             run(step, account).await.map_err(Failure::Aws)

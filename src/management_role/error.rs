@@ -54,6 +54,7 @@ impl Error {
             Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => error.kind.label(),
             Self::Kubernetes(error) => error.failure().label(),
             Self::Deadline(_) | Self::Step(_, Failure::OutOfTime) => "deadline",
+            Self::Step(_, Failure::Stopping) => "shutting_down",
             Self::Unreadable(_) | Self::Refused(_) => "unreadable",
             Self::ShuttingDown => "shutting_down",
             Self::Panicked(_) => "fault",
@@ -67,7 +68,7 @@ impl Error {
             Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => in_words(error),
             Self::Kubernetes(_)
             | Self::Deadline(_)
-            | Self::Step(_, Failure::OutOfTime)
+            | Self::Step(_, Failure::OutOfTime | Failure::Stopping)
             | Self::Unreadable(_)
             | Self::Refused(_)
             | Self::ShuttingDown
@@ -86,6 +87,7 @@ impl Error {
             Self::Aws(error) => aws(error, part(error.call)),
             Self::Step(part, Failure::Aws(error)) => aws(error, *part),
             Self::Step(part, Failure::OutOfTime) => unknown(*part, "TimedOut"),
+            Self::Step(part, Failure::Stopping) => unknown(*part, "OperatorStopping"),
             Self::Kubernetes(_) => unknown(Part::Hub, "KubernetesError"),
             Self::Deadline(_) => unknown(Part::Hub, "TimedOut"),
             Self::Unreadable(_) | Self::Refused(_) => Telling {

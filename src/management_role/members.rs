@@ -113,5 +113,6 @@ fn as_management(request: &Request) -> Management {
         allow: request.allow.clone(),
         assumable: None,
         retained: BTreeSet::new(),
+        going: false,
     }
 }

@@ -40,7 +40,7 @@ use crate::{
         issuer::issuer,
         objects,
     },
-    managed_cluster::{Timing, now, paused},
+    managed_cluster::{LAST_STEP, Timing, now, paused},
     telemetry::Metrics,
 };
 
@@ -154,7 +154,7 @@ async fn keep(role: &ManagementRole, old: &ManagementRoleStatus, context: &Conte
     let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
-    let deadline = context.timing.pass_deadline;
+    let deadline = context.timing.pass_deadline + LAST_STEP;
     match Box::pin(tokio::time::timeout(deadline, in_account(role, old, request, context))).await {
         Ok(result) => result,
         Err(_) => Err(Error::Deadline(deadline.as_secs())),
@@ -197,7 +197,8 @@ async fn in_account(
     if finalizer::add(&context.api(), &role.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
         return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
     }
-    let outcome = apply::apply(&plan.steps, &account, deadline, &context.metrics).await;
+    let stopping = || context.aws.is_closed();
+    let outcome = apply::apply(&plan.steps, &account, deadline, stopping, &context.metrics).await;
     Ok(Pass::Applied(Box::new(Applied {
         request,
         observed,
@@ -396,6 +397,7 @@ async fn carry_out(plan: &Plan, account: &Account, context: &Context) -> Outcome
         &plan.steps,
         account,
         Instant::now() + context.timing.pass_deadline,
+        || context.aws.is_closed(),
         &context.metrics,
     )
     .await

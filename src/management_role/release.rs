@@ -1,12 +1,15 @@
 //! Letting go of a management role: only when nobody stands on it any more.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use kube::{core::DeserializeGuard, runtime::controller::Action};
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus},
-    aws::{self, Door, Lane},
+    api::{CLOSED_ACCOUNTS, FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus},
+    aws::{self, Door, ErrorKind, Lane},
     domain::{
         arn::{ClusterArn, RoleArn},
         name::ClusterName,
@@ -71,16 +74,14 @@ async fn take_away(
         };
         return Ok(Some(releasing(Blocked::ClustersRemain { names, retained })));
     }
-    if old.role.is_none() && old.hub.is_none() {
-        return Ok(None);
-    }
+    // The object bears our finalizer, so a role may have been made, recorded or not.
     let request = parse(role, context).await??;
     if request.role_owner == RoleOwner::Existing {
         return Ok(None);
     }
-    let kept = still_there(&request, old, context).await?;
-    if !kept.is_empty() {
-        return Ok(Some(releasing(Blocked::RetainedDeployers { arns: kept })));
+    let (arns, unseen) = still_there(role, &request, old, context).await?;
+    if !arns.is_empty() || !unseen.is_empty() {
+        return Ok(Some(releasing(Blocked::RetainedDeployers { arns, unseen })));
     }
     let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
@@ -127,21 +128,42 @@ fn naming(name: &str, clusters: &[Arc<DeserializeGuard<ManagedCluster>>]) -> BTr
         .collect()
 }
 
-/// Of the deployer roles that were kept, those that are still there.
+/// Of the deployer roles that were kept, those that are still there; and the accounts that cannot be entered to look,
+/// with what AWS said, but for those that a person has said are closed.
 async fn still_there(
+    role: &ManagementRole,
     request: &Request,
     old: &ManagementRoleStatus,
     context: &Context,
-) -> Result<BTreeSet<String>, Error> {
-    let mut kept = BTreeSet::new();
+) -> Result<(BTreeSet<String>, BTreeMap<String, String>), Error> {
+    let (mut kept, mut unseen) = (BTreeSet::new(), BTreeMap::new());
+    let closed: BTreeSet<&str> = role
+        .metadata
+        .annotations
+        .iter()
+        .filter_map(|all| all.get(CLOSED_ACCOUNTS))
+        .flat_map(|accounts| accounts.split(','))
+        .map(str::trim)
+        .collect();
     for arn in &old.retained {
         let Ok(deployer) = arn.parse::<RoleArn>() else { continue };
-        let account = context.aws.enter(&look(request, &deployer)).await?;
-        if account.role(&deployer.name).await?.is_some_and(|role| role.arn == *arn) {
-            kept.insert(arn.clone());
+        if closed.contains(deployer.account.as_str()) {
+            continue;
+        }
+        let look = async {
+            let account = context.aws.enter(&look(request, &deployer)).await?;
+            account.role(&deployer.name).await
+        };
+        match look.await {
+            Ok(found) => kept.extend(found.filter(|role| role.arn == *arn).map(|_| arn.clone())),
+            Err(error) if error.kind == ErrorKind::Denied => {
+                let why = crate::managed_cluster::in_words(&error);
+                unseen.insert(deployer.account.to_string(), why);
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(kept)
+    Ok((kept, unseen))
 }
 
 /// A session that can touch one kept deployer role. No cluster is looked at: the hub's own name stands for one.

@@ -48,7 +48,9 @@ pub struct Request {
     pub explicit: bool,
     /// The provisioner role's name.
     pub provisioner: RoleName,
-    /// The external ID that provisioner roles ask for.
+    /// The reader role's name.
+    pub reader: RoleName,
+    /// The external ID that provisioner and reader roles ask for.
     pub external_id: Option<String>,
     /// What may be asked for.
     pub allow: Vec<Allowance>,
@@ -135,6 +137,7 @@ impl Request {
             manage_provider: spec.oidc_provider == OidcProvider::Manage,
             explicit: spec.assume_policy == AssumePolicy::Explicit,
             provisioner: spec.provisioner.role_name.parse()?,
+            reader: spec.provisioner.reader_role_name.parse()?,
             external_id: spec.provisioner.external_id.clone(),
             allow: allowances(&spec.allow),
             hub,

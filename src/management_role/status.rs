@@ -91,6 +91,7 @@ fn bad_stop(stop: &Stop) -> Bad {
             ..bad_error(&Error::Aws(error.clone()))
         },
         Stop::Failed(part, Failure::OutOfTime) => bad_error(&Error::Step(*part, Failure::OutOfTime)),
+        Stop::Failed(part, Failure::Stopping) => bad_error(&Error::Step(*part, Failure::Stopping)),
     }
 }
 
@@ -423,7 +424,10 @@ mod tests {
                 names: names(),
                 retained: names(),
             },
-            Blocked::RetainedDeployers { arns: names() },
+            Blocked::RetainedDeployers {
+                arns: names(),
+                unseen: std::collections::BTreeMap::from([("222222222222".into(), "AWS denied it.".into())]),
+            },
         ] {
             assert!(
                 blocked.reason().starts_with(|c: char| c.is_ascii_uppercase())

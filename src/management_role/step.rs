@@ -1,11 +1,11 @@
 //! A plan for a `ManagementRole`, as data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::{
-    api::condition::ConditionType,
+    api::{CLOSED_ACCOUNTS, condition::ConditionType},
     aws::WantedRole,
     domain::{
         arn::{OidcProviderArn, PolicyArn},
@@ -235,6 +235,8 @@ pub enum Blocked {
     RetainedDeployers {
         /// Their ARNs.
         arns: BTreeSet<String>,
+        /// Accounts that cannot be entered to look, and why the first of them cannot.
+        unseen: BTreeMap<String, String>,
     },
 }
 
@@ -318,11 +320,21 @@ impl Blocked {
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: delete or rename it, or choose another role.name in a new ManagementRole"),
             Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
             Self::Unconfirmed { id } => format!("a role of our name and tags with ID {id} was not recorded as made by us: it is made afresh when a second look in half a minute agrees"),
-            Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to a second ManagementRole", some(left_out)),
+            Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
             Self::JustMade => "the role was made; its policy follows".to_owned(),
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
             Self::ClustersRemain { names, .. } => format!("ManagedClusters still name it ({}): delete them first", some(names)),
-            Self::RetainedDeployers { arns } => format!("deployer roles that were kept still trust this role ({}), and whoever made a role of its name again would hold them: delete them first", some(arns)),
+            Self::RetainedDeployers { arns, unseen } => {
+                let mut told = Vec::new();
+                if !arns.is_empty() {
+                    told.push(format!("deployer roles that were kept still trust this role ({}), and whoever made a role of its name again would hold them: delete them first", some(arns)));
+                }
+                if let Some(why) = unseen.values().next() {
+                    let accounts: Vec<&str> = unseen.keys().map(String::as_str).collect();
+                    told.push(format!("deployer roles were kept in accounts that cannot be entered to see whether they are gone ({}): {why} If they are closed for good: `kubectl annotate mgr NAME {CLOSED_ACCOUNTS}={}`", accounts.join(", "), accounts.join(",")));
+                }
+                told.join("; ")
+            }
         }
     }
 }

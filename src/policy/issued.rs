@@ -66,6 +66,25 @@ pub fn provisioner_trust(operator_role: &RoleArn, external_id: &ExternalId) -> D
     Document::new(vec![statement.when("StringEquals", "sts:ExternalId", [id])])
 }
 
+/// The trust policy of a reader role: these roles, with the external ID where one is set.
+#[must_use]
+pub fn reader_trust(readers: &[RoleArn], external_id: &ExternalId) -> Document {
+    let mut by_account: std::collections::BTreeMap<&str, Vec<&RoleArn>> = std::collections::BTreeMap::new();
+    for reader in readers {
+        by_account.entry(reader.account.as_str()).or_default().push(reader);
+    }
+    let statements = by_account.into_iter().filter_map(|(account, readers)| {
+        let statement = Statement::allow(&format!("Readers{account}"), ASSUME)
+            .to(root(readers.first()?))
+            .when("ArnEquals", "aws:PrincipalArn", readers.iter().copied());
+        Some(match external_id {
+            Some(id) => statement.when("StringEquals", "sts:ExternalId", [id]),
+            None => statement,
+        })
+    });
+    Document::new(statements.collect())
+}
+
 /// The trust policy of the management role for IRSA: exactly these service accounts, exactly this audience.
 #[must_use]
 pub fn irsa_trust(

@@ -6,5 +6,5 @@ pub mod issued;
 pub use document::{Document, Effect, InvalidDocument, Principals, Statement};
 pub use issued::{
     AUDIENCE, ActionGrant, ExternalId, assume_deployers, deployer_trust, irsa_trust, operator_trust, provisioner_trust,
-    session,
+    reader_trust, session,
 };

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource, ResourceExt, core::DeserializeGuard};
 
 use crate::{
-    api::{ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT},
+    api::{CLOSED_ACCOUNTS, ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT},
     argocd::ClusterSecret,
     kubernetes::reflect::Touched,
     managed_cluster::{
@@ -39,6 +39,7 @@ struct Asked {
     deleting: bool,
     requested: Option<String>,
     paused: Option<String>,
+    closed: Option<String>,
 }
 
 impl Asked {
@@ -50,6 +51,7 @@ impl Asked {
             deleting: object.meta().deletion_timestamp.is_some(),
             requested: annotation(RECONCILE_REQUESTED_AT),
             paused: annotation(PAUSED),
+            closed: annotation(CLOSED_ACCOUNTS),
         }
     }
 }
@@ -203,7 +205,8 @@ fn gate(cluster: &ManagedCluster, role: Option<&Role>) -> String {
         )
     });
     format!(
-        "{} {} {:?} {} {admitted} {retained} {:?}",
+        "{} {} {} {:?} {} {admitted} {retained} {:?}",
+        management.going,
         management.role,
         management.provisioner,
         management.external_id,

@@ -385,6 +385,13 @@ async fn secrets(world: &World) {
             annotations: before.metadata.annotations.clone(),
             ..kube::api::ObjectMeta::default()
         };
+        // Somebody took the manifest, annotations and all, to write another cluster's: that is theirs.
+        let mut template = copy.clone();
+        template.metadata.name = Some("template".to_owned());
+        let data = template.data.as_mut().unwrap();
+        data.insert("name".to_owned(), ByteString(b"theirs".to_vec()));
+        data.insert("server".to_owned(), ByteString(b"https://theirs.example.com".to_vec()));
+        api.create(&PostParams::default(), &template).await.unwrap();
         api.create(&PostParams::default(), &copy).await.unwrap();
         world
             .eventually("the copy goes", async || {
@@ -393,7 +400,9 @@ async fn secrets(world: &World) {
             })
             .await;
         told(world, name, "delete cluster Secret resurrected").await;
-        assert_eq!(world.secret(name).await.unwrap().metadata.uid, before.metadata.uid);
+        let ours = api.get(before.metadata.name.as_deref().unwrap()).await.unwrap();
+        assert_eq!(ours.metadata.uid, before.metadata.uid);
+        assert!(api.get_opt("template").await.unwrap().is_some());
     };
     tokio::join!(data, gone, copy);
 }

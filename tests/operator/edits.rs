@@ -23,6 +23,7 @@ async fn edits_are_made_true_in_place_and_a_pause_stops_every_write() {
         "333333333333/eu-west-1/tagged",
         "333333333333/eu-west-1/paused",
         "333333333333/eu-west-1/unborn",
+        "444444444444/eu-west-1/refused",
     ]))
     .await;
     tokio::join!(
@@ -35,6 +36,27 @@ async fn edits_are_made_true_in_place_and_a_pause_stops_every_write() {
         unborn(&world),
     );
     world.never_denied();
+    taken_away_though_what_comes_instead_is_refused(&world).await;
+}
+
+/// A spec that was narrowed does not leave the wider access standing because AWS refuses the narrower one.
+async fn taken_away_though_what_comes_instead_is_refused(world: &World) {
+    world.moored("refused").await;
+    let faults = world.stage.aws.faults();
+    let denied = Fault::on("AssociateAccessPolicy", Effect::AccessDenied).in_account("444444444444");
+    let denied = faults.add(denied).unwrap();
+    let narrower = json!({"spec": {"access": {"policies": [{"name": VIEW}]}}});
+    world.patch("ManagedCluster", "refused", narrower).await;
+    world.until_reason("ManagedCluster", "refused", "AccessDenied").await;
+    assert_eq!(
+        world.seen_entry("refused").unwrap().policies,
+        pairs(&[]),
+        "not the wider one"
+    );
+    faults.remove(denied);
+    world.ask("ManagedCluster", "refused").await;
+    world.is_ready("ManagedCluster", "refused").await;
+    assert_eq!(world.seen_entry("refused").unwrap().policies, pairs(&[(VIEW, "*")]));
 }
 
 /// Where another cluster takes up all of an account's turns, an object that waits for its own is looked at all the same
@@ -63,7 +85,7 @@ async fn an_edit_overtakes_the_queue_of_its_account_though_the_object_was_never_
     let narrower = json!({"spec": {"access": {"policies": [{"name": VIEW}]}}});
     world.patch("ManagedCluster", "queued", narrower).await;
     world.is_ready("ManagedCluster", "queued").await;
-    assert_eq!(world.seen_entry("queued").unwrap().policies, pairs(&[(VIEW, "")]));
+    assert_eq!(world.seen_entry("queued").unwrap().policies, pairs(&[(VIEW, "*")]));
     assert_eq!(world.writes("busy", 0), ["CreateRole"], "it still waits for its answer");
     faults.remove(hung);
 }

@@ -18,6 +18,7 @@ mod drift;
 mod edits;
 mod faults;
 mod kill;
+mod kill_writes;
 mod management;
 mod policies;
 mod refusals;

@@ -130,6 +130,8 @@ async fn drift(world: &World) {
     by_hand(world, "DeleteRolePolicy", json!({"PolicyName": "theirs"}));
     world.ask("ManagementRole", "default").await;
     world.is_ready("ManagementRole", "default").await;
+    // A pass writes its event after its status; the next begins after both.
+    world.whole_pass("ManagementRole", "default").await;
     let (mark, audit) = (world.mark(), world.audit_mark().await);
     world.whole_pass("ManagementRole", "default").await;
     assert_eq!(world.writes("default", mark), Vec::<String>::new());

@@ -114,6 +114,13 @@ async fn everything() -> Vec<Granted> {
                 account["accountId"].as_str().unwrap(),
                 role["name"].as_str().unwrap()
             );
+            // The operator is neither: who only looks is held to what the operator looks at by the policies' own tests.
+            if ["mooring-verifier", "mooring-reader"]
+                .iter()
+                .any(|name| role["name"] == *name)
+            {
+                continue;
+            }
             let policies: Vec<&Value> = role["inlinePolicies"].as_object().unwrap().values().collect();
             assert_eq!(policies.len(), 1, "{whose}");
             granted.push(Granted {

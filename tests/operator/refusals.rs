@@ -508,3 +508,35 @@ async fn foreign_entry(world: &World) {
         (before, None)
     );
 }
+
+/// Two objects that want one name in Argo CD and are looked at side by side: one of them gets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_clusters_that_want_one_name_at_the_same_time_one_gives_way() {
+    let spokes = ["222222222222/eu-west-1/one", "333333333333/eu-west-1/two"];
+    let world = World::ready(Setting::of(&spokes)).await;
+    let same = json!({"argocd": {"name": "same"}});
+    tokio::join!(world.moor("one", same.clone()), world.moor("two", same));
+    let settled = async |name: &str| {
+        let object = world
+            .until("ManagedCluster", name, |object| {
+                ["Moored", "DuplicateCluster"].contains(&stage::ready(object).1.as_str())
+            })
+            .await;
+        stage::ready(&object).1
+    };
+    let mut reasons = [settled("one").await, settled("two").await];
+    reasons.sort();
+    assert_eq!(reasons, ["DuplicateCluster", "Moored"]);
+    let secrets = [world.secret("one").await, world.secret("two").await];
+    assert_eq!(secrets.iter().flatten().count(), 1);
+    let (winner, loser) = if secrets[0].is_some() {
+        ("one", "two")
+    } else {
+        ("two", "one")
+    };
+    let told = world.get("ManagedCluster", loser).await.unwrap();
+    assert!(message(&told).contains("same"), "{}", message(&told));
+    world.delete("ManagedCluster", winner).await;
+    world.until_gone("ManagedCluster", winner).await;
+    world.is_ready("ManagedCluster", loser).await;
+}

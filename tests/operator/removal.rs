@@ -1,6 +1,11 @@
 //! Letting go, in order, whatever the state of things.
 
-use kube::{Api, api::PostParams, core::DynamicObject};
+use k8s_openapi::ByteString;
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+    core::DynamicObject,
+};
 use mooring_sandbox::{
     aws::{Effect, Fault},
     stage::{Signal, is_ready, ready},
@@ -39,6 +44,59 @@ async fn removal_goes_in_order_and_leaves_nothing() {
     retained(&world).await;
 }
 
+/// Who pauses an object hears of no removal after that, also where the removal has waited for its turn all the while.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_is_heard_by_a_removal_that_waits_for_its_turn() {
+    let spokes = [
+        "222222222222/eu-west-1/first",
+        "222222222222/eu-west-1/second",
+        "222222222222/eu-west-1/waits",
+    ];
+    let world = World::ready(Setting::of(&spokes).flag(&["--passes-per-account", "1"])).await;
+    for name in ["first", "second", "waits"] {
+        world.moored(name).await;
+    }
+    let faults = world.stage.aws.faults();
+    let hung = faults
+        .add(Fault::on("DeleteAccessEntry", Effect::Hang).first(2))
+        .unwrap();
+    // A removal may take the turn that is kept for edits, or the other one.
+    for name in ["first", "second"] {
+        world.delete("ManagedCluster", name).await;
+        let asked = async || {
+            let calls = world.calls(name, 0);
+            calls
+                .iter()
+                .any(|call| call.operation == "DeleteAccessEntry")
+                .then_some(())
+        };
+        world.eventually("the account to be busy", asked).await;
+    }
+    let before = world.log().len();
+    world.delete("ManagedCluster", "waits").await;
+    let waits = async || {
+        let log = world.log();
+        let asks = |line: &str| line.contains("asking for its turn") && line.contains("waits");
+        log[before..].lines().any(asks).then_some(())
+    };
+    world.eventually("the removal to wait", waits).await;
+    let mark = world.mark();
+    let pause = json!({"metadata": {"annotations": {"mooring.dev/paused": "true"}}});
+    world.patch("ManagedCluster", "waits", pause).await;
+    faults.remove(hung);
+    for name in ["first", "second"] {
+        all_gone(&world, name).await;
+    }
+    world
+        .until("ManagedCluster", "waits", |object| {
+            message(object).contains("let the removal go on")
+        })
+        .await;
+    assert_eq!(world.writes("waits", mark), Vec::<String>::new());
+    assert!(world.secret("waits").await.is_some() && world.seen_entry("waits").is_some());
+    assert!(world.seen_role("waits").is_some());
+}
+
 /// Waits until an object, its Secret, its entry and its role are gone.
 async fn all_gone(world: &World, name: &str) {
     world.until_gone("ManagedCluster", name).await;
@@ -62,10 +120,28 @@ async fn ordered(world: &World) {
         faults.add(fault).unwrap()
     };
     let (entry, role) = (stop("DeleteAccessEntry"), stop("DeleteRole"));
+    // Of another cluster, though its annotations were copied from ours.
+    let mut theirs = world.secret("ordered").await.unwrap();
+    theirs.metadata = kube::api::ObjectMeta {
+        name: Some("theirs".to_owned()),
+        labels: theirs.metadata.labels,
+        annotations: theirs.metadata.annotations,
+        ..kube::api::ObjectMeta::default()
+    };
+    let data = theirs.data.as_mut().unwrap();
+    data.insert("name".to_owned(), ByteString(b"theirs".to_vec()));
+    data.insert("server".to_owned(), ByteString(b"https://theirs.example.com".to_vec()));
+    world.secrets().create(&PostParams::default(), &theirs).await.unwrap();
     world.delete("ManagedCluster", "ordered").await;
     let told = world.until_reason("ManagedCluster", "ordered", "AccessDenied").await;
     assert!(message(&told).contains("eks:DeleteAccessEntry"), "{}", message(&told));
-    assert!(world.secret("ordered").await.is_none(), "the Secret goes first");
+    let left = world.secret("ordered").await.unwrap().metadata.name;
+    assert_eq!(left.as_deref(), Some("theirs"), "the Secret goes first, and no other");
+    world
+        .secrets()
+        .delete("theirs", &DeleteParams::default())
+        .await
+        .unwrap();
     assert!(world.seen_entry("ordered").is_some() && world.seen_role("ordered").is_some());
     faults.remove(entry);
     world.ask("ManagedCluster", "ordered").await;

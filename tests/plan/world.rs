@@ -362,7 +362,15 @@ impl World {
                 assert!(self.entry_is_ours());
                 assert!(self.associations.remove(policy).is_some());
             }
-            Step::ApplySecret { secret } => self.apply_secret(secret),
+            Step::ApplySecret { secret, uid } => {
+                let there = self.secrets.get(&secret.name);
+                assert_eq!(
+                    *uid,
+                    there.and_then(|there| there.metadata.uid.clone()),
+                    "not the one looked at"
+                );
+                self.apply_secret(secret);
+            }
             Step::NullSecretKeys { name, keys, .. } => {
                 let secret = self.our_secret(name);
                 for key in keys {

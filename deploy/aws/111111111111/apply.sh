@@ -71,4 +71,6 @@ found=$(aws sts get-caller-identity --query Account --output text)
 provider 'arn:aws:iam::111111111111:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE' 'https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE'
 policy 'mooring-management' 'arn:aws:iam::111111111111:policy/mooring-management' 'What the management role of ManagementRole default may do at most: assume the deployer roles of its hub.'
 role 'mooring-operator' 'mooring-default' 'The Mooring operator on hub works with this role.'
+role 'mooring-verifier' 'mooring-default' 'The Mooring verifier on hub looks with this role.'
 role 'mooring-provisioner' 'mooring-default' 'Mooring on hub enters account 111111111111 by this role.'
+role 'mooring-reader' 'mooring-default' 'Whoever looks at what Mooring on hub made in account 111111111111 does so by this role.'

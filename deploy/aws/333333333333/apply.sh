@@ -69,3 +69,4 @@ found=$(aws sts get-caller-identity --query Account --output text)
 [ "$found" = "$account" ] || fail "these documents are for account $account, the credentials are of $found"
 
 role 'mooring-provisioner' 'mooring-default' 'Mooring on hub enters account 333333333333 by this role.'
+role 'mooring-reader' 'mooring-default' 'Whoever looks at what Mooring on hub made in account 333333333333 does so by this role.'

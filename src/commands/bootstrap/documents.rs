@@ -121,9 +121,17 @@ pub enum BootstrapError {
     },
     /// Two roles of one account would have one name.
     #[error(
-        "the operator's role and the provisioner role are both named {0}, and both are made in the hub's account: choose another --operator-role"
+        "two of the roles that are made in the hub's account are named {0}: give operator, verifier, provisioner and reader a name each (--operator-role, --verifier-role, spec.provisioner)"
     )]
     OneName(RoleName),
+    /// A reader of another partition.
+    #[error("--reader {arn} is in partition {}, the hub in {hub}: name a role of that partition", arn.partition)]
+    OtherReader {
+        /// The role.
+        arn: RoleArn,
+        /// The hub's partition.
+        hub: &'static str,
+    },
     /// A boundary of another partition.
     #[error("--deployer-boundary {arn} is in partition {}, the hub in {hub}: name a policy of that partition", arn.partition)]
     OtherPartition {

@@ -12,7 +12,7 @@ use crate::{
         allow::Glob,
         arn::{OidcProviderArn, PolicyArn, RoleArn},
         hub::Hub,
-        name::AccountId,
+        name::{AccountId, KubernetesName, RoleName},
         ownership::{HUB_TAG, OBJECT_TAG, Tags},
     },
     management_role::request::{Request, RoleOwner},
@@ -25,6 +25,7 @@ pub(super) struct Setup<'a> {
     options: &'a Options,
     hub: &'a Hub,
     operator: RoleArn,
+    verifier: RoleArn,
     provider: Option<OidcProviderArn>,
     /// The accounts of `allow`: IDs, or `*`.
     allowed: Vec<Glob>,
@@ -33,10 +34,23 @@ pub(super) struct Setup<'a> {
 impl<'a> Setup<'a> {
     pub(super) fn new(request: &'a Request, options: &'a Options) -> Result<Self, BootstrapError> {
         let hub = &request.hub;
-        let (operator, provisioner) = (&options.operator_role, &request.provisioner);
         // Names of roles are unique without regard to case.
-        if operator.as_str().eq_ignore_ascii_case(provisioner.as_str()) {
-            return Err(BootstrapError::OneName(operator.clone()));
+        let mut names = BTreeSet::new();
+        for name in [
+            &options.operator_role,
+            &options.verifier_role,
+            &request.provisioner,
+            &request.reader,
+        ] {
+            if !names.insert(name.as_str().to_ascii_lowercase()) {
+                return Err(BootstrapError::OneName(name.clone()));
+            }
+        }
+        if let Some(arn) = options.readers.iter().find(|arn| arn.partition != hub.partition()) {
+            return Err(BootstrapError::OtherReader {
+                arn: arn.clone(),
+                hub: hub.partition().name(),
+            });
         }
         if let Some(arn) = options
             .deployer_boundaries
@@ -56,7 +70,8 @@ impl<'a> Setup<'a> {
             .cloned()
             .collect();
         Ok(Self {
-            operator: hub.provisioner(&hub.cluster.account, operator),
+            operator: hub.provisioner(&hub.cluster.account, &options.operator_role),
+            verifier: hub.provisioner(&hub.cluster.account, &options.verifier_role),
             provider: issuer.map(|issuer| hub.oidc_provider(issuer)).transpose()?,
             allowed: allowed.into_iter().collect(),
             request,
@@ -106,8 +121,10 @@ impl<'a> Setup<'a> {
                 setup.managed_policies.push(self.boundary(notes));
             }
             setup.roles.push(self.operator(notes)?);
+            setup.roles.push(self.verifier(notes)?);
         }
         setup.roles.push(self.provisioner(account)?);
+        setup.roles.push(self.reader(account)?);
         Ok(setup)
     }
 
@@ -154,40 +171,99 @@ impl<'a> Setup<'a> {
     }
 
     fn operator(&self, notes: &mut Vec<String>) -> Result<SetupRole, BootstrapError> {
-        let (hub, options) = (self.hub, self.options);
-        let (namespace, service_account) = (&options.operator_namespace, &options.operator_service_account);
-        let mut document = grants::operator_policy(hub, &self.allowed, &self.request.provisioner);
-        if document.quota_length() > INLINE_QUOTA {
-            document = grants::operator_policy(hub, &[Glob("*".to_owned())], &self.request.provisioner);
-            notes.push(format!(
-                "the accounts of spec.allow are too many for the operator's policy ({INLINE_QUOTA} characters): it may try role {} in any account, and each account's own trust policy decides",
-                self.request.provisioner
-            ));
+        let document = self.entering(grants::operator_policy, &self.request.provisioner, "operator", notes);
+        let service_account = &self.options.operator_service_account;
+        notes.push(self.credentials("operator", &self.operator, service_account));
+        self.role(
+            &self.operator,
+            format!(
+                "The Mooring operator on {} works with this role.",
+                self.hub.cluster.name
+            ),
+            self.pod_trust(service_account),
+            document,
+        )
+    }
+
+    fn verifier(&self, notes: &mut Vec<String>) -> Result<SetupRole, BootstrapError> {
+        let document = self.entering(grants::verifier_policy, &self.request.reader, "verifier", notes);
+        let service_account = &self.options.verifier_service_account;
+        notes.push(self.credentials("verifier", &self.verifier, service_account));
+        self.role(
+            &self.verifier,
+            format!(
+                "The Mooring verifier on {} looks with this role.",
+                self.hub.cluster.name
+            ),
+            self.pod_trust(service_account),
+            document,
+        )
+    }
+
+    /// The policy of a pod that enters accounts by a role of this name.
+    fn entering(
+        &self,
+        policy: impl Fn(&Hub, &[Glob], &RoleName) -> Document,
+        by: &RoleName,
+        who: &str,
+        notes: &mut Vec<String>,
+    ) -> Document {
+        let document = policy(self.hub, &self.allowed, by);
+        if document.quota_length() <= INLINE_QUOTA {
+            return document;
         }
-        let operator = &self.operator;
-        notes.push(match &self.provider {
-            Some(_) => format!("the operator gets its credentials once its service account {namespace}/{service_account} has the annotation eks.amazonaws.com/role-arn: {operator}"),
+        notes.push(format!(
+            "the accounts of spec.allow are too many for the {who}'s policy ({INLINE_QUOTA} characters): it may try role {by} in any account, and each account's own trust policy decides"
+        ));
+        policy(self.hub, &[Glob("*".to_owned())], by)
+    }
+
+    fn pod_trust(&self, service_account: &KubernetesName) -> Document {
+        let namespace = &self.options.operator_namespace;
+        policy::operator_trust(self.hub, self.provider.as_ref(), namespace, service_account)
+    }
+
+    fn credentials(&self, who: &str, role: &RoleArn, service_account: &KubernetesName) -> String {
+        let (hub, namespace) = (self.hub, &self.options.operator_namespace);
+        match &self.provider {
+            Some(_) => format!(
+                "the {who} gets its credentials once its service account {namespace}/{service_account} has the annotation eks.amazonaws.com/role-arn: {role}"
+            ),
             None => format!(
-                "the operator gets its credentials once EKS Pod Identity knows it: aws eks create-pod-identity-association --region {} --cluster-name {} --namespace {namespace} --service-account {service_account} --role-arn {operator} (for IRSA instead, add --hub-issuer)",
+                "the {who} gets its credentials once EKS Pod Identity knows it: aws eks create-pod-identity-association --region {} --cluster-name {} --namespace {namespace} --service-account {service_account} --role-arn {role} (for IRSA instead, add --hub-issuer)",
                 hub.cluster.region, hub.cluster.name
             ),
-        });
+        }
+    }
+
+    fn management(&self, account: &AccountId) -> Option<ManagementGrant> {
+        let (hub, request) = (self.hub, self.request);
+        (*account == hub.cluster.account).then(|| ManagementGrant {
+            role: request.role.clone(),
+            boundary: request.boundary.clone(),
+            provider: self.provider.clone(),
+            existing: request.role_owner == RoleOwner::Existing,
+        })
+    }
+
+    fn reader(&self, account: &AccountId) -> Result<SetupRole, BootstrapError> {
+        let (hub, request) = (self.hub, self.request);
+        let mut readers = self.options.readers.clone();
+        readers.push(self.verifier.clone());
         self.role(
-            operator,
-            format!("The Mooring operator on {} works with this role.", hub.cluster.name),
-            policy::operator_trust(hub, self.provider.as_ref(), namespace, service_account),
-            document,
+            &hub.provisioner(account, &request.reader),
+            format!(
+                "Whoever looks at what Mooring on {} made in account {account} does so by this role.",
+                hub.cluster.name
+            ),
+            policy::reader_trust(&readers, &request.external_id),
+            grants::reader_policy(hub, account, &request.allow, self.management(account).as_ref()),
         )
     }
 
     fn provisioner(&self, account: &AccountId) -> Result<SetupRole, BootstrapError> {
         let (hub, request) = (self.hub, self.request);
-        let management = (*account == hub.cluster.account).then(|| ManagementGrant {
-            role: request.role.clone(),
-            boundary: request.boundary.clone(),
-            provider: self.provider.clone(),
-            existing: request.role_owner == RoleOwner::Existing,
-        });
+        let management = self.management(account);
         // A role's boundary is a policy of its own account, or AWS's.
         let given = self.options.deployer_boundaries.iter();
         let mut boundaries: Vec<_> = given

@@ -1,0 +1,229 @@
+//! What stands in the way of a plan, as data.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::domain::eks::ClusterState;
+
+use super::step::Part;
+
+/// What stands in the way, as a typed reason. It is not an error: nothing failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "blocked")]
+pub enum Blocked {
+    /// No `ManagementRole` of that name.
+    ManagementRoleMissing {
+        /// The name.
+        name: String,
+    },
+    /// The `ManagementRole` is not ready.
+    ManagementRoleNotReady {
+        /// Its own words.
+        why: String,
+    },
+    /// The `ManagementRole` is being removed, and nobody new may stand on it.
+    ManagementRoleGoing {
+        /// The name.
+        name: String,
+    },
+    /// The account cannot be entered, and something may stand there.
+    AccountNotEntered {
+        /// What AWS said, and what to do.
+        why: String,
+    },
+    /// The operator was not told to serve the namespace of that Argo CD.
+    NamespaceNotServed {
+        /// The namespace.
+        namespace: String,
+    },
+    /// The management role's policy does not name the deployer role yet.
+    PolicyPending {
+        /// The `ManagementRole`.
+        name: String,
+    },
+    /// There is no such cluster in that account and region.
+    ClusterNotFound,
+    /// The cluster cannot be used in this state.
+    ClusterNotActive {
+        /// The state.
+        state: ClusterState,
+    },
+    /// The cluster takes no access entries.
+    AccessEntriesDisabled,
+    /// A cluster outside of AWS.
+    ConnectedCluster,
+    /// A role of that name is not ours.
+    RoleNotOurs {
+        /// Its ARN.
+        arn: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// Our role carries policies that we did not give it.
+    ForeignPolicyAttached {
+        /// The role.
+        role: String,
+        /// Their names.
+        policies: BTreeSet<String>,
+    },
+    /// Something must be deleted to heal, and a second look must agree first.
+    Unconfirmed {
+        /// What was seen, in words.
+        what: String,
+    },
+    /// The access entry is not ours.
+    EntryNotOurs {
+        /// Whose it is.
+        owner: String,
+    },
+    /// AWS has not carried a write everywhere yet.
+    Propagating {
+        /// What it waits for.
+        what: String,
+    },
+    /// Another cluster Secret has the same server or name.
+    DuplicateCluster {
+        /// The Secrets, with what they share.
+        secrets: Vec<String>,
+    },
+    /// A Secret of the name that ours would have is not a cluster Secret of ours.
+    SecretNotOurs {
+        /// The Secret.
+        name: String,
+    },
+    /// Our Secret is being deleted, and something still holds it.
+    SecretGoing {
+        /// The Secret.
+        name: String,
+    },
+    /// AWS does not give the ARN of the deployer role yet.
+    RolePropagating,
+    /// What AWS gave could not be used by Argo CD.
+    UnusableConnection {
+        /// Why.
+        why: String,
+    },
+    /// The removal keeps the role, and the `ManagementRole` has not recorded that yet.
+    RetentionPending {
+        /// The `ManagementRole`.
+        name: String,
+    },
+}
+
+impl Blocked {
+    /// The part of the chain that is blocked.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self {
+            Self::ManagementRoleMissing { .. }
+            | Self::ManagementRoleNotReady { .. }
+            | Self::ManagementRoleGoing { .. }
+            | Self::NamespaceNotServed { .. }
+            | Self::PolicyPending { .. }
+            | Self::RetentionPending { .. } => Part::ManagementRole,
+            Self::AccountNotEntered { .. }
+            | Self::ClusterNotFound
+            | Self::ClusterNotActive { .. }
+            | Self::AccessEntriesDisabled
+            | Self::ConnectedCluster => Part::Cluster,
+            Self::RoleNotOurs { .. }
+            | Self::ForeignPolicyAttached { .. }
+            | Self::Unconfirmed { .. }
+            | Self::RolePropagating => Part::DeployerRole,
+            Self::EntryNotOurs { .. } | Self::Propagating { .. } => Part::AccessEntry,
+            Self::DuplicateCluster { .. }
+            | Self::SecretNotOurs { .. }
+            | Self::SecretGoing { .. }
+            | Self::UnusableConnection { .. } => Part::Secret,
+        }
+    }
+
+    /// The condition's reason.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::ManagementRoleMissing { .. } => "ManagementRoleMissing",
+            Self::ManagementRoleNotReady { .. } => "ManagementRoleNotReady",
+            Self::ManagementRoleGoing { .. } => "ManagementRoleGoing",
+            Self::AccountNotEntered { .. } => "AccountNotEntered",
+            Self::NamespaceNotServed { .. } => "NamespaceNotServed",
+            Self::PolicyPending { .. } => "PolicyPending",
+            Self::ClusterNotFound => "ClusterNotFound",
+            Self::ClusterNotActive { .. } => "ClusterNotActive",
+            Self::AccessEntriesDisabled => "AccessEntriesDisabled",
+            Self::ConnectedCluster => "ConnectedCluster",
+            Self::RoleNotOurs { .. } => "RoleNotOurs",
+            Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
+            Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
+            Self::Propagating { .. } | Self::RolePropagating => "Propagating",
+            Self::DuplicateCluster { .. } => "DuplicateCluster",
+            Self::SecretNotOurs { .. } => "SecretNotOurs",
+            Self::SecretGoing { .. } => "SecretGoing",
+            Self::UnusableConnection { .. } => "UnusableConnection",
+            Self::RetentionPending { .. } => "RetentionPending",
+        }
+    }
+
+    /// Whether it ends only when a person acts.
+    #[must_use]
+    pub fn stalled(&self) -> bool {
+        match self {
+            Self::NamespaceNotServed { .. }
+            | Self::ManagementRoleGoing { .. }
+            | Self::AccountNotEntered { .. }
+            | Self::ClusterNotFound
+            | Self::AccessEntriesDisabled
+            | Self::ConnectedCluster
+            | Self::RoleNotOurs { .. }
+            | Self::ForeignPolicyAttached { .. }
+            | Self::EntryNotOurs { .. }
+            | Self::DuplicateCluster { .. }
+            | Self::SecretNotOurs { .. }
+            | Self::ManagementRoleMissing { .. }
+            | Self::UnusableConnection { .. } => true,
+            Self::ClusterNotActive { state } => matches!(state, ClusterState::Failed | ClusterState::Deleting),
+            Self::ManagementRoleNotReady { .. }
+            | Self::PolicyPending { .. }
+            | Self::Unconfirmed { .. }
+            | Self::Propagating { .. }
+            | Self::RolePropagating
+            | Self::SecretGoing { .. }
+            | Self::RetentionPending { .. } => false,
+        }
+    }
+
+    /// What it is and what to do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::ManagementRoleMissing { name } => format!("there is no ManagementRole {name}: create it, or correct spec.managementRole in a new ManagedCluster"),
+            Self::ManagementRoleNotReady { why } | Self::AccountNotEntered { why } => why.clone(),
+            Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
+            Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace} and give it the Role that the others have there"),
+            Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role; `kubectl get mgr {name}` says how far it is"),
+            Self::ClusterNotFound => "EKS knows no cluster of that name in this account and region: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster".to_owned(),
+            Self::ClusterNotActive { state } => match state {
+                ClusterState::Failed => "the cluster is FAILED: look at `aws eks describe-cluster`, field health".to_owned(),
+                ClusterState::Deleting => "the cluster is being deleted: delete this ManagedCluster too".to_owned(),
+                ClusterState::Creating | ClusterState::Pending | ClusterState::Active | ClusterState::Updating | ClusterState::Unknown => {
+                    "the cluster is not active yet; nothing is made until it is".to_owned()
+                }
+            },
+            Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
+            Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
+            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: delete or rename it, or choose another access.deployerRole.name in a new ManagedCluster"),
+            Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it ({}): take them off", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+            Self::Unconfirmed { what } => format!("{what}; it is healed when a second look in half a minute agrees"),
+            Self::EntryNotOurs { owner } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): delete it with `aws eks delete-access-entry`"),
+            Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
+            Self::DuplicateCluster { secrets } => format!("Argo CD already knows this cluster by other Secrets ({}), and picks one at random when there are two: delete or rename those", secrets.join("; ")),
+            Self::SecretNotOurs { name } => format!("Secret {name} exists and is not ours: delete it"),
+            Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
+            Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
+            Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),
+            Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept"),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A pass's turn: what it may do at all, and when its account has room for it.
+
+use tracing::debug;
+
+use crate::{
+    api::{ManagedCluster, ManagedClusterStatus, ManagementRole},
+    aws::{Admission, Lane, ShuttingDown},
+};
+
+use super::{
+    Context,
+    blocked::Blocked,
+    management::{Management, NoManagement},
+    request::{Identity, Request},
+    status::Pass,
+};
+
+/// What the spec asks for and may have, as far as the `ManagementRole` tells.
+pub(super) fn permitted(
+    cluster: &ManagedCluster,
+    old: &ManagedClusterStatus,
+    context: &Context,
+) -> Result<(Management, Request), Pass> {
+    let management = management(context, &cluster.spec.management_role).map_err(Pass::Waiting)?;
+    let request = Request::parse(cluster, &management).map_err(Pass::Refused)?;
+    if !context.secrets.contains_key(&management.namespace) {
+        return Err(Pass::Waiting(Blocked::NamespaceNotServed {
+            namespace: management.namespace,
+        }));
+    }
+    // Whoever came before it went is kept; nobody new stands on what is going.
+    if management.going && old.deployer_role.is_none() {
+        return Err(Pass::Waiting(Blocked::ManagementRoleGoing {
+            name: management.hub.management_role.to_string(),
+        }));
+    }
+    // The management role must be able to use the deployer role before anything is made for it.
+    if !management.admits(&request.deployer) {
+        return Err(Pass::Waiting(Blocked::PolicyPending {
+            name: management.hub.management_role.to_string(),
+        }));
+    }
+    Ok((management, request))
+}
+
+/// Waits for the object's turn in its account; `None` when it was changed meanwhile. The pass that follows then asks
+/// for the turn of an edit, instead of standing in the queue with what nobody wants any more.
+pub(super) async fn admitted(
+    cluster: &ManagedCluster,
+    old: &ManagedClusterStatus,
+    identity: &Identity,
+    context: &Context,
+) -> Option<Result<Admission, ShuttingDown>> {
+    let uid = identity.uid.as_str();
+    let edited = context.memory.edited_since_waiting(uid, cluster.metadata.generation);
+    let lane = if edited { Lane::Edit } else { lane(cluster, old) };
+    let mut asks = context.memory.asks(uid);
+    debug!(object = %identity.name, account = %identity.cluster.account, ?lane, "asking for its turn in the account");
+    let mut turn = std::pin::pin!(context.aws.admit(&identity.cluster.account, lane));
+    let turn = loop {
+        if context.overtaken(&cluster.metadata) {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            turn = &mut turn => break turn,
+            asked = asks.changed() => if asked.is_err() { return None },
+        }
+    };
+    context.memory.waited(uid);
+    Some(turn)
+}
+
+/// A person's edit of an object that was looked at before goes ahead of the rest.
+fn lane(cluster: &ManagedCluster, old: &ManagedClusterStatus) -> Lane {
+    let observed = old.observed_generation;
+    let edited = observed.is_some() && observed != cluster.metadata.generation;
+    if edited || cluster.metadata.deletion_timestamp.is_some() {
+        Lane::Edit
+    } else {
+        Lane::Normal
+    }
+}
+
+pub(super) fn management(context: &Context, name: &str) -> Result<Management, Blocked> {
+    management_by(context, name, Management::read)
+}
+
+pub(super) fn management_by(
+    context: &Context,
+    name: &str,
+    read: impl FnOnce(&ManagementRole) -> Result<Management, NoManagement>,
+) -> Result<Management, Blocked> {
+    let missing = || Blocked::ManagementRoleMissing { name: name.to_owned() };
+    let object = context.management_role(name).ok_or_else(missing)?;
+    let not_ready = |why: String| Blocked::ManagementRoleNotReady { why };
+    match &object.0 {
+        Err(unparsable) => Err(not_ready(format!(
+            "ManagementRole {name} cannot be read: {}",
+            unparsable.error
+        ))),
+        Ok(object) => read(object).map_err(|none| match none {
+            NoManagement::Missing(_) => missing(),
+            NoManagement::Unreadable(why) | NoManagement::NotReady(why) => not_ready(why),
+        }),
+    }
+}
