@@ -42,7 +42,11 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 /// Where objects of this kind and namespace are created.
 fn collection(object: &Value) -> String {
-    let plural = format!("{}s", text(object, "/kind").to_lowercase());
+    let kind = text(object, "/kind").to_lowercase();
+    let plural = match kind.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{kind}s"),
+    };
     let root = match text(object, "/apiVersion") {
         "v1" => "/api/v1".to_owned(),
         group => format!("/apis/{group}"),
@@ -73,7 +77,7 @@ async fn installed() -> Client {
 async fn every_manifest_is_taken_strictly_and_without_a_warning() {
     let client = installed().await;
     let (install, examples) = (documents("install"), documents("examples"));
-    assert!(install.len() >= 9 && examples.len() == 5);
+    assert!(install.len() >= 18 && examples.len() == 5);
     for mut document in install.into_iter().chain(examples) {
         let name = format!("{}-again", text(&document, "/metadata/name"));
         document["metadata"]["name"] = name.into();
@@ -271,4 +275,220 @@ fn the_issuer_may_be_read_by_a_rule_of_our_own() {
             .iter()
             .any(|rule| rule["nonResourceURLs"][0] == "/.well-known/openid-configuration")
     );
+}
+
+/// A client that counts as a service account of the operator's namespace.
+async fn as_service_account(name: &str) -> Client {
+    let groups = [
+        "system:serviceaccounts",
+        "system:serviceaccounts:mooring-system",
+        "system:authenticated",
+    ];
+    let user = format!("system:serviceaccount:mooring-system:{name}");
+    server().await.client_of_user(&user, &groups).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_verifier_may_look_and_write_its_condition_and_nothing_else() {
+    installed().await;
+    let client = as_service_account("mooring-verifier").await;
+    let follow: &[&str] = &["get", "list", "watch"];
+    for (namespace, group, what, allowed) in [
+        ("", "mooring.dev", "managedclusters", follow),
+        ("", "mooring.dev", "managementroles", follow),
+        ("", "mooring.dev", "managedclusters/status", &["patch"]),
+        ("", "mooring.dev", "managementroles/status", &[]),
+        ("argocd", "", "serviceaccounts", &["get"]),
+        ("argocd", "", "pods", &["list"]),
+        ("argocd", "", "secrets", &["get", "list"]),
+        ("argocd", "argoproj.io", "appprojects", &["list"]),
+        ("argocd", "argoproj.io", "applications", &[]),
+        // Of three by name alone.
+        ("argocd", "", "serviceaccounts/token", &[]),
+        ("argocd", "", "configmaps", &[]),
+        ("mooring-system", "", "serviceaccounts/token", &[]),
+        ("mooring-system", "", "secrets", &[]),
+        ("kube-system", "", "secrets", &[]),
+        ("default", "events.k8s.io", "events", &[]),
+        ("argocd", "apps", "deployments", &[]),
+        ("", "rbac.authorization.k8s.io", "clusterroles", &[]),
+    ] {
+        for verb in EVERY_VERB {
+            let granted = may(&client, resource(namespace, group, what, verb)).await;
+            assert_eq!(granted, allowed.contains(&verb), "{verb} {what} in {namespace:?}");
+        }
+    }
+}
+
+/// Asks for a token until the answer is as expected: admission policies come into force some moments after they are
+/// made.
+async fn token(client: &Client, namespace: &str, name: &str, spec: &Value) -> Result<(), String> {
+    let request = serde_json::json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec,
+    });
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+    let answer = send(client, "POST", &path, &request, false).await;
+    answer.result.map(drop).map_err(|refusal| refusal.message)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_verifier_gets_tokens_for_sts_of_argo_cds_service_accounts_and_the_operator_none() {
+    use serde_json::json;
+    installed().await;
+    let server = server().await;
+    let ours = [
+        "argocd-application-controller",
+        "argocd-applicationset-controller",
+        "argocd-server",
+    ];
+    for (namespace, name) in ours
+        .map(|name| ("argocd", name))
+        .into_iter()
+        .chain([("argocd", "argocd-repo-server"), ("default", "argocd-server")])
+    {
+        let account =
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}});
+        server.apply_yaml(&account.to_string()).await.unwrap();
+    }
+    let verifier = as_service_account("mooring-verifier").await;
+    let sts = json!({"audiences": ["sts.amazonaws.com"], "expirationSeconds": 600});
+    let elsewhere = json!({"audiences": ["https://kubernetes.default.svc"], "expirationSeconds": 600});
+    let in_force = async || token(&verifier, "argocd", ours[0], &elsewhere).await.is_err();
+    for _ in 0..200 {
+        if in_force().await {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    for name in ours {
+        token(&verifier, "argocd", name, &sts).await.unwrap();
+        for (spec, why) in [
+            (&elsewhere, "audience"),
+            (&json!({"expirationSeconds": 600}), "audience"),
+            (
+                &json!({"audiences": ["sts.amazonaws.com", "vault"], "expirationSeconds": 600}),
+                "audience",
+            ),
+            (&json!({"audiences": [], "expirationSeconds": 600}), "audience"),
+            (
+                &json!({"audiences": ["sts.amazonaws.com"], "expirationSeconds": 3600}),
+                "ten minutes",
+            ),
+            (&json!({"audiences": ["sts.amazonaws.com"]}), "ten minutes"),
+        ] {
+            let refused = token(&verifier, "argocd", name, spec).await.unwrap_err();
+            assert!(refused.contains(why), "{spec}: {refused}");
+        }
+    }
+    for (namespace, name) in [
+        ("argocd", "argocd-repo-server"),
+        ("default", "argocd-server"),
+        ("mooring-system", "mooring-controller"),
+        ("mooring-system", "mooring-verifier"),
+    ] {
+        let refused = token(&verifier, namespace, name, &sts).await.unwrap_err();
+        assert!(refused.contains("forbidden"), "{refused}");
+    }
+    let operator = as_service_account("mooring-controller").await;
+    for name in ours {
+        let refused = token(&operator, "argocd", name, &sts).await.unwrap_err();
+        assert!(refused.contains("forbidden"), "{refused}");
+    }
+}
+
+/// The operator takes a role for its own by the ID in the status: who writes Connected must not be able to write that.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_verifier_writes_one_condition_of_a_status_and_not_what_the_operator_recorded() {
+    use kube::api::{DynamicObject, Patch, PatchParams};
+    use serde_json::json;
+    let admin = installed().await;
+    let server = server().await;
+    let object = json!({
+        "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": "status-of"},
+        "spec": {"accountId": "222222222222", "region": "eu-west-1", "access": {"policies": [{"name": "AmazonEKSViewPolicy"}]}},
+    });
+    server.apply_yaml(&object.to_string()).await.unwrap();
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "Why", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let kind = kube::core::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(
+        "mooring.dev",
+        "v1alpha1",
+        "ManagedCluster",
+    ));
+    let api = |client: &Client| Api::<DynamicObject>::all_with(client.clone(), &kind);
+    let write = async |client: &Client, manager: &str, status: Value| {
+        let patch = json!({"apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "status": status});
+        let parameters = PatchParams::apply(manager).force();
+        api(client)
+            .patch_status("status-of", &parameters, &Patch::Apply(&patch))
+            .await
+    };
+    let role = json!({"arn": "arn:aws:iam::222222222222:role/ours", "id": "AROAOURS"});
+    let recorded = json!({"conditions": [condition("Ready", "True")], "deployerRole": role, "secret": "cluster-x"});
+    write(&admin, "mooring", recorded).await.unwrap();
+    let verifier = as_service_account("mooring-verifier").await;
+    for status in ["True", "False"] {
+        let written = write(
+            &verifier,
+            "mooring-verifier",
+            json!({"conditions": [condition("Connected", status)]}),
+        )
+        .await;
+        let conditions = written.unwrap().data["status"]["conditions"].as_array().unwrap().len();
+        assert_eq!(conditions, 2, "beside the operator's");
+    }
+    // The API server takes up policies from a watch of its own.
+    let probe =
+        json!({"apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "status": {"secret": "cluster-y"}});
+    let dry = PatchParams::apply("mooring-verifier").force().dry_run();
+    for _ in 0..200 {
+        if api(&verifier)
+            .patch_status("status-of", &dry, &Patch::Apply(&probe))
+            .await
+            .is_err()
+        {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let forged = json!({"arn": "arn:aws:iam::222222222222:role/ours", "id": "AROATHEIRS"});
+    for (status, field) in [
+        (json!({"deployerRole": forged}), "deployerRole"),
+        (json!({"secret": "cluster-y"}), "secret"),
+        (json!({"observedGeneration": 7}), "observedGeneration"),
+        (json!({"conditions": [condition("Ready", "False")]}), "Ready"),
+        (json!({"conditions": [condition("Stalled", "True")]}), "Stalled"),
+    ] {
+        let refused = write(&verifier, "mooring-verifier", status).await;
+        let refused = refused.expect_err(field).to_string();
+        assert!(
+            refused.contains("the verifier writes the condition Connected"),
+            "{field}: {refused}"
+        );
+    }
+}
+
+/// A field that is added to the status is one more that the verifier may not write.
+#[test]
+fn the_policy_for_a_status_names_every_field_of_it() {
+    let crds: Vec<Value> = serde_saphyr::from_multiple(&mooring::commands::crd::crds()).unwrap();
+    let clusters = crds
+        .iter()
+        .find(|crd| crd["metadata"]["name"] == "managedclusters.mooring.dev")
+        .unwrap();
+    let fields = clusters["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+        .as_object()
+        .unwrap();
+    let install = documents("install");
+    let policy = install
+        .iter()
+        .find(|object| text(object, "/metadata/name") == "mooring-verifier-status")
+        .unwrap();
+    let expression = text(policy, "/spec/validations/1/expression");
+    let named: std::collections::BTreeSet<&str> = expression.split('\'').skip(1).step_by(2).collect();
+    let fields: std::collections::BTreeSet<&str> = fields
+        .keys()
+        .map(String::as_str)
+        .filter(|field| *field != "conditions")
+        .collect();
+    assert_eq!(named, fields);
 }

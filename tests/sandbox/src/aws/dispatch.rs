@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::authenticator::Authenticator;
 use super::contract::{Answer, ApiError, Caller, Request, Service};
 use super::faults::{self, Effect, Faults};
 use super::log::{self, Call, CallLog, Outcome};
@@ -63,6 +64,7 @@ pub(crate) struct Core {
     pub(crate) faults: Faults,
     pub(crate) throttles: Throttles,
     pub(crate) latency: Latency,
+    pub(crate) authenticator: Authenticator,
 }
 
 /// A call of an operation that there is, as it arrived.

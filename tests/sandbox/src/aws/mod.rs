@@ -3,7 +3,8 @@
 //! [`FakeAws::start`] opens an HTTPS proxy on loopback that answers as AWS's hosts; whoever runs with the variables of
 //! [`FakeAws::env`] reaches it without knowing: the operator, the aws CLI, boto3, Argo CD. `wire/` is HTTP, TLS and
 //! signatures; `operations/` the tables that say what may be asked; `dispatch` the way of a call; `service/` and
-//! `world/` what AWS would do about it.
+//! `world/` what AWS would do about it. What an EKS cluster's API server asks, by way of `webhooks`, is in
+//! `authenticator/` and `authorizer/`.
 
 pub mod authz;
 pub mod contract;
@@ -11,13 +12,17 @@ pub mod eventual;
 pub mod operations;
 pub mod world;
 
+mod authenticator;
+mod authorizer;
 mod dispatch;
 mod faults;
+mod identity;
 mod log;
 mod pod_identity;
 mod service;
 mod throttle;
 mod trail;
+mod webhooks;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -26,19 +31,25 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use authenticator::{BearerToken, Refusal, ReviewLog, SignError, TokenReview, User};
 pub use dispatch::Latency;
 pub use faults::{Effect, Fault, FaultId, Faults, UnknownOperation};
 pub use log::{Call, CallLog, Outcome};
 pub use service::eks::{
-    Access, AssociatedPolicy, AuthenticationMode, ClusterSeed, ClusterStatus, HealthIssue, NoSuchCluster,
+    Access, AssociatedPolicy, AuthenticationMode, ClusterSeed, ClusterStatus, HealthIssue, NoSuchCluster, RoleMapping,
+    Unmapped,
 };
 pub use throttle::{Rate, Rates};
+pub use webhooks::ClusterWebhooks;
 pub use world::Credentials;
 
+use self::authenticator::Authenticator;
 use self::contract::{Answer, ApiError, Caller, Request, Service};
 use self::dispatch::Core;
+use self::identity::Identity;
 use self::pod_identity::Agent;
 use self::service::eks::Eks;
+use self::webhooks::Webhooks;
 use self::wire::Proxy;
 use self::wire::endpoint::{Partition, iam_region};
 use self::world::World;
@@ -106,6 +117,7 @@ pub struct FakeAws {
     core: Arc<Core>,
     proxy: Proxy,
     agent: Agent,
+    webhooks: Webhooks,
     region: String,
 }
 
@@ -126,14 +138,17 @@ impl FakeAws {
             faults: Faults::default(),
             throttles: throttle::Throttles::default(),
             latency: settings.latency,
+            authenticator: Authenticator::default(),
         });
         core.throttles.set(None, settings.rates);
         let proxy = Proxy::start(Arc::clone(&core)).await?;
         let agent = Agent::start(Arc::clone(&core), proxy.folder()).await?;
+        let webhooks = Webhooks::start(Arc::clone(&core)).await?;
         Ok(Self {
             core,
             proxy,
             agent,
+            webhooks,
             region: settings.region,
         })
     }
@@ -291,7 +306,27 @@ impl FakeAws {
     /// What a cluster's authenticator makes of a caller. `None`: no access entry pins the unique ID of its role.
     #[must_use]
     pub fn access(&self, account: &str, region: &str, cluster: &str, caller: &Caller) -> Option<Access> {
-        self.core.eks.access(&key(account, region, cluster), caller)
+        let identity = Identity::of(caller)?;
+        self.core.eks.access(&key(account, region, cluster), &identity)
+    }
+
+    /// What a cluster's API server asks about bearer tokens and about what their users may do. An API server that is
+    /// started with both is an EKS cluster of this AWS.
+    #[must_use]
+    pub fn webhooks(&self, account: &str, region: &str, cluster: &str) -> ClusterWebhooks {
+        self.webhooks.of(&key(account, region, cluster))
+    }
+
+    /// Every bearer token that was shown to a cluster, and what became of it.
+    #[must_use]
+    pub fn token_reviews(&self) -> &ReviewLog {
+        self.core.authenticator.log()
+    }
+
+    /// Lets bearer tokens age: moves the clock of the clusters' authenticators forward, and no other. Tokens that a
+    /// client signs from then on are that old already, since clients keep the wall clock.
+    pub fn age_tokens(&self, by: Duration) {
+        self.core.authenticator.advance(by);
     }
 
     /// Binds a role to a pod as EKS Pod Identity does, and gives the environment that the pod gets. Each time the pod

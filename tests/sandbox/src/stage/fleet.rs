@@ -13,6 +13,10 @@ pub struct ClusterSpec {
     pub region: String,
     /// Its name.
     pub name: String,
+    /// Whether it has an API server of its own, which asks this AWS who has a bearer token and what access policies
+    /// allow. Without one it stands in AWS only, and its endpoint leads nowhere. The hub always has one; there the flag
+    /// says whether it is also a cluster that can be reached through AWS.
+    pub server: bool,
 }
 
 /// A hub and its spokes.
@@ -32,7 +36,14 @@ impl ClusterSpec {
             account: account.to_owned(),
             region: region.to_owned(),
             name: name.to_owned(),
+            server: false,
         }
+    }
+
+    /// The same with an API server of its own: 3 s of CPU time to start, and 300 MB.
+    #[must_use]
+    pub fn with_server(self) -> Self {
+        Self { server: true, ..self }
     }
 
     /// The 32 upper-case hex digits by which EKS tells clusters apart in hosts: the same for the same cluster.
@@ -86,6 +97,15 @@ impl Fleet {
         Self {
             hub: ClusterSpec::new("111111111111", "eu-west-1", "hub"),
             spokes: spokes.collect(),
+        }
+    }
+
+    /// The same, every cluster with an API server of its own.
+    #[must_use]
+    pub fn with_servers(self) -> Self {
+        Self {
+            hub: self.hub.with_server(),
+            spokes: self.spokes.into_iter().map(ClusterSpec::with_server).collect(),
         }
     }
 

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use kube::{
     Api, Client,
     api::{DynamicObject, GroupVersionKind, Patch, PatchParams},
@@ -24,7 +25,7 @@ pub use self::{
     operator::{Operator, OperatorOptions, Signal, sibling_binary},
 };
 use crate::{
-    aws::{self, FakeAws, contract::ApiError, contract::Service},
+    aws::{self, ClusterSeed, FakeAws, contract::ApiError, contract::Service},
     control_plane::{self, ControlPlane, Options},
 };
 
@@ -75,6 +76,8 @@ impl From<ApiError> for StageError {
 pub struct Stage {
     /// The hub's API server.
     pub hub: ControlPlane,
+    /// The API servers of spokes, each with its place in the fleet.
+    spokes: Vec<(usize, ControlPlane)>,
     /// AWS.
     pub aws: FakeAws,
     /// The accounts and clusters.
@@ -82,23 +85,62 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts the hub and AWS side by side, and seeds the fleet.
+    /// Starts AWS and seeds the fleet, and starts the API servers of the hub and of the spokes that are to have one side
+    /// by side. AWS verifies web identity tokens with the keys of these servers.
     ///
     /// # Errors
-    /// When either does not start.
+    /// When one of them does not start.
     pub async fn start(fleet: Fleet, settings: aws::Settings) -> Result<Self, StageError> {
-        let options = Options {
-            issuer: Some(fleet.hub.issuer()),
-            ..Options::named("hub")
-        };
-        let (hub, aws) = tokio::join!(ControlPlane::start(options), FakeAws::start(settings));
+        let aws = FakeAws::start(settings).await?;
+        let wanted = fleet.spokes.iter().enumerate().filter(|(_, spoke)| spoke.server);
+        let spokes = wanted.map(async |(place, spoke)| Ok((place, ControlPlane::start(options(&aws, spoke)).await?)));
+        let (hub, spokes) = tokio::try_join!(
+            ControlPlane::start(options(&aws, &fleet.hub)),
+            futures::future::try_join_all(spokes)
+        )?;
         let stage = Self {
-            hub: hub?,
-            aws: aws?,
+            hub,
+            spokes,
+            aws,
             fleet,
         };
         stage.fleet.seed(&stage.aws, &stage.hub.ca_pem());
+        for (cluster, server) in stage.servers() {
+            let jwks = server.jwks().await?.to_string();
+            stage.aws.register_issuer(server.issuer(), &jwks)?;
+            if cluster.server {
+                let lead = |seed: &mut ClusterSeed| {
+                    seed.endpoint = server.url();
+                    seed.ca_data = STANDARD.encode(server.ca_pem());
+                };
+                stage
+                    .aws
+                    .update_cluster(&cluster.account, &cluster.region, &cluster.name, lead)
+                    .map_err(|error| StageError::new(error.to_string()))?;
+            }
+        }
         Ok(stage)
+    }
+
+    /// The clusters that have an API server, with it; the hub first.
+    pub fn servers(&self) -> impl Iterator<Item = (&ClusterSpec, &ControlPlane)> {
+        let spokes = self.spokes.iter();
+        let spokes = spokes.filter_map(|(place, server)| Some((self.fleet.spokes.get(*place)?, server)));
+        std::iter::once((&self.fleet.hub, &self.hub)).chain(spokes)
+    }
+
+    /// The API server of the first cluster of a name that has one, be it the hub or a spoke.
+    ///
+    /// # Errors
+    /// When there is none: see [`ClusterSpec::with_server`].
+    pub fn server(&self, name: &str) -> Result<&ControlPlane, StageError> {
+        let mut servers = self.servers();
+        let found = servers.find(|(cluster, _)| cluster.name == name);
+        found.map(|(_, server)| server).ok_or_else(|| {
+            StageError::new(format!(
+                "cluster {name} has no API server: add it to the fleet with ClusterSpec::with_server"
+            ))
+        })
     }
 
     /// Applies every YAML file of a folder, in the order of their names.
@@ -258,6 +300,19 @@ impl Stage {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// The control plane of a cluster. Beside RBAC, its own tokens and certificates, it asks AWS as an EKS cluster does.
+fn options(aws: &FakeAws, cluster: &ClusterSpec) -> Options {
+    let webhooks = cluster
+        .server
+        .then(|| aws.webhooks(&cluster.account, &cluster.region, &cluster.name));
+    Options {
+        issuer: Some(cluster.issuer()),
+        authentication_webhook: webhooks.as_ref().map(|webhooks| webhooks.authentication.clone()),
+        authorization_webhook: webhooks.map(|webhooks| webhooks.authorization),
+        ..Options::named(&cluster.name)
     }
 }
 

@@ -34,6 +34,13 @@ pub struct Arguments {
     #[arg(long = "cluster", value_name = "CLUSTER", value_parser = cluster)]
     pub clusters: Vec<ClusterSpec>,
 
+    /// Give every cluster an API server of its own, the hub included, which takes EKS's tokens.
+    ///
+    /// `aws eks update-kubeconfig` and Argo CD reach them; access entries, access policies and aws-auth decide. Without
+    /// it spokes stand in AWS only. Each takes 300 MB.
+    #[arg(long)]
+    pub spokes: bool,
+
     /// A further account, without clusters: 12 digits; repeat it for more.
     #[arg(long = "account", value_name = "ACCOUNT", value_parser = account)]
     pub accounts: Vec<String>,
@@ -72,10 +79,11 @@ impl Arguments {
         } else {
             self.clusters.clone()
         };
-        Fleet {
+        let fleet = Fleet {
             hub: self.hub.clone(),
             spokes,
-        }
+        };
+        if self.spokes { fleet.with_servers() } else { fleet }
     }
 
     fn settings(&self) -> Settings {
@@ -162,6 +170,14 @@ fn tell(stage: &Stage, arguments: &Arguments, applied: &[String]) -> Result<(), 
         println!(
             "# EKS cluster {} in {}, account {}",
             cluster.name, cluster.region, cluster.account
+        );
+    }
+    for (cluster, server) in stage.servers().filter(|(cluster, _)| cluster.server) {
+        println!(
+            "# {} answers at {}; as its administrator: KUBECONFIG={}",
+            cluster.name,
+            server.url(),
+            server.admin_kubeconfig().display()
         );
     }
     for object in applied {

@@ -9,6 +9,7 @@ mod sigv4;
 mod tls;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -39,18 +40,29 @@ struct Rendered {
 /// The connection is closed without an answer: a fault that was asked for.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is closed, as a fault has it")]
-struct Closed;
+pub(super) struct Closed;
 
-/// Answers one request to one of AWS's hosts.
+/// Answers one request to one of AWS's hosts that came through the door.
 async fn answer(core: &Core, endpoint: &Endpoint, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
+    exchange(core, endpoint, &parts, &body).await
+}
+
+/// Answers one request to one of AWS's hosts. A cluster's authenticator asks STS this way, without a connection: as on
+/// the wire in all else, signature, faults, throttling and the call log included.
+pub(super) async fn exchange(
+    core: &Core,
+    endpoint: &Endpoint,
+    parts: &Parts,
+    body: &Bytes,
+) -> Result<Response<Full<Bytes>>, Closed> {
     let path = parts.uri.path();
     let query = parts.uri.query().unwrap_or_default();
     let request_id = request_id();
     let query_protocol = endpoint.service != Service::Eks;
     let form = if query_protocol {
-        query::form(&parts.method, query, &body)
+        query::form(&parts.method, query, body)
     } else {
         Vec::new()
     };
@@ -76,7 +88,7 @@ async fn answer(core: &Core, endpoint: &Endpoint, request: Request<Incoming>) ->
             let input = if query_protocol {
                 Ok(query::input(operation, &form))
             } else {
-                rest_json::input(operation, path, query, &body)
+                rest_json::input(operation, path, query, body)
             };
             let arrival = Arrival {
                 at: Timestamp::now(),

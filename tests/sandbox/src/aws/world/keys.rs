@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::{Role, State};
 use crate::aws::authz::Document;
@@ -33,6 +34,21 @@ pub struct KeyRecord {
     pub expiration: Option<Timestamp>,
     /// Whose key it is.
     pub caller: Caller,
+}
+
+impl Credentials {
+    /// The credentials in an answer of `AssumeRole` or `AssumeRoleWithWebIdentity`; `None` when there are none.
+    #[must_use]
+    pub fn of_answer(answer: &Value) -> Option<Self> {
+        let given = &answer["Credentials"];
+        let text = |member: &str| given[member].as_str().map(str::to_owned);
+        Some(Self {
+            access_key_id: text("AccessKeyId")?,
+            secret_access_key: text("SecretAccessKey")?,
+            session_token: text("SessionToken"),
+            expiration: text("Expiration").and_then(|time| time.parse().ok()),
+        })
+    }
 }
 
 impl fmt::Debug for Credentials {

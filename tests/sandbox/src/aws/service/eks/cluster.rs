@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::input::Input;
+use super::mapping::RoleMapping;
 use super::{Call, Cluster, Key, State};
 use crate::aws::contract::Answer;
 use crate::aws::wire::endpoint::Partition;
@@ -108,6 +109,8 @@ pub struct ClusterSeed {
     pub tags: BTreeMap<String, String>,
     /// What ails it.
     pub health_issues: Vec<HealthIssue>,
+    /// `mapRoles` of the `ConfigMap` `kube-system/aws-auth`, which counts in the modes that name it.
+    pub aws_auth: Vec<RoleMapping>,
 }
 
 impl ClusterSeed {
@@ -135,6 +138,7 @@ impl ClusterSeed {
             public_access_cidrs: vec!["0.0.0.0/0".to_owned()],
             tags: BTreeMap::new(),
             health_issues: Vec::new(),
+            aws_auth: Vec::new(),
         }
     }
 

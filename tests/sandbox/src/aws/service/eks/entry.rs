@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::cluster::epoch;
-use crate::aws::contract::Caller;
+use crate::aws::identity::Identity;
 
 /// An access entry as the service keeps it.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,16 +69,19 @@ impl Entry {
         })
     }
 
-    /// What the entry gives to a caller, if it is the caller's: same unique ID, not same ARN.
-    pub(super) fn access(&self, caller: &Caller) -> Option<Access> {
-        let (id, session) = caller.user_id.split_once(':').unwrap_or((&caller.user_id, ""));
-        (id == self.principal_id).then(|| Access {
+    /// Whether the entry names the principal of an identity, be it the very one that the entry was made for or not.
+    pub(super) fn names(&self, identity: &Identity) -> bool {
+        Principal::parse(&self.principal).is_some_and(|principal| {
+            let canonical = principal.canonical(&self.principal);
+            canonical.eq_ignore_ascii_case(&identity.canonical_arn)
+        })
+    }
+
+    /// What the entry gives to an identity, if it is its own: same unique ID, not only same name.
+    pub(super) fn access(&self, identity: &Identity) -> Option<Access> {
+        (identity.user_id == self.principal_id && self.names(identity)).then(|| Access {
             principal_arn: self.principal.clone(),
-            username: self
-                .username
-                .replace("{{AccountID}}", &caller.account)
-                .replace("{{SessionNameRaw}}", session)
-                .replace("{{SessionName}}", &session.replace('@', "-")),
+            username: identity.fill(&self.username),
             groups: self.groups.clone(),
             policies: self.associations.values().cloned().collect(),
         })
@@ -119,6 +122,12 @@ impl<'a> Principal<'a> {
         let (kind, path) = resource.split_once('/')?;
         let name = path.rsplit('/').next()?;
         (matches!(kind, "role" | "user") && !name.is_empty()).then_some(Self { account, kind, name })
+    }
+
+    /// Its ARN without its path, as an authenticator knows it.
+    fn canonical(&self, arn: &str) -> String {
+        let partition = arn.split(':').nth(1).unwrap_or_default();
+        format!("arn:{partition}:iam::{}:{}/{}", self.account, self.kind, self.name)
     }
 
     /// The user name that EKS gives when none is asked for: the ARN that the principal has in STS.

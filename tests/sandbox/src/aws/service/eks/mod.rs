@@ -12,6 +12,7 @@ mod entries;
 mod entry;
 mod errors;
 mod input;
+mod mapping;
 mod paging;
 mod policies;
 mod rules;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 
 pub use cluster::{AuthenticationMode, ClusterSeed, ClusterStatus, HealthIssue};
 pub use entry::{Access, AssociatedPolicy};
+pub use mapping::{RoleMapping, Unmapped};
 
 use self::entry::Entry;
 use self::errors::no_cluster;
@@ -33,7 +35,7 @@ use super::super::eventual::Eventual;
 use super::super::world::World;
 
 /// Names a cluster: account, region, name.
-type Key = (String, String, String);
+pub(in crate::aws) type Key = (String, String, String);
 
 /// A test names a cluster that was never added, or is gone.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -141,18 +143,6 @@ impl Eks {
             .collect();
         clusters.sort_by_key(ClusterSeed::key);
         clusters
-    }
-
-    /// What a cluster's authenticator makes of a caller: the entry that pins the unique ID of the caller's role.
-    pub(crate) fn access(&self, key: &Key, caller: &Caller) -> Option<Access> {
-        let state = self.state();
-        let now = Instant::now() + state.ahead;
-        let cluster = state.clusters.get(key)?;
-        let mut entries = cluster
-            .entries
-            .values()
-            .filter_map(|entry| entry.seen(now, state.propagation));
-        entries.find_map(|entry| entry.access(caller))
     }
 
     /// Answers a request whose input has been validated against its row.
