@@ -13,6 +13,7 @@
 )]
 
 mod chain;
+mod connected;
 mod create;
 mod drift;
 mod edits;

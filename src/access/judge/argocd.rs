@@ -1,10 +1,8 @@
 //! Argo CD's side: the cluster Secret, everybody else's, and the projects.
 
-use super::{
-    super::{chain::Found, evidence::Evidence, reason::Reason, subject::Subject},
-    failed, passed, unknown,
-};
+use super::{failed, passed, unknown};
 use crate::{
+    access::{chain::Found, evidence::Evidence, reason::Reason, subject::Subject},
     argocd::{Credentials, SeenCluster},
     aws::Look,
 };

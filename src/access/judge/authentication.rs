@@ -3,16 +3,14 @@
 //! A 401 says no more than that. What maps the role is in EKS: the authentication mode, the access entry, and the role
 //! that the entry was made for, whose unique ID EKS keeps and does not show (EKS API, `AccessEntry.principalArn`).
 
-use super::{
-    super::{
+use super::{failed, passed, trouble};
+use crate::{
+    access::{
         chain::{Found, Trouble},
         evidence::{Attempt, Evidence},
         reason::Reason,
         subject::Subject,
     },
-    failed, passed, trouble,
-};
-use crate::{
     api::condition::ConditionType,
     aws::{Look, SpokeEntry},
     domain::{eks::AuthenticationMode, ownership::ROLE_ID_TAG},

@@ -1,15 +1,15 @@
 //! What the API server allows of what Argo CD does.
 
-use super::{
-    super::{
+use super::{failed, passed, unknown};
+use crate::{
+    access::{
         chain::Found,
         evidence::{Answer, Evidence},
         reason::Reason,
         subject::Subject,
     },
-    failed, passed, unknown,
+    aws::Look,
 };
-use crate::aws::Look;
 
 pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
     if evidence.reviews.is_empty() {

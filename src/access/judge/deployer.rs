@@ -1,17 +1,17 @@
 //! From the management role into the deployer role (`AssumeRole`, as Argo CD asks: no external ID, no tags).
 
 use super::{
-    super::{
-        chain::{Found, Trouble},
-        evidence::{Attempt, AwsRefusal, Evidence},
-        reason::Reason,
-        subject::Subject,
-    },
     failed, passed,
     refusal::{self, Sides},
     trouble,
 };
 use crate::{
+    access::{
+        chain::{Found, Trouble},
+        evidence::{Attempt, AwsRefusal, Evidence},
+        reason::Reason,
+        subject::Subject,
+    },
     api::condition::ConditionType,
     aws::{ErrorKind, Look, RoleDocuments},
     policy::{Asked, Asker, Document, Known, Ruling},

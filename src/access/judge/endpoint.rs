@@ -1,15 +1,15 @@
 //! The API server: reached, and with the certificate that the cluster Secret expects.
 
-use super::{
-    super::{
+use super::{failed, passed, unknown};
+use crate::{
+    access::{
         chain::Found,
         evidence::{Attempt, Evidence, Unreached, Vantage},
         reason::Reason,
         subject::Subject,
     },
-    failed, passed, unknown,
+    aws::{Look, SpokeCluster},
 };
-use crate::aws::{Look, SpokeCluster};
 
 pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
     let server = match &evidence.secret {

@@ -2,16 +2,14 @@
 //!
 //! Sources of AWS's words: IAM user guide, "Troubleshoot OIDC federation"; STS `AssumeRoleWithWebIdentity`, errors.
 
-use super::{
-    super::{
+use super::{failed, passed, refusal, together, trouble, trust, unknown};
+use crate::{
+    access::{
         chain::{Found, Trouble},
         evidence::{Attempt, AwsRefusal, Evidence, ServiceAccountEvidence},
         reason::Reason,
         subject::Subject,
     },
-    failed, passed, refusal, together, trouble, trust, unknown,
-};
-use crate::{
     aws::{ErrorKind, Look},
     kubernetes::Failure,
     policy::AUDIENCE,

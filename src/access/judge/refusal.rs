@@ -3,11 +3,12 @@
 //! Source of the phrases: IAM user guide, "Troubleshoot access denied error messages". Across accounts AWS often names
 //! no policy type at all.
 
-use super::{
-    super::{chain::Found, evidence::AwsRefusal, reason::Reason, subject::Subject},
-    failed, unknown,
+use super::{failed, unknown};
+use crate::{
+    access::{chain::Found, evidence::AwsRefusal, reason::Reason, subject::Subject},
+    aws::ErrorKind,
+    policy::Ruling,
 };
-use crate::{aws::ErrorKind, policy::Ruling};
 
 /// What each side's documents say, as far as they were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

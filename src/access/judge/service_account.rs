@@ -4,16 +4,17 @@
 //! user guide, "Assign IAM roles to Kubernetes service accounts"). So pods are judged by what they were given, which
 //! is exact, and not by their age.
 
-use super::{
-    super::{
+use super::{failed, passed, together, unknown};
+use crate::{
+    access::{
         chain::Found,
         evidence::{Evidence, PodBinding, PodSeen, ServiceAccountEvidence},
         reason::Reason,
         subject::Subject,
     },
-    failed, passed, together, unknown,
+    api::IdentityType,
+    aws::Look,
 };
-use crate::{api::IdentityType, aws::Look};
 
 pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
     let accounts = &evidence.hub.service_accounts;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{super::evidence::*, *};
+use super::*;
 use crate::{
+    access::evidence::*,
     access::{
         scope::asks,
         subject::tests::{ISSUER, subject},

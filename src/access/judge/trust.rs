@@ -1,10 +1,8 @@
 //! The management role's trust policy, held against one token: which of subject, audience and issuer it does not name.
 
-use super::{
-    super::{chain::Found, evidence::ServiceAccountEvidence, reason::Reason, subject::Subject},
-    failed,
-};
+use super::failed;
 use crate::{
+    access::{chain::Found, evidence::ServiceAccountEvidence, reason::Reason, subject::Subject},
     aws::RoleDocuments,
     domain::arn::OidcProviderArn,
     policy::{AUDIENCE, Asked, Asker, Document, Known, Principals, Ruling, Statement},

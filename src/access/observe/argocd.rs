@@ -7,8 +7,8 @@ use kube::{
     core::{ApiResource, GroupVersionKind},
 };
 
-use super::super::evidence::ArgoCdEvidence;
 use crate::{
+    access::evidence::ArgoCdEvidence,
     argocd::{Project, SECRET_TYPE, SeenCluster, parse},
     aws::Look,
     kubernetes::{Failure, error::call, objects},

@@ -13,17 +13,15 @@ use kube::{
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{
-    super::{
+use super::{Feet, argocd};
+use crate::{
+    access::{
         evidence::{
             Attempt, AwsRefusal, Claims, HubDocuments, HubEvidence, KubernetesRefusal, PodBinding, PodSeen,
             ServiceAccountEvidence,
         },
         subject::HubSubject,
     },
-    Feet, argocd,
-};
-use crate::{
     aws::{Look, RoleSession, WebToken, verify_session_name},
     kubernetes::{error::call, objects},
     policy::AUDIENCE,

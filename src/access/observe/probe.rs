@@ -14,11 +14,14 @@ use kube::{Api, Client, Config, api::PostParams, client::Body};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
-use super::super::{
-    evidence::{Answer, Attempt, Unreached},
-    scope::Ask,
+use crate::{
+    access::{
+        evidence::{Answer, Attempt, Unreached},
+        scope::Ask,
+    },
+    argocd::SeenCluster,
+    aws::EksToken,
 };
-use crate::{argocd::SeenCluster, aws::EksToken};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(6);
@@ -131,45 +134,47 @@ fn proxy(uri: &Uri) -> Option<Uri> {
 fn unreached(error: &(dyn Error + 'static), token: Option<&EksToken>) -> Unreached {
     let text = chain(error);
     let text = token.map_or_else(|| text.clone(), |token| token.scrub(&text));
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(certificate) = tls(error) {
-            return if certificate {
-                Unreached::Certificate(text)
-            } else {
-                Unreached::Other(text)
-            };
-        }
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            match io.kind() {
-                io::ErrorKind::ConnectionRefused => return Unreached::Refused(text),
-                io::ErrorKind::TimedOut => return Unreached::TimedOut(text),
-                _ => {}
-            }
-            if let Some(certificate) = io.get_ref().and_then(|inner| tls(inner)) {
-                return if certificate {
-                    Unreached::Certificate(text)
-                } else {
-                    Unreached::Other(text)
-                };
-            }
-        }
-        // hyper-util's connector tells a failed resolution in words only (`client/legacy/connect/http.rs`).
-        if error.to_string() == "dns error" {
-            return Unreached::Name(text);
-        }
-        next = error.source();
+    match kind(error) {
+        Kind::Name => Unreached::Name(text),
+        Kind::Refused => Unreached::Refused(text),
+        Kind::TimedOut => Unreached::TimedOut(text),
+        Kind::Certificate => Unreached::Certificate(text),
+        Kind::Other => Unreached::Other(text),
     }
-    Unreached::Other(text)
 }
 
-/// Whether an error is one of TLS, and whether it is the certificate's.
-fn tls(error: &(dyn Error + 'static)) -> Option<bool> {
-    let error = error.downcast_ref::<rustls::Error>()?;
-    Some(matches!(
-        error,
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
-    ))
+/// What lies at the bottom of an error.
+enum Kind {
+    Name,
+    Refused,
+    TimedOut,
+    Certificate,
+    Other,
+}
+
+fn kind(error: &(dyn Error + 'static)) -> Kind {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return match tls {
+            rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Kind::Certificate,
+            _ => Kind::Other,
+        };
+    }
+    // hyper-util's connector tells a failed resolution in words only (`client/legacy/connect/http.rs`).
+    if error.to_string() == "dns error" {
+        return Kind::Name;
+    }
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        match io.kind() {
+            io::ErrorKind::ConnectionRefused => return Kind::Refused,
+            io::ErrorKind::TimedOut => return Kind::TimedOut,
+            _ => {}
+        }
+        // Its source is that of the error in it, which is so passed over.
+        if let Some(inner) = io.get_ref() {
+            return kind(inner);
+        }
+    }
+    error.source().map_or(Kind::Other, kind)
 }
 
 /// An error and its causes, each said once, in one line.
@@ -178,14 +183,17 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     let mut next = Some(error);
     while let Some(cause) = next {
         let said = cause.to_string();
-        if !text.ends_with(&said) {
+        if !text.contains(&said) {
             text = if said.contains(&text) {
                 said
             } else {
                 format!("{text}: {said}")
             };
         }
-        next = cause.source();
+        next = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -256,6 +264,8 @@ mod tests {
     fn certificates_are_told_from_other_tls_trouble_and_times_from_refusals() {
         let tls = |error: rustls::Error| unreached(&io::Error::other(error), None);
         let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let nested = io::Error::other(io::Error::other(unknown.clone()));
+        assert!(matches!(unreached(&nested, None), Unreached::Certificate(_)));
         assert!(matches!(tls(unknown), Unreached::Certificate(why) if why.contains("UnknownIssuer")));
         let alert = rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion);
         assert!(matches!(tls(alert), Unreached::Other(_)));

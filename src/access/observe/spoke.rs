@@ -2,17 +2,13 @@
 
 use futures::future::join_all;
 
-use super::{
-    super::{
+use super::{Feet, argocd, hub::HubView, probe::Probe};
+use crate::{
+    access::{
         evidence::{Answer, Attempt, AwsRefusal, SpokeDocuments, Unreached},
         scope::{self, Ask},
         subject::Subject,
     },
-    Feet, argocd,
-    hub::HubView,
-    probe::Probe,
-};
-use crate::{
     argocd::{Credentials, SeenCluster},
     aws::{EksToken, ErrorKind, Look, RoleSession, verify_session_name},
 };

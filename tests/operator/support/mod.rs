@@ -3,6 +3,7 @@
 pub(crate) mod bootstrap;
 pub(crate) mod hands;
 pub(crate) mod manifest;
+pub(crate) mod verifier;
 
 use std::{
     sync::{
