@@ -33,7 +33,7 @@ impl fmt::Display for Ask {
             (resource, "") => resource.to_owned(),
             (resource, group) => format!("{resource}.{group}"),
         };
-        let verb = if *verb == "*" { "do anything with" } else { verb };
+        let verb = if *verb == "*" { "use every verb on" } else { verb };
         match &self.namespace {
             Some(namespace) => write!(f, "{verb} {resource} in namespace {namespace}"),
             None => write!(f, "{verb} {resource} in the whole cluster"),
@@ -172,7 +172,7 @@ mod tests {
     fn the_widest_policy_says_what_is_asked_for() {
         assert_eq!(
             questions(&[("AmazonEKSClusterAdminPolicy", &[])], &[], false, false),
-            ["do anything with every resource in the whole cluster"]
+            ["use every verb on every resource in the whole cluster"]
         );
         assert_eq!(
             questions(
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(
             questions(&[("AmazonEKSClusterAdminPolicy", &["a"])], &["a"], true, true),
             [
-                "do anything with every resource in namespace a",
+                "use every verb on every resource in namespace a",
                 "impersonate serviceaccounts in namespace a",
                 "list namespaces in the whole cluster",
             ]

@@ -16,8 +16,8 @@ pub(super) enum Node {
     Bool(bool),
     Number,
     Text(String),
-    List(Vec<Node>),
-    Object(Vec<(String, Node)>),
+    List(Vec<Self>),
+    Object(Vec<(String, Self)>),
 }
 
 impl Node {

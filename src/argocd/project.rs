@@ -131,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    fn admits(destinations: Value, namespaces: &[&str], own: &str) -> bool {
+    fn admits(destinations: &Value, namespaces: &[&str], own: &str) -> bool {
         let project = Project::read("team", &json!({ "destinations": destinations }));
         let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
         project.admits("https://api.example", "prod", &namespaces, own)
@@ -173,13 +173,13 @@ mod tests {
                 true,
             ),
         ] {
-            assert_eq!(admits(destinations.clone(), namespaces, ""), admitted, "{destinations}");
+            assert_eq!(admits(&destinations, namespaces, ""), admitted, "{destinations}");
         }
     }
 
     #[test]
     fn a_clusters_own_project_admits_it_and_one_that_is_closed_admits_no_other() {
-        assert!(admits(json!([]), &[], "team"));
+        assert!(admits(&json!([]), &[], "team"));
         let closed =
             json!({"destinations": [{"server": "*", "namespace": "*"}], "permitOnlyProjectScopedClusters": true});
         let closed = Project::read("team", &closed);

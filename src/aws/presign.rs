@@ -12,11 +12,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::domain::name::Region;
 
-/// What SigV4 leaves as it is in a query (AWS, "Create a canonical request").
+/// What signature version 4 leaves as it is in a query (AWS, "Create a canonical request").
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// What EKS ignores, and every client sends; the token is good for 15 minutes (aws-iam-authenticator, `Verify`).
-const EXPIRES: Duration = Duration::from_secs(60);
+const EXPIRES: Duration = Duration::from_mins(1);
 
 /// The header that binds a token to one cluster.
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";

@@ -271,9 +271,12 @@ impl Reader {
         if let Some((_, known)) = known.filter(|(asked, _)| asked.elapsed() < REMEMBERED) {
             return known;
         }
-        let asked = aws.caller().await.map_err(|error| match error.kind {
-            ErrorKind::CredentialsUnavailable => "there are no AWS credentials here that AWS takes".to_owned(),
-            _ => unseen(&error),
+        let asked = aws.caller().await.map_err(|error| {
+            if error.kind == ErrorKind::CredentialsUnavailable {
+                "there are no AWS credentials here that AWS takes".to_owned()
+            } else {
+                unseen(&error)
+            }
         });
         *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), asked.clone()));
         asked
@@ -309,9 +312,11 @@ fn look<T>(found: Result<Option<T>, AwsError>) -> Look<T> {
 
 /// Why something could not be looked at. AWS's own words name the session, which differs from hour to hour.
 fn unseen(error: &AwsError) -> String {
-    match error.kind {
-        ErrorKind::Denied => format!("not allowed: {} on {}", error.call.action(), error.resource),
-        _ => format!("{} on {}: {}", error.call.action(), error.resource, error.code),
+    let (action, resource) = (error.call.action(), &error.resource);
+    if error.kind == ErrorKind::Denied {
+        format!("not allowed: {action} on {resource}")
+    } else {
+        format!("{action} on {resource}: {}", error.code)
     }
 }
 

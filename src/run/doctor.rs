@@ -7,7 +7,7 @@ use kube::{Api, ResourceExt};
 
 use super::{Error, Guarded};
 use crate::{
-    access::{Examined, Subject, Trouble, evidence::Vantage, observe::Feet, reason::Reason},
+    access::{Examined, Subject, Trouble, evidence::Vantage, observe::Edges, reason::Reason},
     api::{ManagedCluster, ManagementRole},
     aws::{self, Reader, Walker},
     cli::{DoctorArgs, given},
@@ -42,12 +42,17 @@ pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Ex
     let walker = Walker::connect(&settings).await?;
     let reader = Reader::connect(settings).await?;
     // One look at the hub does for all of them.
-    let feet = Feet::new(client, walker, reader, Vantage::Person, Duration::from_mins(10));
+    let edges = Edges::new(client, walker, reader, Vantage::Person, Duration::from_mins(10));
     let total = clusters.len();
+    let clusters_in_words = if total == 1 {
+        "1 cluster"
+    } else {
+        &format!("{total} clusters")
+    };
     progress(&format!(
-        "walking the chain to {total} clusters, as Argo CD does; nothing is changed"
+        "walking the chain to {clusters_in_words}, as Argo CD does; nothing is changed"
     ));
-    let examining = clusters.iter().map(|cluster| examine(&feet, cluster, &roles));
+    let examining = clusters.iter().map(|cluster| examine(&edges, cluster, &roles));
     let mut examined = Vec::new();
     let mut walks = stream::iter(examining).buffered(AT_ONCE);
     while let Some(one) = walks.next().await {
@@ -66,7 +71,7 @@ pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Ex
     Ok(examined)
 }
 
-async fn examine(feet: &Feet, object: &Guarded<ManagedCluster>, roles: &[Guarded<ManagementRole>]) -> Examined {
+async fn examine(edges: &Edges, object: &Guarded<ManagedCluster>, roles: &[Guarded<ManagementRole>]) -> Examined {
     let name = object.name_any();
     let not_walked = |trouble: Trouble, cluster: Option<String>| Examined {
         name: name.clone(),
@@ -92,7 +97,7 @@ async fn examine(feet: &Feet, object: &Guarded<ManagedCluster>, roles: &[Guarded
     match Subject::read(cluster, role) {
         Ok(subject) => Examined {
             cluster: Some(subject.cluster.to_string()),
-            walk: Ok(Box::pin(feet.walk(&subject)).await),
+            walk: Ok(Box::pin(edges.walk(&subject)).await),
             name: name.clone(),
         },
         Err(trouble) => {

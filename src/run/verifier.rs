@@ -32,7 +32,7 @@ use crate::{
     access::{
         Subject,
         evidence::Vantage,
-        observe::Feet,
+        observe::Edges,
         status::{self, finding, not_walked},
     },
     api::{
@@ -63,7 +63,7 @@ enum WalkError {
 
 struct Context {
     client: Client,
-    feet: Feet,
+    edges: Edges,
     clusters: Store<Guarded<ManagedCluster>>,
     roles: Store<Guarded<ManagementRole>>,
     permits: Semaphore,
@@ -123,7 +123,7 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
     // Half the interval: each round looks at the hub anew, and all clusters of a round share that look.
     let hub_lasts = (interval / 2).min(Duration::from_mins(5));
     let context = Arc::new(Context {
-        feet: Feet::new(client.clone(), walker, reader, Vantage::Hub, hub_lasts),
+        edges: Edges::new(client.clone(), walker, reader, Vantage::Hub, hub_lasts),
         client,
         clusters,
         roles,
@@ -257,7 +257,7 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
     let role = role.as_ref().and_then(|role| role.0.as_ref().ok());
     let begun = Instant::now();
     let finding = match Subject::read(cluster, role) {
-        Ok(subject) => finding(&Box::pin(context.feet.walk(&subject)).await),
+        Ok(subject) => finding(&Box::pin(context.edges.walk(&subject)).await),
         Err(trouble) => not_walked(&trouble),
     };
     let moored = finding.reason != "NotMoored";

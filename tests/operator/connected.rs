@@ -213,7 +213,7 @@ async fn each_hop_is_told_when_it_is_broken_and_holds_once_it_is_mended() {
     hands.disassociate(ADMIN);
     let said = hands.says("Authorization", "ScopeTooNarrow").await;
     assert!(
-        said.contains("do anything with every resource in the whole cluster"),
+        said.contains("use every verb on every resource in the whole cluster"),
         "{said}"
     );
     hands.associate(ADMIN);

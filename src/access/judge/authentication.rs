@@ -115,12 +115,12 @@ fn stale(subject: &Subject, evidence: &Evidence, entry: &SpokeEntry) -> Option<S
         && id != tag
     {
         return Some(format!(
-            "its access entry was made for role ID {tag}, and the role is {id} now"
+            "Its access entry was made for role ID {tag}, and the role is {id} now"
         ));
     }
     // An entry can only be made for a role that exists.
     let (Some(role), Some(entry)) = (made, entry.created) else {
         return None;
     };
-    (role > entry).then(|| "its access entry is older than the role".to_owned())
+    (role > entry).then(|| "Its access entry is older than the role".to_owned())
 }

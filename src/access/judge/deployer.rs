@@ -2,7 +2,7 @@
 
 use super::{
     failed, passed,
-    refusal::{self, Sides},
+    refusal::{self, PolicyKind, Sides},
     trouble,
 };
 use crate::{
@@ -29,11 +29,12 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
 }
 
 fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &str) -> Found {
-    let said = format!("{what} was refused: {}: {}", refused.code, refused.message);
+    let undecided = format!("{what} was refused");
+    let said = format!("AWS says {}: {}", refused.code, refused.message);
     if evidence.spoke_documents.role == Look::Absent {
         return failed(
             Reason::DeployerRoleMissing,
-            format!("{said}. There is no role {}", subject.deployer),
+            format!("there is no role {}. {said}", subject.deployer),
             format!(
                 "somebody deleted it: Mooring makes it again at its next pass (kubectl annotate mgc {} \
                  mooring.dev/reconcile-requested-at=\"$(date)\" --overwrite asks for one)",
@@ -45,53 +46,45 @@ fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &s
     let tagging = refused.message.contains("sts:TagSession");
     let action = if tagging { "sts:TagSession" } else { "sts:AssumeRole" };
     let sides = read(subject, evidence, action);
-    if let Some((reason, ruling)) = sides.refusing() {
-        return documented(subject, said, reason, ruling, tagging);
+    if let Some((kind, ruling)) = sides.refusing() {
+        return documented(subject, &said, kind, ruling, tagging);
     }
     if tagging {
         return failed(
             Reason::TagSessionRefused,
-            said,
+            format!("{undecided}. {said}"),
             "allow sts:TagSession beside sts:AssumeRole in the deployer role's trust policy and in the management role's own policy",
         );
     }
-    if let Some(reason) = refusal::by_phrase(&refused.message) {
-        return failed(reason, said, next(subject, reason));
+    if let Some(kind) = refusal::by_phrase(&refused.message) {
+        return failed(kind.reason(), format!("{undecided}. {said}"), next(subject, kind));
     }
-    undetermined(subject, evidence, said, refused, sides)
+    undetermined(subject, evidence, format!("{undecided}. {said}"), refused, sides)
 }
 
 /// A document says so itself.
-fn documented(subject: &Subject, said: String, reason: Reason, ruling: Ruling, tagging: bool) -> Found {
-    let which = match reason {
-        Reason::RefusedByTrustPolicy => format!("the trust policy of {}", subject.deployer),
-        Reason::RefusedByPermissionsBoundary => format!("the permissions boundary of {}", subject.hub.role),
-        _ => format!("the policies of {}", subject.hub.role),
+fn documented(subject: &Subject, said: &str, kind: PolicyKind, ruling: Ruling, tagging: bool) -> Found {
+    let (deployer, management) = (&subject.deployer, &subject.hub.role);
+    let action = if tagging { "sts:TagSession" } else { "sts:AssumeRole" };
+    let denies = ruling == Ruling::Denied;
+    let does = if denies { "denies" } else { "does not allow" };
+    let why = match kind {
+        PolicyKind::Trust => format!("the trust policy of {deployer} {does} {action} to {management}"),
+        PolicyKind::Boundary => format!("the permissions boundary of {management} {does} {action} on {deployer}"),
+        PolicyKind::Identity if denies => format!("a policy of {management} denies {action} on {deployer}"),
+        PolicyKind::Identity
+        | PolicyKind::Session
+        | PolicyKind::ServiceControl
+        | PolicyKind::ResourceControl
+        | PolicyKind::Endpoint => format!("no policy of {management} allows {action} on {deployer}"),
     };
-    let does = if ruling == Ruling::Denied {
-        "deny it"
+    let (reason, mend) = if tagging {
+        let mend = "allow sts:TagSession beside sts:AssumeRole there: ";
+        (Reason::TagSessionRefused, format!("{mend}{}", next(subject, kind)))
     } else {
-        "do not allow it"
+        (kind.reason(), next(subject, kind))
     };
-    let does = if which.starts_with("the policies") {
-        does.to_owned()
-    } else {
-        does.replace("deny", "denies").replace("do not", "does not")
-    };
-    let reason = if tagging { Reason::TagSessionRefused } else { reason };
-    let mend = if tagging {
-        format!(
-            "allow sts:TagSession beside sts:AssumeRole there; {}",
-            next(subject, reason)
-        )
-    } else {
-        next(subject, reason)
-    };
-    failed(
-        reason,
-        format!("{said}. As they were read just now, {which} {does}"),
-        mend,
-    )
+    failed(reason, format!("{why}. {said}"), mend)
 }
 
 fn undetermined(subject: &Subject, evidence: &Evidence, said: String, refused: &AwsRefusal, sides: Sides) -> Found {
@@ -134,42 +127,41 @@ fn undetermined(subject: &Subject, evidence: &Evidence, said: String, refused: &
     })
 }
 
-fn next(subject: &Subject, reason: Reason) -> String {
+fn next(subject: &Subject, kind: PolicyKind) -> String {
     let (deployer, management) = (&subject.deployer, &subject.hub.role);
-    match reason {
-        Reason::RefusedByTrustPolicy => format!(
+    match kind {
+        PolicyKind::Trust => format!(
             "Mooring puts the trust policy of {deployer} back at its next pass (kubectl annotate mgc {} \
              mooring.dev/reconcile-requested-at=\"$(date)\" --overwrite asks for one); that of a role of yours must let \
              {management} do sts:AssumeRole and sts:TagSession, without an external ID, which Argo CD cannot send",
             subject.name
         ),
-        Reason::RefusedByIdentityPolicy => format!(
+        PolicyKind::Identity => format!(
             "let {management} do sts:AssumeRole and sts:TagSession on {deployer}: Mooring writes that policy at its next \
              pass over ManagementRole {}; for a role of yours you write it",
             subject.hub.hub.management_role
         ),
-        Reason::RefusedByPermissionsBoundary => format!(
+        PolicyKind::Boundary => format!(
             "let the permissions boundary of {management} allow sts:AssumeRole and sts:TagSession on {deployer}: compare it \
              with what `mooring bootstrap` prints for account {}",
             management.account
         ),
-        Reason::RefusedBySessionPolicy => format!(
+        PolicyKind::Session => format!(
             "look at what makes the session of {management}: a session policy is given only by whoever assumes the role, \
              and neither Argo CD nor Mooring gives one"
         ),
-        Reason::RefusedByServiceControlPolicy => format!(
+        PolicyKind::ServiceControl => format!(
             "ask whoever runs the AWS organisation: a service control policy on account {} does not let {management} assume \
              roles there",
             management.account
         ),
-        Reason::RefusedByResourceControlPolicy => format!(
+        PolicyKind::ResourceControl => format!(
             "ask whoever runs the AWS organisation: a resource control policy on account {} does not let {management} in",
             deployer.account
         ),
-        Reason::RefusedByEndpointPolicy => {
+        PolicyKind::Endpoint => {
             format!("let the policy of the VPC endpoint for STS in the hub's VPC allow sts:AssumeRole on {deployer}")
         }
-        _ => format!("compare both roles with what Mooring makes: {management} and {deployer}"),
     }
 }
 
@@ -199,12 +191,12 @@ fn read(subject: &Subject, evidence: &Evidence, action: &str) -> Sides {
         on: &on,
         keys: &keys,
     };
-    let rule = |text: &str| Document::parse(text).map_or(Ruling::Unclear, |document| document.rules(&asked));
+    let ruling = |text: &str| Document::parse(text).map_or(Ruling::Unclear, |document| document.rules(&asked));
     let seen = |role: &Look<RoleDocuments>| match role {
         Look::Seen(role) => Some(role.clone()),
         Look::Absent | Look::Unseen(_) => None,
     };
-    let trust = seen(&evidence.spoke_documents.role).map(|role| rule(&role.trust));
+    let trust = seen(&evidence.spoke_documents.role).map(|role| ruling(&role.trust));
     let hub = seen(&evidence.hub_documents.role);
     let mut identity = hub
         .as_ref()
@@ -212,7 +204,7 @@ fn read(subject: &Subject, evidence: &Evidence, action: &str) -> Sides {
         .map(|policies| {
             policies
                 .iter()
-                .map(|text| rule(text))
+                .map(|text| ruling(text))
                 .fold(Ruling::NotAllowed, stronger)
         });
     let by_name = trust == Some(Ruling::AllowedByName);
@@ -221,7 +213,7 @@ fn read(subject: &Subject, evidence: &Evidence, action: &str) -> Sides {
         identity = Some(Ruling::AllowedByName);
     }
     let boundary = hub.and_then(|role| match role.boundary {
-        Look::Seen(text) => Some(rule(&text)),
+        Look::Seen(text) => Some(ruling(&text)),
         Look::Absent => Some(Ruling::AllowedByName),
         Look::Unseen(_) => None,
     });

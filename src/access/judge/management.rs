@@ -73,7 +73,10 @@ fn refused_exchange(
         "AssumeRoleWithWebIdentity of {} as ServiceAccount {}/{}",
         subject.hub.role, subject.hub.namespace, account.name
     );
-    let said = format!("{what} was refused: {}: {}", refused.code, refused.message);
+    let said = format!(
+        "AWS says of ServiceAccount {}/{}: {}: {}",
+        subject.hub.namespace, account.name, refused.code, refused.message
+    );
     let keys_unread =
         refused.message.contains("retrieve verification key") || refused.code.contains("IDPCommunication");
     if let Some(found) = refusal::general(subject, &what, refused).filter(|_| !keys_unread) {
@@ -88,7 +91,7 @@ fn refused_exchange(
         return failed(
             Reason::WrongIssuer,
             format!(
-                "{said}. The tokens of this hub are issued by {issuer}, and the management role trusts {}",
+                "the tokens of this hub are issued by {issuer}, and the management role trusts {}. {said}",
                 expected.unwrap_or_default()
             ),
             format!(
@@ -100,12 +103,12 @@ fn refused_exchange(
     }
     let message = refused.message.as_str();
     if message.contains("No OpenIDConnect provider found") {
-        return provider_missing(subject, said, issuer);
+        return provider_missing(subject, &said, issuer);
     }
     if message.contains("Incorrect token audience") {
         return failed(
             Reason::AudienceNotTrusted,
-            format!("{said}. The OIDC provider of {issuer} does not list {AUDIENCE}"),
+            format!("the OIDC provider of {issuer} does not list the audience {AUDIENCE}. {said}"),
             audience_next(subject, issuer),
         );
     }
@@ -129,11 +132,11 @@ fn refused_exchange(
     denied(subject, evidence, account, refused, said, issuer)
 }
 
-fn provider_missing(subject: &Subject, said: String, issuer: &str) -> Found {
+fn provider_missing(subject: &Subject, said: &str, issuer: &str) -> Found {
     failed(
         Reason::OidcProviderMissing,
         format!(
-            "{said}. Account {} has no IAM OIDC provider for {issuer}",
+            "account {} has no IAM OIDC provider for {issuer}. {said}",
             subject.hub.hub.cluster.account
         ),
         format!(
@@ -169,7 +172,7 @@ fn denied(
         Look::Absent => {
             return failed(
                 Reason::ManagementRoleMissing,
-                format!("{said}. There is no role {}", subject.hub.role),
+                format!("there is no role {}. {said}", subject.hub.role),
                 format!(
                     "somebody deleted it: Mooring makes it again at its next pass over ManagementRole {} (annotate it with \
                      mooring.dev/reconcile-requested-at to ask for one); a role of yours you make again yourself",
@@ -181,7 +184,7 @@ fn denied(
         Look::Unseen(_) => None,
     };
     if documents.provider == Look::Absent {
-        return provider_missing(subject, said, issuer);
+        return provider_missing(subject, &said, issuer);
     }
     if let Look::Seen(audiences) = &documents.provider
         && !audiences.iter().any(|audience| audience == AUDIENCE)
@@ -196,8 +199,8 @@ fn denied(
          account {} or in the policy of the VPC endpoint for STS: a web identity belongs to no organisation",
         subject.hub.role.account
     );
-    if let Some(reason) = refusal::by_phrase(&refused.message) {
-        return failed(reason, said, perimeter);
+    if let Some(kind) = refusal::by_phrase(&refused.message) {
+        return failed(kind.reason(), said, perimeter);
     }
     let mut candidates = Vec::new();
     if role.is_none() {

@@ -10,6 +10,39 @@ use crate::{
     policy::Ruling,
 };
 
+/// A kind of policy that can stand in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PolicyKind {
+    /// The trust policy of the role that is asked for.
+    Trust,
+    /// The policies of the role that asks.
+    Identity,
+    /// Its permissions boundary.
+    Boundary,
+    /// The policy that its session was given.
+    Session,
+    /// A service control policy of the organisation.
+    ServiceControl,
+    /// A resource control policy of the organisation.
+    ResourceControl,
+    /// The policy of the VPC endpoint for STS.
+    Endpoint,
+}
+
+impl PolicyKind {
+    pub(super) fn reason(self) -> Reason {
+        match self {
+            Self::Trust => Reason::RefusedByTrustPolicy,
+            Self::Identity => Reason::RefusedByIdentityPolicy,
+            Self::Boundary => Reason::RefusedByPermissionsBoundary,
+            Self::Session => Reason::RefusedBySessionPolicy,
+            Self::ServiceControl => Reason::RefusedByServiceControlPolicy,
+            Self::ResourceControl => Reason::RefusedByResourceControlPolicy,
+            Self::Endpoint => Reason::RefusedByEndpointPolicy,
+        }
+    }
+}
+
 /// What each side's documents say, as far as they were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sides {
@@ -22,34 +55,29 @@ pub(super) struct Sides {
 }
 
 impl Sides {
+    fn each(self) -> [(PolicyKind, Option<Ruling>); 3] {
+        [
+            (PolicyKind::Trust, self.trust),
+            (PolicyKind::Identity, self.identity),
+            (PolicyKind::Boundary, self.boundary),
+        ]
+    }
+
     /// The document that surely refuses; a deny before what is merely not allowed.
-    pub(super) fn refusing(&self) -> Option<(Reason, Ruling)> {
-        let all = [
-            (Reason::RefusedByTrustPolicy, self.trust),
-            (Reason::RefusedByIdentityPolicy, self.identity),
-            (Reason::RefusedByPermissionsBoundary, self.boundary),
-        ];
+    pub(super) fn refusing(self) -> Option<(PolicyKind, Ruling)> {
         let with = |wanted: Ruling| {
-            let found = all.iter().find(|(_, ruling)| *ruling == Some(wanted));
-            found.map(|(reason, _)| (*reason, wanted))
+            let found = self.each().into_iter().find(|(_, ruling)| *ruling == Some(wanted));
+            found.map(|(kind, _)| (kind, wanted))
         };
         with(Ruling::Denied).or_else(|| with(Ruling::NotAllowed))
     }
 
     /// What may have refused, after what was read: each document that was not read or is not clear, and what nobody
     /// but the organisation can read.
-    pub(super) fn candidates(&self) -> Vec<Reason> {
+    pub(super) fn candidates(self) -> Vec<Reason> {
         let open = |ruling: Option<Ruling>| ruling.is_none_or(|ruling| ruling == Ruling::Unclear);
-        let documents = [
-            (Reason::RefusedByTrustPolicy, self.trust),
-            (Reason::RefusedByIdentityPolicy, self.identity),
-            (Reason::RefusedByPermissionsBoundary, self.boundary),
-        ];
-        let mut candidates: Vec<Reason> = documents
-            .into_iter()
-            .filter(|(_, ruling)| open(*ruling))
-            .map(|(reason, _)| reason)
-            .collect();
+        let documents = self.each().into_iter().filter(|(_, ruling)| open(*ruling));
+        let mut candidates: Vec<Reason> = documents.map(|(kind, _)| kind.reason()).collect();
         candidates.extend([
             Reason::RefusedByServiceControlPolicy,
             Reason::RefusedByResourceControlPolicy,
@@ -60,22 +88,22 @@ impl Sides {
 }
 
 /// Which policy AWS says it was.
-pub(super) fn by_phrase(message: &str) -> Option<Reason> {
+pub(super) fn by_phrase(message: &str) -> Option<PolicyKind> {
     let message = message.to_lowercase();
     let phrases = [
-        ("service control policy", Reason::RefusedByServiceControlPolicy),
-        ("resource control policy", Reason::RefusedByResourceControlPolicy),
-        ("vpc endpoint policy", Reason::RefusedByEndpointPolicy),
-        ("permissions boundary", Reason::RefusedByPermissionsBoundary),
-        ("session policy", Reason::RefusedBySessionPolicy),
-        ("role trust policy", Reason::RefusedByTrustPolicy),
-        ("resource-based policy", Reason::RefusedByTrustPolicy),
-        ("identity-based policy", Reason::RefusedByIdentityPolicy),
+        ("service control policy", PolicyKind::ServiceControl),
+        ("resource control policy", PolicyKind::ResourceControl),
+        ("vpc endpoint policy", PolicyKind::Endpoint),
+        ("permissions boundary", PolicyKind::Boundary),
+        ("session policy", PolicyKind::Session),
+        ("role trust policy", PolicyKind::Trust),
+        ("resource-based policy", PolicyKind::Trust),
+        ("identity-based policy", PolicyKind::Identity),
     ];
     phrases
         .iter()
         .find(|(phrase, _)| message.contains(phrase))
-        .map(|(_, reason)| *reason)
+        .map(|(_, kind)| *kind)
 }
 
 /// What is no affair of policies: a call that did not arrive, or that STS does not answer in this region.

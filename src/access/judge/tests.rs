@@ -200,24 +200,24 @@ fn account(evidence: &mut Evidence) -> &mut ServiceAccountEvidence {
 }
 
 fn seen(evidence: &mut Evidence) -> &mut SeenCluster {
-    match &mut evidence.secret {
-        Look::Seen(Ok(seen)) => seen,
-        other => panic!("{other:?}"),
-    }
+    let Look::Seen(Ok(seen)) = &mut evidence.secret else {
+        panic!("no Secret")
+    };
+    seen
 }
 
 fn hub_role(evidence: &mut Evidence) -> &mut RoleDocuments {
-    match &mut evidence.hub_documents.role {
-        Look::Seen(role) => role,
-        other => panic!("{other:?}"),
-    }
+    let Look::Seen(role) = &mut evidence.hub_documents.role else {
+        panic!("no documents")
+    };
+    role
 }
 
 fn spoke_role(evidence: &mut Evidence) -> &mut RoleDocuments {
-    match &mut evidence.spoke_documents.role {
-        Look::Seen(role) => role,
-        other => panic!("{other:?}"),
-    }
+    let Look::Seen(role) = &mut evidence.spoke_documents.role else {
+        panic!("no documents")
+    };
+    role
 }
 
 const WEB_DENIED: &str = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
@@ -823,9 +823,12 @@ fn what_a_document_rules_out_is_no_candidate() {
     let mut evidence = holding(&subject);
     documented(&subject, &mut evidence);
     cut_at_deployer(&mut evidence, ErrorKind::Denied, "AccessDenied", &denied(""));
-    let candidates = |evidence: &Evidence| match judge(&subject, evidence).at(Hop::DeployerRole) {
-        Found::Failed(trouble) => trouble.candidates.clone(),
-        other => panic!("{other:?}"),
+    let candidates = |evidence: &Evidence| {
+        let walk = judge(&subject, evidence);
+        let Found::Failed(trouble) = walk.at(Hop::DeployerRole) else {
+            panic!("{walk:?}")
+        };
+        trouble.candidates.clone()
     };
     let of_organisation = [
         Reason::RefusedByServiceControlPolicy,

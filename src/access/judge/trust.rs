@@ -31,7 +31,7 @@ pub(super) fn refuses(
     if ruling(true, true) == Ruling::Denied {
         return Some(failed(
             Reason::RefusedByTrustPolicy,
-            format!("{said}. The trust policy of {} denies it", subject.hub.role),
+            format!("the trust policy of {} denies it. {said}", subject.hub.role),
             mends,
         ));
     }
@@ -60,7 +60,7 @@ pub(super) fn refuses(
     };
     Some(failed(
         reason,
-        format!("{said}. The trust policy of {} {why}", subject.hub.role),
+        format!("the trust policy of {} {why}. {said}", subject.hub.role),
         mends,
     ))
 }
@@ -91,11 +91,10 @@ fn rules(document: &Document, provider: &OidcProviderArn, token_subject: &str, s
         keys: &|key| match key.strip_prefix(&issuer) {
             Some(":sub") => value(sub, token_subject),
             Some(":aud") => value(aud, AUDIENCE),
-            Some(_) => Known::Unknown,
             None if key == "aws:federatedprovider" => Known::Values(vec![arn.clone()]),
             // The keys of another issuer are not in the context of this one's tokens.
             None if key.ends_with(":sub") || key.ends_with(":aud") => Known::Absent,
-            None => Known::Unknown,
+            Some(_) | None => Known::Unknown,
         },
     })
 }

@@ -13,7 +13,7 @@ use kube::{
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{Feet, argocd};
+use super::{Edges, argocd};
 use crate::{
     access::{
         evidence::{
@@ -59,7 +59,7 @@ impl HubView {
     }
 
     /// The documents of the hub's account: read at most once for this look, however many clusters ask.
-    pub(super) async fn documents(&self, feet: &Feet, subject: &HubSubject) -> HubDocuments {
+    pub(super) async fn documents(&self, edges: &Edges, subject: &HubSubject) -> HubDocuments {
         let read = || async {
             let by = &subject.read_by;
             let issuer = self
@@ -73,11 +73,11 @@ impl HubView {
             let provider = async {
                 let issuer = issuer.or(subject.issuer.as_deref()).unwrap_or_default();
                 match subject.hub.oidc_provider(issuer) {
-                    Ok(arn) => feet.reader.provider(by, &arn).await,
+                    Ok(arn) => edges.reader.provider(by, &arn).await,
                     Err(error) => Look::Unseen(error.to_string()),
                 }
             };
-            let role = feet.reader.role(by, &subject.role, true);
+            let role = edges.reader.role(by, &subject.role, true);
             let (role, provider) = Box::pin(futures::future::join(role, provider)).await;
             HubDocuments { role, provider }
         };
@@ -85,16 +85,16 @@ impl HubView {
     }
 }
 
-pub(super) async fn look(feet: &Feet, subject: &HubSubject) -> HubView {
+pub(super) async fn look(edges: &Edges, subject: &HubSubject) -> HubView {
     let accounts = join_all(
         subject
             .service_accounts
             .iter()
-            .map(|name| service_account(feet, subject, name)),
+            .map(|name| service_account(edges, subject, name)),
     );
     let (accounts, argocd) = Box::pin(futures::future::join(
         accounts,
-        argocd::look(&feet.client, &subject.namespace),
+        argocd::look(&edges.client, &subject.namespace),
     ))
     .await;
     let (mut service_accounts, mut session) = (Vec::new(), None);
@@ -113,12 +113,12 @@ pub(super) async fn look(feet: &Feet, subject: &HubSubject) -> HubView {
 }
 
 async fn service_account(
-    feet: &Feet,
+    edges: &Edges,
     subject: &HubSubject,
     name: &str,
 ) -> (ServiceAccountEvidence, Option<RoleSession>) {
-    let api: Api<ServiceAccount> = Api::namespaced(feet.client.clone(), &subject.namespace);
-    let (annotation, pods) = futures::future::join(annotation(&api, name), pods(feet, subject, name)).await;
+    let api: Api<ServiceAccount> = Api::namespaced(edges.client.clone(), &subject.namespace);
+    let (annotation, pods) = futures::future::join(annotation(&api, name), pods(edges, subject, name)).await;
     let mut evidence = ServiceAccountEvidence {
         name: name.to_owned(),
         token: Attempt::NotMade,
@@ -141,7 +141,11 @@ async fn service_account(
     };
     let region = &subject.hub.cluster.region;
     let session_name = verify_session_name(&subject.hub, subject.hub.cluster.name.as_str());
-    match feet.walker.exchange(region, &subject.role, &session_name, &token).await {
+    match edges
+        .walker
+        .exchange(region, &subject.role, &session_name, &token)
+        .await
+    {
         Ok(session) => {
             evidence.exchange = Attempt::Done(());
             (evidence, Some(session))
@@ -161,8 +165,8 @@ async fn annotation(api: &Api<ServiceAccount>, name: &str) -> Look<Option<String
     }
 }
 
-async fn pods(feet: &Feet, subject: &HubSubject, name: &str) -> Look<Vec<PodSeen>> {
-    let api: Api<Pod> = Api::namespaced(feet.client.clone(), &subject.namespace);
+async fn pods(edges: &Edges, subject: &HubSubject, name: &str) -> Look<Vec<PodSeen>> {
+    let api: Api<Pod> = Api::namespaced(edges.client.clone(), &subject.namespace);
     let params = ListParams::default()
         .fields(&format!("spec.serviceAccountName={name}"))
         .limit(100);
@@ -236,7 +240,7 @@ mod tests {
 
     use super::*;
 
-    fn pod(spec: Value, status: Value) -> Pod {
+    fn pod(spec: &Value, status: &Value) -> Pod {
         serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": spec, "status": status})).unwrap()
     }
 
@@ -244,8 +248,8 @@ mod tests {
     fn a_pod_is_known_by_what_it_was_given() {
         let with = |env: Value| {
             seen(&pod(
-                json!({"containers": [{"name": "a"}, {"name": "b", "env": env}]}),
-                json!({}),
+                &json!({"containers": [{"name": "a"}, {"name": "b", "env": env}]}),
+                &json!({}),
             ))
             .binding
         };
@@ -266,9 +270,9 @@ mod tests {
 
     #[test]
     fn a_pod_that_has_ended_or_is_going_does_not_count() {
-        assert!(runs(&pod(json!({"containers": []}), json!({"phase": "Running"}))));
-        assert!(!runs(&pod(json!({"containers": []}), json!({"phase": "Succeeded"}))));
-        let mut going = pod(json!({"containers": []}), json!({"phase": "Running"}));
+        assert!(runs(&pod(&json!({"containers": []}), &json!({"phase": "Running"}))));
+        assert!(!runs(&pod(&json!({"containers": []}), &json!({"phase": "Succeeded"}))));
+        let mut going = pod(&json!({"containers": []}), &json!({"phase": "Running"}));
         going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
         assert!(!runs(&going));
     }

@@ -24,7 +24,7 @@ use crate::aws::{Reader, Walker};
 pub const DEADLINE: Duration = Duration::from_secs(90);
 
 /// What walks share: the edges, and the hub's part of the chain.
-pub struct Feet {
+pub struct Edges {
     /// The hub's API server.
     pub client: Client,
     /// The hops at AWS.
@@ -44,7 +44,7 @@ struct Kept {
     view: Arc<HubView>,
 }
 
-impl Feet {
+impl Edges {
     /// Nothing is asked yet.
     #[must_use]
     pub fn new(client: Client, walker: Walker, reader: Reader, vantage: Vantage, hub_lasts: Duration) -> Self {
@@ -61,19 +61,17 @@ impl Feet {
     /// Walks one chain, and judges what that brought.
     pub async fn walk(&self, subject: &Subject) -> Walk {
         let walking = Box::pin(self.gather(subject));
-        match tokio::time::timeout(DEADLINE, walking).await {
-            Ok(evidence) => judge(subject, &evidence),
-            Err(_) => {
-                let trouble = Trouble {
-                    reason: Reason::WalkTimedOut,
-                    message: format!("the walk was not over within {} s", DEADLINE.as_secs()),
-                    next: "nothing: it is walked again; look at name resolution and proxies if it stays so".to_owned(),
-                    candidates: Vec::new(),
-                };
-                Walk {
-                    hops: [(Hop::ServiceAccount, Found::Unknown(trouble))].into(),
-                }
-            }
+        if let Ok(evidence) = tokio::time::timeout(DEADLINE, walking).await {
+            return judge(subject, &evidence);
+        }
+        let trouble = Trouble {
+            reason: Reason::WalkTimedOut,
+            message: format!("the walk was not over within {} s", DEADLINE.as_secs()),
+            next: "nothing: it is walked again; look at name resolution and proxies if it stays so".to_owned(),
+            candidates: Vec::new(),
+        };
+        Walk {
+            hops: [(Hop::ServiceAccount, Found::Unknown(trouble))].into(),
         }
     }
 

@@ -132,7 +132,8 @@ fn proxy(uri: &Uri) -> Option<Uri> {
 
 /// What kind of failure of a connection it is, by what lies at its bottom.
 fn unreached(error: &(dyn Error + 'static), token: Option<&EksToken>) -> Unreached {
-    let text = chain(error);
+    // What kube itself adds says nothing.
+    let text = chain(error.source().unwrap_or(error));
     let text = token.map_or_else(|| text.clone(), |token| token.scrub(&text));
     match kind(error) {
         Kind::Name => Unreached::Name(text),
@@ -154,20 +155,22 @@ enum Kind {
 
 fn kind(error: &(dyn Error + 'static)) -> Kind {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return match tls {
-            rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Kind::Certificate,
-            _ => Kind::Other,
-        };
+        let certificate = matches!(
+            tls,
+            rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
+        );
+        return if certificate { Kind::Certificate } else { Kind::Other };
     }
     // hyper-util's connector tells a failed resolution in words only (`client/legacy/connect/http.rs`).
     if error.to_string() == "dns error" {
         return Kind::Name;
     }
     if let Some(io) = error.downcast_ref::<io::Error>() {
-        match io.kind() {
-            io::ErrorKind::ConnectionRefused => return Kind::Refused,
-            io::ErrorKind::TimedOut => return Kind::TimedOut,
-            _ => {}
+        if io.kind() == io::ErrorKind::ConnectionRefused {
+            return Kind::Refused;
+        }
+        if io.kind() == io::ErrorKind::TimedOut {
+            return Kind::TimedOut;
         }
         // Its source is that of the error in it, which is so passed over.
         if let Some(inner) = io.get_ref() {

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use super::{Feet, argocd, hub::HubView, probe::Probe};
+use super::{Edges, argocd, hub::HubView, probe::Probe};
 use crate::{
     access::{
         evidence::{Answer, Attempt, AwsRefusal, SpokeDocuments, Unreached},
@@ -38,9 +38,9 @@ fn by_policy(refused: &AwsRefusal) -> bool {
     )
 }
 
-pub(super) async fn look(feet: &Feet, subject: &Subject, hub: &HubView) -> SpokeView {
-    let secret = argocd::secret(&feet.client, &subject.hub.namespace, &subject.secret).await;
-    let (deployer, session) = deployer(feet, subject, hub).await;
+pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView) -> SpokeView {
+    let secret = argocd::secret(&edges.client, &subject.hub.namespace, &subject.secret).await;
+    let (deployer, session) = deployer(edges, subject, hub).await;
     let mut view = SpokeView {
         secret,
         deployer,
@@ -50,7 +50,7 @@ pub(super) async fn look(feet: &Feet, subject: &Subject, hub: &HubView) -> Spoke
         reviews: Vec::new(),
     };
     if let Look::Seen(Ok(secret)) = view.secret.clone() {
-        let token = session.and_then(|session| mint(feet, subject, &secret, &session));
+        let token = session.and_then(|session| mint(edges, subject, &secret, &session));
         view.token_length = token.as_ref().map(EksToken::length);
         match Probe::new(&secret, token.as_ref()) {
             Ok(probe) => {
@@ -63,11 +63,11 @@ pub(super) async fn look(feet: &Feet, subject: &Subject, hub: &HubView) -> Spoke
             Err(why) => view.endpoint = Attempt::Failed(why),
         }
     }
-    explain(feet, subject, &mut view).await;
+    explain(edges, subject, &mut view).await;
     view
 }
 
-async fn deployer(feet: &Feet, subject: &Subject, hub: &HubView) -> (Attempt<(), AwsRefusal>, Option<RoleSession>) {
+async fn deployer(edges: &Edges, subject: &Subject, hub: &HubView) -> (Attempt<(), AwsRefusal>, Option<RoleSession>) {
     let Some(from) = &hub.session else {
         return (Attempt::NotMade, None);
     };
@@ -75,19 +75,19 @@ async fn deployer(feet: &Feet, subject: &Subject, hub: &HubView) -> (Attempt<(),
         &subject.hub.hub.cluster.region,
         verify_session_name(&subject.hub.hub, &subject.name),
     );
-    match feet.walker.assume(region, from, &subject.deployer, &name).await {
+    match edges.walker.assume(region, from, &subject.deployer, &name).await {
         Ok(session) => (Attempt::Done(()), Some(session)),
         Err(error) => (Attempt::Failed(AwsRefusal::from(error)), None),
     }
 }
 
-fn mint(feet: &Feet, subject: &Subject, secret: &SeenCluster, session: &RoleSession) -> Option<EksToken> {
+fn mint(edges: &Edges, subject: &Subject, secret: &SeenCluster, session: &RoleSession) -> Option<EksToken> {
     let in_secret = match &secret.credentials {
         Credentials::Aws { cluster_name, .. } => cluster_name.as_str(),
         Credentials::Other => "",
     };
     let region = &subject.hub.hub.cluster.region;
-    let minted = feet.walker.eks_token(region, session, subject.token_name(in_secret));
+    let minted = edges.walker.eks_token(region, session, subject.token_name(in_secret));
     minted
         .inspect_err(|error| tracing::warn!(object = subject.name, error, "no EKS token was minted"))
         .ok()
@@ -111,10 +111,10 @@ async fn reviews(subject: &Subject, hub: &HubView, secret: &SeenCluster, probe: 
 }
 
 /// Reads documents, only where something was refused and they can say why.
-async fn explain(feet: &Feet, subject: &Subject, view: &mut SpokeView) {
+async fn explain(edges: &Edges, subject: &Subject, view: &mut SpokeView) {
     let by = &subject.hub.read_by;
     if view.is_denied() {
-        view.documents.role = Box::pin(feet.reader.role(by, &subject.deployer, false)).await;
+        view.documents.role = Box::pin(edges.reader.role(by, &subject.deployer, false)).await;
     }
     let unreached = matches!(
         view.endpoint,
@@ -122,11 +122,11 @@ async fn explain(feet: &Feet, subject: &Subject, view: &mut SpokeView) {
     );
     let unknown = view.token_length.is_some() && view.endpoint == Attempt::Done(401);
     if unreached || unknown {
-        view.documents.cluster = Box::pin(feet.reader.cluster(by, &subject.cluster)).await;
+        view.documents.cluster = Box::pin(edges.reader.cluster(by, &subject.cluster)).await;
     }
     if unknown {
-        let entry = feet.reader.entry(by, &subject.cluster, &subject.deployer);
-        let role = feet.reader.role(by, &subject.deployer, false);
+        let entry = edges.reader.entry(by, &subject.cluster, &subject.deployer);
+        let role = edges.reader.role(by, &subject.deployer, false);
         (view.documents.entry, view.documents.role) = Box::pin(futures::future::join(entry, role)).await;
     }
 }
