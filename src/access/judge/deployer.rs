@@ -23,7 +23,8 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
         Attempt::Done(()) => passed(format!("assumed {}", subject.deployer)),
         Attempt::Failed(refused) => {
             let what = format!("sts:AssumeRole of {} as {}", subject.deployer, subject.hub.role);
-            refusal::general(subject, &what, refused).unwrap_or_else(|| denied(subject, evidence, refused, &what))
+            refusal::general(subject, evidence.vantage, &what, refused)
+                .unwrap_or_else(|| denied(subject, evidence, refused, &what))
         }
     }
 }

@@ -79,7 +79,7 @@ fn refused_exchange(
     );
     let keys_unread =
         refused.message.contains("retrieve verification key") || refused.code.contains("IDPCommunication");
-    if let Some(found) = refusal::general(subject, &what, refused).filter(|_| !keys_unread) {
+    if let Some(found) = refusal::general(subject, evidence.vantage, &what, refused).filter(|_| !keys_unread) {
         return found;
     }
     let issuer = match &account.token {

@@ -5,7 +5,12 @@
 
 use super::{failed, unknown};
 use crate::{
-    access::{chain::Found, evidence::AwsRefusal, reason::Reason, subject::Subject},
+    access::{
+        chain::Found,
+        evidence::{AwsRefusal, Vantage},
+        reason::Reason,
+        subject::Subject,
+    },
     aws::ErrorKind,
     policy::Ruling,
 };
@@ -107,19 +112,23 @@ pub(super) fn by_phrase(message: &str) -> Option<PolicyKind> {
 }
 
 /// What is no affair of policies: a call that did not arrive, or that STS does not answer in this region.
-pub(super) fn general(subject: &Subject, what: &str, refused: &AwsRefusal) -> Option<Found> {
+pub(super) fn general(subject: &Subject, vantage: Vantage, what: &str, refused: &AwsRefusal) -> Option<Found> {
     let AwsRefusal { kind, code, message } = refused;
     let region = &subject.hub.hub.cluster.region;
     let said = || format!("{what}: {code}: {message}");
     let found = match kind {
-        ErrorKind::Unreachable => failed(
-            Reason::StsUnreachable,
-            format!("{} (STS in {region})", said()),
-            format!(
+        ErrorKind::Unreachable => {
+            let message = format!("{} (STS in {region})", said());
+            let next = format!(
                 "check name resolution of sts.{region}, HTTPS_PROXY and NO_PROXY, the VPC endpoint for STS, and the network \
                  policies of Argo CD's namespace and of this pod"
-            ),
-        ),
+            );
+            // What a person's machine cannot reach proves nothing about the hub.
+            match vantage {
+                Vantage::Hub => failed(Reason::StsUnreachable, message, next),
+                Vantage::Person => unknown(Reason::StsUnreachable, message, next),
+            }
+        }
         ErrorKind::Throttled | ErrorKind::ServerError | ErrorKind::ShuttingDown => {
             unknown(Reason::StsUnavailable, said(), "nothing: it is tried again")
         }

@@ -50,7 +50,9 @@ pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView) -> Spo
         reviews: Vec::new(),
     };
     if let Look::Seen(Ok(secret)) = view.secret.clone() {
-        let token = session.and_then(|session| mint(edges, subject, &secret, &session));
+        let token = session
+            .filter(|_| may_have_a_token(subject, &secret))
+            .and_then(|session| mint(edges, subject, &secret, &session));
         view.token_length = token.as_ref().map(EksToken::length);
         match Probe::new(&secret, token.as_ref()) {
             Ok(probe) => {
@@ -65,6 +67,12 @@ pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView) -> Spo
     }
     explain(edges, subject, &mut view).await;
     view
+}
+
+/// Whether a server may be shown a token: the cluster's own endpoint may, with its certificate checked. Whoever writes
+/// another one into the Secret would be handed the cluster otherwise.
+fn may_have_a_token(subject: &Subject, secret: &SeenCluster) -> bool {
+    !secret.insecure && subject.endpoint.as_deref() == Some(secret.server.as_str())
 }
 
 async fn deployer(edges: &Edges, subject: &Subject, hub: &HubView) -> (Attempt<(), AwsRefusal>, Option<RoleSession>) {
@@ -128,5 +136,31 @@ async fn explain(edges: &Edges, subject: &Subject, view: &mut SpokeView) {
         let entry = edges.reader.entry(by, &subject.cluster, &subject.deployer);
         let role = edges.reader.role(by, &subject.deployer, false);
         (view.documents.entry, view.documents.role) = Box::pin(futures::future::join(entry, role)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::subject::tests::subject;
+
+    #[test]
+    fn only_the_clusters_own_endpoint_is_shown_a_token() {
+        let subject = subject();
+        let own = SeenCluster {
+            server: subject.endpoint.clone().unwrap(),
+            ..SeenCluster::default()
+        };
+        assert!(may_have_a_token(&subject, &own));
+        let unchecked = SeenCluster {
+            insecure: true,
+            ..own.clone()
+        };
+        assert!(!may_have_a_token(&subject, &unchecked));
+        let elsewhere = SeenCluster {
+            server: "https://elsewhere.example".into(),
+            ..own
+        };
+        assert!(!may_have_a_token(&subject, &elsewhere));
     }
 }
