@@ -29,11 +29,10 @@ fn generated() -> Vec<(String, String)> {
 
 /// What the condition `Connected` may say, for people.
 fn connected() -> String {
-    let mut page = CONNECTED.to_owned();
-    for reason in Reason::ALL {
-        page.push_str(&format!("| `{reason}` | {} |\n", reason.about()));
-    }
-    page
+    let rows = Reason::ALL
+        .iter()
+        .map(|reason| format!("| `{reason}` | {} |\n", reason.about()));
+    std::iter::once(CONNECTED.to_owned()).chain(rows).collect()
 }
 
 const CONNECTED: &str = "\
