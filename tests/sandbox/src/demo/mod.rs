@@ -88,6 +88,7 @@ async fn play(arguments: &Arguments, teller: &Teller) -> Result<(), StageError> 
     }
     let options = OperatorOptions {
         binary,
+        command: "controller",
         role_arn: format!("arn:aws:iam::{}:role/mooring-operator", stage.fleet.hub.account),
         namespace: "mooring-system".to_owned(),
         service_account: Some("mooring-controller".to_owned()),
