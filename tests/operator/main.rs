@@ -18,6 +18,7 @@ mod create;
 mod drift;
 mod edits;
 mod faults;
+mod judge;
 mod kill;
 mod kill_writes;
 mod management;

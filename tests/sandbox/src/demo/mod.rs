@@ -1,6 +1,7 @@
 //! The demo: a whole hub on this machine, from nothing to moored, refused, broken, mended, narrowed and let go. Every
 //! scene checks what it shows; the first that is not as it says ends the demo with an error.
 
+mod reach;
 mod scenes;
 mod tell;
 
@@ -71,12 +72,14 @@ async fn play(arguments: &Arguments, teller: &Teller) -> Result<(), StageError> 
         latency: Duration::from_millis(20).into(),
         ..aws::Settings::default()
     };
-    let stage = Stage::start(Fleet::example(), settings).await?;
-    teller.say(&format!("a Kubernetes API server at {}", stage.hub.url()));
+    let stage = Stage::start(Fleet::example().with_servers(), settings).await?;
     for cluster in stage.fleet.clusters() {
         teller.say(&format!(
-            "account {}, region {}, EKS cluster {}",
-            cluster.account, cluster.region, cluster.name
+            "account {}, region {}, EKS cluster {}: a Kubernetes API server at {}",
+            cluster.account,
+            cluster.region,
+            cluster.name,
+            stage.server(&cluster.name)?.url()
         ));
     }
 
@@ -88,6 +91,7 @@ async fn play(arguments: &Arguments, teller: &Teller) -> Result<(), StageError> 
     }
     let options = OperatorOptions {
         binary,
+        command: "controller",
         role_arn: format!("arn:aws:iam::{}:role/mooring-operator", stage.fleet.hub.account),
         namespace: "mooring-system".to_owned(),
         service_account: Some("mooring-controller".to_owned()),
@@ -125,6 +129,12 @@ async fn install(stage: &Stage, repository: &Path) -> Result<(), StageError> {
         .hub
         .apply_yaml("{apiVersion: v1, kind: Namespace, metadata: {name: argocd}}")
         .await?;
+    for object in reach::argocd() {
+        stage.hub.apply_yaml(&object).await?;
+    }
+    for object in reach::group_rights() {
+        stage.server("shared-platform")?.apply_yaml(&object).await?;
+    }
     stage.apply_folder(&repository.join("crds")).await?;
     stage.apply_folder(&repository.join("deploy/install")).await?;
     Ok(())

@@ -10,18 +10,19 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
 
-use super::Demo;
+use super::{Demo, reach::reach};
 use crate::{
     aws::contract::Service,
     stage::{StageError, is_ready, ready},
 };
 
-const LIMIT: Duration = Duration::from_secs(90);
+pub(super) const LIMIT: Duration = Duration::from_secs(90);
 const CLUSTERS: [&str; 4] = ["hub", "platform", "prod-eu", "tools"];
 
 pub(super) async fn all(demo: &Demo<'_>) -> Result<(), StageError> {
     moor(demo).await?;
     show(demo).await?;
+    reach(demo).await?;
     refuse(demo).await?;
     break_and_mend(demo).await?;
     narrow(demo).await?;
@@ -29,7 +30,7 @@ pub(super) async fn all(demo: &Demo<'_>) -> Result<(), StageError> {
     last_word(demo)
 }
 
-fn expect(holds: bool, what: &str) -> Result<(), StageError> {
+pub(super) fn expect(holds: bool, what: &str) -> Result<(), StageError> {
     if holds {
         Ok(())
     } else {
@@ -296,6 +297,8 @@ fn last_word(demo: &Demo<'_>) -> Result<(), StageError> {
     let denied: Vec<String> = calls
         .iter()
         .filter(|call| call.error().is_some_and(|code| code.contains("AccessDenied")))
+        // What the demo itself tried, to be refused.
+        .filter(|call| call.operation != "AssumeRoleWithWebIdentity")
         .map(|call| format!("{} in {}", call.operation, call.account))
         .collect();
     expect(
@@ -323,7 +326,7 @@ async fn until(demo: &Demo<'_>, what: &str, holds: impl Fn() -> Result<bool, Sta
     Ok(())
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
@@ -345,7 +348,7 @@ fn trust_of(demo: &Demo<'_>, arn: &str) -> Result<String, StageError> {
     Ok(text(&role_of(demo, arn)?["Role"]["AssumeRolePolicyDocument"]))
 }
 
-async fn secret_of(demo: &Demo<'_>, cluster: &str) -> Result<Option<Secret>, StageError> {
+pub(super) async fn secret_of(demo: &Demo<'_>, cluster: &str) -> Result<Option<Secret>, StageError> {
     let api: Api<Secret> = Api::namespaced(demo.stage.client()?, "argocd");
     let labelled = ListParams::default().labels("argocd.argoproj.io/secret-type=cluster");
     let found = api.list(&labelled).await?.into_iter().find(|secret| {
