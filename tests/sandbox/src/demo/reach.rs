@@ -24,7 +24,9 @@ pub(super) const SERVICE_ACCOUNTS: [&str; 3] = [
 /// Argo CD, as far as its identity goes: here its pods are this program.
 pub(super) fn argocd() -> Vec<String> {
     let account = |name: &str| {
-        let metadata = json!({"name": name, "namespace": "argocd"});
+        let role = "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-b949815e";
+        let annotations = json!({"eks.amazonaws.com/role-arn": role});
+        let metadata = json!({"name": name, "namespace": "argocd", "annotations": annotations});
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}).to_string()
     };
     SERVICE_ACCOUNTS.map(account).to_vec()
