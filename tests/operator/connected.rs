@@ -124,7 +124,44 @@ async fn each_hop_is_told_when_it_is_broken_and_holds_once_it_is_mended() {
     world.end_operator(Signal::Terminate).await;
     let hands = Hands(&world);
     hands.holds().await;
+    service_accounts(&hands).await;
+    exchange(&hands).await;
+    deployer_role(&hands).await;
 
+    // What the API server knows and allows.
+    hands.associate(VIEW);
+    hands.disassociate(ADMIN);
+    let said = hands.says("Authorization", "ScopeTooNarrow").await;
+    assert!(
+        said.contains("use every verb on every resource in the whole cluster"),
+        "{said}"
+    );
+    hands.associate(ADMIN);
+    hands.holds().await;
+
+    argo_cd(&hands).await;
+
+    // Last what only the operator mends.
+    let spec = world.cluster(SPOKE).clone();
+    hands.remake_deployer();
+    hands.says("Authentication", "StalePrincipal").await;
+    world.entry(SPOKE, "DeleteAccessEntry", json!({}));
+    hands.says("Authentication", "NoAccessEntry").await;
+    let mode = |seed: &mut mooring_sandbox::aws::ClusterSeed| {
+        seed.authentication_mode = mooring_sandbox::aws::AuthenticationMode::ConfigMap;
+    };
+    world
+        .stage
+        .aws
+        .update_cluster(&spec.account, &spec.region, SPOKE, mode)
+        .unwrap();
+    hands.says("Authentication", "AuthenticationModeConfigMap").await;
+    world.role(SPOKE, "DeleteRole", json!({}));
+    hands.says("DeployerRole", "DeployerRoleMissing").await;
+}
+
+async fn service_accounts(hands: &Hands<'_>) {
+    let world = hands.0;
     // Service accounts, and their pods.
     world.bind(SERVICE_ACCOUNTS[2], false).await;
     hands.says("ServiceAccount", "ServiceAccountNotAnnotated").await;
@@ -154,7 +191,9 @@ async fn each_hop_is_told_when_it_is_broken_and_holds_once_it_is_mended() {
             json!({"spec": {"serviceAccounts": SERVICE_ACCOUNTS}}),
         )
         .await;
+}
 
+async fn exchange(hands: &Hands<'_>) {
     // The exchange.
     hands.drop_provider();
     hands.says("ManagementRole", "OidcProviderMissing").await;
@@ -172,7 +211,10 @@ async fn each_hop_is_told_when_it_is_broken_and_holds_once_it_is_mended() {
     hands.says("ManagementRole", "RefusedByTrustPolicy").await;
     hands.trust_management(&trust);
     hands.holds().await;
+}
 
+async fn deployer_role(hands: &Hands<'_>) {
+    let world = hands.0;
     // Into the deployer role: AWS says nothing of why across accounts, the documents do.
     let trusted = world.seen_role(SPOKE).unwrap().trust;
     let nobody = trusted.to_string().replace("management-default", "nobody");
@@ -207,18 +249,10 @@ async fn each_hop_is_told_when_it_is_broken_and_holds_once_it_is_mended() {
     hands.says("DeployerRole", "RegionDisabled").await;
     world.stage.aws.faults().remove(fault);
     hands.holds().await;
+}
 
-    // What the API server knows and allows.
-    hands.associate(VIEW);
-    hands.disassociate(ADMIN);
-    let said = hands.says("Authorization", "ScopeTooNarrow").await;
-    assert!(
-        said.contains("use every verb on every resource in the whole cluster"),
-        "{said}"
-    );
-    hands.associate(ADMIN);
-    hands.holds().await;
-
+async fn argo_cd(hands: &Hands<'_>) {
+    let world = hands.0;
     // Argo CD's side.
     let broken = json!({
         "apiVersion": "v1", "kind": "Secret",
@@ -246,24 +280,6 @@ async fn each_hop_is_told_when_it_is_broken_and_holds_once_it_is_mended() {
     hands.says("ArgoCd", "ClusterSecretDiffers").await;
     hands.patch_secret(&name, &config).await;
     hands.holds().await;
-
-    // Last what only the operator mends.
-    let spec = world.cluster(SPOKE).clone();
-    hands.remake_deployer();
-    hands.says("Authentication", "StalePrincipal").await;
-    world.entry(SPOKE, "DeleteAccessEntry", json!({}));
-    hands.says("Authentication", "NoAccessEntry").await;
-    let mode = |seed: &mut mooring_sandbox::aws::ClusterSeed| {
-        seed.authentication_mode = mooring_sandbox::aws::AuthenticationMode::ConfigMap;
-    };
-    world
-        .stage
-        .aws
-        .update_cluster(&spec.account, &spec.region, SPOKE, mode)
-        .unwrap();
-    hands.says("Authentication", "AuthenticationModeConfigMap").await;
-    world.role(SPOKE, "DeleteRole", json!({}));
-    hands.says("DeployerRole", "DeployerRoleMissing").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
