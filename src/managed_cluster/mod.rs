@@ -14,6 +14,7 @@ pub mod blocked;
 mod context;
 pub mod desired;
 mod error;
+pub mod findings;
 pub mod management;
 pub mod observe;
 pub mod plan;
@@ -36,7 +37,6 @@ use tracing::{debug, info};
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
     argocd::WantedSecret,
-    aws::{self, Door},
     domain::arn::PolicyArn,
     kubernetes::{finalizer, objects},
 };
@@ -54,7 +54,7 @@ use self::{
     plan::Memory,
     request::{Identity, Request},
     status::{Facts, Pass},
-    turn::{admitted, permitted},
+    turn::{admitted, door, permitted},
 };
 
 /// How long a wait that ends by a change elsewhere may last until it is looked at again all the same.
@@ -260,21 +260,6 @@ fn log_plan(object: &str, plan: &Plan) {
     }
     let json = serde_json::to_string(plan).unwrap_or_default();
     info!(object, hash = %crate::telemetry::short_hash(&json), plan = %json, "planned");
-}
-
-/// The way into a cluster's account: a session that can touch this one cluster and role only.
-fn door(identity: &Identity, management: &Management) -> Door {
-    let deployer = identity.deployer(&management.hub);
-    Door {
-        provisioner: management
-            .hub
-            .provisioner(&identity.cluster.account, &management.provisioner),
-        external_id: management.external_id.clone(),
-        region: identity.cluster.region.clone(),
-        session_name: aws::session_name(&management.hub, &identity.name),
-        session_policy: aws::grants::session_policy_for_cluster(&management.hub, &identity.cluster, &deployer),
-        object: identity.uid.clone(),
-    }
 }
 
 /// Writes the status, tells what changed, and says when to look again.

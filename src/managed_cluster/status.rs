@@ -16,9 +16,10 @@ use crate::{
 };
 
 use super::{
-    apply::{Outcome, Stop},
+    apply::Outcome,
     blocked::Blocked,
     error::Error,
+    findings::findings,
     request::Refusal,
     step::{Part, Plan},
 };
@@ -48,192 +49,6 @@ pub struct Facts {
     pub cluster: Option<Cluster>,
     /// The cluster Secret's name.
     pub secret: Option<String>,
-}
-
-/// What holds after a pass: a finding for each part, the summary, and `Stalled` when a person must act.
-#[must_use]
-pub fn findings(pass: &Pass) -> Vec<Finding> {
-    match pass {
-        Pass::Refused(refusal) => {
-            let reason = match refusal {
-                Refusal::Invalid(_) => "InvalidSpec",
-                Refusal::NotAllowed { .. } => "NotAllowed",
-                Refusal::OtherPartition { .. } => "OtherPartition",
-            };
-            let message = format!("{refusal}. What was made before is kept as it is");
-            summarise(
-                Vec::new(),
-                &Bad {
-                    part: None,
-                    verdict: Verdict::False,
-                    reason,
-                    message,
-                    stalled: true,
-                },
-            )
-        }
-        Pass::Waiting(blocked) => chain(&bad_of(blocked)),
-        Pass::Paused(plan, _) if plan.is_clean() => {
-            let mut findings = chain_ready();
-            findings.push(Finding::new(
-                ConditionType::Ready,
-                Verdict::True,
-                "Paused",
-                "everything is as the spec says; nothing will be written while mooring.dev/paused is set",
-            ));
-            findings
-        }
-        Pass::Paused(plan, _) => {
-            let words: Vec<String> = plan
-                .steps
-                .iter()
-                .map(super::Step::words)
-                .chain(plan.blocked.iter().map(Blocked::message))
-                .collect();
-            let message = format!("mooring.dev/paused is set, so this is not done: {}", words.join("; "));
-            summarise(
-                Vec::new(),
-                &Bad {
-                    part: None,
-                    verdict: Verdict::False,
-                    reason: "Paused",
-                    message,
-                    stalled: false,
-                },
-            )
-        }
-        Pass::Applied(plan, outcome, _) => {
-            let stopped = outcome.stop().map(|stop| match stop {
-                Stop::Blocked(blocked) => bad_of(blocked),
-                Stop::Failed(part, failure) => failed_step(*part, failure),
-            });
-            if let Some(bad) = stopped.or_else(|| plan.blocked.first().map(bad_of)) {
-                return chain(&bad);
-            }
-            let mut findings = chain_ready();
-            let message = "Argo CD can deploy to this cluster";
-            findings.push(Finding::new(ConditionType::Ready, Verdict::True, "Moored", message));
-            findings
-        }
-        Pass::Failed(error) => failed(error),
-        Pass::Releasing(message, blocked) => summarise(
-            Vec::new(),
-            &Bad {
-                part: None,
-                verdict: Verdict::False,
-                reason: blocked.as_ref().map_or("Releasing", Blocked::reason),
-                message: message.clone(),
-                stalled: blocked.as_ref().is_some_and(Blocked::stalled),
-            },
-        ),
-    }
-}
-
-/// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
-fn failed(error: &Error) -> Vec<Finding> {
-    let telling = error.telling();
-    let message = error.message();
-    let part = Finding::new(telling.part.condition(), telling.verdict, telling.reason, &message);
-    let unread = matches!(error, Error::Unreadable(_));
-    let parts = if unread { Vec::new() } else { vec![part] };
-    summarise(
-        parts,
-        &Bad {
-            part: Some(telling.part),
-            verdict: telling.verdict,
-            reason: telling.reason,
-            message,
-            stalled: telling.stalled,
-        },
-    )
-}
-
-/// The first thing that does not hold.
-struct Bad {
-    part: Option<Part>,
-    verdict: Verdict,
-    reason: &'static str,
-    message: String,
-    stalled: bool,
-}
-
-fn bad_of(blocked: &Blocked) -> Bad {
-    Bad {
-        part: Some(blocked.part()),
-        verdict: Verdict::False,
-        reason: blocked.reason(),
-        message: blocked.message(),
-        stalled: blocked.stalled(),
-    }
-}
-
-fn failed_step(part: Part, failure: &super::apply::Failure) -> Bad {
-    use super::apply::Failure;
-    let message = match failure {
-        Failure::Aws(error) => super::in_words(error),
-        Failure::Kubernetes(_) | Failure::OutOfTime | Failure::NotEntered | Failure::Stopping => failure.to_string(),
-    };
-    let (verdict, reason, stalled) = match failure {
-        Failure::Aws(error) => {
-            let telling = Error::Aws(error.clone()).telling();
-            (telling.verdict, telling.reason, telling.stalled)
-        }
-        Failure::Kubernetes(_) => (Verdict::Unknown, "KubernetesError", false),
-        Failure::OutOfTime | Failure::NotEntered => (Verdict::Unknown, "TimedOut", false),
-        Failure::Stopping => (Verdict::Unknown, "OperatorStopping", false),
-    };
-    Bad {
-        part: Some(part),
-        verdict,
-        reason,
-        message,
-        stalled,
-    }
-}
-
-fn chain_ready() -> Vec<Finding> {
-    Part::ALL
-        .map(|part| Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says"))
-        .to_vec()
-}
-
-/// Parts before the first bad one hold, since the chain is made in order; those behind it were not reached.
-fn chain(bad: &Bad) -> Vec<Finding> {
-    let at = bad.part.unwrap_or(Part::ManagementRole);
-    let parts = Part::ALL
-        .into_iter()
-        .map(|part| match part.cmp(&at) {
-            std::cmp::Ordering::Less => {
-                Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says")
-            }
-            std::cmp::Ordering::Equal => Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message),
-            std::cmp::Ordering::Greater => Finding::new(
-                part.condition(),
-                Verdict::Unknown,
-                "NotReached",
-                format!("waits for {}", at.condition().as_str()),
-            ),
-        })
-        .collect();
-    summarise(parts, bad)
-}
-
-fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
-    findings.push(Finding::new(
-        ConditionType::Ready,
-        bad.verdict,
-        bad.reason,
-        &bad.message,
-    ));
-    if bad.stalled {
-        findings.push(Finding::new(
-            ConditionType::Stalled,
-            Verdict::True,
-            bad.reason,
-            &bad.message,
-        ));
-    }
-    findings
 }
 
 /// The whole status after a pass. What the pass did not look at is kept from before.
@@ -344,7 +159,10 @@ mod tests {
         api::condition::find,
         aws::{AwsError, Call, ErrorKind},
         domain::eks::ClusterState,
-        managed_cluster::{Step, apply::Failure},
+        managed_cluster::{
+            Step,
+            apply::{Failure, Stop},
+        },
     };
 
     fn at(second: i64) -> Timestamp {
@@ -554,6 +372,31 @@ mod tests {
             );
             let message = &find(&told.conditions, ConditionType::Ready).unwrap().message;
             assert!(message.contains(says), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_pause_tells_at_each_part_what_is_not_as_the_spec_says() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let plan = Plan {
+            steps: vec![Step::DeleteAccessEntry],
+            ..Plan::default()
+        };
+        let told = after(&moored, &Pass::Paused(plan, Facts::default()), 2);
+        for says in [
+            "AccessEntryReady False Paused",
+            "DeployerRoleReady True AsSpecified",
+            "SecretReady True AsSpecified",
+        ] {
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+        }
+        let plan = Plan {
+            blocked: vec![Blocked::ClusterNotFound],
+            ..Plan::default()
+        };
+        let told = after(&moored, &Pass::Paused(plan, Facts::default()), 2);
+        for says in ["ClusterReady False Paused", "AccessEntryReady Unknown NotReached"] {
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
         }
     }
 

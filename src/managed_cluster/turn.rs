@@ -4,7 +4,7 @@ use tracing::debug;
 
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, ManagementRole},
-    aws::{Admission, Lane, ShuttingDown},
+    aws::{self, Admission, Door, Lane, ShuttingDown},
 };
 
 use super::{
@@ -104,5 +104,20 @@ pub(super) fn management_by(
             NoManagement::Missing(_) => missing(),
             NoManagement::Unreadable(why) | NoManagement::NotReady(why) => not_ready(why),
         }),
+    }
+}
+
+/// The way into a cluster's account: a session that can touch this one cluster and role only.
+pub(super) fn door(identity: &Identity, management: &Management) -> Door {
+    let deployer = identity.deployer(&management.hub);
+    Door {
+        provisioner: management
+            .hub
+            .provisioner(&identity.cluster.account, &management.provisioner),
+        external_id: management.external_id.clone(),
+        region: identity.cluster.region.clone(),
+        session_name: aws::session_name(&management.hub, &identity.name),
+        session_policy: aws::grants::session_policy_for_cluster(&management.hub, &identity.cluster, &deployer),
+        object: identity.uid.clone(),
     }
 }
