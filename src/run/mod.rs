@@ -151,14 +151,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         roles,
         queues,
         watching,
-    } = wire(
-        &client,
-        &aws,
-        &namespaces,
-        timing,
-        &metrics,
-        Arc::clone(&binding.context),
-    );
+    } = wire(&client, &aws, &namespaces, timing, &metrics, &binding);
     let background = [
         tokio::spawn(watching),
         tokio::spawn(count(Arc::clone(&clusters), metrics)),
@@ -251,7 +244,7 @@ fn wire(
     namespaces: &[String],
     timing: Timing,
     metrics: &Metrics,
-    binding: Arc<management_role::binding::Context>,
+    binding: &binding::Wired,
 ) -> Wired<impl Future<Output = ()> + Send + use<>> {
     let any = watcher::Config::default;
     let (cluster_store, cluster_changes) = reflect(Api::<Guarded<ManagedCluster>>::all(client.clone()), any(), |_| {});
@@ -281,7 +274,7 @@ fn wire(
         aws: aws.clone(),
         client: client.clone(),
         clusters: cluster_store,
-        binding,
+        binding: Arc::clone(&binding.context),
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),
         timing,

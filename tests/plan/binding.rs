@@ -395,6 +395,51 @@ fn each_workload_that_needs_it_is_restarted_once_for_a_role() {
     assert_eq!(case.told().1, "RestartNeeded");
 }
 
+/// An upgrade by Helm annotates the service account and replaces the pods at once: nothing is left to restart.
+#[test]
+fn what_is_being_replaced_already_is_waited_for() {
+    let on = json!({"restartWorkloads": true});
+    for (kind, on_its_way, done) in [
+        (
+            "Deployment",
+            json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 1}),
+            json!({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2}),
+        ),
+        (
+            "StatefulSet",
+            json!({"observedGeneration": 2, "replicas": 1, "currentRevision": "a", "updateRevision": "b"}),
+            json!({"observedGeneration": 2, "replicas": 1, "currentRevision": "b", "updateRevision": "b"}),
+        ),
+        (
+            "DaemonSet",
+            json!({"observedGeneration": 2, "currentNumberScheduled": 2, "updatedNumberScheduled": 1, "desiredNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": 1}),
+            json!({"observedGeneration": 2, "currentNumberScheduled": 2, "updatedNumberScheduled": 2, "desiredNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": 2}),
+        ),
+    ] {
+        let mut case = bound(&on).workload(kind, "w", SERVER).pod("p", SERVER, None);
+        case.workloads[0]["metadata"]["generation"] = json!(2);
+        case.workloads[0]["status"] = on_its_way;
+        assert_eq!(case.told().1, "Restarting", "{kind}");
+        assert_eq!(case.plan().look_again(), Some(Duration::from_secs(10)));
+        if kind != "Deployment" {
+            let mut by_hand = case.workloads[0].clone();
+            by_hand["spec"]["updateStrategy"] = json!({"type": "OnDelete"});
+            let waits_for_nobody = Case {
+                workloads: vec![by_hand],
+                ..bound(&on).pod("p", SERVER, None)
+            };
+            assert_eq!(waits_for_nobody.steps(), ["Restart w"], "{kind}");
+        }
+        case.workloads[0]["status"] = done;
+        assert_eq!(case.steps(), ["Restart w"], "{kind}");
+        case.workloads[0]["metadata"]["generation"] = json!(3);
+        assert_eq!(case.told().1, "Restarting", "{kind}: not looked at yet");
+        // Whoever restarts by hand is told all the while.
+        case.request.restart = false;
+        assert_eq!(case.told().1, "RestartNeeded", "{kind}");
+    }
+}
+
 #[test]
 fn a_restart_waits_until_the_webhook_knows_the_annotation() {
     let at = |second: &str| -> By {

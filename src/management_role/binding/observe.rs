@@ -33,6 +33,9 @@ const ROLE_VARIABLE: &str = "AWS_ROLE_ARN";
 /// being done twice, and tells the pods that started after it from those before.
 pub const RESTARTED_FOR: &str = "mooring.dev/restarted-for";
 
+/// The update strategy by which a controller replaces no pod by itself.
+const ON_DELETE: &str = "OnDelete";
+
 /// A service account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
@@ -172,16 +175,12 @@ pub struct Workload {
     pub restarted_for: Option<String>,
     /// Whether it is paused, so that a restart would wait for somebody.
     pub paused: bool,
+    /// Whether its pods are being replaced already, for whatever reason.
+    pub rolling: bool,
 }
 
 impl Workload {
-    fn of(
-        kind: Kind,
-        meta: &ObjectMeta,
-        selector: LabelSelector,
-        template: &PodTemplateSpec,
-        paused: bool,
-    ) -> Option<Self> {
+    fn of(kind: Kind, meta: &ObjectMeta, selector: LabelSelector, template: &PodTemplateSpec) -> Option<Self> {
         let spec = template.spec.as_ref()?;
         Some(Self {
             kind,
@@ -193,42 +192,55 @@ impl Workload {
                 .metadata
                 .as_ref()
                 .and_then(|meta| annotation(meta, RESTARTED_FOR)),
-            paused,
+            paused: false,
+            rolling: false,
         })
     }
 
     /// Reads a Deployment.
     #[must_use]
     pub fn of_deployment(object: Deployment) -> Option<Self> {
-        let spec = object.spec?;
-        let paused = spec.paused.unwrap_or_default();
-        Self::of(
-            Kind::Deployment,
-            &object.metadata,
-            spec.selector,
-            &spec.template,
-            paused,
-        )
+        let (spec, status) = (object.spec?, object.status.unwrap_or_default());
+        let all = status.replicas.unwrap_or_default();
+        let known = Self::of(Kind::Deployment, &object.metadata, spec.selector, &spec.template)?;
+        Some(Self {
+            paused: spec.paused.unwrap_or_default(),
+            rolling: unseen(&object.metadata, status.observed_generation)
+                || status.updated_replicas.unwrap_or_default() < all,
+            ..known
+        })
     }
 
-    /// Reads a StatefulSet.
+    /// Reads a StatefulSet. One whose pods somebody deletes by hand is never on its way by itself.
     #[must_use]
     pub fn of_stateful_set(object: StatefulSet) -> Option<Self> {
-        let spec = object.spec?;
-        Self::of(
-            Kind::StatefulSet,
-            &object.metadata,
-            spec.selector,
-            &spec.template,
-            false,
-        )
+        let (spec, status) = (object.spec?, object.status.unwrap_or_default());
+        let by_hand = spec
+            .update_strategy
+            .and_then(|strategy| strategy.type_)
+            .is_some_and(|kind| kind == ON_DELETE);
+        let moving = status.update_revision != status.current_revision;
+        let known = Self::of(Kind::StatefulSet, &object.metadata, spec.selector, &spec.template)?;
+        Some(Self {
+            rolling: !by_hand && (unseen(&object.metadata, status.observed_generation) || moving),
+            ..known
+        })
     }
 
-    /// Reads a DaemonSet.
+    /// Reads a DaemonSet, as a StatefulSet.
     #[must_use]
     pub fn of_daemon_set(object: DaemonSet) -> Option<Self> {
-        let spec = object.spec?;
-        Self::of(Kind::DaemonSet, &object.metadata, spec.selector, &spec.template, false)
+        let (spec, status) = (object.spec?, object.status.unwrap_or_default());
+        let by_hand = spec
+            .update_strategy
+            .and_then(|strategy| strategy.type_)
+            .is_some_and(|kind| kind == ON_DELETE);
+        let moving = status.updated_number_scheduled.unwrap_or_default() < status.current_number_scheduled;
+        let known = Self::of(Kind::DaemonSet, &object.metadata, spec.selector, &spec.template)?;
+        Some(Self {
+            rolling: !by_hand && (unseen(&object.metadata, status.observed_generation) || moving),
+            ..known
+        })
     }
 
     /// The workload as kubectl takes it: `deployment/argocd-server`.
@@ -262,6 +274,12 @@ impl Observed {
         let names = |name: &String| accounts.get(name).is_some_and(|account| account.value == request.role);
         request.role.is_some() && request.accounts.iter().any(names)
     }
+}
+
+/// Whether the controller of a workload has still to look at what was changed last. One that has never looked says
+/// nothing.
+fn unseen(meta: &ObjectMeta, observed: Option<i64>) -> bool {
+    observed.is_some() && observed < meta.generation
 }
 
 fn annotation(meta: &ObjectMeta, key: &str) -> Option<String> {

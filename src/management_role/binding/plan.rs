@@ -26,6 +26,9 @@ pub const WINDOW: Duration = Duration::from_hours(1);
 /// and does nothing for a pod whose service account it does not know as annotated.
 pub const SETTLE: Duration = Duration::from_secs(5);
 
+/// How long until a workload is looked at again whose pods are being replaced by somebody else.
+const ROLLING: Duration = Duration::from_secs(10);
+
 /// What earlier passes left to know.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory<'a> {
@@ -205,7 +208,7 @@ fn plan_restarts(
 enum Restart {
     /// It was restarted for this role already, and never is again: the old pods are on their way out.
     Done,
-    /// The annotation is too new.
+    /// The annotation is too new, or the pods are being replaced just now.
     Wait(Duration),
     /// It is restarted.
     Now,
@@ -218,6 +221,9 @@ fn decide(request: &Request, workload: &Workload, role: &str, settling: Option<D
         Restart::Done
     } else if !request.restart || workload.paused {
         Restart::ByHand
+    } else if workload.rolling {
+        // An upgrade that annotates the service account replaces the pods in the same breath.
+        Restart::Wait(ROLLING)
     } else {
         settling.map_or(Restart::Now, Restart::Wait)
     }

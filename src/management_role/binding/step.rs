@@ -53,8 +53,8 @@ impl Step {
     #[must_use]
     pub fn words(&self) -> String {
         match self {
-            Self::Bind { account, role } => format!("let service account {} name {role}", account.name),
-            Self::Release { account } => format!("let go of the annotation of service account {}", account.name),
+            Self::Bind { account, .. } => format!("bind service account {} to the role", account.name),
+            Self::Release { account } => format!("let service account {} go", account.name),
             Self::Restart { kind, workload, .. } => {
                 format!("restart {kind}/{}, whose pods started without the role", workload.name)
             }
@@ -196,7 +196,7 @@ impl Obstacle {
                 some(pods)
             ),
             Self::Restarting { workloads } => format!(
-                "restarted, waiting for the old pods to be replaced: {}. If it lasts: `kubectl rollout status -n {namespace} WORKLOAD`",
+                "restarted once for the role, or about to be, and waiting for the old pods to be replaced: {}. If it lasts: `kubectl rollout status -n {namespace} WORKLOAD`",
                 some(workloads)
             ),
             Self::Unseen { why } => format!(
