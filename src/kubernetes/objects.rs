@@ -325,6 +325,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_shared_with_others_is_written_under_a_name_of_its_own_and_never_by_force() {
+        let node = || {
+            (
+                200,
+                json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n" } }),
+            )
+        };
+        let (client, asked) = answering([node(), node(), refusal(409, "Conflict")]);
+        let nodes: Api<Node> = Api::all(client);
+        let object = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n", "uid": "u" } });
+        apply_gently(&nodes, "n", "example-bind", &object).await.unwrap();
+        merge(&nodes, "n", "example-bind", &json!({})).await.unwrap();
+        let held = apply_gently(&nodes, "n", "example-bind", &object).await;
+        assert!(held.unwrap_err().is_conflict());
+        let asked = asked.lock().unwrap();
+        for (line, _) in asked.iter() {
+            assert_eq!(line, "PATCH /api/v1/nodes/n?&fieldManager=example-bind");
+        }
+    }
+
+    #[tokio::test]
     async fn a_deletion_names_the_uid_and_an_absent_object_is_fine() {
         let (client, asked) = answering([refusal(404, "NotFound"), refusal(409, "Conflict")]);
         let nodes: Api<Node> = Api::all(client);

@@ -1,5 +1,7 @@
-//! 5. apply: carries a plan out, and makes no choices. Each write names the object as it was read, so that one that has
-//! changed since is looked at again, and none is ever made.
+//! 5. apply: carries a plan out, and makes no choices.
+//!
+//! Each write names the object as it was read, so that one that has changed since is looked at again, and none is ever
+//! made.
 
 use jiff::Timestamp;
 use k8s_openapi::api::{

@@ -1,5 +1,6 @@
-//! 2. observe: the service accounts, and what runs as them. Reads only. The values are plain, and made from what the API
-//! server gives by pure functions.
+//! 2. observe: the service accounts, and what runs as them. Reads only.
+//!
+//! The values are plain, and made from what the API server gives by pure functions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -143,9 +144,9 @@ impl Pod {
 pub enum Kind {
     /// A Deployment.
     Deployment,
-    /// A StatefulSet.
+    /// A `StatefulSet`.
     StatefulSet,
-    /// A DaemonSet.
+    /// A `DaemonSet`.
     DaemonSet,
 }
 
@@ -211,7 +212,7 @@ impl Workload {
         })
     }
 
-    /// Reads a StatefulSet. One whose pods somebody deletes by hand is never on its way by itself.
+    /// Reads a `StatefulSet`. One whose pods somebody deletes by hand is never on its way by itself.
     #[must_use]
     pub fn of_stateful_set(object: StatefulSet) -> Option<Self> {
         let (spec, status) = (object.spec?, object.status.unwrap_or_default());
@@ -227,7 +228,7 @@ impl Workload {
         })
     }
 
-    /// Reads a DaemonSet, as a StatefulSet.
+    /// Reads a `DaemonSet`, as a `StatefulSet`.
     #[must_use]
     pub fn of_daemon_set(object: DaemonSet) -> Option<Self> {
         let (spec, status) = (object.spec?, object.status.unwrap_or_default());

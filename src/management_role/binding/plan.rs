@@ -1,5 +1,6 @@
-//! 3. and 4. desired and plan: which service accounts are to name the role, and which workloads to restart. Pure and
-//! infallible.
+//! 3. and 4. desired and plan: which service accounts are to name the role, and which workloads to restart.
+//!
+//! Pure and infallible.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
