@@ -56,6 +56,9 @@ test: ## Everything that CI checks: format, lints, licences, docs, generated fil
 	@$(MAKE) programs
 	$(say) 'generated files: as the code prints them'
 	@$(CARGO) test --workspace --locked --quiet --test generated
+	$(say) 'tests: Argo CD as the judge, its first build takes some minutes'
+	@cd tests/argocd-judge && test -z "$$(gofmt -l .)" && \
+	  GOTOOLCHAIN=auto GOFLAGS= CGO_ENABLED=0 go test -trimpath -mod=readonly -vet=off .
 	$(say) 'tests: all of the workspace'
 	@$(CARGO) test --workspace --locked
 	$(say) 'all of it holds'

@@ -26,7 +26,8 @@ use crate::{
 ///
 /// Mooring runs beside Argo CD. For each ManagedCluster it makes the IAM role, the EKS access entry and the cluster
 /// Secret through which Argo CD reaches one EKS cluster, and for each ManagementRole the identity that Argo CD itself
-/// uses. `mooring controller` is the operator; the other commands need no cluster and no AWS credentials.
+/// uses. `mooring controller` is the operator and `mooring verifier` proves what it makes; `mooring doctor` does so for a
+/// person. The other commands need no cluster and no AWS credentials.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(
     version,
@@ -48,6 +49,17 @@ pub enum Command {
     /// It reads ManagedClusters and ManagementRoles from the cluster it runs on (or the kubeconfig's current context),
     /// and AWS credentials from the environment of the pod. SIGTERM or SIGINT lets the passes that run end first.
     Controller(ControllerArgs),
+    /// Walks the chain to each cluster, as Argo CD does, and writes the condition Connected.
+    ///
+    /// It is a process of its own, beside the operator: it requests tokens of Argo CD's service accounts, which the operator
+    /// cannot, and writes nothing to AWS, which the operator does. It needs no AWS credentials of its own to walk; those that
+    /// it has enter the reader role of each account, to read the documents that explain a refusal.
+    Verifier(VerifierArgs),
+    /// Walks the chain to clusters now, and tells which hop is broken and what to do.
+    ///
+    /// Uses your kubeconfig and your AWS credentials (those of an account, or that enter the reader roles), and changes nothing. What you may not look at is said so. The exit code
+    /// is 0 when every hop holds, 1 when something is broken, and 2 when something could not be looked at.
+    Doctor(DoctorArgs),
     /// Prints what the operator would make for manifests in files, as YAML.
     ///
     /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. It fails when
@@ -132,6 +144,75 @@ pub struct ControllerArgs {
     /// For a company proxy that ends TLS. The variable is the one that the AWS CLI and the SDKs read.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub ca_bundle: Option<PathBuf>,
+}
+
+/// Flags of `mooring verifier`.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub struct VerifierArgs {
+    /// How long after a walk that found everything in order a cluster is walked again, as in 90s, 10m or 1h30m.
+    ///
+    /// Up to a tenth is added at random. What changes at a ManagedCluster or its ManagementRole is walked at once.
+    #[arg(long, value_name = "DURATION", env = "MOORING_VERIFY_INTERVAL", default_value = "10m", value_parser = duration)]
+    pub interval: Duration,
+
+    /// How far apart two walks of the same cluster are at least, as in 30s, whatever changes, at least 1s.
+    ///
+    /// After a walk that found something broken the next comes after this long, and then ever later, up to the interval.
+    #[arg(long, value_name = "DURATION", env = "MOORING_VERIFY_DISTANCE", default_value = "30s", value_parser = duration)]
+    pub distance: Duration,
+
+    /// How many clusters are walked at the same time, at least 1.
+    #[arg(long, value_name = "COUNT", env = "MOORING_WALKS", default_value = "4")]
+    pub walks: NonZeroUsize,
+
+    /// The address for /healthz, /readyz and /metrics.
+    ///
+    /// The default listens on every interface, which the kubelet's probes and Prometheus need in a pod. Outside a pod give a
+    /// loopback address: 127.0.0.1:8080, or 127.0.0.1:0 for a free port. The log names the address that was bound.
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        env = "MOORING_LISTEN",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// How log lines are written to standard error.
+    #[arg(long, value_name = "FORMAT", env = "MOORING_LOG_FORMAT", default_value = "json")]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level (error, warn, info, debug, trace), or a list as in info,mooring=debug.
+    #[arg(long, value_name = "DIRECTIVES", env = "MOORING_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+
+    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// Flags of `mooring doctor`.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub struct DoctorArgs {
+    /// The ManagedClusters to look at, by name; all of them when left out.
+    #[arg(value_name = "CLUSTER")]
+    pub clusters: Vec<String>,
+
+    /// The form of what is printed to standard output.
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
+    pub output: DoctorOutput,
+
+    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// The form of what the doctor says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DoctorOutput {
+    /// A table for people.
+    Table,
+    /// JSON, one object a cluster.
+    Json,
 }
 
 /// Flags of `mooring render`.
@@ -300,15 +381,26 @@ impl From<ControllerArgs> for ControllerSettings {
             pass_deadline,
             confirm_after,
             listen,
-            log_format: match log_format {
-                LogFormat::Json => Format::Json,
-                LogFormat::Text => Format::Text,
-            },
+            log_format: log_format.into(),
             log_level,
-            // An empty variable is how Kubernetes manifests say "not set".
-            ca_bundle: ca_bundle.filter(|path| !path.as_os_str().is_empty()),
+            ca_bundle: given(ca_bundle),
         }
     }
+}
+
+impl From<LogFormat> for Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Json => Self::Json,
+            LogFormat::Text => Self::Text,
+        }
+    }
+}
+
+/// An empty variable is how Kubernetes manifests say "not set".
+#[must_use]
+pub fn given(path: Option<PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty())
 }
 
 /// Reads `1h30m`, `10m`, `90s`: whole numbers, each with its unit (h, m, s), the largest first.
@@ -351,9 +443,10 @@ mod tests {
 
     /// Parses without the environment of whoever runs the test.
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
-        let command = Cli::command().mut_subcommand("controller", |controller| {
-            controller.mut_args(|arg| arg.env(Resettable::Reset))
-        });
+        let bare = |command: clap::Command| command.mut_args(|arg| arg.env(Resettable::Reset));
+        let command = ["controller", "verifier", "doctor"]
+            .into_iter()
+            .fold(Cli::command(), |command, name| command.mut_subcommand(name, bare));
         Cli::from_arg_matches(&command.try_get_matches_from(["mooring"].iter().chain(args))?)
     }
 
@@ -361,7 +454,11 @@ mod tests {
         let args: Vec<_> = ["controller"].iter().chain(args).copied().collect();
         match parse(&args)?.command {
             Command::Controller(args) => Ok(args.into()),
-            other @ (Command::Render(_) | Command::Bootstrap(_) | Command::Crd) => panic!("{other:?}"),
+            other @ (Command::Verifier(_)
+            | Command::Doctor(_)
+            | Command::Render(_)
+            | Command::Bootstrap(_)
+            | Command::Crd) => panic!("{other:?}"),
         }
     }
 
@@ -402,7 +499,8 @@ mod tests {
             );
             count += 1;
         }
-        assert_eq!(count, 9, "every flag of the controller has its variable");
+        // Nine of the controller's flags, seven of the verifier's, and the one of doctor that is not of the moment.
+        assert_eq!(count, 9 + 7 + 1, "every flag of a process has its variable");
     }
 
     #[test]
@@ -537,6 +635,28 @@ mod tests {
                 output_dir: None,
             })
         );
+    }
+
+    #[test]
+    fn the_verifier_runs_without_flags_and_the_doctor_takes_names() {
+        let Command::Verifier(verifier) = parse(&["verifier"]).unwrap().command else {
+            panic!("no verifier")
+        };
+        assert_eq!(
+            (verifier.interval, verifier.distance),
+            (Duration::from_mins(10), Duration::from_secs(30))
+        );
+        assert_eq!(verifier.walks.get(), 4);
+        assert!(parse(&["verifier", "--walks=0"]).is_err());
+        assert_eq!(
+            parse(&["doctor", "prod-eu", "tools", "-o", "json"]).unwrap().command,
+            Command::Doctor(DoctorArgs {
+                clusters: vec!["prod-eu".into(), "tools".into()],
+                output: DoctorOutput::Json,
+                ca_bundle: None,
+            })
+        );
+        assert!(parse(&["doctor", "-o", "yaml"]).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! `domain <- policy <- aws <- {managed_cluster, management_role, access} <- run <- main`;
 //! `api`, `argocd`, `kubernetes` and `telemetry` are side leaves. A test holds this.
 
+pub mod access;
 pub mod api;
 pub mod argocd;
 pub mod aws;

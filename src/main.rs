@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use mooring::{
-    cli::{Cli, Command},
+    cli::{Cli, Command, DoctorArgs},
     commands::{self, Printed},
     run,
 };
@@ -18,6 +18,11 @@ async fn main() -> ExitCode {
         Command::Controller(arguments) => run::controller(arguments.into())
             .await
             .map_err(|error| error.to_string()),
+        Command::Verifier(arguments) => run::verifier(arguments).await.map_err(|error| error.to_string()),
+        Command::Doctor(arguments) => match doctor(&arguments).await {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
         Command::Render(arguments) => commands::render::run(&arguments).and_then(print),
         Command::Bootstrap(arguments) => commands::bootstrap::run(&arguments).and_then(print),
         Command::Crd => print(Printed {
@@ -34,6 +39,16 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn doctor(arguments: &DoctorArgs) -> Result<ExitCode, String> {
+    let looked = Box::pin(run::doctor(arguments, |line| eprintln!("mooring: {line}"))).await;
+    let all = looked.map_err(|error| error.to_string())?;
+    print(Printed {
+        out: commands::doctor::print(&all, arguments.output),
+        ..Printed::default()
+    })?;
+    Ok(commands::doctor::verdict(&all).exit_code().into())
 }
 
 fn print(printed: Printed) -> Result<(), String> {

@@ -140,31 +140,35 @@ fn the_management_role_of_the_examples_allows_its_clusters() {
     );
 }
 
-/// The release and its image are one version, and the image is named once.
-#[test]
-fn the_image_is_of_this_version() {
-    let install = documents("install");
-    let deployment = install.iter().find(|object| object["kind"] == "Deployment").unwrap();
-    let image = text(deployment, "/spec/template/spec/containers/0/image");
-    assert_eq!(
-        image,
-        format!("ghcr.io/mooring-dev/mooring:{}", env!("CARGO_PKG_VERSION"))
-    );
+fn deployments() -> Vec<Value> {
+    let install = documents("install").into_iter();
+    let deployments: Vec<Value> = install.filter(|object| object["kind"] == "Deployment").collect();
+    assert_eq!(deployments.len(), 2, "the controller and the verifier");
+    deployments
 }
 
-/// Every flag that the Deployment passes is one that the binary takes.
+/// The release and its image are one version.
+#[test]
+fn the_images_are_of_this_version() {
+    for deployment in deployments() {
+        let image = text(&deployment, "/spec/template/spec/containers/0/image");
+        assert_eq!(
+            image,
+            format!("ghcr.io/mooring-dev/mooring:{}", env!("CARGO_PKG_VERSION"))
+        );
+    }
+}
+
+/// Every flag that a Deployment passes is one that the binary takes.
 #[test]
 fn the_arguments_are_those_of_the_command_line() {
     use clap::Parser;
-    let install = documents("install");
-    let deployment = install.iter().find(|object| object["kind"] == "Deployment").unwrap();
-    let arguments = deployment
-        .pointer("/spec/template/spec/containers/0/args")
-        .unwrap()
-        .as_array()
-        .unwrap();
-    let arguments = arguments.iter().map(|argument| argument.as_str().unwrap());
-    mooring::cli::Cli::try_parse_from(["mooring"].into_iter().chain(arguments)).unwrap();
+    for deployment in deployments() {
+        let arguments = deployment.pointer("/spec/template/spec/containers/0/args").unwrap();
+        let arguments = arguments.as_array().unwrap().iter();
+        let arguments = arguments.map(|argument| argument.as_str().unwrap());
+        mooring::cli::Cli::try_parse_from(["mooring"].into_iter().chain(arguments)).unwrap();
+    }
 }
 
 async fn may(client: &Client, spec: SelfSubjectAccessReviewSpec) -> bool {

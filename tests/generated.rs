@@ -8,6 +8,7 @@ use std::{env, fs, path::Path};
 
 use clap::Parser;
 use mooring::{
+    access::Reason,
     cli::{Cli, Command},
     commands::{bootstrap, crd},
 };
@@ -22,8 +23,42 @@ fn generated() -> Vec<(String, String)> {
         ("crds/managedclusters.yaml".to_owned(), crd::managed_clusters()),
     ];
     files.extend(bootstrapped());
+    files.push(("docs/connected.md".to_owned(), connected()));
     files
 }
+
+/// What the condition `Connected` may say, for people.
+fn connected() -> String {
+    let rows = Reason::ALL
+        .iter()
+        .map(|reason| format!("| `{reason}` | {} |\n", reason.about()));
+    std::iter::once(CONNECTED.to_owned()).chain(rows).collect()
+}
+
+const CONNECTED: &str = "\
+# Connected
+
+`mooring verifier` and `mooring doctor` walk the chain from Argo CD's service accounts to the Kubernetes API of a cluster,
+hop by hop, the way Argo CD does:
+
+1. **service accounts**: there, bound to the management role, and their pods made since;
+2. **token**: one of each, for the audience `sts.amazonaws.com`, with the shortest life that Kubernetes gives;
+3. **management role**: the token is exchanged for it (`AssumeRoleWithWebIdentity`);
+4. **deployer role**: the management role assumes it, without an external ID and without tags, as Argo CD does;
+5. **endpoint**: the API server is reached, with the certificate authority of the cluster Secret and no other;
+6. **authentication**: the API server takes the EKS token;
+7. **authorization**: it allows what Argo CD does within its scope;
+8. **Argo CD**: it reads the cluster Secret, everybody's, and a project admits the cluster as a destination.
+
+Where a hop is refused, the documents of both sides are read: they decide which policy it was. What they do not tell is
+taken from AWS's own words, and is otherwise `Undetermined`, with what it may be: across accounts AWS often does not say.
+`Connected` is `False` with the reason of the first hop that is broken, `Unknown` where a hop could not be looked at, and
+`True` with the reason `ChainHolds` when every hop was walked. The message says what failed, in AWS's own words, and what
+to do next. Tokens appear nowhere.
+
+| Reason | Meaning |
+|---|---|
+";
 
 /// What `mooring bootstrap --output-dir` writes for the examples, as files of deploy/aws.
 fn bootstrapped() -> Vec<(String, String)> {

@@ -31,6 +31,8 @@ pub enum ConditionType {
     Ready,
     /// There only when true: nothing will change until a person acts.
     Stalled,
+    /// The chain was walked to the cluster's API server. Written by the verifier alone; `Ready` does not include it.
+    Connected,
 }
 
 impl ConditionType {
@@ -50,6 +52,7 @@ impl ConditionType {
             Self::ServiceAccountsBound => "ServiceAccountsBound",
             Self::Ready => "Ready",
             Self::Stalled => "Stalled",
+            Self::Connected => "Connected",
         }
     }
 }
@@ -128,6 +131,13 @@ pub fn conditions(old: &[Condition], findings: &[Finding], generation: Option<i6
 #[must_use]
 pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// All conditions but those of a type: what another writer has put there is neither ours to repeat nor a difference.
+#[must_use]
+pub fn without(mut conditions: Vec<Condition>, kind: ConditionType) -> Vec<Condition> {
+    conditions.retain(|condition| condition.type_ != kind.as_str());
+    conditions
 }
 
 /// Whether a condition is there and true.

@@ -29,6 +29,7 @@ use super::default_from_empty;
     printcolumn(name = "Cluster", type_ = "string", json_path = ".status.cluster.name"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Connected", type_ = "string", json_path = ".status.conditions[?(@.type==\"Connected\")].status"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.cluster.version", priority = 1),
     printcolumn(name = "Role", type_ = "string", json_path = ".status.deployerRole.arn", priority = 1),
@@ -246,7 +247,7 @@ pub struct ManagedClusterStatus {
     #[schemars(with = "i64")]
     pub observed_generation: Option<i64>,
 
-    /// What holds: Ready is the summary; Stalled is there only when a person must act.
+    /// What holds: Ready is the summary; Stalled is there only when a person must act; Connected tells whether the chain to the cluster was walked, and is written by the verifier.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -44,6 +44,8 @@ pub enum Target {
     ManagementRole,
     /// The IAM OIDC provider of the hub's issuer.
     OidcProvider,
+    /// What only a walk of the chain touches, with credentials that are not the operator's: nothing is granted for it.
+    Walk,
 }
 
 /// The condition that an action is granted under.
@@ -175,6 +177,15 @@ calls! {
         "Makes the hub's issuer known to IAM, which IRSA needs; it is never deleted."
     Iam writes AddClientIdToOpenIdConnectProvider "AddClientIDToOpenIDConnectProvider" ["iam:AddClientIDToOpenIDConnectProvider" OidcProvider Resource]
         "Adds the audience sts.amazonaws.com to the hub's issuer where it is missing."
+
+    Sts reads AssumeRoleWithWebIdentity "AssumeRoleWithWebIdentity" ["sts:AssumeRoleWithWebIdentity" Walk Resource]
+        "Proves that a service account of Argo CD can become the management role."
+    Sts reads AssumeDeployerRole "AssumeRole" ["sts:AssumeRole" Walk Resource]
+        "Proves that the management role can become a deployer role."
+    Iam reads GetPolicy "GetPolicy" ["iam:GetPolicy" Walk Resource]
+        "Reads which version of a boundary or attached policy is in force, to explain a refusal."
+    Iam reads GetPolicyVersion "GetPolicyVersion" ["iam:GetPolicyVersion" Walk Resource]
+        "Reads a boundary or attached policy, to explain a refusal."
 }
 
 impl Call {

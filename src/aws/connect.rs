@@ -101,6 +101,15 @@ pub enum ConnectError {
 
 /// Loads the configuration that all clients share.
 pub(super) async fn load(settings: &Settings) -> Result<SdkConfig, ConnectError> {
+    let config = load_anywhere(settings).await?;
+    if config.region().is_none() {
+        return Err(ConnectError::NoRegion);
+    }
+    Ok(config)
+}
+
+/// The same for whoever says the region at each call.
+pub(super) async fn load_anywhere(settings: &Settings) -> Result<SdkConfig, ConnectError> {
     let trust = match &settings.ca_bundle {
         Some(path) => TrustStore::empty().with_pem_certificate(read_bundle(path)?),
         None => TrustStore::default(),
@@ -118,9 +127,6 @@ pub(super) async fn load(settings: &Settings) -> Result<SdkConfig, ConnectError>
         )
         .load()
         .await;
-    if config.region().is_none() {
-        return Err(ConnectError::NoRegion);
-    }
     Ok(config)
 }
 

@@ -248,8 +248,8 @@ impl Account {
         .map(drop)
     }
 
-    fn cluster_arn(&self, name: &ClusterName) -> String {
-        let (account, region) = (self.door.provisioner.account.clone(), self.door.region.clone());
+    pub(super) fn cluster_arn(&self, name: &ClusterName) -> String {
+        let (account, region) = (self.id.clone(), self.region.clone());
         ClusterArn {
             region,
             account,
@@ -258,13 +258,13 @@ impl Account {
         .to_string()
     }
 
-    fn entry_of(&self, cluster: &ClusterName, principal: &RoleArn) -> String {
+    pub(super) fn entry_of(&self, cluster: &ClusterName, principal: &RoleArn) -> String {
         format!("the access entry of {principal} on {}", self.cluster_arn(cluster))
     }
 }
 
 /// `None` for exactly the two codes that say that it is not there.
-fn absent<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
+pub(super) fn absent<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::ClusterNotFound) => Ok(None),
@@ -272,7 +272,7 @@ fn absent<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
     }
 }
 
-fn cluster(from: types::Cluster) -> Cluster {
+pub(super) fn cluster(from: types::Cluster) -> Cluster {
     let mode = from.access_config.and_then(|config| config.authentication_mode);
     Cluster {
         arn: from.arn.unwrap_or_default(),
@@ -313,7 +313,7 @@ fn state(from: &ClusterStatus) -> ClusterState {
     }
 }
 
-fn access_entry(from: types::AccessEntry) -> AccessEntry {
+pub(super) fn access_entry(from: types::AccessEntry) -> AccessEntry {
     AccessEntry {
         arn: from.access_entry_arn.unwrap_or_default(),
         principal: from.principal_arn.unwrap_or_default(),

@@ -273,8 +273,8 @@ impl Account {
     }
 
     /// IAM's calls take names only: the path is not known here.
-    fn role_arn(&self, name: &RoleName) -> String {
-        format!("role {name} in account {}", self.door.provisioner.account)
+    pub(super) fn role_arn(&self, name: &RoleName) -> String {
+        format!("role {name} in account {}", self.id)
     }
 
     fn sdk_tags(&self, call: Call, resource: &str, tags: &Tags) -> Result<Vec<types::Tag>, AwsError> {
@@ -286,7 +286,7 @@ impl Account {
 }
 
 /// `None` for exactly the code that says that it is not there.
-fn absent<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
+pub(super) fn absent<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -294,7 +294,7 @@ fn absent<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
     }
 }
 
-fn role(from: types::Role) -> Role {
+pub(super) fn role(from: types::Role) -> Role {
     Role {
         arn: from.arn,
         id: from.role_id,
@@ -313,7 +313,7 @@ fn role(from: types::Role) -> Role {
 }
 
 /// IAM returns documents percent-encoded by RFC 3986, where `+` is itself.
-fn decoded(document: &str) -> String {
+pub(super) fn decoded(document: &str) -> String {
     percent_decode_str(document).decode_utf8_lossy().into_owned()
 }
 

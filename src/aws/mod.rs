@@ -6,6 +6,9 @@
 //! - One table says which calls there are and what each needs ([`CALLS`]); the policies that the operator must be
 //!   given are generated from it ([`grants`]).
 //!
+//! - [`Walker`] takes the hops of the chain with tokens that it is given, and [`Reader`] reads what explains a refusal:
+//!   both belong to whoever proves the chain, and use nothing of the operator's.
+//!
 //! Retries inside a call belong to the SDK (`connect`, `session`); waiting between passes belongs to the caller.
 
 mod cache;
@@ -16,11 +19,14 @@ mod error;
 pub mod grants;
 mod iam;
 mod limits;
+mod presign;
+mod reader;
 mod reader_policy;
 mod role;
 mod session;
 mod session_policy;
 mod sts;
+mod walker;
 mod wire;
 
 #[cfg(test)]
@@ -30,6 +36,8 @@ pub use calls::{CALLS, Call, Guard, Need, Row, Service, Target};
 pub use connect::{ConnectError, Observer, Settings};
 pub use error::{AwsError, ErrorKind};
 pub use limits::{Admission, Lane, ShuttingDown};
+pub use reader::{Look, ReadBy, Reader, RoleDocuments, SpokeCluster, SpokeEntry};
 pub use role::{OidcProvider, Role, RolePolicies, WantedRole};
-pub use session::{Account, Aws, Door, session_name};
+pub use session::{Account, Aws, Door, session_name, verify_session_name};
 pub use sts::Caller;
+pub use walker::{EksToken, RoleSession, Walker, WebToken};

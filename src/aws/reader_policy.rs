@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    calls::CALLS,
+    calls::{CALLS, Service, Target},
     grants::{ManagementGrant, entering, provisioner_policy},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
         hub::Hub,
         name::{AccountId, RoleName},
     },
-    policy::Document,
+    policy::{Document, Statement},
 };
 
 /// The permission policy of the reader role in one account: of the provisioner's, what only looks.
@@ -34,6 +34,17 @@ pub fn reader_policy(
         statement.action.retain(|action| looks.contains(action.as_str()));
     }
     document.statements.retain(|statement| !statement.action.is_empty());
+    if let Some(management) = management {
+        // What the boundary of the management role allows is read to explain a refusal; the operator never reads it.
+        let needs = CALLS
+            .iter()
+            .filter(|row| row.service == Service::Iam)
+            .flat_map(|row| row.needs);
+        let boundary = needs.filter(|need| need.on == Target::Walk).map(|need| need.action);
+        document
+            .statements
+            .push(Statement::allow("Boundary", boundary).on([&management.boundary]));
+    }
     document
 }
 
@@ -89,6 +100,8 @@ mod tests {
                 "eks:DescribeCluster",
                 "eks:ListAssociatedAccessPolicies",
                 "iam:GetOpenIDConnectProvider",
+                "iam:GetPolicy",
+                "iam:GetPolicyVersion",
                 "iam:GetRole",
                 "iam:GetRolePolicy",
                 "iam:ListAttachedRolePolicies",
@@ -96,7 +109,9 @@ mod tests {
             ]
         );
         let provisioner = provisioner_policy(&hub, account, &allow, Some(&management), &[]);
-        for statement in &reader.statements {
+        let boundary = reader.statements.last().unwrap();
+        assert_eq!(boundary.resource, [management.boundary.to_string()].into());
+        for statement in &reader.statements[..reader.statements.len() - 1] {
             let same = provisioner.statements.iter().find(|other| other.sid == statement.sid);
             assert_eq!(same.unwrap().resource, statement.resource, "{:?}", statement.sid);
         }

@@ -78,9 +78,26 @@ pub fn session_name(hub: &Hub, object: &str) -> String {
         return whole;
     }
     let cut = |text: &str, length: usize| text.chars().filter(allowed).take(length).collect::<String>();
-    let digest = Sha256::digest(format!("{object}\n{}", hub.cluster).as_bytes());
-    let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    let hash = hash_of(hub, object);
     format!("{}@{}-{hash:08x}", cut(object, 36), cut(hub_name, 18))
+}
+
+/// The name of a session that only proves a hop, by which CloudTrail tells it from Argo CD's own: `mooring-verify-prod-eu`.
+/// Always the same for an object, since AWS repeats it in what it refuses; cut as [`session_name`] is.
+#[must_use]
+pub fn verify_session_name(hub: &Hub, object: &str) -> String {
+    let whole = format!("mooring-verify-{object}");
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(*c);
+    if whole.len() <= 64 && whole.chars().all(|c| allowed(&c)) {
+        return whole;
+    }
+    let cut: String = whole.chars().filter(allowed).take(55).collect();
+    format!("{cut}-{:08x}", hash_of(hub, object))
+}
+
+fn hash_of(hub: &Hub, object: &str) -> u32 {
+    let digest = Sha256::digest(format!("{object}\n{}", hub.cluster).as_bytes());
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
 impl Aws {
@@ -207,12 +224,32 @@ impl Aws {
         Account {
             iam: aws_sdk_iam::Client::from_conf(iam.build()),
             eks: aws_sdk_eks::Client::from_conf(eks.build()),
-            door: door.clone(),
+            id: door.provisioner.account.clone(),
+            region: door.region.clone(),
             acting_as,
             wire: self.0.wire.clone(),
-            sessions: Arc::clone(&self.0.sessions),
-            session,
-            key,
+            held: Some(Held {
+                sessions: Arc::clone(&self.0.sessions),
+                session,
+                key,
+            }),
+        }
+    }
+
+    /// The caller's own account, with the caller's own credentials: for whoever only looks.
+    pub(super) fn own(&self, caller: &Caller, region: &Region) -> Account {
+        let sdk_region = aws_sdk_iam::config::Region::new(region.as_str().to_owned());
+        let partition = self.0.partitions.of(caller.account.as_str());
+        let iam = self.0.iam.to_builder().region(sdk_region.clone());
+        let eks = self.0.eks.to_builder().region(sdk_region);
+        Account {
+            iam: aws_sdk_iam::Client::from_conf(iam.retry_partition(partition.clone()).build()),
+            eks: aws_sdk_eks::Client::from_conf(eks.retry_partition(partition).build()),
+            id: caller.account.clone(),
+            region: region.clone(),
+            acting_as: caller.arn.as_str().into(),
+            wire: self.0.wire.clone(),
+            held: None,
         }
     }
 }
@@ -222,9 +259,16 @@ impl Aws {
 pub struct Account {
     pub(super) iam: aws_sdk_iam::Client,
     pub(super) eks: aws_sdk_eks::Client,
-    pub(super) door: Door,
+    pub(super) id: AccountId,
+    pub(super) region: Region,
     acting_as: Arc<str>,
     wire: Wire,
+    held: Option<Held>,
+}
+
+/// The session that an account was entered with.
+#[derive(Clone)]
+struct Held {
     sessions: Arc<Sessions>,
     session: Arc<Session>,
     key: Arc<Key>,
@@ -234,7 +278,7 @@ impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
             .field("acting_as", &self.acting_as)
-            .field("region", &self.door.region)
+            .field("region", &self.region)
             .finish_non_exhaustive()
     }
 }
@@ -252,8 +296,9 @@ impl Account {
         E: ProvideErrorMetadata + Error + 'static,
     {
         let outcome = self.wire.call(call, resource, &self.acting_as, request).await;
-        if matches!(&outcome, Err(error) if error.kind == ErrorKind::CredentialsUnavailable) {
-            self.sessions.forget(&self.key, &self.session);
+        let refused = matches!(&outcome, Err(error) if error.kind == ErrorKind::CredentialsUnavailable);
+        if let Some(held) = self.held.as_ref().filter(|_| refused) {
+            held.sessions.forget(&held.key, &held.session);
         }
         outcome
     }

@@ -776,3 +776,190 @@ async fn passes_get_through_a_throttled_account_within_their_deadline() {
         );
     }
 }
+
+// The walker and the reader
+
+fn management_session() -> Answer {
+    session("ASIAMANAGEMENT", HOUR)
+}
+
+fn web_session() -> Answer {
+    let Answer::Http(status, code, body) = management_session() else {
+        unreachable!()
+    };
+    Answer::Http(status, code, body.replace("AssumeRole", "AssumeRoleWithWebIdentity"))
+}
+
+impl Canned {
+    fn config(&self, credentials: Option<Credentials>) -> SdkConfig {
+        let mut config = SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+            .identity_cache(IdentityCache::no_cache())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep))
+            .http_client(self.http_client());
+        if let Some(credentials) = credentials {
+            config = config.credentials_provider(SharedCredentialsProvider::new(credentials));
+        }
+        config.build()
+    }
+
+    fn walker(&self) -> Walker {
+        Walker::over(self.config(None), &Settings::default())
+    }
+
+    fn reader(&self) -> Reader {
+        let own = Credentials::new("AKIDPERSON", "secret", None, None, "test");
+        Reader::over(self.config(Some(own)), Settings::default())
+    }
+}
+
+fn role(arn: &str) -> RoleArn {
+    arn.parse().unwrap()
+}
+
+fn region() -> crate::domain::name::Region {
+    "eu-central-1".parse().unwrap()
+}
+
+const DEPLOYER: &str = "arn:aws:iam::222222222222:role/mooring/h/default/prod-1";
+
+#[tokio::test(start_paused = true)]
+async fn a_walk_asks_as_argo_cd_does_and_needs_no_credentials_of_its_own() {
+    let canned = Canned::new(|seen| match seen.operation.as_str() {
+        "AssumeRoleWithWebIdentity" => web_session(),
+        _ => session("ASIADEPLOYER", HOUR),
+    });
+    let (walker, region) = (canned.walker(), region());
+    let management = role("arn:aws:iam::111111111111:role/management");
+    let token = WebToken::new("header.payload.signature".to_owned());
+    let session = walker
+        .exchange(&region, &management, "mooring-verify-hub", &token)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let session = walker
+        .assume(&region, &session, &role(DEPLOYER), "mooring-verify-prod")
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(session.is_fresh());
+    let seen = canned.seen.lock().unwrap();
+    assert!(seen.iter().all(|seen| seen.host == "sts.eu-central-1.amazonaws.com"));
+    assert_eq!(seen[0].access_key, "", "unsigned");
+    assert!(seen[0].body.contains("WebIdentityToken=header.payload.signature"));
+    assert_eq!(seen[1].access_key, "ASIAMANAGEMENT");
+    let sent: BTreeSet<&str> = seen[1]
+        .body
+        .split('&')
+        .filter_map(|pair| pair.split('=').next())
+        .collect();
+    let plain = ["Action", "DurationSeconds", "RoleArn", "RoleSessionName", "Version"];
+    assert_eq!(sent, plain.into(), "no external ID, no tags, no policy");
+}
+
+/// AWS shows the whole of a request whose signature it does not take, the session token with it.
+#[tokio::test(start_paused = true)]
+async fn what_aws_repeats_of_a_secret_does_not_get_out() {
+    let canned = Canned::new(|seen| {
+        if seen.operation == "AssumeRoleWithWebIdentity" && seen.body.contains("good") {
+            return web_session();
+        }
+        let echo = "The Canonical String for this request should have been 'x-amz-security-token:t0ken/+= hunter2.a.b'";
+        query_error(403, "SignatureDoesNotMatch", echo)
+    });
+    let (walker, region) = (canned.walker(), region());
+    let management = role("arn:aws:iam::111111111111:role/management");
+    let exchange = async |token: &str| {
+        let token = WebToken::new(token.to_owned());
+        walker
+            .exchange(&region, &management, "mooring-verify-hub", &token)
+            .await
+    };
+    let Err(error) = exchange("hunter2.a.b").await else {
+        panic!("it was taken")
+    };
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+    assert!(error.message.contains("<not shown>"), "{error}");
+
+    // The session token of the canned session is a single letter: every one of it goes.
+    let session = exchange("good").await.unwrap_or_else(|error| panic!("{error}"));
+    let Err(error) = walker.assume(&region, &session, &role(DEPLOYER), "n").await else {
+        panic!("it was taken")
+    };
+    assert!(!error.message.contains("t0ken"), "{error}");
+}
+
+fn reading_by() -> ReadBy {
+    ReadBy {
+        region: region(),
+        role: "mooring-reader".parse().unwrap(),
+        external_id: Some("shared/1".to_owned()),
+    }
+}
+
+fn identity(account: &str) -> Answer {
+    result(
+        "GetCallerIdentity",
+        &format!("<Arn>arn:aws:iam::{account}:user/somebody</Arn><UserId>A</UserId><Account>{account}</Account>"),
+    )
+}
+
+fn found(arn: &str) -> Answer {
+    let trust = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
+    let name = arn.rsplit('/').next().unwrap();
+    result(
+        "GetRole",
+        &format!(
+            "<Role><Path>/</Path><RoleName>{name}</RoleName><RoleId>AROAX</RoleId><Arn>{arn}</Arn>\
+             <CreateDate>2026-01-01T00:00:00Z</CreateDate>\
+             <AssumeRolePolicyDocument>{trust}</AssumeRolePolicyDocument></Role>"
+        ),
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn documents_are_read_by_the_reader_role_of_the_account() {
+    let canned = Canned::new(|seen| match seen.operation.as_str() {
+        "GetCallerIdentity" => identity("111111111111"),
+        "AssumeRole" => session("ASIAREADER", HOUR),
+        _ => found(DEPLOYER),
+    });
+    let reader = canned.reader();
+    let look = reader.role(&reading_by(), &role(DEPLOYER), false).await;
+    let Look::Seen(seen) = look else { panic!("{look:?}") };
+    assert_eq!((seen.id.as_str(), seen.created), ("AROAX", Some(1_767_225_600)));
+    assert!(seen.trust.starts_with(r#"{"Version""#));
+    let elsewhere = role("arn:aws:iam::222222222222:role/another/path/prod-1");
+    let look = reader.role(&reading_by(), &elsewhere, false).await;
+    assert_eq!(
+        look,
+        Look::Absent,
+        "a role of that name under another path is another one"
+    );
+    let seen = canned.seen.lock().unwrap();
+    let entered = seen.iter().find(|seen| seen.operation == "AssumeRole").unwrap();
+    assert!(entered.body.contains("role%2Fmooring-reader") && entered.body.contains("ExternalId=shared%2F1"));
+    let last = seen.last().unwrap();
+    assert_eq!(last.access_key, "ASIAREADER");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_let_in_reads_his_own_account_and_says_what_he_could_not_see() {
+    for (own, readable) in [("222222222222", true), ("333333333333", false)] {
+        let canned = Canned::new(move |seen| match seen.operation.as_str() {
+            "GetCallerIdentity" => identity(own),
+            "AssumeRole" => query_error(403, "AccessDenied", "User: session-1 is not authorized"),
+            _ => found(DEPLOYER),
+        });
+        let look = canned.reader().role(&reading_by(), &role(DEPLOYER), false).await;
+        match look {
+            Look::Seen(_) => assert!(readable),
+            Look::Absent => panic!("a look that failed is no absence"),
+            Look::Unseen(why) => {
+                assert!(
+                    !readable && why.contains("333333333333") && why.contains("mooring-reader"),
+                    "{why}"
+                );
+                assert!(!why.contains("session-1"), "it differs from hour to hour: {why}");
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod crd;
+pub mod doctor;
 pub mod manifests;
 pub mod render;
 mod schema;

@@ -180,6 +180,20 @@ impl Partition {
         }
     }
 
+    /// What the hosts of its services end in (botocore, `partitions.json`, `dnsSuffix`).
+    #[must_use]
+    pub fn dns_suffix(self) -> &'static str {
+        match self {
+            Self::Aws | Self::AwsUsGov => "amazonaws.com",
+            Self::AwsCn => "amazonaws.com.cn",
+            Self::AwsIso => "c2s.ic.gov",
+            Self::AwsIsoB => "sc2s.sgov.gov",
+            Self::AwsIsoE => "cloud.adc-e.uk",
+            Self::AwsIsoF => "csp.hci.ic.gov",
+            Self::AwsEusc => "amazonaws.eu",
+        }
+    }
+
     /// The partition of that name, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

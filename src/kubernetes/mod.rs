@@ -9,7 +9,7 @@ pub mod drive;
 pub mod error;
 pub mod events;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 pub mod fields;
 pub mod finalizer;
 pub mod issuer;

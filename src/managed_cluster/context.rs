@@ -103,7 +103,7 @@ struct Memory {
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
     made: Option<(String, Instant)>,
-    first_waited: Option<Option<i64>>,
+    first_waited: Option<i64>,
     asked: Option<watch::Sender<()>>,
 }
 
@@ -257,6 +257,7 @@ impl Memories {
 
     /// Whether the object has been edited since a pass of it first waited for its account, at this generation or before.
     pub fn edited_since_waiting(&self, uid: &str, generation: Option<i64>) -> bool {
+        let generation = generation.unwrap_or_default();
         self.with(uid, |memory| {
             *memory.first_waited.get_or_insert(generation) != generation
         })

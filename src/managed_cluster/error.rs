@@ -54,9 +54,8 @@ impl Error {
             Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => error.kind.label(),
             Self::Kubernetes(error) | Self::Step(_, Failure::Kubernetes(error)) => error.failure().label(),
             Self::Deadline(_) | Self::Step(_, Failure::OutOfTime | Failure::NotEntered) => "deadline",
-            Self::Step(_, Failure::Stopping) => "shutting_down",
             Self::Unreadable(_) => "unreadable",
-            Self::ShuttingDown => "shutting_down",
+            Self::ShuttingDown | Self::Step(_, Failure::Stopping) => "shutting_down",
             Self::Panicked(_) => "fault",
         }
     }

@@ -6,7 +6,7 @@ use kube::{Api, core::DeserializeGuard};
 use crate::{
     api::{
         ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus,
-        condition::{ConditionType, Finding, Verdict, conditions},
+        condition::{ConditionType, Finding, Verdict, conditions, without},
     },
     domain::{arn::ClusterArn, eks::Cluster},
     kubernetes::{
@@ -325,7 +325,9 @@ pub async fn write(
     old: &ManagedClusterStatus,
     new: &ManagedClusterStatus,
 ) -> Result<bool, KubernetesError> {
-    if old == new {
+    let mut old = old.clone();
+    old.conditions = without(old.conditions, ConditionType::Connected);
+    if old == *new {
         return Ok(false);
     }
     let value = serde_json::to_value(new).unwrap_or_default();

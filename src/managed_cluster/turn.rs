@@ -16,6 +16,7 @@ use super::{
 };
 
 /// What the spec asks for and may have, as far as the `ManagementRole` tells.
+#[allow(clippy::result_large_err, reason = "there is one for the length of a pass")]
 pub(super) fn permitted(
     cluster: &ManagedCluster,
     old: &ManagedClusterStatus,

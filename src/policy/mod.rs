@@ -1,9 +1,11 @@
 //! IAM policy documents as values: read what AWS returns, compare by meaning, build what we issue. Pure.
 
 pub mod document;
+pub mod evaluate;
 pub mod issued;
 
 pub use document::{Document, Effect, InvalidDocument, Principals, Statement};
+pub use evaluate::{Asked, Asker, Known, Ruling};
 pub use issued::{
     AUDIENCE, ActionGrant, ExternalId, assume_deployers, deployer_trust, irsa_trust, operator_trust, provisioner_trust,
     reader_trust, session,

@@ -155,11 +155,15 @@ impl Asked {
     }
 }
 
+/// A service account as far as it matters.
+type Annotated = (Option<String>, Option<String>);
+
 /// What was seen last of each object.
 #[derive(Default)]
 struct Triggers {
     roles: HashMap<String, Asked>,
-    accounts: HashMap<(Option<String>, String), (Option<String>, Option<String>)>,
+    /// Service accounts by namespace and name, with UID and annotation.
+    accounts: HashMap<(Option<String>, String), Annotated>,
 }
 
 impl Triggers {
@@ -206,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    fn role(name: &str, status: Value, spec: Value) -> Arc<Role> {
+    fn role(name: &str, status: &Value, spec: &Value) -> Arc<Role> {
         let mut object = json!({
             "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole",
             "metadata": {"name": name, "uid": name, "generation": 1},
@@ -224,7 +228,7 @@ mod tests {
         json!({"conditions": [holds("HubReady"), holds("RoleReady")], "role": {"arn": arn, "id": "A"}})
     }
 
-    fn account(name: &str, uid: &str, annotations: Value) -> Arc<Account> {
+    fn account(name: &str, uid: &str, annotations: &Value) -> Arc<Account> {
         let metadata = json!({"name": name, "namespace": "argocd", "uid": uid, "annotations": annotations});
         Arc::new(from_value(json!({"metadata": metadata})).unwrap())
     }
@@ -232,7 +236,7 @@ mod tests {
     #[test]
     fn a_role_is_looked_at_when_a_person_changed_it_and_when_it_stands_and_for_nothing_else() {
         let mut triggers = Triggers::default();
-        let mut due = |status: Value| triggers.role(&Touched::Applied(role("default", status, json!({}))));
+        let mut due = |status: Value| triggers.role(&Touched::Applied(role("default", &status, &json!({}))));
         assert_eq!(due(json!({"conditions": []})), ["default"]);
         assert!(due(json!({"conditions": [], "assumable": ["x"]})).is_empty());
         assert_eq!(due(stands("arn:a")), ["default"]);
@@ -241,7 +245,7 @@ mod tests {
         half["conditions"][1]["status"] = json!("False");
         assert_eq!(due(half), ["default"], "a role that no longer stands");
         assert_eq!(due(stands("arn:b")), ["default"]);
-        let gone = role("default", stands("arn:b"), json!({}));
+        let gone = role("default", &stands("arn:b"), &json!({}));
         assert!(triggers.role(&Touched::Deleted(gone)).is_empty());
         assert!(triggers.roles.is_empty());
     }
@@ -249,12 +253,12 @@ mod tests {
     #[test]
     fn a_service_account_concerns_the_roles_that_name_it_when_its_annotation_or_itself_changed() {
         let roles = [
-            role("default", json!({}), json!({})),
-            role("one", json!({}), json!({"serviceAccounts": ["argocd-server"]})),
-            role("elsewhere", json!({}), json!({"argocdNamespace": "other"})),
+            role("default", &json!({}), &json!({})),
+            role("one", &json!({}), &json!({"serviceAccounts": ["argocd-server"]})),
+            role("elsewhere", &json!({}), &json!({"argocdNamespace": "other"})),
         ];
         let mut triggers = Triggers::default();
-        let server = |uid: &str, annotations: Value| account("argocd-server", uid, annotations);
+        let server = |uid: &str, annotations: Value| account("argocd-server", uid, &annotations);
         let mut due = |touched: Touched<Account>| triggers.account(&touched, &roles);
         assert_eq!(due(Touched::Applied(server("1", json!({})))), ["default", "one"]);
         assert!(due(Touched::Applied(server("1", json!({"theirs": "x"})))).is_empty());
@@ -263,7 +267,7 @@ mod tests {
         assert!(due(Touched::Applied(server("1", bound.clone()))).is_empty());
         assert_eq!(due(Touched::Deleted(server("1", bound.clone()))).len(), 2);
         assert_eq!(due(Touched::Applied(server("2", bound))).len(), 2);
-        let other = account("argocd-repo-server", "1", json!({}));
+        let other = account("argocd-repo-server", "1", &json!({}));
         assert!(due(Touched::Applied(other)).is_empty());
     }
 

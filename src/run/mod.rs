@@ -1,7 +1,9 @@
 //! Wiring: the edges, the watches, the two queues, and how all of it starts and stops. Decides nothing about clusters.
 
 mod binding;
+mod doctor;
 mod triggers;
+mod verifier;
 
 use std::{
     collections::BTreeMap,
@@ -60,6 +62,8 @@ use crate::{
     },
 };
 
+pub use self::{doctor::doctor, verifier::verifier};
+
 use self::triggers::{Due, Triggers};
 
 /// The controller's name in events.
@@ -67,7 +71,7 @@ const CONTROLLER: &str = "mooring.dev/controller";
 
 type Guarded<K> = DeserializeGuard<K>;
 
-/// Why the operator did not start, or had to end.
+/// Why a process did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Logging could not be set up.
@@ -85,6 +89,9 @@ pub enum Error {
     /// A watch ended.
     #[error(transparent)]
     Watch(#[from] StoreDropped),
+    /// A cluster was named that is not there.
+    #[error("there is no ManagedCluster {0}: `kubectl get mgc` lists those that are there")]
+    NoSuchCluster(String),
     /// Signals cannot be listened to.
     #[error("failed to listen for signals: {0}")]
     Signals(std::io::Error),

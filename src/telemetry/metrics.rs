@@ -52,7 +52,13 @@ struct KindReady {
     ready: Label,
 }
 
-/// The operator's metrics. Clones share them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictReason {
+    connected: Label,
+    reason: Label,
+}
+
+/// The metrics of the operator and of the verifier; each serves both, and fills its own. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
@@ -62,6 +68,8 @@ pub struct Metrics {
     aws_requests: Family<Request, Counter>,
     aws_request_duration: Family<Service, Histogram>,
     objects: Family<KindReady, Gauge>,
+    walks: Family<VerdictReason, Counter>,
+    walk_duration: Histogram,
 }
 
 impl fmt::Debug for Metrics {
@@ -91,6 +99,8 @@ impl Metrics {
             aws_requests: Family::default(),
             aws_request_duration,
             objects: Family::default(),
+            walks: Family::default(),
+            walk_duration: Histogram::new(PASS_BUCKETS),
         };
         metrics.registry = Arc::new(metrics.registered());
         metrics
@@ -106,6 +116,8 @@ impl Metrics {
             aws_requests,
             aws_request_duration,
             objects,
+            walks,
+            walk_duration,
         } = self.clone();
         let mut registry = Registry::with_prefix("mooring");
         registry.register(
@@ -137,6 +149,16 @@ impl Metrics {
             "objects",
             "Objects in the store, by kind and by the status of their condition Ready",
             objects,
+        );
+        registry.register(
+            "walks",
+            "Walks of the chain to a cluster, by what the condition Connected then said and why",
+            walks,
+        );
+        registry.register(
+            "walk_duration_seconds",
+            "How long walks of the chain took",
+            walk_duration,
         );
         registry
     }
@@ -179,6 +201,12 @@ impl Metrics {
         self.objects.get_or_create(&KindReady { kind, ready }).set(count);
     }
 
+    /// A walk of the chain ended, with this verdict (`True`, `False`, `Unknown`) and this reason of `Connected`.
+    pub fn walk_ended(&self, connected: &'static str, reason: &'static str, took: Duration) {
+        self.walks.get_or_create(&VerdictReason { connected, reason }).inc();
+        self.walk_duration.observe(took.as_secs_f64());
+    }
+
     /// All metrics as `OpenMetrics` text.
     ///
     /// # Errors
@@ -204,6 +232,7 @@ mod tests {
         metrics.aws_answered("iam", "GetRole", "ok", Duration::from_millis(40));
         metrics.set_objects("ManagedCluster", "True", 3);
         metrics.set_objects("ManagedCluster", "True", 2);
+        metrics.walk_ended("False", "RefusedByTrustPolicy", Duration::from_secs(2));
         assert_eq!(metrics.text().unwrap(), include_str!("metrics.golden.txt"));
     }
 

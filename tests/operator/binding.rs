@@ -24,7 +24,7 @@ const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 const CONDITION: &str = "ServiceAccountsBound";
 const MANAGER: &str = "mooring-bind-default";
 
-fn setting(spec: Value) -> Setting {
+fn setting(spec: &Value) -> Setting {
     let mut setting = Setting::of(&[]);
     for (key, value) in spec.as_object().into_iter().flatten() {
         setting.management["spec"][key] = value.clone();
@@ -33,7 +33,7 @@ fn setting(spec: Value) -> Setting {
 }
 
 /// A world with the admission policies that go with the operator's RBAC, and no `ManagementRole` yet.
-async fn world(spec: Value) -> World {
+async fn world(spec: &Value) -> World {
     let world = World::start(setting(spec)).await;
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/install/11-controller-admission.yaml");
     world.stage.apply_file(&file).await.unwrap();
@@ -202,7 +202,7 @@ fn role_of(world: &World) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn service_accounts_are_bound_by_one_annotation_and_what_started_before_is_restarted_once() {
-    let world = world(json!({"restartWorkloads": true})).await;
+    let world = world(&json!({"restartWorkloads": true})).await;
     let role = role_of(&world);
     for name in [CONTROLLER, SETS, SERVER, "argocd-repo-server"] {
         make_account(&world, name).await;
@@ -355,7 +355,7 @@ async fn not_injected(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_wrote_is_left_alone_and_only_what_is_ours_is_let_go() {
-    let world = world(json!({})).await;
+    let world = world(&json!({})).await;
     let role = role_of(&world);
     make_account(&world, SERVER).await;
     make_account(&world, CONTROLLER).await;
@@ -459,7 +459,7 @@ async fn let_go(world: &World, role: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_annotation_that_is_taken_off_again_and_again_is_told_and_not_fought_for() {
-    let world = world(json!({"serviceAccounts": [SERVER]})).await;
+    let world = world(&json!({"serviceAccounts": [SERVER]})).await;
     let role = role_of(&world);
     make_account(&world, SERVER).await;
     world.apply(&world.setting.management.clone()).await;
@@ -500,7 +500,7 @@ async fn an_annotation_that_is_taken_off_again_and_again_is_told_and_not_fought_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_right_to_look_the_condition_says_so_and_nothing_else_is_held_up() {
-    let mut setting = setting(json!({"serviceAccounts": [SERVER], "restartWorkloads": true}));
+    let mut setting = setting(&json!({"serviceAccounts": [SERVER], "restartWorkloads": true}));
     setting.fleet.spokes = Setting::of(&["222222222222/eu-west-1/one"]).fleet.spokes;
     setting.management["spec"]["allow"][0]["accounts"] = json!(["222222222222"]);
     let world = World::start(setting).await;

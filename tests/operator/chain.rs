@@ -1,79 +1,23 @@
 //! The chain walked for real, from a projected token of a service account to an object on a cluster, through nothing but
 //! what the operator made; and everybody else refused.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::{DeleteParams, ListParams, ObjectMeta, PostParams},
-    config::AuthInfo,
 };
-use mooring_sandbox::aws::{BearerToken, Credentials, Refusal, Unmapped, contract::ApiError, contract::Service::Sts};
-use serde_json::{Value, json};
+use mooring_sandbox::{
+    aws::{Refusal, Unmapped},
+    stage::Destination,
+};
+use serde_json::json;
 
-use crate::support::{HUB_ACCOUNT, NAMESPACE, Setting, World, manifest::VIEW};
+use crate::support::{NAMESPACE, Setting, World, manifest::VIEW};
 
 const SERVICE_ACCOUNT: &str = "argocd-application-controller";
 
-/// What Argo CD does with a cluster Secret.
-struct Destination {
-    server: String,
-    config: Value,
-}
-
-impl Destination {
-    fn of(secret: &Secret) -> Self {
-        let data = secret.data.as_ref().unwrap();
-        let text = |key: &str| String::from_utf8(data[key].0.clone()).unwrap();
-        Self {
-            server: text("server"),
-            config: serde_json::from_str(&text("config")).unwrap(),
-        }
-    }
-
-    fn text(&self, part: &str, member: &str) -> &str {
-        self.config[part][member].as_str().unwrap()
-    }
-
-    /// A client with a new token, of a new session of the role that the Secret names.
-    fn client(&self, world: &World, management: &Credentials) -> Client {
-        let session = format!("argocd-{:08x}", fastrand::u32(..));
-        let input = json!({"RoleArn": self.text("awsAuthConfig", "roleARN"), "RoleSessionName": session});
-        let answer = world.stage.aws.call(management, Sts, "AssumeRole", input).unwrap();
-        let cluster = self.text("awsAuthConfig", "clusterName");
-        // By way of the hub's own region, wherever the cluster is.
-        let token = BearerToken::new(cluster, &world.stage.fleet.hub.region)
-            .sign(&Credentials::of_answer(&answer).unwrap())
-            .unwrap();
-        let authority = STANDARD.decode(self.text("tlsClientConfig", "caData")).unwrap();
-        let mut config = Config::new(self.server.parse().unwrap());
-        config.root_cert = Some(vec![der(&String::from_utf8(authority).unwrap())]);
-        config.auth_info = AuthInfo {
-            token: Some(token.into()),
-            ..AuthInfo::default()
-        };
-        config.default_retry = false;
-        Client::try_from(config).unwrap()
-    }
-}
-
-/// The certificate of one PEM block.
-fn der(pem: &str) -> Vec<u8> {
-    let lines = pem.lines().filter(|line| !line.starts_with("-----"));
-    STANDARD.decode(lines.collect::<String>()).unwrap()
-}
-
-/// The credentials of a service account's pod.
-async fn pod(world: &World, namespace: &str, account: &str, role: &str) -> Result<Credentials, ApiError> {
-    let hub = &world.stage.hub;
-    let token = hub.token(namespace, account, "sts.amazonaws.com").await.unwrap();
-    let input = json!({"RoleArn": role, "RoleSessionName": "pod", "WebIdentityToken": token});
-    let anybody = world.stage.aws.root(HUB_ACCOUNT);
-    let answer = world
-        .stage
-        .aws
-        .call(&anybody, Sts, "AssumeRoleWithWebIdentity", input)?;
-    Ok(Credentials::of_answer(&answer).unwrap())
+async fn destination(world: &World, name: &str) -> Destination {
+    Destination::of(&world.secret(name).await.unwrap()).unwrap()
 }
 
 fn config_maps(client: Client) -> Api<ConfigMap> {
@@ -125,7 +69,7 @@ async fn a_moored_cluster_is_reached_from_argo_cds_service_account_and_from_nowh
     let role = management_role["status"]["role"]["arn"].as_str().unwrap();
 
     for (namespace, account) in [(NAMESPACE, "other"), ("default", SERVICE_ACCOUNT)] {
-        let error = pod(&world, namespace, account, role).await.unwrap_err();
+        let error = world.stage.pod(namespace, account, role).await.unwrap_err();
         let said = (error.code, error.message.as_str());
         assert_eq!(
             said,
@@ -136,13 +80,16 @@ async fn a_moored_cluster_is_reached_from_argo_cds_service_account_and_from_nowh
             "{namespace}/{account}"
         );
     }
-    let management = pod(&world, NAMESPACE, SERVICE_ACCOUNT, role).await.unwrap();
+    let management = world.stage.pod(NAMESPACE, SERVICE_ACCOUNT, role).await.unwrap();
     for name in ["prod-eu", "hub"] {
-        let secret = world.secret(name).await.unwrap();
-        let destination = Destination::of(&secret);
+        let destination = destination(&world, name).await;
         assert_eq!(destination.server, world.stage.server(name).unwrap().url());
         assert_eq!(
-            create(destination.client(&world, &management), "made-by-argo-cd").await,
+            create(
+                destination.client(&world.stage, &management).unwrap(),
+                "made-by-argo-cd"
+            )
+            .await,
             200
         );
         let made = config_maps(world.stage.server(name).unwrap().admin().unwrap());
@@ -151,16 +98,18 @@ async fn a_moored_cluster_is_reached_from_argo_cds_service_account_and_from_nowh
     }
 
     // Narrowed in the spec, narrowed on the cluster.
-    let secret = world.secret("prod-eu").await.unwrap();
-    let destination = Destination::of(&secret);
+    let destination = destination(&world, "prod-eu").await;
     let view = json!({"spec": {"access": {"policies": [{"name": VIEW}]}}});
     world.patch("ManagedCluster", "prod-eu", view).await;
     world.is_ready("ManagedCluster", "prod-eu").await;
-    assert_eq!(create(destination.client(&world, &management), "a").await, 403);
-    assert_eq!(list(destination.client(&world, &management)).await, 200);
+    assert_eq!(
+        create(destination.client(&world.stage, &management).unwrap(), "a").await,
+        403
+    );
+    assert_eq!(list(destination.client(&world.stage, &management).unwrap()).await, 200);
 
     // Removed, and a token that is still good gets nowhere.
-    let kept = destination.client(&world, &management);
+    let kept = destination.client(&world.stage, &management).unwrap();
     world.delete("ManagedCluster", "prod-eu").await;
     world.until_gone("ManagedCluster", "prod-eu").await;
     assert_eq!(list(kept).await, 401);

@@ -14,10 +14,12 @@
 
 mod binding;
 mod chain;
+mod connected;
 mod create;
 mod drift;
 mod edits;
 mod faults;
+mod judge;
 mod kill;
 mod kill_writes;
 mod management;

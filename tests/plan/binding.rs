@@ -166,7 +166,7 @@ impl Case {
 fn steps(plan: &Plan) -> Vec<String> {
     let text = |step| {
         let value = serde_json::to_value(step).unwrap();
-        let target = value.get("account").or(value.get("workload")).unwrap();
+        let target = value.get("account").or_else(|| value.get("workload")).unwrap();
         format!(
             "{} {}",
             value["step"].as_str().unwrap(),

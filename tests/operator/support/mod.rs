@@ -3,6 +3,7 @@
 pub(crate) mod bootstrap;
 pub(crate) mod hands;
 pub(crate) mod manifest;
+pub(crate) mod verifier;
 
 use std::{
     sync::{
@@ -134,6 +135,7 @@ impl World {
             .map(str::to_owned)
             .chain(self.setting.flags.iter().cloned());
         let options = OperatorOptions {
+            command: "controller",
             binary: env!("CARGO_BIN_EXE_mooring").into(),
             role_arn: format!("arn:aws:iam::{HUB_ACCOUNT}:role/{}", bootstrap::OPERATOR_ROLE),
             namespace: bootstrap::OPERATOR_NAMESPACE.to_owned(),

@@ -64,6 +64,7 @@ impl Ground {
         let operator = Operator::start(
             &stage,
             &OperatorOptions {
+                command: "controller",
                 binary,
                 role_arn: format!("arn:aws:iam::{}:role/mooring-operator", stage.fleet.hub.account),
                 namespace: NAMESPACE.to_owned(),

@@ -1,6 +1,7 @@
 //! The demo: a whole hub on this machine, from nothing to moored, refused, broken, mended, narrowed and let go. Every
 //! scene checks what it shows; the first that is not as it says ends the demo with an error.
 
+mod reach;
 mod scenes;
 mod tell;
 
@@ -51,6 +52,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
 struct Demo<'a> {
     stage: Stage,
     operator: Operator,
+    verifier: Operator,
     teller: &'a Teller,
     examples: PathBuf,
 }
@@ -71,12 +73,14 @@ async fn play(arguments: &Arguments, teller: &Teller) -> Result<(), StageError> 
         latency: Duration::from_millis(20).into(),
         ..aws::Settings::default()
     };
-    let stage = Stage::start(Fleet::example(), settings).await?;
-    teller.say(&format!("a Kubernetes API server at {}", stage.hub.url()));
+    let stage = Stage::start(Fleet::example().with_servers(), settings).await?;
     for cluster in stage.fleet.clusters() {
         teller.say(&format!(
-            "account {}, region {}, EKS cluster {}",
-            cluster.account, cluster.region, cluster.name
+            "account {}, region {}, EKS cluster {}: a Kubernetes API server at {}",
+            cluster.account,
+            cluster.region,
+            cluster.name,
+            stage.server(&cluster.name)?.url()
         ));
     }
 
@@ -86,31 +90,40 @@ async fn play(arguments: &Arguments, teller: &Teller) -> Result<(), StageError> 
     for made in stage.bootstrap(&printed)? {
         teller.say(&made);
     }
-    let options = OperatorOptions {
-        binary,
-        role_arn: format!("arn:aws:iam::{}:role/mooring-operator", stage.fleet.hub.account),
+    let process = |command, role: &str, flags: &[&str]| OperatorOptions {
+        binary: binary.clone(),
+        command,
+        role_arn: format!("arn:aws:iam::{}:role/mooring-{role}", stage.fleet.hub.account),
         namespace: "mooring-system".to_owned(),
-        service_account: Some("mooring-controller".to_owned()),
-        flags: ["--resync-interval", "10s", "--log-format", "text"]
-            .map(str::to_owned)
-            .to_vec(),
+        service_account: Some(format!("mooring-{command}")),
+        flags: flags
+            .iter()
+            .chain(&["--log-format", "text"])
+            .map(|flag| (*flag).to_owned())
+            .collect(),
     };
-    let operator = Operator::start(&stage, &options).await?;
-    teller.say("the operator runs, under these policies and its own RBAC");
+    let controller = process("controller", "operator", &["--resync-interval", "10s"]);
+    let verifier = process("verifier", "verifier", &["--interval", "10s", "--distance", "1s"]);
+    let (operator, verifier) =
+        tokio::try_join!(Operator::start(&stage, &controller), Operator::start(&stage, &verifier))?;
+    teller.say("the operator and the verifier run, each under its own policies and RBAC");
 
     let demo = Demo {
         stage,
         operator,
+        verifier,
         teller,
         examples,
     };
     let played = scenes::all(&demo).await;
     if played.is_err() {
-        teller.say("the operator's last words:");
-        let log = demo.operator.log_text();
-        let lines: Vec<&str> = log.lines().collect();
-        for line in lines.iter().skip(lines.len().saturating_sub(15)) {
-            teller.say(&line.chars().take(400).collect::<String>());
+        for (who, process) in [("operator", &demo.operator), ("verifier", &demo.verifier)] {
+            teller.say(&format!("the {who}'s last words:"));
+            let log = process.log_text();
+            let lines: Vec<&str> = log.lines().collect();
+            for line in lines.iter().skip(lines.len().saturating_sub(15)) {
+                teller.say(&line.chars().take(400).collect::<String>());
+            }
         }
     }
     played?;
@@ -125,6 +138,12 @@ async fn install(stage: &Stage, repository: &Path) -> Result<(), StageError> {
         .hub
         .apply_yaml("{apiVersion: v1, kind: Namespace, metadata: {name: argocd}}")
         .await?;
+    for object in reach::argocd() {
+        stage.hub.apply_yaml(&object).await?;
+    }
+    for object in reach::group_rights() {
+        stage.server("shared-platform")?.apply_yaml(&object).await?;
+    }
     stage.apply_folder(&repository.join("crds")).await?;
     stage.apply_folder(&repository.join("deploy/install")).await?;
     Ok(())
@@ -157,6 +176,8 @@ async fn stay(demo: &Demo<'_>) -> Result<(), StageError> {
     println!("{}", demo.stage.exports(&[])?);
     demo.teller
         .say(&format!("the operator's log: {}", demo.operator.log().display()));
+    demo.teller
+        .say(&format!("the verifier's log: {}", demo.verifier.log().display()));
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,

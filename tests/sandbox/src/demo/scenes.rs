@@ -10,18 +10,20 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
 
-use super::Demo;
+use super::{Demo, reach::reach};
 use crate::{
     aws::contract::Service,
     stage::{StageError, is_ready, ready},
 };
 
-const LIMIT: Duration = Duration::from_secs(90);
+pub(super) const LIMIT: Duration = Duration::from_secs(90);
 const CLUSTERS: [&str; 4] = ["hub", "platform", "prod-eu", "tools"];
 
 pub(super) async fn all(demo: &Demo<'_>) -> Result<(), StageError> {
     moor(demo).await?;
+    connected(demo).await?;
     show(demo).await?;
+    reach(demo).await?;
     refuse(demo).await?;
     break_and_mend(demo).await?;
     narrow(demo).await?;
@@ -29,7 +31,7 @@ pub(super) async fn all(demo: &Demo<'_>) -> Result<(), StageError> {
     last_word(demo)
 }
 
-fn expect(holds: bool, what: &str) -> Result<(), StageError> {
+pub(super) fn expect(holds: bool, what: &str) -> Result<(), StageError> {
     if holds {
         Ok(())
     } else {
@@ -170,12 +172,48 @@ async fn refuse(demo: &Demo<'_>) -> Result<(), StageError> {
     Ok(())
 }
 
+/// The condition that the verifier writes: verdict, reason and message.
+fn connection(object: &Value) -> (String, String, String) {
+    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let found = conditions.iter().find(|condition| condition["type"] == "Connected");
+    found.map_or_else(Default::default, |found| {
+        (text(&found["status"]), text(&found["reason"]), text(&found["message"]))
+    })
+}
+
+async fn until_connected(demo: &Demo<'_>, cluster: &str, verdict: &str) -> Result<Value, StageError> {
+    demo.stage
+        .wait("ManagedCluster", cluster, LIMIT, |object| {
+            connection(object).0 == verdict
+        })
+        .await
+}
+
+/// The verifier walks the chain as Argo CD does.
+async fn connected(demo: &Demo<'_>) -> Result<(), StageError> {
+    demo.teller
+        .scene("Prove it: walk the chain to each cluster, hop by hop");
+    for cluster in CLUSTERS {
+        let object = until_connected(demo, cluster, "True").await?;
+        let (_, reason, message) = connection(&object);
+        demo.teller.say(&format!("{cluster}: Connected ({reason}): {message}"));
+    }
+    demo.teller.proved("every hop of every chain holds");
+    Ok(())
+}
+
 async fn break_and_mend(demo: &Demo<'_>) -> Result<(), StageError> {
     demo.teller.scene("Somebody breaks a trust policy by hand");
     let object = demo.stage.wait("ManagedCluster", "prod-eu", LIMIT, is_ready).await?;
     let arn = text(&object["status"]["deployerRole"]["arn"]);
     let before = trust_of(demo, &arn)?;
     let (account, name) = account_and_name(&arn);
+    let pause = |value: Value| json!({"metadata": {"annotations": {"mooring.dev/paused": value}}});
+    demo.stage
+        .patch("ManagedCluster", "prod-eu", pause(json!("true")))
+        .await?;
+    demo.teller
+        .say("Mooring is paused for prod-eu, for you to see what comes of it");
     let anybody = json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::333333333333:root"}, "Action": "sts:AssumeRole"}]});
     let root = demo.stage.aws.root(&account);
@@ -185,16 +223,23 @@ async fn break_and_mend(demo: &Demo<'_>) -> Result<(), StageError> {
         .call(&root, Service::Iam, "UpdateAssumeRolePolicy", input)?;
     demo.teller
         .say("the deployer role of prod-eu now trusts account 333333333333 instead of Argo CD");
-    until(demo, "the change has arrived everywhere", || {
-        Ok(trust_of(demo, &arn)? != before)
-    })
-    .await?;
+    let broken = until_connected(demo, "prod-eu", "False").await?;
+    let (_, reason, message) = connection(&broken);
+    demo.teller.say(&format!("Connected is False ({reason}): {message}"));
+    expect(
+        reason == "RefusedByTrustPolicy",
+        "the reason is the hop that was broken",
+    )?;
+    demo.stage
+        .patch("ManagedCluster", "prod-eu", pause(Value::Null))
+        .await?;
     until(demo, "the trust policy is as it was", || {
         Ok(trust_of(demo, &arn)? == before)
     })
     .await?;
+    until_connected(demo, "prod-eu", "True").await?;
     demo.teller
-        .proved("mended at the next look: the trust policy is as it was");
+        .proved("told at the hop that was broken; mended as soon as the pause ended, and Connected again");
     Ok(())
 }
 
@@ -296,6 +341,8 @@ fn last_word(demo: &Demo<'_>) -> Result<(), StageError> {
     let denied: Vec<String> = calls
         .iter()
         .filter(|call| call.error().is_some_and(|code| code.contains("AccessDenied")))
+        // What the demo itself and the verifier tried, to be refused.
+        .filter(|call| !["AssumeRoleWithWebIdentity", "AssumeRole"].contains(&call.operation.as_str()))
         .map(|call| format!("{} in {}", call.operation, call.account))
         .collect();
     expect(
@@ -323,7 +370,7 @@ async fn until(demo: &Demo<'_>, what: &str, holds: impl Fn() -> Result<bool, Sta
     Ok(())
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
@@ -345,7 +392,7 @@ fn trust_of(demo: &Demo<'_>, arn: &str) -> Result<String, StageError> {
     Ok(text(&role_of(demo, arn)?["Role"]["AssumeRolePolicyDocument"]))
 }
 
-async fn secret_of(demo: &Demo<'_>, cluster: &str) -> Result<Option<Secret>, StageError> {
+pub(super) async fn secret_of(demo: &Demo<'_>, cluster: &str) -> Result<Option<Secret>, StageError> {
     let api: Api<Secret> = Api::namespaced(demo.stage.client()?, "argocd");
     let labelled = ListParams::default().labels("argocd.argoproj.io/secret-type=cluster");
     let found = api.list(&labelled).await?.into_iter().find(|secret| {

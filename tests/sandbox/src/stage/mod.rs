@@ -1,6 +1,7 @@
 //! A stage for whole-operator runs: a hub with its API server, accounts and clusters in the fake AWS, what the platform
 //! team installs, and the operator as a process of its own.
 
+mod argocd;
 mod exports;
 mod fleet;
 mod operator;
@@ -20,6 +21,7 @@ use kube::{
 use serde_json::{Value, json};
 
 pub use self::{
+    argocd::Destination,
     exports::Exports,
     fleet::{ClusterSpec, Fleet},
     operator::{Operator, OperatorOptions, Signal, sibling_binary},

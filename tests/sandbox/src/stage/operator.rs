@@ -14,13 +14,15 @@ use crate::control_plane::guard::{Environment, Guarded, new_folder};
 pub struct OperatorOptions {
     /// The binary `mooring`.
     pub binary: PathBuf,
+    /// Its subcommand: `controller` or `verifier`.
+    pub command: &'static str,
     /// The role that its pod has, by EKS Pod Identity.
     pub role_arn: String,
     /// The namespace of its service account.
     pub namespace: String,
     /// Its service account; the kubeconfig is made for it. `None`: the API server's administrator.
     pub service_account: Option<String>,
-    /// Further flags of `mooring controller`.
+    /// Further flags of the subcommand.
     pub flags: Vec<String>,
 }
 
@@ -43,7 +45,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts `mooring controller` with the environment of a pod: the service account's token for Kubernetes, Pod
+    /// Starts `mooring` with the environment of a pod: the service account's token for Kubernetes, Pod
     /// Identity for AWS, and nothing of this process's own environment.
     ///
     /// # Errors
@@ -60,6 +62,7 @@ impl Operator {
             None => stage.hub.admin_kubeconfig(),
         };
         let service_account = options.service_account.as_deref().unwrap_or("mooring-controller");
+        let pod = format!("{service_account}-0");
         let cluster = format!(
             "arn:aws:eks:{}:{}:cluster/{}",
             stage.fleet.hub.region, stage.fleet.hub.account, stage.fleet.hub.name
@@ -70,7 +73,7 @@ impl Operator {
             &cluster,
             &options.namespace,
             service_account,
-            "mooring-controller-0",
+            &pod,
         )?);
         variables.push(("KUBECONFIG".to_owned(), kubeconfig.display().to_string()));
         let pairs: Vec<(&str, &str)> = variables
@@ -78,7 +81,7 @@ impl Operator {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let folder = new_folder(&std::env::temp_dir(), "mooring-operator-")?;
-        let flags = ["controller", "--listen", "127.0.0.1:0"].map(str::to_owned);
+        let flags = [options.command, "--listen", "127.0.0.1:0"].map(str::to_owned);
         let arguments = flags.into_iter().chain(options.flags.iter().cloned());
         let working_directory = folder.clone();
         let process = Guarded::spawn(

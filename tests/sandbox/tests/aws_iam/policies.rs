@@ -105,6 +105,14 @@ fn versions_of_a_managed_policy() {
         json!(["sts:TagSession"])
     );
     assert_eq!(refusal(get("v3")).1, "NoSuchEntity");
+    let listed = iam(&world, &root, "ListPolicyVersions", delete.clone()).unwrap();
+    let listed: Vec<_> = listed["Versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| &v["VersionId"])
+        .collect();
+    assert_eq!(listed, ["v2", "v1"]);
     assert_eq!(
         refusal(iam(&world, &root, "DeletePolicy", delete.clone())).1,
         "DeleteConflict"

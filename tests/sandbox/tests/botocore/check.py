@@ -371,6 +371,10 @@ def policies(iam, account):
     shown = iam.call("GetPolicyVersion", PolicyArn=arn, VersionId="v1")["PolicyVersion"]
     expect("the old version", (shown["IsDefaultVersion"], shown["Document"]["Version"]), (False, "2012-10-17"))
     iam.refused("NoSuchEntity", "GetPolicyVersion", PolicyArn=arn, VersionId="v9")
+    versions = iam.call("ListPolicyVersions", PolicyArn=arn)["Versions"]
+    expect("the versions", [(v["VersionId"], v["IsDefaultVersion"], "Document" in v) for v in versions],
+           [("v2", True, False), ("v1", False, False)])
+    iam.refused("NoSuchEntity", "ListPolicyVersions", PolicyArn=arn + "x")
     iam.refused("DeleteConflict", "DeletePolicyVersion", PolicyArn=arn, VersionId="v2")
     iam.call("DeletePolicyVersion", PolicyArn=arn, VersionId="v1")
     iam.call("AttachRolePolicy", RoleName="role", PolicyArn=arn)

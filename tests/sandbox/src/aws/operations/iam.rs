@@ -327,6 +327,15 @@ pub const OPERATIONS: &[Operation] = &[
         ],
         &["NoSuchEntity", "InvalidInput", "ServiceFailure"],
     ),
+    read(
+        "ListPolicyVersions",
+        &[
+            required("PolicyArn", ARN),
+            optional("Marker", MARKER),
+            optional("MaxItems", MAX_ITEMS),
+        ],
+        &["NoSuchEntity", "InvalidInput", "ServiceFailure"],
+    ),
     write(
         "DeletePolicyVersion",
         &[

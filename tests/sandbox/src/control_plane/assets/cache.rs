@@ -1,4 +1,4 @@
-//! The user's cache of control-plane programs, one folder for each version and platform.
+//! The user's cache of programs that are fetched or built, one folder for each version and platform.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -17,25 +17,25 @@ use crate::control_plane::guard::new_folder;
 const PARTIAL: &str = ".partial-";
 
 /// The cache, locked against every other process of this user for as long as the value lives.
-pub(super) struct Cache {
+pub(crate) struct Cache {
     root: PathBuf,
     every: Duration,
     _lock: File,
 }
 
 /// The folder of a version on this platform.
-pub(super) fn folder(root: &Path, version: &str) -> PathBuf {
+pub(crate) fn folder(root: &Path, version: &str) -> PathBuf {
     root.join(format!("{version}-{}", platform()))
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AssetsError {
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> AssetsError {
     let path = path.to_owned();
     move |source| AssetsError::Cache { action, path, source }
 }
 
 impl Cache {
     /// Waits for the lock, telling so. The kernel lets go of a lock when its holder dies, in whatever way.
-    pub(super) fn lock(root: &Path, every: Duration) -> Result<Self, AssetsError> {
+    pub(crate) fn lock(root: &Path, every: Duration) -> Result<Self, AssetsError> {
         fs::create_dir_all(root).map_err(failed("create", root))?;
         let path = root.join(".lock");
         let lock = File::options()
@@ -69,15 +69,16 @@ impl Cache {
         Ok(cache)
     }
 
-    pub(super) fn folder(&self, version: &str) -> PathBuf {
+    pub(crate) fn folder(&self, version: &str) -> PathBuf {
         folder(&self.root, version)
     }
 
-    /// Lets `produce` put `etcd` and `kube-apiserver` into the folder `made` of a work folder, sees that they run, and
-    /// publishes them in one step.
-    pub(super) fn fill(
+    /// Lets `produce` put the programs into the folder `made` of a work folder, sees that each runs with the one
+    /// argument beside its name, and publishes the folder in one step.
+    pub(crate) fn fill(
         &self,
         version: &str,
+        programs: &[(&str, &str)],
         produce: impl FnOnce(&Path) -> Result<Attempt, AssetsError>,
     ) -> Result<Attempt, AssetsError> {
         let work = new_folder(&self.root, PARTIAL).map_err(failed("create a folder in", &self.root))?;
@@ -85,17 +86,23 @@ impl Cache {
         fs::create_dir(&made).map_err(failed("create", &made))?;
         let attempt = produce(&work).and_then(|attempt| match attempt {
             Attempt::PassedOver(line) => Ok(Attempt::PassedOver(line)),
-            Attempt::Made => self.publish(version, &work, &made),
+            Attempt::Made => self.publish(version, programs, &work, &made),
         });
         // What cannot be removed now is swept by the next one who holds the lock.
         let _ = fs::remove_dir_all(&work);
         attempt
     }
 
-    fn publish(&self, version: &str, work: &Path, made: &Path) -> Result<Attempt, AssetsError> {
-        for name in ["etcd", "kube-apiserver"] {
+    fn publish(
+        &self,
+        version: &str,
+        programs: &[(&str, &str)],
+        work: &Path,
+        made: &Path,
+    ) -> Result<Attempt, AssetsError> {
+        for (name, argument) in programs {
             let program = made.join(name);
-            let ended = progress::run("checking", self.every, &program, &["--version".into()], work, &[])?;
+            let ended = progress::run("checking", self.every, &program, &[argument.into()], work, &[])?;
             if !ended.success() {
                 return Err(AssetsError::Unusable {
                     program,

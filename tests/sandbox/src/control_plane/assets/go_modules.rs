@@ -4,7 +4,8 @@ use std::{ffi::OsString, fs, path::Path, time::Duration};
 
 use super::{
     AssetsError, Attempt,
-    progress::{run, say},
+    cache::failed,
+    progress::{Ended, run, say},
 };
 
 const GO_MOD: &str = include_str!("../../../../control-plane/go.mod");
@@ -12,6 +13,14 @@ const GO_SUM: &str = include_str!("../../../../control-plane/go.sum");
 
 const KUBE_APISERVER: &str = "k8s.io/kubernetes/cmd/kube-apiserver";
 const ETCD: &str = "go.etcd.io/etcd/server/v3";
+
+/// The user's own flags and workspace are for the user's own modules; the toolchain is the one that go.mod asks for.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("CGO_ENABLED", "0"),
+    ("GOFLAGS", ""),
+    ("GOWORK", "off"),
+    ("GOTOOLCHAIN", "auto"),
+];
 
 /// The version of Kubernetes that `tests/control-plane/go.mod` pins, for instance `v1.37.2`.
 pub(super) fn kubernetes_version() -> &'static str {
@@ -29,31 +38,12 @@ pub(super) fn build(go: &Path, work: &Path, every: Duration) -> Result<Attempt, 
     say(&format!(
         "building Kubernetes {version} and etcd from Go modules, about 4 minutes the first time"
     ));
-    for (name, content) in [("go.mod", GO_MOD), ("go.sum", GO_SUM)] {
-        let path = work.join(name);
-        fs::write(&path, content).map_err(|source| AssetsError::Cache {
-            action: "write",
-            path,
-            source,
-        })?;
-    }
+    write_module(work, &[("go.mod", GO_MOD), ("go.sum", GO_SUM)])?;
     for (program, package, flags) in [
         ("kube-apiserver", KUBE_APISERVER, version_flags(version)),
         ("etcd", ETCD, String::new()),
     ] {
-        let mut args: Vec<OsString> = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false"]
-            .map(Into::into)
-            .into();
-        args.push(format!("-ldflags=-s -w{flags}").into());
-        args.extend(["-o".into(), work.join("made").join(program).into(), package.into()]);
-        // The user's own flags and workspace are for the user's own modules; the toolchain is the one go.mod asks for.
-        let environment = [
-            ("CGO_ENABLED", "0"),
-            ("GOFLAGS", ""),
-            ("GOWORK", "off"),
-            ("GOTOOLCHAIN", "auto"),
-        ];
-        let ended = run(&format!("building {program}"), every, go, &args, work, &environment)?;
+        let ended = go_build(go, package, &flags, program, work, every)?;
         if !ended.success() {
             return Ok(Attempt::PassedOver(format!(
                 "`go build {package}` failed:\n{}",
@@ -62,6 +52,38 @@ pub(super) fn build(go: &Path, work: &Path, every: Duration) -> Result<Attempt, 
         }
     }
     Ok(Attempt::Made)
+}
+
+/// Writes the files of a module, by their names.
+pub(crate) fn write_module(work: &Path, files: &[(&str, &str)]) -> Result<(), AssetsError> {
+    for (name, content) in files {
+        let path = work.join(name);
+        fs::write(&path, content).map_err(failed("write", &path))?;
+    }
+    Ok(())
+}
+
+/// Builds a package as the module in `work` pins it, into `work/made/<program>`. `link_flags` begin with a space.
+pub(crate) fn go_build(
+    go: &Path,
+    package: &str,
+    link_flags: &str,
+    program: &str,
+    work: &Path,
+    every: Duration,
+) -> Result<Ended, AssetsError> {
+    let mut args: Vec<OsString> = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false"]
+        .map(Into::into)
+        .into();
+    args.push(format!("-ldflags=-s -w{link_flags}").into());
+    args.extend(["-o".into(), work.join("made").join(program).into(), package.into()]);
+    run(&format!("building {program}"), every, go, &args, work, &ENVIRONMENT)
+}
+
+/// Where Go keeps the source of a module that the one in `work` pins, as the last line of the log.
+pub(crate) fn go_module_folder(go: &Path, module: &str, work: &Path, every: Duration) -> Result<Ended, AssetsError> {
+    let args = ["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module].map(OsString::from);
+    run("looking for the module's source", every, go, &args, work, &ENVIRONMENT)
 }
 
 /// Without them the server calls itself v0.0.0, and clients that compare versions complain.

@@ -7,9 +7,9 @@
 //!
 //! The last two fill the cache, one process at a time, and publish with one rename: a folder that is there is whole.
 
-mod cache;
-mod go_modules;
-mod progress;
+pub(crate) mod cache;
+pub(crate) mod go_modules;
+pub(crate) mod progress;
 mod release;
 
 use std::{
@@ -107,8 +107,11 @@ pub enum AssetsError {
     },
 }
 
+/// What [`cache::Cache::fill`] runs to see that they work.
+const PROGRAMS: [(&str, &str); 2] = [("etcd", "--version"), ("kube-apiserver", "--version")];
+
 /// A source either has the programs, or is passed over for a reason that is told in one line.
-enum Attempt {
+pub(crate) enum Attempt {
     Made,
     PassedOver(String),
 }
@@ -134,19 +137,9 @@ impl Sources {
     /// # Errors
     /// [`AssetsError::NoCache`] without a home.
     pub fn of_this_machine() -> Result<Self, AssetsError> {
-        // The programs are started from folders of their own, where a relative path would lead elsewhere.
-        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
-        let set = |name: &str| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(|value| absolute(value.into()))
-        };
-        let environment = set("KUBEBUILDER_ASSETS");
-        let home = || set("HOME").map(|home| home.join(".cache"));
-        let cache = set("XDG_CACHE_HOME").or_else(home).ok_or(AssetsError::NoCache)?;
         Ok(Self {
-            environment,
-            cache: cache.join("mooring").join("control-plane"),
+            environment: set("KUBEBUILDER_ASSETS"),
+            cache: user_cache("control-plane").ok_or(AssetsError::NoCache)?,
             release: Release::for_this_machine(),
             go: super::guard::on_path("go"),
             progress_every: Duration::from_secs(5),
@@ -184,7 +177,9 @@ impl Sources {
         };
         match &self.release {
             None => pass_over(format!("no official envtest release for {}", platform())),
-            Some(release) => match cache.fill(release.version, |work| release.download(work, self.progress_every))? {
+            Some(release) => match cache.fill(release.version, &PROGRAMS, |work| {
+                release.download(work, self.progress_every)
+            })? {
                 Attempt::Made => return Ok(Assets::in_folder(&cache.folder(release.version), Source::Release)),
                 Attempt::PassedOver(line) => pass_over(line),
             },
@@ -193,7 +188,9 @@ impl Sources {
             None => pass_over("Go is not installed, so the servers cannot be built from Go modules".to_owned()),
             Some(go) => {
                 let version = go_modules::kubernetes_version();
-                match cache.fill(version, |work| go_modules::build(go, work, self.progress_every))? {
+                match cache.fill(version, &PROGRAMS, |work| {
+                    go_modules::build(go, work, self.progress_every)
+                })? {
                     Attempt::Made => return Ok(Assets::in_folder(&cache.folder(version), Source::GoModules)),
                     Attempt::PassedOver(line) => pass_over(line),
                 }
@@ -248,6 +245,19 @@ pub async fn prepare() -> Result<Assets, AssetsError> {
             passed_over: vec![format!("the search was stopped: {stopped}")],
         }),
     }
+}
+
+/// The path that a variable of the environment holds, if it is set and not empty. The programs are started from folders
+/// of their own, where a relative path would lead elsewhere.
+fn set(name: &str) -> Option<PathBuf> {
+    let path: PathBuf = std::env::var_os(name).filter(|value| !value.is_empty())?.into();
+    Some(std::path::absolute(&path).unwrap_or(path))
+}
+
+/// The folder of that name in this user's cache, which all clones share; none without a home.
+pub(crate) fn user_cache(name: &str) -> Option<PathBuf> {
+    let home = || set("HOME").map(|home| home.join(".cache"));
+    Some(set("XDG_CACHE_HOME").or_else(home)?.join("mooring").join(name))
 }
 
 /// Operating system and architecture in Go's words, as release archives are named.

@@ -12,30 +12,30 @@ use super::AssetsError;
 use crate::control_plane::guard::{Environment, Guarded, new_folder};
 
 /// One line for the person who waits. Written past the test harness, which would hold it back until a test ends.
-pub(super) fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     // A closed standard error is no reason to stop.
-    let _ = writeln!(io::stderr(), "control plane: {line}");
+    let _ = writeln!(io::stderr(), "sandbox: {line}");
 }
 
 /// How a tool ended: its exit code and the end of what it said.
-pub(super) struct Ended {
-    pub(super) code: String,
-    pub(super) log: String,
+pub(crate) struct Ended {
+    pub(crate) code: String,
+    pub(crate) log: String,
 }
 
 impl Ended {
-    pub(super) fn success(&self) -> bool {
+    pub(crate) fn success(&self) -> bool {
         self.code == "0"
     }
 
     /// The last thing the tool said, for a line of ours.
-    pub(super) fn last_line(&self) -> &str {
+    pub(crate) fn last_line(&self) -> &str {
         self.log.lines().last().unwrap_or_default().trim()
     }
 }
 
 /// Runs a tool to its end inside `work`, telling `what` and the time it took so far once in a while.
-pub(super) fn run(
+pub(crate) fn run(
     what: &str,
     every: Duration,
     program: &Path,
@@ -67,7 +67,7 @@ pub(super) fn run(
     }
 }
 
-pub(super) fn clock(elapsed: Duration) -> String {
+pub(crate) fn clock(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
     if seconds < 60 {
         format!("{seconds} s")

@@ -69,6 +69,7 @@ pub(in crate::aws) fn answer(state: &mut State, request: &Request) -> Answer {
         "GetPolicy" => policies::get(state, &call),
         "DeletePolicy" => policies::delete(state, &call),
         "CreatePolicyVersion" => policies::create_version(state, &call),
+        "ListPolicyVersions" => policies::list_versions(state, &call),
         "GetPolicyVersion" => policies::get_version(state, &call),
         "DeletePolicyVersion" => policies::delete_version(state, &call),
         other => Err(ApiError::new(

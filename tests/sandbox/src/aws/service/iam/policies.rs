@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::call::{Call, conflict, exists, invalid, limit, malformed, missing, request_tags, resource_tags, tagged};
+use super::call::{
+    Call, conflict, exists, invalid, limit, malformed, missing, page, request_tags, resource_tags, tagged,
+};
 use super::{nothing, render};
 use crate::aws::contract::{Answer, ApiError, Check};
 use crate::aws::service::written;
@@ -160,6 +162,17 @@ pub(super) fn get_version(state: &mut State, call: &Call<'_>) -> Answer {
     let number = number(call)?;
     let shown = version(&policy, number).ok_or_else(|| no_version(&policy.arn, number))?;
     Ok(json!({"PolicyVersion": shown}))
+}
+
+/// The newest first, without their documents.
+pub(super) fn list_versions(state: &mut State, call: &Call<'_>) -> Answer {
+    let policy = policy(state, call, "iam:ListPolicyVersions", State::policy)?;
+    let numbers = policy.versions.keys().rev();
+    let mut shown: Vec<Value> = numbers.filter_map(|number| version(&policy, *number)).collect();
+    for version in shown.iter_mut().filter_map(Value::as_object_mut) {
+        version.remove("Document");
+    }
+    page(call, "Versions", shown)
 }
 
 pub(super) fn delete_version(state: &mut State, call: &Call<'_>) -> Answer {

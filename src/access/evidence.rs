@@ -1,0 +1,222 @@
+//! What the edges gathered at each hop, as plain values. Tokens and credentials have no place here: the types that hold
+//! them (`crate::aws::WebToken` and its like) cannot be printed, compared or kept in any of these.
+
+use crate::{
+    argocd::{Project, SeenCluster},
+    aws::{AwsError, ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
+    kubernetes::{Failure, KubernetesError},
+};
+
+use super::scope::Ask;
+
+/// What an attempt came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Attempt<T, E> {
+    /// It was not made: what it needs was not there.
+    #[default]
+    NotMade,
+    /// It went through.
+    Done(T),
+    /// It did not.
+    Failed(E),
+}
+
+/// What AWS refused, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsRefusal {
+    /// What it means to us.
+    pub kind: ErrorKind,
+    /// AWS's code.
+    pub code: String,
+    /// AWS's message.
+    pub message: String,
+}
+
+impl From<AwsError> for AwsRefusal {
+    fn from(error: AwsError) -> Self {
+        // The request ID is left out: it differs from try to try, and each would be a change of the status.
+        Self {
+            kind: error.kind,
+            code: error.code,
+            message: error.message,
+        }
+    }
+}
+
+/// What the hub's API server refused, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubernetesRefusal {
+    /// The kind of failure.
+    pub failure: Failure,
+    /// The whole of it.
+    pub message: String,
+}
+
+impl From<&KubernetesError> for KubernetesRefusal {
+    fn from(error: &KubernetesError) -> Self {
+        Self {
+            failure: error.failure(),
+            message: error.to_string(),
+        }
+    }
+}
+
+/// What a token says of itself. The token is checked by STS, not by us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: String,
+}
+
+/// How a running pod gets its AWS credentials, by the environment that a webhook gave it when it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodBinding {
+    /// `AWS_ROLE_ARN` with a web identity token.
+    Role(String),
+    /// EKS Pod Identity.
+    PodIdentity,
+    /// Neither: the SDK falls back to the node's role.
+    Nothing,
+}
+
+/// A pod that runs as a `ServiceAccount`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodSeen {
+    /// Its name.
+    pub name: String,
+    /// How it gets its credentials.
+    pub binding: PodBinding,
+}
+
+/// One `ServiceAccount` of Argo CD.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAccountEvidence {
+    /// Its name.
+    pub name: String,
+    /// Its annotation `eks.amazonaws.com/role-arn`.
+    pub annotation: Look<Option<String>>,
+    /// The pods that run as it.
+    pub pods: Look<Vec<PodSeen>>,
+    /// The request for a token.
+    pub token: Attempt<Claims, KubernetesRefusal>,
+    /// The exchange of the token for the management role.
+    pub exchange: Attempt<(), AwsRefusal>,
+}
+
+/// Argo CD's namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArgoCdEvidence {
+    /// Cluster Secrets that Argo CD cannot read, each with why not.
+    pub malformed: Look<Vec<(String, String)>>,
+    /// The AppProjects; absent when the API server does not serve the kind.
+    pub projects: Look<Vec<Project>>,
+    /// Whether `application.sync.impersonation.enabled` is set in `argocd-cm`.
+    pub impersonation: Look<bool>,
+}
+
+/// What is common to all clusters of a `ManagementRole`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubEvidence {
+    /// Each `ServiceAccount`, in the order of the spec.
+    pub service_accounts: Vec<ServiceAccountEvidence>,
+    /// Argo CD's side.
+    pub argocd: ArgoCdEvidence,
+}
+
+/// The documents in the hub's account: read only where something was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubDocuments {
+    /// The management role, with its trust, policies and boundary.
+    pub role: Look<RoleDocuments>,
+    /// The audiences of the OIDC provider of the tokens' issuer.
+    pub provider: Look<Vec<String>>,
+}
+
+/// The documents in the cluster's account: read only where something was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpokeDocuments {
+    /// The deployer role, with its trust.
+    pub role: Look<RoleDocuments>,
+    /// The cluster.
+    pub cluster: Look<SpokeCluster>,
+    /// The access entry of the deployer role.
+    pub entry: Look<SpokeEntry>,
+}
+
+/// Why there is no answer of the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unreached {
+    /// The name does not resolve.
+    Name(String),
+    /// Nobody listens, or a firewall says no.
+    Refused(String),
+    /// No answer in time.
+    TimedOut(String),
+    /// The certificate is not the one that the cluster Secret expects.
+    Certificate(String),
+    /// Anything else.
+    Other(String),
+}
+
+/// What the API server answered to a question of access.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Whether it is allowed.
+    Allowed(bool),
+    /// It did not say.
+    Refused(String),
+}
+
+/// Where the walk starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vantage {
+    /// A pod of the hub: what it reaches Argo CD reaches, network policies aside.
+    Hub,
+    /// A person's machine.
+    Person,
+}
+
+/// Everything that a walk brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Where it started.
+    pub vantage: Vantage,
+    /// The hub's side.
+    pub hub: HubEvidence,
+    /// The hub's documents.
+    pub hub_documents: HubDocuments,
+    /// The cluster Secret as Argo CD reads it, or why it cannot.
+    pub secret: Look<Result<SeenCluster, String>>,
+    /// `AssumeRole` of the deployer role.
+    pub deployer: Attempt<(), AwsRefusal>,
+    /// The documents of the cluster's account.
+    pub spoke_documents: SpokeDocuments,
+    /// How many characters the EKS token has, where one was minted.
+    pub token_length: Option<usize>,
+    /// `/version`: the HTTP status, and what it said.
+    pub endpoint: Attempt<u16, Unreached>,
+    /// What was asked of the API server's authorisation.
+    pub reviews: Vec<(Ask, Answer)>,
+}
+
+/// What is said of documents that nothing made worth reading.
+pub const NOT_NEEDED: &str = "it was not needed";
+
+impl Default for HubDocuments {
+    fn default() -> Self {
+        Self {
+            role: Look::Unseen(NOT_NEEDED.to_owned()),
+            provider: Look::Unseen(NOT_NEEDED.to_owned()),
+        }
+    }
+}
+
+impl Default for SpokeDocuments {
+    fn default() -> Self {
+        Self {
+            role: Look::Unseen(NOT_NEEDED.to_owned()),
+            cluster: Look::Unseen(NOT_NEEDED.to_owned()),
+            entry: Look::Unseen(NOT_NEEDED.to_owned()),
+        }
+    }
+}

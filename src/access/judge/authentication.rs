@@ -1,0 +1,126 @@
+//! The EKS token: does the API server know who asks?
+//!
+//! A 401 says no more than that. What maps the role is in EKS: the authentication mode, the access entry, and the role
+//! that the entry was made for, whose unique ID EKS keeps and does not show (EKS API, `AccessEntry.principalArn`).
+
+use super::{failed, passed, trouble};
+use crate::{
+    access::{
+        chain::{Found, Trouble},
+        evidence::{Attempt, Evidence},
+        reason::Reason,
+        subject::Subject,
+    },
+    api::condition::ConditionType,
+    aws::{Look, SpokeEntry},
+    domain::{eks::AuthenticationMode, ownership::ROLE_ID_TAG},
+};
+
+/// The longest token that the authenticator of an EKS cluster takes, in characters (aws-iam-authenticator,
+/// `maxTokenLenBytes`).
+const LONGEST_TOKEN: usize = 4096;
+
+pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
+    let (Some(length), Attempt::Done(status)) = (evidence.token_length, &evidence.endpoint) else {
+        return Found::NotReached;
+    };
+    match status {
+        401 => refused(subject, evidence, length),
+        500.. => Found::NotReached,
+        _ => passed(format!("known as a session of {}", subject.deployer)),
+    }
+}
+
+fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
+    let cluster = &subject.cluster;
+    let said = format!(
+        "the API server of {cluster} does not know sessions of {} (HTTP 401)",
+        subject.deployer
+    );
+    let documents = &evidence.spoke_documents;
+    let again = format!(
+        "Mooring mends it at its next pass (kubectl annotate mgc {} mooring.dev/reconcile-requested-at=\"$(date)\" \
+         --overwrite asks for one)",
+        subject.name
+    );
+    if length > LONGEST_TOKEN {
+        return failed(
+            Reason::TokenTooLarge,
+            format!("{said}. The EKS token has {length} characters, and the cluster takes {LONGEST_TOKEN}"),
+            "make the session smaller: set disableSessionTags on the EKS Pod Identity association, or use IRSA",
+        );
+    }
+    if let Look::Seen(seen) = &documents.cluster
+        && seen.authentication_mode == AuthenticationMode::ConfigMap
+    {
+        return failed(
+            Reason::AuthenticationModeConfigMap,
+            format!("{said}. The cluster's authentication mode is CONFIG_MAP, so it takes no access entries"),
+            format!(
+                "aws eks update-cluster-config --name {} --region {} --access-config authenticationMode=API_AND_CONFIG_MAP \
+                 (there is no way back, so Mooring does not do it)",
+                cluster.name, cluster.region
+            ),
+        );
+    }
+    match &documents.entry {
+        Look::Absent => failed(
+            Reason::NoAccessEntry,
+            format!("{said}. There is no access entry for it"),
+            format!("somebody deleted it: {again}"),
+        ),
+        Look::Seen(entry) => match stale(subject, evidence, entry) {
+            Some(why) => failed(
+                Reason::StalePrincipal,
+                format!("{said}. {why}: an entry holds for the role that was there when it was made, not for its name"),
+                format!("the entry must be deleted and made anew: {again}"),
+            ),
+            None => failed(
+                Reason::Unauthorized,
+                format!("{said}, although its access entry is there"),
+                "wait a minute if the entry was made just now; otherwise look into the cluster's authenticator log (aws eks \
+                 update-cluster-config --logging), which says why",
+            ),
+        },
+        Look::Unseen(why) => {
+            let mut candidates = vec![Reason::NoAccessEntry, Reason::StalePrincipal];
+            if matches!(documents.cluster, Look::Unseen(_)) {
+                candidates.push(Reason::AuthenticationModeConfigMap);
+            }
+            let mut next = format!(
+                "look at the entry: aws eks describe-access-entry --cluster-name {} --region {} --principal-arn {} (it \
+                 could not be read from here: {why})",
+                cluster.name, cluster.region, subject.deployer
+            );
+            if let Some(told) = subject.told(ConditionType::AccessEntryReady) {
+                next.push_str(". The operator says ");
+                next.push_str(told);
+            }
+            Found::Failed(Trouble {
+                candidates,
+                ..trouble(Reason::Undetermined, said, next)
+            })
+        }
+    }
+}
+
+/// Why the entry cannot be for the role that is there now, if it cannot.
+fn stale(subject: &Subject, evidence: &Evidence, entry: &SpokeEntry) -> Option<String> {
+    let (id, made) = match &evidence.spoke_documents.role {
+        Look::Seen(role) => (Some(role.id.as_str()), role.created),
+        Look::Absent | Look::Unseen(_) => (subject.deployer_id.as_deref(), None),
+    };
+    let tag = entry.tags.get(ROLE_ID_TAG);
+    if let (Some(id), Some(tag)) = (id, tag)
+        && id != tag
+    {
+        return Some(format!(
+            "Its access entry was made for role ID {tag}, and the role is {id} now"
+        ));
+    }
+    // An entry can only be made for a role that exists.
+    let (Some(role), Some(entry)) = (made, entry.created) else {
+        return None;
+    };
+    (role > entry).then(|| "Its access entry is older than the role".to_owned())
+}

@@ -1,0 +1,96 @@
+//! What the API server allows of what Argo CD does.
+
+use super::{failed, passed, unknown};
+use crate::{
+    access::{
+        chain::Found,
+        evidence::{Answer, Evidence},
+        reason::Reason,
+        subject::Subject,
+    },
+    aws::Look,
+};
+
+pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
+    if evidence.reviews.is_empty() {
+        return Found::NotReached;
+    }
+    let denied: Vec<_> = evidence
+        .reviews
+        .iter()
+        .filter(|(_, answer)| *answer == Answer::Allowed(false))
+        .map(|(ask, _)| ask)
+        .collect();
+    let refused = evidence.reviews.iter().find_map(|(_, answer)| match answer {
+        Answer::Refused(why) => Some(why),
+        Answer::Allowed(_) => None,
+    });
+    if let Some(first) = denied.first() {
+        let more = match denied.len() - 1 {
+            0 => String::new(),
+            more => {
+                let others: Vec<String> = denied.iter().skip(1).take(3).map(ToString::to_string).collect();
+                format!(
+                    ", nor {}{}",
+                    others.join(", nor "),
+                    if more > 3 { ", and more" } else { "" }
+                )
+            }
+        };
+        return failed(
+            Reason::ScopeTooNarrow,
+            format!(
+                "{} may not {first}{more}; Argo CD needs the first {}",
+                subject.deployer, first.why
+            ),
+            remedy(subject, evidence),
+        );
+    }
+    if let Some(why) = refused {
+        let known = evidence
+            .reviews
+            .iter()
+            .any(|(_, answer)| *answer == Answer::Allowed(true));
+        let message = format!("the API server does not say what {} may do: {why}", subject.deployer);
+        return if why.contains("(403)") && !known {
+            failed(
+                Reason::Forbidden,
+                message,
+                "the cluster role system:basic-user lets everybody who is known ask what he may do, and somebody has taken \
+                 that away: bind it to system:authenticated again, or give the deployer role an access policy",
+            )
+        } else {
+            unknown(
+                Reason::ApiServerFailing,
+                message,
+                "nothing: it is asked again at the next walk",
+            )
+        };
+    }
+    passed(format!("{} questions, all allowed", evidence.reviews.len()))
+}
+
+fn remedy(subject: &Subject, evidence: &Evidence) -> String {
+    let whole = match &evidence.secret {
+        Look::Seen(Ok(secret)) => secret.namespaces.is_empty(),
+        Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => false,
+    };
+    let held = !subject.policies.is_empty() && subject.policies.iter().all(|(_, held)| !held.is_empty());
+    if whole && held {
+        return format!(
+            "Argo CD asks for the whole cluster, and every access policy is held to namespaces: hold Argo CD to them too, by \
+             argocd.namespaces of ManagedCluster {}",
+            subject.name
+        );
+    }
+    if subject.policies.is_empty() {
+        return "bind the Kubernetes groups of access.kubernetesGroups to a ClusterRole or Role that allows it: with groups \
+                alone, RBAC on the cluster is yours"
+            .to_owned();
+    }
+    format!(
+        "ask for a wider policy in access.policies of ManagedCluster {}, or narrow argocd.namespaces; if the spec is right, \
+         compare it with aws eks list-associated-access-policies --cluster-name {} --region {} --principal-arn {}",
+        subject.name, subject.cluster.name, subject.cluster.region, subject.deployer
+    )
+}

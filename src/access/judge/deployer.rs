@@ -1,0 +1,246 @@
+//! From the management role into the deployer role (`AssumeRole`, as Argo CD asks: no external ID, no tags).
+
+use super::{
+    failed, passed,
+    refusal::{self, PolicyKind, Sides},
+    trouble,
+};
+use crate::{
+    access::{
+        chain::{Found, Trouble},
+        evidence::{Attempt, AwsRefusal, Evidence},
+        reason::Reason,
+        subject::Subject,
+    },
+    api::condition::ConditionType,
+    aws::{ErrorKind, Look, RoleDocuments},
+    policy::{Asked, Asker, Document, Known, Ruling},
+};
+
+pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
+    match &evidence.deployer {
+        Attempt::NotMade => Found::NotReached,
+        Attempt::Done(()) => passed(format!("assumed {}", subject.deployer)),
+        Attempt::Failed(refused) => {
+            let what = format!("sts:AssumeRole of {} as {}", subject.deployer, subject.hub.role);
+            refusal::general(subject, evidence.vantage, &what, refused)
+                .unwrap_or_else(|| denied(subject, evidence, refused, &what))
+        }
+    }
+}
+
+fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &str) -> Found {
+    let undecided = format!("{what} was refused");
+    let said = format!("AWS says {}: {}", refused.code, refused.message);
+    if evidence.spoke_documents.role == Look::Absent {
+        return failed(
+            Reason::DeployerRoleMissing,
+            format!("there is no role {}. {said}", subject.deployer),
+            format!(
+                "somebody deleted it: Mooring makes it again at its next pass (kubectl annotate mgc {} \
+                 mooring.dev/reconcile-requested-at=\"$(date)\" --overwrite asks for one)",
+                subject.name
+            ),
+        );
+    }
+    // A session that brings tags (EKS Pod Identity's are transitive) needs a second action on both sides.
+    let tagging = refused.message.contains("sts:TagSession");
+    let action = if tagging { "sts:TagSession" } else { "sts:AssumeRole" };
+    let sides = read(subject, evidence, action);
+    if let Some((kind, ruling)) = sides.refusing() {
+        return documented(subject, &said, kind, ruling, tagging);
+    }
+    if tagging {
+        return failed(
+            Reason::TagSessionRefused,
+            format!("{undecided}. {said}"),
+            "allow sts:TagSession beside sts:AssumeRole in the deployer role's trust policy and in the management role's own policy",
+        );
+    }
+    if let Some(kind) = refusal::by_phrase(&refused.message) {
+        return failed(kind.reason(), format!("{undecided}. {said}"), next(subject, kind));
+    }
+    undetermined(subject, evidence, format!("{undecided}. {said}"), refused, sides)
+}
+
+/// A document says so itself.
+fn documented(subject: &Subject, said: &str, kind: PolicyKind, ruling: Ruling, tagging: bool) -> Found {
+    let (deployer, management) = (&subject.deployer, &subject.hub.role);
+    let action = if tagging { "sts:TagSession" } else { "sts:AssumeRole" };
+    let denies = ruling == Ruling::Denied;
+    let does = if denies { "denies" } else { "does not allow" };
+    let why = match kind {
+        PolicyKind::Trust => format!("the trust policy of {deployer} {does} {action} to {management}"),
+        PolicyKind::Boundary => format!("the permissions boundary of {management} {does} {action} on {deployer}"),
+        PolicyKind::Identity if denies => format!("a policy of {management} denies {action} on {deployer}"),
+        PolicyKind::Identity
+        | PolicyKind::Session
+        | PolicyKind::ServiceControl
+        | PolicyKind::ResourceControl
+        | PolicyKind::Endpoint => format!("no policy of {management} allows {action} on {deployer}"),
+    };
+    let (reason, mend) = if tagging {
+        let mend = "allow sts:TagSession beside sts:AssumeRole there: ";
+        (Reason::TagSessionRefused, format!("{mend}{}", next(subject, kind)))
+    } else {
+        (kind.reason(), next(subject, kind))
+    };
+    failed(reason, format!("{why}. {said}"), mend)
+}
+
+fn undetermined(subject: &Subject, evidence: &Evidence, said: String, refused: &AwsRefusal, sides: Sides) -> Found {
+    let mut candidates = sides.candidates();
+    if matches!(evidence.spoke_documents.role, Look::Unseen(_)) {
+        candidates.insert(0, Reason::DeployerRoleMissing);
+    }
+    if refused.kind == ErrorKind::CredentialsUnavailable {
+        // STS so refuses sessions of a region that the account has not enabled.
+        candidates = vec![Reason::RegionDisabled];
+    }
+    let mut unread = Vec::new();
+    if let Look::Unseen(why) = &evidence.spoke_documents.role {
+        unread.push(format!("the deployer role could not be read: {why}"));
+    }
+    if let Look::Unseen(why) = &evidence.hub_documents.role {
+        unread.push(format!("the management role could not be read: {why}"));
+    }
+    let mut next = "AWS does not say which policy it was. ".to_owned();
+    if unread.is_empty() {
+        next.push_str(
+            "Both sides' own documents allow it: look for a service or resource control policy of the organisation, and \
+             for the policy of the VPC endpoint for STS; a role or policy that was changed just now takes up to two minutes",
+        );
+    } else {
+        next.push_str("Run `mooring doctor` with credentials that may read both roles (");
+        next.push_str(&unread.join("; "));
+        next.push(')');
+    }
+    if let Some(told) = subject
+        .told(ConditionType::DeployerRoleReady)
+        .or_else(|| subject.told(ConditionType::ManagementRoleReady))
+    {
+        next.push_str(". The operator says ");
+        next.push_str(told);
+    }
+    Found::Failed(Trouble {
+        candidates,
+        ..trouble(Reason::Undetermined, said, next)
+    })
+}
+
+fn next(subject: &Subject, kind: PolicyKind) -> String {
+    let (deployer, management) = (&subject.deployer, &subject.hub.role);
+    match kind {
+        PolicyKind::Trust => format!(
+            "Mooring puts the trust policy of {deployer} back at its next pass (kubectl annotate mgc {} \
+             mooring.dev/reconcile-requested-at=\"$(date)\" --overwrite asks for one); that of a role of yours must let \
+             {management} do sts:AssumeRole and sts:TagSession, without an external ID, which Argo CD cannot send",
+            subject.name
+        ),
+        PolicyKind::Identity => format!(
+            "let {management} do sts:AssumeRole and sts:TagSession on {deployer}: Mooring writes that policy at its next \
+             pass over ManagementRole {}; for a role of yours you write it",
+            subject.hub.hub.management_role
+        ),
+        PolicyKind::Boundary => format!(
+            "let the permissions boundary of {management} allow sts:AssumeRole and sts:TagSession on {deployer}: compare it \
+             with what `mooring bootstrap` prints for account {}",
+            management.account
+        ),
+        PolicyKind::Session => format!(
+            "look at what makes the session of {management}: a session policy is given only by whoever assumes the role, \
+             and neither Argo CD nor Mooring gives one"
+        ),
+        PolicyKind::ServiceControl => format!(
+            "ask whoever runs the AWS organisation: a service control policy on account {} does not let {management} assume \
+             roles there",
+            management.account
+        ),
+        PolicyKind::ResourceControl => format!(
+            "ask whoever runs the AWS organisation: a resource control policy on account {} does not let {management} in",
+            deployer.account
+        ),
+        PolicyKind::Endpoint => {
+            format!("let the policy of the VPC endpoint for STS in the hub's VPC allow sts:AssumeRole on {deployer}")
+        }
+    }
+}
+
+/// What both sides' documents say to this action.
+fn read(subject: &Subject, evidence: &Evidence, action: &str) -> Sides {
+    let (by, on) = (
+        Asker::Role {
+            arn: subject.hub.role.to_string(),
+            account: subject.hub.role.account.to_string(),
+        },
+        subject.deployer.to_string(),
+    );
+    let role = subject.hub.role.to_string();
+    let account = subject.hub.role.account.to_string();
+    let keys = move |key: &str| match key {
+        "aws:principalarn" => Known::Values(vec![role.clone()]),
+        "aws:principalaccount" => Known::Values(vec![account.clone()]),
+        "aws:principaltype" => Known::Values(vec!["AssumedRole".to_owned()]),
+        "aws:principalisawsservice" => Known::Values(vec!["false".to_owned()]),
+        // What Argo CD does not send.
+        "sts:externalid" | "sts:sourceidentity" | "aws:sourceidentity" | "aws:multifactorauthpresent" => Known::Absent,
+        _ => Known::Unknown,
+    };
+    let asked = Asked {
+        by: &by,
+        action,
+        on: &on,
+        keys: &keys,
+    };
+    let ruling = |text: &str| Document::parse(text).map_or(Ruling::Unclear, |document| document.rules(&asked));
+    let seen = |role: &Look<RoleDocuments>| match role {
+        Look::Seen(role) => Some(role.clone()),
+        Look::Absent | Look::Unseen(_) => None,
+    };
+    let trust = seen(&evidence.spoke_documents.role).map(|role| ruling(&role.trust));
+    let hub = seen(&evidence.hub_documents.role);
+    let mut identity = hub
+        .as_ref()
+        .and_then(|role| seen_policies(&role.policies))
+        .map(|policies| {
+            policies
+                .iter()
+                .map(|text| ruling(text))
+                .fold(Ruling::NotAllowed, stronger)
+        });
+    let by_name = trust == Some(Ruling::AllowedByName);
+    if by_name && subject.deployer.account == subject.hub.role.account && identity == Some(Ruling::NotAllowed) {
+        // In one account a trust policy that names the role is enough (IAM user guide, "Cross-account policy evaluation").
+        identity = Some(Ruling::AllowedByName);
+    }
+    let boundary = hub.and_then(|role| match role.boundary {
+        Look::Seen(text) => Some(ruling(&text)),
+        Look::Absent => Some(Ruling::AllowedByName),
+        Look::Unseen(_) => None,
+    });
+    Sides {
+        identity,
+        boundary,
+        trust,
+    }
+}
+
+fn seen_policies(policies: &Look<Vec<String>>) -> Option<&[String]> {
+    match policies {
+        Look::Seen(policies) => Some(policies),
+        Look::Absent => Some(&[]),
+        Look::Unseen(_) => None,
+    }
+}
+
+/// What several policies of one role say together.
+fn stronger(one: Ruling, other: Ruling) -> Ruling {
+    let rank = |ruling: Ruling| match ruling {
+        Ruling::Denied => 4,
+        Ruling::AllowedByName => 3,
+        Ruling::AllowedToAccount => 2,
+        Ruling::Unclear => 1,
+        Ruling::NotAllowed => 0,
+    };
+    if rank(one) >= rank(other) { one } else { other }
+}

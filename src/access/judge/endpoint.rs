@@ -1,0 +1,133 @@
+//! The API server: reached, and with the certificate that the cluster Secret expects.
+
+use super::{failed, passed, unknown};
+use crate::{
+    access::{
+        chain::Found,
+        evidence::{Attempt, Evidence, Unreached, Vantage},
+        reason::Reason,
+        subject::Subject,
+    },
+    aws::{Look, SpokeCluster},
+};
+
+pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
+    let server = match &evidence.secret {
+        Look::Seen(Ok(secret)) => secret.server.as_str(),
+        // Without a Secret there is nothing to go by; the hop of Argo CD says so.
+        Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => return Found::NotReached,
+    };
+    let why = match &evidence.endpoint {
+        Attempt::NotMade => return Found::NotReached,
+        Attempt::Done(status) if *status >= 500 => {
+            return failed(
+                Reason::ApiServerFailing,
+                format!("{server} answers with HTTP {status}"),
+                format!(
+                    "look at the cluster's health: aws eks describe-cluster --name {}",
+                    subject.cluster.name
+                ),
+            );
+        }
+        Attempt::Done(_) => return passed(format!("{server} answers, with the certificate of the cluster Secret")),
+        Attempt::Failed(why) => why,
+    };
+    match why {
+        Unreached::Certificate(why) => failed(
+            Reason::CertificateNotTrusted,
+            format!(
+                "the certificate of {server} is not one that the cluster Secret's certificate authority vouches for: {why}"
+            ),
+            "Mooring reads the certificate authority from EKS at every pass; if it is right there, something between Argo CD \
+             and the cluster ends TLS: take the endpoint out of that proxy",
+        ),
+        Unreached::Name(why) => unreachable(
+            subject,
+            evidence,
+            Reason::NameNotResolved,
+            &format!("the name of {server} does not resolve: {why}"),
+        ),
+        Unreached::Refused(why) => unreachable(
+            subject,
+            evidence,
+            Reason::ConnectionRefused,
+            &format!("{server} refuses the connection: {why}"),
+        ),
+        Unreached::TimedOut(why) => unreachable(
+            subject,
+            evidence,
+            Reason::ConnectionTimedOut,
+            &format!("{server} does not answer in time: {why}"),
+        ),
+        Unreached::Other(why) => unreachable(
+            subject,
+            evidence,
+            Reason::ConnectionFailed,
+            &format!("the connection to {server} breaks off: {why}"),
+        ),
+    }
+}
+
+/// A connection that is not made: what EKS says of the endpoint tells more than the socket does.
+fn unreachable(subject: &Subject, evidence: &Evidence, reason: Reason, said: &str) -> Found {
+    let network = match &evidence.spoke_documents.cluster {
+        Look::Seen(cluster) => Some(cluster),
+        Look::Absent => {
+            return failed(
+                reason,
+                format!("{said}. EKS knows no cluster {} any more", subject.cluster),
+                format!(
+                    "if the cluster is gone for good, delete ManagedCluster {}",
+                    subject.name
+                ),
+            );
+        }
+        Look::Unseen(_) => None,
+    };
+    // A firewall lets packets fall, so a private endpoint shows as no answer or as a name that does not resolve.
+    let silent = matches!(reason, Reason::ConnectionTimedOut | Reason::NameNotResolved);
+    match network {
+        Some(SpokeCluster { public: false, .. }) => unknown(
+            Reason::PrivateEndpoint,
+            format!("{said}. The endpoint is private"),
+            match evidence.vantage {
+                Vantage::Hub => {
+                    "route the hub's VPC to the cluster's (peering or a transit gateway), let the cluster's security group \
+                     take port 443 from the hub, and let the hub resolve the endpoint's name; whether Argo CD gets there by \
+                     another way, Argo CD's own connection status says"
+                }
+                Vantage::Person => "nothing: run this where Argo CD runs, or look at the condition Connected",
+            },
+        ),
+        Some(SpokeCluster { public_cidrs, .. }) if silent && !open_to_all(public_cidrs) => {
+            let message = format!("{said}. The endpoint is public to {} only", public_cidrs.join(", "));
+            let next = format!(
+                "add the address by which the hub reaches the internet (its NAT gateway's) to the cluster's \
+                 publicAccessCidrs: aws eks update-cluster-config --name {} --region {} --resources-vpc-config \
+                 publicAccessCidrs=...",
+                subject.cluster.name, subject.cluster.region
+            );
+            match evidence.vantage {
+                Vantage::Hub => failed(Reason::PublicAccessLeavesHubOut, message, next),
+                Vantage::Person => unknown(Reason::PublicAccessLeavesHubOut, message, next),
+            }
+        }
+        Some(_) | None => {
+            let next = format!(
+                "check from a pod of Argo CD that the endpoint can be reached (name resolution, routes, HTTPS_PROXY and \
+                 NO_PROXY, network policies), and whether the cluster's endpoint is private or held to some networks: aws eks \
+                 describe-cluster --name {} --region {} --query cluster.resourcesVpcConfig",
+                subject.cluster.name, subject.cluster.region
+            );
+            // What a person's machine cannot reach proves nothing about the hub.
+            match evidence.vantage {
+                Vantage::Hub => failed(reason, said, next),
+                Vantage::Person => unknown(reason, said, next),
+            }
+        }
+    }
+}
+
+fn open_to_all(cidrs: &[String]) -> bool {
+    cidrs.is_empty() || cidrs.iter().any(|cidr| cidr == "0.0.0.0/0")
+}

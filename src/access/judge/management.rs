@@ -1,0 +1,230 @@
+//! The token, and its exchange for the management role (`AssumeRoleWithWebIdentity`).
+//!
+//! Sources of AWS's words: IAM user guide, "Troubleshoot OIDC federation"; STS `AssumeRoleWithWebIdentity`, errors.
+
+use super::{failed, passed, refusal, together, trouble, trust, unknown};
+use crate::{
+    access::{
+        chain::{Found, Trouble},
+        evidence::{Attempt, AwsRefusal, Evidence, ServiceAccountEvidence},
+        reason::Reason,
+        subject::Subject,
+    },
+    aws::{ErrorKind, Look},
+    kubernetes::Failure,
+    policy::AUDIENCE,
+};
+
+/// The tokens of the `ServiceAccount`s.
+pub(super) fn token(subject: &Subject, evidence: &Evidence) -> Found {
+    let each = evidence.hub.service_accounts.iter().map(|account| {
+        let found = match &account.token {
+            Attempt::NotMade => Found::NotReached,
+            Attempt::Done(_) => passed("issued"),
+            Attempt::Failed(refused) if refused.failure == Failure::NotFound => Found::NotReached,
+            Attempt::Failed(refused) if refused.failure == Failure::Forbidden => unknown(
+                Reason::TokenForbidden,
+                format!(
+                    "no token could be requested for ServiceAccount {}/{}: {}",
+                    subject.hub.namespace, account.name, refused.message
+                ),
+                format!(
+                    "let whoever runs this create serviceaccounts/token for {} in namespace {}: the verifier's Role names \
+                     service accounts, and so does the admission policy beside it; add what spec.serviceAccounts of \
+                     ManagementRole {} has and they have not",
+                    account.name, subject.hub.namespace, subject.hub.hub.management_role
+                ),
+            ),
+            Attempt::Failed(refused) => unknown(
+                Reason::TokenNotIssued,
+                format!("the API server gave no token for ServiceAccount {}: {}", account.name, refused.message),
+                "look at the hub's API server; the walk is tried again",
+            ),
+        };
+        (account.name.as_str(), found)
+    });
+    together(each.collect(), |count| {
+        format!("issued for {count} service accounts, for the audience {AUDIENCE}")
+    })
+}
+
+/// The exchange.
+pub(super) fn exchange(subject: &Subject, evidence: &Evidence) -> Found {
+    let each = evidence.hub.service_accounts.iter().map(|account| {
+        let found = match &account.exchange {
+            Attempt::NotMade => Found::NotReached,
+            Attempt::Done(()) => passed("assumed"),
+            Attempt::Failed(refused) => refused_exchange(subject, evidence, account, refused),
+        };
+        (account.name.as_str(), found)
+    });
+    together(each.collect(), |count| {
+        format!("{count} service accounts can assume {}", subject.hub.role)
+    })
+}
+
+fn refused_exchange(
+    subject: &Subject,
+    evidence: &Evidence,
+    account: &ServiceAccountEvidence,
+    refused: &AwsRefusal,
+) -> Found {
+    let what = format!(
+        "AssumeRoleWithWebIdentity of {} as ServiceAccount {}/{}",
+        subject.hub.role, subject.hub.namespace, account.name
+    );
+    let said = format!(
+        "AWS says of ServiceAccount {}/{}: {}: {}",
+        subject.hub.namespace, account.name, refused.code, refused.message
+    );
+    let keys_unread =
+        refused.message.contains("retrieve verification key") || refused.code.contains("IDPCommunication");
+    if let Some(found) = refusal::general(subject, evidence.vantage, &what, refused).filter(|_| !keys_unread) {
+        return found;
+    }
+    let issuer = match &account.token {
+        Attempt::Done(claims) => claims.issuer.as_str(),
+        Attempt::NotMade | Attempt::Failed(_) => "",
+    };
+    let expected = subject.hub.issuer.as_deref();
+    if expected.is_some_and(|expected| expected != issuer) {
+        return failed(
+            Reason::WrongIssuer,
+            format!(
+                "the tokens of this hub are issued by {issuer}, and the management role trusts {}. {said}",
+                expected.unwrap_or_default()
+            ),
+            format!(
+                "the hub was recreated, or this is another cluster: check spec.cluster of ManagementRole {}; Mooring \
+                 trusts the issuer that EKS describes for that cluster, at its next pass",
+                subject.hub.hub.management_role
+            ),
+        );
+    }
+    let message = refused.message.as_str();
+    if message.contains("No OpenIDConnect provider found") {
+        return provider_missing(subject, &said, issuer);
+    }
+    if message.contains("Incorrect token audience") {
+        return failed(
+            Reason::AudienceNotTrusted,
+            format!("the OIDC provider of {issuer} does not list the audience {AUDIENCE}. {said}"),
+            audience_next(subject, issuer),
+        );
+    }
+    if keys_unread {
+        return failed(
+            Reason::IssuerUnreachable,
+            said,
+            format!(
+                "check that {issuer}/.well-known/openid-configuration can be read from the internet: STS gets the keys \
+                 from there. A hub that was recreated just now takes some minutes"
+            ),
+        );
+    }
+    if refused.kind != ErrorKind::Denied {
+        return failed(
+            Reason::TokenRejected,
+            said,
+            "compare the clocks of the hub and of AWS, and check that the hub's API server signs with the keys that its issuer publishes",
+        );
+    }
+    denied(subject, evidence, account, refused, said, issuer)
+}
+
+fn provider_missing(subject: &Subject, said: &str, issuer: &str) -> Found {
+    failed(
+        Reason::OidcProviderMissing,
+        format!(
+            "account {} has no IAM OIDC provider for {issuer}. {said}",
+            subject.hub.hub.cluster.account
+        ),
+        format!(
+            "make it: aws iam create-open-id-connect-provider --url {issuer} --client-id-list {AUDIENCE}; or set \
+             spec.oidcProvider of ManagementRole {} to Manage",
+            subject.hub.hub.management_role
+        ),
+    )
+}
+
+fn audience_next(subject: &Subject, issuer: &str) -> String {
+    let arn = subject.hub.hub.oidc_provider(issuer).map(|arn| arn.to_string());
+    format!(
+        "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {AUDIENCE}; or \
+         set spec.oidcProvider of ManagementRole {} to Manage",
+        arn.unwrap_or_else(|_| "ARN".to_owned()),
+        subject.hub.hub.management_role
+    )
+}
+
+/// "Not authorized to perform sts:AssumeRoleWithWebIdentity" is all that STS says of a trust policy that does not
+/// match, and of a role that is not there: the documents tell which.
+fn denied(
+    subject: &Subject,
+    evidence: &Evidence,
+    account: &ServiceAccountEvidence,
+    refused: &AwsRefusal,
+    said: String,
+    issuer: &str,
+) -> Found {
+    let documents = &evidence.hub_documents;
+    let role = match &documents.role {
+        Look::Absent => {
+            return failed(
+                Reason::ManagementRoleMissing,
+                format!("there is no role {}. {said}", subject.hub.role),
+                format!(
+                    "somebody deleted it: Mooring makes it again at its next pass over ManagementRole {} (annotate it with \
+                     mooring.dev/reconcile-requested-at to ask for one); a role of yours you make again yourself",
+                    subject.hub.hub.management_role
+                ),
+            );
+        }
+        Look::Seen(role) => Some(role),
+        Look::Unseen(_) => None,
+    };
+    if documents.provider == Look::Absent {
+        return provider_missing(subject, &said, issuer);
+    }
+    if let Look::Seen(audiences) = &documents.provider
+        && !audiences.iter().any(|audience| audience == AUDIENCE)
+    {
+        return failed(Reason::AudienceNotTrusted, said, audience_next(subject, issuer));
+    }
+    if let Some(found) = role.and_then(|role| trust::refuses(subject, account, role, &said, issuer)) {
+        return found;
+    }
+    let perimeter = format!(
+        "if its trust is right, look for a data perimeter keyed on aws:PrincipalOrgID in a resource control policy on \
+         account {} or in the policy of the VPC endpoint for STS: a web identity belongs to no organisation",
+        subject.hub.role.account
+    );
+    if let Some(kind) = refusal::by_phrase(&refused.message) {
+        return failed(kind.reason(), said, perimeter);
+    }
+    let mut candidates = Vec::new();
+    if role.is_none() {
+        candidates.extend([
+            Reason::SubjectNotTrusted,
+            Reason::AudienceNotTrusted,
+            Reason::WrongIssuer,
+            Reason::ManagementRoleMissing,
+        ]);
+    }
+    candidates.extend([Reason::RefusedByResourceControlPolicy, Reason::RefusedByEndpointPolicy]);
+    let unseen = match &documents.role {
+        Look::Unseen(why) => format!(" (the role's trust policy could not be read: {why})"),
+        Look::Seen(_) | Look::Absent => " (the role's trust policy allows it)".to_owned(),
+    };
+    Found::Failed(Trouble {
+        candidates,
+        ..trouble(
+            Reason::Undetermined,
+            said + &unseen,
+            format!(
+                "run `mooring doctor` with credentials that may read the role in account {}; {perimeter}",
+                subject.hub.role.account
+            ),
+        )
+    })
+}

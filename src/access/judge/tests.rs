@@ -1,0 +1,927 @@
+//! Every reason, from evidence whose words are AWS's own (IAM user guide, "Troubleshoot access denied error messages"
+//! and "Troubleshoot OIDC federation"; STS and EKS API references).
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    access::evidence::*,
+    access::{
+        scope::asks,
+        subject::tests::{ISSUER, subject},
+    },
+    api::IdentityType,
+    argocd::{Credentials, Project, SeenCluster},
+    aws::{ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
+    domain::{eks::AuthenticationMode, ownership::ROLE_ID_TAG},
+    kubernetes::Failure,
+    policy::{AUDIENCE, assume_deployers, deployer_trust, irsa_trust},
+};
+
+const DENY_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
+
+/// A chain that holds.
+fn holding(subject: &Subject) -> Evidence {
+    let role = subject.hub.role.to_string();
+    let account = |name: &String| ServiceAccountEvidence {
+        name: name.clone(),
+        annotation: Look::Seen(Some(role.clone())),
+        pods: Look::Seen(vec![PodSeen {
+            name: format!("{name}-0"),
+            binding: PodBinding::Role(role.clone()),
+        }]),
+        token: Attempt::Done(Claims { issuer: ISSUER.into() }),
+        exchange: Attempt::Done(()),
+    };
+    let secret = SeenCluster {
+        name: "prod".into(),
+        server: subject.endpoint.clone().unwrap(),
+        certificate_authority: b"-----BEGIN CERTIFICATE-----".to_vec(),
+        credentials: Credentials::Aws {
+            cluster_name: "prod".into(),
+            role_arn: subject.deployer.to_string(),
+            profile: String::new(),
+        },
+        ..SeenCluster::default()
+    };
+    let everywhere = json!({"destinations": [{"server": "*", "namespace": "*"}]});
+    Evidence {
+        vantage: Vantage::Hub,
+        hub: HubEvidence {
+            service_accounts: subject.hub.service_accounts.iter().map(account).collect(),
+            argocd: ArgoCdEvidence {
+                malformed: Look::Seen(Vec::new()),
+                projects: Look::Seen(vec![Project::read("default", &everywhere)]),
+                impersonation: Look::Absent,
+            },
+        },
+        hub_documents: HubDocuments::default(),
+        secret: Look::Seen(Ok(secret)),
+        deployer: Attempt::Done(()),
+        spoke_documents: SpokeDocuments::default(),
+        token_length: Some(1200),
+        endpoint: Attempt::Done(200),
+        reviews: asks(&subject.policies, &[], false, false)
+            .into_iter()
+            .map(|ask| (ask, Answer::Allowed(true)))
+            .collect(),
+    }
+}
+
+/// Both roles as Mooring makes them.
+fn documented(subject: &Subject, evidence: &mut Evidence) {
+    let provider = subject.hub.hub.oidc_provider(ISSUER).unwrap();
+    let accounts: Vec<_> = subject
+        .hub
+        .service_accounts
+        .iter()
+        .map(|name| name.parse().unwrap())
+        .collect();
+    let trust = irsa_trust(&provider, &"argocd".parse().unwrap(), &accounts);
+    let deployers = assume_deployers(&[subject.deployer.to_string()].into()).unwrap();
+    evidence.hub_documents = HubDocuments {
+        role: Look::Seen(RoleDocuments {
+            id: "AROAMANAGEMENT".into(),
+            created: Some(1),
+            trust: trust.to_json(),
+            policies: Look::Seen(vec![deployers.to_json()]),
+            boundary: Look::Seen(deployers.to_json()),
+        }),
+        provider: Look::Seen(vec![AUDIENCE.into()]),
+    };
+    evidence.spoke_documents.role = Look::Seen(RoleDocuments {
+        id: "AROADEPLOYER".into(),
+        created: Some(1),
+        trust: deployer_trust(&subject.hub.role).to_json(),
+        policies: Look::Absent,
+        boundary: Look::Absent,
+    });
+}
+
+fn refusal(kind: ErrorKind, code: &str, message: &str) -> AwsRefusal {
+    AwsRefusal {
+        kind,
+        code: code.into(),
+        message: message.into(),
+    }
+}
+
+/// Nothing behind the first service account's token.
+fn cut_at_exchange(evidence: &mut Evidence, refused: &AwsRefusal) {
+    for account in &mut evidence.hub.service_accounts {
+        account.exchange = Attempt::Failed(refused.clone());
+    }
+    evidence.deployer = Attempt::NotMade;
+    without_token(evidence);
+}
+
+fn cut_at_deployer(evidence: &mut Evidence, kind: ErrorKind, code: &str, message: &str) {
+    evidence.deployer = Attempt::Failed(refusal(kind, code, message));
+    without_token(evidence);
+}
+
+fn without_token(evidence: &mut Evidence) {
+    evidence.token_length = None;
+    evidence.endpoint = Attempt::Done(401);
+    evidence.reviews.clear();
+}
+
+fn denied(why: &str) -> String {
+    let deployer = subject().deployer;
+    format!(
+        "User: arn:aws:sts::111111111111:assumed-role/management-default-b949815e/mooring-verify-prod is not authorized to \
+         perform: sts:AssumeRole on resource: {deployer}{why}"
+    )
+}
+
+type Break = Box<dyn Fn(&mut Subject, &mut Evidence)>;
+
+fn web(kind: ErrorKind, code: &'static str, message: &'static str, more: fn(&mut Evidence)) -> Break {
+    Box::new(move |subject, evidence| {
+        documented(subject, evidence);
+        cut_at_exchange(evidence, &refusal(kind, code, message));
+        more(evidence);
+    })
+}
+
+fn hop3(why: &'static str, more: fn(&mut Subject, &mut Evidence)) -> Break {
+    Box::new(move |subject, evidence| {
+        documented(subject, evidence);
+        cut_at_deployer(evidence, ErrorKind::Denied, "AccessDenied", &denied(why));
+        more(subject, evidence);
+    })
+}
+
+fn sts(kind: ErrorKind, code: &'static str, message: &'static str) -> Break {
+    Box::new(move |_, evidence| cut_at_deployer(evidence, kind, code, message))
+}
+
+fn unreachable(why: fn(String) -> Unreached, public: bool, cidrs: &'static [&'static str]) -> Break {
+    Box::new(move |_, evidence| {
+        evidence.endpoint = Attempt::Failed(why("client error (Connect)".into()));
+        evidence.reviews.clear();
+        evidence.spoke_documents.cluster = Look::Seen(SpokeCluster {
+            authentication_mode: AuthenticationMode::Api,
+            public,
+            public_cidrs: cidrs.iter().map(|cidr| (*cidr).into()).collect(),
+        });
+    })
+}
+
+fn unauthorized(mode: AuthenticationMode, entry: Look<(&'static str, i64)>) -> Break {
+    Box::new(move |subject, evidence| {
+        documented(subject, evidence);
+        evidence.endpoint = Attempt::Done(401);
+        evidence.reviews.clear();
+        evidence.spoke_documents.cluster = Look::Seen(SpokeCluster {
+            authentication_mode: mode,
+            public: true,
+            public_cidrs: vec!["0.0.0.0/0".into()],
+        });
+        evidence.spoke_documents.entry = match &entry {
+            Look::Seen((id, created)) => Look::Seen(SpokeEntry {
+                tags: [(ROLE_ID_TAG.to_owned(), (*id).to_owned())].into(),
+                created: Some(*created),
+            }),
+            Look::Absent => Look::Absent,
+            Look::Unseen(why) => Look::Unseen(why.clone()),
+        };
+    })
+}
+
+fn change(with: fn(&mut Subject, &mut Evidence)) -> Break {
+    Box::new(with)
+}
+
+fn account(evidence: &mut Evidence) -> &mut ServiceAccountEvidence {
+    &mut evidence.hub.service_accounts[0]
+}
+
+fn seen(evidence: &mut Evidence) -> &mut SeenCluster {
+    let Look::Seen(Ok(seen)) = &mut evidence.secret else {
+        panic!("no Secret")
+    };
+    seen
+}
+
+fn hub_role(evidence: &mut Evidence) -> &mut RoleDocuments {
+    let Look::Seen(role) = &mut evidence.hub_documents.role else {
+        panic!("no documents")
+    };
+    role
+}
+
+fn spoke_role(evidence: &mut Evidence) -> &mut RoleDocuments {
+    let Look::Seen(role) = &mut evidence.spoke_documents.role else {
+        panic!("no documents")
+    };
+    role
+}
+
+const WEB_DENIED: &str = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
+
+/// Each way to break the chain, and where and why it is then said to be broken.
+#[allow(clippy::too_many_lines, reason = "a table")]
+fn table() -> Vec<(Hop, Reason, Break)> {
+    use ErrorKind::{CredentialsUnavailable, Denied, LimitExceeded, RegionDisabled, ServerError, Unreachable};
+    use Hop::{ArgoCd, Authentication, Authorization, DeployerRole, Endpoint, ManagementRole, ServiceAccount, Token};
+    vec![
+        (
+            ServiceAccount,
+            Reason::ServiceAccountMissing,
+            change(|_, evidence| {
+                account(evidence).annotation = Look::Absent;
+            }),
+        ),
+        (
+            ServiceAccount,
+            Reason::ServiceAccountNotAnnotated,
+            change(|_, evidence| {
+                account(evidence).annotation = Look::Seen(None);
+            }),
+        ),
+        (
+            ServiceAccount,
+            Reason::ServiceAccountNotAssociated,
+            change(|subject, evidence| {
+                subject.hub.identity = IdentityType::Existing;
+                account(evidence).annotation = Look::Seen(None);
+            }),
+        ),
+        (
+            ServiceAccount,
+            Reason::PodIdentityNotWalked,
+            change(|subject, evidence| {
+                subject.hub.identity = IdentityType::Existing;
+                account(evidence).annotation = Look::Seen(None);
+                let pod = PodSeen {
+                    name: "p".into(),
+                    binding: PodBinding::PodIdentity,
+                };
+                account(evidence).pods = Look::Seen(vec![pod]);
+            }),
+        ),
+        (
+            ServiceAccount,
+            Reason::PodsPredateBinding,
+            change(|_, evidence| {
+                let pod = PodSeen {
+                    name: "p".into(),
+                    binding: PodBinding::Nothing,
+                };
+                account(evidence).pods = Look::Seen(vec![pod]);
+            }),
+        ),
+        (
+            Token,
+            Reason::TokenForbidden,
+            change(|_, evidence| {
+                account(evidence).token = Attempt::Failed(KubernetesRefusal {
+                    failure: Failure::Forbidden,
+                    message: "could not request a token of serviceaccounts/argocd-server: forbidden (403)".into(),
+                });
+                account(evidence).exchange = Attempt::NotMade;
+            }),
+        ),
+        (
+            Token,
+            Reason::TokenNotIssued,
+            change(|_, evidence| {
+                account(evidence).token = Attempt::Failed(KubernetesRefusal {
+                    failure: Failure::Unreachable,
+                    message: "no answer within 20 s".into(),
+                });
+                account(evidence).exchange = Attempt::NotMade;
+            }),
+        ),
+        // The errors of IRSA.
+        (
+            ManagementRole,
+            Reason::OidcProviderMissing,
+            web(
+                CredentialsUnavailable,
+                "InvalidIdentityToken",
+                "No OpenIDConnect provider found in your account for https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF",
+                |_| {},
+            ),
+        ),
+        (
+            ManagementRole,
+            Reason::OidcProviderMissing,
+            web(Denied, "AccessDenied", WEB_DENIED, |evidence| {
+                evidence.hub_documents.provider = Look::Absent;
+            }),
+        ),
+        (
+            ManagementRole,
+            Reason::AudienceNotTrusted,
+            web(
+                CredentialsUnavailable,
+                "InvalidIdentityToken",
+                "Incorrect token audience",
+                |_| {},
+            ),
+        ),
+        (
+            ManagementRole,
+            Reason::AudienceNotTrusted,
+            web(Denied, "AccessDenied", WEB_DENIED, |evidence| {
+                hub_role(evidence).trust = hub_role(evidence)
+                    .trust
+                    .replace(r#":aud":"sts.amazonaws.com""#, r#":aud":"sts""#);
+            }),
+        ),
+        (
+            ManagementRole,
+            Reason::SubjectNotTrusted,
+            web(Denied, "AccessDenied", WEB_DENIED, |evidence| {
+                hub_role(evidence).trust = hub_role(evidence)
+                    .trust
+                    .replace("serviceaccount:argocd:", "serviceaccount:other:");
+            }),
+        ),
+        (
+            ManagementRole,
+            Reason::WrongIssuer,
+            web(Denied, "AccessDenied", WEB_DENIED, |evidence| {
+                hub_role(evidence).trust = hub_role(evidence)
+                    .trust
+                    .replace("0123456789ABCDEF0123456789ABCDEF", "OLD");
+            }),
+        ),
+        (
+            ManagementRole,
+            Reason::WrongIssuer,
+            web(
+                CredentialsUnavailable,
+                "InvalidIdentityToken",
+                "No OpenIDConnect provider found in your account for https://oidc.eks.eu-west-1.amazonaws.com/id/NEW",
+                |evidence| {
+                    for account in &mut evidence.hub.service_accounts {
+                        account.token = Attempt::Done(Claims {
+                            issuer: "https://oidc.eks.eu-west-1.amazonaws.com/id/NEW".into(),
+                        });
+                    }
+                },
+            ),
+        ),
+        (
+            ManagementRole,
+            Reason::RefusedByTrustPolicy,
+            web(Denied, "AccessDenied", WEB_DENIED, |evidence| {
+                hub_role(evidence).trust = hub_role(evidence).trust.replace("Allow", "Deny");
+            }),
+        ),
+        (
+            ManagementRole,
+            Reason::ManagementRoleMissing,
+            web(Denied, "AccessDenied", WEB_DENIED, |evidence| {
+                evidence.hub_documents.role = Look::Absent;
+            }),
+        ),
+        (
+            ManagementRole,
+            Reason::IssuerUnreachable,
+            web(
+                CredentialsUnavailable,
+                "InvalidIdentityToken",
+                "Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements",
+                |_| {},
+            ),
+        ),
+        (
+            ManagementRole,
+            Reason::IssuerUnreachable,
+            web(ServerError, "IDPCommunicationError", "", |_| {}),
+        ),
+        (
+            ManagementRole,
+            Reason::TokenRejected,
+            web(
+                CredentialsUnavailable,
+                "ExpiredTokenException",
+                "Token expired: current date/time 2 must be before the expiration date/time 1",
+                |_| {},
+            ),
+        ),
+        (
+            ManagementRole,
+            Reason::RefusedByResourceControlPolicy,
+            web(
+                Denied,
+                "AccessDenied",
+                "Not authorized to perform sts:AssumeRoleWithWebIdentity with an explicit deny in a resource control policy",
+                |_| {},
+            ),
+        ),
+        (
+            ManagementRole,
+            Reason::Undetermined,
+            web(Denied, "AccessDenied", WEB_DENIED, |_| {}),
+        ),
+        (
+            ManagementRole,
+            Reason::Undetermined,
+            web(Denied, "AccessDenied", WEB_DENIED, |evidence| {
+                evidence.hub_documents = HubDocuments::default();
+            }),
+        ),
+        // Into the deployer role: the documents first.
+        (
+            DeployerRole,
+            Reason::DeployerRoleMissing,
+            hop3("", |_, evidence| {
+                evidence.spoke_documents.role = Look::Absent;
+            }),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByTrustPolicy,
+            hop3("", |_, evidence| {
+                spoke_role(evidence).trust = spoke_role(evidence).trust.replace("management-default", "other");
+            }),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByTrustPolicy,
+            hop3("", |_, evidence| {
+                let id = r#""AWS":"AROAEXAMPLEEXAMPLE123""#;
+                spoke_role(evidence).trust = spoke_role(evidence)
+                    .trust
+                    .replace(r#""AWS":"arn:aws:iam::111111111111:root""#, id);
+            }),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByTrustPolicy,
+            hop3("", |_, evidence| {
+                spoke_role(evidence).trust = spoke_role(evidence).trust.replace(
+                    r#""Condition":{"#,
+                    r#""Condition":{"StringEquals":{"sts:ExternalId":"x"},"#,
+                );
+            }),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByIdentityPolicy,
+            hop3("", |_, evidence| {
+                hub_role(evidence).policies = Look::Seen(Vec::new());
+            }),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByIdentityPolicy,
+            hop3("", |_, evidence| {
+                hub_role(evidence).policies = Look::Seen(vec![DENY_ALL.into()]);
+            }),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByPermissionsBoundary,
+            hop3("", |_, evidence| {
+                hub_role(evidence).boundary = Look::Seen(DENY_ALL.into());
+            }),
+        ),
+        // A deny in a document wins over what AWS says of another.
+        (
+            DeployerRole,
+            Reason::RefusedByPermissionsBoundary,
+            hop3(
+                " because no role trust policy allows the sts:AssumeRole action",
+                |_, evidence| {
+                    hub_role(evidence).boundary = Look::Seen(DENY_ALL.into());
+                },
+            ),
+        ),
+        // AWS's own phrases.
+        (
+            DeployerRole,
+            Reason::RefusedByServiceControlPolicy,
+            hop3(" with an explicit deny in a service control policy", |_, _| {}),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByServiceControlPolicy,
+            hop3(
+                " because no service control policy allows the sts:AssumeRole action",
+                |_, _| {},
+            ),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByResourceControlPolicy,
+            hop3(" with an explicit deny in a resource control policy", |_, _| {}),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByEndpointPolicy,
+            hop3(
+                " because no VPC endpoint policy allows the sts:AssumeRole action",
+                |_, _| {},
+            ),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedBySessionPolicy,
+            hop3(" because no session policy allows the sts:AssumeRole action", |_, _| {}),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByTrustPolicy,
+            hop3(
+                " because no role trust policy allows the sts:AssumeRole action",
+                |_, evidence| {
+                    evidence.spoke_documents = SpokeDocuments::default();
+                },
+            ),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByIdentityPolicy,
+            hop3(
+                " because no identity-based policy allows the sts:AssumeRole action",
+                |_, evidence| {
+                    evidence.hub_documents = HubDocuments::default();
+                },
+            ),
+        ),
+        (
+            DeployerRole,
+            Reason::RefusedByPermissionsBoundary,
+            hop3(
+                " because no permissions boundary allows the sts:AssumeRole action",
+                |_, evidence| {
+                    evidence.hub_documents = HubDocuments::default();
+                },
+            ),
+        ),
+        (DeployerRole, Reason::Undetermined, hop3("", |_, _| {})),
+        (
+            DeployerRole,
+            Reason::Undetermined,
+            hop3("", |_, evidence| {
+                evidence.hub_documents = HubDocuments::default();
+                evidence.spoke_documents = SpokeDocuments::default();
+            }),
+        ),
+        (
+            DeployerRole,
+            Reason::TagSessionRefused,
+            change(|subject, evidence| {
+                documented(subject, evidence);
+                spoke_role(evidence).trust = spoke_role(evidence).trust.replace(r#","sts:TagSession""#, "");
+                let message = denied("").replace("sts:AssumeRole", "sts:TagSession");
+                cut_at_deployer(evidence, ErrorKind::Denied, "AccessDenied", &message);
+            }),
+        ),
+        (
+            DeployerRole,
+            Reason::TagSessionRefused,
+            change(|_, evidence| {
+                let message = denied("").replace("sts:AssumeRole", "sts:TagSession");
+                cut_at_deployer(evidence, ErrorKind::Denied, "AccessDenied", &message);
+            }),
+        ),
+        (
+            DeployerRole,
+            Reason::RegionDisabled,
+            sts(
+                RegionDisabled,
+                "RegionDisabledException",
+                "STS is not activated in this region for account:222222222222. Your account administrator can activate STS in this region using the IAM Console.",
+            ),
+        ),
+        (
+            DeployerRole,
+            Reason::SessionTooLarge,
+            sts(
+                LimitExceeded,
+                "PackedPolicyTooLarge",
+                "Packed size of session tags consumes 101% of allotted space.",
+            ),
+        ),
+        (
+            DeployerRole,
+            Reason::StsUnreachable,
+            sts(Unreachable, "Dispatch", "dispatch failure: io error: dns error"),
+        ),
+        (
+            DeployerRole,
+            Reason::StsUnavailable,
+            sts(ServerError, "ServiceUnavailable", ""),
+        ),
+        // The endpoint.
+        (
+            Endpoint,
+            Reason::NameNotResolved,
+            unreachable(Unreached::Name, true, &["0.0.0.0/0"]),
+        ),
+        (
+            Endpoint,
+            Reason::ConnectionRefused,
+            unreachable(Unreached::Refused, true, &["10.0.0.0/8"]),
+        ),
+        (
+            Endpoint,
+            Reason::ConnectionTimedOut,
+            unreachable(Unreached::TimedOut, true, &["0.0.0.0/0"]),
+        ),
+        (
+            Endpoint,
+            Reason::ConnectionFailed,
+            unreachable(Unreached::Other, true, &["0.0.0.0/0"]),
+        ),
+        (
+            Endpoint,
+            Reason::PrivateEndpoint,
+            unreachable(Unreached::TimedOut, false, &[]),
+        ),
+        (
+            Endpoint,
+            Reason::PublicAccessLeavesHubOut,
+            unreachable(Unreached::TimedOut, true, &["203.0.113.5/32"]),
+        ),
+        (
+            Endpoint,
+            Reason::CertificateNotTrusted,
+            unreachable(Unreached::Certificate, true, &[]),
+        ),
+        (
+            Endpoint,
+            Reason::ApiServerFailing,
+            change(|_, evidence| {
+                evidence.endpoint = Attempt::Done(503);
+                evidence.reviews.clear();
+            }),
+        ),
+        // 401.
+        (
+            Authentication,
+            Reason::AuthenticationModeConfigMap,
+            unauthorized(AuthenticationMode::ConfigMap, Look::Absent),
+        ),
+        (
+            Authentication,
+            Reason::NoAccessEntry,
+            unauthorized(AuthenticationMode::Api, Look::Absent),
+        ),
+        (
+            Authentication,
+            Reason::StalePrincipal,
+            unauthorized(AuthenticationMode::Api, Look::Seen(("AROAEARLIER", 5))),
+        ),
+        (
+            Authentication,
+            Reason::StalePrincipal,
+            unauthorized(AuthenticationMode::ApiAndConfigMap, Look::Seen(("AROADEPLOYER", 0))),
+        ),
+        (
+            Authentication,
+            Reason::Unauthorized,
+            unauthorized(AuthenticationMode::Api, Look::Seen(("AROADEPLOYER", 5))),
+        ),
+        (
+            Authentication,
+            Reason::Undetermined,
+            unauthorized(AuthenticationMode::Api, Look::Unseen("not allowed".into())),
+        ),
+        (
+            Authentication,
+            Reason::TokenTooLarge,
+            change(|_, evidence| {
+                evidence.endpoint = Attempt::Done(401);
+                evidence.token_length = Some(4097);
+                evidence.reviews.clear();
+            }),
+        ),
+        // 403, and no.
+        (
+            Authorization,
+            Reason::Forbidden,
+            change(|_, evidence| {
+                evidence.reviews[0].1 =
+                    Answer::Refused("selfsubjectaccessreviews.authorization.k8s.io is forbidden (403)".into());
+            }),
+        ),
+        (
+            Authorization,
+            Reason::ApiServerFailing,
+            change(|_, evidence| {
+                evidence.reviews[0].1 = Answer::Refused("no answer within 12 s".into());
+            }),
+        ),
+        (
+            Authorization,
+            Reason::ScopeTooNarrow,
+            change(|_, evidence| {
+                evidence.reviews[0].1 = Answer::Allowed(false);
+            }),
+        ),
+        // Argo CD.
+        (
+            ArgoCd,
+            Reason::ClusterSecretMissing,
+            change(|_, evidence| {
+                evidence.secret = Look::Absent;
+            }),
+        ),
+        (
+            ArgoCd,
+            Reason::ClusterSecretMalformed,
+            change(|_, evidence| {
+                evidence.secret = Look::Seen(Err("data.config is not JSON (line 1, column 2)".into()));
+            }),
+        ),
+        (
+            ArgoCd,
+            Reason::ClusterSecretMalformed,
+            change(|_, evidence| {
+                evidence.hub.argocd.malformed =
+                    Look::Seen(vec![("somebodys".into(), "data.config is not JSON".into())]);
+            }),
+        ),
+        (
+            ArgoCd,
+            Reason::ClusterSecretDiffers,
+            change(|_, evidence| {
+                seen(evidence).credentials = Credentials::Other;
+            }),
+        ),
+        (
+            ArgoCd,
+            Reason::ClusterSecretDiffers,
+            change(|_, evidence| {
+                seen(evidence).server = "https://elsewhere".into();
+            }),
+        ),
+        (
+            ArgoCd,
+            Reason::NoProjectAdmits,
+            change(|_, evidence| {
+                evidence.hub.argocd.projects = Look::Seen(vec![Project::read("default", &json!({}))]);
+            }),
+        ),
+        (
+            ArgoCd,
+            Reason::ArgoCdNotSeen,
+            change(|_, evidence| {
+                evidence.hub.argocd.projects = Look::Unseen("forbidden".into());
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn a_chain_that_holds_holds() {
+    let subject = subject();
+    let walk = judge(&subject, &holding(&subject));
+    assert!(walk.holds(), "{walk:#?}");
+}
+
+#[test]
+fn each_break_is_told_at_its_hop_with_its_reason_and_at_no_other() {
+    for (hop, reason, break_it) in table() {
+        let mut subject = subject();
+        let mut evidence = holding(&subject);
+        break_it(&mut subject, &mut evidence);
+        let walk = judge(&subject, &evidence);
+        let told: Vec<(Hop, Reason)> = walk
+            .hops
+            .iter()
+            .filter_map(|(hop, found)| match found {
+                Found::Failed(trouble) | Found::Unknown(trouble) => Some((*hop, trouble.reason)),
+                Found::Passed { .. } | Found::NotReached => None,
+            })
+            .collect();
+        assert_eq!(told, [(hop, reason)], "{walk:#?}");
+        let (Found::Failed(trouble) | Found::Unknown(trouble)) = walk.at(hop) else {
+            unreachable!("{walk:?}")
+        };
+        assert!(trouble.message.len() > 20 && trouble.next.len() > 6, "{trouble:?}");
+        assert_eq!(
+            trouble.candidates.is_empty(),
+            reason != Reason::Undetermined,
+            "{trouble:?}"
+        );
+    }
+}
+
+#[test]
+fn every_reason_is_reached() {
+    let mut reached: BTreeSet<Reason> = table().into_iter().map(|(_, reason, _)| reason).collect();
+    // Told where there is no evidence: of what is not made yet, and of a walk that was cut off.
+    reached.extend([Reason::NotMoored, Reason::WalkTimedOut]);
+    let missing: Vec<_> = Reason::ALL.iter().filter(|reason| !reached.contains(reason)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn what_a_document_rules_out_is_no_candidate() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    documented(&subject, &mut evidence);
+    cut_at_deployer(&mut evidence, ErrorKind::Denied, "AccessDenied", &denied(""));
+    let candidates = |evidence: &Evidence| {
+        let walk = judge(&subject, evidence);
+        let Found::Failed(trouble) = walk.at(Hop::DeployerRole) else {
+            panic!("{walk:?}")
+        };
+        trouble.candidates.clone()
+    };
+    let of_organisation = [
+        Reason::RefusedByServiceControlPolicy,
+        Reason::RefusedByResourceControlPolicy,
+        Reason::RefusedByEndpointPolicy,
+    ];
+    assert_eq!(candidates(&evidence), of_organisation);
+    evidence.spoke_documents = SpokeDocuments::default();
+    let more = candidates(&evidence);
+    assert_eq!(more[..2], [Reason::DeployerRoleMissing, Reason::RefusedByTrustPolicy]);
+    assert_eq!(more[2..], of_organisation);
+}
+
+#[test]
+fn in_one_account_a_trust_that_names_the_role_needs_no_identity_policy() {
+    let mut subject = subject();
+    subject.deployer.account = subject.hub.role.account.clone();
+    let mut evidence = holding(&subject);
+    documented(&subject, &mut evidence);
+    hub_role(&mut evidence).policies = Look::Seen(Vec::new());
+    let named = format!(r#""AWS":"{}""#, subject.hub.role);
+    spoke_role(&mut evidence).trust = spoke_role(&mut evidence)
+        .trust
+        .replace(r#""AWS":"arn:aws:iam::111111111111:root""#, &named);
+    cut_at_deployer(&mut evidence, ErrorKind::Denied, "AccessDenied", &denied(""));
+    let walk = judge(&subject, &evidence);
+    assert_eq!(walk.broken().unwrap().1.reason, Reason::Undetermined);
+}
+
+#[test]
+fn what_a_persons_machine_cannot_reach_proves_nothing() {
+    let subject = subject();
+    for (why, expected) in [
+        (
+            Unreached::TimedOut as fn(String) -> Unreached,
+            Reason::ConnectionTimedOut,
+        ),
+        (Unreached::Name, Reason::NameNotResolved),
+    ] {
+        let mut evidence = holding(&subject);
+        evidence.vantage = Vantage::Person;
+        evidence.endpoint = Attempt::Failed(why("x".into()));
+        evidence.reviews.clear();
+        let walk = judge(&subject, &evidence);
+        assert_eq!(walk.broken(), None);
+        assert_eq!(walk.unknown().unwrap().1.reason, expected);
+    }
+}
+
+#[test]
+fn several_service_accounts_with_one_trouble_are_named_together() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    for account in &mut evidence.hub.service_accounts {
+        account.annotation = Look::Seen(None);
+    }
+    let walk = judge(&subject, &evidence);
+    let (_, trouble) = walk.broken().unwrap();
+    assert!(trouble.message.contains("argocd-application-controller"), "{trouble:?}");
+    assert!(trouble.message.ends_with("(the same of argocd-server)"), "{trouble:?}");
+}
+
+#[test]
+fn the_verifier_says_which_service_account_its_role_leaves_out() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    account(&mut evidence).exchange = Attempt::NotMade;
+    account(&mut evidence).token = Attempt::Failed(KubernetesRefusal {
+        failure: Failure::Forbidden,
+        message: "forbidden (403)".into(),
+    });
+    let walk = judge(&subject, &evidence);
+    let (hop, trouble) = walk.unknown().unwrap();
+    assert_eq!(hop, Hop::Token);
+    assert!(
+        trouble
+            .next
+            .contains("serviceaccounts/token for argocd-application-controller"),
+        "{trouble:?}"
+    );
+    assert!(
+        matches!(walk.at(Hop::ManagementRole), Found::Passed { .. }),
+        "the other one came through"
+    );
+}
+
+#[test]
+fn a_walk_is_told_as_data_too() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    evidence.reviews[0].1 = Answer::Allowed(false);
+    let value = serde_json::to_value(judge(&subject, &evidence)).unwrap();
+    assert_eq!(value["hops"]["Token"]["verdict"], "Passed");
+    assert_eq!(value["hops"]["Authorization"]["verdict"], "Failed");
+    assert_eq!(value["hops"]["Authorization"]["reason"], "ScopeTooNarrow");
+}

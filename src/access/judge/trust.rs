@@ -1,0 +1,100 @@
+//! The management role's trust policy, held against one token: which of subject, audience and issuer it does not name.
+
+use super::failed;
+use crate::{
+    access::{chain::Found, evidence::ServiceAccountEvidence, reason::Reason, subject::Subject},
+    aws::RoleDocuments,
+    domain::arn::OidcProviderArn,
+    policy::{AUDIENCE, Asked, Asker, Document, Known, Principals, Ruling, Statement},
+};
+
+/// What in the trust policy does not let this token in; `None` when it does, or when that cannot be told.
+pub(super) fn refuses(
+    subject: &Subject,
+    account: &ServiceAccountEvidence,
+    role: &RoleDocuments,
+    said: &str,
+    issuer: &str,
+) -> Option<Found> {
+    let document = Document::parse(&role.trust).ok()?;
+    let provider = subject.hub.hub.oidc_provider(issuer).ok()?;
+    let token_subject = subject.hub.token_subject(&account.name);
+    let ruling = |sub: bool, aud: bool| rules(&document, &provider, &token_subject, sub, aud);
+    if !ruling(true, true).refuses() {
+        return None;
+    }
+    let mends = format!(
+        "Mooring puts its trust policy back at its next pass over ManagementRole {}; that of a role of yours you change \
+         yourself",
+        subject.hub.hub.management_role
+    );
+    if ruling(true, true) == Ruling::Denied {
+        return Some(failed(
+            Reason::RefusedByTrustPolicy,
+            format!("the trust policy of {} denies it. {said}", subject.hub.role),
+            mends,
+        ));
+    }
+    // What would be allowed if one of the two were not known to differ says which of the two it is.
+    let (reason, why) = if !ruling(false, true).refuses() {
+        let why = format!("does not name the subject {token_subject}");
+        (Reason::SubjectNotTrusted, why)
+    } else if !ruling(true, false).refuses() {
+        (
+            Reason::AudienceNotTrusted,
+            format!("asks for another audience than {AUDIENCE}"),
+        )
+    } else if !ruling(false, false).refuses() {
+        let why = format!("names neither the subject {token_subject} nor the audience {AUDIENCE}");
+        (Reason::SubjectNotTrusted, why)
+    } else if document
+        .statements
+        .iter()
+        .any(|statement| names_federated(statement, &provider))
+    {
+        let why = "does not allow sts:AssumeRoleWithWebIdentity to it".to_owned();
+        (Reason::RefusedByTrustPolicy, why)
+    } else {
+        let why = format!("does not trust {provider}, the OIDC provider of this hub");
+        (Reason::WrongIssuer, why)
+    };
+    Some(failed(
+        reason,
+        format!("the trust policy of {} {why}. {said}", subject.hub.role),
+        mends,
+    ))
+}
+
+fn names_federated(statement: &Statement, provider: &OidcProviderArn) -> bool {
+    match &statement.principal {
+        Some(Principals::Of(kinds)) => kinds
+            .get("Federated")
+            .is_some_and(|named| named.contains(&provider.to_string())),
+        Some(Principals::Anyone) | None => false,
+    }
+}
+
+/// What the trust policy says to the token, where subject and audience may be taken as not known.
+fn rules(document: &Document, provider: &OidcProviderArn, token_subject: &str, sub: bool, aud: bool) -> Ruling {
+    let (issuer, arn) = (provider.issuer_host_and_path.to_lowercase(), provider.to_string());
+    let value = |known: bool, value: &str| {
+        if known {
+            Known::Values(vec![value.to_owned()])
+        } else {
+            Known::Unknown
+        }
+    };
+    document.rules(&Asked {
+        by: &Asker::Federated(arn.clone()),
+        action: "sts:AssumeRoleWithWebIdentity",
+        on: "",
+        keys: &|key| match key.strip_prefix(&issuer) {
+            Some(":sub") => value(sub, token_subject),
+            Some(":aud") => value(aud, AUDIENCE),
+            None if key == "aws:federatedprovider" => Known::Values(vec![arn.clone()]),
+            // The keys of another issuer are not in the context of this one's tokens.
+            None if key.ends_with(":sub") || key.ends_with(":aud") => Known::Absent,
+            Some(_) | None => Known::Unknown,
+        },
+    })
+}

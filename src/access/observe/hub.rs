@@ -1,0 +1,291 @@
+//! The hub's side: service accounts, their pods, a token of each, and its exchange for the management role.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use futures::future::join_all;
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::{Pod, ServiceAccount},
+};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::{Edges, argocd};
+use crate::{
+    access::{
+        evidence::{
+            Attempt, AwsRefusal, Claims, HubDocuments, HubEvidence, KubernetesRefusal, PodBinding, PodSeen,
+            ServiceAccountEvidence,
+        },
+        subject::HubSubject,
+    },
+    aws::{Look, RoleSession, WebToken, verify_session_name},
+    kubernetes::{error::call, objects},
+    policy::AUDIENCE,
+};
+
+/// The shortest life that Kubernetes gives a token, in seconds (`authentication.k8s.io/v1`, `TokenRequestSpec`).
+const SHORTEST: i64 = 600;
+
+/// The annotation of IRSA (EKS user guide, "Assign IAM roles to Kubernetes service accounts").
+const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+
+/// What was seen of the hub, with a session of the management role to go on with.
+pub(super) struct HubView {
+    pub(super) evidence: HubEvidence,
+    pub(super) session: Option<RoleSession>,
+    documents: OnceCell<HubDocuments>,
+}
+
+impl HubView {
+    /// Whether the session, if there is one, lasts for another walk.
+    pub(super) fn is_usable(&self) -> bool {
+        self.session.as_ref().is_none_or(RoleSession::is_fresh)
+    }
+
+    /// Whether an exchange was refused.
+    pub(super) fn is_refused(&self) -> bool {
+        let refused = |account: &ServiceAccountEvidence| matches!(account.exchange, Attempt::Failed(_));
+        self.evidence.service_accounts.iter().any(refused)
+    }
+
+    /// Whether every service account came through.
+    pub(super) fn is_whole(&self) -> bool {
+        let through = |account: &ServiceAccountEvidence| account.exchange == Attempt::Done(());
+        self.evidence.service_accounts.iter().all(through)
+    }
+
+    /// The documents of the hub's account: read at most once for this look, however many clusters ask.
+    pub(super) async fn documents(&self, edges: &Edges, subject: &HubSubject) -> HubDocuments {
+        let read = || async {
+            let by = &subject.read_by;
+            let issuer = self
+                .evidence
+                .service_accounts
+                .iter()
+                .find_map(|account| match &account.token {
+                    Attempt::Done(claims) => Some(claims.issuer.as_str()),
+                    Attempt::NotMade | Attempt::Failed(_) => None,
+                });
+            let provider = async {
+                let issuer = issuer.or(subject.issuer.as_deref()).unwrap_or_default();
+                match subject.hub.oidc_provider(issuer) {
+                    Ok(arn) => edges.reader.provider(by, &arn).await,
+                    Err(error) => Look::Unseen(error.to_string()),
+                }
+            };
+            let role = edges.reader.role(by, &subject.role, true);
+            let (role, provider) = Box::pin(futures::future::join(role, provider)).await;
+            HubDocuments { role, provider }
+        };
+        self.documents.get_or_init(read).await.clone()
+    }
+}
+
+pub(super) async fn look(edges: &Edges, subject: &HubSubject) -> HubView {
+    let accounts = join_all(
+        subject
+            .service_accounts
+            .iter()
+            .map(|name| service_account(edges, subject, name)),
+    );
+    let (accounts, argocd) = Box::pin(futures::future::join(
+        accounts,
+        argocd::look(&edges.client, &subject.namespace),
+    ))
+    .await;
+    let (mut service_accounts, mut session) = (Vec::new(), None);
+    for (evidence, own) in accounts {
+        service_accounts.push(evidence);
+        session = session.or(own);
+    }
+    HubView {
+        evidence: HubEvidence {
+            service_accounts,
+            argocd,
+        },
+        session,
+        documents: OnceCell::new(),
+    }
+}
+
+async fn service_account(
+    edges: &Edges,
+    subject: &HubSubject,
+    name: &str,
+) -> (ServiceAccountEvidence, Option<RoleSession>) {
+    let api: Api<ServiceAccount> = Api::namespaced(edges.client.clone(), &subject.namespace);
+    let (annotation, pods) = futures::future::join(annotation(&api, name), pods(edges, subject, name)).await;
+    let mut evidence = ServiceAccountEvidence {
+        name: name.to_owned(),
+        token: Attempt::NotMade,
+        exchange: Attempt::NotMade,
+        annotation,
+        pods,
+    };
+    if evidence.annotation == Look::Absent {
+        return (evidence, None);
+    }
+    let token = match request_token(&api, name).await {
+        Ok((token, claims)) => {
+            evidence.token = Attempt::Done(claims);
+            token
+        }
+        Err(refused) => {
+            evidence.token = Attempt::Failed(refused);
+            return (evidence, None);
+        }
+    };
+    let region = &subject.hub.cluster.region;
+    let session_name = verify_session_name(&subject.hub, subject.hub.cluster.name.as_str());
+    match edges
+        .walker
+        .exchange(region, &subject.role, &session_name, &token)
+        .await
+    {
+        Ok(session) => {
+            evidence.exchange = Attempt::Done(());
+            (evidence, Some(session))
+        }
+        Err(error) => {
+            evidence.exchange = Attempt::Failed(AwsRefusal::from(error));
+            (evidence, None)
+        }
+    }
+}
+
+async fn annotation(api: &Api<ServiceAccount>, name: &str) -> Look<Option<String>> {
+    match objects::get_opt(api, name).await {
+        Ok(Some(account)) => Look::Seen(account.metadata.annotations.and_then(|mut all| all.remove(ANNOTATION))),
+        Ok(None) => Look::Absent,
+        Err(error) => Look::Unseen(error.to_string()),
+    }
+}
+
+async fn pods(edges: &Edges, subject: &HubSubject, name: &str) -> Look<Vec<PodSeen>> {
+    let api: Api<Pod> = Api::namespaced(edges.client.clone(), &subject.namespace);
+    let params = ListParams::default()
+        .fields(&format!("spec.serviceAccountName={name}"))
+        .limit(100);
+    match call("list", "pods", api.list(&params)).await {
+        Ok(list) => Look::Seen(list.items.iter().filter(|pod| runs(pod)).map(seen).collect()),
+        Err(error) => Look::Unseen(error.to_string()),
+    }
+}
+
+fn runs(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// What the webhooks of EKS gave the pod when it was made (aws/amazon-eks-pod-identity-webhook, "Pod mutation").
+fn seen(pod: &Pod) -> PodSeen {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let variables: Vec<_> = containers
+        .flat_map(|container| container.env.iter().flatten())
+        .collect();
+    let value = |name: &str| {
+        let found = variables.iter().find(|variable| variable.name == name);
+        found.and_then(|variable| variable.value.clone())
+    };
+    let binding = match value("AWS_ROLE_ARN") {
+        Some(role) => PodBinding::Role(role),
+        None if value("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() => PodBinding::PodIdentity,
+        None => PodBinding::Nothing,
+    };
+    PodSeen {
+        name: pod.metadata.name.clone().unwrap_or_default(),
+        binding,
+    }
+}
+
+async fn request_token(api: &Api<ServiceAccount>, name: &str) -> Result<(WebToken, Claims), KubernetesRefusal> {
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            audiences: vec![AUDIENCE.to_owned()],
+            expiration_seconds: Some(SHORTEST),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
+    };
+    let object = objects::describe(api, name);
+    let params = PostParams::default();
+    let answer = call(
+        "request a token of",
+        &object,
+        api.create_token_request(name, &params, &request),
+    )
+    .await
+    .map_err(|error| KubernetesRefusal::from(&error))?;
+    let token = answer.status.map(|status| status.token).unwrap_or_default();
+    let claims = Claims {
+        issuer: issuer(&token).unwrap_or_default(),
+    };
+    Ok((WebToken::new(token), claims))
+}
+
+/// `iss` of a token. Only read, never believed: STS verifies the token.
+fn issuer(token: &str) -> Option<String> {
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Value = serde_json::from_slice(&payload).ok()?;
+    claims.get("iss").and_then(Value::as_str).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(spec: &Value, status: &Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": spec, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn a_pod_is_known_by_what_it_was_given() {
+        let with = |env: Value| {
+            seen(&pod(
+                &json!({"containers": [{"name": "a"}, {"name": "b", "env": env}]}),
+                &json!({}),
+            ))
+            .binding
+        };
+        assert_eq!(
+            with(
+                json!([{"name": "AWS_ROLE_ARN", "value": "arn"}, {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "f"}])
+            ),
+            PodBinding::Role("arn".into())
+        );
+        assert_eq!(
+            with(
+                json!([{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}])
+            ),
+            PodBinding::PodIdentity
+        );
+        assert_eq!(with(json!([])), PodBinding::Nothing);
+    }
+
+    #[test]
+    fn a_pod_that_has_ended_or_is_going_does_not_count() {
+        assert!(runs(&pod(&json!({"containers": []}), &json!({"phase": "Running"}))));
+        assert!(!runs(&pod(&json!({"containers": []}), &json!({"phase": "Succeeded"}))));
+        let mut going = pod(&json!({"containers": []}), &json!({"phase": "Running"}));
+        going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        assert!(!runs(&going));
+    }
+
+    #[test]
+    fn the_issuer_is_read_from_a_token_and_nothing_else_is() {
+        let payload = BASE64_URL_SAFE_NO_PAD.encode(r#"{"iss":"https://issuer.example","sub":"s"}"#);
+        assert_eq!(
+            issuer(&format!("h.{payload}.s")).as_deref(),
+            Some("https://issuer.example")
+        );
+        for wrong in ["", "a", "a.b.c", "a.!.c"] {
+            assert_eq!(issuer(wrong), None, "{wrong}");
+        }
+    }
+}

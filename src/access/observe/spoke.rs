@@ -1,0 +1,166 @@
+//! The cluster's side: the deployer role, the API server, what it allows, and what explains it when it does not.
+
+use futures::future::join_all;
+
+use super::{Edges, argocd, hub::HubView, probe::Probe};
+use crate::{
+    access::{
+        evidence::{Answer, Attempt, AwsRefusal, SpokeDocuments, Unreached},
+        scope::{self, Ask},
+        subject::Subject,
+    },
+    argocd::{Credentials, SeenCluster},
+    aws::{EksToken, ErrorKind, Look, RoleSession, verify_session_name},
+};
+
+/// What was seen of the cluster's side.
+pub(super) struct SpokeView {
+    pub(super) secret: Look<Result<SeenCluster, String>>,
+    pub(super) deployer: Attempt<(), AwsRefusal>,
+    pub(super) documents: SpokeDocuments,
+    pub(super) token_length: Option<usize>,
+    pub(super) endpoint: Attempt<u16, Unreached>,
+    pub(super) reviews: Vec<(Ask, Answer)>,
+}
+
+impl SpokeView {
+    /// Whether a policy may have refused the deployer role.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(&self.deployer, Attempt::Failed(refused) if by_policy(refused))
+    }
+}
+
+/// Whether documents can explain a refusal.
+fn by_policy(refused: &AwsRefusal) -> bool {
+    matches!(
+        refused.kind,
+        ErrorKind::Denied | ErrorKind::Unknown | ErrorKind::CredentialsUnavailable
+    )
+}
+
+pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView) -> SpokeView {
+    let secret = argocd::secret(&edges.client, &subject.hub.namespace, &subject.secret).await;
+    let (deployer, session) = deployer(edges, subject, hub).await;
+    let mut view = SpokeView {
+        secret,
+        deployer,
+        documents: SpokeDocuments::default(),
+        token_length: None,
+        endpoint: Attempt::NotMade,
+        reviews: Vec::new(),
+    };
+    if let Look::Seen(Ok(secret)) = view.secret.clone() {
+        let token = session
+            .filter(|_| may_have_a_token(subject, &secret))
+            .and_then(|session| mint(edges, subject, &secret, &session));
+        view.token_length = token.as_ref().map(EksToken::length);
+        match Probe::new(&secret, token.as_ref()) {
+            Ok(probe) => {
+                view.endpoint = probe.version().await;
+                let known = matches!(view.endpoint, Attempt::Done(status) if status != 401 && status < 500);
+                if known && token.is_some() {
+                    view.reviews = reviews(subject, hub, &secret, &probe).await;
+                }
+            }
+            Err(why) => view.endpoint = Attempt::Failed(why),
+        }
+    }
+    explain(edges, subject, &mut view).await;
+    view
+}
+
+/// Whether a server may be shown a token: the cluster's own endpoint may, with its certificate checked. Whoever writes
+/// another one into the Secret would be handed the cluster otherwise.
+fn may_have_a_token(subject: &Subject, secret: &SeenCluster) -> bool {
+    !secret.insecure && subject.endpoint.as_deref() == Some(secret.server.as_str())
+}
+
+async fn deployer(edges: &Edges, subject: &Subject, hub: &HubView) -> (Attempt<(), AwsRefusal>, Option<RoleSession>) {
+    let Some(from) = &hub.session else {
+        return (Attempt::NotMade, None);
+    };
+    let (region, name) = (
+        &subject.hub.hub.cluster.region,
+        verify_session_name(&subject.hub.hub, &subject.name),
+    );
+    match edges.walker.assume(region, from, &subject.deployer, &name).await {
+        Ok(session) => (Attempt::Done(()), Some(session)),
+        Err(error) => (Attempt::Failed(AwsRefusal::from(error)), None),
+    }
+}
+
+fn mint(edges: &Edges, subject: &Subject, secret: &SeenCluster, session: &RoleSession) -> Option<EksToken> {
+    let in_secret = match &secret.credentials {
+        Credentials::Aws { cluster_name, .. } => cluster_name.as_str(),
+        Credentials::Other => "",
+    };
+    let region = &subject.hub.hub.cluster.region;
+    let minted = edges.walker.eks_token(region, session, subject.token_name(in_secret));
+    minted
+        .inspect_err(|error| tracing::warn!(object = subject.name, error, "no EKS token was minted"))
+        .ok()
+}
+
+async fn reviews(subject: &Subject, hub: &HubView, secret: &SeenCluster, probe: &Probe<'_>) -> Vec<(Ask, Answer)> {
+    let impersonation = hub.evidence.argocd.impersonation == Look::Seen(true);
+    let asks = scope::asks(
+        &subject.policies,
+        &secret.namespaces,
+        secret.cluster_resources,
+        impersonation,
+    );
+    let mut answers = Vec::new();
+    // Three at a time: nothing to an API server, and quick enough.
+    for some in asks.chunks(3) {
+        let answered = join_all(some.iter().map(|ask| probe.may(ask))).await;
+        answers.extend(some.iter().cloned().zip(answered));
+    }
+    answers
+}
+
+/// Reads documents, only where something was refused and they can say why.
+async fn explain(edges: &Edges, subject: &Subject, view: &mut SpokeView) {
+    let by = &subject.hub.read_by;
+    if view.is_denied() {
+        view.documents.role = Box::pin(edges.reader.role(by, &subject.deployer, false)).await;
+    }
+    let unreached = matches!(
+        view.endpoint,
+        Attempt::Failed(Unreached::Name(_) | Unreached::Refused(_) | Unreached::TimedOut(_) | Unreached::Other(_))
+    );
+    let unknown = view.token_length.is_some() && view.endpoint == Attempt::Done(401);
+    if unreached || unknown {
+        view.documents.cluster = Box::pin(edges.reader.cluster(by, &subject.cluster)).await;
+    }
+    if unknown {
+        let entry = edges.reader.entry(by, &subject.cluster, &subject.deployer);
+        let role = edges.reader.role(by, &subject.deployer, false);
+        (view.documents.entry, view.documents.role) = Box::pin(futures::future::join(entry, role)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::subject::tests::subject;
+
+    #[test]
+    fn only_the_clusters_own_endpoint_is_shown_a_token() {
+        let subject = subject();
+        let own = SeenCluster {
+            server: subject.endpoint.clone().unwrap(),
+            ..SeenCluster::default()
+        };
+        assert!(may_have_a_token(&subject, &own));
+        let unchecked = SeenCluster {
+            insecure: true,
+            ..own.clone()
+        };
+        assert!(!may_have_a_token(&subject, &unchecked));
+        let elsewhere = SeenCluster {
+            server: "https://elsewhere.example".into(),
+            ..own
+        };
+        assert!(!may_have_a_token(&subject, &elsewhere));
+    }
+}

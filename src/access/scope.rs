@@ -1,0 +1,234 @@
+//! What Argo CD must be allowed on a cluster, as a handful of questions to the API server. Pure.
+//!
+//! Questions, and no list of rules: EKS access policies do not show in `SelfSubjectRulesReview` (EKS user guide,
+//! "Associate access policies with access entries"), and a dozen reviews are nothing to an API server.
+
+use std::fmt;
+
+/// The most questions that one walk asks.
+pub const MOST: usize = 12;
+
+/// One question: may I?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The verb; `*` for all.
+    pub verb: &'static str,
+    /// The API group; `*` for all, empty for the core.
+    pub group: &'static str,
+    /// The resource; `*` for all.
+    pub resource: &'static str,
+    /// The namespace; `None` for the whole cluster.
+    pub namespace: Option<String>,
+    /// What Argo CD needs it for.
+    pub why: &'static str,
+}
+
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            verb, group, resource, ..
+        } = self;
+        let resource = match (*resource, *group) {
+            ("*", _) => "every resource".to_owned(),
+            (resource, "") => resource.to_owned(),
+            (resource, group) => format!("{resource}.{group}"),
+        };
+        let verb = if *verb == "*" { "use every verb on" } else { verb };
+        match &self.namespace {
+            Some(namespace) => write!(f, "{verb} {resource} in namespace {namespace}"),
+            None => write!(f, "{verb} {resource} in the whole cluster"),
+        }
+    }
+}
+
+/// What Argo CD is meant to be able to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    /// Look.
+    Read,
+    /// Deploy the usual kinds.
+    Write,
+    /// Anything.
+    All,
+}
+
+/// The questions for what the spec asks for: `policies` by name with the namespaces that each is held to (none for the
+/// whole cluster), `namespaces` and `cluster_resources` of the cluster Secret, which say what Argo CD will ask for,
+/// and whether Argo CD impersonates service accounts.
+///
+/// Where only groups are given, RBAC is the user's own, and only reading is asked for: what more such an RBAC is meant
+/// to allow is not known here.
+#[must_use]
+pub fn asks(
+    policies: &[(String, Vec<String>)],
+    namespaces: &[String],
+    cluster_resources: bool,
+    impersonation: bool,
+) -> Vec<Ask> {
+    let level = |policy: &str| match policy {
+        "AmazonEKSClusterAdminPolicy" => Level::All,
+        "AmazonEKSAdminPolicy" | "AmazonEKSEditPolicy" => Level::Write,
+        _ => Level::Read,
+    };
+    let widest = |namespace: Option<&str>| {
+        let holds =
+            |held: &[String]| held.is_empty() || namespace.is_some_and(|name| held.iter().any(|one| glob(one, name)));
+        let there = policies
+            .iter()
+            .filter(|(_, held)| holds(held))
+            .map(|(name, _)| level(name));
+        // Argo CD asks for the namespace whether or not a policy holds there: then what any policy gives is wanted.
+        there
+            .max()
+            .or_else(|| policies.iter().map(|(name, _)| level(name)).max())
+            .unwrap_or(Level::Read)
+    };
+    let places: Vec<Option<&String>> = if namespaces.is_empty() {
+        vec![None]
+    } else {
+        namespaces.iter().map(Some).collect()
+    };
+    let mut asks = Vec::new();
+    let mut later = Vec::new();
+    for place in places {
+        let level = widest(place.map(String::as_str));
+        let ask = |verb, group, resource, why| Ask {
+            verb,
+            group,
+            resource,
+            namespace: place.cloned(),
+            why,
+        };
+        let deployments = |verb, why| ask(verb, "apps", "deployments", why);
+        match level {
+            Level::All => asks.push(ask("*", "*", "*", "to deploy whatever an Application holds")),
+            Level::Write => {
+                asks.push(deployments("patch", "to sync, and for every server-side diff"));
+                later.extend([
+                    deployments("list", "to fill its cache"),
+                    deployments("watch", "to see changes"),
+                    deployments("create", "to sync"),
+                    deployments("delete", "to prune"),
+                ]);
+            }
+            Level::Read => {
+                asks.push(deployments("list", "to fill its cache"));
+                later.push(deployments("watch", "to see changes"));
+            }
+        }
+        if impersonation && level > Level::Read {
+            asks.push(ask(
+                "impersonate",
+                "",
+                "serviceaccounts",
+                "to sync as an AppProject's service account (application.sync.impersonation.enabled)",
+            ));
+        }
+    }
+    if cluster_resources && !namespaces.is_empty() {
+        asks.push(Ask {
+            verb: "list",
+            group: "",
+            resource: "namespaces",
+            namespace: None,
+            why: "since argocd.clusterResources is set",
+        });
+    }
+    // The first question of every namespace comes before the second of any.
+    asks.extend(later);
+    asks.truncate(MOST);
+    asks
+}
+
+/// EKS's patterns of namespaces know `*` alone.
+fn glob(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            (0..=text.len())
+                .filter(|at| text.is_char_boundary(*at))
+                .any(|at| glob(rest, &text[at..]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn questions(policies: &[(&str, &[&str])], namespaces: &[&str], cluster: bool, impersonation: bool) -> Vec<String> {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let policies: Vec<_> = policies
+            .iter()
+            .map(|(name, held)| ((*name).to_owned(), names(held)))
+            .collect();
+        asks(&policies, &names(namespaces), cluster, impersonation)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn the_widest_policy_says_what_is_asked_for() {
+        assert_eq!(
+            questions(&[("AmazonEKSClusterAdminPolicy", &[])], &[], false, false),
+            ["use every verb on every resource in the whole cluster"]
+        );
+        assert_eq!(
+            questions(
+                &[("AmazonEKSEditPolicy", &["a"]), ("AmazonEKSViewPolicy", &[])],
+                &["a"],
+                false,
+                false
+            ),
+            [
+                "patch deployments.apps in namespace a",
+                "list deployments.apps in namespace a",
+                "watch deployments.apps in namespace a",
+                "create deployments.apps in namespace a",
+                "delete deployments.apps in namespace a",
+            ]
+        );
+        for read_only in [&[("AmazonEKSViewPolicy", &[][..])][..], &[]] {
+            assert_eq!(
+                questions(read_only, &[], false, true),
+                [
+                    "list deployments.apps in the whole cluster",
+                    "watch deployments.apps in the whole cluster"
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_secret_asks_for_is_asked_even_where_no_policy_holds() {
+        assert_eq!(
+            questions(&[("AmazonEKSEditPolicy", &["team-*"])], &[], false, false)[0],
+            "patch deployments.apps in the whole cluster"
+        );
+        assert_eq!(
+            questions(&[("AmazonEKSClusterAdminPolicy", &["a"])], &["a"], true, true),
+            [
+                "use every verb on every resource in namespace a",
+                "impersonate serviceaccounts in namespace a",
+                "list namespaces in the whole cluster",
+            ]
+        );
+    }
+
+    #[test]
+    fn there_are_a_handful_of_questions_however_many_namespaces() {
+        let names: Vec<String> = (0..40).map(|n| format!("team-{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let all = questions(&[("AmazonEKSEditPolicy", &["team-*"])], &names[..8], false, false);
+        assert_eq!(all.len(), MOST);
+        assert!(
+            all[..8].iter().all(|ask| ask.starts_with("patch")),
+            "one of each first: {all:?}"
+        );
+        assert_eq!(
+            questions(&[("AmazonEKSEditPolicy", &[])], &names, false, false).len(),
+            MOST
+        );
+    }
+}

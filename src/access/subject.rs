@@ -1,0 +1,312 @@
+//! What is to be walked: one `ManagedCluster` with its `ManagementRole`, as far as both have come. Pure.
+
+use crate::{
+    api::{
+        IdentityType, ManagedCluster, ManagementRole,
+        condition::{ConditionType, Verdict},
+    },
+    aws::ReadBy,
+    domain::{
+        arn::{ClusterArn, RoleArn},
+        hub::Hub,
+        name::InvalidName,
+    },
+    managed_cluster::{
+        management::{Management, NoManagement},
+        request::Identity,
+    },
+};
+
+use super::{chain::Trouble, reason::Reason};
+
+/// What the operator itself says does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The condition's type.
+    pub condition: String,
+    /// Its reason and message.
+    pub says: String,
+}
+
+/// The hub's part of a chain, the same for all clusters of a `ManagementRole`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubSubject {
+    /// The hub and the object.
+    pub hub: Hub,
+    /// Argo CD's namespace.
+    pub namespace: String,
+    /// The `ServiceAccount`s.
+    pub service_accounts: Vec<String>,
+    /// How they come to the role.
+    pub identity: IdentityType,
+    /// The management role.
+    pub role: RoleArn,
+    /// The hub's OIDC issuer, as AWS described it.
+    pub issuer: Option<String>,
+    /// By which role documents are read.
+    pub read_by: ReadBy,
+    /// The resource version of the `ManagementRole`: whatever changes at it, its status too, is worth a new look.
+    pub version: Option<String>,
+}
+
+/// One chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The object's name.
+    pub name: String,
+    /// The object's UID.
+    pub uid: String,
+    /// The object's generation.
+    pub generation: Option<i64>,
+    /// The hub's part.
+    pub hub: HubSubject,
+    /// The EKS cluster.
+    pub cluster: ClusterArn,
+    /// The deployer role.
+    pub deployer: RoleArn,
+    /// The unique ID of the deployer role that was recorded when it was made.
+    pub deployer_id: Option<String>,
+    /// The API server's URL, as AWS described it.
+    pub endpoint: Option<String>,
+    /// The name of the cluster Secret.
+    pub secret: String,
+    /// The access policies by name, and the namespaces that each is held to.
+    pub policies: Vec<(String, Vec<String>)>,
+    /// What the operator says does not hold.
+    pub told: Vec<Told>,
+}
+
+impl HubSubject {
+    /// Reads a `ManagementRole`.
+    ///
+    /// # Errors
+    /// When it has not come far enough to be walked.
+    pub fn read(object: &ManagementRole) -> Result<Self, Trouble> {
+        let management = Management::read(object).map_err(|none| {
+            let name = object.metadata.name.as_deref().unwrap_or_default();
+            let why = match none {
+                NoManagement::Missing(name) => format!("there is no ManagementRole {name}"),
+                NoManagement::Unreadable(why) | NoManagement::NotReady(why) => why,
+            };
+            not_moored(why, &format!("look at `kubectl describe mgr {name}`"))
+        })?;
+        let reader = &object.spec.provisioner.reader_role_name;
+        let role = reader
+            .parse()
+            .map_err(|error: InvalidName| not_moored(error.to_string(), "write the name of an IAM role there"))?;
+        Ok(Self {
+            read_by: ReadBy {
+                region: management.hub.cluster.region.clone(),
+                role,
+                external_id: management.external_id,
+            },
+            hub: management.hub,
+            namespace: management.namespace,
+            service_accounts: object.spec.service_accounts.clone(),
+            identity: object.spec.identity.kind,
+            role: management.role,
+            version: object.metadata.resource_version.clone(),
+            issuer: object
+                .status
+                .as_ref()
+                .and_then(|status| status.hub.as_ref()?.issuer.clone()),
+        })
+    }
+
+    /// A `ServiceAccount` as tokens name it.
+    #[must_use]
+    pub fn token_subject(&self, service_account: &str) -> String {
+        format!("system:serviceaccount:{}:{service_account}", self.namespace)
+    }
+}
+
+impl Subject {
+    /// Reads a `ManagedCluster` and the `ManagementRole` that it names.
+    ///
+    /// # Errors
+    /// When they have not come far enough to be walked: the trouble says for what to wait.
+    pub fn read(cluster: &ManagedCluster, role: Option<&ManagementRole>) -> Result<Self, Trouble> {
+        let name = cluster.metadata.name.clone().unwrap_or_default();
+        let look = format!("look at `kubectl describe mgc {name}`");
+        let management_role = &cluster.spec.management_role;
+        let role = role.ok_or_else(|| {
+            let next = "create it, or delete this ManagedCluster and make it again under another one";
+            not_moored(format!("there is no ManagementRole {management_role}"), next)
+        })?;
+        let hub = HubSubject::read(role)?;
+        let identity = Identity::of(cluster).map_err(|error| not_moored(error.to_string(), &look))?;
+        let status = cluster.status.clone().unwrap_or_default();
+        let waits = |what: &str| not_moored(format!("the operator has not {what} yet"), &look);
+        let secret = status.secret.ok_or_else(|| waits("written the cluster Secret"))?;
+        let deployer = match &status.deployer_role {
+            Some(recorded) => recorded
+                .arn
+                .parse()
+                .map_err(|_| waits("recorded the deployer role's ARN"))?,
+            None => identity.deployer(&hub.hub),
+        };
+        let told = |condition: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition| {
+            let ours = condition.type_ != ConditionType::Connected.as_str();
+            (ours && condition.status == Verdict::False.as_str()).then(|| Told {
+                condition: condition.type_.clone(),
+                says: format!("{}: {}", condition.reason, condition.message),
+            })
+        };
+        Ok(Self {
+            name,
+            uid: identity.uid,
+            generation: cluster.metadata.generation,
+            hub,
+            cluster: identity.cluster,
+            deployer,
+            deployer_id: status.deployer_role.map(|role| role.id).filter(|id| !id.is_empty()),
+            endpoint: status.cluster.and_then(|cluster| cluster.endpoint),
+            secret,
+            policies: cluster
+                .spec
+                .access
+                .policies
+                .iter()
+                .map(|policy| (policy.name.clone(), policy.namespaces.clone()))
+                .collect(),
+            told: status.conditions.iter().filter_map(told).collect(),
+        })
+    }
+
+    /// The name that an EKS token is minted for, given the one in the cluster Secret: the cluster's, and for a local
+    /// cluster on Outposts its ID, which is a UUID (EKS user guide, "Create an Amazon EKS cluster on AWS Outposts").
+    #[must_use]
+    pub fn token_name<'a>(&'a self, in_secret: &'a str) -> &'a str {
+        let shape = |(at, c): (usize, char)| {
+            if matches!(at, 8 | 13 | 18 | 23) {
+                c == '-'
+            } else {
+                c.is_ascii_hexdigit()
+            }
+        };
+        if in_secret.len() == 36 && in_secret.chars().enumerate().all(shape) {
+            in_secret
+        } else {
+            self.cluster.name.as_str()
+        }
+    }
+
+    /// What the operator says of one part, where that part does not hold.
+    #[must_use]
+    pub fn told(&self, condition: ConditionType) -> Option<&str> {
+        let about = |told: &&Told| told.condition == condition.as_str();
+        self.told.iter().find(about).map(|told| told.says.as_str())
+    }
+}
+
+fn not_moored(message: String, next: &str) -> Trouble {
+    Trouble {
+        reason: Reason::NotMoored,
+        message,
+        next: next.to_owned(),
+        candidates: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(crate) const ISSUER: &str = "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF";
+
+    pub(crate) fn role() -> ManagementRole {
+        serde_json::from_value(json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": {"name": "default", "uid": "r"},
+            "spec": {
+                "cluster": {"name": "hub", "region": "eu-west-1"},
+                "serviceAccounts": ["argocd-application-controller", "argocd-server"],
+                "allow": [{"accounts": ["222222222222"]}],
+            },
+            "status": {
+                "hub": {"accountId": "111111111111", "region": "eu-west-1", "name": "hub", "arn": "arn:aws:eks:eu-west-1:111111111111:cluster/hub", "issuer": ISSUER},
+                "role": {"arn": "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-b949815e", "id": "AROAMANAGEMENT"},
+            },
+        }))
+        .unwrap()
+    }
+
+    pub(crate) fn cluster() -> ManagedCluster {
+        serde_json::from_value(json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster",
+            "metadata": {"name": "prod", "uid": "c", "generation": 3},
+            "spec": {
+                "accountId": "222222222222", "region": "eu-central-1",
+                "access": {"policies": [{"name": "AmazonEKSClusterAdminPolicy"}]},
+            },
+            "status": {
+                "conditions": [],
+                "cluster": {"accountId": "222222222222", "region": "eu-central-1", "name": "prod", "arn": "arn:aws:eks:eu-central-1:222222222222:cluster/prod", "endpoint": "https://0123.gr7.eu-central-1.eks.amazonaws.com"},
+                "deployerRole": {"arn": "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/prod-1234abcd", "id": "AROADEPLOYER"},
+                "secret": "cluster-0123",
+            },
+        }))
+        .unwrap()
+    }
+
+    pub(crate) fn subject() -> Subject {
+        Subject::read(&cluster(), Some(&role())).unwrap()
+    }
+
+    #[test]
+    fn a_moored_cluster_can_be_walked() {
+        let subject = subject();
+        assert_eq!(
+            subject.hub.token_subject("argocd-server"),
+            "system:serviceaccount:argocd:argocd-server"
+        );
+        assert_eq!(subject.deployer_id.as_deref(), Some("AROADEPLOYER"));
+        assert_eq!(subject.secret, "cluster-0123");
+        assert_eq!(subject.told, []);
+    }
+
+    #[test]
+    fn only_a_local_cluster_on_outposts_has_tokens_for_another_name() {
+        let id = "a1b2c3d4-5678-90ab-cdef-111122223333";
+        assert_eq!(subject().token_name(id), id);
+        for other in ["prod", "staging", "", "a1b2c3d4-5678-90ab-cdef-11112222333x"] {
+            assert_eq!(subject().token_name(other), "prod");
+        }
+    }
+
+    #[test]
+    fn what_is_not_made_yet_says_what_it_waits_for() {
+        assert!(
+            Subject::read(&cluster(), None)
+                .unwrap_err()
+                .message
+                .contains("no ManagementRole default")
+        );
+        let mut unready = role();
+        unready.status = None;
+        let trouble = Subject::read(&cluster(), Some(&unready)).unwrap_err();
+        assert_eq!(trouble.reason, Reason::NotMoored);
+        assert!(
+            trouble.message.contains("has not been looked at yet"),
+            "{}",
+            trouble.message
+        );
+        let mut unwritten = cluster();
+        unwritten.status.as_mut().unwrap().secret = None;
+        let trouble = Subject::read(&unwritten, Some(&role())).unwrap_err();
+        assert!(trouble.message.contains("cluster Secret") && trouble.next.contains("describe mgc prod"));
+    }
+
+    #[test]
+    fn what_the_operator_says_is_kept_for_the_hint_and_our_own_word_is_not() {
+        let mut object = cluster();
+        let condition = |kind: &str| {
+            serde_json::from_value(json!({"type": kind, "status": "False", "reason": "EntryNotOurs", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"})).unwrap()
+        };
+        object.status.as_mut().unwrap().conditions = vec![condition("AccessEntryReady"), condition("Connected")];
+        let subject = Subject::read(&object, Some(&role())).unwrap();
+        assert_eq!(subject.told(ConditionType::AccessEntryReady), Some("EntryNotOurs: m"));
+        assert_eq!(subject.told.len(), 1);
+    }
+}

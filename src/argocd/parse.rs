@@ -1,0 +1,316 @@
+//! Any cluster Secret, read with Argo CD's own rules: is it one that Argo CD can read, and where does it lead?
+//!
+//! One that Argo CD cannot read hurts everybody: while it is there no ApplicationSet deletes anything, since its list
+//! of clusters is all or nothing (v3.6.1, `applicationset/utils/clusterUtils.go`, `util/settings/cluster_informer.go`).
+//! What is secret in it (passwords, bearer tokens, client keys) is checked and not kept.
+
+use base64::{
+    Engine, alphabet,
+    engine::{GeneralPurpose, GeneralPurposeConfig},
+};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+
+use super::lenient::{Node, fields, flag, text, wrong};
+
+/// Go's `base64.StdEncoding`: padded, and not strict about the bits that pad.
+const GO: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// How Argo CD proves who it is to a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// A token of EKS, minted for a cluster's name as a role.
+    Aws {
+        /// What is signed into the header `x-k8s-aws-id`.
+        cluster_name: String,
+        /// The role that is assumed; empty for the pod's own.
+        role_arn: String,
+        /// A profile of the pod's AWS configuration; empty as a rule.
+        profile: String,
+    },
+    /// Something else: a program, a password, a bearer token, a client certificate, or nothing.
+    #[default]
+    Other,
+}
+
+/// A cluster Secret as Argo CD understands it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenCluster {
+    /// The cluster's name in Argo CD.
+    pub name: String,
+    /// The API server's URL, without slashes at its end.
+    pub server: String,
+    /// The namespaces that Argo CD is held to; none for the whole cluster.
+    pub namespaces: Vec<String>,
+    /// Whether cluster-scoped resources are managed beside namespaces.
+    pub cluster_resources: bool,
+    /// The project that the cluster belongs to; empty for none.
+    pub project: String,
+    /// The certificate authorities as PEM; empty for the system's.
+    pub certificate_authority: Vec<u8>,
+    /// The name that the certificate is held to, in place of the URL's host; empty for that.
+    pub server_name: String,
+    /// Whether the certificate is not looked at.
+    pub insecure: bool,
+    /// How Argo CD proves who it is.
+    pub credentials: Credentials,
+}
+
+/// Reads a cluster Secret.
+///
+/// # Errors
+/// Says what Argo CD would stumble over; no value of the Secret is in it.
+pub fn read(secret: &Secret) -> Result<SeenCluster, String> {
+    let bytes = |key: &str| {
+        let value = secret.data.as_ref().and_then(|data| data.get(key));
+        value.map_or(&[][..], |ByteString(bytes)| bytes.as_slice())
+    };
+    let plain = |key: &str| String::from_utf8_lossy(bytes(key)).into_owned();
+    let namespaces = plain("namespaces");
+    let mut seen = SeenCluster {
+        name: plain("name"),
+        server: plain("server").trim_end_matches('/').to_owned(),
+        namespaces: namespaces
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        cluster_resources: bytes("clusterResources") == b"true",
+        project: plain("project"),
+        ..SeenCluster::default()
+    };
+    let config = bytes("config");
+    if !config.is_empty() {
+        // Go takes invalid UTF-8 and replaces it. The parser's own message would show a piece of what may be secret.
+        let node: Node = serde_json::from_str(&String::from_utf8_lossy(config)).map_err(|error| {
+            format!(
+                "data.config is not JSON (line {}, column {})",
+                error.line(),
+                error.column()
+            )
+        })?;
+        take_config(&node, &mut seen)?;
+    }
+    Ok(seen)
+}
+
+fn take_config(node: &Node, seen: &mut SeenCluster) -> Result<(), String> {
+    let mut dropped = String::new();
+    let mut aws = None;
+    let known = [
+        "username",
+        "password",
+        "bearerToken",
+        "tlsClientConfig",
+        "awsAuthConfig",
+        "execProviderConfig",
+        "disableCompression",
+        "proxyUrl",
+    ];
+    fields(node, "data.config", &known, |name, value| {
+        let of = format!("data.config.{name}");
+        match name {
+            "tlsClientConfig" => take_tls(value, &of, seen),
+            "awsAuthConfig" => take_aws(value, &of, &mut aws),
+            "execProviderConfig" => take_exec(value, &of),
+            "disableCompression" => flag(value, &of, &mut false),
+            _ => text(value, &of, &mut dropped),
+        }
+    })?;
+    // Argo CD asks for AWS first (v3.6.1, `types.go`, `RawRestConfig`).
+    if let Some([cluster_name, role_arn, profile]) = aws {
+        seen.credentials = Credentials::Aws {
+            cluster_name,
+            role_arn,
+            profile,
+        };
+    }
+    Ok(())
+}
+
+fn take_tls(node: &Node, of: &str, seen: &mut SeenCluster) -> Result<(), String> {
+    let known = ["insecure", "serverName", "certData", "keyData", "caData"];
+    fields(node, of, &known, |name, value| {
+        let of = format!("{of}.{name}");
+        match name {
+            "insecure" => flag(value, &of, &mut seen.insecure),
+            "serverName" => text(value, &of, &mut seen.server_name),
+            "caData" => binary(value, &of, &mut seen.certificate_authority),
+            _ => binary(value, &of, &mut Vec::new()),
+        }
+    })
+}
+
+fn take_aws(node: &Node, of: &str, into: &mut Option<[String; 3]>) -> Result<(), String> {
+    if *node == Node::Null {
+        *into = None;
+        return Ok(());
+    }
+    let [cluster_name, role_arn, profile] = into.get_or_insert_default();
+    let known = ["clusterName", "roleARN", "profile"];
+    fields(node, of, &known, |name, value| {
+        let of = format!("{of}.{name}");
+        match name {
+            "clusterName" => text(value, &of, cluster_name),
+            "roleARN" => text(value, &of, role_arn),
+            _ => text(value, &of, profile),
+        }
+    })
+}
+
+fn take_exec(node: &Node, of: &str) -> Result<(), String> {
+    let known = [
+        "command",
+        "args",
+        "env",
+        "apiVersion",
+        "installHint",
+        "provideClusterInfo",
+    ];
+    let mut dropped = String::new();
+    fields(node, of, &known, |name, value| {
+        let of = format!("{of}.{name}");
+        match (name, value) {
+            ("provideClusterInfo", value) => flag(value, &of, &mut false),
+            ("args" | "env", Node::Null) => Ok(()),
+            ("args", Node::List(list)) => list.iter().try_for_each(|item| text(item, &of, &mut dropped)),
+            ("env", Node::Object(pairs)) => pairs.iter().try_for_each(|(_, item)| text(item, &of, &mut dropped)),
+            ("args", other) => Err(wrong(&of, "a list of strings", other)),
+            ("env", other) => Err(wrong(&of, "an object of strings", other)),
+            (_, value) => text(value, &of, &mut dropped),
+        }
+    })
+}
+
+/// Bytes as base64, in which Go passes over line breaks.
+fn binary(node: &Node, of: &str, into: &mut Vec<u8>) -> Result<(), String> {
+    match node {
+        Node::Null => {
+            into.clear();
+            Ok(())
+        }
+        Node::Text(text) => {
+            let joined: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+            *into = GO
+                .decode(joined)
+                .map_err(|_| format!("{of} is not base64 (of PEM, with padding, and not for URLs)"))?;
+            Ok(())
+        }
+        // Go also takes a list of numbers, which nobody writes.
+        Node::List(_) => Ok(()),
+        Node::Bool(_) | Node::Number | Node::Object(_) => Err(wrong(of, "base64 in a string", node)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn secret(data: &[(&str, &str)]) -> Secret {
+        let data: BTreeMap<String, ByteString> = data
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
+            .collect();
+        Secret {
+            data: Some(data),
+            ..Secret::default()
+        }
+    }
+
+    fn config(config: &str) -> Result<SeenCluster, String> {
+        read(&secret(&[("config", config)]))
+    }
+
+    #[test]
+    fn what_we_write_is_read_as_it_is_meant() {
+        let uid = crate::argocd::cluster_secret::tests::connection();
+        let wanted = uid
+            .present(&crate::argocd::cluster_secret::tests::presentation(), "u", "prod")
+            .unwrap();
+        let data: Vec<(&str, &str)> = wanted.data.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let seen = read(&secret(&data)).unwrap();
+        assert_eq!(seen.server, uid.server);
+        assert_eq!(
+            seen.credentials,
+            Credentials::Aws {
+                cluster_name: "prod".into(),
+                role_arn: uid.role_arn.clone(),
+                profile: String::new(),
+            }
+        );
+        assert!(seen.certificate_authority.starts_with(b"-----BEGIN CERTIFICATE-----"));
+        assert!(!seen.insecure && seen.namespaces.is_empty());
+    }
+
+    #[test]
+    fn plain_keys_are_read_as_argo_cd_reads_them() {
+        let seen = read(&secret(&[
+            ("name", "a\n"),
+            ("server", "https://x//"),
+            ("namespaces", " a, b,,"),
+            ("clusterResources", "True"),
+            ("shard", "not a number"),
+        ]))
+        .unwrap();
+        assert_eq!((seen.name.as_str(), seen.server.as_str()), ("a\n", "https://x"));
+        assert_eq!(seen.namespaces, ["a", "b"]);
+        assert!(!seen.cluster_resources, "only the text true is true");
+    }
+
+    /// Each was run with Argo CD's own code.
+    #[test]
+    fn what_argo_cd_takes_is_not_malformed() {
+        for text in [
+            "",
+            "null",
+            "{}",
+            r#"{"AWSAUTHCONFIG":{"clustername":"c","roleArn":"r"}}"#,
+            r#"{"tlsClientConfig":null,"execProviderConfig":null}"#,
+            r#"{"unknown":{"anything":[1]},"proxyUrl":"http://x"}"#,
+            "{\"tlsClientConfig\":{\"caData\":\"TEFB\\nTEFB\"}}",
+            r#"{"execProviderConfig":{"command":"c","args":["a"],"env":{"A":"b"},"config":{"any":1}}}"#,
+        ] {
+            config(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+        }
+        let merged = config(r#"{"awsAuthConfig":{"clusterName":"c"},"awsAuthConfig":{"roleARN":"r"}}"#).unwrap();
+        let Credentials::Aws {
+            cluster_name, role_arn, ..
+        } = merged.credentials
+        else {
+            panic!("no AWS credentials")
+        };
+        assert_eq!((cluster_name.as_str(), role_arn.as_str()), ("c", "r"));
+    }
+
+    #[test]
+    fn what_argo_cd_stumbles_over_is_named_without_its_values() {
+        for (text, names) in [
+            ("{'single':1}", "not JSON"),
+            (r#"{"tlsClientConfig":{}} trailing"#, "not JSON"),
+            (
+                r#"{"tlsClientConfig":{"insecure":"false"}}"#,
+                "data.config.tlsClientConfig.insecure",
+            ),
+            (
+                r#"{"tlsClientConfig":{"caData":"-----BEGIN hunter2-----"}}"#,
+                "tlsClientConfig.caData is not base64",
+            ),
+            (r#"{"tlsClientConfig":{"caData":"TEF"}}"#, "caData"),
+            (r#"{"tlsClientConfig":{"caData":"TE F"}}"#, "caData"),
+            (r#"{"tlsClientConfig":{"caData":"-_-_"}}"#, "caData"),
+            (r#"{"bearerToken":["hunter2"]}"#, "data.config.bearerToken is array"),
+            (r#"{"awsAuthConfig":"hunter2"}"#, "awsAuthConfig is string"),
+            (r#"{"execProviderConfig":{"args":"hunter2"}}"#, "args"),
+            (r#"["hunter2"]"#, "data.config is array"),
+        ] {
+            let why = config(text).unwrap_err();
+            assert!(why.contains(names), "{text}: {why}");
+            assert!(!why.contains("hunter2"), "{why}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! `mooring doctor`: what walks found, as a table that a person can read or as JSON, and the exit code that tells.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    access::{Examined, Found, Hop, Trouble, Walk},
+    cli::DoctorOutput,
+};
+
+/// How wide the text of a table may be, in characters.
+const WIDTH: usize = 100;
+
+/// What the whole of it comes to: the exit code of the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Every hop of every cluster holds: 0.
+    Holds,
+    /// Something could not be looked at, and nothing is known to be broken: 2.
+    Unknown,
+    /// Something is broken: 1.
+    Broken,
+}
+
+impl Verdict {
+    /// What the examination of one cluster comes to.
+    #[must_use]
+    pub fn of(examined: &Examined) -> Self {
+        match &examined.walk {
+            Ok(walk) if walk.broken().is_some() => Self::Broken,
+            Ok(walk) if walk.holds() => Self::Holds,
+            Ok(_) | Err(_) => Self::Unknown,
+        }
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Holds => 0,
+            Self::Broken => 1,
+            Self::Unknown => 2,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Holds => "connected",
+            Self::Broken => "BROKEN",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The worst of all.
+#[must_use]
+pub fn verdict(all: &[Examined]) -> Verdict {
+    all.iter().map(Verdict::of).max().unwrap_or(Verdict::Holds)
+}
+
+/// Everything, in the form that was asked for.
+#[must_use]
+pub fn print(all: &[Examined], output: DoctorOutput) -> String {
+    match output {
+        DoctorOutput::Table => table(all),
+        DoctorOutput::Json => {
+            let all: Vec<Value> = all.iter().map(json_of).collect();
+            let mut text = serde_json::to_string_pretty(&all).unwrap_or_default();
+            text.push('\n');
+            text
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct JsonHop<'a> {
+    hop: Hop,
+    #[serde(flatten)]
+    found: &'a Found,
+}
+
+fn json_of(examined: &Examined) -> Value {
+    let hops = match &examined.walk {
+        Ok(walk) => json!(Hop::ALL.map(|hop| JsonHop {
+            hop,
+            found: walk.at(hop)
+        })),
+        Err(_) => json!([]),
+    };
+    let mut value = json!({
+        "name": examined.name,
+        "cluster": examined.cluster,
+        "result": match Verdict::of(examined) {
+            Verdict::Holds => "Connected",
+            Verdict::Broken => "Broken",
+            Verdict::Unknown => "Unknown",
+        },
+        "hops": hops,
+    });
+    if let Err(trouble) = &examined.walk {
+        value["notWalked"] = json!(trouble);
+    }
+    value
+}
+
+fn table(all: &[Examined]) -> String {
+    let mut out = String::new();
+    for (index, examined) in all.iter().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
+        let cluster = examined
+            .cluster
+            .as_deref()
+            .map(|arn| format!("  {arn}"))
+            .unwrap_or_default();
+        line(
+            &mut out,
+            &format!("{}: {}{cluster}", examined.name, Verdict::of(examined).word()),
+        );
+        match &examined.walk {
+            Ok(walk) => hops(&mut out, walk),
+            Err(trouble) => explain(&mut out, "not walked", trouble),
+        }
+    }
+    if all.len() > 1 {
+        let count = |wanted: Verdict| all.iter().filter(|examined| Verdict::of(examined) == wanted).count();
+        let (holds, broken, unknown) = (count(Verdict::Holds), count(Verdict::Broken), count(Verdict::Unknown));
+        line(&mut out, "");
+        line(
+            &mut out,
+            &format!("{holds} connected, {broken} broken, {unknown} unknown"),
+        );
+    }
+    out
+}
+
+fn hops(out: &mut String, walk: &Walk) {
+    for hop in Hop::ALL {
+        let (mark, word, rest) = match walk.at(hop) {
+            Found::Passed { seen } => ("+", "ok", seen.as_str()),
+            Found::Failed(trouble) => ("x", "BROKEN", trouble.reason.as_str()),
+            Found::Unknown(trouble) => ("?", "unknown", trouble.reason.as_str()),
+            Found::NotReached => ("-", "not reached", ""),
+        };
+        line(out, &format!("  {mark} {:<16}  {word:<11}  {rest}", hop.title()));
+    }
+    for hop in Hop::ALL {
+        match walk.at(hop) {
+            Found::Failed(trouble) | Found::Unknown(trouble) => explain(out, hop.title(), trouble),
+            Found::Passed { .. } | Found::NotReached => {}
+        }
+    }
+}
+
+fn explain(out: &mut String, what: &str, trouble: &Trouble) {
+    line(out, "");
+    line(out, &format!("  {what}: {}", trouble.reason));
+    paragraph(out, "what   ", &trouble.message);
+    if !trouble.candidates.is_empty() {
+        let candidates: Vec<String> = trouble.candidates.iter().map(ToString::to_string).collect();
+        paragraph(out, "maybe  ", &candidates.join(", "));
+    }
+    paragraph(out, "next   ", &trouble.next);
+}
+
+/// Words over several lines, the first with a label and the others under it.
+fn paragraph(out: &mut String, label: &str, text: &str) {
+    let mut row = format!("    {label}");
+    let indent = row.chars().count();
+    let mut begun = false;
+    for word in text.split_whitespace() {
+        if begun && row.chars().count() + 1 + word.chars().count() > WIDTH {
+            line(out, &row);
+            row = " ".repeat(indent);
+            begun = false;
+        }
+        if begun {
+            row.push(' ');
+        }
+        row.push_str(word);
+        begun = true;
+    }
+    line(out, &row);
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{}", text.trim_end());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Reason;
+
+    fn trouble(reason: Reason) -> Trouble {
+        Trouble {
+            reason,
+            message:
+                "sts:AssumeRole of arn:aws:iam::222222222222:role/prod was refused: AccessDenied: not authorized to \
+                      perform this on that resource"
+                    .into(),
+            next: "look at both roles".into(),
+            candidates: Vec::new(),
+        }
+    }
+
+    fn examined(name: &str, over: Option<(Hop, Found)>) -> Examined {
+        let passed = |hop| (hop, Found::Passed { seen: "seen".into() });
+        let mut hops: std::collections::BTreeMap<Hop, Found> = Hop::ALL.into_iter().map(passed).collect();
+        hops.extend(over);
+        Examined {
+            name: name.into(),
+            cluster: Some(format!("arn:aws:eks:eu-west-1:222222222222:cluster/{name}")),
+            walk: Ok(Walk { hops }),
+        }
+    }
+
+    fn broken() -> Examined {
+        let undetermined = Trouble {
+            candidates: vec![Reason::RefusedByTrustPolicy, Reason::RefusedByServiceControlPolicy],
+            ..trouble(Reason::Undetermined)
+        };
+        examined("broken", Some((Hop::DeployerRole, Found::Failed(undetermined))))
+    }
+
+    fn unlooked() -> Examined {
+        Examined {
+            walk: Err(trouble(Reason::NotMoored)),
+            ..examined("unlooked", None)
+        }
+    }
+
+    #[test]
+    fn the_exit_code_tells_the_worst() {
+        let fine = examined("fine", None);
+        assert_eq!(verdict(&[]).exit_code(), 0);
+        assert_eq!(verdict(std::slice::from_ref(&fine)).exit_code(), 0);
+        assert_eq!(verdict(&[fine.clone(), unlooked()]).exit_code(), 2);
+        assert_eq!(verdict(&[unlooked(), broken(), fine]).exit_code(), 1);
+        let cut_off = examined("cut", Some((Hop::Token, Found::NotReached)));
+        assert_eq!(verdict(&[cut_off]).exit_code(), 2);
+    }
+
+    #[test]
+    fn the_table_can_be_read_without_our_code() {
+        let text = print(&[examined("fine", None), broken()], DoctorOutput::Table);
+        let expected = "\
+fine: connected  arn:aws:eks:eu-west-1:222222222222:cluster/fine
+  + service accounts  ok           seen
+  + token             ok           seen
+  + management role   ok           seen
+  + deployer role     ok           seen
+  + endpoint          ok           seen
+  + authentication    ok           seen
+  + authorization     ok           seen
+  + Argo CD           ok           seen
+
+broken: BROKEN  arn:aws:eks:eu-west-1:222222222222:cluster/broken
+  + service accounts  ok           seen
+  + token             ok           seen
+  + management role   ok           seen
+  x deployer role     BROKEN       Undetermined
+  + endpoint          ok           seen
+  + authentication    ok           seen
+  + authorization     ok           seen
+  + Argo CD           ok           seen
+
+  deployer role: Undetermined
+    what   sts:AssumeRole of arn:aws:iam::222222222222:role/prod was refused: AccessDenied: not
+           authorized to perform this on that resource
+    maybe  RefusedByTrustPolicy, RefusedByServiceControlPolicy
+    next   look at both roles
+
+1 connected, 1 broken, 0 unknown
+";
+        assert_eq!(text, expected);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn json_holds_every_hop_in_order() {
+        let text = print(&[broken(), unlooked()], DoctorOutput::Json);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value[0]["result"], "Broken");
+        let hops = value[0]["hops"].as_array().unwrap();
+        assert_eq!(hops.len(), Hop::ALL.len());
+        assert_eq!(hops[3]["hop"], "DeployerRole");
+        assert_eq!(hops[3]["verdict"], "Failed");
+        assert_eq!(hops[3]["candidates"][1], "RefusedByServiceControlPolicy");
+        assert_eq!(value[1]["result"], "Unknown");
+        assert_eq!(value[1]["notWalked"]["reason"], "NotMoored");
+    }
+}

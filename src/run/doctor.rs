@@ -1,0 +1,108 @@
+//! `mooring doctor`: the edges, for a person. What was found is printed by [`crate::commands::doctor`].
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use kube::{Api, ResourceExt};
+
+use super::{Error, Guarded};
+use crate::{
+    access::{Examined, Subject, Trouble, evidence::Vantage, observe::Edges, reason::Reason},
+    api::{ManagedCluster, ManagementRole},
+    aws::{self, Reader, Walker},
+    cli::{DoctorArgs, given},
+    kubernetes::{connect::connect, objects},
+    managed_cluster::request::Identity,
+};
+
+/// How many clusters are walked at the same time.
+const AT_ONCE: usize = 4;
+
+/// Walks the chain to the clusters that were asked for, in the order of their names. `progress` is told a line at a time.
+///
+/// # Errors
+/// When the clusters cannot be listed, or one that was named is not there.
+pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Examined>, Error> {
+    let client = connect().await?;
+    let mut clusters = objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await?;
+    let roles = objects::list(&Api::<Guarded<ManagementRole>>::all(client.clone())).await?;
+    let known: Vec<String> = clusters.iter().map(ResourceExt::name_any).collect();
+    let unknown: Vec<&String> = args.clusters.iter().filter(|name| !known.contains(name)).collect();
+    if let Some(name) = unknown.first() {
+        return Err(Error::NoSuchCluster((*name).clone()));
+    }
+    clusters.retain(|cluster| args.clusters.is_empty() || args.clusters.contains(&cluster.name_any()));
+    clusters.sort_by_key(ResourceExt::name_any);
+
+    let settings = aws::Settings {
+        ca_bundle: given(args.ca_bundle.clone()),
+        operation_timeout: Duration::from_secs(20),
+        ..aws::Settings::default()
+    };
+    let walker = Walker::connect(&settings).await?;
+    let reader = Reader::connect(settings).await?;
+    // One look at the hub does for all of them.
+    let edges = Edges::new(client, walker, reader, Vantage::Person, Duration::from_mins(10));
+    let total = clusters.len();
+    let clusters_in_words = if total == 1 {
+        "1 cluster"
+    } else {
+        &format!("{total} clusters")
+    };
+    progress(&format!(
+        "walking the chain to {clusters_in_words}, as Argo CD does; nothing is changed"
+    ));
+    let examining = clusters.iter().map(|cluster| examine(&edges, cluster, &roles));
+    let mut examined = Vec::new();
+    let mut walks = stream::iter(examining).buffered(AT_ONCE);
+    while let Some(one) = walks.next().await {
+        let found = match &one.walk {
+            Ok(walk) => match walk.broken().or_else(|| walk.unknown()) {
+                Some((hop, trouble)) => format!("{hop}: {}", trouble.reason),
+                None => "every hop was walked".to_owned(),
+            },
+            Err(trouble) => trouble.reason.to_string(),
+        };
+        examined.push(one);
+        if let Some(one) = examined.last().filter(|_| total > 1) {
+            progress(&format!("{} of {total}: {}: {found}", examined.len(), one.name));
+        }
+    }
+    Ok(examined)
+}
+
+async fn examine(edges: &Edges, object: &Guarded<ManagedCluster>, roles: &[Guarded<ManagementRole>]) -> Examined {
+    let name = object.name_any();
+    let not_walked = |trouble: Trouble, cluster: Option<String>| Examined {
+        name: name.clone(),
+        cluster,
+        walk: Err(trouble),
+    };
+    let cluster = match &object.0 {
+        Ok(cluster) => cluster,
+        Err(unparsable) => {
+            let trouble = Trouble {
+                reason: Reason::NotMoored,
+                message: format!("ManagedCluster {name} cannot be read: {}", unparsable.error),
+                next: "use a release of mooring that fits the CustomResourceDefinitions on the hub".to_owned(),
+                candidates: Vec::new(),
+            };
+            return not_walked(trouble, None);
+        }
+    };
+    let role = roles
+        .iter()
+        .filter_map(|role| role.0.as_ref().ok())
+        .find(|role| role.name_any() == cluster.spec.management_role);
+    match Subject::read(cluster, role) {
+        Ok(subject) => Examined {
+            cluster: Some(subject.cluster.to_string()),
+            walk: Ok(Box::pin(edges.walk(&subject)).await),
+            name: name.clone(),
+        },
+        Err(trouble) => {
+            let arn = Identity::of(cluster).ok().map(|identity| identity.cluster.to_string());
+            not_walked(trouble, arn)
+        }
+    }
+}

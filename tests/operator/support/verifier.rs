@@ -1,0 +1,122 @@
+//! The verifier and the doctor, as a pod of the hub has them: its service account's rights, and its role in AWS.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use super::{HUB_ACCOUNT, NAMESPACE, World, bootstrap::OPERATOR_NAMESPACE, folder};
+
+pub(crate) const VERIFIER: &str = "mooring-verifier";
+
+/// Argo CD's service accounts that the `ManagementRole` names by default.
+pub(crate) const SERVICE_ACCOUNTS: [&str; 3] = [
+    "argocd-application-controller",
+    "argocd-applicationset-controller",
+    "argocd-server",
+];
+
+/// What `mooring doctor` said.
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) clusters: Vec<Value>,
+    /// Everything that was printed.
+    pub(crate) text: String,
+}
+
+impl Said {
+    /// The hops that do not hold, with the reason of each.
+    pub(crate) fn troubles(&self) -> Vec<(String, String)> {
+        let hops = self
+            .clusters
+            .iter()
+            .flat_map(|cluster| cluster["hops"].as_array().unwrap());
+        let text = |hop: &Value, key: &str| hop[key].as_str().unwrap_or_default().to_owned();
+        hops.filter(|hop| hop["reason"].is_string())
+            .map(|hop| (text(hop, "hop"), text(hop, "reason")))
+            .collect()
+    }
+}
+
+impl World {
+    /// What the verifier is given, and Argo CD's service accounts, bound to the management role.
+    pub(crate) async fn with_verifier(&self) {
+        for file in ["30-verifier-rbac.yaml", "31-verifier-admission.yaml"] {
+            self.stage
+                .apply_file(&folder("deploy/install").join(file))
+                .await
+                .unwrap();
+        }
+        for name in SERVICE_ACCOUNTS {
+            self.bind(name, true).await;
+        }
+    }
+
+    /// Makes a service account of Argo CD, annotated with the management role or not.
+    pub(crate) async fn bind(&self, name: &str, bound: bool) {
+        let role = self.hub().management_role_arn(None).to_string();
+        let annotations = if bound {
+            json!({"eks.amazonaws.com/role-arn": role})
+        } else {
+            json!({})
+        };
+        let metadata = json!({"name": name, "namespace": NAMESPACE, "annotations": annotations});
+        self.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
+            .await;
+    }
+
+    async fn as_verifier(&self, arguments: &[&str]) -> Command {
+        let lifetime = std::time::Duration::from_hours(1);
+        let hub = &self.stage.hub;
+        let kubeconfig = hub
+            .kubeconfig_for_service_account(OPERATOR_NAMESPACE, VERIFIER, lifetime)
+            .await
+            .unwrap();
+        let spec = &self.stage.fleet.hub;
+        let cluster = format!("arn:aws:eks:{}:{}:cluster/{}", spec.region, spec.account, spec.name);
+        let role = format!("arn:aws:iam::{HUB_ACCOUNT}:role/{VERIFIER}");
+        let mut variables = self.stage.aws.env();
+        let pod = self
+            .stage
+            .aws
+            .pod_identity(&role, &cluster, OPERATOR_NAMESPACE, VERIFIER, "verifier-0");
+        variables.extend(pod.unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mooring"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(variables)
+            .env("KUBECONFIG", kubeconfig)
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs the doctor.
+    pub(crate) async fn doctor(&self, clusters: &[&str]) -> Said {
+        let arguments: Vec<&str> = ["doctor", "-o", "json"].iter().chain(clusters).copied().collect();
+        let output = self.as_verifier(&arguments).await.output().await.unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        let text = format!("{out}{}", String::from_utf8(output.stderr).unwrap());
+        Said {
+            code: output.status.code().unwrap(),
+            clusters: serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {text}")),
+            text,
+        }
+    }
+
+    /// Runs the verifier; it ends with what comes back. It logs to the file given.
+    pub(crate) async fn verifier(&self, flags: &[&str], log: &std::path::Path) -> Child {
+        let fixed = [
+            "verifier",
+            "--listen",
+            "127.0.0.1:0",
+            "--log-level",
+            "info,mooring=debug",
+        ];
+        let arguments: Vec<&str> = fixed.iter().chain(flags).copied().collect();
+        let log = std::fs::File::create(log).unwrap();
+        let mut command = self.as_verifier(&arguments).await;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.spawn().unwrap()
+    }
+}
