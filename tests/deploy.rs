@@ -238,12 +238,18 @@ async fn the_service_account_may_do_what_the_code_does_and_nothing_else() {
         ("mooring-system", "", "secrets", &[]),
         ("default", "", "secrets", &[]),
         ("kube-system", "events.k8s.io", "events", &[]),
-        ("argocd", "", "serviceaccounts", &[]),
+        ("argocd", "", "serviceaccounts", &["list", "watch", "patch"]),
         ("argocd", "", "serviceaccounts/token", &[]),
-        ("argocd", "", "pods", &[]),
+        ("argocd", "", "pods", &["list"]),
         ("argocd", "", "pods/exec", &[]),
         ("argocd", "", "configmaps", &[]),
-        ("argocd", "apps", "deployments", &[]),
+        ("argocd", "apps", "deployments", &["list", "patch"]),
+        ("argocd", "apps", "statefulsets", &["list", "patch"]),
+        ("argocd", "apps", "daemonsets", &["list", "patch"]),
+        ("argocd", "apps", "deployments/scale", &[]),
+        ("argocd", "apps", "replicasets", &[]),
+        ("kube-system", "", "serviceaccounts", &[]),
+        ("mooring-system", "apps", "deployments", &[]),
         ("argocd", "argoproj.io", "applications", &[]),
         ("", "rbac.authorization.k8s.io", "clusterroles", &[]),
         ("argocd", "rbac.authorization.k8s.io", "rolebindings", &[]),
@@ -469,6 +475,127 @@ async fn the_verifier_writes_one_condition_of_a_status_and_not_what_the_operator
             "{field}: {refused}"
         );
     }
+}
+
+/// Who may patch a Deployment could run anything as its service account, and who may patch a service account could give
+/// it another role, secret or owner: RBAC gives both, and the admission policies take them back but for what is needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_binds_and_restarts_and_changes_nothing_else_of_argo_cd() {
+    use k8s_openapi::api::{
+        apps::v1::{DaemonSet, Deployment, StatefulSet},
+        core::v1::ServiceAccount,
+    };
+    use serde_json::json;
+    installed().await;
+    let server = server().await;
+    let account = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": {"name": "bound", "namespace": "argocd", "labels": {"a": "b"}, "annotations": {"theirs": "x"}},
+        "imagePullSecrets": [{"name": "pull"}],
+    });
+    server.apply_yaml(&account.to_string()).await.unwrap();
+    for kind in ["Deployment", "StatefulSet", "DaemonSet"] {
+        let mut object = json!({
+            "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "restarted", "namespace": "argocd"},
+            "spec": {
+                "selector": {"matchLabels": {"app": "x"}},
+                "template": {
+                    "metadata": {"labels": {"app": "x"}, "annotations": {"theirs": "x"}},
+                    "spec": {"serviceAccountName": "bound", "containers": [{"name": "c", "image": "argocd"}]},
+                },
+            },
+        });
+        if kind == "StatefulSet" {
+            object["spec"]["serviceName"] = json!("x");
+        }
+        server.apply_yaml(&object.to_string()).await.unwrap();
+    }
+    let operator = as_service_account("mooring-controller").await;
+    let template = |change: Value| json!({"spec": {"template": change}});
+    let annotations = |change: Value| template(json!({"metadata": {"annotations": change}}));
+    let role = |value: Value| json!({"metadata": {"annotations": {"eks.amazonaws.com/role-arn": value}}});
+    let accounts: Api<ServiceAccount> = Api::namespaced(operator.clone(), "argocd");
+    // The API server takes up policies from a watch of its own.
+    for _ in 0..200 {
+        let other = json!({"metadata": {"labels": {"a": "c"}}});
+        let workload = template(json!({"metadata": {"labels": {"b": "c"}}}));
+        let deployments: Api<Deployment> = Api::namespaced(operator.clone(), "argocd");
+        if patched(&accounts, "bound", &other, true).await.is_err()
+            && patched(&deployments, "restarted", &workload, true).await.is_err()
+        {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    patched(&accounts, "bound", &role(json!("arn:a")), false).await.unwrap();
+    patched(&accounts, "bound", &role(json!("arn:b")), false).await.unwrap();
+    patched(&accounts, "bound", &role(Value::Null), false).await.unwrap();
+    for change in [
+        json!({"metadata": {"annotations": {"theirs": "y"}}}),
+        json!({"metadata": {"annotations": {"theirs": null}}}),
+        json!({"metadata": {"annotations": {"eks.amazonaws.com/token-expiration": "86400"}}}),
+        json!({"metadata": {"labels": {"a": "c"}}}),
+        json!({"metadata": {"finalizers": ["example.com/held"]}}),
+        json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "x"}]}}),
+        json!({"secrets": [{"name": "s"}]}),
+        json!({"imagePullSecrets": []}),
+        json!({"automountServiceAccountToken": false}),
+    ] {
+        let refused = patched(&accounts, "bound", &change, false)
+            .await
+            .expect_err(&change.to_string());
+        assert!(
+            refused.contains("the operator sets the annotation"),
+            "{change}: {refused}"
+        );
+    }
+    let restart =
+        annotations(json!({"kubectl.kubernetes.io/restartedAt": "now", "mooring.dev/restarted-for": "arn:a"}));
+    let image = template(json!({"spec": {"containers": [{"name": "c", "image": "mine"}]}}));
+    let account = template(json!({"spec": {"serviceAccountName": "default"}}));
+    let refusals = [
+        image,
+        account,
+        template(json!({"spec": {"hostNetwork": true}})),
+        template(json!({"metadata": {"labels": {"b": "c"}}})),
+        annotations(json!({"theirs": null})),
+        annotations(json!({"theirs": "y"})),
+        annotations(json!({"inject": "sidecar"})),
+        json!({"metadata": {"finalizers": ["example.com/held"]}}),
+    ];
+    let deployments: Api<Deployment> = Api::namespaced(operator.clone(), "argocd");
+    let stateful_sets: Api<StatefulSet> = Api::namespaced(operator.clone(), "argocd");
+    let daemon_sets: Api<DaemonSet> = Api::namespaced(operator, "argocd");
+    patched(&deployments, "restarted", &restart, false).await.unwrap();
+    patched(&stateful_sets, "restarted", &restart, false).await.unwrap();
+    patched(&daemon_sets, "restarted", &restart, false).await.unwrap();
+    for change in &refusals {
+        for refused in [
+            patched(&deployments, "restarted", change, false).await,
+            patched(&stateful_sets, "restarted", change, false).await,
+            patched(&daemon_sets, "restarted", change, false).await,
+        ] {
+            let refused = refused.expect_err(&change.to_string());
+            assert!(refused.contains("the operator "), "{change}: {refused}");
+        }
+    }
+    let replicas = json!({"spec": {"replicas": 0}});
+    assert!(patched(&deployments, "restarted", &replicas, false).await.is_err());
+    assert!(patched(&stateful_sets, "restarted", &replicas, false).await.is_err());
+}
+
+/// The answer to a merge patch.
+async fn patched<K>(api: &Api<K>, name: &str, patch: &Value, dry_run: bool) -> Result<(), String>
+where
+    K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    use kube::api::{Patch, PatchParams};
+    let params = PatchParams {
+        dry_run,
+        ..PatchParams::default()
+    };
+    let answer = api.patch(name, &params, &Patch::Merge(patch)).await;
+    answer.map(drop).map_err(|error| error.to_string())
 }
 
 /// A field that is added to the status is one more that the verifier may not write.

@@ -24,6 +24,9 @@ pub enum ConditionType {
     RoleReady,
     /// `ManagementRole`: the role may assume every deployer role that is wanted.
     PolicyReady,
+    /// `ManagementRole`: Argo CD's service accounts name the role, and its pods run with it. Written by the binding alone,
+    /// and no part of the summary.
+    ServiceAccountsBound,
     /// The summary.
     Ready,
     /// There only when true: nothing will change until a person acts.
@@ -46,6 +49,7 @@ impl ConditionType {
             Self::OidcProviderReady => "OidcProviderReady",
             Self::RoleReady => "RoleReady",
             Self::PolicyReady => "PolicyReady",
+            Self::ServiceAccountsBound => "ServiceAccountsBound",
             Self::Ready => "Ready",
             Self::Stalled => "Stalled",
             Self::Connected => "Connected",

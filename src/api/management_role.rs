@@ -65,6 +65,14 @@ pub struct ManagementRoleSpec {
     #[schemars(length(max = 10), inner(length(max = 256)))]
     pub service_accounts: Vec<String>,
 
+    /// Whether Mooring binds the service accounts to the role: it sets the annotation eks.amazonaws.com/role-arn on each, and nothing else. It makes none, and never overwrites what another field manager has set.
+    #[serde(default = "default_bind")]
+    pub bind_service_accounts: bool,
+
+    /// Whether Mooring restarts, once for each role, the Deployments, StatefulSets and DaemonSets whose pods run as these service accounts and started before they were bound. When false, the condition ServiceAccountsBound names them and the command.
+    #[serde(default)]
+    pub restart_workloads: bool,
+
     /// The hub's IAM OIDC provider. Manage: Mooring makes it when it is missing, adds the audience, and never deletes it. Require: Mooring only says what is missing.
     #[serde(default)]
     pub oidc_provider: OidcProvider,
@@ -100,6 +108,10 @@ fn default_service_accounts() -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec()
+}
+
+fn default_bind() -> bool {
+    true
 }
 
 /// The hub.

@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod fields;
 pub mod finalizer;
 pub mod issuer;
 pub mod objects;

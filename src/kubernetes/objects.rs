@@ -115,6 +115,49 @@ where
     .await
 }
 
+/// Server-side apply without force, for one field manager of its own: a field that another one has set to another value
+/// is left alone, and the whole apply refused. What the manager applied before and `object` does not have is let go.
+/// An `object` with `metadata.uid` is never made, and with `metadata.resourceVersion` only written as it was read.
+///
+/// # Errors
+/// [`super::Failure::Conflict`] when another manager holds a field, or the object is not the one that was read; else when
+/// the API server refuses the object or does not answer.
+pub async fn apply_gently<K>(
+    api: &Api<K>,
+    name: &str,
+    manager: &str,
+    object: &(impl Serialize + Debug),
+) -> Result<K, KubernetesError>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    let (params, patch) = (PatchParams::apply(manager), Patch::Apply(object));
+    call("apply", &describe(api, name), api.patch(name, &params, &patch)).await
+}
+
+/// Merges a patch into an object under the name of a field manager, as `kubectl` does. One with
+/// `metadata.resourceVersion` is only merged into what was read.
+///
+/// # Errors
+/// [`super::Failure::Conflict`] when the object changed since it was read; else when the API server refuses the patch or
+/// does not answer.
+pub async fn merge<K>(
+    api: &Api<K>,
+    name: &str,
+    manager: &str,
+    patch: &(impl Serialize + Debug),
+) -> Result<K, KubernetesError>
+where
+    K: Resource + Clone + DeserializeOwned + Debug,
+{
+    let params = PatchParams {
+        field_manager: Some(manager.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(patch);
+    call("patch", &describe(api, name), api.patch(name, &params, &patch)).await
+}
+
 /// Server-side apply of the status, with nothing but the object's identity beside it, so that no part of a spec is
 /// ever claimed. `manager` tells the writers of one status apart: each owns only the conditions that it sets.
 ///
@@ -279,6 +322,27 @@ mod tests {
                 "PATCH /api/v1/nodes/n/status?&force=true&fieldManager=example-verifier",
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_shared_with_others_is_written_under_a_name_of_its_own_and_never_by_force() {
+        let node = || {
+            (
+                200,
+                json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n" } }),
+            )
+        };
+        let (client, asked) = answering([node(), node(), refusal(409, "Conflict")]);
+        let nodes: Api<Node> = Api::all(client);
+        let object = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n", "uid": "u" } });
+        apply_gently(&nodes, "n", "example-bind", &object).await.unwrap();
+        merge(&nodes, "n", "example-bind", &json!({})).await.unwrap();
+        let held = apply_gently(&nodes, "n", "example-bind", &object).await;
+        assert!(held.unwrap_err().is_conflict());
+        let asked = asked.lock().unwrap();
+        for (line, _) in asked.iter() {
+            assert_eq!(line, "PATCH /api/v1/nodes/n?&fieldManager=example-bind");
+        }
     }
 
     #[tokio::test]

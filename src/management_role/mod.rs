@@ -3,6 +3,7 @@
 //! of the role has exactly one writer.
 
 pub mod apply;
+pub mod binding;
 mod error;
 pub mod members;
 pub mod observe;
@@ -64,6 +65,8 @@ pub struct Context {
     pub client: Client,
     /// All `ManagedCluster`s.
     pub clusters: Store<DeserializeGuard<ManagedCluster>>,
+    /// The binding of service accounts, which a removal lets go of.
+    pub binding: Arc<binding::Context>,
     /// Events.
     pub reporter: Reporter,
     /// Counters.
@@ -118,14 +121,14 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
             let name = object.meta().name.as_deref().unwrap_or_default();
             // What was recorded stays: a role whose ID we forgot would be made afresh.
             match objects::stored_status::<ManagementRole, _>(&context.client, name).await? {
-                Some(old) => conclude(&context, object.meta(), &old, Pass::Failed(error)).await,
+                Some(old) => conclude(&context, object.meta(), &status::own(old), Pass::Failed(error)).await,
                 None => Err(error),
             }
         }
         Ok(role) => {
             let uid = role.metadata.uid.as_deref().unwrap_or_default();
             let known = context.remember(uid, |remembered| remembered.status.clone());
-            let old = known.or_else(|| role.status.clone()).unwrap_or_default();
+            let old = status::own(known.or_else(|| role.status.clone()).unwrap_or_default());
             if role.metadata.deletion_timestamp.is_some() {
                 release::release(role, &old, &context).await
             } else {
@@ -343,6 +346,17 @@ pub fn after_error(object: &DeserializeGuard<ManagementRole>, error: &Error, con
     )
 }
 
+/// What an event about the object names.
+fn about(metadata: &ObjectMeta) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(ManagementRole::api_version(&()).into_owned()),
+        kind: Some(ManagementRole::kind(&()).into_owned()),
+        name: metadata.name.clone(),
+        uid: metadata.uid.clone(),
+        ..ObjectReference::default()
+    }
+}
+
 async fn tell(
     context: &Context,
     metadata: &ObjectMeta,
@@ -350,13 +364,7 @@ async fn tell(
     new: &ManagementRoleStatus,
     pass: &Pass,
 ) {
-    let about = ObjectReference {
-        api_version: Some(ManagementRole::api_version(&()).into_owned()),
-        kind: Some(ManagementRole::kind(&()).into_owned()),
-        name: metadata.name.clone(),
-        uid: metadata.uid.clone(),
-        ..ObjectReference::default()
-    };
+    let about = about(metadata);
     let ready = |status: &ManagementRoleStatus| {
         find(&status.conditions, ConditionType::Ready).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
     };

@@ -20,7 +20,7 @@ use crate::{
 use super::{
     Context, Error,
     apply::Stop,
-    carry_out, conclude, enter, live,
+    binding, carry_out, conclude, enter, live,
     members::Members,
     members_of, observe, parse, paused,
     plan::plan_removal,
@@ -77,12 +77,15 @@ async fn take_away(
     // The object bears our finalizer, so a role may have been made, recorded or not.
     let request = parse(role, context).await??;
     if request.role_owner == RoleOwner::Existing {
+        binding::release(role, &context.binding).await?;
         return Ok(None);
     }
     let (arns, unseen) = still_there(role, &request, old, context).await?;
     if !arns.is_empty() || !unseen.is_empty() {
         return Ok(Some(releasing(Blocked::RetainedDeployers { arns, unseen })));
     }
+    // Pods that start from here on are not to ask for a role that goes.
+    binding::release(role, &context.binding).await?;
     let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };

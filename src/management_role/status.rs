@@ -216,6 +216,14 @@ fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
     findings
 }
 
+/// The status without the condition that the binding writes beside us.
+#[must_use]
+pub fn own(mut status: ManagementRoleStatus) -> ManagementRoleStatus {
+    let theirs = ConditionType::ServiceAccountsBound.as_str();
+    status.conditions.retain(|condition| condition.type_ != theirs);
+    status
+}
+
 /// The whole status after a pass. What the pass did not look at is kept from before.
 #[must_use]
 pub fn status(

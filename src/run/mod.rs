@@ -1,5 +1,6 @@
 //! Wiring: the edges, the watches, the two queues, and how all of it starts and stops. Decides nothing about clusters.
 
+mod binding;
 mod doctor;
 mod triggers;
 mod verifier;
@@ -151,16 +152,18 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         confirm_after,
     };
     let namespaces: Vec<String> = argocd_namespaces.iter().map(ToString::to_string).collect();
+    let binding = binding::wire(&client, &namespaces, timing, &metrics);
     let Wired {
         clusters,
         roles,
         queues,
         watching,
-    } = wire(&client, &aws, &namespaces, timing, &metrics);
+    } = wire(&client, &aws, &namespaces, timing, &metrics, &binding);
     let background = [
         tokio::spawn(watching),
         tokio::spawn(count(Arc::clone(&clusters), metrics)),
         tokio::spawn(close_when_stopped(aws, stopped.clone())),
+        tokio::spawn(binding.work(until(stopped.clone()))),
     ];
     let result = work(clusters, roles, queues, &caches, stopped).await;
     for task in background {
@@ -248,6 +251,7 @@ fn wire(
     namespaces: &[String],
     timing: Timing,
     metrics: &Metrics,
+    binding: &binding::Wired,
 ) -> Wired<impl Future<Output = ()> + Send + use<>> {
     let any = watcher::Config::default;
     let (cluster_store, cluster_changes) = reflect(Api::<Guarded<ManagedCluster>>::all(client.clone()), any(), |_| {});
@@ -277,6 +281,7 @@ fn wire(
         aws: aws.clone(),
         client: client.clone(),
         clusters: cluster_store,
+        binding: Arc::clone(&binding.context),
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),
         timing,

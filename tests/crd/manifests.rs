@@ -59,6 +59,8 @@ impl Kind {
                     "argocdNamespace": "argocd",
                     "identity": {"type": "IRSA"},
                     "serviceAccounts": ["argocd-server"],
+                    "bindServiceAccounts": false,
+                    "restartWorkloads": true,
                     "oidcProvider": "Manage",
                     "role": {"name": "argocd", "permissionsBoundary": "mooring-management", "tags": {"team": "platform"}},
                     "assumePolicy": "PerAccount",

@@ -1,0 +1,324 @@
+//! The service accounts of one Argo CD: [`request`], [`observe`], [`plan`](mod@plan), [`apply`](mod@apply), [`status`].
+//!
+//! It has a queue of its own beside that of the role: it calls no AWS, so that a changed service account costs AWS
+//! nothing, and nothing that goes wrong here keeps a role or a cluster from being made. It writes one condition.
+
+pub mod apply;
+pub mod observe;
+pub mod plan;
+pub mod request;
+pub mod status;
+pub mod step;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, Client, Resource, core::DeserializeGuard, runtime::controller::Action};
+use tracing::{debug, info, warn};
+
+use crate::{
+    api::{
+        ManagementRole, RECONCILE_REQUESTED_AT,
+        condition::{ConditionType, Finding, Verdict, find},
+    },
+    kubernetes::{
+        Failure, KubernetesError,
+        backoff::Backoff,
+        drive::Panicked,
+        events::{Reporter, Weight},
+    },
+    managed_cluster::{now, paused},
+    telemetry::{Metrics, short_hash},
+};
+
+use self::{
+    plan::{Memory, WINDOW},
+    request::Request,
+    step::{Plan, Step},
+};
+
+/// How often a pass looks again after its own writes, or somebody else's, before it leaves the rest to the next.
+const ROUNDS: usize = 4;
+
+/// The wait before the next pass when objects changed under every round.
+const RACE: Duration = Duration::from_secs(2);
+
+/// The wait before the next pass when the API server refused or did not answer.
+const REFUSED: Duration = Duration::from_mins(1);
+
+/// A pass that could not be carried through.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The condition could not be written.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// A fault of ours.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+/// What every pass works with.
+pub struct Context {
+    client: Client,
+    namespaces: BTreeSet<String>,
+    reporter: Reporter,
+    metrics: Metrics,
+    resync: Duration,
+    backoff: Backoff<String>,
+    /// One at a time, so that a binding never follows the release at the end of an object's life.
+    turn: tokio::sync::Mutex<()>,
+    remembered: Mutex<HashMap<String, Remembered>>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}
+
+/// What is remembered of one object, by UID.
+#[derive(Default)]
+struct Remembered {
+    /// What a person asked last; a new wish begins the count of writes anew.
+    asked: (Option<i64>, Option<String>),
+    /// When the annotation was written, by UID of the service account.
+    written: BTreeMap<String, Vec<Instant>>,
+    told: Option<Condition>,
+    released: bool,
+}
+
+impl Context {
+    /// A context for the namespaces that the operator serves; everything is looked at again every `resync`.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        namespaces: impl IntoIterator<Item = String>,
+        reporter: Reporter,
+        metrics: Metrics,
+        resync: Duration,
+    ) -> Self {
+        Self {
+            client,
+            namespaces: namespaces.into_iter().collect(),
+            reporter,
+            metrics,
+            resync,
+            backoff: Backoff::default(),
+            turn: tokio::sync::Mutex::default(),
+            remembered: Mutex::default(),
+        }
+    }
+
+    fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
+        let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        change(all.entry(uid.to_owned()).or_default())
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
+        self.backoff.clear(&uid.to_owned());
+    }
+
+    /// How often the annotation was written of late, by UID of the service account.
+    fn written(&self, uid: &str) -> BTreeMap<String, usize> {
+        self.remember(uid, |remembered| {
+            remembered.written.retain(|_, times| {
+                times.retain(|at| at.elapsed() < WINDOW);
+                !times.is_empty()
+            });
+            let counts = remembered.written.iter();
+            counts.map(|(account, times)| (account.clone(), times.len())).collect()
+        })
+    }
+}
+
+/// One pass.
+///
+/// # Errors
+/// When the condition could not be written.
+pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: Arc<Context>) -> Result<Action, Error> {
+    // An object that cannot be read, is paused or is being removed is told of by its own pass.
+    let Ok(role) = &object.0 else {
+        return Ok(Action::await_change());
+    };
+    if role.metadata.deletion_timestamp.is_some() || paused(&role.metadata) {
+        return Ok(Action::await_change());
+    }
+    let uid = role.metadata.uid.as_deref().unwrap_or_default();
+    let requested = role.metadata.annotations.as_ref();
+    let requested = requested.and_then(|all| all.get(RECONCILE_REQUESTED_AT));
+    let asked = (role.metadata.generation, requested.cloned());
+    let request = Request::of(role);
+    let _turn = context.turn.lock().await;
+    let released = context.remember(uid, |remembered| {
+        if remembered.asked != asked {
+            remembered.asked = asked;
+            remembered.written.clear();
+        }
+        remembered.released
+    });
+    if released {
+        return Ok(Action::await_change());
+    }
+    let (finding, wait) = if context.namespaces.contains(&request.namespace) {
+        bind(role, &request, &context).await
+    } else {
+        (Some(status::not_served(&request.namespace)), None)
+    };
+    if let Some(finding) = finding.filter(|_| request.role.is_some()) {
+        tell(role, finding, &context).await?;
+    }
+    context.backoff.clear(&uid.to_owned());
+    let resync = context.backoff.spread(context.resync);
+    Ok(Action::requeue(wait.map_or(resync, |wait| wait.min(resync))))
+}
+
+/// Observes, plans and applies until nothing is left to do. What was found, nothing when everything changed under it;
+/// and when to look again, nothing when that has time.
+async fn bind(role: &ManagementRole, request: &Request, context: &Context) -> (Option<Finding>, Option<Duration>) {
+    let uid = role.metadata.uid.as_deref().unwrap_or_default();
+    for _ in 0..ROUNDS {
+        let observed = match observe::observe(&context.client, request).await {
+            Ok(observed) => observed,
+            Err(error) => return (Some(status::failed(&error)), Some(REFUSED)),
+        };
+        let written = context.written(uid);
+        let memory = Memory {
+            written: &written,
+            now: jiff::Timestamp::now(),
+        };
+        let plan = plan::plan(request, &observed, &memory);
+        log_plan(&request.object, &plan);
+        if plan.steps.is_empty() {
+            return (Some(status::finding(request, &plan)), plan.look_again());
+        }
+        let outcome = apply::apply(&plan.steps, request, &context.client, now(), &context.metrics).await;
+        context.remember(uid, |remembered| {
+            for step in &outcome.done {
+                if let Step::Bind { account, .. } = step {
+                    remembered
+                        .written
+                        .entry(account.uid.clone())
+                        .or_default()
+                        .push(Instant::now());
+                }
+            }
+        });
+        report(role, &outcome.done, context).await;
+        if let Some(error) = outcome.failed {
+            return (Some(status::failed(&error)), Some(REFUSED));
+        }
+    }
+    (None, Some(RACE))
+}
+
+fn log_plan(object: &str, plan: &Plan) {
+    if plan.steps.is_empty() {
+        debug!(
+            object,
+            obstacles = plan.obstacles.len(),
+            "no service account or workload to write to"
+        );
+        return;
+    }
+    let json = serde_json::to_string(plan).unwrap_or_default();
+    info!(object, hash = %short_hash(&json), plan = %json, "planned");
+}
+
+/// An event for the service accounts, and one for the workloads.
+async fn report(role: &ManagementRole, done: &[Step], context: &Context) {
+    let about = super::about(&role.metadata);
+    for (reason, restarts) in [("ServiceAccountsChanged", false), ("Restarted", true)] {
+        let of = done
+            .iter()
+            .filter(|step| matches!(step, Step::Restart { .. }) == restarts);
+        let words: Vec<String> = of.map(Step::words).collect();
+        if !words.is_empty() {
+            let note = words.join("; ");
+            context
+                .reporter
+                .report(&about, Weight::Normal, reason, "Bind", &note)
+                .await;
+        }
+    }
+}
+
+/// Writes the condition when it is another than before, with an event when it holds no longer.
+async fn tell(role: &ManagementRole, finding: Finding, context: &Context) -> Result<(), Error> {
+    let uid = role.metadata.uid.as_deref().unwrap_or_default();
+    let name = role.metadata.name.as_deref().unwrap_or_default();
+    let stored = role.status.as_ref().map(|status| status.conditions.as_slice());
+    let stored = stored.and_then(|all| find(all, ConditionType::ServiceAccountsBound));
+    let old = context.remember(uid, |remembered| remembered.told.clone());
+    let old = old.or_else(|| stored.cloned());
+    let generation = role.metadata.generation;
+    let Some(new) = status::condition(old.as_ref(), finding, generation, now()) else {
+        return Ok(());
+    };
+    if old.as_ref() == Some(&new) {
+        return Ok(());
+    }
+    status::write(&Api::all(context.client.clone()), name, &new).await?;
+    context.remember(uid, |remembered| remembered.told = Some(new.clone()));
+    let same = old.is_some_and(|old| old.reason == new.reason && old.status == new.status);
+    if !same && new.status != Verdict::True.as_str() && new.reason != "Restarting" {
+        let about = super::about(&role.metadata);
+        context
+            .reporter
+            .report(&about, Weight::Warning, &new.reason, "Bind", &new.message)
+            .await;
+    }
+    Ok(())
+}
+
+/// When to try again after a failed pass.
+#[must_use]
+pub fn after_error(object: &DeserializeGuard<ManagementRole>, error: &Error, context: &Context) -> Action {
+    let category = match error {
+        Error::Kubernetes(error) => error.failure().label(),
+        Error::Panicked(_) => "fault",
+    };
+    context.metrics.pass_failed("ServiceAccount", category);
+    let key = object.meta().uid.clone().unwrap_or_default();
+    Action::requeue(context.backoff.after_error(key))
+}
+
+/// Lets go of what was written for an object that is being removed, and writes nothing for it any more. Where the
+/// operator may not look there is nothing that it wrote, or a person has taken that into his own hands.
+///
+/// # Errors
+/// When the API server does not answer, or a service account changed meanwhile.
+pub(super) async fn release(role: &ManagementRole, context: &Context) -> Result<(), KubernetesError> {
+    let uid = role.metadata.uid.as_deref().unwrap_or_default();
+    let namespace = &role.spec.argocd_namespace;
+    let manager = request::manager(role.metadata.name.as_deref().unwrap_or_default());
+    let _turn = context.turn.lock().await;
+    context.remember(uid, |remembered| remembered.released = true);
+    let accounts = match observe::accounts(&context.client, namespace, &manager).await {
+        Ok(accounts) => accounts,
+        Err(error) if error.failure() == Failure::Forbidden => {
+            warn!(object = role.metadata.name, %error, "the service accounts are left as they are");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    for account in accounts.values().filter(|account| account.ours) {
+        match apply::release(&context.client, namespace, &manager, &account.target).await {
+            Err(error) if error.is_not_found() => {}
+            Err(error) if error.failure() == Failure::Forbidden => {
+                warn!(object = role.metadata.name, %error, "the annotation stays");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! 2. observe: the service accounts, and what runs as them. Reads only.
+//!
+//! The values are plain, and made from what the API server gives by pure functions.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{
+        apps::v1::{DaemonSet, Deployment, StatefulSet},
+        core::v1::{Pod as KubernetesPod, PodTemplateSpec, ServiceAccount},
+    },
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
+};
+use kube::{Api, Client, core::Selector};
+use serde::Serialize;
+
+use crate::kubernetes::{KubernetesError, fields, objects};
+
+use super::request::Request;
+
+/// The annotation by which EKS's pod identity webhook gives the pods of a service account a role (EKS user guide,
+/// "Assign IAM roles to Kubernetes service accounts").
+pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
+
+/// The variable that the webhook puts into each container of a pod when the pod is created, and never later
+/// (amazon-eks-pod-identity-webhook, README).
+const ROLE_VARIABLE: &str = "AWS_ROLE_ARN";
+
+/// Annotation of a pod template that we restarted: the role that its pods were to start with. It keeps a restart from
+/// being done twice, and tells the pods that started after it from those before.
+pub const RESTARTED_FOR: &str = "mooring.dev/restarted-for";
+
+/// The update strategy by which a controller replaces no pod by itself.
+const ON_DELETE: &str = "OnDelete";
+
+/// A service account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// What a write to it names.
+    pub target: Target,
+    /// The role that it names.
+    pub value: Option<String>,
+    /// Whether we wrote that.
+    pub ours: bool,
+    /// The other field managers that wrote it.
+    pub others: BTreeSet<String>,
+    /// When it was written, in whole seconds.
+    pub since: Option<Timestamp>,
+    /// The field manager besides us that wrote to the service account last.
+    pub last_writer: Option<String>,
+}
+
+/// An object as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its resource version: a write is refused when the object has changed since.
+    #[serde(skip)]
+    pub version: String,
+}
+
+impl Target {
+    fn of(meta: &ObjectMeta) -> Self {
+        Self {
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            version: meta.resource_version.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl Account {
+    /// Reads a service account; `manager` is our own field manager.
+    #[must_use]
+    pub fn of(meta: &ObjectMeta, manager: &str) -> Self {
+        let mine = |writer: &fields::Writer| writer.applies && writer.manager == manager;
+        let owners = fields::owners(meta, &["metadata", "annotations", ROLE_ANNOTATION]);
+        let others = || fields::writers(meta).into_iter().filter(|writer| !mine(writer));
+        Self {
+            target: Target::of(meta),
+            value: annotation(meta, ROLE_ANNOTATION),
+            ours: owners.iter().any(mine),
+            others: owners
+                .iter()
+                .filter(|writer| !mine(writer))
+                .map(|writer| writer.manager.clone())
+                .collect(),
+            since: owners.iter().filter_map(|writer| writer.at).max(),
+            last_writer: others().max_by_key(|writer| writer.at).map(|writer| writer.manager),
+        }
+    }
+}
+
+/// A pod that runs, or is about to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// The service account that it runs as.
+    pub account: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The roles that its containers were given.
+    pub roles: BTreeSet<String>,
+    /// The role for which we had its workload restarted, when it started after that.
+    pub restarted_for: Option<String>,
+}
+
+impl Pod {
+    /// Reads a pod; `None` when it has ended or is ending.
+    #[must_use]
+    pub fn of(pod: &KubernetesPod) -> Option<Self> {
+        let spec = pod.spec.as_ref()?;
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        if matches!(phase, Some("Succeeded" | "Failed")) || pod.metadata.deletion_timestamp.is_some() {
+            return None;
+        }
+        let variables = spec
+            .containers
+            .iter()
+            .flat_map(|container| container.env.iter().flatten());
+        Some(Self {
+            name: pod.metadata.name.clone().unwrap_or_default(),
+            account: account_of(spec.service_account_name.as_ref(), spec.service_account.as_ref()),
+            labels: pod.metadata.labels.clone().unwrap_or_default(),
+            roles: variables
+                .filter(|variable| variable.name == ROLE_VARIABLE)
+                .filter_map(|variable| variable.value.clone())
+                .collect(),
+            restarted_for: annotation(&pod.metadata, RESTARTED_FOR),
+        })
+    }
+}
+
+/// The kinds of workloads that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Kind {
+    /// A Deployment.
+    Deployment,
+    /// A `StatefulSet`.
+    StatefulSet,
+    /// A `DaemonSet`.
+    DaemonSet,
+}
+
+impl fmt::Display for Kind {
+    /// As kubectl takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deployment => "deployment",
+            Self::StatefulSet => "statefulset",
+            Self::DaemonSet => "daemonset",
+        })
+    }
+}
+
+/// Something that makes pods.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// Its kind.
+    pub kind: Kind,
+    /// What a write to it names.
+    pub target: Target,
+    /// The service account that its pods run as.
+    pub account: String,
+    /// Which pods are its own.
+    pub selector: Selector,
+    /// The role for which we restarted it.
+    pub restarted_for: Option<String>,
+    /// Whether it is paused, so that a restart would wait for somebody.
+    pub paused: bool,
+    /// Whether its pods are being replaced already, for whatever reason.
+    pub rolling: bool,
+}
+
+impl Workload {
+    fn of(kind: Kind, meta: &ObjectMeta, selector: LabelSelector, template: &PodTemplateSpec) -> Option<Self> {
+        let spec = template.spec.as_ref()?;
+        Some(Self {
+            kind,
+            target: Target::of(meta),
+            account: account_of(spec.service_account_name.as_ref(), spec.service_account.as_ref()),
+            // The API server lets no other selector in.
+            selector: selector.try_into().ok()?,
+            restarted_for: template
+                .metadata
+                .as_ref()
+                .and_then(|meta| annotation(meta, RESTARTED_FOR)),
+            paused: false,
+            rolling: false,
+        })
+    }
+
+    /// Reads a Deployment.
+    #[must_use]
+    pub fn of_deployment(object: Deployment) -> Option<Self> {
+        let (spec, status) = (object.spec?, object.status.unwrap_or_default());
+        let all = status.replicas.unwrap_or_default();
+        let known = Self::of(Kind::Deployment, &object.metadata, spec.selector, &spec.template)?;
+        Some(Self {
+            paused: spec.paused.unwrap_or_default(),
+            rolling: unseen(&object.metadata, status.observed_generation)
+                || status.updated_replicas.unwrap_or_default() < all,
+            ..known
+        })
+    }
+
+    /// Reads a `StatefulSet`. One whose pods somebody deletes by hand is never on its way by itself.
+    #[must_use]
+    pub fn of_stateful_set(object: StatefulSet) -> Option<Self> {
+        let (spec, status) = (object.spec?, object.status.unwrap_or_default());
+        let by_hand = spec
+            .update_strategy
+            .and_then(|strategy| strategy.type_)
+            .is_some_and(|kind| kind == ON_DELETE);
+        let moving = status.update_revision != status.current_revision;
+        let known = Self::of(Kind::StatefulSet, &object.metadata, spec.selector, &spec.template)?;
+        Some(Self {
+            rolling: !by_hand && (unseen(&object.metadata, status.observed_generation) || moving),
+            ..known
+        })
+    }
+
+    /// Reads a `DaemonSet`, as a `StatefulSet`.
+    #[must_use]
+    pub fn of_daemon_set(object: DaemonSet) -> Option<Self> {
+        let (spec, status) = (object.spec?, object.status.unwrap_or_default());
+        let by_hand = spec
+            .update_strategy
+            .and_then(|strategy| strategy.type_)
+            .is_some_and(|kind| kind == ON_DELETE);
+        let moving = status.updated_number_scheduled.unwrap_or_default() < status.current_number_scheduled;
+        let known = Self::of(Kind::DaemonSet, &object.metadata, spec.selector, &spec.template)?;
+        Some(Self {
+            rolling: !by_hand && (unseen(&object.metadata, status.observed_generation) || moving),
+            ..known
+        })
+    }
+
+    /// The workload as kubectl takes it: `deployment/argocd-server`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.kind, self.target.name)
+    }
+}
+
+/// What runs in the namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Running {
+    /// The pods.
+    pub pods: Vec<Pod>,
+    /// What makes pods.
+    pub workloads: Vec<Workload>,
+}
+
+/// What there is in Argo CD's namespace.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The service accounts, by name.
+    pub accounts: BTreeMap<String, Account>,
+    /// What runs; the reason when that cannot be looked at.
+    pub running: Result<Running, String>,
+}
+
+impl Observed {
+    /// Whether a service account that is asked for names the role, so that it matters what runs.
+    fn any_bound(accounts: &BTreeMap<String, Account>, request: &Request) -> bool {
+        let names = |name: &String| accounts.get(name).is_some_and(|account| account.value == request.role);
+        request.role.is_some() && request.accounts.iter().any(names)
+    }
+}
+
+/// Whether the controller of a workload has still to look at what was changed last. One that has never looked says
+/// nothing.
+fn unseen(meta: &ObjectMeta, observed: Option<i64>) -> bool {
+    observed.is_some() && observed < meta.generation
+}
+
+fn annotation(meta: &ObjectMeta, key: &str) -> Option<String> {
+    meta.annotations.as_ref().and_then(|all| all.get(key)).cloned()
+}
+
+/// The service account of a pod: by its own field, by the older one, or the namespace's default.
+fn account_of(name: Option<&String>, older: Option<&String>) -> String {
+    let given = [name, older]
+        .into_iter()
+        .flatten()
+        .find(|name| !name.is_empty())
+        .cloned();
+    given.unwrap_or_else(|| "default".to_owned())
+}
+
+/// Reads the service accounts and, where one of them names the role already, what runs.
+///
+/// # Errors
+/// When the service accounts cannot be read.
+pub async fn observe(client: &Client, request: &Request) -> Result<Observed, KubernetesError> {
+    let accounts = accounts(client, &request.namespace, &request.manager()).await?;
+    let running = if Observed::any_bound(&accounts, request) {
+        running(client, &request.namespace)
+            .await
+            .map_err(|error| error.to_string())
+    } else {
+        Ok(Running::default())
+    };
+    Ok(Observed { accounts, running })
+}
+
+/// Reads the service accounts of a namespace.
+///
+/// # Errors
+/// When they cannot be read.
+pub async fn accounts(
+    client: &Client,
+    namespace: &str,
+    manager: &str,
+) -> Result<BTreeMap<String, Account>, KubernetesError> {
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let all = objects::list(&api).await?;
+    let named = |object: ServiceAccount| {
+        let account = Account::of(&object.metadata, manager);
+        (account.target.name.clone(), account)
+    };
+    Ok(all.into_iter().map(named).collect())
+}
+
+async fn running(client: &Client, namespace: &str) -> Result<Running, KubernetesError> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let stateful_sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+    let daemon_sets: Api<DaemonSet> = Api::namespaced(client.clone(), namespace);
+    let pods: Api<KubernetesPod> = Api::namespaced(client.clone(), namespace);
+    let (deployments, stateful_sets, daemon_sets, pods) = futures::try_join!(
+        objects::list(&deployments),
+        objects::list(&stateful_sets),
+        objects::list(&daemon_sets),
+        objects::list(&pods)
+    )?;
+    let workloads = deployments.into_iter().filter_map(Workload::of_deployment);
+    let workloads = workloads.chain(stateful_sets.into_iter().filter_map(Workload::of_stateful_set));
+    Ok(Running {
+        pods: pods.iter().filter_map(Pod::of).collect(),
+        workloads: workloads
+            .chain(daemon_sets.into_iter().filter_map(Workload::of_daemon_set))
+            .collect(),
+    })
+}

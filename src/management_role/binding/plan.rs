@@ -1,0 +1,231 @@
+//! 3. and 4. desired and plan: which service accounts are to name the role, and which workloads to restart.
+//!
+//! Pure and infallible.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use kube::core::SelectorExt;
+
+use super::{
+    observe::{Account, Observed, Pod, Running, Workload},
+    request::Request,
+    step::{Obstacle, Plan, Step},
+};
+
+/// How often the annotation is written to one service account within [`WINDOW`]: once, and three times more after it was
+/// taken off. Then it is a fight, and we stop.
+pub const TRIES: usize = 4;
+
+/// The time in which writes of the annotation count. Argo CD looks at what it manages every few minutes.
+pub const WINDOW: Duration = Duration::from_hours(1);
+
+/// How long after an annotation was written a restart waits. The webhook knows service accounts from a watch of its own,
+/// and does nothing for a pod whose service account it does not know as annotated.
+pub const SETTLE: Duration = Duration::from_secs(5);
+
+/// How long until a workload is looked at again whose pods are being replaced by somebody else.
+const ROLLING: Duration = Duration::from_secs(10);
+
+/// What earlier passes left to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory<'a> {
+    /// How often the annotation was written within [`WINDOW`], by UID of the service account.
+    pub written: &'a BTreeMap<String, usize>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Plans one pass. Without a role that stands there is nothing to bind to; only what we wrote is let go.
+#[must_use]
+pub fn plan(request: &Request, observed: &Observed, memory: &Memory<'_>) -> Plan {
+    let mut plan = Plan::default();
+    let wanted = |name: &String| request.bind && request.accounts.contains(name);
+    for (name, account) in &observed.accounts {
+        if account.ours && !wanted(name) {
+            plan.steps.push(Step::Release {
+                account: account.target.clone(),
+            });
+        }
+    }
+    let Some(role) = &request.role else { return plan };
+    let (mut missing, mut unbound) = (BTreeSet::new(), BTreeSet::new());
+    let mut bound: BTreeMap<&str, &Account> = BTreeMap::new();
+    for name in &request.accounts {
+        let Some(account) = observed.accounts.get(name) else {
+            missing.insert(name.clone());
+            continue;
+        };
+        match stand(request, account, role) {
+            Stand::Bound => {
+                bound.insert(name, account);
+            }
+            Stand::Unbound => {
+                unbound.insert(name.clone());
+            }
+            Stand::Elsewhere(value) => {
+                plan.obstacles.insert(Obstacle::Elsewhere {
+                    account: name.clone(),
+                    value,
+                    managers: account.others.clone(),
+                });
+            }
+            Stand::Free
+                if memory
+                    .written
+                    .get(&account.target.uid)
+                    .is_some_and(|times| *times >= TRIES) =>
+            {
+                plan.obstacles.insert(Obstacle::Fought {
+                    account: name.clone(),
+                    last_writer: account.last_writer.clone(),
+                });
+            }
+            Stand::Free => plan.steps.push(Step::Bind {
+                account: account.target.clone(),
+                role: role.clone(),
+            }),
+        }
+    }
+    if !missing.is_empty() {
+        plan.obstacles.insert(Obstacle::Missing { accounts: missing });
+    }
+    if !unbound.is_empty() {
+        plan.obstacles.insert(Obstacle::Unbound { accounts: unbound });
+    }
+    match &observed.running {
+        Ok(running) => plan_restarts(&mut plan, request, role, &bound, running, memory.now),
+        Err(why) => {
+            plan.obstacles.insert(Obstacle::Unseen { why: why.clone() });
+        }
+    }
+    plan
+}
+
+/// How a service account stands to the role.
+enum Stand {
+    /// It names the role.
+    Bound,
+    /// It names none, or one that we alone wrote, and is ours to bind.
+    Free,
+    /// It does not name the role, and we are not to bind it.
+    Unbound,
+    /// Somebody else made it name this.
+    Elsewhere(String),
+}
+
+fn stand(request: &Request, account: &Account, role: &str) -> Stand {
+    // What we alone wrote goes when it is let go.
+    let ours_alone = account.ours && account.others.is_empty();
+    match &account.value {
+        _ if ours_alone && !request.bind => Stand::Unbound,
+        Some(value) if value == role => Stand::Bound,
+        Some(value) if !ours_alone => Stand::Elsewhere(value.clone()),
+        Some(_) | None if request.bind => Stand::Free,
+        Some(_) | None => Stand::Unbound,
+    }
+}
+
+/// Whether the annotation was written so recently that the webhook may not know it. A clock that is apart from the API
+/// server's by more than that holds up nothing.
+fn settling(account: &Account, now: Timestamp) -> Option<Duration> {
+    let age = Duration::try_from(now.duration_since(account.since?)).ok()?;
+    SETTLE.checked_sub(age).filter(|left| !left.is_zero())
+}
+
+fn plan_restarts(
+    plan: &mut Plan,
+    request: &Request,
+    role: &str,
+    bound: &BTreeMap<&str, &Account>,
+    running: &Running,
+    now: Timestamp,
+) {
+    let without: Vec<&Pod> = running
+        .pods
+        .iter()
+        .filter(|pod| bound.contains_key(pod.account.as_str()) && !pod.roles.contains(role))
+        .collect();
+    let restarted = |pod: &&Pod| pod.restarted_for.as_deref() == Some(role);
+    let not_injected: BTreeSet<String> = without
+        .iter()
+        .copied()
+        .filter(restarted)
+        .map(|pod| pod.name.clone())
+        .collect();
+    let mut loose: BTreeMap<&str, &Pod> = without
+        .into_iter()
+        .filter(|pod| !restarted(pod))
+        .map(|pod| (pod.name.as_str(), pod))
+        .collect();
+    let (mut needed, mut restarting) = (BTreeSet::new(), BTreeSet::new());
+    for workload in &running.workloads {
+        let own = |pod: &Pod| pod.account == workload.account && workload.selector.matches(&pod.labels);
+        let before = loose.len();
+        loose.retain(|_, pod| !own(pod));
+        if loose.len() == before {
+            continue;
+        }
+        let left = bound
+            .get(workload.account.as_str())
+            .and_then(|account| settling(account, now));
+        match decide(request, workload, role, left) {
+            Restart::Done => {
+                restarting.insert(workload.name());
+            }
+            Restart::Wait(left) => {
+                restarting.insert(workload.name());
+                plan.settling = Some(plan.settling.map_or(left, |other| other.min(left)));
+            }
+            Restart::Now => plan.steps.push(Step::Restart {
+                kind: workload.kind,
+                workload: workload.target.clone(),
+                role: role.to_owned(),
+            }),
+            Restart::ByHand => {
+                needed.insert(workload.name());
+            }
+        }
+    }
+    let loose: BTreeSet<String> = loose.into_keys().map(str::to_owned).collect();
+    if !needed.is_empty() || !loose.is_empty() {
+        plan.obstacles.insert(Obstacle::RestartNeeded {
+            workloads: needed,
+            pods: loose,
+        });
+    }
+    if !not_injected.is_empty() {
+        plan.obstacles.insert(Obstacle::NotInjected { pods: not_injected });
+    }
+    if !restarting.is_empty() {
+        plan.obstacles.insert(Obstacle::Restarting { workloads: restarting });
+    }
+}
+
+/// What becomes of a workload whose pods started without the role.
+enum Restart {
+    /// It was restarted for this role already, and never is again: the old pods are on their way out.
+    Done,
+    /// The annotation is too new, or the pods are being replaced just now.
+    Wait(Duration),
+    /// It is restarted.
+    Now,
+    /// A person restarts it.
+    ByHand,
+}
+
+fn decide(request: &Request, workload: &Workload, role: &str, settling: Option<Duration>) -> Restart {
+    if workload.restarted_for.as_deref() == Some(role) {
+        Restart::Done
+    } else if !request.restart || workload.paused {
+        Restart::ByHand
+    } else if workload.rolling {
+        // An upgrade that annotates the service account replaces the pods in the same breath.
+        Restart::Wait(ROLLING)
+    } else {
+        settling.map_or(Restart::Now, Restart::Wait)
+    }
+}

@@ -1,0 +1,107 @@
+//! 6. status: the one condition that the binding writes. Pure but for the write.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{Api, core::DeserializeGuard};
+use serde_json::json;
+
+use crate::{
+    api::{
+        ManagementRole,
+        condition::{ConditionType, Finding, Verdict, conditions},
+    },
+    kubernetes::{Failure, KubernetesError, objects},
+};
+
+use super::{
+    request::{MANAGER, Request},
+    step::{Obstacle, Plan},
+};
+
+const CONDITION: ConditionType = ConditionType::ServiceAccountsBound;
+
+/// What holds after a pass that had nothing left to do.
+#[must_use]
+pub fn finding(request: &Request, plan: &Plan) -> Finding {
+    let messages: Vec<String> = plan
+        .obstacles
+        .iter()
+        .map(|obstacle| obstacle.message(request))
+        .collect();
+    let Some(first) = plan.obstacles.first() else {
+        return held(request);
+    };
+    let verdict = if matches!(first, Obstacle::Unseen { .. }) {
+        Verdict::Unknown
+    } else {
+        Verdict::False
+    };
+    Finding::new(CONDITION, verdict, first.reason(), messages.join("; "))
+}
+
+fn held(request: &Request) -> Finding {
+    let (reason, message) = if request.bind {
+        (
+            "Bound",
+            "Argo CD's service accounts name the role, and its pods run with it",
+        )
+    } else {
+        (
+            "NotManaged",
+            "Argo CD's service accounts name the role, which Mooring leaves to others since bindServiceAccounts is false, and its pods run with it",
+        )
+    };
+    Finding::new(CONDITION, Verdict::True, reason, message)
+}
+
+/// What is known after a call to the API server failed.
+#[must_use]
+pub fn failed(error: &KubernetesError) -> Finding {
+    let (reason, advice) = match error.failure() {
+        Failure::Forbidden => (
+            "NotPermitted",
+            ". The Role in deploy/install/10-rbac.yaml gives what is needed in Argo CD's namespace; what 11-controller-admission.yaml refuses is never needed",
+        ),
+        Failure::Conflict
+        | Failure::NotFound
+        | Failure::Invalid
+        | Failure::Throttled
+        | Failure::Unreachable
+        | Failure::Other => ("KubernetesError", ""),
+    };
+    Finding::new(CONDITION, Verdict::Unknown, reason, format!("{error}{advice}"))
+}
+
+/// The operator was not started for the namespace.
+#[must_use]
+pub fn not_served(namespace: &str) -> Finding {
+    let message = format!(
+        "the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace} and give it the Role that the others have there"
+    );
+    Finding::new(CONDITION, Verdict::Unknown, "NamespaceNotServed", message)
+}
+
+/// The condition that follows from a finding; `old` is the one that stands.
+#[must_use]
+pub fn condition(
+    old: Option<&Condition>,
+    finding: Finding,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Option<Condition> {
+    let old: Vec<Condition> = old.cloned().into_iter().collect();
+    conditions(&old, &[finding], generation, now).pop()
+}
+
+/// Writes the condition, and nothing beside it.
+///
+/// # Errors
+/// When the API server refuses it.
+pub async fn write(
+    api: &Api<DeserializeGuard<ManagementRole>>,
+    object: &str,
+    condition: &Condition,
+) -> Result<(), KubernetesError> {
+    let status = json!({ "conditions": [condition] });
+    objects::apply_status(api, object, MANAGER, &status).await.map(drop)
+}

@@ -1,0 +1,237 @@
+//! A plan for the service accounts of an Argo CD, as data.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde::Serialize;
+
+use crate::api::RECONCILE_REQUESTED_AT;
+
+use super::{
+    observe::{Kind, ROLE_ANNOTATION, Target},
+    request::Request,
+};
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "step")]
+pub enum Step {
+    /// Make a service account name the role.
+    Bind {
+        /// The service account.
+        account: Target,
+        /// The role's ARN.
+        role: String,
+    },
+    /// Let go of the annotation that we wrote.
+    Release {
+        /// The service account.
+        account: Target,
+    },
+    /// Have the pods of a workload made anew.
+    Restart {
+        /// Its kind.
+        kind: Kind,
+        /// The workload.
+        workload: Target,
+        /// The role that its pods are to start with.
+        role: String,
+    },
+}
+
+impl Step {
+    /// The step's name, for metrics and events.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Bind { .. } => "BindServiceAccount",
+            Self::Release { .. } => "ReleaseServiceAccount",
+            Self::Restart { .. } => "RestartWorkload",
+        }
+    }
+
+    /// The step in words, for events and messages.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Bind { account, .. } => format!("bind service account {} to the role", account.name),
+            Self::Release { account } => format!("let service account {} go", account.name),
+            Self::Restart { kind, workload, .. } => {
+                format!("restart {kind}/{}, whose pods started without the role", workload.name)
+            }
+        }
+    }
+}
+
+/// What keeps Argo CD's pods from the role. In order: of several, the first gives the condition its reason.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "obstacle")]
+pub enum Obstacle {
+    /// There are no such service accounts.
+    Missing {
+        /// Their names.
+        accounts: BTreeSet<String>,
+    },
+    /// Somebody else made a service account name another role.
+    Elsewhere {
+        /// Its name.
+        account: String,
+        /// What it names.
+        value: String,
+        /// The field managers that set it.
+        managers: BTreeSet<String>,
+    },
+    /// Our annotation is taken off again and again.
+    Fought {
+        /// The service account.
+        account: String,
+        /// The field manager that wrote to it last, besides us.
+        last_writer: Option<String>,
+    },
+    /// We do not bind, and these service accounts name no role.
+    Unbound {
+        /// Their names.
+        accounts: BTreeSet<String>,
+    },
+    /// Pods started before their service account named the role.
+    RestartNeeded {
+        /// Their workloads, as kubectl takes them.
+        workloads: BTreeSet<String>,
+        /// Those that no workload that is known has made.
+        pods: BTreeSet<String>,
+    },
+    /// Pods started after it, and were given no role all the same.
+    NotInjected {
+        /// Their names.
+        pods: BTreeSet<String>,
+    },
+    /// Workloads were restarted, or are about to be, and their old pods still run.
+    Restarting {
+        /// The workloads, as kubectl takes them.
+        workloads: BTreeSet<String>,
+    },
+    /// What runs cannot be looked at.
+    Unseen {
+        /// Why.
+        why: String,
+    },
+}
+
+fn some(names: &BTreeSet<String>) -> String {
+    let shown: Vec<&str> = names.iter().take(10).map(String::as_str).collect();
+    match names.len() {
+        0..=10 => shown.join(", "),
+        many => format!("{} and {} more", shown.join(", "), many - 10),
+    }
+}
+
+fn all(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+impl Obstacle {
+    /// The condition's reason.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "ServiceAccountMissing",
+            Self::Elsewhere { .. } => "BoundElsewhere",
+            Self::Fought { .. } => "Fought",
+            Self::Unbound { .. } => "NotManaged",
+            Self::RestartNeeded { .. } => "RestartNeeded",
+            Self::NotInjected { .. } => "NotInjected",
+            Self::Restarting { .. } => "Restarting",
+            Self::Unseen { .. } => "NotLookedAt",
+        }
+    }
+
+    /// What it is and what to do about it. The names are complete where they stand in a command.
+    #[must_use]
+    pub fn message(&self, request: &Request) -> String {
+        let Request { object, namespace, .. } = request;
+        let role = request.role.as_deref().unwrap_or_default();
+        match self {
+            Self::Missing { accounts } => format!(
+                "namespace {namespace} has no service account {}: correct spec.serviceAccounts, or install that part of Argo CD. Mooring makes no service account",
+                some(accounts)
+            ),
+            Self::Elsewhere {
+                account,
+                value,
+                managers,
+            } => {
+                let who = if managers.is_empty() {
+                    "somebody before managed fields were recorded".to_owned()
+                } else {
+                    format!("field manager {}", some(managers))
+                };
+                format!(
+                    "service account {account} names {value:?}, set by {who}, and Mooring does not overwrite it: there, set {ROLE_ANNOTATION} to {role}, or take it out"
+                )
+            }
+            Self::Fought { account, last_writer } => {
+                let who = last_writer.as_ref().map_or_else(
+                    || "its managed fields do not say by whom".to_owned(),
+                    |writer| format!("the last to write to it was field manager {writer}"),
+                );
+                format!(
+                    "the annotation {ROLE_ANNOTATION} is taken off service account {account} again and again ({who}), so Mooring writes it no more. Set it to {role} where that service account comes from, or keep that from taking it off; then let Mooring look again: `kubectl annotate mgr {object} --overwrite {RECONCILE_REQUESTED_AT}=\"$(date)\"`"
+                )
+            }
+            Self::Unbound { accounts } => format!(
+                "bindServiceAccounts is false, and these service accounts do not name the role yet. Set the annotation where they come from, or: `kubectl annotate serviceaccount -n {namespace} {} {ROLE_ANNOTATION}={role}`",
+                all(accounts)
+            ),
+            Self::RestartNeeded { workloads, pods } => {
+                let mut told = Vec::new();
+                if !workloads.is_empty() {
+                    told.push(format!("pods get the role only when they start, and these started before: `kubectl rollout restart -n {namespace} {}`", all(workloads)));
+                }
+                if !pods.is_empty() {
+                    told.push(format!("these pods started before they could get the role, and no Deployment, StatefulSet or DaemonSet makes them anew: {}", some(pods)));
+                }
+                told.join("; ")
+            }
+            Self::NotInjected { pods } => format!(
+                "these pods started after their service account named the role, and have no {role} in AWS_ROLE_ARN: {}. EKS's pod identity webhook has not acted on them: see that the hub is an EKS cluster whose webhook runs, and that the pod template sets no AWS_ROLE_ARN of its own; then restart them",
+                some(pods)
+            ),
+            Self::Restarting { workloads } => format!(
+                "restarted once for the role, or about to be, and waiting for the old pods to be replaced: {}. If it lasts: `kubectl rollout status -n {namespace} WORKLOAD`",
+                some(workloads)
+            ),
+            Self::Unseen { why } => format!(
+                "whether Argo CD's pods run with the role is not known: {why}. The Role in deploy/install/10-rbac.yaml lets the operator look"
+            ),
+        }
+    }
+
+    /// How long until it is looked at again; nothing when a change of a service account is what ends it.
+    #[must_use]
+    pub fn look_again(&self) -> Option<Duration> {
+        match self {
+            Self::Missing { .. } | Self::Elsewhere { .. } | Self::Fought { .. } | Self::Unbound { .. } => None,
+            Self::RestartNeeded { .. } | Self::NotInjected { .. } | Self::Unseen { .. } => Some(Duration::from_mins(1)),
+            Self::Restarting { .. } => Some(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// What to do, and what stands in the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The writes, in order.
+    pub steps: Vec<Step>,
+    /// What stands in the way.
+    pub obstacles: BTreeSet<Obstacle>,
+    /// How long a restart must still wait, when one waits for the webhook to learn of a new annotation.
+    pub settling: Option<Duration>,
+}
+
+impl Plan {
+    /// How long until the next look; nothing when only a change is waited for.
+    #[must_use]
+    pub fn look_again(&self) -> Option<Duration> {
+        let waits = self.obstacles.iter().filter_map(Obstacle::look_again);
+        waits.chain(self.settling).min()
+    }
+}
