@@ -21,12 +21,10 @@ pub(super) const SERVICE_ACCOUNTS: [&str; 3] = [
     "argocd-server",
 ];
 
-/// Argo CD, as far as its identity goes: here its pods are this program.
+/// Argo CD, as far as its identity goes: here its pods are this program. The operator binds them to the role.
 pub(super) fn argocd() -> Vec<String> {
     let account = |name: &str| {
-        let role = "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-b949815e";
-        let annotations = json!({"eks.amazonaws.com/role-arn": role});
-        let metadata = json!({"name": name, "namespace": "argocd", "annotations": annotations});
+        let metadata = json!({"name": name, "namespace": "argocd"});
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}).to_string()
     };
     SERVICE_ACCOUNTS.map(account).to_vec()
