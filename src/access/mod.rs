@@ -6,7 +6,7 @@
 //! - [`scope`]     what Argo CD must be allowed on the cluster, as a handful of questions (pure)
 //! - [`observe`]   takes each hop, and reads what explains a refusal (edges)
 //! - [`evidence`]  what that brought, as plain values: never a token
-//! - [`judge`]     evidence to findings (pure)
+//! - [`judge`](mod@judge)     evidence to findings (pure)
 //! - [`status`]    the condition `Connected` (one write)
 //!
 //! A walk changes nothing on any cluster nor in AWS, and asks little: in steady state one token and one exchange for

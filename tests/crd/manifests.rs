@@ -64,7 +64,7 @@ impl Kind {
                     "oidcProvider": "Manage",
                     "role": {"name": "argocd", "permissionsBoundary": "mooring-management", "tags": {"team": "platform"}},
                     "assumePolicy": "PerAccount",
-                    "provisioner": {"roleName": "mooring-provisioner", "externalId": "a-secret-word"},
+                    "provisioner": {"roleName": "mooring-provisioner", "readerRoleName": "mooring-reader", "externalId": "a-secret-word"},
                     "allow": [{
                         "accounts": ["222222222222"],
                         "regions": ["eu-*"],

@@ -577,6 +577,16 @@ fn management_role() -> Vec<Case> {
             }),
         ),
         case(
+            "spec.provisioner.readerRoleName",
+            "provisioner.readerRoleName is the name of an IAM role, as in mooring-reader, without a path",
+            each(&["a", "Mooring_+=,.@-1", &"r".repeat(64)], |name| {
+                spec(json!({"provisioner": {"readerRoleName": name}}))
+            }),
+            each(&["", "path/role", "role*", "role/", &"r".repeat(65)], |name| {
+                spec(json!({"provisioner": {"readerRoleName": name}}))
+            }),
+        ),
+        case(
             "spec.provisioner.externalId",
             "externalId is 2 to 1224 letters, digits or characters of _+=,.@:/-",
             each(&["ab", "A_+=,.@:/-1", &"x".repeat(1224)], |id| {
