@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use super::sight::redacted;
 use crate::{
     argocd::{Judge, Programs},
     control_plane::guard::{Environment, Guarded, new_folder, write_private},
@@ -20,9 +19,6 @@ const REPOSITORIES: &str = "argocd-repo-server";
 
 const REDIS_ADDRESS: &str = "127.0.0.1:6379";
 const REPOSITORIES_ADDRESS: &str = "127.0.0.1:8081";
-
-/// How many of a process's last lines are shown.
-const LAST_WORDS: usize = 12;
 
 /// Argo CD, running. It ends with this value, and with this process, however that ends.
 pub(super) struct ArgoCd {
@@ -188,19 +184,6 @@ impl ArgoCd {
         let mut processes = self.processes.iter();
         processes
             .find_map(|(name, process)| Some(format!("Argo CD's {name} ended with exit code {}", process.exited()?)))
-    }
-
-    /// The last lines of each process's log, fit to be shown.
-    pub(super) fn last_words(&self) -> Vec<(&'static str, Vec<String>)> {
-        let words = |process: &Guarded| {
-            let log = redacted(&process.log_tail());
-            let lines: Vec<String> = log.lines().map(|line| line.chars().take(400).collect()).collect();
-            lines[lines.len().saturating_sub(LAST_WORDS)..].to_vec()
-        };
-        self.processes
-            .iter()
-            .map(|(name, process)| (*name, words(process)))
-            .collect()
     }
 
     /// Everything that its processes have said.

@@ -3,6 +3,7 @@
 //! an error. `tests/argocd-judge/README.md` says what a whole Argo CD needs.
 
 mod argocd;
+mod checks;
 mod namespace;
 mod repository;
 mod scenes;
@@ -19,7 +20,7 @@ use std::{
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use self::{argocd::ArgoCd, namespace::Namespace, repository::Repository, scenes::TARGET, world::World};
+use self::{argocd::ArgoCd, checks::TARGET, namespace::Namespace, repository::Repository, world::World};
 use crate::{
     argocd::{Judge, Programs},
     aws, control_plane,
@@ -156,10 +157,11 @@ async fn raise<'a>(arguments: &Arguments, teller: &'a Teller) -> Result<World<'a
 
     teller.scene("Mooring as deploy/ installs it, with the IAM policies that `mooring bootstrap` prints; then Argo CD");
     argocd::install(&stage, &programs).await?;
-    let operator = moored_hub(&stage, binary, &repository).await?;
-    let role = stage
-        .wait("ManagementRole", "default", Duration::from_mins(2), is_ready)
-        .await?;
+    let operator = operate(&stage, binary, &repository).await?;
+    let role = stage.wait("ManagementRole", "default", Duration::from_mins(2), is_ready);
+    let role = role
+        .await
+        .inspect_err(|_| world::last_words(teller, "operator", &operator.log_text()))?;
     let role = role["status"]["role"]["arn"].as_str().unwrap_or_default().to_owned();
     teller.say(&format!("the management role is there: {role}"));
     // With the hub's own files, and so gone with them.
@@ -170,7 +172,7 @@ async fn raise<'a>(arguments: &Arguments, teller: &'a Teller) -> Result<World<'a
 }
 
 /// Installs the operator and starts it, and makes the `ManagementRole`.
-async fn moored_hub(stage: &Stage, binary: PathBuf, repository: &Path) -> Result<Operator, StageError> {
+async fn operate(stage: &Stage, binary: PathBuf, repository: &Path) -> Result<Operator, StageError> {
     stage.apply_folder(&repository.join("crds")).await?;
     stage.apply_folder(&repository.join("deploy/install")).await?;
     let manifest = stage.hub.folder().join("management-role.yaml");

@@ -148,8 +148,8 @@ impl Sight {
         let widths: Vec<usize> = (0..5).map(width).collect();
         let line = |row: &[String; 5]| {
             let cells = row.iter().zip(&widths);
-            let line: String = cells.map(|(cell, width)| format!("{cell:width$}   ")).collect();
-            line.trim_end().to_owned() + "\n"
+            let cells: Vec<String> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+            cells.join("   ").trim_end().to_owned() + "\n"
         };
         rows.iter().map(line).collect()
     }

@@ -26,6 +26,9 @@ use crate::{
 /// How long anything may take. On a quiet machine the longest of them takes 15 s.
 const PATIENCE: Duration = Duration::from_mins(3);
 
+/// How many of a log's last lines are shown.
+const LAST_WORDS: usize = 15;
+
 /// Everything that runs. What uses another ends before it.
 pub(super) struct World<'a> {
     pub(super) argocd: ArgoCd,
@@ -115,23 +118,34 @@ impl<'a> World<'a> {
 
     /// Tells the ends of all logs.
     pub(super) fn last_words(&self) {
-        let log = redacted(&self.operator.log_text());
-        let lines: Vec<&str> = log.lines().collect();
-        let operator = lines[lines.len().saturating_sub(12)..]
-            .iter()
-            .map(|line| line.chars().take(400).collect())
-            .collect();
-        for (who, words) in self.argocd.last_words().into_iter().chain([("operator", operator)]) {
-            self.teller.say(&format!("last words of {who}:"));
-            for line in words {
-                println!("          {line}");
-            }
+        for (who, log) in self.argocd.logs().unwrap_or_default() {
+            last_words(self.teller, who, &log);
         }
+        last_words(self.teller, "operator", &self.operator.log_text());
+    }
+}
+
+/// Tells the end of a log, as far as it is fit to be shown.
+pub(super) fn last_words(teller: &Teller, who: &str, log: &str) {
+    teller.say(&format!("last words of {who}:"));
+    let lines: Vec<&str> = log.lines().collect();
+    for line in &lines[lines.len().saturating_sub(LAST_WORDS)..] {
+        let line: String = redacted(line).chars().take(400).collect();
+        println!("          {line}");
     }
 }
 
 async fn values(api: Api<DynamicObject>, kind: &str) -> Result<Vec<Value>, StageError> {
-    let listed = api.list(&ListParams::default()).await?;
+    let started = Instant::now();
+    let listed = loop {
+        match api.list(&ListParams::default()).await {
+            // "storage is (re)initializing": a kind that the API server has not known for long.
+            Err(kube::Error::Api(busy)) if busy.code == 429 && started.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            listed => break listed?,
+        }
+    };
     let mut values = Vec::new();
     for object in listed {
         let mut value = serde_json::to_value(&object)?;
