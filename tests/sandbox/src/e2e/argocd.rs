@@ -76,6 +76,9 @@ impl ArgoCd {
         let home = Home::new()?;
         let mut variables = path.to_vec();
         variables.push(("ARGOCD_GPG_ENABLED".to_owned(), "false".to_owned()));
+        // By default one path in /tmp, which stays when the process is killed, and is everybody's.
+        let socket = home.0.join("ask-pass.sock").display().to_string();
+        variables.push(("ARGOCD_ASK_PASS_SOCK".to_owned(), socket));
         let flags = [
             // A commit is to be seen at the next look; by default it may take 3 minutes.
             "--revision-cache-expiration",
