@@ -28,12 +28,17 @@ say = @printf '\n==> %s\n'
 .PHONY: help
 help: ## List these targets.
 	@printf 'make TARGET, where TARGET is one of\n\n'
-	@sed -n 's/^\([a-z]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z0-9]*\):.* ## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: demo
 demo: programs ## Moor four clusters on this machine and watch it; KEEP=1 stays up until Ctrl-C.
 	$(say) 'demo: a Kubernetes API server, a fake AWS and the operator, on loopback'
 	@$(CARGO_TARGET_DIR)/debug/mooring-sandbox demo $(if $(KEEP),--keep) $(ARGS)
+
+.PHONY: e2e
+e2e: programs ## Argo CD itself deploys to moored clusters, in a network namespace of its own (Linux).
+	$(say) 'e2e: Argo CD, from its Go module; its first build takes some minutes'
+	@$(CARGO_TARGET_DIR)/debug/mooring-sandbox e2e $(ARGS)
 
 .PHONY: sandbox
 sandbox: programs ## The same hub and accounts without the operator, for a build of your own; ARGS=--help tells more.

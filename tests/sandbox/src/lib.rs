@@ -6,5 +6,6 @@ pub mod aws;
 pub mod bench;
 pub mod control_plane;
 pub mod demo;
+pub mod e2e;
 pub mod stage;
 pub mod up;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use mooring_sandbox::{bench, control_plane, demo, up};
+use mooring_sandbox::{bench, control_plane, demo, e2e, up};
 
 /// A whole hub and its spokes on one machine.
 ///
@@ -24,6 +24,10 @@ enum Command {
     ///
     /// Checks everything that it shows, and fails when something is not as it says.
     Demo(demo::Arguments),
+    /// Lets Argo CD itself deploy: its controllers, repo server and a redis, on clusters that the operator has moored.
+    ///
+    /// Runs in a network namespace of its own, so it needs Linux. Checks everything that it shows.
+    E2e(e2e::Arguments),
     /// Starts the hub and AWS without the operator, and stays until Ctrl-C.
     ///
     /// Prints `export` lines with which kubectl, the aws CLI, boto3 and a build of your own reach them from another
@@ -40,6 +44,7 @@ async fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Prepare => prepare().await,
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::E2e(arguments) => e2e::run(arguments).await,
         Command::Up(arguments) => up::run(arguments).await,
         Command::Bench(arguments) => bench::run(arguments).await,
     }

@@ -1,9 +1,9 @@
 //! The demo: a whole hub on this machine, from nothing to moored, refused, broken, mended, narrowed and let go. Every
 //! scene checks what it shows; the first that is not as it says ends the demo with an error.
 
-mod reach;
+pub(crate) mod reach;
 mod scenes;
-mod tell;
+pub(crate) mod tell;
 
 use std::{
     path::{Path, PathBuf},
@@ -86,7 +86,7 @@ async fn play(arguments: &Arguments, teller: &Teller) -> Result<(), StageError> 
 
     teller.scene("Install what deploy/ ships, and set the accounts up with what `mooring bootstrap` prints");
     install(&stage, &repository).await?;
-    let printed = bootstrap(&binary, &examples, &stage).await?;
+    let printed = bootstrap(&binary, &examples.join("management-role.yaml"), &stage).await?;
     for made in stage.bootstrap(&printed)? {
         teller.say(&made);
     }
@@ -150,11 +150,11 @@ async fn install(stage: &Stage, repository: &Path) -> Result<(), StageError> {
 }
 
 /// Runs `mooring bootstrap` as a platform team does, and reads what it prints.
-async fn bootstrap(binary: &Path, examples: &Path, stage: &Stage) -> Result<Value, StageError> {
+pub(crate) async fn bootstrap(binary: &Path, management_role: &Path, stage: &Stage) -> Result<Value, StageError> {
     let output = tokio::process::Command::new(binary)
         .arg("bootstrap")
         .arg("-f")
-        .arg(examples.join("management-role.yaml"))
+        .arg(management_role)
         .args([
             "--hub-account",
             &stage.fleet.hub.account,

@@ -32,7 +32,7 @@ pub(super) fn argocd() -> Vec<String> {
 
 /// What the owner of cluster shared-platform does: the access entry there gives a Kubernetes group and no policy, so
 /// its rights are the cluster's own RBAC.
-pub(super) fn group_rights() -> Vec<String> {
+pub(crate) fn group_rights() -> Vec<String> {
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
         "metadata": {"name": "delivery-pipeline"},
