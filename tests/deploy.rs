@@ -623,3 +623,68 @@ fn the_policy_for_a_status_names_every_field_of_it() {
         .collect();
     assert_eq!(named, fields);
 }
+
+/// Who can write a Secret could have Kubernetes put a token of Argo CD's into it, or take Argo CD's own Secrets away.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_writes_cluster_secrets_and_no_others() {
+    use k8s_openapi::api::core::v1::Secret;
+    use kube::api::{DeleteParams, Patch, PatchParams};
+    use serde_json::json;
+    let admin = installed().await;
+    let operator = as_service_account("mooring-controller").await;
+    let secrets = |client: &Client| Api::<Secret>::namespaced(client.clone(), "argocd");
+    let cluster = |name: &str, kind: &str, annotations: Value| {
+        let labels = json!({"argocd.argoproj.io/secret-type": "cluster"});
+        let metadata = json!({"name": name, "labels": labels, "annotations": annotations});
+        json!({"apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata})
+    };
+    let ours = json!({"mooring.dev/uid": "u"});
+    let token = json!({"kubernetes.io/service-account.name": "argocd-application-controller", "mooring.dev/uid": "u"});
+    let apply = async |client: &Client, object: &Value| {
+        let parameters = PatchParams::apply("mooring").force();
+        let name = text(object, "/metadata/name");
+        secrets(client)
+            .patch(name, &parameters, &Patch::Apply(object))
+            .await
+            .map(drop)
+    };
+    let theirs =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-secret"}, "stringData": {"a": "b"}});
+    apply(&admin, &theirs).await.unwrap();
+    apply(&admin, &cluster("by-hand", "Opaque", json!({}))).await.unwrap();
+    let minted = cluster("minted", "kubernetes.io/service-account-token", token);
+    // The API server takes up policies from a watch of its own.
+    for _ in 0..200 {
+        let dry = PatchParams::apply("mooring").force().dry_run();
+        if secrets(&operator)
+            .patch("minted", &dry, &Patch::Apply(&minted))
+            .await
+            .is_err()
+        {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let mut plain = cluster("plain", "Opaque", ours.clone());
+    plain["metadata"]["labels"] = json!({});
+    for refused in [&minted, &plain, &theirs, &cluster("by-hand", "Opaque", ours.clone())] {
+        let said = apply(&operator, refused).await.unwrap_err().to_string();
+        assert!(
+            said.contains("the operator") && said.contains("no others"),
+            "{refused}: {said}"
+        );
+    }
+    for name in ["argocd-secret", "by-hand"] {
+        let said = secrets(&operator).delete(name, &DeleteParams::default()).await;
+        assert!(said.unwrap_err().to_string().contains("that it made"), "{name}");
+    }
+    for _ in 0..2 {
+        apply(&operator, &cluster("ours", "Opaque", ours.clone()))
+            .await
+            .unwrap();
+    }
+    secrets(&operator)
+        .delete("ours", &DeleteParams::default())
+        .await
+        .unwrap();
+}

@@ -121,6 +121,15 @@ impl HubSubject {
 }
 
 impl Subject {
+    /// The trouble of a `ManagementRole` that is there and cannot be read: it is never told as missing.
+    #[must_use]
+    pub fn unreadable(management_role: &str, error: &str) -> Trouble {
+        not_moored(
+            format!("ManagementRole {management_role} cannot be read: {error}"),
+            "use a release of mooring that fits the CustomResourceDefinitions on the hub",
+        )
+    }
+
     /// Reads a `ManagedCluster` and the `ManagementRole` that it names.
     ///
     /// # Errors

@@ -92,9 +92,13 @@ async fn examine(edges: &Edges, object: &Guarded<ManagedCluster>, roles: &[Guard
     };
     let role = roles
         .iter()
-        .filter_map(|role| role.0.as_ref().ok())
         .find(|role| role.name_any() == cluster.spec.management_role);
-    match Subject::read(cluster, role) {
+    let subject = match role.map(|role| &role.0) {
+        Some(Err(unparsable)) => Err(Subject::unreadable(&cluster.spec.management_role, &unparsable.error)),
+        Some(Ok(role)) => Subject::read(cluster, Some(role)),
+        None => Subject::read(cluster, None),
+    };
+    match subject {
         Ok(subject) => Examined {
             cluster: Some(subject.cluster.to_string()),
             walk: Ok(Box::pin(edges.walk(&subject)).await),

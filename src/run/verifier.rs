@@ -254,9 +254,13 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
         return Ok(Action::await_change());
     };
     let role = context.roles.get(&ObjectRef::new(&cluster.spec.management_role));
-    let role = role.as_ref().and_then(|role| role.0.as_ref().ok());
     let begun = Instant::now();
-    let finding = match Subject::read(cluster, role) {
+    let subject = match role.as_ref().map(|role| &role.0) {
+        Some(Err(unparsable)) => Err(Subject::unreadable(&cluster.spec.management_role, &unparsable.error)),
+        Some(Ok(role)) => Subject::read(cluster, Some(role)),
+        None => Subject::read(cluster, None),
+    };
+    let finding = match subject {
         Ok(subject) => finding(&Box::pin(context.edges.walk(&subject)).await),
         Err(trouble) => not_walked(&trouble),
     };

@@ -3,7 +3,13 @@
 use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, LevelFilter, Targets},
+    fmt::MakeWriter,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +69,25 @@ where
         Format::Json => Box::new(layer.json().flatten_event(true).with_current_span(false)),
         Format::Text => Box::new(layer.with_ansi(colour)),
     };
-    Ok(tracing_subscriber::registry().with(lines.with_filter(filter)))
+    Ok(tracing_subscriber::registry().with(lines.with_filter(filter.and(without_bodies()))))
+}
+
+/// What carries requests logs their whole bodies at the level `trace`, tokens among them (aws-smithy-runtime,
+/// `client/orchestrator.rs`). No directive brings that out.
+fn without_bodies() -> Targets {
+    const CARRIERS: [&str; 8] = [
+        "aws_",
+        "hyper",
+        "h2",
+        "rustls",
+        "tower",
+        "kube",
+        "reqwest",
+        "tungstenite",
+    ];
+    Targets::new()
+        .with_default(LevelFilter::TRACE)
+        .with_targets(CARRIERS.map(|carrier| (carrier, LevelFilter::DEBUG)))
 }
 
 #[cfg(test)]
@@ -74,6 +98,27 @@ mod tests {
     use tracing::{debug, info, info_span, subscriber::with_default, warn};
 
     use super::*;
+
+    #[test]
+    fn no_directive_brings_out_the_bodies_of_requests() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let made = subscriber(Format::Json, "trace,aws_smithy_runtime=trace", false, move || {
+            writer.clone()
+        });
+        let subscriber = made.unwrap();
+        with_default(subscriber, || {
+            tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", "WebIdentityToken=secret");
+            tracing::trace!(target: "hyper::proto", "secret");
+            tracing::debug!(target: "aws_smithy_runtime::client", "a try");
+            tracing::trace!(target: "mooring::aws", "ours");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(
+            !text.contains("secret") && text.contains("a try") && text.contains("ours"),
+            "{text}"
+        );
+    }
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);

@@ -67,7 +67,10 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
             )
         };
     }
-    passed(format!("{} questions, all allowed", evidence.reviews.len()))
+    passed(match evidence.reviews.len() {
+        1 => "1 question, allowed".to_owned(),
+        many => format!("{many} questions, all allowed"),
+    })
 }
 
 fn remedy(subject: &Subject, evidence: &Evidence) -> String {

@@ -63,7 +63,16 @@ fn one(subject: &Subject, seen: &ServiceAccountEvidence) -> Found {
     );
     let pods = match &seen.pods {
         Look::Seen(pods) => pods.as_slice(),
-        Look::Absent | Look::Unseen(_) => &[],
+        Look::Absent => &[],
+        // Whether it is bound is still told; that its pods have the role cannot be.
+        Look::Unseen(why) if annotation == Some(role.as_str()) || subject.hub.identity == IdentityType::Existing => {
+            return unknown(
+                Reason::ArgoCdNotSeen,
+                format!("the pods of ServiceAccount {namespace}/{name} could not be looked at: {why}"),
+                "let whoever runs this list pods in that namespace",
+            );
+        }
+        Look::Unseen(_) => &[],
     };
     let by_pod_identity = pods.iter().any(|pod| pod.binding == PodBinding::PodIdentity);
     match (subject.hub.identity, annotation) {

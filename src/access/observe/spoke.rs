@@ -70,9 +70,11 @@ pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView) -> Spo
 }
 
 /// Whether a server may be shown a token: the cluster's own endpoint may, with its certificate checked. Whoever writes
-/// another one into the Secret would be handed the cluster otherwise.
+/// another one into the Secret would be handed the cluster otherwise; and so would whoever has it checked for another
+/// name, or against the authorities of the whole world.
 fn may_have_a_token(subject: &Subject, secret: &SeenCluster) -> bool {
-    !secret.insecure && subject.endpoint.as_deref() == Some(secret.server.as_str())
+    let checked = !secret.insecure && secret.server_name.is_empty() && !secret.certificate_authority.is_empty();
+    checked && subject.endpoint.as_deref() == Some(secret.server.as_str())
 }
 
 async fn deployer(edges: &Edges, subject: &Subject, hub: &HubView) -> (Attempt<(), AwsRefusal>, Option<RoleSession>) {
@@ -149,9 +151,20 @@ mod tests {
         let subject = subject();
         let own = SeenCluster {
             server: subject.endpoint.clone().unwrap(),
+            certificate_authority: b"PEM".to_vec(),
             ..SeenCluster::default()
         };
         assert!(may_have_a_token(&subject, &own));
+        let anybodys = SeenCluster {
+            certificate_authority: Vec::new(),
+            ..own.clone()
+        };
+        assert!(!may_have_a_token(&subject, &anybodys));
+        let renamed = SeenCluster {
+            server_name: "elsewhere.example".into(),
+            ..own.clone()
+        };
+        assert!(!may_have_a_token(&subject, &renamed));
         let unchecked = SeenCluster {
             insecure: true,
             ..own.clone()
