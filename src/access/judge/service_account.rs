@@ -63,7 +63,6 @@ fn one(subject: &Subject, seen: &ServiceAccountEvidence) -> Found {
     );
     let pods = match &seen.pods {
         Look::Seen(pods) => pods.as_slice(),
-        Look::Absent => &[],
         // Whether it is bound is still told; that its pods have the role cannot be.
         Look::Unseen(why) if annotation == Some(role.as_str()) || subject.hub.identity == IdentityType::Existing => {
             return unknown(
@@ -72,7 +71,7 @@ fn one(subject: &Subject, seen: &ServiceAccountEvidence) -> Found {
                 "let whoever runs this list pods in that namespace",
             );
         }
-        Look::Unseen(_) => &[],
+        Look::Absent | Look::Unseen(_) => &[],
     };
     let by_pod_identity = pods.iter().any(|pod| pod.binding == PodBinding::PodIdentity);
     match (subject.hub.identity, annotation) {
