@@ -23,7 +23,7 @@ use crate::support::{
 const SPOKE: &str = "prod-eu";
 
 /// What no output may hold: the beginnings of web identity tokens, of EKS tokens, and of STS's session tokens.
-fn tells_no_token(text: &str) {
+pub(crate) fn tells_no_token(text: &str) {
     for secret in ["eyJ", "k8s-aws-v1.", "X-Amz-Signature", "IQoJ", "FwoG"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
@@ -41,7 +41,7 @@ async fn world() -> World {
 }
 
 /// What is broken and mended by hand.
-struct Hands<'a>(&'a World);
+pub(crate) struct Hands<'a>(pub(crate) &'a World);
 
 impl Hands<'_> {
     fn management(&self, operation: &str, mut input: Value) -> Value {
@@ -78,7 +78,7 @@ impl Hands<'_> {
         self.0.entry(SPOKE, "AssociateAccessPolicy", input);
     }
 
-    fn disassociate(&self, policy: &str) {
+    pub(crate) fn disassociate(&self, policy: &str) {
         let input = json!({"policyArn": policy_arn(policy)});
         self.0.entry(SPOKE, "DisassociateAccessPolicy", input);
     }
@@ -104,13 +104,13 @@ impl Hands<'_> {
     }
 
     /// Holds when every hop is walked; told when not.
-    async fn holds(&self) {
+    pub(crate) async fn holds(&self) {
         let said = self.0.doctor(&[SPOKE]).await;
         assert_eq!((said.code, said.troubles()), (0, vec![]), "{}", said.text);
     }
 
     /// One hop is broken, for this reason, and no other is.
-    async fn says(&self, hop: &str, reason: &str) -> String {
+    pub(crate) async fn says(&self, hop: &str, reason: &str) -> String {
         let said = self.0.doctor(&[SPOKE]).await;
         assert_eq!(said.troubles(), [(hop.to_owned(), reason.to_owned())], "{}", said.text);
         tells_no_token(&said.text);

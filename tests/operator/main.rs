@@ -25,5 +25,6 @@ mod kill_writes;
 mod management;
 mod policies;
 mod refusals;
+mod refused;
 mod removal;
 mod support;
