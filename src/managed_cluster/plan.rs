@@ -1,15 +1,12 @@
 //! 4. plan: the steps from what was observed to what is desired, or why we must wait. Pure and infallible.
 
-use std::collections::BTreeSet;
+mod entry;
+mod role;
+mod secret;
 
-use crate::{
-    argocd::ClusterSecret,
-    aws::Role,
-    domain::{
-        eks::{AccessEntry, Associations, AuthenticationMode, ClusterState},
-        ownership::{Marked, Owner, ROLE_ID_TAG, Tags, missing_tags},
-    },
-    policy::Document,
+use crate::domain::{
+    eks::{AccessEntry, AuthenticationMode, ClusterState},
+    ownership::{Marked, Owner, ROLE_ID_TAG},
 };
 
 use super::{
@@ -18,6 +15,11 @@ use super::{
     observe::{Secrets, Spoke},
     step::{Plan, Step, Suspicion},
 };
+
+pub use entry::entry_tags;
+pub use secret::primary;
+
+use self::role::Standing;
 
 /// What earlier passes left to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     }
     plan_spoke(&mut plan, desired, spoke, memory);
     if plan.blocked.is_empty() {
-        plan_secret(&mut plan, desired, secrets, memory);
+        secret::plan_secret(&mut plan, desired, secrets, memory);
     }
     // What is told first is what comes first in the chain: everything before it is said to hold.
     plan.blocked.sort_by_key(Blocked::part);
@@ -69,42 +71,6 @@ fn unusable_cluster(spoke: &Spoke) -> Option<Blocked> {
     }
 }
 
-/// Whose the role is that stands under the name.
-enum Standing<'a> {
-    Absent,
-    Ours(&'a Role),
-    /// Bears our tags, and an ID that we did not record: made by somebody else, or by a pass that could not record it.
-    Stranger(&'a Role),
-    /// Not to be touched: somebody else's, or not fully there yet.
-    Foreign(Blocked),
-}
-
-fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<'_>) -> Standing<'a> {
-    let Some(role) = &spoke.role else {
-        return Standing::Absent;
-    };
-    let not_ours = |owner: String| {
-        Standing::Foreign(Blocked::RoleNotOurs {
-            arn: role.arn.clone(),
-            owner,
-        })
-    };
-    let recorded = memory.recorded_role == Some(role.id.as_str());
-    // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
-    if recorded && role.arn == role.id {
-        return Standing::Foreign(Blocked::RolePropagating);
-    }
-    if role.arn != desired.role.arn.to_string() {
-        return not_ours(format!("ours would be {}", desired.role.arn));
-    }
-    match memory.owner.judge(&role.tags) {
-        // Our own role whose tags were changed by hand keeps the ID that we recorded, which nobody can give another.
-        _ if recorded => Standing::Ours(role),
-        Marked::Ours => Standing::Stranger(role),
-        other @ (Marked::Unmarked | Marked::Another { .. }) => not_ours(owner_in_words(&other)),
-    }
-}
-
 /// Whose a thing is, for a message.
 pub(super) fn owner_in_words(marked: &Marked) -> String {
     match marked {
@@ -124,16 +90,16 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         }
         entry => entry.as_ref(),
     };
-    let standing = standing(desired, spoke, memory);
+    let standing = role::standing(desired, spoke, memory);
     if let Standing::Foreign(blocked) = standing {
         plan.blocked.push(blocked);
         return;
     }
-    if let Some(blocked) = foreign_policies(desired, spoke) {
+    if let Some(blocked) = role::foreign_policies(desired, spoke) {
         plan.blocked.push(blocked);
         // Whoever put a policy on the role must not keep its trust and boundary from being restored by that.
         if let Standing::Ours(role) = standing {
-            plan_role(plan, desired, role);
+            role::plan_role(plan, desired, role);
         }
         return;
     }
@@ -152,11 +118,11 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     }
     let role_id = match standing {
         Standing::Ours(role) => {
-            plan_role(plan, desired, role);
+            role::plan_role(plan, desired, role);
             Some(role.id.clone())
         }
         Standing::Stranger(role) => {
-            restore_boundary(plan, desired, role);
+            role::restore_boundary(plan, desired, role);
             plan.steps.push(Step::DeleteRole {
                 name: desired.role.arn.name.clone(),
             });
@@ -173,7 +139,7 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         }
     };
     if plan.blocked.is_empty() {
-        plan_entry(
+        entry::plan_entry(
             plan,
             desired,
             entry_stays,
@@ -181,17 +147,6 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             spoke.associations.as_ref(),
         );
     }
-}
-
-/// A deployer role has no permissions. With AWSDenyAll as its boundary, policies on it change nothing, and are not
-/// looked for; with another boundary they are, and nothing goes on while there are any.
-fn foreign_policies(desired: &Desired, spoke: &Spoke) -> Option<Blocked> {
-    let policies = spoke.role_policies.as_ref()?;
-    let names: BTreeSet<String> = policies.inline.iter().chain(&policies.attached).cloned().collect();
-    (!names.is_empty()).then(|| Blocked::ForeignPolicyAttached {
-        role: desired.role.arn.to_string(),
-        policies: names,
-    })
 }
 
 /// What only a deletion heals: a role of ours by its tags alone, or an entry that was made for another role than the
@@ -229,176 +184,4 @@ fn suspicion_in_words(suspicion: Option<&Suspicion>) -> String {
         })
         | None => String::new(),
     }
-}
-
-/// The provisioner may change or delete a role only while it has the boundary that the account's owner knows.
-fn restore_boundary(plan: &mut Plan, desired: &Desired, role: &Role) {
-    if role.boundary.as_deref() != Some(desired.role.boundary.to_string().as_str()) {
-        plan.steps.push(Step::SetBoundary {
-            name: desired.role.arn.name.clone(),
-            boundary: desired.role.boundary.clone(),
-        });
-    }
-}
-
-fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
-    let name = &desired.role.arn.name;
-    restore_boundary(plan, desired, role);
-    if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&desired.role.trust)) {
-        plan.steps.push(Step::SetTrust {
-            name: name.clone(),
-            trust: desired.role.trust.clone(),
-        });
-    }
-    if !missing_tags(&desired.role.tags, &role.tags).is_empty() {
-        plan.steps.push(Step::TagRole {
-            name: name.clone(),
-            tags: desired.role.tags.clone(),
-        });
-    }
-}
-
-fn plan_entry(
-    plan: &mut Plan,
-    desired: &Desired,
-    entry: Option<&AccessEntry>,
-    role_id: Option<&str>,
-    found: Option<&Associations>,
-) {
-    let nothing = Associations::new();
-    let found = match entry {
-        None => {
-            let role_id = role_id.map(str::to_owned);
-            plan.steps.push(Step::CreateAccessEntry {
-                entry: desired.entry.clone(),
-                role_id,
-            });
-            &nothing
-        }
-        Some(entry) => {
-            if entry.groups != desired.entry.groups {
-                plan.steps.push(Step::SetGroups {
-                    groups: desired.entry.groups.clone(),
-                });
-            }
-            let tags = entry_tags(&desired.entry.tags, role_id);
-            if !missing_tags(&tags, &entry.tags).is_empty() {
-                plan.steps.push(Step::TagAccessEntry {
-                    arn: entry.arn.clone(),
-                    tags,
-                });
-            }
-            found.unwrap_or(&nothing)
-        }
-    };
-    // Widening comes before narrowing, so that there is no moment without access.
-    let mut narrowing = Vec::new();
-    let mut widening = Vec::new();
-    for (policy, scope) in &desired.associations {
-        let (policy, wanted) = (policy.clone(), scope.clone());
-        match found.get(&policy) {
-            None => plan.steps.push(Step::Associate { policy, scope: wanted }),
-            Some(scope) if *scope == wanted => {}
-            Some(scope) if wanted.covers(scope) => widening.push(Step::Rescope { policy, scope: wanted }),
-            Some(_) => narrowing.push(Step::Rescope { policy, scope: wanted }),
-        }
-    }
-    plan.steps.append(&mut widening);
-    plan.steps.append(&mut narrowing);
-    for policy in found.keys().filter(|policy| !desired.associations.contains_key(policy)) {
-        plan.steps.push(Step::Disassociate { policy: policy.clone() });
-    }
-}
-
-/// The tags of an entry: the role's, and the role's unique ID.
-#[must_use]
-pub fn entry_tags(tags: &Tags, role_id: Option<&str>) -> Tags {
-    let mut tags = tags.clone();
-    tags.extend(role_id.map(|id| (ROLE_ID_TAG.to_owned(), id.to_owned())));
-    tags
-}
-
-fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &Memory<'_>) {
-    let wanted = match &desired.secret {
-        None => {
-            return plan.blocked.push(Blocked::ClusterNotActive {
-                state: ClusterState::Creating,
-            });
-        }
-        Some(Err(why)) => return plan.blocked.push(Blocked::UnusableConnection { why: why.to_string() }),
-        Some(Ok(wanted)) => wanted,
-    };
-    let server = wanted.data.get("server").map(String::as_str).unwrap_or_default();
-    let name = wanted.data.get("name").map(String::as_str).unwrap_or_default();
-    let duplicates: Vec<String> = secrets
-        .others
-        .iter()
-        .filter(|other| !other.deleting && (other.server == server || other.cluster_name == name))
-        .map(|other| {
-            let shared = if other.server == server { "server" } else { "name" };
-            format!("{} has the same {shared}", other.name)
-        })
-        .chain(
-            secrets
-                .claimed
-                .iter()
-                .map(|other| format!("that of ManagedCluster {other} has the same server or name")),
-        )
-        .collect();
-    if !duplicates.is_empty() {
-        return plan.blocked.push(Blocked::DuplicateCluster { secrets: duplicates });
-    }
-    let Some(primary) = primary(secrets, &wanted.name, memory.recorded_secret) else {
-        if let Some(name) = &secrets.name_taken {
-            return plan.blocked.push(Blocked::SecretNotOurs { name: name.clone() });
-        }
-        // Written to now, it would go all the same as soon as its finalizers are off.
-        if secrets.own.iter().any(|own| own.name == wanted.name) {
-            return plan.blocked.push(Blocked::SecretGoing {
-                name: wanted.name.clone(),
-            });
-        }
-        return plan.steps.push(Step::ApplySecret {
-            secret: wanted.clone(),
-            uid: None,
-        });
-    };
-    if let Some(difference) = primary.difference(wanted) {
-        if !difference.null.is_empty() {
-            plan.steps.push(Step::NullSecretKeys {
-                name: primary.name.clone(),
-                resource_version: primary.resource_version.clone(),
-                keys: difference.null,
-            });
-        }
-        if difference.apply {
-            // A Secret is never renamed: Argo CD shards by its UID.
-            let mut secret = wanted.clone();
-            secret.name.clone_from(&primary.name);
-            plan.steps.push(Step::ApplySecret {
-                secret,
-                uid: Some(primary.uid.clone()),
-            });
-        }
-    }
-    for copy in standing_secrets(secrets).filter(|own| own.name != primary.name) {
-        plan.steps.push(Step::DeleteSecret {
-            name: copy.name.clone(),
-            uid: copy.uid.clone(),
-        });
-    }
-}
-
-fn standing_secrets(secrets: &Secrets) -> impl Iterator<Item = &ClusterSecret> {
-    secrets.own.iter().filter(|own| !own.deleting)
-}
-
-/// Of the Secrets that bear our annotation, the one that is kept: Argo CD shards by its UID, so it stays the same one.
-#[must_use]
-pub fn primary<'a>(secrets: &'a Secrets, wanted_name: &str, recorded: Option<&str>) -> Option<&'a ClusterSecret> {
-    let named = |name: &str| standing_secrets(secrets).find(|own| own.name == name);
-    recorded
-        .and_then(named)
-        .or_else(|| named(wanted_name))
-        .or_else(|| standing_secrets(secrets).next())
 }
