@@ -118,6 +118,13 @@ pub struct ControllerArgs {
     #[arg(long, value_name = "DURATION", env = "MOORING_CONFIRM_AFTER", default_value = "30s", value_parser = duration)]
     pub confirm_after: Duration,
 
+    /// Writes nothing but the status of ManagedClusters and ManagementRoles, and events: neither to AWS nor to Kubernetes.
+    ///
+    /// Everything is looked at as before, and the status tells what is not done, also of a removal, which waits. For an
+    /// emergency in which nothing may move, and to see what a new release or a restored hub would do before it does it.
+    #[arg(long, env = "MOORING_READ_ONLY")]
+    pub read_only: bool,
+
     /// The address for /healthz, /readyz and /metrics.
     ///
     /// The default listens on every interface, which the kubelet's probes and Prometheus need in a pod; nothing secret is
@@ -351,6 +358,8 @@ pub struct ControllerSettings {
     pub pass_deadline: Duration,
     /// How far apart two looks must be that agree on a deletion; at least 1 s.
     pub confirm_after: Duration,
+    /// Whether nothing but status and events is written.
+    pub read_only: bool,
     /// The address of the probes and metrics.
     pub listen: SocketAddr,
     /// How log lines are written.
@@ -369,6 +378,7 @@ impl From<ControllerArgs> for ControllerSettings {
             passes_per_account,
             pass_deadline,
             confirm_after,
+            read_only,
             listen,
             log_format,
             log_level,
@@ -380,6 +390,7 @@ impl From<ControllerArgs> for ControllerSettings {
             passes_per_account,
             pass_deadline,
             confirm_after,
+            read_only,
             listen,
             log_format: log_format.into(),
             log_level,
@@ -499,8 +510,8 @@ mod tests {
             );
             count += 1;
         }
-        // Nine of the controller's flags, seven of the verifier's, and the one of doctor that is not of the moment.
-        assert_eq!(count, 9 + 7 + 1, "every flag of a process has its variable");
+        // Ten of the controller's flags, seven of the verifier's, and the one of doctor that is not of the moment.
+        assert_eq!(count, 10 + 7 + 1, "every flag of a process has its variable");
     }
 
     #[test]
@@ -513,6 +524,7 @@ mod tests {
                 passes_per_account: NonZeroUsize::new(4).unwrap(),
                 pass_deadline: Duration::from_mins(3),
                 confirm_after: Duration::from_secs(30),
+                read_only: false,
                 listen: "0.0.0.0:8080".parse().unwrap(),
                 log_format: Format::Json,
                 log_level: "info".to_owned(),
@@ -530,6 +542,7 @@ mod tests {
             "--listen=127.0.0.1:0",
             "--log-format=text",
             "--ca-bundle=",
+            "--read-only",
         ])
         .unwrap();
         let namespaces: Vec<_> = settings.argocd_namespaces.iter().map(KubernetesName::as_str).collect();
@@ -538,6 +551,7 @@ mod tests {
         assert_eq!(settings.listen.ip().to_string(), "127.0.0.1");
         assert_eq!(settings.log_format, Format::Text);
         assert_eq!(settings.ca_bundle, None);
+        assert!(settings.read_only);
     }
 
     #[test]

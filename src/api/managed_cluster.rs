@@ -70,6 +70,10 @@ pub struct ManagedClusterSpec {
     #[schemars(length(max = 64))]
     pub management_role: String,
 
+    /// Enforce makes the spec true and keeps it so. Observe writes nothing: what Enforce would do stands in status.plan. Suspended takes the access entry away at once, and keeps the deployer role and the cluster Secret.
+    #[serde(default)]
+    pub mode: Mode,
+
     /// What Argo CD may do on the cluster. Everything here must be allowed by the ManagementRole.
     pub access: Access,
 
@@ -84,6 +88,18 @@ pub struct ManagedClusterSpec {
 
 fn default_management_role() -> String {
     "default".to_owned()
+}
+
+/// How far Mooring goes for a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Mode {
+    /// Makes the spec true, and keeps it so.
+    #[default]
+    Enforce,
+    /// Looks at everything, writes nothing, and tells in status.plan what Enforce would do.
+    Observe,
+    /// Takes the access to the cluster away, and keeps everything else.
+    Suspended,
 }
 
 /// What Argo CD may do on the cluster.
@@ -266,6 +282,25 @@ pub struct ManagedClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub secret: Option<String>,
+
+    /// What Enforce would do now: there only while spec.mode is Observe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PlanStatus")]
+    pub plan: Option<PlanStatus>,
+}
+
+/// What Enforce would do. Without a step and without anything in the way, everything is as the spec says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStatus {
+    /// The steps in words, in order; at most 64, the last of which then says how many are left out.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(max = 1024)))]
+    pub steps: Vec<String>,
+    /// What stands in the way of the rest, and what to do about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(max = 1024)))]
+    pub blocked: Vec<String>,
 }
 
 /// The EKS cluster.

@@ -236,8 +236,8 @@ mod tests {
             &["spec.access.policies[0].namespace is not a field", "name", "namespaces"],
         );
         refused(
-            r#"{accountId: "222222222222", region: eu-west-1, mode: Enforce, access: {}}"#,
-            &["spec.mode is not a field"],
+            r#"{accountId: "222222222222", region: eu-west-1, modus: Enforce, access: {}}"#,
+            &["spec.modus is not a field"],
         );
         let outside = read(&format!("{}metadta: {{}}\n", cluster(GOOD)));
         assert!(
@@ -250,13 +250,14 @@ mod tests {
     #[test]
     fn what_is_missing_or_of_another_type_is_refused_with_its_path() {
         refused(
-            "{accountId: 222222222222, access: {policies: [{}], kubernetesGroups: a}, deletion: {policy: Keep}}",
+            "{accountId: 222222222222, access: {policies: [{}], kubernetesGroups: a}, deletion: {policy: Keep}, mode: Suspend}",
             &[
                 "spec.accountId is a number: write text, in quotation marks",
                 "spec.region is missing",
                 "spec.access.policies[0].name is missing",
                 "spec.access.kubernetesGroups is text: write a list",
                 "spec.deletion.policy is \"Keep\": write Delete or Retain",
+                "spec.mode is \"Suspend\": write Enforce or Observe or Suspended",
             ],
         );
         assert!(

@@ -17,14 +17,14 @@ use kube::{
 use tokio::sync::watch;
 
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus, ManagementRole, PAUSED},
+    api::{ManagedCluster, ManagedClusterStatus, ManagementRole},
     argocd::{CLUSTER_ANNOTATION, WantedSecret},
     aws::Aws,
     kubernetes::{backoff::Backoff, events::Reporter},
     telemetry::Metrics,
 };
 
-use super::step::Suspicion;
+use super::{step::Suspicion, withheld::paused};
 
 /// How passes are timed.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Times.
     pub timing: Timing,
+    /// Whether nothing but status and events is written, for any object.
+    pub read_only: bool,
     /// Waits between tries.
     pub backoff: Backoff<String>,
     /// What is remembered between passes.
@@ -165,8 +167,8 @@ impl Memories {
 
     /// Claims the server and the name of a Secret that is about to be written, so that of two objects that want the same
     /// and are looked at side by side one gives way. Gives the names of those that have claimed either; then nothing is
-    /// claimed, unless the Secret `stands` already.
-    pub fn claim(&self, uid: &str, wanted: &WantedSecret, stands: bool) -> Vec<String> {
+    /// claimed, unless the Secret `stands` already. Who does not `take` only asks, and keeps nobody out.
+    pub fn claim(&self, uid: &str, wanted: &WantedSecret, stands: bool, take: bool) -> Vec<String> {
         let mut all = self.lock();
         let key = |key: &str| wanted.data.get(key).cloned().unwrap_or_default();
         let claim = Claim {
@@ -181,8 +183,11 @@ impl Memories {
             .filter(|held| held.server == claim.server || held.name == claim.name)
             .map(|held| held.object.clone());
         let others: Vec<String> = others.collect();
-        if others.is_empty() {
-            all.entry(uid.to_owned()).or_default().claim = Some(claim);
+        let claimed = &mut all.entry(uid.to_owned()).or_default().claim;
+        if !take && !stands {
+            *claimed = None;
+        } else if others.is_empty() && take {
+            *claimed = Some(claim);
         }
         others
     }
@@ -286,15 +291,6 @@ impl Memories {
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }
-}
-
-/// Whether a person has stopped every write for an object.
-#[must_use]
-pub fn paused(metadata: &ObjectMeta) -> bool {
-    let annotations = metadata.annotations.as_ref();
-    annotations
-        .and_then(|all| all.get(PAUSED))
-        .is_some_and(|value| value == "true")
 }
 
 /// The time, in whole seconds as Kubernetes keeps it.

@@ -7,8 +7,9 @@ use super::{
     blocked::Blocked,
     error::Error,
     request::Refusal,
-    status::Pass,
+    status::{Facts, Pass},
     step::{Part, Plan},
+    withheld::Withheld,
 };
 
 /// What holds after a pass: a finding for each part, the summary, and `Stalled` when a person must act.
@@ -34,30 +35,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             )
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
-        Pass::Paused(plan, _) if plan.is_clean() => {
-            let mut findings = chain_ready();
-            findings.push(Finding::new(
-                ConditionType::Ready,
-                Verdict::True,
-                "Paused",
-                "everything is as the spec says; nothing will be written while mooring.dev/paused is set",
-            ));
-            findings
-        }
-        Pass::Paused(plan, _) => {
-            let words = undone(plan, |_| true);
-            let message = format!("mooring.dev/paused is set, so this is not done: {}", words.join("; "));
-            summarise(
-                paused_parts(plan),
-                &Bad {
-                    part: None,
-                    verdict: Verdict::False,
-                    reason: "Paused",
-                    message,
-                    stalled: false,
-                },
-            )
-        }
+        Pass::Withheld(withheld, plan, facts) => told_withheld(*withheld, plan, facts),
         Pass::Applied(plan, outcome, _) => {
             let stopped = outcome.stop().map(|stop| match stop {
                 Stop::Blocked(blocked) => bad_of(blocked),
@@ -85,35 +63,58 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
     }
 }
 
-/// What a plan would do and what stands in its way, in words.
-fn undone(plan: &Plan, of: impl Fn(Part) -> bool) -> Vec<String> {
-    let steps = plan.steps.iter().filter(|step| of(step.part()));
-    let blocked = plan.blocked.iter().filter(|blocked| of(blocked.part()));
-    steps
-        .map(super::Step::words)
-        .chain(blocked.map(Blocked::message))
-        .collect()
-}
-
-/// Everything was looked at up to what stands in the way: what is not as the spec says is told at its own part.
-fn paused_parts(plan: &Plan) -> Vec<Finding> {
+/// Nothing was written: what is not as the spec says is told, and at its own part.
+fn told_withheld(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Finding> {
+    let undone = undone(plan, facts, |_| true);
+    if undone.is_empty() {
+        let mut findings = chain_ready();
+        findings.push(Finding::new(
+            ConditionType::Ready,
+            Verdict::True,
+            withheld.reason(),
+            withheld.nothing_to_do(),
+        ));
+        return findings;
+    }
     let stuck = plan.blocked.iter().map(Blocked::part).min();
     let tell = |part: Part| {
-        let undone = undone(plan, |of| of == part);
+        let undone = undone_of(plan, facts, part);
         if !undone.is_empty() {
-            return Finding::new(part.condition(), Verdict::False, "Paused", undone.join("; "));
+            let in_the_way = plan.blocked.iter().find(|blocked| blocked.part() == part);
+            let reason = in_the_way.map_or_else(|| withheld.reason(), Blocked::reason);
+            return Finding::new(part.condition(), Verdict::False, reason, undone.join("; "));
         }
         match stuck.filter(|stuck| *stuck < part) {
-            Some(stuck) => Finding::new(
-                part.condition(),
-                Verdict::Unknown,
-                "NotReached",
-                format!("waits for {}", stuck.condition().as_str()),
-            ),
-            None => Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says"),
+            Some(stuck) => not_reached(part, stuck),
+            None => as_specified(part),
         }
     };
-    Part::ALL.map(tell).to_vec()
+    summarise(
+        Part::ALL.map(tell).to_vec(),
+        &Bad {
+            part: None,
+            verdict: Verdict::False,
+            reason: withheld.reason(),
+            message: withheld.not_done(&undone),
+            stalled: false,
+        },
+    )
+}
+
+fn undone_of(plan: &Plan, facts: &Facts, part: Part) -> Vec<String> {
+    undone(plan, facts, |of| of == part)
+}
+
+/// What would be done and what stands in its way, in words.
+fn undone(plan: &Plan, facts: &Facts, of: impl Fn(Part) -> bool) -> Vec<String> {
+    let admit = facts.admission().filter(|_| of(Part::ManagementRole));
+    let steps = plan.steps.iter().filter(|step| of(step.part()));
+    let blocked = plan.blocked.iter().filter(|blocked| of(blocked.part()));
+    admit
+        .into_iter()
+        .chain(steps.map(super::Step::words))
+        .chain(blocked.map(Blocked::message))
+        .collect()
 }
 
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
@@ -178,9 +179,16 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
 }
 
 fn chain_ready() -> Vec<Finding> {
-    Part::ALL
-        .map(|part| Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says"))
-        .to_vec()
+    Part::ALL.map(as_specified).to_vec()
+}
+
+fn as_specified(part: Part) -> Finding {
+    Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says")
+}
+
+fn not_reached(part: Part, stuck: Part) -> Finding {
+    let message = format!("waits for {}", stuck.condition().as_str());
+    Finding::new(part.condition(), Verdict::Unknown, "NotReached", message)
 }
 
 /// Parts before the first bad one hold, since the chain is made in order; those behind it were not reached.
@@ -189,16 +197,9 @@ fn chain(bad: &Bad) -> Vec<Finding> {
     let parts = Part::ALL
         .into_iter()
         .map(|part| match part.cmp(&at) {
-            std::cmp::Ordering::Less => {
-                Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says")
-            }
+            std::cmp::Ordering::Less => as_specified(part),
             std::cmp::Ordering::Equal => Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message),
-            std::cmp::Ordering::Greater => Finding::new(
-                part.condition(),
-                Verdict::Unknown,
-                "NotReached",
-                format!("waits for {}", at.condition().as_str()),
-            ),
+            std::cmp::Ordering::Greater => not_reached(part, at),
         })
         .collect();
     summarise(parts, bad)

@@ -7,7 +7,8 @@
 //! 5. [`apply`](mod@apply)     the steps, one after another (writes)
 //! 6. [`status`]    what it means (one write)
 //!
-//! A removal is observe, [`removal`], apply, and needs only what never changes.
+//! `moor` strings them together, and [`withheld`] says when nothing is written. A removal is observe, [`removal`],
+//! apply, and needs only what never changes.
 
 pub mod apply;
 pub mod blocked;
@@ -16,6 +17,7 @@ pub mod desired;
 mod error;
 pub mod findings;
 pub mod management;
+mod moor;
 pub mod observe;
 pub mod plan;
 mod release;
@@ -25,6 +27,7 @@ pub mod status;
 pub mod step;
 mod tell;
 mod turn;
+pub mod withheld;
 
 use std::{
     sync::Arc,
@@ -35,27 +38,18 @@ use kube::{Api, Resource, ResourceExt, core::DeserializeGuard, runtime::controll
 use tracing::{debug, info};
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
-    argocd::WantedSecret,
-    domain::arn::PolicyArn,
-    kubernetes::{finalizer, objects},
+    api::{ManagedCluster, ManagedClusterStatus},
+    kubernetes::objects,
 };
 
 pub use blocked::Blocked;
-pub use context::{Context, Memories, Timing, now, paused};
+pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;
 pub use step::{Part, Plan, Step};
+pub use withheld::{Withheld, paused};
 
-use self::{
-    apply::{Outcome, Site, Stop},
-    management::Management,
-    observe::Secrets,
-    plan::Memory,
-    request::{Identity, Request},
-    status::{Facts, Pass},
-    turn::{admitted, door, permitted},
-};
+use self::{apply::Stop, moor::moor, request::Identity, status::Pass};
 
 /// How long a wait that ends by a change elsewhere may last until it is looked at again all the same.
 const WATCHED_WAIT: Duration = Duration::from_mins(1);
@@ -121,138 +115,6 @@ fn known_status(cluster: &ManagedCluster, context: &Context) -> ManagedClusterSt
         .unwrap_or_default()
 }
 
-/// Makes the cluster true, as far as it can be; `None` when a person changed the object before its turn came.
-async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Context) -> Option<Pass> {
-    let asked = match permitted(cluster, old, context) {
-        Ok((_, request)) => request,
-        Err(pass) => return Some(pass),
-    };
-    let Ok(_admission) = admitted(cluster, old, &asked.identity, context).await? else {
-        return Some(Pass::Failed(Error::ShuttingDown));
-    };
-    // The turn may have taken minutes to come: what counts is what is allowed now.
-    let (management, request) = match permitted(cluster, old, context) {
-        Ok(both) => both,
-        Err(pass) => return Some(pass),
-    };
-    let Some(secrets) = context.secrets.get(&management.namespace) else {
-        return Some(Pass::Waiting(Blocked::NamespaceNotServed {
-            namespace: management.namespace.clone(),
-        }));
-    };
-    let deadline = context.timing.pass_deadline + LAST_STEP;
-    let work = in_account(cluster, old, &request, &management, secrets, context);
-    Some(match Box::pin(tokio::time::timeout(deadline, work)).await {
-        Ok(Ok(pass)) => pass,
-        Ok(Err(error)) => Pass::Failed(error),
-        Err(_) => Pass::Failed(Error::Deadline(deadline.as_secs())),
-    })
-}
-
-async fn in_account(
-    cluster: &ManagedCluster,
-    old: &ManagedClusterStatus,
-    request: &Request,
-    management: &Management,
-    secrets: &kube::runtime::reflector::Store<k8s_openapi::api::core::v1::Secret>,
-    context: &Context,
-) -> Result<Pass, Error> {
-    let (identity, uid) = (&request.identity, request.identity.uid.as_str());
-    let deadline = Instant::now() + context.timing.pass_deadline;
-    let secret_api = Api::namespaced(context.client.clone(), &management.namespace);
-    let recorded_role = old.deployer_role.as_ref().map(|role| role.id.as_str());
-    let account = context.aws.enter(&door(identity, management)).await?;
-    let denies_all = request.boundary == PolicyArn::deny_all(management.hub.partition());
-    let deployer = &request.deployer;
-    let spoke = Box::pin(observe::spoke(
-        &account,
-        &identity.cluster,
-        deployer,
-        recorded_role,
-        denies_all,
-    ))
-    .await?;
-    // Made again while it cannot be seen yet, the role would only be refused as there already.
-    let unseen = spoke.role.is_none() && recorded_role.is_some();
-    if unseen && context.memory.just_made_role(uid, context.timing.confirm_after) {
-        return Ok(Pass::Waiting(Blocked::RolePropagating));
-    }
-    let desired = desired::desired(request, management, spoke.cluster.as_ref());
-    let wanted_secret = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
-    let servers = [
-        wanted_secret.and_then(|wanted| wanted.data.get("server")),
-        old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_ref()),
-    ];
-    let known = observe::Known {
-        name: old.secret.as_deref(),
-        servers: servers.into_iter().flatten().map(String::as_str).collect(),
-    };
-    let mut found = observe::secrets(secrets, uid, wanted_secret, &known);
-    // One that is going stands for nothing: the name may be somebody else's by now.
-    if let Some(wanted) = wanted_secret.filter(|_| found.own.iter().all(|own| own.deleting)) {
-        let Secrets { own, name_taken, .. } = observe::secret_under_name(&secret_api, &wanted.name, uid).await?;
-        found.own.retain(|known| own.iter().all(|now| now.name != known.name));
-        found.own.extend(own);
-        found.name_taken = name_taken;
-    }
-    let free = found.others.iter().all(|other| other.deleting);
-    if let Some(wanted) = wanted_secret.filter(|_| free && !paused(&cluster.metadata)) {
-        let stands = found.own.iter().any(|own| !own.deleting);
-        found.claimed = context.memory.claim(uid, wanted, stands);
-    }
-    let confirmed = context.memory.confirmed(uid, context.timing.confirm_after);
-    let memory = Memory {
-        owner: &request.owner,
-        recorded_role,
-        recorded_secret: old.secret.as_deref(),
-        confirmed: confirmed.as_ref(),
-    };
-    let plan = plan::plan(&desired, &spoke, &found, &memory);
-    context.memory.suspect(uid, plan.suspicion.as_ref());
-    let wanted_name = wanted_secret.map(|wanted| wanted.name.as_str()).unwrap_or_default();
-    let primary = plan::primary(&found, wanted_name, memory.recorded_secret);
-    let named = |wanted: &WantedSecret| WantedSecret {
-        name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
-        ..wanted.clone()
-    };
-    context.memory.want_secret(uid, wanted_secret.map(named));
-    let mut facts = Facts {
-        secret: primary.map(|secret| secret.name.clone()),
-        cluster: spoke.cluster,
-    };
-    log_plan(&identity.name, &plan);
-    if paused(&cluster.metadata) {
-        return Ok(Pass::Paused(plan, facts));
-    }
-    // What stands must be let go of in order, also when somebody took our finalizer off.
-    let stands = recorded_role.is_some() || !found.own.is_empty();
-    if plan.steps.is_empty() && !stands {
-        return Ok(Pass::Applied(plan, Outcome::default(), facts));
-    }
-    if finalizer::add(&context.api(), &cluster.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
-        return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
-    }
-    let site = Site {
-        account: Some(&account),
-        cluster: &identity.cluster,
-        deployer: &request.deployer,
-        secrets: &secret_api,
-        deadline,
-        stopping: &|| context.aws.is_closed(),
-        metrics: &context.metrics,
-    };
-    let outcome = apply::apply(&plan.steps, site).await;
-    if let Some(made) = outcome.made_role() {
-        context.memory.made_role(uid, &made.id);
-    }
-    for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
-        if let Step::ApplySecret { secret, .. } = step {
-            facts.secret = Some(secret.name.clone());
-        }
-    }
-    Ok(Pass::Applied(plan, outcome, facts))
-}
-
 fn log_plan(object: &str, plan: &Plan) {
     if plan.is_clean() {
         debug!(object, "nothing to do");
@@ -303,7 +165,12 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         }
     };
     let wait = match pass {
-        Pass::Refused(_) | Pass::Paused(..) => resync(),
+        Pass::Refused(_) => resync(),
+        // What only a person ends is looked at again with everything else.
+        Pass::Withheld(_, plan, _) => match plan.blocked.first().filter(|blocked| !blocked.stalled()) {
+            Some(blocked) => blocked_wait(blocked),
+            None => resync(),
+        },
         Pass::Waiting(blocked) => blocked_wait(&blocked),
         Pass::Releasing(_, blocked) => blocked
             .as_ref()

@@ -21,13 +21,14 @@ use super::{
     Context, Error,
     apply::{Outcome, Site, Stop},
     blocked::Blocked,
-    conclude, door, known_status,
+    conclude, known_status,
     management::Management,
     observe::{self, Secrets, Spoke},
-    paused,
     removal::plan_removal,
     request::Identity,
     status::Pass,
+    turn::door,
+    withheld::Withheld,
 };
 
 /// Lets go of an object that could be read.
@@ -88,11 +89,8 @@ async fn release(
         context.backoff.clear(&identity.uid);
         return Ok(Action::await_change());
     }
-    let pass = if paused(metadata) {
-        Some(Pass::Releasing(
-            "mooring.dev/paused is set: take the annotation away to let the removal go on".into(),
-            None,
-        ))
+    let pass = if let Some(withheld) = Withheld::of(metadata, identity.mode, context.read_only) {
+        Some(Pass::Releasing(withheld.removal_waits(), None))
     } else {
         match Box::pin(take_away(context, metadata, identity, boundary, old)).await {
             Ok(Turn::Overtaken) => return Ok(Action::requeue(Duration::ZERO)),

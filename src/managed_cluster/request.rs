@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    api::{DeletionPolicy, ManagedCluster},
+    api::{DeletionPolicy, ManagedCluster, Mode},
     argocd::Presentation,
     domain::{
         allow::{self, Asked, AskedPolicy, NotAllowed},
@@ -34,6 +34,8 @@ pub struct Identity {
     pub role_name: Option<RoleName>,
     /// Whether only the Secret is removed with the object.
     pub retain: bool,
+    /// How far to go for it.
+    pub mode: Mode,
 }
 
 impl Identity {
@@ -56,6 +58,11 @@ impl Identity {
             management_role: text("/spec/managementRole").unwrap_or("default").to_owned(),
             role_name: role_name.map(str::parse).transpose()?,
             retain: text("/spec/deletion/policy") == Some("Retain"),
+            mode: match text("/spec/mode") {
+                Some("Observe") => Mode::Observe,
+                Some("Suspended") => Mode::Suspended,
+                Some(_) | None => Mode::Enforce,
+            },
         })
     }
 
@@ -75,6 +82,7 @@ impl Identity {
             management_role: spec.management_role.clone(),
             role_name: spec.access.deployer_role.name.as_deref().map(str::parse).transpose()?,
             retain: spec.deletion.policy == DeletionPolicy::Retain,
+            mode: spec.mode,
             name,
         })
     }
@@ -441,6 +449,9 @@ mod tests {
             json!({}),
             json!({"clusterName": "other", "managementRole": "second", "deletion": {"policy": "Retain"}}),
             json!({"access": {"deployerRole": {"name": "mine"}}}),
+            json!({"mode": "Enforce"}),
+            json!({"mode": "Observe"}),
+            json!({"mode": "Suspended"}),
         ] {
             let object = object(&spec);
             let raw = serde_json::to_value(&object).unwrap();

@@ -5,7 +5,7 @@ use kube::{Api, core::DeserializeGuard};
 
 use crate::{
     api::{
-        ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus,
+        ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus, PlanStatus,
         condition::{ConditionType, Finding, Verdict, conditions, without},
     },
     domain::{arn::ClusterArn, eks::Cluster},
@@ -21,7 +21,8 @@ use super::{
     error::Error,
     findings::findings,
     request::Refusal,
-    step::{Part, Plan},
+    step::{Part, Plan, Step},
+    withheld::Withheld,
 };
 
 /// Every way in which a pass can end.
@@ -32,8 +33,8 @@ pub enum Pass {
     Refused(Refusal),
     /// Nothing in the account was looked at yet.
     Waiting(Blocked),
-    /// Everything was looked at, and nothing written, because the object is paused.
-    Paused(Plan, Facts),
+    /// Everything was looked at, and nothing written.
+    Withheld(Withheld, Plan, Facts),
     /// The plan was carried out as far as it went.
     Applied(Plan, Outcome, Facts),
     /// The pass could not be carried through.
@@ -49,6 +50,39 @@ pub struct Facts {
     pub cluster: Option<Cluster>,
     /// The cluster Secret's name.
     pub secret: Option<String>,
+    /// The ARN of the deployer role, while the management role cannot assume it yet.
+    pub not_admitted: Option<String>,
+}
+
+impl Facts {
+    /// What the `ManagementRole` would have to do first, in words.
+    #[must_use]
+    pub fn admission(&self) -> Option<String> {
+        let deployer = self.not_admitted.as_ref()?;
+        Some(format!("let the management role assume {deployer}"))
+    }
+}
+
+/// The most steps that stand in a status, and the most characters of each.
+const STEPS: usize = 64;
+const STEP_LENGTH: usize = 1024;
+
+/// A plan as people read it.
+fn in_words(plan: &Plan, facts: &Facts) -> PlanStatus {
+    let steps = facts.admission().into_iter().chain(plan.steps.iter().map(Step::words));
+    PlanStatus {
+        steps: bounded(steps),
+        blocked: bounded(plan.blocked.iter().map(Blocked::message)),
+    }
+}
+
+fn bounded(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = texts.map(|text| text.chars().take(STEP_LENGTH).collect()).collect();
+    if all.len() > STEPS {
+        let left_out = all.split_off(STEPS - 1).len();
+        all.push(format!("and {left_out} more"));
+    }
+    all
 }
 
 /// The whole status after a pass. What the pass did not look at is kept from before.
@@ -90,8 +124,14 @@ pub fn status(
             }
             Some(facts)
         }
-        Pass::Paused(_, facts) => Some(facts),
+        Pass::Withheld(_, _, facts) => Some(facts),
         Pass::Refused(_) | Pass::Waiting(_) | Pass::Failed(_) | Pass::Releasing(..) => None,
+    };
+    status.plan = match pass {
+        Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
+        // A look that failed, or has to wait, knows nothing better, as long as the same is asked.
+        Pass::Failed(_) | Pass::Waiting(_) => status.plan.filter(|_| old.observed_generation == generation),
+        Pass::Withheld(..) | Pass::Refused(_) | Pass::Applied(..) | Pass::Releasing(..) => None,
     };
     if let Some(facts) = facts {
         status.secret = facts.secret.clone().or(status.secret);
@@ -158,11 +198,11 @@ mod tests {
     use crate::{
         api::condition::find,
         aws::{AwsError, Call, ErrorKind},
-        domain::eks::ClusterState,
-        managed_cluster::{
-            Step,
-            apply::{Failure, Stop},
+        domain::{
+            eks::{AccessPolicyArn, ClusterState},
+            name::Partition,
         },
+        managed_cluster::apply::{Failure, Stop},
     };
 
     fn at(second: i64) -> Timestamp {
@@ -314,13 +354,13 @@ mod tests {
         let cases = [
             (clear(Facts::default()), "Ready True Moored", false, "can deploy"),
             (
-                Pass::Paused(Plan::default(), Facts::default()),
+                Pass::Withheld(Withheld::Paused, Plan::default(), Facts::default()),
                 "Ready True Paused",
                 false,
                 "mooring.dev/paused",
             ),
             (
-                Pass::Paused(planned, Facts::default()),
+                Pass::Withheld(Withheld::Paused, planned, Facts::default()),
                 "Ready False Paused",
                 false,
                 "delete the access entry",
@@ -382,7 +422,7 @@ mod tests {
             steps: vec![Step::DeleteAccessEntry],
             ..Plan::default()
         };
-        let told = after(&moored, &Pass::Paused(plan, Facts::default()), 2);
+        let told = after(&moored, &Pass::Withheld(Withheld::Paused, plan, Facts::default()), 2);
         for says in [
             "AccessEntryReady False Paused",
             "DeployerRoleReady True AsSpecified",
@@ -394,9 +434,96 @@ mod tests {
             blocked: vec![Blocked::ClusterNotFound],
             ..Plan::default()
         };
-        let told = after(&moored, &Pass::Paused(plan, Facts::default()), 2);
-        for says in ["ClusterReady False Paused", "AccessEntryReady Unknown NotReached"] {
+        let told = after(&moored, &Pass::Withheld(Withheld::Paused, plan, Facts::default()), 2);
+        for says in [
+            "ClusterReady False ClusterNotFound",
+            "AccessEntryReady Unknown NotReached",
+        ] {
             assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+        }
+    }
+
+    #[test]
+    fn observe_tells_the_whole_plan_and_what_the_management_role_needs_first() {
+        let plan = Plan {
+            steps: vec![Step::DeleteAccessEntry],
+            blocked: vec![Blocked::SecretNotOurs { name: "taken".into() }],
+            ..Plan::default()
+        };
+        let facts = Facts {
+            not_admitted: Some("arn:aws:iam::222222222222:role/x".into()),
+            ..Facts::default()
+        };
+        let told = after(
+            &ManagedClusterStatus::default(),
+            &Pass::Withheld(Withheld::Observe, plan, facts),
+            1,
+        );
+        for says in [
+            "ManagementRoleReady False Observe",
+            "ClusterReady True AsSpecified",
+            "AccessEntryReady False Observe",
+            "SecretReady False SecretNotOurs",
+            "Ready False Observe",
+        ] {
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+        }
+        assert_eq!(
+            find(&told.conditions, ConditionType::Stalled),
+            None,
+            "a person wants it so"
+        );
+        let plan = told.plan.unwrap();
+        assert_eq!(
+            plan.steps,
+            [
+                "let the management role assume arn:aws:iam::222222222222:role/x",
+                "delete the access entry"
+            ]
+        );
+        assert!(plan.blocked[0].contains("Secret taken exists"), "{plan:?}");
+        let message = &find(&told.conditions, ConditionType::Ready).unwrap().message;
+        assert!(
+            message.starts_with("spec.mode is Observe, so this is not done: "),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_plan_in_the_status_is_bounded_and_goes_with_the_mode() {
+        let policy = |n: usize| Step::Disassociate {
+            policy: AccessPolicyArn::new(Partition::Aws, &format!("P{n}")).unwrap(),
+        };
+        let observed = |steps: Vec<Step>| {
+            let plan = Plan {
+                steps,
+                ..Plan::default()
+            };
+            Pass::Withheld(Withheld::Observe, plan, Facts::default())
+        };
+        let nothing = after(&ManagedClusterStatus::default(), &observed(Vec::new()), 1);
+        assert_eq!(nothing.plan, Some(PlanStatus::default()), "an empty plan is told too");
+        assert!(brief(&nothing).contains(&"Ready True Observe".to_owned()));
+        let full = after(&nothing, &observed((0..64).map(policy).collect()), 1);
+        assert_eq!(full.plan.as_ref().unwrap().steps[63], "take away P63");
+        let more = after(&nothing, &observed((0..70).map(policy).collect()), 1);
+        let steps = &more.plan.as_ref().unwrap().steps;
+        assert_eq!((steps.len(), steps[63].as_str()), (64, "and 7 more"));
+        let long = Step::DeleteSecret {
+            name: "x".repeat(5000),
+            uid: "u".into(),
+        };
+        let long = after(&nothing, &observed(vec![long]), 1);
+        assert_eq!(long.plan.unwrap().steps[0].chars().count(), 1024);
+        // A look that failed leaves what is known; another wish, and another way to end, do not.
+        assert_eq!(after(&more, &Pass::Failed(Error::Deadline(1)), 1).plan, more.plan);
+        assert_eq!(after(&more, &Pass::Failed(Error::Deadline(1)), 2).plan, None);
+        for pass in [
+            clear(Facts::default()),
+            Pass::Withheld(Withheld::Paused, Plan::default(), Facts::default()),
+            Pass::Releasing("x".into(), None),
+        ] {
+            assert_eq!(after(&more, &pass, 1).plan, None, "{pass:?}");
         }
     }
 

@@ -40,7 +40,8 @@ pub(super) async fn tell(
     let expected = matches!(pass, Pass::Waiting(blocked) | Pass::Releasing(_, Some(blocked)) if !blocked.stalled())
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
     if !same && !expected {
-        let weight = if verdict == Verdict::True.as_str() {
+        let intended = matches!(pass, Pass::Withheld(..));
+        let weight = if intended || verdict == Verdict::True.as_str() {
             Weight::Normal
         } else {
             Weight::Warning

@@ -13,6 +13,7 @@ use super::{
     management::{Management, NoManagement},
     request::{Identity, Request},
     status::Pass,
+    withheld::Withheld,
 };
 
 /// What the spec asks for and may have, as far as the `ManagementRole` tells.
@@ -35,8 +36,10 @@ pub(super) fn permitted(
             name: management.hub.management_role.to_string(),
         }));
     }
-    // The management role must be able to use the deployer role before anything is made for it.
-    if !management.admits(&request.deployer) {
+    // The management role must be able to use the deployer role before anything is made for it. Where nothing is made,
+    // its policy does not grow, and the plan says that this comes first.
+    let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, context.read_only);
+    if withheld.is_none() && !management.admits(&request.deployer) {
         return Err(Pass::Waiting(Blocked::PolicyPending {
             name: management.hub.management_role.to_string(),
         }));

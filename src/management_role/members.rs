@@ -9,6 +9,7 @@ use crate::{
     managed_cluster::{
         management::{Management, account_pattern},
         request::{Identity, Request as ClusterRequest},
+        withheld::stands_back,
     },
 };
 
@@ -47,7 +48,8 @@ impl Members {
     /// Gathers the members of a `ManagementRole`. `assumable` is what stands already, `recorded` the deployer roles
     /// kept from earlier removals.
     ///
-    /// A cluster that `allow` does not cover adds nothing; one that it no longer covers keeps what stands.
+    /// A cluster that `allow` does not cover adds nothing, and neither does one for which nothing new is made; one that
+    /// it no longer covers keeps what stands.
     #[must_use]
     pub fn gather(
         request: &Request,
@@ -87,7 +89,8 @@ impl Members {
                 gathered.retained.insert(deployer.to_string());
             }
             let stands = made || assumable.contains(&resource);
-            if stands || ClusterRequest::parse(cluster, &management).is_ok() {
+            let asks = || !stands_back(cluster) && ClusterRequest::parse(cluster, &management).is_ok();
+            if stands || asks() {
                 gathered.wanted.insert(resource);
             }
         }

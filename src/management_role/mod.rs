@@ -29,7 +29,7 @@ use tracing::{debug, info};
 
 use crate::{
     api::{
-        FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus,
+        FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus, Mode,
         condition::{ConditionType, Verdict, find},
     },
     aws::{self, Account, Aws, Door, Lane},
@@ -41,7 +41,7 @@ use crate::{
         issuer::issuer,
         objects,
     },
-    managed_cluster::{LAST_STEP, Timing, now, paused},
+    managed_cluster::{LAST_STEP, Timing, Withheld, now},
     telemetry::Metrics,
 };
 
@@ -73,6 +73,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Times.
     pub timing: Timing,
+    /// Whether nothing but status and events is written, for any object.
+    pub read_only: bool,
     /// Waits between tries.
     pub backoff: Backoff<String>,
     /// What is remembered of each object, by UID; a restart forgets it and arrives at the same state.
@@ -93,6 +95,10 @@ impl Context {
     #[must_use]
     pub fn api(&self) -> Api<ManagementRole> {
         Api::all(self.client.clone())
+    }
+
+    fn withheld(&self, metadata: &ObjectMeta) -> Option<Withheld> {
+        Withheld::of(metadata, Mode::Enforce, self.read_only)
     }
 
     fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
@@ -194,8 +200,8 @@ async fn in_account(
     let plan = plan::plan(&request, &observed, &members, &memory);
     remember_suspicion(context, &uid, &plan);
     log_plan(&request.name, &plan);
-    if paused(&role.metadata) {
-        return Ok(Pass::Paused(plan));
+    if let Some(withheld) = context.withheld(&role.metadata) {
+        return Ok(Pass::Withheld(withheld, plan));
     }
     if finalizer::add(&context.api(), &role.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
         return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
@@ -320,7 +326,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         }
     };
     let wait = match pass {
-        Pass::Refused(_) | Pass::Paused(_) => resync(),
+        Pass::Refused(_) | Pass::Withheld(..) => resync(),
         Pass::Failed(error) => return Err(error),
         Pass::Releasing(_, blocked) => blocked
             .as_ref()

@@ -22,7 +22,7 @@ use super::{
     apply::Stop,
     binding, carry_out, conclude, enter, live,
     members::Members,
-    members_of, observe, parse, paused,
+    members_of, observe, parse,
     plan::plan_removal,
     request::{Request, RoleOwner},
     status::Pass,
@@ -39,9 +39,8 @@ pub(super) async fn release(
         context.forget(uid);
         return Ok(Action::await_change());
     }
-    let pass = if paused(&role.metadata) {
-        let message = "mooring.dev/paused is set: take the annotation away to let the removal go on";
-        Some(Pass::Releasing(message.to_owned(), None))
+    let pass = if let Some(withheld) = context.withheld(&role.metadata) {
+        Some(Pass::Releasing(withheld.removal_waits(), None))
     } else {
         match take_away(role, old, context).await {
             Ok(blocked) => blocked,

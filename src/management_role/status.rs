@@ -13,6 +13,7 @@ use crate::{
         KubernetesError,
         objects::{self, FIELD_MANAGER},
     },
+    managed_cluster::Withheld,
 };
 
 use super::{
@@ -29,8 +30,8 @@ use super::{
 pub enum Pass {
     /// The spec asks for what it cannot have.
     Refused(Refusal),
-    /// Everything was looked at, and nothing written, because the object is paused.
-    Paused(Plan),
+    /// Everything was looked at, and nothing written.
+    Withheld(Withheld, Plan),
     /// The plan was carried out as far as it went.
     Applied(Box<Applied>),
     /// The pass could not be carried through.
@@ -112,28 +113,24 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
     };
     match pass {
         Pass::Refused(refusal) => alone("InvalidSpec", refusal.to_string(), true),
-        Pass::Paused(plan) if plan.is_clean() => {
+        Pass::Withheld(withheld, plan) if plan.is_clean() => {
             let mut findings = held();
             findings.push(Finding::new(
                 ConditionType::Ready,
                 Verdict::True,
-                "Paused",
-                "everything is as the spec says; nothing will be written while mooring.dev/paused is set",
+                withheld.reason(),
+                withheld.nothing_to_do(),
             ));
             findings
         }
-        Pass::Paused(plan) => {
+        Pass::Withheld(withheld, plan) => {
             let words: Vec<String> = plan
                 .steps
                 .iter()
                 .map(super::Step::words)
                 .chain(plan.blocked.iter().map(Blocked::message))
                 .collect();
-            alone(
-                "Paused",
-                format!("mooring.dev/paused is set, so this is not done: {}", words.join("; ")),
-                false,
-            )
+            alone(withheld.reason(), withheld.not_done(&words), false)
         }
         Pass::Applied(applied) => {
             let Applied { plan, outcome, .. } = applied.as_ref();
@@ -271,7 +268,7 @@ pub fn status(
         Pass::Releasing(_, Some(Blocked::ClustersRemain { retained, .. })) => {
             status.retained = retained.iter().cloned().collect();
         }
-        Pass::Refused(_) | Pass::Paused(_) | Pass::Failed(_) | Pass::Releasing(..) => {}
+        Pass::Refused(_) | Pass::Withheld(..) | Pass::Failed(_) | Pass::Releasing(..) => {}
     }
     status
 }

@@ -45,7 +45,13 @@ pub(super) struct Wired {
 }
 
 /// Makes the watches and what the passes work with.
-pub(super) fn wire(client: &Client, namespaces: &[String], timing: Timing, metrics: &Metrics) -> Wired {
+pub(super) fn wire(
+    client: &Client,
+    namespaces: &[String],
+    timing: Timing,
+    read_only: bool,
+    metrics: &Metrics,
+) -> Wired {
     let (store, roles) = reflect(Api::<Role>::all(client.clone()), watcher::Config::default(), |_| {});
     let mut accounts = SelectAll::new();
     for namespace in namespaces {
@@ -60,6 +66,7 @@ pub(super) fn wire(client: &Client, namespaces: &[String], timing: Timing, metri
         reporter,
         metrics.clone(),
         timing.resync,
+        read_only,
     );
     Wired {
         context: Arc::new(context),

@@ -2,21 +2,17 @@
 
 mod binding;
 mod doctor;
+mod feed;
 mod triggers;
 mod verifier;
 
 use std::{
     collections::BTreeMap,
-    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use futures::{
-    Stream, StreamExt,
-    future::join_all,
-    stream::{BoxStream, SelectAll},
-};
+use futures::{StreamExt, future::join_all, stream::SelectAll};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, Resource,
@@ -50,7 +46,7 @@ use crate::{
         events::Reporter,
         objects::FIELD_MANAGER,
         ready,
-        reflect::{Touched, reflect},
+        reflect::reflect,
     },
     managed_cluster::{self, Memories, Timing},
     management_role,
@@ -64,7 +60,7 @@ use crate::{
 
 pub use self::{doctor::doctor, verifier::verifier};
 
-use self::triggers::{Due, Triggers};
+use self::feed::{Feed, watch_all};
 
 /// The controller's name in events.
 const CONTROLLER: &str = "mooring.dev/controller";
@@ -108,6 +104,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         passes_per_account,
         pass_deadline,
         confirm_after,
+        read_only,
         listen,
         log_format,
         log_level,
@@ -117,6 +114,12 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
     let metrics = Metrics::new();
     let readiness = Readiness::default();
     let stopped = on_signal()?;
+    metrics.set_read_only(read_only);
+    if read_only {
+        let note = "nothing is written but status and events, since the operator runs with --read-only";
+        warn!("{note}");
+        readiness.note("read-only", note);
+    }
 
     let crds = readiness.gate(
         "customresourcedefinitions",
@@ -152,13 +155,13 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         confirm_after,
     };
     let namespaces: Vec<String> = argocd_namespaces.iter().map(ToString::to_string).collect();
-    let binding = binding::wire(&client, &namespaces, timing, &metrics);
+    let binding = binding::wire(&client, &namespaces, timing, read_only, &metrics);
     let Wired {
         clusters,
         roles,
         queues,
         watching,
-    } = wire(&client, &aws, &namespaces, timing, &metrics, &binding);
+    } = wire(&client, &aws, &namespaces, timing, read_only, &metrics, &binding);
     let background = [
         tokio::spawn(watching),
         tokio::spawn(count(Arc::clone(&clusters), metrics)),
@@ -250,6 +253,7 @@ fn wire(
     aws: &Aws,
     namespaces: &[String],
     timing: Timing,
+    read_only: bool,
     metrics: &Metrics,
     binding: &binding::Wired,
 ) -> Wired<impl Future<Output = ()> + Send + use<>> {
@@ -274,6 +278,7 @@ fn wire(
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),
         timing,
+        read_only,
         backoff: Backoff::default(),
         memory: Memories::default(),
     });
@@ -285,6 +290,7 @@ fn wire(
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),
         timing,
+        read_only,
         backoff: Backoff::default(),
         remembered: Mutex::default(),
     });
@@ -312,56 +318,6 @@ fn wire(
             roles: role_queue,
         },
         watching,
-    }
-}
-
-/// Where work goes.
-struct Feed {
-    clusters: mpsc::UnboundedSender<ObjectRef<Guarded<ManagedCluster>>>,
-    roles: mpsc::UnboundedSender<ObjectRef<Guarded<ManagementRole>>>,
-    sets: coalesce::Marker<String>,
-}
-
-impl Feed {
-    /// A queue that nobody reads any more belongs to an operator that is stopping.
-    fn give(&self, due: Due) {
-        for name in due.clusters {
-            let _ = self.clusters.send(ObjectRef::new(&name));
-        }
-        for name in due.roles {
-            let _ = self.roles.send(ObjectRef::new(&name));
-        }
-        for name in due.sets {
-            self.sets.mark(name);
-        }
-    }
-}
-
-async fn watch_all(
-    context: Arc<managed_cluster::Context>,
-    feed: Feed,
-    clusters: impl Stream<Item = Touched<Guarded<ManagedCluster>>> + Send,
-    roles: impl Stream<Item = Touched<Guarded<ManagementRole>>> + Send,
-    mut secrets: SelectAll<BoxStream<'static, Touched<Secret>>>,
-    sets: impl Stream<Item = String> + Send,
-) {
-    let mut triggers = Triggers::default();
-    let (mut clusters, mut roles, mut sets) = (pin!(clusters), pin!(roles), pin!(sets));
-    loop {
-        let due = tokio::select! {
-            Some(touched) = clusters.next() => {
-                let due = triggers.cluster(&touched, |name| context.management_role(name));
-                if !due.clusters.is_empty() {
-                    context.memory.asked_again(touched.object().meta().uid.as_deref().unwrap_or_default());
-                }
-                due
-            }
-            Some(touched) = roles.next() => triggers.role(&touched, &context.clusters.state()),
-            Some(touched) = secrets.next() => triggers.secret(&touched, &context.memory),
-            Some(name) = sets.next() => Due { roles: vec![name], ..Due::default() },
-            else => return,
-        };
-        feed.give(due);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
         Memories,
         management::Management,
         request::{Identity, Request},
+        withheld::stands_back,
     },
 };
 
@@ -231,7 +232,7 @@ fn widens(cluster: &ManagedCluster, role: Option<&Role>) -> bool {
     if cluster.metadata.deletion_timestamp.is_some() {
         return identity.retain && !management.retained.contains(&deployer.to_string());
     }
-    let allowed = Request::parse(cluster, &management).is_ok();
+    let allowed = !stands_back(cluster) && Request::parse(cluster, &management).is_ok();
     (allowed && !management.admits(&deployer)) || management.retained.contains(&deployer.to_string())
 }
 
@@ -368,6 +369,31 @@ mod tests {
                 sets: names(&["default"]),
                 ..Due::default()
             }
+        );
+    }
+
+    #[test]
+    fn a_cluster_for_which_nothing_is_made_widens_nothing_until_it_is() {
+        let ready = role(&json!({}));
+        let get = |_: &str| Some(Arc::clone(&ready));
+        let (mut triggers, _) = seen(&ready);
+        let abroad = |generation: i64, change: Value| {
+            let mut all = json!({"/spec/accountId": "333333333333", "/metadata/generation": generation});
+            all.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            applied(&cluster("c", &all))
+        };
+        for (generation, change) in [
+            (1, json!({"/spec/mode": "Observe"})),
+            (2, json!({"/spec/mode": "Suspended"})),
+            (2, json!({"/metadata/annotations": {"mooring.dev/paused": "true"}})),
+        ] {
+            let due = triggers.cluster(&abroad(generation, change.clone()), get);
+            assert_eq!(due.sets, names(&[]), "{change}");
+            assert_eq!(due.clusters, names(&["c"]), "{change}");
+        }
+        assert_eq!(
+            triggers.cluster(&abroad(3, json!({"/spec/mode": "Enforce"})), get).sets,
+            names(&["default"])
         );
     }
 

@@ -68,6 +68,7 @@ pub struct Metrics {
     aws_requests: Family<Request, Counter>,
     aws_request_duration: Family<Service, Histogram>,
     objects: Family<KindReady, Gauge>,
+    read_only: Gauge,
     walks: Family<VerdictReason, Counter>,
     walk_duration: Histogram,
 }
@@ -99,6 +100,7 @@ impl Metrics {
             aws_requests: Family::default(),
             aws_request_duration,
             objects: Family::default(),
+            read_only: Gauge::default(),
             walks: Family::default(),
             walk_duration: Histogram::new(PASS_BUCKETS),
         };
@@ -116,6 +118,7 @@ impl Metrics {
             aws_requests,
             aws_request_duration,
             objects,
+            read_only,
             walks,
             walk_duration,
         } = self.clone();
@@ -149,6 +152,11 @@ impl Metrics {
             "objects",
             "Objects in the store, by kind and by the status of their condition Ready",
             objects,
+        );
+        registry.register(
+            "read_only",
+            "1 while the operator runs with --read-only and writes nothing but status and events",
+            read_only,
         );
         registry.register(
             "walks",
@@ -201,6 +209,11 @@ impl Metrics {
         self.objects.get_or_create(&KindReady { kind, ready }).set(count);
     }
 
+    /// Whether the operator writes nothing but status and events.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.read_only.set(i64::from(read_only));
+    }
+
     /// A walk of the chain ended, with this verdict (`True`, `False`, `Unknown`) and this reason of `Connected`.
     pub fn walk_ended(&self, connected: &'static str, reason: &'static str, took: Duration) {
         self.walks.get_or_create(&VerdictReason { connected, reason }).inc();
@@ -232,6 +245,7 @@ mod tests {
         metrics.aws_answered("iam", "GetRole", "ok", Duration::from_millis(40));
         metrics.set_objects("ManagedCluster", "True", 3);
         metrics.set_objects("ManagedCluster", "True", 2);
+        metrics.set_read_only(true);
         metrics.walk_ended("False", "RefusedByTrustPolicy", Duration::from_secs(2));
         assert_eq!(metrics.text().unwrap(), include_str!("metrics.golden.txt"));
     }

@@ -10,6 +10,7 @@ use std::{
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
     gates: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
+    notes: Arc<Mutex<BTreeMap<&'static str, String>>>,
 }
 
 /// One gate of a [`Readiness`]. Clones are the same gate.
@@ -24,7 +25,7 @@ pub struct Gate {
 pub struct Report {
     /// True when every gate is open.
     pub ready: bool,
-    /// A line for each gate, by name, as the Kubernetes API server writes its own: `[+]store` or
+    /// A line for each gate and note, by name, as the Kubernetes API server writes its own: `[+]store` or
     /// `[-]store: waiting for the first list`.
     pub lines: String,
 }
@@ -41,6 +42,12 @@ impl Readiness {
         gate
     }
 
+    /// Adds a line to the report that keeps nothing from being ready.
+    pub fn note(&self, name: &'static str, text: impl Into<String>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.insert(name, text.into());
+    }
+
     /// How the gates stand now. Without a gate there is nothing to wait for.
     #[must_use]
     pub fn report(&self) -> Report {
@@ -52,6 +59,9 @@ impl Readiness {
                 None => writeln!(lines, "[+]{name}"),
                 Some(waiting_for) => writeln!(lines, "[-]{name}: waiting for {waiting_for}"),
             };
+        }
+        for (name, text) in &*self.notes.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = writeln!(lines, "[+]{name}: {text}");
         }
         Report {
             ready: gates.values().all(Option::is_none),
@@ -98,6 +108,20 @@ mod tests {
         );
         crd.open();
         assert!(readiness.report().ready);
+    }
+
+    #[test]
+    fn a_note_is_told_and_keeps_nothing_from_being_ready() {
+        let readiness = Readiness::default();
+        readiness.gate("store", "the first list").open();
+        readiness.clone().note("read-only", "nothing is written");
+        assert_eq!(
+            readiness.report(),
+            Report {
+                ready: true,
+                lines: "[+]store\n[+]read-only: nothing is written\n".to_owned()
+            }
+        );
     }
 
     #[test]

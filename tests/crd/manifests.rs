@@ -103,6 +103,7 @@ impl Kind {
                     "clusterResources": true,
                     "shard": 1,
                 },
+                "mode": "Observe",
                 "deletion": {"policy": "Retain"},
             })],
         };

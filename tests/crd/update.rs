@@ -114,6 +114,7 @@ fn free() -> Vec<(Kind, Value)> {
                     "deployerRole": {"permissionsBoundary": null, "tags": {"team": "other"}},
                 },
                 "argocd": {"name": "renamed", "project": null, "labels": null, "annotations": {"a": "b"}, "namespaces": null, "clusterResources": null, "shard": 2},
+                "mode": "Suspended",
                 "deletion": {"policy": "Delete"},
             }),
         ),

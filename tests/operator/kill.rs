@@ -184,7 +184,7 @@ async fn the_management_role_is_made_by_a_killed_operator_too() {
 }
 
 /// A GET of the operator's own address: status and body.
-fn get(world: &World, path: &str) -> Option<(u16, String)> {
+pub(crate) fn get(world: &World, path: &str) -> Option<(u16, String)> {
     let address = world.operator().as_ref()?.address()?;
     let mut stream = TcpStream::connect(address).ok()?;
     write!(

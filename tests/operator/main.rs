@@ -23,6 +23,7 @@ mod judge;
 mod kill;
 mod kill_writes;
 mod management;
+mod modes;
 mod policies;
 mod refusals;
 mod refused;

@@ -363,6 +363,29 @@ fn what_allow_does_not_cover_adds_nothing_and_keeps_what_stands() {
 }
 
 #[test]
+fn a_cluster_for_which_nothing_new_is_made_adds_nothing_and_keeps_what_stands() {
+    let explicit = json!({"assumePolicy": "Explicit"});
+    for change in [
+        json!({"/spec/mode": "Observe"}),
+        json!({"/spec/mode": "Suspended"}),
+        json!({"/metadata/annotations": {"mooring.dev/paused": "true"}}),
+    ] {
+        let member = |more: &Value| {
+            let mut all = change.clone();
+            all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            vec![cluster("222222222222", "prod-eu", &all)]
+        };
+        let world = World::new(&explicit, member(&json!({})));
+        assert!(wanted(&world).is_empty(), "{change}");
+        let made = member(&json!({"/status/deployerRole": {"arn": PROD, "id": "A"}}));
+        assert_eq!(wanted(&World::new(&explicit, made)), [PROD], "{change}");
+        let mut admitted = World::kept(&explicit, vec![prod()]);
+        admitted.clusters = member(&json!({}));
+        assert_eq!(wanted(&admitted), [PROD], "{change}");
+    }
+}
+
+#[test]
 fn a_kept_deployer_role_keeps_its_way_when_its_object_is_gone() {
     let going = json!({
         "/spec/deletion": {"policy": "Retain"},

@@ -23,7 +23,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     api::{
-        ManagementRole, RECONCILE_REQUESTED_AT,
+        ManagementRole, Mode, RECONCILE_REQUESTED_AT,
         condition::{ConditionType, Finding, Verdict, find},
     },
     kubernetes::{
@@ -32,7 +32,7 @@ use crate::{
         drive::Panicked,
         events::{Reporter, Weight},
     },
-    managed_cluster::{now, paused},
+    managed_cluster::{Withheld, now},
     telemetry::{Metrics, short_hash},
 };
 
@@ -69,6 +69,7 @@ pub struct Context {
     reporter: Reporter,
     metrics: Metrics,
     resync: Duration,
+    read_only: bool,
     backoff: Backoff<String>,
     /// One at a time, so that a binding never follows the release at the end of an object's life.
     turn: tokio::sync::Mutex<()>,
@@ -93,7 +94,8 @@ struct Remembered {
 }
 
 impl Context {
-    /// A context for the namespaces that the operator serves; everything is looked at again every `resync`.
+    /// A context for the namespaces that the operator serves; everything is looked at again every `resync`. With
+    /// `read_only`, nothing but the condition is written.
     #[must_use]
     pub fn new(
         client: Client,
@@ -101,6 +103,7 @@ impl Context {
         reporter: Reporter,
         metrics: Metrics,
         resync: Duration,
+        read_only: bool,
     ) -> Self {
         Self {
             client,
@@ -108,6 +111,7 @@ impl Context {
             reporter,
             metrics,
             resync,
+            read_only,
             backoff: Backoff::default(),
             turn: tokio::sync::Mutex::default(),
             remembered: Mutex::default(),
@@ -146,11 +150,11 @@ impl Context {
 /// # Errors
 /// When the condition could not be written.
 pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: Arc<Context>) -> Result<Action, Error> {
-    // An object that cannot be read, is paused or is being removed is told of by its own pass.
+    // An object that cannot be read or is being removed is told of by its own pass.
     let Ok(role) = &object.0 else {
         return Ok(Action::await_change());
     };
-    if role.metadata.deletion_timestamp.is_some() || paused(&role.metadata) {
+    if role.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
@@ -200,6 +204,9 @@ async fn bind(role: &ManagementRole, request: &Request, context: &Context) -> (O
         log_plan(&request.object, &plan);
         if plan.steps.is_empty() {
             return (Some(status::finding(request, &plan)), plan.look_again());
+        }
+        if let Some(withheld) = Withheld::of(&role.metadata, Mode::Enforce, context.read_only) {
+            return (Some(status::not_done(withheld, &plan)), None);
         }
         let outcome = apply::apply(&plan.steps, request, &context.client, now(), &context.metrics).await;
         context.remember(uid, |remembered| {
@@ -270,7 +277,8 @@ async fn tell(role: &ManagementRole, finding: Finding, context: &Context) -> Res
     status::write(&Api::all(context.client.clone()), name, &new).await?;
     context.remember(uid, |remembered| remembered.told = Some(new.clone()));
     let same = old.is_some_and(|old| old.reason == new.reason && old.status == new.status);
-    if !same && new.status != Verdict::True.as_str() && new.reason != "Restarting" {
+    let intended = ["Restarting", "ReadOnly", "Paused"].contains(&new.reason.as_str());
+    if !same && new.status != Verdict::True.as_str() && !intended {
         let about = super::about(&role.metadata);
         context
             .reporter

@@ -11,11 +11,12 @@ use crate::{
         condition::{ConditionType, Finding, Verdict, conditions},
     },
     kubernetes::{Failure, KubernetesError, objects},
+    managed_cluster::Withheld,
 };
 
 use super::{
     request::{MANAGER, Request},
-    step::{Obstacle, Plan},
+    step::{Obstacle, Plan, Step},
 };
 
 const CONDITION: ConditionType = ConditionType::ServiceAccountsBound;
@@ -37,6 +38,13 @@ pub fn finding(request: &Request, plan: &Plan) -> Finding {
         Verdict::False
     };
     Finding::new(CONDITION, verdict, first.reason(), messages.join("; "))
+}
+
+/// What is not done while nothing is written.
+#[must_use]
+pub fn not_done(withheld: Withheld, plan: &Plan) -> Finding {
+    let words: Vec<String> = plan.steps.iter().map(Step::words).collect();
+    Finding::new(CONDITION, Verdict::False, withheld.reason(), withheld.not_done(&words))
 }
 
 fn held(request: &Request) -> Finding {

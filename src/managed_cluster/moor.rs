@@ -1,0 +1,225 @@
+//! One pass over a cluster that stays: look at everything, and carry out what that leads to.
+
+use std::time::Instant;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, runtime::reflector::Store};
+
+use crate::{
+    api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
+    argocd::WantedSecret,
+    aws::Account,
+    domain::arn::PolicyArn,
+    kubernetes::finalizer,
+};
+
+use super::{
+    Context, Error, LAST_STEP,
+    apply::{self, Outcome, Site},
+    blocked::Blocked,
+    desired, log_plan,
+    management::Management,
+    observe::{self, Secrets},
+    plan::{self, Memory},
+    request::Request,
+    status::{Facts, Pass},
+    step::{Plan, Step},
+    turn::{admitted, door, permitted},
+    withheld::Withheld,
+};
+
+/// Makes the cluster true, as far as it can be; `None` when a person changed the object before its turn came.
+pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Context) -> Option<Pass> {
+    let asked = match permitted(cluster, old, context) {
+        Ok((_, request)) => request,
+        Err(pass) => return Some(pass),
+    };
+    let Ok(_admission) = admitted(cluster, old, &asked.identity, context).await? else {
+        return Some(Pass::Failed(Error::ShuttingDown));
+    };
+    // The turn may have taken minutes to come: what counts is what is allowed now.
+    let (management, request) = match permitted(cluster, old, context) {
+        Ok(both) => both,
+        Err(pass) => return Some(pass),
+    };
+    let Some(store) = context.secrets.get(&management.namespace) else {
+        return Some(Pass::Waiting(Blocked::NamespaceNotServed {
+            namespace: management.namespace.clone(),
+        }));
+    };
+    let work = Work {
+        cluster,
+        old,
+        request: &request,
+        management: &management,
+        store,
+        secrets: Api::namespaced(context.client.clone(), &management.namespace),
+        withheld: Withheld::of(&cluster.metadata, cluster.spec.mode, context.read_only),
+        context,
+    };
+    let deadline = context.timing.pass_deadline + LAST_STEP;
+    Some(match Box::pin(tokio::time::timeout(deadline, work.pass())).await {
+        Ok(Ok(pass)) => pass,
+        Ok(Err(error)) => Pass::Failed(error),
+        Err(_) => Pass::Failed(Error::Deadline(deadline.as_secs())),
+    })
+}
+
+/// What a pass works on, once it may look.
+struct Work<'a> {
+    cluster: &'a ManagedCluster,
+    old: &'a ManagedClusterStatus,
+    request: &'a Request,
+    management: &'a Management,
+    store: &'a Store<Secret>,
+    secrets: Api<Secret>,
+    withheld: Option<Withheld>,
+    context: &'a Context,
+}
+
+/// What a look at everything led to.
+struct Sight {
+    plan: Plan,
+    facts: Facts,
+    /// Whether something of ours stands already.
+    stands: bool,
+}
+
+impl Work<'_> {
+    fn uid(&self) -> &str {
+        &self.request.identity.uid
+    }
+
+    fn recorded_role(&self) -> Option<&str> {
+        self.old.deployer_role.as_ref().map(|role| role.id.as_str())
+    }
+
+    async fn pass(self) -> Result<Pass, Error> {
+        let deadline = Instant::now() + self.context.timing.pass_deadline;
+        let account = self
+            .context
+            .aws
+            .enter(&door(&self.request.identity, self.management))
+            .await?;
+        let sight = match self.look(&account).await? {
+            Ok(sight) => sight,
+            Err(blocked) => return Ok(Pass::Waiting(blocked)),
+        };
+        log_plan(&self.request.identity.name, &sight.plan);
+        match self.withheld {
+            Some(withheld) => Ok(Pass::Withheld(withheld, sight.plan, sight.facts)),
+            None => self.carry_out(sight, &account, deadline).await,
+        }
+    }
+
+    /// Looks at everything and plans; or says what must be waited for first.
+    async fn look(&self, account: &Account) -> Result<Result<Sight, Blocked>, Error> {
+        let (request, uid, memory) = (self.request, self.uid(), &self.context.memory);
+        let denies_all = request.boundary == PolicyArn::deny_all(self.management.hub.partition());
+        let spoke = Box::pin(observe::spoke(
+            account,
+            &request.identity.cluster,
+            &request.deployer,
+            self.recorded_role(),
+            denies_all,
+        ))
+        .await?;
+        // Made again while it cannot be seen yet, the role would only be refused as there already.
+        let unseen = spoke.role.is_none() && self.recorded_role().is_some();
+        if unseen && memory.just_made_role(uid, self.context.timing.confirm_after) {
+            return Ok(Err(Blocked::RolePropagating));
+        }
+        let desired = desired::desired(request, self.management, spoke.cluster.as_ref());
+        let wanted = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
+        let found = self.look_at_secrets(wanted).await?;
+        let confirmed = memory.confirmed(uid, self.context.timing.confirm_after);
+        let known = Memory {
+            owner: &request.owner,
+            recorded_role: self.recorded_role(),
+            recorded_secret: self.old.secret.as_deref(),
+            confirmed: confirmed.as_ref(),
+        };
+        let plan = plan::plan(&desired, &spoke, &found, &known);
+        memory.suspect(uid, plan.suspicion.as_ref());
+        let wanted_name = wanted.map(|wanted| wanted.name.as_str()).unwrap_or_default();
+        let primary = plan::primary(&found, wanted_name, known.recorded_secret);
+        let named = |wanted: &WantedSecret| WantedSecret {
+            name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
+            ..wanted.clone()
+        };
+        memory.want_secret(uid, wanted.map(named));
+        let facts = Facts {
+            secret: primary.map(|secret| secret.name.clone()),
+            cluster: spoke.cluster,
+            not_admitted: (!self.management.admits(&request.deployer)).then(|| request.deployer.to_string()),
+        };
+        Ok(Ok(Sight {
+            stands: self.recorded_role().is_some() || !found.own.is_empty(),
+            plan,
+            facts,
+        }))
+    }
+
+    /// Looks at the cluster Secrets, and claims the server and the name of the one wanted unless nothing is written.
+    async fn look_at_secrets(&self, wanted: Option<&WantedSecret>) -> Result<Secrets, Error> {
+        let uid = self.uid();
+        let servers = [
+            wanted.and_then(|wanted| wanted.data.get("server")),
+            self.old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_ref()),
+        ];
+        let known = observe::Known {
+            name: self.old.secret.as_deref(),
+            servers: servers.into_iter().flatten().map(String::as_str).collect(),
+        };
+        let mut found = observe::secrets(self.store, uid, wanted, &known);
+        // One that is going stands for nothing: the name may be somebody else's by now.
+        if let Some(wanted) = wanted.filter(|_| found.own.iter().all(|own| own.deleting)) {
+            let Secrets { own, name_taken, .. } = observe::secret_under_name(&self.secrets, &wanted.name, uid).await?;
+            found.own.retain(|known| own.iter().all(|now| now.name != known.name));
+            found.own.extend(own);
+            found.name_taken = name_taken;
+        }
+        let free = found.others.iter().all(|other| other.deleting);
+        if let Some(wanted) = wanted.filter(|_| free) {
+            let stands = found.own.iter().any(|own| !own.deleting);
+            let take = self.withheld.is_none();
+            found.claimed = self.context.memory.claim(uid, wanted, stands, take);
+        }
+        Ok(found)
+    }
+
+    async fn carry_out(&self, sight: Sight, account: &Account, deadline: Instant) -> Result<Pass, Error> {
+        let Sight {
+            plan,
+            mut facts,
+            stands,
+        } = sight;
+        // What stands must be let go of in order, also when somebody took our finalizer off.
+        if plan.steps.is_empty() && !stands {
+            return Ok(Pass::Applied(plan, Outcome::default(), facts));
+        }
+        let (api, metadata) = (self.context.api(), &self.cluster.metadata);
+        if finalizer::add(&api, metadata, FINALIZER).await? == finalizer::Hold::TooLate {
+            return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
+        }
+        let site = Site {
+            account: Some(account),
+            cluster: &self.request.identity.cluster,
+            deployer: &self.request.deployer,
+            secrets: &self.secrets,
+            deadline,
+            stopping: &|| self.context.aws.is_closed(),
+            metrics: &self.context.metrics,
+        };
+        let outcome = apply::apply(&plan.steps, site).await;
+        if let Some(made) = outcome.made_role() {
+            self.context.memory.made_role(self.uid(), &made.id);
+        }
+        for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
+            if let Step::ApplySecret { secret, .. } = step {
+                facts.secret = Some(secret.name.clone());
+            }
+        }
+        Ok(Pass::Applied(plan, outcome, facts))
+    }
+}

@@ -1,0 +1,140 @@
+//! Why nothing is written for an object, though everything is looked at and told. One notion for both kinds. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::{ManagedCluster, Mode, PAUSED};
+
+/// Who has stopped every write but that of the status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// The operator runs with `--read-only`: nothing is written for any object.
+    ReadOnly,
+    /// The object bears the annotation `mooring.dev/paused`.
+    Paused,
+    /// `spec.mode` is Observe.
+    Observe,
+}
+
+impl Withheld {
+    /// Why nothing is written for an object of this metadata and mode, by an operator that is or is not read-only.
+    #[must_use]
+    pub fn of(metadata: &ObjectMeta, mode: Mode, read_only: bool) -> Option<Self> {
+        if read_only {
+            return Some(Self::ReadOnly);
+        }
+        if paused(metadata) {
+            return Some(Self::Paused);
+        }
+        (mode == Mode::Observe).then_some(Self::Observe)
+    }
+
+    /// The reason of the conditions.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "ReadOnly",
+            Self::Paused => "Paused",
+            Self::Observe => "Observe",
+        }
+    }
+
+    /// The reason in words.
+    #[must_use]
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "the operator runs with --read-only",
+            Self::Paused => "mooring.dev/paused is set",
+            Self::Observe => "spec.mode is Observe",
+        }
+    }
+
+    /// What ends it.
+    #[must_use]
+    pub fn end(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "start the operator without it",
+            Self::Paused => "take the annotation away",
+            Self::Observe => "set it to Enforce",
+        }
+    }
+
+    /// What is told when there is nothing to do.
+    #[must_use]
+    pub fn nothing_to_do(self) -> String {
+        format!(
+            "everything is as the spec says; nothing will be written while {}",
+            self.why()
+        )
+    }
+
+    /// What is told of what is not done.
+    #[must_use]
+    pub fn not_done(self, undone: &[String]) -> String {
+        format!("{}, so this is not done: {}", self.why(), undone.join("; "))
+    }
+
+    /// What is told of a removal that waits.
+    #[must_use]
+    pub fn removal_waits(self) -> String {
+        format!("{}: {} to let the removal go on", self.why(), self.end())
+    }
+}
+
+/// Whether a person has stopped every write for an object.
+#[must_use]
+pub fn paused(metadata: &ObjectMeta) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    annotations
+        .and_then(|all| all.get(PAUSED))
+        .is_some_and(|value| value == "true")
+}
+
+/// Whether nothing new may be made for a cluster, whatever stands already: the management role's policy, which others
+/// write from the whole set of clusters, does not grow for it.
+#[must_use]
+pub fn stands_back(cluster: &ManagedCluster) -> bool {
+    paused(&cluster.metadata) || cluster.spec.mode != Mode::Enforce
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_operator_comes_before_the_object_and_the_annotation_before_the_mode() {
+        let metadata = |value: &str| -> ObjectMeta {
+            serde_json::from_value(json!({"annotations": {"mooring.dev/paused": value}})).unwrap()
+        };
+        let (set, unset) = (metadata("true"), metadata("false"));
+        for (metadata, mode, read_only, expected) in [
+            (&unset, Mode::Enforce, false, None),
+            (&unset, Mode::Suspended, false, None),
+            (&unset, Mode::Observe, false, Some(Withheld::Observe)),
+            (&set, Mode::Enforce, false, Some(Withheld::Paused)),
+            (&set, Mode::Observe, false, Some(Withheld::Paused)),
+            (&unset, Mode::Enforce, true, Some(Withheld::ReadOnly)),
+            (&set, Mode::Suspended, true, Some(Withheld::ReadOnly)),
+        ] {
+            assert_eq!(
+                Withheld::of(metadata, mode, read_only),
+                expected,
+                "{mode:?} {read_only}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_says_what_ends_it() {
+        for (withheld, end) in [
+            (Withheld::ReadOnly, "without"),
+            (Withheld::Paused, "annotation"),
+            (Withheld::Observe, "Enforce"),
+        ] {
+            assert!(withheld.removal_waits().contains(end), "{}", withheld.removal_waits());
+            assert!(withheld.nothing_to_do().contains(withheld.why()));
+            assert!(withheld.not_done(&["a".into(), "b".into()]).ends_with("not done: a; b"));
+        }
+    }
+}
