@@ -23,6 +23,7 @@ mod judge;
 mod kill;
 mod kill_writes;
 mod management;
+mod ministack;
 mod modes;
 mod policies;
 mod refusals;

@@ -392,12 +392,12 @@ pub(crate) fn message(object: &Value) -> String {
 }
 
 /// A folder of the project.
-fn folder(path: &str) -> std::path::PathBuf {
+pub(crate) fn folder(path: &str) -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// The end of a log, fit to be read.
-fn tail(log: &str) -> String {
+pub(crate) fn tail(log: &str) -> String {
     let told = |line: &&str| !line.contains("\"outcome\":\"ok\"");
     let lines: Vec<String> = (log.lines().filter(told))
         .map(|line| line.chars().skip(14).take(400).collect())

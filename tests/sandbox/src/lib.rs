@@ -7,5 +7,7 @@ pub mod bench;
 pub mod control_plane;
 pub mod demo;
 pub mod e2e;
+pub mod ministack;
+pub mod python;
 pub mod stage;
 pub mod up;

@@ -8,7 +8,6 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -19,6 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mooring_sandbox::aws::contract::Service;
 use mooring_sandbox::aws::operations::{self, Field, Http, Kind, Operation, Pattern, Place, UNBOUNDED};
 use mooring_sandbox::aws::{ClusterSeed, FakeAws, Settings};
+use mooring_sandbox::python::environment;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -30,7 +30,7 @@ const AUDIENCE: &str = "sts.amazonaws.com";
 
 #[tokio::test]
 async fn botocore_reads_every_answer_and_its_models_have_every_row() {
-    let python = python().await;
+    let python = environment("botocore", &here("requirements.txt")).await.unwrap();
     let aws = FakeAws::start(Settings {
         region: REGION.to_owned(),
         ..Settings::default()
@@ -93,57 +93,6 @@ async fn botocore_reads_every_answer_and_its_models_have_every_row() {
 
 fn here(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/botocore").join(file)
-}
-
-/// A Python with the pinned botocore, made on first use in the user's cache directory and shared by all clones.
-async fn python() -> PathBuf {
-    let requirements = fs::read_to_string(here("requirements.txt")).unwrap();
-    let version = requirements.lines().next().unwrap().replace("==", "-");
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache
-        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
-        .unwrap();
-    let cache = cache.join("mooring").join("botocore");
-    fs::create_dir_all(&cache).unwrap();
-    let lock = File::create(cache.join("lock")).unwrap();
-    lock.lock().unwrap();
-    let venv = cache.join(version);
-    let pinned = venv.join("requirements.txt");
-    let python = venv.join("bin/python");
-    if fs::read_to_string(&pinned).is_ok_and(|installed| installed == requirements) {
-        return python;
-    }
-    let _ = fs::remove_dir_all(&venv);
-    run(
-        Command::new("python3").args(["-m", "venv"]).arg(&venv),
-        "python3 with its venv module is needed",
-    )
-    .await;
-    let install = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--requirement",
-    ];
-    run(
-        Command::new(&python).args(install).arg(here("requirements.txt")),
-        "PyPI must be reached once",
-    )
-    .await;
-    fs::write(pinned, requirements).unwrap();
-    python
-}
-
-async fn run(command: &mut Command, needs: &str) {
-    let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.unwrap();
-    assert!(
-        output.status.success(),
-        "{needs}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 /// The keys of an issuer, and a token that it signed.

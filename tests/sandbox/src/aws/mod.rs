@@ -19,6 +19,7 @@ mod faults;
 mod identity;
 mod log;
 mod pod_identity;
+mod relay;
 mod service;
 mod throttle;
 mod trail;
@@ -35,6 +36,7 @@ pub use authenticator::{BearerToken, Refusal, ReviewLog, SignError, TokenReview,
 pub use dispatch::Latency;
 pub use faults::{Effect, Fault, FaultId, Faults, UnknownOperation};
 pub use log::{Call, CallLog, Outcome};
+pub use relay::{Relay, Relayed};
 pub use service::eks::{
     Access, AssociatedPolicy, AuthenticationMode, ClusterSeed, ClusterStatus, HealthIssue, NoSuchCluster, RoleMapping,
     Unmapped,
@@ -50,8 +52,8 @@ use self::identity::Identity;
 use self::pod_identity::Agent;
 use self::service::eks::Eks;
 use self::webhooks::Webhooks;
-use self::wire::Proxy;
 use self::wire::endpoint::{Partition, iam_region};
+use self::wire::{Behind, Proxy};
 use self::world::World;
 
 /// How the fake AWS behaves.
@@ -141,7 +143,7 @@ impl FakeAws {
             authenticator: Authenticator::default(),
         });
         core.throttles.set(None, settings.rates);
-        let proxy = Proxy::start(Arc::clone(&core)).await?;
+        let proxy = Proxy::start(Behind::Fake(Arc::clone(&core))).await?;
         let agent = Agent::start(Arc::clone(&core), proxy.folder()).await?;
         let webhooks = Webhooks::start(Arc::clone(&core)).await?;
         Ok(Self {
@@ -156,19 +158,7 @@ impl FakeAws {
     /// The environment in which AWS's clients reach this AWS and no other.
     #[must_use]
     pub fn env(&self) -> Vec<(String, String)> {
-        let bundle = self.ca_bundle().display().to_string();
-        let variables = [
-            ("HTTPS_PROXY", self.proxy_url()),
-            ("AWS_CA_BUNDLE", bundle),
-            ("NO_PROXY", "127.0.0.1,localhost".to_owned()),
-            ("AWS_REGION", self.region.clone()),
-            ("AWS_DEFAULT_REGION", self.region.clone()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ];
-        variables
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+        self.proxy.env(&self.region)
     }
 
     /// The proxy's URL.

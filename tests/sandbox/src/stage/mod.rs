@@ -2,6 +2,7 @@
 //! team installs, and the operator as a process of its own.
 
 mod argocd;
+mod bootstrap;
 mod exports;
 mod fleet;
 mod operator;
@@ -18,10 +19,11 @@ use kube::{
     api::{DynamicObject, GroupVersionKind, Patch, PatchParams},
     core::ApiResource,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub use self::{
     argocd::Destination,
+    bootstrap::{SetUp, set_up},
     exports::Exports,
     fleet::{ClusterSpec, Fleet},
     operator::{Operator, OperatorOptions, Signal, sibling_binary},
@@ -191,49 +193,17 @@ impl Stage {
     /// # Errors
     /// When AWS refuses a document, or the text has another form.
     pub fn bootstrap(&self, printed: &Value) -> Result<Vec<String>, StageError> {
-        let shape = || StageError::new("what `mooring bootstrap` printed has another form than the stage reads");
         let mut made = Vec::new();
-        for account in printed["accounts"].as_array().ok_or_else(shape)? {
-            let id = account["accountId"].as_str().ok_or_else(shape)?;
-            let root = self.aws.root(id);
-            let iam = |operation: &str, input: Value| self.aws.call(&root, Service::Iam, operation, input);
-            for provider in account["oidcProviders"].as_array().into_iter().flatten() {
-                let input = json!({"Url": provider["url"], "ClientIDList": provider["clientIds"]});
-                iam("CreateOpenIDConnectProvider", input)?;
-                made.push(format!(
-                    "OIDC provider {}",
-                    provider["arn"].as_str().unwrap_or_default()
-                ));
-            }
-            for policy in account["managedPolicies"].as_array().into_iter().flatten() {
-                let input = json!({
-                    "PolicyName": policy["name"], "Description": policy["description"],
-                    "PolicyDocument": policy["document"].to_string(), "Tags": tags(&policy["tags"]),
-                });
-                iam("CreatePolicy", input)?;
-                made.push(format!(
-                    "policy {} in {id}",
-                    policy["name"].as_str().unwrap_or_default()
-                ));
-            }
-            for role in account["roles"].as_array().into_iter().flatten() {
-                let name = &role["name"];
-                iam(
-                    "CreateRole",
-                    json!({
-                        "RoleName": name, "Path": role["path"], "Description": role["description"],
-                        "AssumeRolePolicyDocument": role["trustPolicy"].to_string(), "Tags": tags(&role["tags"]),
-                    }),
-                )?;
-                for (policy, document) in role["inlinePolicies"].as_object().ok_or_else(shape)? {
-                    let document = document.to_string();
-                    iam(
-                        "PutRolePolicy",
-                        json!({"RoleName": name, "PolicyName": policy, "PolicyDocument": document}),
-                    )?;
-                }
-                made.push(format!("role {} in {id}", name.as_str().unwrap_or_default()));
-            }
+        for SetUp {
+            account,
+            operation,
+            input,
+            makes,
+        } in set_up(printed)?
+        {
+            self.aws
+                .call(&self.aws.root(&account), Service::Iam, operation, input)?;
+            made.extend(makes);
         }
         Ok(made)
     }
@@ -251,12 +221,7 @@ impl Stage {
     /// # Errors
     /// When the client cannot be made.
     pub fn mooring(&self, kind: &str) -> Result<Api<DynamicObject>, StageError> {
-        let plural = format!("{}s", kind.to_lowercase());
-        let gvk = GroupVersionKind::gvk("mooring.dev", "v1alpha1", kind);
-        Ok(Api::all_with(
-            self.client()?,
-            &ApiResource::from_gvk_with_plural(&gvk, &plural),
-        ))
+        Ok(mooring(self.client()?, kind))
     }
 
     /// Changes an object by a merge patch, as `kubectl patch --type merge` does.
@@ -281,27 +246,44 @@ impl Stage {
         limit: Duration,
         until: impl Fn(&Value) -> bool,
     ) -> Result<Value, StageError> {
-        let api = self.mooring(kind)?;
-        let deadline = Instant::now() + limit;
-        loop {
-            let object = api
-                .get_opt(name)
-                .await?
-                .map(serde_json::to_value)
-                .transpose()?
-                .unwrap_or(Value::Null);
-            if until(&object) {
-                return Ok(object);
-            }
-            if Instant::now() >= deadline {
-                let status = serde_json::to_string_pretty(&object["status"]).unwrap_or_default();
-                return Err(StageError::new(format!(
-                    "{kind} {name} is not as it should be after {} s; its status is {status}",
-                    limit.as_secs()
-                )));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        wait(&self.mooring(kind)?, kind, name, limit, until).await
+    }
+}
+
+/// The `ManagedCluster`s or `ManagementRole`s of an API server.
+#[must_use]
+pub fn mooring(client: Client, kind: &str) -> Api<DynamicObject> {
+    let plural = format!("{}s", kind.to_lowercase());
+    let gvk = GroupVersionKind::gvk("mooring.dev", "v1alpha1", kind);
+    Api::all_with(client, &ApiResource::from_gvk_with_plural(&gvk, &plural))
+}
+
+/// Waits until an object is as asked, at most `limit`; one that is not there is null.
+///
+/// # Errors
+/// When it is not by then; the error shows its status.
+pub async fn wait(
+    api: &Api<DynamicObject>,
+    kind: &str,
+    name: &str,
+    limit: Duration,
+    until: impl Fn(&Value) -> bool,
+) -> Result<Value, StageError> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let object = api.get_opt(name).await?.map(serde_json::to_value).transpose()?;
+        let object = object.unwrap_or(Value::Null);
+        if until(&object) {
+            return Ok(object);
         }
+        if Instant::now() >= deadline {
+            let status = serde_json::to_string_pretty(&object["status"]).unwrap_or_default();
+            return Err(StageError::new(format!(
+                "{kind} {name} is not as it should be after {} s; its status is {status}",
+                limit.as_secs()
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -316,12 +298,6 @@ fn options(aws: &FakeAws, cluster: &ClusterSpec) -> Options {
         authorization_webhook: webhooks.map(|webhooks| webhooks.authorization),
         ..Options::named(&cluster.name)
     }
-}
-
-/// Tags as the IAM API takes them.
-fn tags(tags: &Value) -> Value {
-    let tags = tags.as_object().into_iter().flatten();
-    tags.map(|(key, value)| json!({"Key": key, "Value": value})).collect()
 }
 
 /// The `Ready` condition's status and reason, of an object as JSON.

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Stage, StageError};
-use crate::control_plane::guard::{Environment, Guarded, new_folder};
+use crate::control_plane::{
+    ControlPlane,
+    guard::{Environment, Guarded, new_folder},
+};
 
 /// How the operator is run.
 #[derive(Clone, Debug)]
@@ -16,7 +19,7 @@ pub struct OperatorOptions {
     pub binary: PathBuf,
     /// Its subcommand: `controller` or `verifier`.
     pub command: &'static str,
-    /// The role that its pod has, by EKS Pod Identity.
+    /// The role that its pod has, by EKS Pod Identity, where the stage gives it its environment.
     pub role_arn: String,
     /// The namespace of its service account.
     pub namespace: String,
@@ -51,16 +54,6 @@ impl Operator {
     /// # Errors
     /// When it cannot be started.
     pub async fn start(stage: &Stage, options: &OperatorOptions) -> Result<Self, StageError> {
-        let kubeconfig = match &options.service_account {
-            Some(name) => {
-                let lifetime = Duration::from_hours(6);
-                stage
-                    .hub
-                    .kubeconfig_for_service_account(&options.namespace, name, lifetime)
-                    .await?
-            }
-            None => stage.hub.admin_kubeconfig(),
-        };
         let service_account = options.service_account.as_deref().unwrap_or("mooring-controller");
         let pod = format!("{service_account}-0");
         let cluster = format!(
@@ -75,6 +68,26 @@ impl Operator {
             service_account,
             &pod,
         )?);
+        Self::with_environment(&stage.hub, variables, options).await
+    }
+
+    /// Starts `mooring` against an API server, with these variables and the kubeconfig of its service account only.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn with_environment(
+        hub: &ControlPlane,
+        mut variables: Vec<(String, String)>,
+        options: &OperatorOptions,
+    ) -> Result<Self, StageError> {
+        let kubeconfig = match &options.service_account {
+            Some(name) => {
+                let lifetime = Duration::from_hours(6);
+                hub.kubeconfig_for_service_account(&options.namespace, name, lifetime)
+                    .await?
+            }
+            None => hub.admin_kubeconfig(),
+        };
         variables.push(("KUBECONFIG".to_owned(), kubeconfig.display().to_string()));
         let pairs: Vec<(&str, &str)> = variables
             .iter()

@@ -4,9 +4,12 @@ mod encoding;
 pub(crate) mod endpoint;
 mod proxy;
 mod query;
+mod relay;
 mod rest_json;
 mod sigv4;
 mod tls;
+
+use std::sync::Arc;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -16,6 +19,7 @@ use hyper::body::{Bytes, Incoming};
 use jiff::Timestamp;
 
 pub(super) use proxy::Proxy;
+pub(super) use relay::Onward;
 
 use self::endpoint::Endpoint;
 use self::sigv4::Received;
@@ -37,16 +41,30 @@ struct Rendered {
     body: String,
 }
 
-/// The connection is closed without an answer: a fault that was asked for.
+/// The connection is closed without an answer: a fault that was asked for, or nobody behind the door.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection is closed, as a fault has it")]
+#[error("the connection is closed without an answer")]
 pub(super) struct Closed;
 
-/// Answers one request to one of AWS's hosts that came through the door.
-async fn answer(core: &Core, endpoint: &Endpoint, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
-    exchange(core, endpoint, &parts, &body).await
+/// Who is behind the door.
+#[derive(Clone)]
+pub(super) enum Behind {
+    /// The fake AWS.
+    Fake(Arc<Core>),
+    /// Another server that stands for AWS.
+    Other(Arc<Onward>),
+}
+
+impl Behind {
+    /// Answers one request to one of AWS's hosts that came through the door.
+    async fn answer(&self, endpoint: &Endpoint, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Closed> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
+        match self {
+            Self::Fake(core) => exchange(core, endpoint, &parts, &body).await,
+            Self::Other(onward) => onward.pass(endpoint, parts, body).await,
+        }
+    }
 }
 
 /// Answers one request to one of AWS's hosts. A cluster's authenticator asks STS this way, without a connection: as on

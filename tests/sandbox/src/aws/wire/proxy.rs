@@ -1,5 +1,5 @@
 //! The door: an HTTP proxy on loopback that takes `CONNECT` for AWS's hosts and is those hosts itself. It never dials
-//! out.
+//! out of this machine.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
+use super::Behind;
 use super::endpoint::Endpoint;
 use super::tls::Authority;
 use crate::aws::StartError;
-use crate::aws::dispatch::Core;
 
 /// The most bytes that a `CONNECT` and its headers may have.
 const MAX_HEAD: usize = 16 * 1024;
@@ -31,11 +31,11 @@ pub(in crate::aws) struct Proxy {
 
 impl Proxy {
     /// Listens on a free port of the loopback interface.
-    pub(in crate::aws) async fn start(core: Arc<Core>) -> Result<Self, StartError> {
+    pub(in crate::aws) async fn start(behind: Behind) -> Result<Self, StartError> {
         let authority = Arc::new(Authority::create()?);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
-        let task = tokio::spawn(accept(listener, core, Arc::clone(&authority)));
+        let task = tokio::spawn(accept(listener, behind, Arc::clone(&authority)));
         Ok(Self {
             address,
             authority,
@@ -53,6 +53,20 @@ impl Proxy {
         self.authority.bundle()
     }
 
+    /// The environment in which AWS's clients reach what is behind this door and nothing else.
+    pub(in crate::aws) fn env(&self, region: &str) -> Vec<(String, String)> {
+        let variables = [
+            ("HTTPS_PROXY", self.url()),
+            ("AWS_CA_BUNDLE", self.bundle().display().to_string()),
+            ("NO_PROXY", "127.0.0.1,localhost".to_owned()),
+            ("AWS_REGION", region.to_owned()),
+            ("AWS_DEFAULT_REGION", region.to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ];
+        let owned = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+        owned.collect()
+    }
+
     /// A folder that goes with the proxy.
     pub(in crate::aws) fn folder(&self) -> &Path {
         self.authority.folder()
@@ -65,12 +79,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, core: Arc<Core>, authority: Arc<Authority>) -> Infallible {
+async fn accept(listener: TcpListener, behind: Behind, authority: Arc<Authority>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                connections.spawn(connection(stream, Arc::clone(&core), Arc::clone(&authority)));
+                connections.spawn(connection(stream, behind.clone(), Arc::clone(&authority)));
             }
             // Out of file descriptors, most likely: clients wait in the backlog until some are closed.
             Err(error) => {
@@ -82,7 +96,7 @@ async fn accept(listener: TcpListener, core: Arc<Core>, authority: Arc<Authority
     }
 }
 
-async fn connection(mut stream: TcpStream, core: Arc<Core>, authority: Arc<Authority>) {
+async fn connection(mut stream: TcpStream, behind: Behind, authority: Arc<Authority>) {
     let _ = stream.set_nodelay(true);
     let target = match target(&mut stream).await {
         Ok(target) => target,
@@ -108,8 +122,8 @@ async fn connection(mut stream: TcpStream, core: Arc<Core>, authority: Arc<Autho
     let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else {
         return;
     };
-    let (core, endpoint) = (&core, &endpoint);
-    let service = service_fn(move |request| super::answer(core, endpoint, request));
+    let (behind, endpoint) = (&behind, &endpoint);
+    let service = service_fn(move |request| behind.answer(endpoint, request));
     // An error here is a client that went away, or a fault that closes the connection: the call log tells which.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
