@@ -16,7 +16,7 @@ pub mod management_role;
 
 pub use managed_cluster::{
     Access, AccessPolicy, ArgoCd, ClusterStatus, Deletion, DeletionPolicy, DeployerRole, DeployerRoleStatus,
-    ManagedCluster, ManagedClusterSpec, ManagedClusterStatus, Mode, PlanStatus,
+    DeployerRoleType, ManagedCluster, ManagedClusterSpec, ManagedClusterStatus, Mode, PlanStatus,
 };
 pub use management_role::{
     Allow, AllowedAccessPolicy, AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, ManagementRole,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::domain::eks::ClusterState;
+use crate::{domain::eks::ClusterState, policy::Document};
 
 use super::step::Part;
 
@@ -59,6 +59,23 @@ pub enum Blocked {
         arn: String,
         /// Whose it is.
         owner: String,
+    },
+    /// The deployer role that the spec names by its ARN, and that is somebody else's, cannot be used.
+    UnusableRole {
+        /// Its ARN.
+        arn: String,
+        /// Why, as in "there is no such role".
+        why: String,
+    },
+    /// The trust policy of a deployer role that is somebody else's does not let the management role in.
+    TrustMissing {
+        /// The role.
+        arn: String,
+        /// The management role.
+        management_role: String,
+        /// The trust policy to set: theirs, with what is missing. `None` where theirs denies it, which nothing heals that
+        /// is added.
+        document: Option<Document>,
     },
     /// Our role carries policies that we did not give it.
     ForeignPolicyAttached {
@@ -128,6 +145,8 @@ impl Blocked {
             | Self::AccessEntriesDisabled
             | Self::ConnectedCluster => Part::Cluster,
             Self::RoleNotOurs { .. }
+            | Self::UnusableRole { .. }
+            | Self::TrustMissing { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
@@ -154,6 +173,8 @@ impl Blocked {
             Self::AccessEntriesDisabled => "AccessEntriesDisabled",
             Self::ConnectedCluster => "ConnectedCluster",
             Self::RoleNotOurs { .. } => "RoleNotOurs",
+            Self::UnusableRole { .. } => "UnusableRole",
+            Self::TrustMissing { .. } => "TrustMissing",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
@@ -177,6 +198,8 @@ impl Blocked {
             | Self::AccessEntriesDisabled
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
+            | Self::UnusableRole { .. }
+            | Self::TrustMissing { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
@@ -214,6 +237,9 @@ impl Blocked {
             Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: where a ManagedCluster made it, that one moors this cluster already, and this object is one too many; otherwise choose another access.deployerRole.name in a new ManagedCluster, or delete the role if nothing uses it"),
+            Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Its owner can make it; or name another role in a new ManagedCluster"),
+            Self::TrustMissing { arn, management_role, document: None } => format!("the trust policy of {arn}, which Mooring does not write, denies sts:AssumeRole to {management_role}: take that statement out of it"),
+            Self::TrustMissing { arn, management_role, document: Some(document) } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner set this one, which is the one that stands with what is missing: {}", document.to_json()),
             Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it ({}): take them off", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::Unconfirmed { what } => format!("{what}; it is healed when a second look in half a minute agrees"),
             Self::EntryNotOurs { owner } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): delete it with `aws eks delete-access-entry`"),

@@ -19,7 +19,7 @@ use super::{
     blocked::Blocked,
     desired, log_plan,
     management::Management,
-    observe::{self, Secrets},
+    observe::{self, LookAtPolicies, Secrets},
     plan::{self, Memory},
     request::Request,
     status::{Facts, Pass},
@@ -115,15 +115,15 @@ impl Work<'_> {
     /// Looks at everything and plans; or says what must be waited for first.
     async fn look(&self, account: &Account) -> Result<Result<Sight, Blocked>, Error> {
         let (request, uid, memory) = (self.request, self.uid(), &self.context.memory);
-        let denies_all = request.boundary == PolicyArn::deny_all(self.management.hub.partition());
-        let spoke = Box::pin(observe::spoke(
-            account,
-            &request.identity.cluster,
-            &request.deployer,
-            self.recorded_role(),
-            denies_all,
-        ))
-        .await?;
+        let policies = match &request.identity.existing {
+            Some(_) => LookAtPolicies::Never,
+            None if request.boundary == PolicyArn::deny_all(self.management.hub.partition()) => {
+                LookAtPolicies::UnlessRecorded(self.recorded_role())
+            }
+            None => LookAtPolicies::Always,
+        };
+        let (cluster, deployer) = (&request.identity.cluster, &request.deployer);
+        let spoke = Box::pin(observe::spoke(account, cluster, deployer, policies)).await?;
         // Made again while it cannot be seen yet, the role would only be refused as there already.
         let unseen = spoke.role.is_none() && self.recorded_role().is_some();
         if unseen && memory.just_made_role(uid, self.context.timing.confirm_after) {
@@ -150,6 +150,7 @@ impl Work<'_> {
         memory.want_secret(uid, wanted.map(named));
         let facts = Facts {
             secret: primary.map(|secret| secret.name.clone()),
+            existing_role: plan::existing_role(&desired, spoke.role.as_ref()),
             cluster: spoke.cluster,
             not_admitted: (!self.management.admits(&request.deployer)).then(|| request.deployer.to_string()),
         };

@@ -172,7 +172,7 @@ async fn take_away(
     let deployer = identity.deployer(&management.hub);
     let account = context.aws.enter(&door(identity, &management)).await;
     let observed: Result<Spoke, AwsError> = match &account {
-        Ok(account) => Box::pin(observe::spoke_for_removal(account, &identity.cluster, &deployer)).await,
+        Ok(account) => Box::pin(observe::spoke_for_removal(account, identity, &deployer)).await,
         Err(error) => Err(error.clone()),
     };
     let deleted = context.memory.all_deleted(uid);
@@ -184,7 +184,7 @@ async fn take_away(
         Err(error) => (Err(error), false),
     };
     let owner = identity.owner(&management.hub);
-    let recorded = old.deployer_role.as_ref().map(|role| role.id.as_str());
+    let recorded = identity.recorded_role(old);
     let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition()));
     let plan = plan_removal(&deployer, &boundary, &owner, recorded, observed.as_ref().ok(), &secrets);
     super::log_plan(&identity.name, &plan);
@@ -278,7 +278,7 @@ async fn retain(
     if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
         return Err(Error::Step(part, failure));
     }
-    let kept = old.deployer_role.is_some() && management.assumable.is_some();
+    let kept = identity.recorded_role(old).is_some() && management.assumable.is_some();
     if kept && !management.retained.contains(&deployer) {
         return Ok(releasing(Blocked::RetentionPending {
             name: identity.management_role.clone(),

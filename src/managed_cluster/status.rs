@@ -50,6 +50,8 @@ pub struct Facts {
     pub cluster: Option<Cluster>,
     /// The cluster Secret's name.
     pub secret: Option<String>,
+    /// The deployer role that somebody else owns, as it was seen.
+    pub existing_role: Option<DeployerRoleStatus>,
     /// The ARN of the deployer role, while the management role cannot assume it yet.
     pub not_admitted: Option<String>,
 }
@@ -121,6 +123,10 @@ pub fn status(
                     arn: made.arn.clone(),
                     id: made.id.clone(),
                 });
+            }
+            // Nothing stands on a role of somebody else's before a pass has acted.
+            if let Some(existing) = &facts.existing_role {
+                status.deployer_role = Some(existing.clone());
             }
             Some(facts)
         }

@@ -27,6 +27,8 @@ const INLINE_QUOTA: usize = 10_240;
 pub struct Memory<'a> {
     /// The unique ID of the role that we recorded when we made it.
     pub recorded_role: Option<&'a str>,
+    /// What we recorded that the role may assume.
+    pub recorded_ways: BTreeSet<String>,
     /// The ID of a role that an earlier look suspected, long enough ago to act on.
     pub confirmed: Option<&'a str>,
 }
@@ -52,7 +54,7 @@ pub fn desired_role(request: &Request, provider: &OidcProviderArn) -> WantedRole
 #[must_use]
 pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan {
-        assumable: observed.assumable(&request.hub),
+        assumable: observed.assumable(&request.hub, &memory.recorded_ways),
         ..Plan::default()
     };
     let Some(cluster) = &observed.cluster else {
@@ -89,7 +91,7 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         .iter()
         .all(|blocked| blocked.part() != super::step::Part::Role);
     if role_stands {
-        plan_policy(&mut plan, request, observed, members);
+        plan_policy(&mut plan, request, observed, members, &memory.recorded_ways);
     }
     plan
 }
@@ -208,8 +210,14 @@ fn foreign_policies(observed: &Observed) -> BTreeSet<String> {
     inline.chain(&observed.policies.attached).cloned().collect()
 }
 
-fn plan_policy(plan: &mut Plan, request: &Request, observed: &Observed, members: &Members) {
-    let standing = observed.assumable(&request.hub);
+fn plan_policy(
+    plan: &mut Plan,
+    request: &Request,
+    observed: &Observed,
+    members: &Members,
+    recorded: &BTreeSet<String>,
+) {
+    let standing = observed.assumable(&request.hub, recorded);
     let mut wanted = members.wanted.clone();
     if members.unreadable {
         // Nobody knows what an object that does not parse needs, so nothing is taken away meanwhile.

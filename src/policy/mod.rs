@@ -3,6 +3,7 @@
 pub mod document;
 pub mod evaluate;
 pub mod issued;
+pub mod trust;
 
 pub use document::{Document, Effect, InvalidDocument, Principals, Statement};
 pub use evaluate::{Asked, Asker, Known, Ruling};

@@ -230,7 +230,7 @@ fn widens(cluster: &ManagedCluster, role: Option<&Role>) -> bool {
     };
     let deployer = identity.deployer(&management.hub);
     if cluster.metadata.deletion_timestamp.is_some() {
-        return identity.retain && !management.retained.contains(&deployer.to_string());
+        return identity.retain && identity.existing.is_none() && !management.retained.contains(&deployer.to_string());
     }
     let allowed = !stands_back(cluster) && Request::parse(cluster, &management).is_ok();
     (allowed && !management.admits(&deployer)) || management.retained.contains(&deployer.to_string())

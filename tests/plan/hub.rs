@@ -119,7 +119,7 @@ impl World {
         Members::gather(
             &self.request,
             &members,
-            &self.observed.assumable(&self.request.hub),
+            &self.observed.assumable(&self.request.hub, &BTreeSet::new()),
             &self.retained,
         )
     }
@@ -127,6 +127,7 @@ impl World {
     pub(crate) fn plan(&self) -> Plan {
         let memory = Memory {
             recorded_role: self.recorded.as_deref(),
+            recorded_ways: BTreeSet::new(),
             confirmed: self.confirmed.as_deref(),
         };
         plan::plan(&self.request, &self.observed, &self.members(), &memory)
