@@ -17,7 +17,7 @@ use clap::{
 use crate::{
     domain::{
         arn::{PolicyArn, RoleArn},
-        name::{AccountId, KubernetesName, RoleName},
+        name::{AccountId, ClusterName, KubernetesName, Region, RoleName},
     },
     telemetry::log::Format,
 };
@@ -60,6 +60,13 @@ pub enum Command {
     /// Uses your kubeconfig and your AWS credentials (those of an account, or that enter the reader roles), and changes nothing. What you may not look at is said so. The exit code
     /// is 0 when every hop holds, 1 when something is broken, and 2 when something could not be looked at.
     Doctor(DoctorArgs),
+    /// Prints the manifests that would take over the clusters that an Argo CD was wired to by hand.
+    ///
+    /// It reads Argo CD's cluster Secrets with your kubeconfig, and looks the clusters, roles and access entries up with
+    /// your AWS credentials (those of an account, or that enter the reader roles). It changes nothing, and prints no
+    /// value of a credential. Each manifest has the plan that it leads to, what stands in its way, and the commands by
+    /// which the owners of the things open them. Secrets that cannot be imported are told on standard error.
+    Import(ImportArgs),
     /// Prints what the operator would make for manifests in files, as YAML.
     ///
     /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. It fails when
@@ -220,6 +227,42 @@ pub enum DoctorOutput {
     Table,
     /// JSON, one object a cluster.
     Json,
+}
+
+/// Flags of `mooring import`.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub struct ImportArgs {
+    /// The name of the EKS cluster that Argo CD runs on.
+    #[arg(long, value_name = "CLUSTER")]
+    pub hub_cluster: ClusterName,
+
+    /// The AWS region of the EKS cluster that Argo CD runs on.
+    #[arg(long, value_name = "REGION")]
+    pub hub_region: Region,
+
+    /// The AWS account of the EKS cluster that Argo CD runs on: 12 digits.
+    #[arg(long, value_name = "ACCOUNT_ID")]
+    pub hub_account: AccountId,
+
+    /// The namespace that Argo CD runs in, where its cluster Secrets are.
+    #[arg(long, value_name = "NAMESPACE", default_value = "argocd")]
+    pub argocd_namespace: KubernetesName,
+
+    /// The name of the ManagementRole that is printed and that the ManagedClusters name.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub management_role: KubernetesName,
+
+    /// The name of the role by which accounts are entered to look, as `mooring bootstrap` prints it.
+    #[arg(long, value_name = "ROLE", default_value = "mooring-reader")]
+    pub reader_role: RoleName,
+
+    /// The external ID that the reader roles ask for; none when left out.
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<String>,
+
+    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// Flags of `mooring render`.
@@ -467,6 +510,7 @@ mod tests {
             Command::Controller(args) => Ok(args.into()),
             other @ (Command::Verifier(_)
             | Command::Doctor(_)
+            | Command::Import(_)
             | Command::Render(_)
             | Command::Bootstrap(_)
             | Command::Crd) => panic!("{other:?}"),
@@ -510,8 +554,9 @@ mod tests {
             );
             count += 1;
         }
-        // Ten of the controller's flags, seven of the verifier's, and the one of doctor that is not of the moment.
-        assert_eq!(count, 10 + 7 + 1, "every flag of a process has its variable");
+        // Ten of the controller's flags, seven of the verifier's, and the one of doctor and of import that is not of the
+        // moment.
+        assert_eq!(count, 10 + 7 + 2, "every flag of a process has its variable");
     }
 
     #[test]

@@ -95,6 +95,7 @@ const PURE: &[&str] = &[
     "access/scope",
     "access/subject",
     "managed_cluster/plan/",
+    "managed_cluster/by_hand",
 ];
 const PURE_STEPS: &[&str] = &["request", "desired", "plan", "removal", "step", "management", "members"];
 

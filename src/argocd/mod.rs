@@ -7,7 +7,8 @@ mod project;
 mod seen;
 
 pub use cluster_secret::{
-    CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION, Presentation, SECRET_TYPE, WantedSecret,
+    ADOPT_ANNOTATION, ADOPTED_ANNOTATION, CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION,
+    Presentation, SECRET_TYPE, WantedSecret,
 };
 pub use parse::{Credentials, SeenCluster};
 pub use project::Project;

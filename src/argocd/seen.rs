@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::cluster_secret::{KEYS, OWNER_ANNOTATION, WantedSecret};
+use super::cluster_secret::{ADOPTED_ANNOTATION, KEYS, OWNER_ANNOTATION, WantedSecret};
 
 /// Cuts a Secret down before it is kept: values other than `server` and `name` are replaced by their hashes, and of
 /// `managedFields` only the entry of `field_manager` stays.
@@ -142,6 +142,41 @@ impl ClusterSecret {
         }
     }
 
+    /// An annotation's value.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.get(key).map(String::as_str)
+    }
+
+    /// Whether it was taken over from others: keys of Argo CD's that they set stay.
+    #[must_use]
+    pub fn adopted(&self) -> bool {
+        self.annotations.contains_key(ADOPTED_ANNOTATION)
+    }
+
+    /// Whether a data key is set at all.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(|value| *value != hash(b""))
+    }
+
+    /// Whether a data key has another value than the one wanted, or none is wanted.
+    #[must_use]
+    pub fn differs(&self, key: &str, wanted: &WantedSecret) -> bool {
+        let wanted = wanted.data.get(key).map(|value| hash(value.as_bytes()));
+        self.values.get(key) != wanted.as_ref()
+    }
+
+    /// Argo CD's keys that others set and the spec does not.
+    #[must_use]
+    pub fn others_keys(&self, wanted: &WantedSecret) -> BTreeSet<String> {
+        KEYS.iter()
+            .filter(|key| self.values.contains_key(**key) && !wanted.data.contains_key(**key))
+            .filter(|key| !self.our_keys.contains(**key))
+            .map(|key| (*key).to_owned())
+            .collect()
+    }
+
     /// What must be done to make this Secret the wanted one; `None` when it is.
     ///
     /// Which labels to drop is in our entry of `managedFields`: the live labels may hold somebody else's.
@@ -165,11 +200,11 @@ impl ClusterSecret {
                 || surplus(&self.our_labels, &wanted.labels)
                 || surplus(&self.our_annotations, &wanted.annotations)
                 || self.our_keys.iter().any(|key| surplus_key(key)),
-            null: KEYS
-                .iter()
-                .filter(|key| surplus_key(key) && !self.our_keys.contains(**key))
-                .map(|key| (*key).to_owned())
-                .collect(),
+            null: if self.adopted() {
+                BTreeSet::new()
+            } else {
+                self.others_keys(wanted)
+            },
         };
         (difference != Difference::default()).then_some(difference)
     }

@@ -230,6 +230,15 @@ impl Reader {
         }))
     }
 
+    /// The account of a cluster, to read in.
+    ///
+    /// # Errors
+    /// Says who we are, and why the account does not let us in.
+    pub async fn enter(&self, by: &ReadBy, cluster: &ClusterArn) -> Result<Account, String> {
+        let partition = cluster.region.partition();
+        self.account(by, &cluster.account, partition, &cluster.region).await
+    }
+
     /// An account to read in.
     async fn account(
         &self,

@@ -238,7 +238,7 @@ fn stop(step: &Step, failure: Failure) -> Stop {
 
 async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Option<MadeRole>, Failure> {
     match step {
-        Step::ApplySecret { secret, uid } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
+        Step::ApplySecret { secret, uid, .. } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
         Step::NullSecretKeys {
             name,
             resource_version,
@@ -252,6 +252,10 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
         | Step::DeleteRole { .. }
         | Step::SetBoundary { .. }
         | Step::SetTrust { .. }
+        | Step::AddTrust { .. }
+        | Step::LeaveRole { .. }
+        | Step::AdoptRole { .. }
+        | Step::AdoptAccessEntry { .. }
         | Step::TagRole { .. }
         | Step::CreateAccessEntry { .. }
         | Step::SetGroups { .. }
@@ -286,8 +290,17 @@ async fn run_in_account(
         }
         Step::DeleteRole { name } => account.delete_role(name).await?,
         Step::SetBoundary { name, boundary } => account.set_boundary(name, boundary).await?,
-        Step::SetTrust { name, trust } => account.set_trust(name, trust).await?,
         Step::TagRole { name, tags } => account.tag_role(name, tags).await?,
+        Step::SetTrust { name, trust } | Step::AddTrust { name, trust, .. } | Step::LeaveRole { name, trust } => {
+            account.set_trust(name, trust).await?;
+        }
+        Step::AdoptRole { arn, id, tags } => {
+            account.tag_role(&arn.name, tags).await?;
+            return Ok(Some(MadeRole {
+                arn: arn.to_string(),
+                id: id.clone(),
+            }));
+        }
         Step::CreateAccessEntry { entry, role_id } => {
             let role_id = role_id.as_deref().or_else(|| made.map(|made| made.id.as_str()));
             let entry = WantedEntry {
@@ -297,7 +310,9 @@ async fn run_in_account(
             account.create_access_entry(cluster, &entry).await?;
         }
         Step::SetGroups { groups } => account.set_groups(cluster, deployer, groups).await?,
-        Step::TagAccessEntry { arn, tags } => account.tag_access_entry(arn, tags).await?,
+        Step::TagAccessEntry { arn, tags } | Step::AdoptAccessEntry { arn, tags } => {
+            account.tag_access_entry(arn, tags).await?;
+        }
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
         Step::Rescope { policy, scope } => account.rescope(cluster, deployer, policy, scope).await?,

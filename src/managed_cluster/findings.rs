@@ -45,8 +45,12 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             if let Some(bad) = stopped.or_else(|| plan.blocked.first().map(bad_of)) {
                 return chain(&bad);
             }
-            let mut findings = chain_ready();
-            let message = "Argo CD can deploy to this cluster";
+            let mut findings = Part::ALL.map(|part| with_others(plan, part)).to_vec();
+            let mut message = "Argo CD can deploy to this cluster".to_owned();
+            let beside: Vec<&str> = plan.beside.values().flatten().map(String::as_str).collect();
+            if !beside.is_empty() {
+                message = format!("{message}; {BESIDE}: {}", beside.join("; "));
+            }
             findings.push(Finding::new(ConditionType::Ready, Verdict::True, "Moored", message));
             findings
         }
@@ -177,6 +181,17 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
         message,
         stalled,
     }
+}
+
+const BESIDE: &str = "beside it others wrote, on what was taken over, and Mooring leaves";
+
+/// A part that holds, with what others wrote beside.
+fn with_others(plan: &Plan, part: Part) -> Finding {
+    let message = plan.beside.get(&part).map_or_else(
+        || "as the spec says".to_owned(),
+        |beside| format!("as the spec says; {BESIDE}: {}", beside.join("; ")),
+    );
+    Finding::new(part.condition(), Verdict::True, "AsSpecified", message)
 }
 
 fn chain_ready() -> Vec<Finding> {

@@ -12,6 +12,7 @@
 
 pub mod apply;
 pub mod blocked;
+pub mod by_hand;
 mod context;
 pub mod desired;
 mod error;

@@ -1,9 +1,9 @@
 //! One pass over a cluster that stays: look at everything, and carry out what that leads to.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, runtime::reflector::Store};
+use kube::{Api, Resource, runtime::reflector::Store};
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
@@ -132,25 +132,25 @@ impl Work<'_> {
         let desired = desired::desired(request, self.management, spoke.cluster.as_ref());
         let wanted = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
         let found = self.look_at_secrets(wanted).await?;
+        let living = living(self.context);
         let confirmed = memory.confirmed(uid, self.context.timing.confirm_after);
         let known = Memory {
             owner: &request.owner,
             recorded_role: self.recorded_role(),
             recorded_secret: self.old.secret.as_deref(),
             confirmed: confirmed.as_ref(),
+            given: self.old.access_entry.as_ref(),
+            living: &living,
         };
         let plan = plan::plan(&desired, &spoke, &found, &known);
         memory.suspect(uid, plan.suspicion.as_ref());
         let wanted_name = wanted.map(|wanted| wanted.name.as_str()).unwrap_or_default();
         let primary = plan::primary(&found, wanted_name, known.recorded_secret);
-        let named = |wanted: &WantedSecret| WantedSecret {
-            name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
-            ..wanted.clone()
-        };
-        memory.want_secret(uid, wanted.map(named));
+        memory.want_secret(uid, wanted.map(|wanted| plan::as_kept(wanted, primary)));
         let facts = Facts {
             secret: primary.map(|secret| secret.name.clone()),
             existing_role: plan::existing_role(&desired, spoke.role.as_ref()),
+            access_entry: plan::given(&desired, &spoke, &known),
             cluster: spoke.cluster,
             not_admitted: (!self.management.admits(&request.deployer)).then(|| request.deployer.to_string()),
         };
@@ -185,6 +185,10 @@ impl Work<'_> {
             let stands = found.own.iter().any(|own| !own.deleting);
             let take = self.withheld.is_none();
             found.claimed = self.context.memory.claim(uid, wanted, stands, take);
+        }
+        let stands = found.own.iter().any(|own| !own.deleting);
+        if let Some(wanted) = wanted.filter(|_| self.request.adopt && !stands) {
+            found.adoptable = observe::adoptable(&self.secrets, &found, wanted).await?;
         }
         Ok(found)
     }
@@ -223,4 +227,10 @@ impl Work<'_> {
         }
         Ok(Pass::Applied(plan, outcome, facts))
     }
+}
+
+/// The UIDs of all objects that are there, those that cannot be read among them.
+fn living(context: &Context) -> BTreeSet<String> {
+    let objects = context.clusters.state();
+    objects.iter().filter_map(|object| object.meta().uid.clone()).collect()
 }

@@ -24,7 +24,7 @@ use super::{
     conclude, known_status,
     management::Management,
     observe::{self, Secrets, Spoke},
-    removal::plan_removal,
+    removal::{TakenOver, plan_removal},
     request::Identity,
     status::Pass,
     turn::door,
@@ -186,7 +186,8 @@ async fn take_away(
     let owner = identity.owner(&management.hub);
     let recorded = identity.recorded_role(old);
     let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition()));
-    let plan = plan_removal(&deployer, &boundary, &owner, recorded, observed.as_ref().ok(), &secrets);
+    let (seen, taken_over) = (observed.as_ref().ok(), TakenOver::of(identity, old));
+    let plan = plan_removal(&deployer, &boundary, &owner, recorded, seen, &secrets, taken_over);
     super::log_plan(&identity.name, &plan);
     if context.overtaken(metadata) {
         return Ok(Turn::Overtaken);
@@ -204,7 +205,7 @@ async fn take_away(
     if let Err(error) = observed {
         return unreachable(error, &deployer.to_string());
     }
-    if let Some(blocked) = plan.blocked.into_iter().next() {
+    if let Some(blocked) = plan.blocked.first().cloned() {
         return Ok(releasing(blocked));
     }
     if late {
@@ -215,6 +216,7 @@ async fn take_away(
     if !plan.steps.is_empty() {
         context.memory.not_clean(uid);
     } else if context.memory.surely_gone(uid, recorded, context.timing.confirm_after) {
+        super::tell::left(context, metadata, &plan.beside).await;
         return Ok(Turn::Gone);
     }
     Ok(Turn::Remains(Pass::Releasing(
@@ -269,6 +271,7 @@ async fn retain(
         None,
         None,
         secrets,
+        TakenOver::default(),
     );
     if context.overtaken(metadata) {
         return Ok(Turn::Overtaken);

@@ -1,6 +1,6 @@
 //! A plan as data: the steps. Nothing here decides or does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::{
     argocd::WantedSecret,
     aws::WantedRole,
     domain::{
-        arn::PolicyArn,
+        arn::{PolicyArn, RoleArn},
         eks::{AccessPolicyArn, AccessScope, WantedEntry},
         name::RoleName,
         ownership::Tags,
@@ -52,6 +52,38 @@ pub enum Step {
         /// The role.
         name: RoleName,
         /// All tags that we want, since the provisioner may only tag with our mark among them.
+        tags: Tags,
+    },
+    /// Let the management role in by the trust policy of a role that was taken over, beside what others wrote there.
+    AddTrust {
+        /// The role.
+        name: RoleName,
+        /// The management role.
+        management_role: RoleArn,
+        /// The whole trust policy.
+        trust: Document,
+    },
+    /// Take our statement out of the trust policy of a role that was taken over, and leave the role to the others.
+    LeaveRole {
+        /// The role.
+        name: RoleName,
+        /// The trust policy that is left.
+        trust: Document,
+    },
+    /// Mark a role that others made as ours, and record it.
+    AdoptRole {
+        /// The role.
+        arn: RoleArn,
+        /// The unique ID of the role that was looked at.
+        id: String,
+        /// All tags that we want.
+        tags: Tags,
+    },
+    /// Mark an access entry that others made as ours.
+    AdoptAccessEntry {
+        /// The entry's ARN.
+        arn: String,
+        /// All tags that we want.
         tags: Tags,
     },
     /// Make the access entry.
@@ -100,6 +132,9 @@ pub enum Step {
         secret: WantedSecret,
         /// The UID of the Secret that was looked at; `None`: there was none, and there must be none still.
         uid: Option<String>,
+        /// Where the Secret is somebody else's and is taken over: what that changes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        adopts: Option<String>,
     },
     /// Take keys of Argo CD's that somebody else set out of the cluster Secret.
     NullSecretKeys {
@@ -129,6 +164,10 @@ impl Step {
             Self::SetBoundary { .. } => "SetBoundary",
             Self::SetTrust { .. } => "SetTrust",
             Self::TagRole { .. } => "TagRole",
+            Self::AddTrust { .. } => "AddTrust",
+            Self::LeaveRole { .. } => "LeaveRole",
+            Self::AdoptRole { .. } => "AdoptRole",
+            Self::AdoptAccessEntry { .. } => "AdoptAccessEntry",
             Self::CreateAccessEntry { .. } => "CreateAccessEntry",
             Self::SetGroups { .. } => "SetGroups",
             Self::TagAccessEntry { .. } => "TagAccessEntry",
@@ -151,6 +190,16 @@ impl Step {
             Self::SetBoundary { name, boundary } => format!("set the permissions boundary of {name} to {boundary}"),
             Self::SetTrust { name, .. } => format!("restore the trust policy of {name}"),
             Self::TagRole { name, .. } => format!("restore the tags of {name}"),
+            Self::AddTrust {
+                name, management_role, ..
+            } => {
+                format!("let {management_role} in by the trust policy of {name}, beside what stands there")
+            }
+            Self::LeaveRole { name, .. } => {
+                format!("take Mooring's statement out of the trust policy of {name}, and leave the role")
+            }
+            Self::AdoptRole { arn, id, .. } => format!("take over role {arn} ({id})"),
+            Self::AdoptAccessEntry { arn, .. } => format!("take over access entry {arn}"),
             Self::CreateAccessEntry { entry, .. } => format!("create the access entry of {}", entry.principal),
             Self::SetGroups { groups } => {
                 let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
@@ -164,7 +213,16 @@ impl Step {
             Self::Associate { policy, scope } => format!("associate {} in {}", policy.name(), scope_in_words(scope)),
             Self::Rescope { policy, scope } => format!("hold {} to {}", policy.name(), scope_in_words(scope)),
             Self::Disassociate { policy } => format!("take away {}", policy.name()),
-            Self::ApplySecret { secret, .. } => format!("write cluster Secret {}", secret.name),
+            Self::ApplySecret {
+                secret, adopts: None, ..
+            } => format!("write cluster Secret {}", secret.name),
+            Self::ApplySecret {
+                secret,
+                adopts: Some(was),
+                ..
+            } => {
+                format!("take over cluster Secret {}: {was}", secret.name)
+            }
             Self::NullSecretKeys { name, keys, .. } => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 format!("take {} out of cluster Secret {name}", keys.join(", "))
@@ -181,10 +239,14 @@ impl Step {
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
             | Self::SetTrust { .. }
+            | Self::AddTrust { .. }
+            | Self::LeaveRole { .. }
+            | Self::AdoptRole { .. }
             | Self::TagRole { .. } => Part::DeployerRole,
             Self::CreateAccessEntry { .. }
             | Self::SetGroups { .. }
             | Self::TagAccessEntry { .. }
+            | Self::AdoptAccessEntry { .. }
             | Self::DeleteAccessEntry
             | Self::Associate { .. }
             | Self::Rescope { .. }
@@ -220,6 +282,10 @@ impl Step {
             Self::CreateRole { .. }
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
+            | Self::AddTrust { .. }
+            | Self::LeaveRole { .. }
+            | Self::AdoptRole { .. }
+            | Self::AdoptAccessEntry { .. }
             | Self::CreateAccessEntry { .. }
             | Self::DeleteAccessEntry
             | Self::ApplySecret { .. }
@@ -305,6 +371,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What stands in the way of the rest.
     pub blocked: Vec<Blocked>,
+    /// What others wrote on things that were taken over, and what is therefore left there, by part of the chain.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<Part, Vec<String>>,
     /// What a second look must confirm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion: Option<Suspicion>,

@@ -146,7 +146,7 @@ fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &W
     if role.arn != wanted.arn.to_string() || (marked != Marked::Ours && !recorded) {
         let owner = if role.arn == wanted.arn.to_string() {
             match marked {
-                Marked::Another { hub, object } => format!("hub {hub} made it for {object}"),
+                Marked::Another { hub, object, .. } => format!("hub {hub} made it for {object}"),
                 Marked::Ours | Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),
             }
         } else {
