@@ -22,6 +22,7 @@ mod faults;
 mod judge;
 mod kill;
 mod kill_writes;
+mod lease;
 mod management;
 mod ministack;
 mod modes;
