@@ -42,7 +42,7 @@ pub struct LeaseArgs {
 
     /// For how long the one that works is waited for when it says no more, from 5s to 5m.
     ///
-    /// It renews its Lease every fifth of this, and begins no write when two thirds have passed since the last renewal that
+    /// It renews its Lease seven times in this, and begins no write when two thirds have passed since the last renewal that
     /// went through. So another takes over this long after a kill, and a second after a clean stop.
     #[arg(
         long,

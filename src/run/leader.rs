@@ -10,14 +10,15 @@ use std::{
     time::Duration,
 };
 
-use kube::Client;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tracing::{error, info, warn};
 
+use super::Error;
 use crate::{
     cli::LeaseSettings,
     kubernetes::{
-        connect::Permit,
+        KubernetesError,
+        connect::{Permit, connect},
         lease::{Clock, Elector, Leadership, Lost, Settings, Standing, Terms},
     },
     telemetry::{
@@ -68,8 +69,10 @@ impl Leader {
         Arc::new(move || leadership.may_write())
     }
 
-    /// Waits until this replica is the one that works. `client` must write without asking [`Leader::permit`].
-    pub(super) async fn elected(self, client: Client) -> Tenure {
+    /// Waits until this replica is the one that works; `None` when it was told to stop before.
+    pub(super) async fn elected(self, stopped: impl Future<Output = ()>) -> Result<Option<Tenure>, KubernetesError> {
+        // Not the one that asks for the permit: whoever has none yet must be able to take the lease.
+        let client = connect(self.process(), None).await?;
         let Self {
             settings,
             clock,
@@ -81,29 +84,37 @@ impl Leader {
             warn!("working without a lease: a second process beside this one would write against it");
             gate.open_as("no election");
             metrics.set_leader(true);
-            return Tenure { held: None, metrics };
+            return Ok(Some(Tenure { held: None, metrics }));
         };
         let identity = settings.identity.clone();
         let mut elector = Elector::new(client, settings, clock, leadership);
         let lease = elector.lease();
         let mut told = None;
-        elector
-            .acquire(|standing| {
-                if told.as_ref() != Some(&standing) {
-                    stand_by(&gate, &lease, &identity, &standing);
-                    told = Some(standing);
-                }
-            })
-            .await;
+        let acquired = elector.acquire(|standing| {
+            if told.as_ref() != Some(&standing) {
+                stand_by(&gate, &lease, &identity, &standing);
+                told = Some(standing);
+            }
+        });
+        tokio::select! {
+            () = acquired => {}
+            () = stopped => return Ok(None),
+        }
         gate.open_as(format!("{identity}, which is this process, holds it and works"));
         metrics.set_leader(true);
         info!(lease, identity, "leading: this process holds the lease, and works");
         let (end, ended) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move { elector.keep(async { drop(ended.await) }).await });
-        Tenure {
+        let keeping = async move {
+            let told_to_end = async {
+                let _ = ended.await;
+            };
+            elector.keep(told_to_end).await
+        };
+        let task = tokio::spawn(keeping);
+        Ok(Some(Tenure {
             held: Some(Held { end, task, lease }),
             metrics,
-        }
+        }))
     }
 }
 
@@ -169,8 +180,19 @@ struct Held {
 }
 
 impl Tenure {
+    /// Does the work, and gives the lease up when it has ended. It is dropped where it stands when the lease is lost.
+    pub(super) async fn spent_on(mut self, work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+        tokio::select! {
+            worked = work => {
+                self.end().await;
+                worked
+            }
+            lost = self.lost() => Err(lost.into()),
+        }
+    }
+
     /// Resolves when the lease is lost, and never while it is held.
-    pub(super) async fn lost(&mut self) -> Lost {
+    async fn lost(&mut self) -> Lost {
         let Some(held) = &mut self.held else {
             return std::future::pending().await;
         };
@@ -193,7 +215,7 @@ impl Tenure {
     }
 
     /// Gives the lease up, so that another replica takes over at once. Nothing may be under way any more.
-    pub(super) async fn end(self) {
+    async fn end(self) {
         self.metrics.set_leader(false);
         let Some(Held { end, task, lease }) = self.held else {
             return;

@@ -153,10 +153,8 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         () = served(&client, &crds) => {}
         () = until(stopped.clone()) => return Ok(()),
     }
-    let apart = connect(leader.process(), None).await?;
-    let mut tenure = tokio::select! {
-        tenure = leader.elected(apart) => tenure,
-        () = until(stopped.clone()) => return Ok(()),
+    let Some(tenure) = leader.elected(until(stopped.clone())).await? else {
+        return Ok(());
     };
     let caches = readiness.gate(
         "caches",
@@ -182,17 +180,15 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         tokio::spawn(close_when_stopped(aws, stopped.clone())),
     ];
     let mut bound = tokio::spawn(binding.work(until(stopped.clone())));
-    let result = tokio::select! {
-        worked = work(clusters, roles, queues, &caches, stopped) => {
-            // Whoever takes over must find nothing of ours under way.
-            if worked.is_ok() {
-                let _ = (&mut bound).await;
-            }
-            tenure.end().await;
-            worked
+    let working = async {
+        let worked = work(clusters, roles, queues, &caches, stopped).await;
+        // Whoever takes over must find nothing of ours under way.
+        if worked.is_ok() {
+            let _ = (&mut bound).await;
         }
-        lost = tenure.lost() => Err(lost.into()),
+        worked
     };
+    let result = tenure.spent_on(working).await;
     bound.abort();
     for task in background {
         task.abort();

@@ -122,10 +122,8 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         () = served(&client, &crds) => {}
         () = until(stopped.clone()) => return Ok(()),
     }
-    let apart = connect(leader.process(), None).await?;
-    let mut tenure = tokio::select! {
-        tenure = leader.elected(apart) => tenure,
-        () = until(stopped.clone()) => return Ok(()),
+    let Some(tenure) = leader.elected(until(stopped.clone())).await? else {
+        return Ok(());
     };
     let caches = readiness.gate("caches", "the first list of ManagementRoles and ManagedClusters");
 
@@ -164,14 +162,9 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
             report,
         )
         .await
+        .map_err(Error::Watch)
     };
-    let result = tokio::select! {
-        worked = Box::pin(work) => {
-            tenure.end().await;
-            worked.map_err(Error::Watch)
-        }
-        lost = tenure.lost() => Err(lost.into()),
-    };
+    let result = tenure.spent_on(Box::pin(work)).await;
     watching.abort();
     probes.abort();
     info!("stopped");

@@ -126,7 +126,7 @@ mod tests {
             readiness.report(),
             Report {
                 ready: true,
-                lines: "[+]store\n[+]read-only: nothing is written\n".to_owned()
+                lines: "[+]read-only: nothing is written\n[+]store\n".to_owned()
             }
         );
     }

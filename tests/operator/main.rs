@@ -12,6 +12,7 @@
     reason = "a test says what is wrong by ending"
 )]
 
+mod apart;
 mod binding;
 mod chain;
 mod connected;

@@ -203,33 +203,35 @@ impl Elector {
 
     /// Renews once.
     async fn renew(&mut self) -> Result<Renewed, KubernetesError> {
-        let written = self.written.clone();
-        let error = match self.write(written.as_ref()).await {
-            Ok(()) => return Ok(Renewed::Yes),
-            Err(error) if error.is_conflict() || error.is_not_found() => error,
-            Err(error) => return Err(error),
-        };
-        // Somebody changed it, made it anew or deleted it; or a try of ours went through that we have given up.
-        match self.look().await? {
-            None => {
+        let mut tries = TRIES;
+        loop {
+            let written = self.written.clone();
+            tries -= 1;
+            let error = match self.write(written.as_ref()).await {
+                Ok(()) => return Ok(Renewed::Yes),
+                Err(error) if error.is_conflict() || error.is_not_found() => error,
+                Err(error) => return Err(error),
+            };
+            // Somebody changed it, made it anew or deleted it; or a try of ours went through that we have given up.
+            let Some(lease) = self.look().await? else {
                 warn!(
                     lease = self.lease(),
                     "the lease was deleted: it is made anew, since it was ours"
                 );
-                self.write(None).await.map(|()| Renewed::Yes)
+                return self.write(None).await.map(|()| Renewed::Yes);
+            };
+            match Seen::of(&lease).holder {
+                Some(holder) if holder == self.settings.identity => self.written = Some(lease),
+                other => return Ok(Renewed::Taken(other)),
             }
-            Some(lease) => match Seen::of(&lease).holder {
-                Some(holder) if holder == self.settings.identity => {
-                    self.written = Some(lease);
-                    Err(error)
-                }
-                other => Ok(Renewed::Taken(other)),
-            },
+            if tries == 0 {
+                return Err(error);
+            }
         }
     }
 
     async fn look(&self) -> Result<Option<Lease>, KubernetesError> {
-        let deadline = self.settings.terms.renewal();
+        let deadline = self.settings.terms.answer();
         call_within(deadline, "get", &self.lease(), self.api.get_opt(&self.settings.name)).await
     }
 
@@ -248,7 +250,7 @@ impl Elector {
     }
 
     async fn put(&self, lease: &Lease, anew: bool) -> Result<Lease, KubernetesError> {
-        let deadline = self.settings.terms.renewal();
+        let deadline = self.settings.terms.answer();
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
