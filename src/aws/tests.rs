@@ -325,14 +325,14 @@ async fn no_attempt_is_sent_without_a_permit() {
     let may = Arc::new(AtomicBool::new(true));
     let (gone, left) = (Arc::clone(&may), Arc::new(AtomicUsize::new(usize::MAX)));
     let tries = Arc::clone(&left);
-    let canned = Canned::new(move |seen| match seen.operation.as_str() {
-        "AssumeRole" => session("ASIA1", HOUR),
-        _ => {
-            if tries.fetch_sub(1, Ordering::SeqCst) == 1 {
-                gone.store(false, Ordering::SeqCst);
-            }
-            query_error(400, "Throttling", "Rate exceeded")
+    let canned = Canned::new(move |seen| {
+        if seen.operation == "AssumeRole" {
+            return session("ASIA1", HOUR);
         }
+        if tries.fetch_sub(1, Ordering::SeqCst) == 1 {
+            gone.store(false, Ordering::SeqCst);
+        }
+        query_error(400, "Throttling", "Rate exceeded")
     });
     let permit = Arc::clone(&may);
     let settings = Settings {

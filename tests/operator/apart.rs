@@ -25,7 +25,7 @@ fn spokes() -> Setting {
     ])
 }
 
-/// Lets a kind hold anything, as the definition of another release might.
+/// Lets the specs of a kind hold anything, as the definition of another release might.
 async fn opened(world: &World, plural: &str, kind: &str, name: &str) {
     let gvk = kube::core::GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     let resource = kube::core::ApiResource::from_gvk(&gvk);
@@ -33,7 +33,9 @@ async fn opened(world: &World, plural: &str, kind: &str, name: &str) {
     let definition = format!("{plural}.mooring.dev");
     let mut found = api.get(&definition).await.unwrap();
     let version = &mut found.data["spec"]["versions"][0];
-    version["schema"]["openAPIV3Schema"] = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let schema = &mut version["schema"]["openAPIV3Schema"];
+    schema["properties"]["spec"] = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    schema.as_object_mut().unwrap().remove("x-kubernetes-validations");
     version.as_object_mut().unwrap().remove("selectableFields");
     api.replace(&definition, &PostParams::default(), &found).await.unwrap();
     world

@@ -56,12 +56,12 @@ mod tests {
         let clock = Clock::of_the_machine();
         let before = clock.now();
         std::thread::sleep(Duration::from_millis(20));
-        let passed = clock.now() - before;
+        let passed = clock.now().saturating_sub(before);
         assert!(passed >= Duration::from_millis(20), "{passed:?}");
         assert!(!before.is_zero());
     }
 
-    /// `/proc/uptime` is CLOCK_BOOTTIME, in hundredths of a second (proc(5)): another clock would differ on a machine
+    /// `/proc/uptime` is `CLOCK_BOOTTIME`, in hundredths of a second (proc(5)): another clock would differ on a machine
     /// that has slept.
     #[cfg(target_os = "linux")]
     #[test]

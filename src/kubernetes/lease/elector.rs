@@ -129,7 +129,7 @@ impl Elector {
                     match self.sight.verdict(&self.settings.identity, terms) {
                         Some(Verdict::Taken { by, until }) if now < until => {
                             tell(by.map_or(Standing::Vacant, |by| Standing::Held { by }));
-                            pause = pause.min(until - now);
+                            pause = pause.min(until.saturating_sub(now));
                         }
                         Some(Verdict::Taken { .. } | Verdict::Free | Verdict::Ours) => {
                             match self.write(lease.as_ref()).await {
