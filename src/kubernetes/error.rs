@@ -154,11 +154,9 @@ impl fmt::Display for KubernetesError {
                 }
                 // kube would print the whole status a second time, as a debug value.
                 Some(status) => write!(f, "{} ({})", status.message.trim(), status.code)?,
-                None => match cause.as_ref() {
-                    // kube would put "ServiceError" before it.
-                    kube::Error::Service(cause) if cause.is::<NotLeading>() => write!(f, "{cause}")?,
-                    cause => write!(f, "{cause}")?,
-                },
+                // kube would put "ServiceError" before it.
+                None if self.failure() == Failure::NotLeading => write!(f, "{NotLeading}")?,
+                None => write!(f, "{cause}")?,
             },
         }
         match self.failure().advice() {
@@ -180,12 +178,12 @@ fn status(cause: &kube::Error) -> Option<&kube::core::Status> {
 }
 
 /// Runs one call under [`CALL_DEADLINE`].
-pub(crate) async fn call<T>(
+pub(crate) fn call<T>(
     what: &'static str,
     object: &str,
     future: impl Future<Output = kube::Result<T>>,
-) -> Result<T, KubernetesError> {
-    call_within(CALL_DEADLINE, what, object, future).await
+) -> impl Future<Output = Result<T, KubernetesError>> {
+    call_within(CALL_DEADLINE, what, object, future)
 }
 
 /// Runs one call under a deadline of its own.

@@ -108,14 +108,14 @@ async fn of_two_one_writes_and_a_clean_stop_hands_over_at_once() {
     assert!(ready.contains(&format!("standing by; {}_", first.pod())), "{ready}");
     world.moored("one").await;
     assert_eq!(written(&world, &second, start).await, []);
-    let reads: BTreeSet<String> = asked(&world, &second, start)
+    let kinds_asked: BTreeSet<String> = asked(&world, &second, start)
         .await
         .into_iter()
         .map(|call| call.resource)
         .collect();
     let kinds = ["leases", "managedclusters", "managementroles"].map(str::to_owned);
     assert_eq!(
-        reads,
+        kinds_asked,
         kinds.into(),
         "it asks whether the kinds are served, and watches nothing"
     );
