@@ -104,6 +104,7 @@ struct Memory {
     clean_since: Option<Instant>,
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
+    healed: BTreeSet<String>,
     made: Option<(String, Instant)>,
     first_waited: Option<i64>,
     asked: Option<watch::Sender<()>>,
@@ -221,6 +222,17 @@ impl Memories {
     /// gives neither twice, so what still shows up under it is a read from before the deletion.
     pub fn deleted(&self, uid: &str, what: impl IntoIterator<Item = String>) {
         self.with(uid, |memory| memory.deleted.extend(what));
+    }
+
+    /// Remembers what this process deleted to make it anew, by the same names.
+    pub fn healed(&self, uid: &str, what: impl IntoIterator<Item = String>) {
+        self.with(uid, |memory| memory.healed.extend(what));
+    }
+
+    /// Whether this process deleted what has this name: then it is a read from before that, and no ghost.
+    pub fn was_healed(&self, uid: &str, what: Option<&String>) -> bool {
+        let all = self.lock();
+        what.is_some_and(|what| all.get(uid).is_some_and(|memory| memory.healed.contains(what)))
     }
 
     /// Remembers that this process made the deployer role just now, under this unique ID.

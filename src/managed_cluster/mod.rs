@@ -23,11 +23,13 @@ pub mod plan;
 mod release;
 pub mod removal;
 pub mod request;
+pub mod server;
 pub mod status;
 pub mod step;
 mod tell;
 mod turn;
 pub mod withheld;
+pub(crate) mod words;
 
 use std::{
     sync::Arc,

@@ -1,6 +1,7 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, core::DeserializeGuard};
 
 use crate::{
@@ -21,6 +22,7 @@ use super::{
     error::Error,
     findings::findings,
     request::Refusal,
+    server::ServerChanged,
     step::{Part, Plan, Step},
     withheld::Withheld,
 };
@@ -52,6 +54,8 @@ pub struct Facts {
     pub secret: Option<String>,
     /// The ARN of the deployer role, while the management role cannot assume it yet.
     pub not_admitted: Option<String>,
+    /// That the server in it changed, while there is somebody left to tell.
+    pub server_changed: Option<ServerChanged>,
 }
 
 impl Facts {
@@ -122,6 +126,7 @@ pub fn status(
                     id: made.id.clone(),
                 });
             }
+            status.server_changed_at = facts.server_changed.as_ref().map(|changed| Time(changed.at));
             Some(facts)
         }
         Pass::Withheld(_, _, facts) => Some(facts),
@@ -136,9 +141,10 @@ pub fn status(
     if let Some(facts) = facts {
         status.secret = facts.secret.clone().or(status.secret);
         if let (Some(told), Some(seen)) = (&mut status.cluster, &facts.cluster) {
-            told.endpoint.clone_from(&seen.endpoint);
-            told.version.clone_from(&seen.version);
-            told.issuer.clone_from(&seen.issuer);
+            // A cluster that is being made tells none of it yet: what the one before it had is how it is known for another.
+            told.endpoint = seen.endpoint.clone().or_else(|| told.endpoint.take());
+            told.version = seen.version.clone().or_else(|| told.version.take());
+            told.issuer = seen.issuer.clone().or_else(|| told.issuer.take());
         }
     }
     status
@@ -257,6 +263,13 @@ mod tests {
                 arn: text(),
                 owner: text(),
             },
+            Blocked::RoleReplaced {
+                arn: text(),
+                recorded: text(),
+                found: text(),
+                owner: text(),
+            },
+            Blocked::ClusterGone,
             Blocked::ForeignPolicyAttached {
                 role: text(),
                 policies: set(),
@@ -290,7 +303,10 @@ mod tests {
                 message.split_whitespace().count() >= 5 && !message.ends_with('.'),
                 "{message}"
             );
-            let shared = matches!(blocked, Blocked::ClusterNotActive { .. } | Blocked::RolePropagating);
+            let shared = matches!(
+                blocked,
+                Blocked::ClusterNotActive { .. } | Blocked::RolePropagating | Blocked::Unconfirmed { .. }
+            );
             assert!(reasons.insert(reason) || shared, "{reason} is told of two things");
         }
     }
