@@ -107,6 +107,7 @@ struct Memory {
     healed: BTreeSet<String>,
     made: Option<(String, Instant)>,
     first_waited: Option<i64>,
+    looked_at: bool,
     asked: Option<watch::Sender<()>>,
 }
 
@@ -278,6 +279,11 @@ impl Memories {
         self.with(uid, |memory| {
             *memory.first_waited.get_or_insert(generation) != generation
         })
+    }
+
+    /// Whether this process has not been called for the object before.
+    pub fn first_look(&self, uid: &str) -> bool {
+        self.with(uid, |memory| !std::mem::replace(&mut memory.looked_at, true))
     }
 
     /// Remembers that the object got its turn: what is edited from now on is known by its status.

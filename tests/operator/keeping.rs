@@ -260,8 +260,13 @@ async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently()
     world.moored("one").await;
     world.whole_pass("ManagementRole", "default").await;
 
-    // Without our tags: told, and not touched. What is moored goes on.
+    // Without our tags: told, and not touched, and nothing of a cluster goes.
     let before = management(&world).unwrap();
+    let moored = (
+        world.seen_role("one"),
+        world.seen_entry("one"),
+        stands(&world, "one").await,
+    );
     remake(&world, &[("team".to_owned(), "other".to_owned())].into());
     let theirs = management(&world).unwrap();
     let mark = world.mark();
@@ -277,10 +282,16 @@ async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently()
     world.whole_pass("ManagementRole", "default").await;
     assert_eq!(world.writes("default", mark), Vec::<String>::new());
     assert_eq!(management(&world), Some(theirs));
-    world.is_ready("ManagedCluster", "one").await;
     by_hand(&world, "DeleteRole", json!({}));
     world.ask("ManagementRole", "default").await;
     let object = world.is_ready("ManagementRole", "default").await;
+    world.is_ready("ManagedCluster", "one").await;
+    let now = (
+        world.seen_role("one"),
+        world.seen_entry("one"),
+        stands(&world, "one").await,
+    );
+    assert_eq!(now, moored);
     let afresh = management(&world).unwrap();
     assert_eq!(object["status"]["role"]["id"], json!(afresh.id));
     assert_eq!((&afresh.trust, &afresh.boundary), (&before.trust, &before.boundary));
@@ -328,6 +339,7 @@ async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently()
     }
     assert!(management(&world).unwrap().trust.to_string().contains("AROA"));
     for (kind, name) in [("ManagementRole", "default"), ("ManagedCluster", "one")] {
+        world.is_ready(kind, name).await;
         world.ask(kind, name).await;
         let parts = [
             "StalePrincipal: ",
