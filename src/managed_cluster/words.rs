@@ -17,9 +17,9 @@ const ROW_LIMIT: usize = 980;
 /// How many names are told.
 const SOME: usize = 8;
 
-/// Some of these names, and how many more there are.
+/// Some of these names, and how many more there are. Somebody else may have chosen them.
 pub(crate) fn some(names: &BTreeSet<String>) -> String {
-    let shown: Vec<&str> = names.iter().take(SOME).map(String::as_str).collect();
+    let shown: Vec<String> = names.iter().take(SOME).map(|name| policy::shown(name)).collect();
     match names.len().saturating_sub(SOME) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
@@ -77,6 +77,7 @@ mod tests {
         assert_eq!(some(&names(2)), "n00, n01");
         assert_eq!(some(&names(8)).matches('n').count(), 8);
         assert!(some(&names(10)).ends_with("n07 and 2 more"));
+        assert!(!some(&["a\u{1b}[31m".to_owned()].into()).contains('\u{1b}'));
     }
 
     #[test]

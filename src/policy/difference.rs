@@ -312,8 +312,9 @@ fn list(element: &str, values: &Values) -> String {
     words.join(", ")
 }
 
-/// A text from a policy, fit for a terminal: without control characters, and not without end.
-fn shown(text: &str) -> String {
+/// A text that somebody else chose, fit for a terminal: without control characters, and not without end.
+#[must_use]
+pub fn shown(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })

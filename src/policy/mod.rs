@@ -5,7 +5,7 @@ pub mod document;
 pub mod evaluate;
 pub mod issued;
 
-pub use difference::{Difference, differences, differences_of, in_words};
+pub use difference::{Difference, differences, differences_of, in_words, shown};
 pub use document::{Document, Effect, InvalidDocument, Principals, Statement};
 pub use evaluate::{Asked, Asker, Known, Ruling};
 pub use issued::{
