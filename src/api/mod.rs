@@ -36,6 +36,10 @@ pub const PAUSED: &str = "mooring.dev/paused";
 /// deployer roles that were kept there are not looked for any more.
 pub const CLOSED_ACCOUNTS: &str = "mooring.dev/closed-accounts";
 
+/// Annotation of a `ManagementRole`: the OIDC issuer of the hub, by which a person says that this cluster is Argo CD's
+/// now, though another one stood under its name before. It confirms that one issuer and no later one.
+pub const CONFIRM_HUB: &str = "mooring.dev/confirm-hub";
+
 /// The finalizer that lets us let go in order.
 pub const FINALIZER: &str = "mooring.dev/finalizer";
 

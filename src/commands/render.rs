@@ -174,7 +174,9 @@ fn permission(request: &Request, members: &Members) -> (Option<Document>, Option
     };
     let memory = Memory {
         recorded_role: Some(&id),
+        recorded_issuer: None,
         confirmed: None,
+        deleted: None,
     };
     let plan = plan(request, &observed, members, &memory);
     let full = plan.blocked.first().map(Blocked::message);

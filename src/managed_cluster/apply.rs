@@ -100,6 +100,7 @@ pub struct Outcome {
     made_role: Option<MadeRole>,
     role_deleted: bool,
     entry_deleted: bool,
+    server_changed: bool,
     stop: Option<Stop>,
 }
 
@@ -126,6 +127,12 @@ impl Outcome {
     #[must_use]
     pub fn entry_deleted(&self) -> bool {
         self.entry_deleted
+    }
+
+    /// Whether a Secret that Argo CD knew was given another server.
+    #[must_use]
+    pub fn server_changed(&self) -> bool {
+        self.server_changed
     }
 
     #[cfg(test)]
@@ -201,6 +208,7 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
             outcome.made_role = made.or_else(|| outcome.made_role.take());
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
             outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
+            outcome.server_changed |= step.changes_server();
             outcome.done.push(step.words());
         }
         Err(failure) => {
@@ -238,7 +246,7 @@ fn stop(step: &Step, failure: Failure) -> Stop {
 
 async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Option<MadeRole>, Failure> {
     match step {
-        Step::ApplySecret { secret, uid } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
+        Step::ApplySecret { secret, uid, .. } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
         Step::NullSecretKeys {
             name,
             resource_version,
@@ -285,9 +293,9 @@ async fn run_in_account(
             }));
         }
         Step::DeleteRole { name } => account.delete_role(name).await?,
-        Step::SetBoundary { name, boundary } => account.set_boundary(name, boundary).await?,
-        Step::SetTrust { name, trust } => account.set_trust(name, trust).await?,
-        Step::TagRole { name, tags } => account.tag_role(name, tags).await?,
+        Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
+        Step::SetTrust { name, trust, .. } => account.set_trust(name, trust).await?,
+        Step::TagRole { name, tags, .. } => account.tag_role(name, tags).await?,
         Step::CreateAccessEntry { entry, role_id } => {
             let role_id = role_id.as_deref().or_else(|| made.map(|made| made.id.as_str()));
             let entry = WantedEntry {
@@ -296,12 +304,12 @@ async fn run_in_account(
             };
             account.create_access_entry(cluster, &entry).await?;
         }
-        Step::SetGroups { groups } => account.set_groups(cluster, deployer, groups).await?,
-        Step::TagAccessEntry { arn, tags } => account.tag_access_entry(arn, tags).await?,
+        Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups).await?,
+        Step::TagAccessEntry { arn, tags, .. } => account.tag_access_entry(arn, tags).await?,
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
-        Step::Rescope { policy, scope } => account.rescope(cluster, deployer, policy, scope).await?,
-        Step::Disassociate { policy } => account.disassociate(cluster, deployer, policy).await?,
+        Step::Rescope { policy, scope, .. } => account.rescope(cluster, deployer, policy, scope).await?,
+        Step::Disassociate { policy, .. } => account.disassociate(cluster, deployer, policy).await?,
         Step::ApplySecret { .. } | Step::NullSecretKeys { .. } | Step::DeleteSecret { .. } => {}
     }
     Ok(None)

@@ -60,6 +60,19 @@ pub enum Blocked {
         /// Whose it is.
         owner: String,
     },
+    /// The role that we made is gone, and one that is not ours stands under its name.
+    RoleReplaced {
+        /// Its ARN.
+        arn: String,
+        /// The unique ID of the role that we made.
+        recorded: String,
+        /// The unique ID of the one that stands there.
+        found: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// The cluster that was moored is not there any more.
+    ClusterGone,
     /// Our role carries policies that we did not give it.
     ForeignPolicyAttached {
         /// The role.
@@ -124,10 +137,12 @@ impl Blocked {
             | Self::RetentionPending { .. } => Part::ManagementRole,
             Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
+            | Self::ClusterGone
             | Self::ClusterNotActive { .. }
             | Self::AccessEntriesDisabled
             | Self::ConnectedCluster => Part::Cluster,
             Self::RoleNotOurs { .. }
+            | Self::RoleReplaced { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
@@ -150,12 +165,13 @@ impl Blocked {
             Self::NamespaceNotServed { .. } => "NamespaceNotServed",
             Self::PolicyPending { .. } => "PolicyPending",
             Self::ClusterNotFound => "ClusterNotFound",
+            Self::ClusterGone => "ClusterGone",
             Self::ClusterNotActive { .. } => "ClusterNotActive",
             Self::AccessEntriesDisabled => "AccessEntriesDisabled",
             Self::ConnectedCluster => "ConnectedCluster",
             Self::RoleNotOurs { .. } => "RoleNotOurs",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
-            Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
             Self::Propagating { .. } | Self::RolePropagating => "Propagating",
             Self::DuplicateCluster { .. } => "DuplicateCluster",
@@ -174,9 +190,11 @@ impl Blocked {
             | Self::ManagementRoleGoing { .. }
             | Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
+            | Self::ClusterGone
             | Self::AccessEntriesDisabled
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
+            | Self::RoleReplaced { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
@@ -207,10 +225,15 @@ impl Blocked {
             Self::ClusterNotActive { state } => match state {
                 ClusterState::Failed => "the cluster is FAILED: look at `aws eks describe-cluster`, field health".to_owned(),
                 ClusterState::Deleting => "the cluster is being deleted: delete this ManagedCluster too".to_owned(),
-                ClusterState::Creating | ClusterState::Pending | ClusterState::Active | ClusterState::Updating | ClusterState::Unknown => {
-                    "the cluster is not active yet; nothing is made until it is".to_owned()
+                ClusterState::Creating | ClusterState::Pending => {
+                    "the cluster is being created; it is moored as soon as it is active".to_owned()
+                }
+                ClusterState::Active | ClusterState::Updating | ClusterState::Unknown => {
+                    "EKS does not tell the cluster's endpoint and certificate authority yet; it is moored as soon as it does".to_owned()
                 }
             },
+            Self::ClusterGone => "the cluster that was moored is not there any more, and its access entry went with it. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself".to_owned(),
+            Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
             Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: where a ManagedCluster made it, that one moors this cluster already, and this object is one too many; otherwise choose another access.deployerRole.name in a new ManagedCluster, or delete the role if nothing uses it"),

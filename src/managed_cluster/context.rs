@@ -104,8 +104,10 @@ struct Memory {
     clean_since: Option<Instant>,
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
+    healed: BTreeSet<String>,
     made: Option<(String, Instant)>,
     first_waited: Option<i64>,
+    looked_at: bool,
     asked: Option<watch::Sender<()>>,
 }
 
@@ -223,6 +225,17 @@ impl Memories {
         self.with(uid, |memory| memory.deleted.extend(what));
     }
 
+    /// Remembers what this process deleted to make it anew, by the same names.
+    pub fn healed(&self, uid: &str, what: impl IntoIterator<Item = String>) {
+        self.with(uid, |memory| memory.healed.extend(what));
+    }
+
+    /// Whether this process deleted what has this name: then it is a read from before that, and no ghost.
+    pub fn was_healed(&self, uid: &str, what: Option<&String>) -> bool {
+        let all = self.lock();
+        what.is_some_and(|what| all.get(uid).is_some_and(|memory| memory.healed.contains(what)))
+    }
+
     /// Remembers that this process made the deployer role just now, under this unique ID.
     pub fn made_role(&self, uid: &str, id: &str) {
         self.with(uid, |memory| memory.made = Some((id.to_owned(), Instant::now())));
@@ -266,6 +279,11 @@ impl Memories {
         self.with(uid, |memory| {
             *memory.first_waited.get_or_insert(generation) != generation
         })
+    }
+
+    /// Whether this process has not been called for the object before.
+    pub fn first_look(&self, uid: &str) -> bool {
+        self.with(uid, |memory| !std::mem::replace(&mut memory.looked_at, true))
     }
 
     /// Remembers that the object got its turn: what is edited from now on is known by its status.

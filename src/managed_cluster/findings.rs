@@ -36,7 +36,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
         Pass::Withheld(withheld, plan, facts) => told_withheld(*withheld, plan, facts),
-        Pass::Applied(plan, outcome, _) => {
+        Pass::Applied(plan, outcome, facts) => {
             let stopped = outcome.stop().map(|stop| match stop {
                 Stop::Blocked(blocked) => bad_of(blocked),
                 Stop::Failed(part, failure) => failed_step(*part, failure),
@@ -45,7 +45,18 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 return chain(&bad);
             }
             let mut findings = chain_ready();
-            let message = "Argo CD can deploy to this cluster";
+            let mut message = "Argo CD can deploy to this cluster";
+            if let Some(changed) = &facts.server_changed {
+                findings.retain(|finding| finding.kind != ConditionType::SecretReady);
+                let told = changed.message();
+                findings.push(Finding::new(
+                    ConditionType::SecretReady,
+                    Verdict::True,
+                    "ServerChanged",
+                    told,
+                ));
+                message = "Argo CD can deploy to this cluster; its application controller is to be restarted once, as SecretReady says";
+            }
             findings.push(Finding::new(ConditionType::Ready, Verdict::True, "Moored", message));
             findings
         }

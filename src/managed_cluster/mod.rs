@@ -23,11 +23,14 @@ pub mod plan;
 mod release;
 pub mod removal;
 pub mod request;
+pub mod server;
+mod start;
 pub mod status;
 pub mod step;
 mod tell;
 mod turn;
 pub mod withheld;
+pub(crate) mod words;
 
 use std::{
     sync::Arc,
@@ -85,6 +88,13 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
         Ok(cluster) => {
             let old = known_status(cluster, &context);
+            let first = context
+                .memory
+                .first_look(cluster.metadata.uid.as_deref().unwrap_or_default());
+            if first && start::settled(cluster, &old) {
+                let wait = start::first_look(&context.backoff, context.clusters.len(), context.timing.resync);
+                return Ok(Action::requeue(wait));
+            }
             let Some(pass) = Box::pin(moor(cluster, &old, &context)).await else {
                 return Ok(Action::requeue(Duration::ZERO));
             };

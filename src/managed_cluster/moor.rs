@@ -19,9 +19,11 @@ use super::{
     blocked::Blocked,
     desired, log_plan,
     management::Management,
-    observe::{self, Secrets},
+    observe::{self, Secrets, Spoke},
     plan::{self, Memory},
+    release::gone,
     request::Request,
+    server::left_to_tell,
     status::{Facts, Pass},
     step::{Plan, Step},
     turn::{admitted, door, permitted},
@@ -81,6 +83,7 @@ struct Work<'a> {
 struct Sight {
     plan: Plan,
     facts: Facts,
+    spoke: Spoke,
     /// Whether something of ours stands already.
     stands: bool,
 }
@@ -124,10 +127,8 @@ impl Work<'_> {
             denies_all,
         ))
         .await?;
-        // Made again while it cannot be seen yet, the role would only be refused as there already.
-        let unseen = spoke.role.is_none() && self.recorded_role().is_some();
-        if unseen && memory.just_made_role(uid, self.context.timing.confirm_after) {
-            return Ok(Err(Blocked::RolePropagating));
+        if let Some(blocked) = self.from_before(&spoke) {
+            return Ok(Err(blocked));
         }
         let desired = desired::desired(request, self.management, spoke.cluster.as_ref());
         let wanted = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
@@ -150,14 +151,32 @@ impl Work<'_> {
         memory.want_secret(uid, wanted.map(named));
         let facts = Facts {
             secret: primary.map(|secret| secret.name.clone()),
-            cluster: spoke.cluster,
+            cluster: spoke.cluster.clone(),
+            server_changed: None,
             not_admitted: (!self.management.admits(&request.deployer)).then(|| request.deployer.to_string()),
         };
         Ok(Ok(Sight {
             stands: self.recorded_role().is_some() || !found.own.is_empty(),
             plan,
             facts,
+            spoke,
         }))
+    }
+
+    /// What this process did just now, and AWS does not show yet.
+    fn from_before(&self, spoke: &Spoke) -> Option<Blocked> {
+        let (uid, memory) = (self.uid(), &self.context.memory);
+        // Made again while it cannot be seen yet, the role would only be refused as there already.
+        let unseen = spoke.role.is_none() && self.recorded_role().is_some();
+        if unseen && memory.just_made_role(uid, self.context.timing.confirm_after)
+            || memory.was_healed(uid, spoke.role.as_ref().map(|role| &role.id))
+        {
+            return Some(Blocked::RolePropagating);
+        }
+        let entry = spoke.entry.as_ref().map(|entry| &entry.arn);
+        memory.was_healed(uid, entry).then(|| Blocked::Propagating {
+            what: "the deletion of the former access entry".to_owned(),
+        })
     }
 
     /// Looks at the cluster Secrets, and claims the server and the name of the one wanted unless nothing is written.
@@ -192,6 +211,7 @@ impl Work<'_> {
         let Sight {
             plan,
             mut facts,
+            spoke,
             stands,
         } = sight;
         // What stands must be let go of in order, also when somebody took our finalizer off.
@@ -215,6 +235,10 @@ impl Work<'_> {
         if let Some(made) = outcome.made_role() {
             self.context.memory.made_role(self.uid(), &made.id);
         }
+        self.context.memory.healed(self.uid(), gone(Some(&spoke), &outcome));
+        let told = self.old.server_changed_at.as_ref().map(|at| at.0);
+        let (client, namespace) = (&self.context.client, &self.management.namespace);
+        facts.server_changed = left_to_tell(client, namespace, outcome.server_changed(), told).await;
         for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
             if let Step::ApplySecret { secret, .. } = step {
                 facts.secret = Some(secret.name.clone());

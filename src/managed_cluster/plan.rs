@@ -38,7 +38,7 @@ pub struct Memory<'a> {
 #[must_use]
 pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan::default();
-    if let Some(blocked) = unusable_cluster(spoke) {
+    if let Some(blocked) = unusable_cluster(spoke, memory) {
         plan.blocked.push(blocked);
         return plan;
     }
@@ -51,9 +51,15 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     plan
 }
 
-fn unusable_cluster(spoke: &Spoke) -> Option<Blocked> {
+fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
     let Some(cluster) = &spoke.cluster else {
-        return Some(Blocked::ClusterNotFound);
+        // A Secret is written last, so the cluster was there when it was.
+        let moored = memory.recorded_secret.is_some();
+        return Some(if moored {
+            Blocked::ClusterGone
+        } else {
+            Blocked::ClusterNotFound
+        });
     };
     if cluster.connected {
         return Some(Blocked::ConnectedCluster);
@@ -72,7 +78,7 @@ fn unusable_cluster(spoke: &Spoke) -> Option<Blocked> {
 }
 
 /// Whose a thing is, for a message.
-pub(super) fn owner_in_words(marked: &Marked) -> String {
+pub(crate) fn owner_in_words(marked: &Marked) -> String {
     match marked {
         Marked::Ours => "it is ours".to_owned(),
         Marked::Another { hub, object } => format!("hub {hub} made it for {object}"),

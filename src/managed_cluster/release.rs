@@ -237,7 +237,7 @@ fn without(mut spoke: Spoke, deleted: &BTreeSet<String>) -> (Spoke, bool) {
 }
 
 /// What a pass deleted, by the names that AWS never gives twice.
-fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
+pub(super) fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
     let entry = spoke
         .and_then(|spoke| spoke.entry.as_ref())
         .filter(|_| outcome.entry_deleted());

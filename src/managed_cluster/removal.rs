@@ -69,6 +69,7 @@ pub fn plan_removal(
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),
             boundary: boundary.clone(),
+            found: role.boundary.clone(),
         });
     }
     plan.steps.push(Step::DeleteRole { name });

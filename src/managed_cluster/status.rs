@@ -1,6 +1,7 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, core::DeserializeGuard};
 
 use crate::{
@@ -21,6 +22,7 @@ use super::{
     error::Error,
     findings::findings,
     request::Refusal,
+    server::ServerChanged,
     step::{Part, Plan, Step},
     withheld::Withheld,
 };
@@ -52,6 +54,8 @@ pub struct Facts {
     pub secret: Option<String>,
     /// The ARN of the deployer role, while the management role cannot assume it yet.
     pub not_admitted: Option<String>,
+    /// That the server in it changed, while there is somebody left to tell.
+    pub server_changed: Option<ServerChanged>,
 }
 
 impl Facts {
@@ -122,6 +126,7 @@ pub fn status(
                     id: made.id.clone(),
                 });
             }
+            status.server_changed_at = facts.server_changed.as_ref().map(|changed| Time(changed.at));
             Some(facts)
         }
         Pass::Withheld(_, _, facts) => Some(facts),
@@ -136,9 +141,10 @@ pub fn status(
     if let Some(facts) = facts {
         status.secret = facts.secret.clone().or(status.secret);
         if let (Some(told), Some(seen)) = (&mut status.cluster, &facts.cluster) {
-            told.endpoint.clone_from(&seen.endpoint);
-            told.version.clone_from(&seen.version);
-            told.issuer.clone_from(&seen.issuer);
+            // A cluster that is being made tells none of it yet: what the one before it had is how it is known for another.
+            told.endpoint = seen.endpoint.clone().or_else(|| told.endpoint.take());
+            told.version = seen.version.clone().or_else(|| told.version.take());
+            told.issuer = seen.issuer.clone().or_else(|| told.issuer.take());
         }
     }
     status
@@ -199,7 +205,7 @@ mod tests {
         api::condition::find,
         aws::{AwsError, Call, ErrorKind},
         domain::{
-            eks::{AccessPolicyArn, ClusterState},
+            eks::{AccessPolicyArn, AccessScope, ClusterState},
             name::Partition,
         },
         managed_cluster::apply::{Failure, Stop},
@@ -257,6 +263,13 @@ mod tests {
                 arn: text(),
                 owner: text(),
             },
+            Blocked::RoleReplaced {
+                arn: text(),
+                recorded: text(),
+                found: text(),
+                owner: text(),
+            },
+            Blocked::ClusterGone,
             Blocked::ForeignPolicyAttached {
                 role: text(),
                 policies: set(),
@@ -290,7 +303,10 @@ mod tests {
                 message.split_whitespace().count() >= 5 && !message.ends_with('.'),
                 "{message}"
             );
-            let shared = matches!(blocked, Blocked::ClusterNotActive { .. } | Blocked::RolePropagating);
+            let shared = matches!(
+                blocked,
+                Blocked::ClusterNotActive { .. } | Blocked::RolePropagating | Blocked::Unconfirmed { .. }
+            );
             assert!(reasons.insert(reason) || shared, "{reason} is told of two things");
         }
     }
@@ -493,6 +509,7 @@ mod tests {
     fn a_plan_in_the_status_is_bounded_and_goes_with_the_mode() {
         let policy = |n: usize| Step::Disassociate {
             policy: AccessPolicyArn::new(Partition::Aws, &format!("P{n}")).unwrap(),
+            found: AccessScope::Cluster,
         };
         let observed = |steps: Vec<Step>| {
             let plan = Plan {
@@ -505,7 +522,10 @@ mod tests {
         assert_eq!(nothing.plan, Some(PlanStatus::default()), "an empty plan is told too");
         assert!(brief(&nothing).contains(&"Ready True Observe".to_owned()));
         let full = after(&nothing, &observed((0..64).map(policy).collect()), 1);
-        assert_eq!(full.plan.as_ref().unwrap().steps[63], "take away P63");
+        assert_eq!(
+            full.plan.as_ref().unwrap().steps[63],
+            "take away P63, associated in the whole cluster"
+        );
         let more = after(&nothing, &observed((0..70).map(policy).collect()), 1);
         let steps = &more.plan.as_ref().unwrap().steps;
         assert_eq!((steps.len(), steps[63].as_str()), (64, "and 7 more"));
@@ -629,6 +649,71 @@ mod tests {
                 (&moored.secret, &moored.deployer_role, &moored.cluster)
             );
         }
+    }
+
+    #[test]
+    fn a_changed_server_is_told_at_the_secret_until_it_is_not_seen_any_more() {
+        let changed = |server_changed| {
+            clear(Facts {
+                server_changed,
+                ..Facts::default()
+            })
+        };
+        let told = after(
+            &ManagedClusterStatus::default(),
+            &changed(Some(ServerChanged {
+                at: at(7),
+                namespace: "argocd".into(),
+            })),
+            1,
+        );
+        let secret = find(&told.conditions, ConditionType::SecretReady).unwrap();
+        assert_eq!(
+            (secret.status.as_str(), secret.reason.as_str()),
+            ("True", "ServerChanged")
+        );
+        assert!(secret.message.contains("rollout restart"), "{}", secret.message);
+        assert_eq!(told.server_changed_at, Some(Time(at(7))));
+        // A pass that broke off has not looked.
+        let kept = after(&told, &Pass::Failed(Error::Deadline(1)), 2);
+        assert_eq!(kept.server_changed_at, told.server_changed_at);
+        let clear = after(&kept, &changed(None), 3);
+        assert_eq!(clear.server_changed_at, None);
+        assert!(brief(&clear).contains(&"SecretReady True AsSpecified".to_owned()));
+    }
+
+    #[test]
+    fn what_a_cluster_that_is_being_made_does_not_tell_yet_stays_as_it_was() {
+        let cluster = |issuer: Option<&str>| Cluster {
+            arn: "a".into(),
+            state: ClusterState::Creating,
+            endpoint: issuer.map(|_| "https://new".to_owned()),
+            certificate_authority: None,
+            version: None,
+            issuer: issuer.map(str::to_owned),
+            authentication_mode: crate::domain::eks::AuthenticationMode::Api,
+            public_endpoint: true,
+            connected: false,
+            outpost_id: None,
+        };
+        let seen = |issuer| {
+            clear(Facts {
+                cluster: Some(cluster(issuer)),
+                ..Facts::default()
+            })
+        };
+        let moored = ManagedClusterStatus {
+            cluster: Some(ClusterStatus {
+                endpoint: Some("https://old".into()),
+                issuer: Some("old".into()),
+                ..ClusterStatus::default()
+            }),
+            ..ManagedClusterStatus::default()
+        };
+        let issuer = |status: &ManagedClusterStatus| status.cluster.clone().unwrap().issuer.unwrap();
+        let making = after(&moored, &seen(None), 2);
+        assert_eq!(issuer(&making), "old");
+        assert_eq!(issuer(&after(&making, &seen(Some("new")), 3)), "new");
     }
 
     #[test]

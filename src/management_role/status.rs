@@ -282,12 +282,16 @@ fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
         outcome,
     } = applied;
     let hub = &request.hub.cluster;
+    // What was recorded stays until the hub is the one that it should be: by it another one is known.
+    let known = status.hub.take().and_then(|hub| hub.issuer);
+    let mismatch = plan.blocked.iter().any(|blocked| blocked.part() == Part::Hub);
+    let seen = observed.cluster.as_ref().and_then(|cluster| cluster.issuer.clone());
     status.hub = Some(HubStatus {
         account_id: hub.account.to_string(),
         region: hub.region.to_string(),
         name: hub.name.to_string(),
         arn: hub.to_string(),
-        issuer: observed.cluster.as_ref().and_then(|cluster| cluster.issuer.clone()),
+        issuer: if mismatch { known } else { seen },
     });
     if outcome.role_deleted() {
         status.role = None;
@@ -409,6 +413,23 @@ mod tests {
             Blocked::HubMismatch {
                 described: "a".into(),
                 here: "b".into(),
+            },
+            Blocked::HubReplaced {
+                object: "default".into(),
+                recorded: "a".into(),
+                issuer: "b".into(),
+            },
+            Blocked::RoleLeftBehind {
+                object: "default".into(),
+                arn: "a".into(),
+                owner: "b".into(),
+                issuer: "c".into(),
+            },
+            Blocked::RoleReplaced {
+                arn: "a".into(),
+                recorded: "b".into(),
+                found: "c".into(),
+                owner: "d".into(),
             },
             Blocked::UnusableIssuer {
                 why: "it has a port".into(),

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource, ResourceExt, core::DeserializeGuard};
 
 use crate::{
-    api::{CLOSED_ACCOUNTS, ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT},
+    api::{CLOSED_ACCOUNTS, CONFIRM_HUB, ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT},
     argocd::ClusterSecret,
     kubernetes::reflect::Touched,
     managed_cluster::{
@@ -41,6 +41,7 @@ struct Asked {
     requested: Option<String>,
     paused: Option<String>,
     closed: Option<String>,
+    confirmed_hub: Option<String>,
 }
 
 impl Asked {
@@ -53,6 +54,7 @@ impl Asked {
             requested: annotation(RECONCILE_REQUESTED_AT),
             paused: annotation(PAUSED),
             closed: annotation(CLOSED_ACCOUNTS),
+            confirmed_hub: annotation(CONFIRM_HUB),
         }
     }
 }

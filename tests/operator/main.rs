@@ -21,6 +21,7 @@ mod drift;
 mod edits;
 mod faults;
 mod judge;
+mod keeping;
 mod kill;
 mod kill_writes;
 mod lease;
