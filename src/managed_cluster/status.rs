@@ -37,10 +37,48 @@ pub enum Pass {
     Withheld(Withheld, Plan, Facts),
     /// The plan was carried out as far as it went.
     Applied(Plan, Outcome, Facts),
+    /// The access was taken away, and the rest kept, each as far as it went.
+    Suspended(Box<Suspension>),
     /// The pass could not be carried through.
     Failed(Error),
     /// The object is being removed, and this is what remains.
     Releasing(String, Option<Blocked>),
+}
+
+/// The reason of what a suspension has taken away.
+pub const SUSPENDED: &str = "Suspended";
+
+/// What became of a suspension.
+#[derive(Debug)]
+pub struct Suspension {
+    /// Of the access entry.
+    pub cut: Cut,
+    /// Of the rest.
+    pub kept: Kept,
+}
+
+/// What became of the access entry of a cluster that is suspended.
+#[derive(Debug)]
+pub enum Cut {
+    /// There is none.
+    Away {
+        /// Whether this pass deleted it.
+        deleted: bool,
+    },
+    /// Something stands in the way.
+    Blocked(Blocked),
+    /// It could not be looked at, or not be deleted.
+    Failed(Error),
+}
+
+/// What became of the rest of what was made for a cluster that is suspended.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
+pub enum Kept {
+    /// It was looked at and kept as the spec says, as far as that went.
+    Applied(Plan, Outcome, Facts),
+    /// It was not looked at, and why.
+    Not(Option<String>),
 }
 
 /// What was seen and belongs into the status.
@@ -112,6 +150,10 @@ pub fn status(
         });
     }
     let facts = match pass {
+        Pass::Suspended(suspension) => match &suspension.kept {
+            Kept::Applied(_, _, facts) => Some(facts),
+            Kept::Not(_) => None,
+        },
         Pass::Applied(_, outcome, facts) => {
             if outcome.role_deleted() {
                 status.deployer_role = None;
@@ -131,7 +173,7 @@ pub fn status(
         Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
         // A look that failed, or has to wait, knows nothing better, as long as the same is asked.
         Pass::Failed(_) | Pass::Waiting(_) => status.plan.filter(|_| old.observed_generation == generation),
-        Pass::Withheld(..) | Pass::Refused(_) | Pass::Applied(..) | Pass::Releasing(..) => None,
+        Pass::Withheld(..) | Pass::Refused(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Releasing(..) => None,
     };
     if let Some(facts) = facts {
         status.secret = facts.secret.clone().or(status.secret);
@@ -269,6 +311,14 @@ mod tests {
             Blocked::SecretGoing { name: text() },
             Blocked::UnusableConnection { why: text() },
             Blocked::RetentionPending { name: text() },
+            Blocked::Held {
+                part: Part::AccessEntry,
+                thing: text(),
+                value: text(),
+                undone: vec![text()],
+            },
+            Blocked::Suspended { part: Part::Secret },
+            Blocked::StoodBack,
         ];
         all.extend(
             [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting]

@@ -3,7 +3,11 @@
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
 
-use super::{Context, apply::Stop, status::Pass};
+use super::{
+    Context,
+    apply::Stop,
+    status::{Cut, Pass, SUSPENDED},
+};
 use crate::{
     api::{
         ManagedCluster, ManagedClusterStatus,
@@ -40,13 +44,23 @@ pub(super) async fn tell(
     let expected = matches!(pass, Pass::Waiting(blocked) | Pass::Releasing(_, Some(blocked)) if !blocked.stalled())
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
     if !same && !expected {
-        let intended = matches!(pass, Pass::Withheld(..));
+        let intended = matches!(pass, Pass::Withheld(..)) || reason == SUSPENDED;
         let weight = if intended || verdict == Verdict::True.as_str() {
             Weight::Normal
         } else {
             Weight::Warning
         };
         context.reporter.report(&about, weight, &reason, "Moor", &message).await;
+    }
+    if let Pass::Suspended(suspension) = pass
+        && matches!(suspension.cut, Cut::Away { deleted: true })
+        && same
+    {
+        let note = "an access entry of ours was there again while spec.mode is Suspended: it was deleted";
+        context
+            .reporter
+            .report(&about, Weight::Warning, "AccessTakenAway", "Suspend", note)
+            .await;
     }
     if let Pass::Applied(_, outcome, _) = pass
         && was_ready
