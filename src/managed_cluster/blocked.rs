@@ -260,17 +260,23 @@ impl Blocked {
             Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
             Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),
-            Self::Held { thing, value, undone, .. } => {
-                let held = format!("{thing} bears the tag mooring.dev/hold ({value:?})");
-                if undone.is_empty() {
-                    format!("{held}, so nothing is written to it")
-                } else {
-                    format!("{held}, so this is not done until whoever set it takes it off: {}", undone.join("; "))
-                }
-            }
+            Self::Held { thing, value, undone, .. } => held_in_words(thing, value, undone),
             Self::Suspended { .. } => "there is none, and none is made while spec.mode is Suspended".to_owned(),
             Self::StoodBack => "the mode was changed or a pause was set while the pass ran: it ended before its next step, and the next pass heeds that".to_owned(),
             Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept"),
         }
+    }
+}
+
+/// What is told of a thing that its owner holds.
+pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> String {
+    let held = format!("{thing} bears the tag mooring.dev/hold ({value:?})");
+    if undone.is_empty() {
+        format!("{held}, so nothing is written to it")
+    } else {
+        format!(
+            "{held}, so this is not done until whoever set it takes it off: {}",
+            undone.join("; ")
+        )
     }
 }

@@ -45,6 +45,7 @@ use crate::{
 };
 
 pub use blocked::Blocked;
+pub(crate) use blocked::held_in_words;
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;

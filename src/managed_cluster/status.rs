@@ -577,6 +577,124 @@ mod tests {
         }
     }
 
+    fn suspended(cut: Cut, kept: Kept) -> Pass {
+        Pass::Suspended(Box::new(Suspension { cut, kept }))
+    }
+
+    #[test]
+    fn a_suspension_is_told_by_what_became_of_the_access() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let all = || Kept::Applied(Plan::default(), Outcome::default(), Facts::default());
+        let away = suspended(Cut::Away { deleted: true }, all());
+        let told = after(&moored, &away, 2);
+        for says in [
+            "AccessEntryReady False Suspended",
+            "DeployerRoleReady True AsSpecified",
+            "Ready False Suspended",
+        ] {
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+        }
+        assert_eq!(find(&told.conditions, ConditionType::Stalled), None);
+        // What could not be looked at is kept, and does not hide that the access is away.
+        let unseen = suspended(
+            Cut::Away { deleted: false },
+            Kept::Not(Some("GetRole was refused".into())),
+        );
+        let message =
+            |told: &ManagedClusterStatus| find(&told.conditions, ConditionType::Ready).unwrap().message.clone();
+        let told = after(&told, &unseen, 2);
+        assert!(
+            brief(&told).contains(&"SecretReady True AsSpecified".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+        assert!(
+            message(&told).ends_with("could not be looked at: GetRole was refused"),
+            "{}",
+            message(&told)
+        );
+        for (cut, ready, stalled, says) in [
+            (
+                Cut::Blocked(Blocked::EntryNotOurs {
+                    owner: "a person".into(),
+                }),
+                "Ready False AccessEntryNotOurs",
+                true,
+                "AccessEntryReady False AccessEntryNotOurs",
+            ),
+            (
+                Cut::Failed(Error::Aws(aws(ErrorKind::Throttled, Call::DescribeAccessEntry, "r"))),
+                "Ready Unknown Throttled",
+                false,
+                "AccessEntryReady Unknown Throttled",
+            ),
+            (
+                Cut::Failed(Error::Aws(aws(ErrorKind::Denied, Call::AssumeRole, "r"))),
+                "Ready False AccountNotEntered",
+                true,
+                "AccessEntryReady Unknown NotReached",
+            ),
+            (
+                Cut::Blocked(Blocked::ManagementRoleMissing { name: "default".into() }),
+                "Ready False ManagementRoleMissing",
+                true,
+                "AccessEntryReady Unknown NotReached",
+            ),
+        ] {
+            let told = after(&moored, &suspended(cut, Kept::Not(None)), 2);
+            assert!(brief(&told).contains(&ready.to_owned()), "{:?}", brief(&told));
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+            assert_eq!(
+                find(&told.conditions, ConditionType::Stalled).is_some(),
+                stalled,
+                "{ready}"
+            );
+            assert!(
+                message(&told).contains("not known to be taken away"),
+                "{}",
+                message(&told)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_held_and_as_the_spec_says_is_told_and_stands_in_nobodys_way() {
+        let held = |undone: &[&str]| Blocked::Held {
+            part: Part::DeployerRole,
+            thing: "role x".into(),
+            value: "INC-42".into(),
+            undone: undone.iter().map(|&text| text.to_owned()).collect(),
+        };
+        let applied = |blocked: Blocked| {
+            let plan = Plan {
+                blocked: vec![blocked],
+                ..Plan::default()
+            };
+            after(
+                &ManagedClusterStatus::default(),
+                &Pass::Applied(plan, Outcome::default(), Facts::default()),
+                1,
+            )
+        };
+        let note = applied(held(&[]));
+        for says in [
+            "DeployerRoleReady True Held",
+            "SecretReady True AsSpecified",
+            "Ready True Held",
+        ] {
+            assert!(brief(&note).contains(&says.to_owned()), "{:?}", brief(&note));
+        }
+        let drift = applied(held(&["restore the trust policy"]));
+        for says in [
+            "DeployerRoleReady False Held",
+            "SecretReady True AsSpecified",
+            "Ready False Held",
+            "Stalled True Held",
+        ] {
+            assert!(brief(&drift).contains(&says.to_owned()), "{:?}", brief(&drift));
+        }
+    }
+
     #[test]
     fn a_failed_step_is_told_of_its_part() {
         let failure = Failure::Aws(aws(ErrorKind::Denied, Call::CreateRole, "r"));

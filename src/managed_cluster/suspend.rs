@@ -98,10 +98,8 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
         metrics: &context.metrics,
     };
     let outcome = apply::apply(&plan.steps, site).await;
-    if outcome.entry_deleted() {
-        for entry in &entry {
-            context.memory.cut(&identity.uid, entry.arn.clone());
-        }
+    if let Some(entry) = entry.filter(|_| outcome.entry_deleted()) {
+        context.memory.cut(&identity.uid, entry.arn);
     }
     let cut = cut_of(&plan, outcome);
     let kept = match moorable(subject, context) {

@@ -331,7 +331,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         Pass::Releasing(_, blocked) => blocked
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
-        Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.blocked.first()) {
+        Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.in_the_way()) {
             (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
             (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
             (None, Some(blocked)) => blocked_wait(blocked),
@@ -379,7 +379,7 @@ async fn tell(
         return;
     };
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
-    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.blocked.first().is_some_and(|b| !b.stalled()));
+    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.in_the_way().is_some_and(|b| !b.stalled()));
     if !same && !expected {
         let weight = if verdict == Verdict::True.as_str() {
             Weight::Normal

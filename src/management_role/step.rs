@@ -12,6 +12,7 @@ use crate::{
         name::RoleName,
         ownership::Tags,
     },
+    managed_cluster::held_in_words,
     policy::Document,
 };
 
@@ -215,6 +216,15 @@ pub enum Blocked {
         /// The unique ID of the role.
         id: String,
     },
+    /// The owner of the account has set the tag `mooring.dev/hold` on the role.
+    Held {
+        /// The role's ARN.
+        arn: String,
+        /// The tag's value.
+        value: String,
+        /// What is not done, in words; nothing where it is as the spec says.
+        undone: Vec<String>,
+    },
     /// The policy has no room for all deployer roles.
     PolicyFull {
         /// What was left out.
@@ -259,6 +269,7 @@ impl Blocked {
             }
             Self::RoleMissing { .. }
             | Self::RoleNotOurs { .. }
+            | Self::Held { .. }
             | Self::Unconfirmed { .. }
             | Self::JustMade
             | Self::Propagating
@@ -281,6 +292,7 @@ impl Blocked {
             Self::RoleNotOurs { .. } => "RoleNotOurs",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::Held { .. } => "Held",
             Self::PolicyFull { .. } => "PolicyFull",
             Self::JustMade => "JustMade",
             Self::Propagating => "Propagating",
@@ -303,6 +315,7 @@ impl Blocked {
             | Self::ForeignPolicyAttached { .. }
             | Self::PolicyFull { .. }
             | Self::RetainedDeployers { .. } => true,
+            Self::Held { undone, .. } => !undone.is_empty(),
             Self::Unconfirmed { .. } | Self::JustMade | Self::Propagating | Self::ClustersRemain { .. } => false,
         }
     }
@@ -320,6 +333,7 @@ impl Blocked {
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
             Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
             Self::Unconfirmed { id } => format!("a role of our name and tags with ID {id} was not recorded as made by us: it is made afresh when a second look in half a minute agrees"),
+            Self::Held { arn, value, undone } => held_in_words(&format!("role {arn}"), value, undone),
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
             Self::JustMade => "the role was made; its policy follows".to_owned(),
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
@@ -351,9 +365,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What stands in the way first. What is held and as the spec says stands in nobody's way.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Blocked> {
+        let is_note = |blocked: &&Blocked| matches!(blocked, Blocked::Held { undone, .. } if undone.is_empty());
+        self.blocked.iter().find(|blocked| !is_note(blocked))
+    }
+
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.steps.is_empty() && self.blocked.is_empty()
+        self.steps.is_empty() && self.in_the_way().is_none()
     }
 }

@@ -30,3 +30,4 @@ mod refusals;
 mod refused;
 mod removal;
 mod support;
+mod suspended;
