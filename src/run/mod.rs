@@ -3,6 +3,7 @@
 mod binding;
 mod doctor;
 mod feed;
+mod revoke;
 mod triggers;
 mod verifier;
 
@@ -58,7 +59,7 @@ use crate::{
     },
 };
 
-pub use self::{doctor::doctor, verifier::verifier};
+pub use self::{doctor::doctor, revoke::revoke, verifier::verifier};
 
 use self::feed::{Feed, watch_all};
 

@@ -8,11 +8,14 @@ use mooring_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    HUB_ACCOUNT, Setting, World, condition,
-    hands::{iam_tags, loose_trust, policy_arn},
-    manifest::{ADMIN, VIEW},
-    message,
+use crate::{
+    connected::tells_no_token,
+    support::{
+        HUB_ACCOUNT, Setting, World, condition,
+        hands::{iam_tags, loose_trust, policy_arn},
+        manifest::{ADMIN, VIEW},
+        message,
+    },
 };
 
 async fn mode(world: &World, name: &str, mode: &str) {
@@ -51,6 +54,24 @@ async fn shown(world: &World, name: &str, token: &str) -> bool {
     }
 }
 
+/// Runs `mooring revoke` as the hub's administrator: the exit code, what it printed, and its progress.
+async fn revoke(world: &World, name: &str) -> (i32, Value, String) {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mooring"));
+    command
+        .args(["revoke", "-o", "json", name])
+        .env_clear()
+        .envs(world.stage.aws.env())
+        .env("KUBECONFIG", world.stage.hub.admin_kubeconfig())
+        .kill_on_drop(true);
+    let output = command.output().await.unwrap();
+    let (out, progress) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    let said = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{progress}"));
+    (output.status.code().unwrap(), said, progress)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspension_takes_the_access_away_first_and_keeps_the_rest() {
     let mut setting = Setting::of(&[
@@ -62,6 +83,7 @@ async fn a_suspension_takes_the_access_away_first_and_keeps_the_rest() {
     ]);
     setting.fleet.spokes[0].server = true;
     let world = World::ready(setting).await;
+    world.with_verifier().await;
     tokio::join!(live(&world), beyond(&world), never(&world));
     world.never_denied();
     tokio::join!(unseen(&world), hung(&world));
@@ -78,7 +100,14 @@ async fn live(world: &World) {
     assert!(shown(world, "live", &token).await);
     let (role, secret) = (world.seen_role("live").unwrap(), world.secret("live").await.unwrap());
     let (mark, audit) = (world.mark(), world.audit_mark().await);
-    mode(world, "live", "Suspended").await;
+    let (code, said, progress) = revoke(world, "live").await;
+    assert_eq!(
+        (code, &said["entry"]["state"], &said["probe"]["state"]),
+        (0, &json!("Away"), &json!("Refused")),
+        "{said:#} {progress}"
+    );
+    assert!(progress.contains("set spec.mode of live to Suspended"), "{progress}");
+    tells_no_token(&format!("{said} {progress}"));
     let told = world.until_reason("ManagedCluster", "live", "Suspended").await;
     assert_eq!(world.seen_entry("live"), None);
     let calls: Vec<String> = world
@@ -398,6 +427,8 @@ async fn held_entry(world: &World) {
         .await;
     assert_eq!(stage::ready(&told).1, "Held");
     assert!(message(&told).contains("delete the access entry"), "{}", message(&told));
+    let (code, said, _) = revoke(world, name).await;
+    assert_eq!((code, &said["entry"]["reason"]), (1, &json!("Held")), "{said:#}");
     world.delete("ManagedCluster", name).await;
     world
         .until("ManagedCluster", name, |object| {
