@@ -101,7 +101,7 @@ fn withhold(plan: &mut Plan, request: &Request, observed: &Observed) {
     else {
         return;
     };
-    let (undone, steps) = std::mem::take(&mut plan.steps)
+    let (undone, steps): (Vec<Step>, Vec<Step>) = std::mem::take(&mut plan.steps)
         .into_iter()
         .partition(|step| matches!(step.part(), Part::Role | Part::Policy));
     plan.steps = steps;
@@ -110,7 +110,7 @@ fn withhold(plan: &mut Plan, request: &Request, observed: &Observed) {
     let held = Blocked::Held {
         arn: role.arn.clone(),
         value: value.clone(),
-        undone: Vec::iter(&undone).map(Step::words).collect(),
+        undone: undone.iter().map(Step::words).collect(),
     };
     plan.blocked.insert(0, held);
 }

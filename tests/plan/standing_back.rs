@@ -87,7 +87,7 @@ fn a_held_role_is_not_written_to_and_the_rest_goes_on() {
     world.role().tags.insert(HOLD_TAG.into(), "INC-42".into());
     let plan = world.plan();
     assert!(plan.is_clean(), "{plan:?}");
-    assert_eq!(held(&plan), [("INC-42".to_owned(), vec![])]);
+    assert_eq!(held(&plan), [("INC-42".to_owned(), Vec::<String>::new())]);
     world.role().trust = "{}".into();
     world.role().boundary = None;
     world.entry().groups.insert("more".into());
