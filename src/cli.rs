@@ -67,6 +67,13 @@ pub enum Command {
     /// Uses your kubeconfig and your AWS credentials (those of an account, or that enter the reader roles), and changes nothing. What you may not look at is said so. The exit code
     /// is 0 when every hop holds, 1 when something is broken, and 2 when something could not be looked at.
     Doctor(DoctorArgs),
+    /// Takes the access to a cluster away now, and waits until it is seen to be gone.
+    ///
+    /// Uses your kubeconfig: it sets spec.mode of the ManagedCluster to Suspended, and the operator deletes the access entry.
+    /// Then the chain is walked as `mooring doctor` does until the cluster refuses Argo CD's own token with 401, as far as you
+    /// may request it. The exit code is 0 when that was seen, 1 when access stands or may stand, and 2 when the entry is gone
+    /// and nobody could see that the cluster refuses.
+    Revoke(RevokeArgs),
     /// Prints what the operator would make for manifests in files, as YAML.
     ///
     /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. It fails when
@@ -222,6 +229,26 @@ pub struct DoctorArgs {
     /// The form of what is printed to standard output.
     #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
     pub output: DoctorOutput,
+
+    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// Flags of `mooring revoke`.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub struct RevokeArgs {
+    /// The ManagedCluster whose access is taken away, by name.
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: String,
+
+    /// The form of what is printed to standard output; progress goes to standard error.
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
+    pub output: DoctorOutput,
+
+    /// How long to wait at most until the access is seen to be gone, as in 90s, 5m, at least 1s.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub timeout: Duration,
 
     /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
@@ -474,7 +501,7 @@ mod tests {
     /// Parses without the environment of whoever runs the test.
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
         let bare = |command: clap::Command| command.mut_args(|arg| arg.env(Resettable::Reset));
-        let command = ["controller", "verifier", "doctor"]
+        let command = ["controller", "verifier", "doctor", "revoke"]
             .into_iter()
             .fold(Cli::command(), |command, name| command.mut_subcommand(name, bare));
         Cli::from_arg_matches(&command.try_get_matches_from(["mooring"].iter().chain(args))?)
@@ -486,6 +513,7 @@ mod tests {
             Command::Controller(args) => Ok(args.into()),
             other @ (Command::Verifier(_)
             | Command::Doctor(_)
+            | Command::Revoke(_)
             | Command::Render(_)
             | Command::Bootstrap(_)
             | Command::Crd) => panic!("{other:?}"),
@@ -529,9 +557,9 @@ mod tests {
             );
             count += 1;
         }
-        // Ten of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor that is
-        // not of the moment.
-        assert_eq!(count, 10 + 7 + 2 * 5 + 1, "every flag of a process has its variable");
+        // Ten of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor and of
+        // revoke that is not of the moment.
+        assert_eq!(count, 10 + 7 + 2 * 5 + 1 + 1, "every flag of a process has its variable");
     }
 
     #[test]

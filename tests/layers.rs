@@ -92,6 +92,7 @@ const PURE: &[&str] = &[
     "access/chain",
     "access/evidence",
     "access/reason",
+    "access/revoked",
     "access/scope",
     "access/subject",
     "managed_cluster/plan/",

@@ -40,6 +40,8 @@ pub struct Site<'a> {
     pub deadline: Instant,
     /// Whether the operator is stopping: no step starts then either.
     pub stopping: &'a (dyn Fn() -> bool + Sync),
+    /// Whether a person had the object stand back since the plan was made: no step starts then either.
+    pub stood_back: &'a (dyn Fn() -> bool + Sync),
     /// Counters.
     pub metrics: &'a Metrics,
 }
@@ -175,6 +177,10 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         }
         if let Some(failure) = must_end(site) {
             outcome.stop.get_or_insert(Stop::Failed(first.part(), failure));
+            return outcome;
+        }
+        if (site.stood_back)() {
+            outcome.stop.get_or_insert(Stop::Blocked(Blocked::StoodBack));
             return outcome;
         }
         let made = outcome.made_role.clone();

@@ -117,6 +117,24 @@ pub enum Blocked {
         /// Why.
         why: String,
     },
+    /// The owner of the account has set the tag `mooring.dev/hold`.
+    Held {
+        /// Which part it is.
+        part: Part,
+        /// What bears the tag.
+        thing: String,
+        /// The tag's value.
+        value: String,
+        /// What is not done, in words; nothing where it is as the spec says.
+        undone: Vec<String>,
+    },
+    /// It would have to be made, and nothing is made while access is taken away.
+    Suspended {
+        /// What.
+        part: Part,
+    },
+    /// A person had the object stand back while its pass ran.
+    StoodBack,
     /// The removal keeps the role, and the `ManagementRole` has not recorded that yet.
     RetentionPending {
         /// The `ManagementRole`.
@@ -125,6 +143,18 @@ pub enum Blocked {
 }
 
 impl Blocked {
+    /// Whether it only stands beside the chain: nothing waits for it, and the part is as the spec says.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        matches!(self, Self::Held { undone, .. } if undone.is_empty())
+    }
+
+    /// Whether what comes behind it in the chain is looked at and kept all the same.
+    #[must_use]
+    pub fn lets_through(&self) -> bool {
+        matches!(self, Self::Held { .. } | Self::Suspended { .. })
+    }
+
     /// The part of the chain that is blocked.
     #[must_use]
     pub fn part(&self) -> Part {
@@ -135,6 +165,7 @@ impl Blocked {
             | Self::NamespaceNotServed { .. }
             | Self::PolicyPending { .. }
             | Self::RetentionPending { .. } => Part::ManagementRole,
+            Self::Held { part, .. } | Self::Suspended { part } => *part,
             Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
             | Self::ClusterGone
@@ -146,7 +177,7 @@ impl Blocked {
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
-            Self::EntryNotOurs { .. } | Self::Propagating { .. } => Part::AccessEntry,
+            Self::EntryNotOurs { .. } | Self::Propagating { .. } | Self::StoodBack => Part::AccessEntry,
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
@@ -178,6 +209,9 @@ impl Blocked {
             Self::SecretNotOurs { .. } => "SecretNotOurs",
             Self::SecretGoing { .. } => "SecretGoing",
             Self::UnusableConnection { .. } => "UnusableConnection",
+            Self::Held { .. } => "Held",
+            Self::Suspended { .. } => "Suspended",
+            Self::StoodBack => "StoodBack",
             Self::RetentionPending { .. } => "RetentionPending",
         }
     }
@@ -201,6 +235,7 @@ impl Blocked {
             | Self::SecretNotOurs { .. }
             | Self::ManagementRoleMissing { .. }
             | Self::UnusableConnection { .. } => true,
+            Self::Held { undone, .. } => !undone.is_empty(),
             Self::ClusterNotActive { state } => matches!(state, ClusterState::Failed | ClusterState::Deleting),
             Self::ManagementRoleNotReady { .. }
             | Self::PolicyPending { .. }
@@ -208,6 +243,8 @@ impl Blocked {
             | Self::Propagating { .. }
             | Self::RolePropagating
             | Self::SecretGoing { .. }
+            | Self::Suspended { .. }
+            | Self::StoodBack
             | Self::RetentionPending { .. } => false,
         }
     }
@@ -246,7 +283,23 @@ impl Blocked {
             Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
             Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),
+            Self::Held { thing, value, undone, .. } => held_in_words(thing, value, undone),
+            Self::Suspended { .. } => "there is none, and none is made while spec.mode is Suspended".to_owned(),
+            Self::StoodBack => "the mode was changed or a pause was set while the pass ran: it ended before its next step, and the next pass heeds that".to_owned(),
             Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept"),
         }
+    }
+}
+
+/// What is told of a thing that its owner holds.
+pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> String {
+    let held = format!("{thing} bears the tag mooring.dev/hold ({value:?})");
+    if undone.is_empty() {
+        format!("{held}, so nothing is written to it")
+    } else {
+        format!(
+            "{held}, so this is not done until whoever set it takes it off: {}",
+            undone.join("; ")
+        )
     }
 }

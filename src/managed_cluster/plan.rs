@@ -1,8 +1,10 @@
 //! 4. plan: the steps from what was observed to what is desired, or why we must wait. Pure and infallible.
 
 mod entry;
+mod hold;
 mod role;
 mod secret;
+pub mod suspended;
 
 use crate::domain::{
     eks::{AccessEntry, AuthenticationMode, ClusterState},
@@ -17,6 +19,7 @@ use super::{
 };
 
 pub use entry::entry_tags;
+pub(super) use hold::withhold;
 pub use secret::primary;
 
 use self::role::Standing;
@@ -46,6 +49,7 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     if plan.blocked.is_empty() {
         secret::plan_secret(&mut plan, desired, secrets, memory);
     }
+    withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
     // What is told first is what comes first in the chain: everything before it is said to hold.
     plan.blocked.sort_by_key(Blocked::part);
     plan

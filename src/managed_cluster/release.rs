@@ -193,7 +193,15 @@ async fn take_away(
     }
     // Before the Secret goes: its going wakes whoever waits for the server or the name.
     context.memory.unclaim(uid);
-    let outcome = carry_out(context, identity, &management, &plan.steps, account.as_ref().ok()).await;
+    let outcome = carry_out(
+        context,
+        metadata,
+        identity,
+        &management,
+        &plan.steps,
+        account.as_ref().ok(),
+    )
+    .await;
     context.memory.want_secret(uid, None);
     context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
     match outcome.into_stop() {
@@ -274,7 +282,7 @@ async fn retain(
         return Ok(Turn::Overtaken);
     }
     context.memory.unclaim(&identity.uid);
-    let outcome = carry_out(context, identity, management, &plan.steps, None).await;
+    let outcome = carry_out(context, metadata, identity, management, &plan.steps, None).await;
     if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
         return Err(Error::Step(part, failure));
     }
@@ -295,6 +303,7 @@ async fn retain(
 
 async fn carry_out(
     context: &Context,
+    metadata: &ObjectMeta,
     identity: &Identity,
     management: &Management,
     steps: &[super::Step],
@@ -309,6 +318,7 @@ async fn carry_out(
         secrets: &secrets,
         deadline: Instant::now() + context.timing.pass_deadline,
         stopping: &|| context.aws.is_closed(),
+        stood_back: &|| context.stood_back(metadata, identity.mode),
         metrics: &context.metrics,
     };
     super::apply::apply(steps, site).await

@@ -357,9 +357,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What stands in the way first, notes aside.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Blocked> {
+        self.blocked.iter().find(|blocked| !blocked.is_note())
+    }
+
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.steps.is_empty() && self.blocked.is_empty()
+        self.steps.is_empty() && self.blocked.iter().all(Blocked::is_note)
     }
 }

@@ -331,7 +331,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         Pass::Releasing(_, blocked) => blocked
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
-        Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.blocked.first()) {
+        Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.in_the_way()) {
             (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
             (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
             (None, Some(blocked)) => blocked_wait(blocked),

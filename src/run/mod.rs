@@ -5,6 +5,7 @@ mod count;
 mod doctor;
 mod feed;
 mod leader;
+mod revoke;
 mod triggers;
 mod verifier;
 
@@ -57,7 +58,7 @@ use crate::{
     },
 };
 
-pub use self::{doctor::doctor, verifier::verifier};
+pub use self::{doctor::doctor, revoke::revoke, verifier::verifier};
 
 use self::{
     count::count,

@@ -33,3 +33,4 @@ mod refusals;
 mod refused;
 mod removal;
 mod support;
+mod suspended;

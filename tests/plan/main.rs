@@ -17,6 +17,7 @@ mod hub;
 mod hub_golden;
 mod properties;
 mod spoke_golden;
+mod standing_back;
 mod world;
 
 /// Holds a value against its golden file; `UPDATE_GOLDEN=1` writes the file instead, to be read before it is committed.
