@@ -265,6 +265,22 @@ pub struct Deletion {
     /// Delete removes the cluster Secret, the access entry and the deployer role, in that order. Retain removes only the cluster Secret.
     #[serde(default)]
     pub policy: DeletionPolicy,
+
+    /// What is done while Applications still deploy to the cluster, whose resources Argo CD could not take away any more. Block waits until there are none. Drain first drops the labels of the cluster Secret, so that ApplicationSets delete their Applications, and waits. Proceed does not wait. May be changed while the object is being deleted.
+    #[serde(default)]
+    pub while_in_use: WhileInUse,
+}
+
+/// What a removal does while Applications still deploy to the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WhileInUse {
+    /// Waits until nobody does.
+    #[default]
+    Block,
+    /// Has ApplicationSets let go of the cluster, and waits until nobody does.
+    Drain,
+    /// Goes on.
+    Proceed,
 }
 
 /// What is removed with the object.

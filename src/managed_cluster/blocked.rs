@@ -121,6 +121,25 @@ pub enum Blocked {
         /// Why.
         why: String,
     },
+    /// Applications still deploy to the cluster that is being removed.
+    ApplicationsStillTargeting {
+        /// Which, who makes them, and what to do.
+        why: String,
+        /// Whether it ends only when a person acts.
+        stalled: bool,
+    },
+    /// Whether Applications still deploy to the cluster could not be seen.
+    ApplicationsUnseen {
+        /// What the API server said, and what to do.
+        why: String,
+        /// Whether it ends only when a person acts.
+        stalled: bool,
+    },
+    /// Too many removals were asked for at once.
+    RemovalsPaused {
+        /// How many, and what to do.
+        why: String,
+    },
     /// The removal keeps the role, and the `ManagementRole` has not recorded that yet.
     RetentionPending {
         /// The `ManagementRole`.
@@ -138,6 +157,7 @@ impl Blocked {
             | Self::ManagementRoleGoing { .. }
             | Self::NamespaceNotServed { .. }
             | Self::PolicyPending { .. }
+            | Self::RemovalsPaused { .. }
             | Self::RetentionPending { .. } => Part::ManagementRole,
             Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
@@ -154,6 +174,8 @@ impl Blocked {
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
+            | Self::ApplicationsStillTargeting { .. }
+            | Self::ApplicationsUnseen { .. }
             | Self::UnusableConnection { .. } => Part::Secret,
         }
     }
@@ -184,6 +206,9 @@ impl Blocked {
             Self::SecretGoing { .. } => "SecretGoing",
             Self::UnusableConnection { .. } => "UnusableConnection",
             Self::RetentionPending { .. } => "RetentionPending",
+            Self::ApplicationsStillTargeting { .. } => "ApplicationsStillTargeting",
+            Self::ApplicationsUnseen { .. } => "ApplicationsUnseen",
+            Self::RemovalsPaused { .. } => "RemovalsPaused",
         }
     }
 
@@ -205,7 +230,9 @@ impl Blocked {
             | Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::ManagementRoleMissing { .. }
+            | Self::RemovalsPaused { .. }
             | Self::UnusableConnection { .. } => true,
+            Self::ApplicationsStillTargeting { stalled, .. } | Self::ApplicationsUnseen { stalled, .. } => *stalled,
             Self::ClusterNotActive { state } => matches!(state, ClusterState::Failed | ClusterState::Deleting),
             Self::ManagementRoleNotReady { .. }
             | Self::PolicyPending { .. }
@@ -217,12 +244,25 @@ impl Blocked {
         }
     }
 
+    /// Whether nobody tells when it ends, so that it is looked at often, although a person must act.
+    #[must_use]
+    pub fn polled(&self) -> bool {
+        matches!(
+            self,
+            Self::ApplicationsStillTargeting { .. } | Self::ApplicationsUnseen { .. }
+        )
+    }
+
     /// What it is and what to do about it.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
             Self::ManagementRoleMissing { name } => format!("there is no ManagementRole {name}: create it, or correct spec.managementRole in a new ManagedCluster"),
-            Self::ManagementRoleNotReady { why } | Self::AccountNotEntered { why } => why.clone(),
+            Self::ManagementRoleNotReady { why }
+            | Self::AccountNotEntered { why }
+            | Self::ApplicationsStillTargeting { why, .. }
+            | Self::ApplicationsUnseen { why, .. }
+            | Self::RemovalsPaused { why } => why.clone(),
             Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
             Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace} and give it the Role that the others have there"),
             Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role; `kubectl get mgr {name}` says how far it is"),

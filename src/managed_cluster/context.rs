@@ -24,9 +24,9 @@ use crate::{
     telemetry::Metrics,
 };
 
-use super::{step::Suspicion, withheld::paused};
+use super::{applications::Looks, ledger::Ledger, step::Suspicion, withheld::paused};
 
-/// How passes are timed.
+/// How passes are timed, and removals counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// How often everything is looked at again.
@@ -35,6 +35,8 @@ pub struct Timing {
     pub pass_deadline: Duration,
     /// How far apart two looks must be that agree on something only a deletion heals.
     pub confirm_after: Duration,
+    /// How many removals may be asked for within an hour before all of them wait for a person; 0 for any number.
+    pub removals_per_hour: u32,
 }
 
 /// What every pass of a `ManagedCluster` works with.
@@ -61,6 +63,10 @@ pub struct Context {
     pub backoff: Backoff<String>,
     /// What is remembered between passes.
     pub memory: Memories,
+    /// Which removals have begun, and whether more may.
+    pub ledger: Ledger,
+    /// Looks at who uses a cluster.
+    pub applications: Looks,
 }
 
 impl Context {

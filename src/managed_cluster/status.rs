@@ -275,6 +275,17 @@ mod tests {
             Blocked::SecretGoing { name: text() },
             Blocked::UnusableConnection { why: text() },
             Blocked::RetentionPending { name: text() },
+            Blocked::ApplicationsStillTargeting {
+                why: "one Application still deploys here".into(),
+                stalled: true,
+            },
+            Blocked::ApplicationsUnseen {
+                why: "Applications could not be listed here".into(),
+                stalled: true,
+            },
+            Blocked::RemovalsPaused {
+                why: "too many removals at the same time".into(),
+            },
         ];
         all.extend(
             [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting]

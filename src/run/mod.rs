@@ -1,6 +1,7 @@
 //! Wiring: the edges, the watches, the two queues, and how all of it starts and stops. Decides nothing about clusters.
 
 mod binding;
+mod count;
 mod doctor;
 mod feed;
 mod triggers;
@@ -9,7 +10,6 @@ mod verifier;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use futures::{StreamExt, future::join_all, stream::SelectAll};
@@ -30,10 +30,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{info, warn};
 
 use crate::{
-    api::{
-        ManagedCluster, ManagementRole,
-        condition::{ConditionType, find},
-    },
+    api::{ManagedCluster, ManagementRole},
     argocd::{SECRET_TYPE, cut_down},
     aws::{self, Aws, ConnectError},
     cli::ControllerSettings,
@@ -48,7 +45,7 @@ use crate::{
         ready,
         reflect::reflect,
     },
-    managed_cluster::{self, Memories, Timing},
+    managed_cluster::{self, Memories, Timing, applications::Looks, ledger::Ledger},
     management_role,
     telemetry::{
         Metrics,
@@ -60,7 +57,10 @@ use crate::{
 
 pub use self::{doctor::doctor, verifier::verifier};
 
-use self::feed::{Feed, watch_all};
+use self::{
+    count::count,
+    feed::{Feed, watch_all},
+};
 
 /// The controller's name in events.
 const CONTROLLER: &str = "mooring.dev/controller";
@@ -105,6 +105,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         pass_deadline,
         confirm_after,
         read_only,
+        removals_per_hour,
         listen,
         log_format,
         log_level,
@@ -153,6 +154,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         resync: resync_interval,
         pass_deadline,
         confirm_after,
+        removals_per_hour,
     };
     let namespaces: Vec<String> = argocd_namespaces.iter().map(ToString::to_string).collect();
     let binding = binding::wire(&client, &namespaces, timing, read_only, &metrics);
@@ -214,27 +216,6 @@ async fn close_when_stopped(aws: Aws, stopped: watch::Receiver<bool>) {
     aws.close();
 }
 
-/// Counts objects by readiness, for the gauges.
-async fn count(clusters: Arc<managed_cluster::Context>, metrics: Metrics) {
-    loop {
-        let all = clusters.clusters.state();
-        let verdict = |object: &Arc<Guarded<ManagedCluster>>| -> &'static str {
-            let status = object.0.as_ref().ok().and_then(|cluster| cluster.status.as_ref());
-            let ready = status.and_then(|status| find(&status.conditions, ConditionType::Ready));
-            match ready.map(|ready| ready.status.as_str()) {
-                Some("True") => "True",
-                Some("False") => "False",
-                _ => "Unknown",
-            }
-        };
-        for value in ["True", "False", "Unknown"] {
-            let number = all.iter().filter(|object| verdict(object) == value).count();
-            metrics.set_objects("ManagedCluster", value, number);
-        }
-        tokio::time::sleep(Duration::from_secs(10)).await;
-    }
-}
-
 struct Queues {
     clusters: mpsc::UnboundedReceiver<ObjectRef<Guarded<ManagedCluster>>>,
     roles: mpsc::UnboundedReceiver<ObjectRef<Guarded<ManagementRole>>>,
@@ -281,6 +262,8 @@ fn wire(
         read_only,
         backoff: Backoff::default(),
         memory: Memories::default(),
+        ledger: Ledger::new(timing.removals_per_hour),
+        applications: Looks::default(),
     });
     let roles = Arc::new(management_role::Context {
         aws: aws.clone(),

@@ -23,6 +23,7 @@ mod faults;
 mod judge;
 mod kill;
 mod kill_writes;
+mod letting_go;
 mod management;
 mod ministack;
 mod modes;

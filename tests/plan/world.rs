@@ -381,6 +381,12 @@ impl World {
                     secret.data.as_mut().unwrap().remove(key);
                 }
             }
+            Step::DropLabels { name, labels, .. } => {
+                let secret = self.our_secret(name);
+                for label in labels {
+                    secret.metadata.labels.as_mut().unwrap().remove(label);
+                }
+            }
             Step::DeleteSecret { name, .. } => {
                 self.our_secret(name);
                 self.secrets.remove(name);
