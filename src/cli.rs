@@ -132,6 +132,14 @@ pub struct ControllerArgs {
     #[arg(long, value_name = "DURATION", env = "MOORING_CONFIRM_AFTER", default_value = "30s", value_parser = duration)]
     pub confirm_after: Duration,
 
+    /// How many ManagedClusters may be removed within an hour; 0 for any number, at most 1000.
+    ///
+    /// When more removals than this were asked for within one hour, none of those that wait goes on until a person says
+    /// that they are meant, by an annotation that the status of each names. It guards against a deletion in Git that
+    /// nobody wanted.
+    #[arg(long, value_name = "COUNT", env = "MOORING_REMOVALS_PER_HOUR", default_value = "5", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub removals_per_hour: u32,
+
     /// Writes nothing but the status of ManagedClusters and ManagementRoles, and events: neither to AWS nor to Kubernetes.
     ///
     /// Everything is looked at as before, and the status tells what is not done, also of a removal, which waits. For an
@@ -400,6 +408,8 @@ pub struct ControllerSettings {
     pub pass_deadline: Duration,
     /// How far apart two looks must be that agree on a deletion; at least 1 s.
     pub confirm_after: Duration,
+    /// How many removals may be asked for within an hour before all of them wait for a person; 0 for any number.
+    pub removals_per_hour: u32,
     /// Whether nothing but status and events is written.
     pub read_only: bool,
     /// The address of the probes and metrics.
@@ -422,6 +432,7 @@ impl From<ControllerArgs> for ControllerSettings {
             passes_per_account,
             pass_deadline,
             confirm_after,
+            removals_per_hour,
             read_only,
             listen,
             log_format,
@@ -435,6 +446,7 @@ impl From<ControllerArgs> for ControllerSettings {
             passes_per_account,
             pass_deadline,
             confirm_after,
+            removals_per_hour,
             read_only,
             listen,
             log_format: log_format.into(),
@@ -557,9 +569,9 @@ mod tests {
             );
             count += 1;
         }
-        // Ten of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor and of
-        // revoke that is not of the moment.
-        assert_eq!(count, 10 + 7 + 2 * 5 + 1 + 1, "every flag of a process has its variable");
+        // Eleven of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor and
+        // of revoke that is not of the moment.
+        assert_eq!(count, 11 + 7 + 2 * 5 + 1 + 1, "every flag of a process has its variable");
     }
 
     #[test]
@@ -572,6 +584,7 @@ mod tests {
                 passes_per_account: NonZeroUsize::new(4).unwrap(),
                 pass_deadline: Duration::from_mins(3),
                 confirm_after: Duration::from_secs(30),
+                removals_per_hour: 5,
                 read_only: false,
                 listen: "0.0.0.0:8080".parse().unwrap(),
                 log_format: Format::Json,
@@ -612,6 +625,8 @@ mod tests {
     fn values_that_cannot_be_meant_are_refused() {
         for wrong in [
             "--passes-per-account=0",
+            "--removals-per-hour=1001",
+            "--removals-per-hour=-1",
             "--resync-interval=0s",
             "--argocd-namespace=",
             "--argocd-namespace=Argo_CD",

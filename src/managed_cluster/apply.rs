@@ -15,7 +15,10 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         eks::WantedEntry,
     },
-    kubernetes::{KubernetesError, objects},
+    kubernetes::{
+        KubernetesError,
+        objects::{self, FIELD_MANAGER},
+    },
     telemetry::Metrics,
 };
 
@@ -261,6 +264,16 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             objects::null_keys(site.secrets, name, resource_version, &keys).await?;
         }
+        Step::DropLabels {
+            name,
+            uid,
+            resource_version,
+            labels,
+        } => {
+            let none: serde_json::Map<_, _> = labels.iter().map(|key| (key.clone(), json!(null))).collect();
+            let patch = json!({"metadata": {"uid": uid, "resourceVersion": resource_version, "labels": none}});
+            objects::merge(site.secrets, name, FIELD_MANAGER, &patch).await?;
+        }
         Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
@@ -316,7 +329,10 @@ async fn run_in_account(
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
         Step::Rescope { policy, scope, .. } => account.rescope(cluster, deployer, policy, scope).await?,
         Step::Disassociate { policy, .. } => account.disassociate(cluster, deployer, policy).await?,
-        Step::ApplySecret { .. } | Step::NullSecretKeys { .. } | Step::DeleteSecret { .. } => {}
+        Step::ApplySecret { .. }
+        | Step::NullSecretKeys { .. }
+        | Step::DropLabels { .. }
+        | Step::DeleteSecret { .. } => {}
     }
     Ok(None)
 }

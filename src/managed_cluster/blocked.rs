@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::domain::eks::ClusterState;
+use crate::{domain::eks::ClusterState, policy::Document};
 
 use super::step::Part;
 
@@ -73,6 +73,23 @@ pub enum Blocked {
     },
     /// The cluster that was moored is not there any more.
     ClusterGone,
+    /// The deployer role that the spec names by its ARN, and that is somebody else's, cannot be used.
+    UnusableRole {
+        /// Its ARN.
+        arn: String,
+        /// Why, as in "there is no such role".
+        why: String,
+    },
+    /// The trust policy of a deployer role that is somebody else's does not let the management role in.
+    TrustMissing {
+        /// The role.
+        arn: String,
+        /// The management role.
+        management_role: String,
+        /// The trust policy to set: theirs, with what is missing. `None` where theirs denies it, which nothing heals that
+        /// is added.
+        document: Option<Document>,
+    },
     /// Our role carries policies that we did not give it.
     ForeignPolicyAttached {
         /// The role.
@@ -135,6 +152,25 @@ pub enum Blocked {
     },
     /// A person had the object stand back while its pass ran.
     StoodBack,
+    /// Applications still deploy to the cluster that is being removed.
+    ApplicationsStillTargeting {
+        /// Which, who makes them, and what to do.
+        why: String,
+        /// Whether it ends only when a person acts.
+        stalled: bool,
+    },
+    /// Whether Applications still deploy to the cluster could not be seen.
+    ApplicationsUnseen {
+        /// What the API server said, and what to do.
+        why: String,
+        /// Whether it ends only when a person acts.
+        stalled: bool,
+    },
+    /// Too many removals were asked for at once.
+    RemovalsPaused {
+        /// How many, and what to do.
+        why: String,
+    },
     /// The removal keeps the role, and the `ManagementRole` has not recorded that yet.
     RetentionPending {
         /// The `ManagementRole`.
@@ -164,6 +200,7 @@ impl Blocked {
             | Self::ManagementRoleGoing { .. }
             | Self::NamespaceNotServed { .. }
             | Self::PolicyPending { .. }
+            | Self::RemovalsPaused { .. }
             | Self::RetentionPending { .. } => Part::ManagementRole,
             Self::Held { part, .. } | Self::Suspended { part } => *part,
             Self::AccountNotEntered { .. }
@@ -174,6 +211,8 @@ impl Blocked {
             | Self::ConnectedCluster => Part::Cluster,
             Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }
+            | Self::UnusableRole { .. }
+            | Self::TrustMissing { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
@@ -181,6 +220,8 @@ impl Blocked {
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
+            | Self::ApplicationsStillTargeting { .. }
+            | Self::ApplicationsUnseen { .. }
             | Self::UnusableConnection { .. } => Part::Secret,
         }
     }
@@ -201,6 +242,8 @@ impl Blocked {
             Self::AccessEntriesDisabled => "AccessEntriesDisabled",
             Self::ConnectedCluster => "ConnectedCluster",
             Self::RoleNotOurs { .. } => "RoleNotOurs",
+            Self::UnusableRole { .. } => "UnusableRole",
+            Self::TrustMissing { .. } => "TrustMissing",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
@@ -213,6 +256,9 @@ impl Blocked {
             Self::Suspended { .. } => "Suspended",
             Self::StoodBack => "StoodBack",
             Self::RetentionPending { .. } => "RetentionPending",
+            Self::ApplicationsStillTargeting { .. } => "ApplicationsStillTargeting",
+            Self::ApplicationsUnseen { .. } => "ApplicationsUnseen",
+            Self::RemovalsPaused { .. } => "RemovalsPaused",
         }
     }
 
@@ -229,13 +275,17 @@ impl Blocked {
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }
+            | Self::UnusableRole { .. }
+            | Self::TrustMissing { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::ManagementRoleMissing { .. }
+            | Self::RemovalsPaused { .. }
             | Self::UnusableConnection { .. } => true,
             Self::Held { undone, .. } => !undone.is_empty(),
+            Self::ApplicationsStillTargeting { stalled, .. } | Self::ApplicationsUnseen { stalled, .. } => *stalled,
             Self::ClusterNotActive { state } => matches!(state, ClusterState::Failed | ClusterState::Deleting),
             Self::ManagementRoleNotReady { .. }
             | Self::PolicyPending { .. }
@@ -249,12 +299,25 @@ impl Blocked {
         }
     }
 
+    /// Whether nobody tells when it ends, so that it is looked at often, although a person must act.
+    #[must_use]
+    pub fn polled(&self) -> bool {
+        matches!(
+            self,
+            Self::ApplicationsStillTargeting { .. } | Self::ApplicationsUnseen { .. }
+        )
+    }
+
     /// What it is and what to do about it.
     #[must_use]
     pub fn message(&self) -> String {
         match self {
             Self::ManagementRoleMissing { name } => format!("there is no ManagementRole {name}: create it, or correct spec.managementRole in a new ManagedCluster"),
-            Self::ManagementRoleNotReady { why } | Self::AccountNotEntered { why } => why.clone(),
+            Self::ManagementRoleNotReady { why }
+            | Self::AccountNotEntered { why }
+            | Self::ApplicationsStillTargeting { why, .. }
+            | Self::ApplicationsUnseen { why, .. }
+            | Self::RemovalsPaused { why } => why.clone(),
             Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
             Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace} and give it the Role that the others have there"),
             Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role; `kubectl get mgr {name}` says how far it is"),
@@ -274,6 +337,9 @@ impl Blocked {
             Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: where a ManagedCluster made it, that one moors this cluster already, and this object is one too many; otherwise choose another access.deployerRole.name in a new ManagedCluster, or delete the role if nothing uses it"),
+            Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Its owner can make it; or name another role in a new ManagedCluster"),
+            Self::TrustMissing { arn, management_role, document: None } => format!("the trust policy of {arn}, which Mooring does not write, denies sts:AssumeRole to {management_role}: take that statement out of it"),
+            Self::TrustMissing { arn, management_role, document: Some(document) } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner set this one, which is the one that stands with what is missing: {}", document.to_json()),
             Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it ({}): take them off", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::Unconfirmed { what } => format!("{what}; it is healed when a second look in half a minute agrees"),
             Self::EntryNotOurs { owner } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): delete it with `aws eks delete-access-entry`"),

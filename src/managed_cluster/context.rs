@@ -25,11 +25,13 @@ use crate::{
 };
 
 use super::{
+    applications::Looks,
+    ledger::Ledger,
     step::Suspicion,
     withheld::{Withheld, paused},
 };
 
-/// How passes are timed.
+/// How passes are timed, and removals counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// How often everything is looked at again.
@@ -38,6 +40,8 @@ pub struct Timing {
     pub pass_deadline: Duration,
     /// How far apart two looks must be that agree on something only a deletion heals.
     pub confirm_after: Duration,
+    /// How many removals may be asked for within an hour before all of them wait for a person; 0 for any number.
+    pub removals_per_hour: u32,
 }
 
 /// What every pass of a `ManagedCluster` works with.
@@ -64,6 +68,10 @@ pub struct Context {
     pub backoff: Backoff<String>,
     /// What is remembered between passes.
     pub memory: Memories,
+    /// Which removals have begun, and whether more may.
+    pub ledger: Ledger,
+    /// Looks at who uses a cluster.
+    pub applications: Looks,
 }
 
 impl Context {

@@ -24,6 +24,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 Refusal::Invalid(_) => "InvalidSpec",
                 Refusal::NotAllowed { .. } => "NotAllowed",
                 Refusal::OtherPartition { .. } => "OtherPartition",
+                Refusal::UnusableRole { .. } => "UnusableRole",
             };
             let message = format!("{refusal}. What was made before is kept as it is");
             summarise(

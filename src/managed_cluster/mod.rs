@@ -10,12 +10,16 @@
 //! `moor` strings them together, and [`withheld`] says when nothing is written. A removal is observe, [`removal`],
 //! apply, and needs only what never changes.
 
+pub mod applications;
 pub mod apply;
 pub mod blocked;
+pub mod breaker;
 mod context;
 pub mod desired;
 mod error;
 pub mod findings;
+pub mod in_use;
+pub mod ledger;
 pub mod management;
 mod moor;
 pub mod observe;
@@ -210,6 +214,8 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             WATCHED_WAIT
         } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
             context.timing.confirm_after + Duration::from_millis(500)
+        } else if blocked.polled() {
+            context.backoff.after_wait(key())
         } else if blocked.stalled() {
             context.backoff.after_error(key()).max(Duration::from_secs(15))
         } else {

@@ -19,7 +19,7 @@ use super::{
     blocked::Blocked,
     desired, log_plan,
     management::Management,
-    observe::{self, Secrets, Spoke},
+    observe::{self, LookAtPolicies, Secrets, Spoke},
     plan::{self, Memory, suspended},
     release::gone,
     request::Request,
@@ -125,16 +125,19 @@ impl Work<'_> {
     /// Looks at everything and plans; or says what must be waited for first.
     pub(super) async fn look(&self, account: &Account) -> Result<Result<Sight, Blocked>, Error> {
         let (request, uid, memory) = (self.request, self.uid(), &self.context.memory);
-        let denies_all = request.boundary == PolicyArn::deny_all(self.management.hub.partition());
-        let (cluster, deployer, recorded) = (&request.identity.cluster, &request.deployer, self.recorded_role());
+        let policies = match &request.identity.existing {
+            Some(_) => LookAtPolicies::Never,
+            None if request.boundary == PolicyArn::deny_all(self.management.hub.partition()) => {
+                LookAtPolicies::UnlessRecorded(self.recorded_role())
+            }
+            None => LookAtPolicies::Always,
+        };
+        let (cluster, deployer) = (&request.identity.cluster, &request.deployer);
         let suspended = request.identity.mode == Mode::Suspended;
         let spoke = if suspended {
-            Box::pin(observe::spoke_without_entry(
-                account, cluster, deployer, recorded, denies_all,
-            ))
-            .await?
+            Box::pin(observe::spoke_without_entry(account, cluster, deployer, policies)).await?
         } else {
-            Box::pin(observe::spoke(account, cluster, deployer, recorded, denies_all)).await?
+            Box::pin(observe::spoke(account, cluster, deployer, policies)).await?
         };
         if let Some(blocked) = self.from_before(&spoke) {
             return Ok(Err(blocked));
@@ -164,6 +167,7 @@ impl Work<'_> {
         memory.want_secret(uid, wanted.map(named));
         let facts = Facts {
             secret: primary.map(|secret| secret.name.clone()),
+            existing_role: plan::existing_role(&desired, spoke.role.as_ref()),
             cluster: spoke.cluster.clone(),
             server_changed: None,
             not_admitted: (!suspended && !self.management.admits(deployer)).then(|| deployer.to_string()),

@@ -6,9 +6,13 @@ mod role;
 mod secret;
 pub mod suspended;
 
-use crate::domain::{
-    eks::{AccessEntry, AuthenticationMode, ClusterState},
-    ownership::{Marked, Owner, ROLE_ID_TAG},
+use crate::{
+    api::DeployerRoleStatus,
+    aws::Role,
+    domain::{
+        eks::{AccessEntry, AuthenticationMode, ClusterState},
+        ownership::{Marked, Owner, ROLE_ID_TAG},
+    },
 };
 
 use super::{
@@ -131,6 +135,10 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             role::plan_role(plan, desired, role);
             Some(role.id.clone())
         }
+        Standing::Existing(role) => {
+            plan.blocked.extend(role::missing_trust(desired, role));
+            Some(role.id.clone())
+        }
         Standing::Stranger(role) => {
             role::restore_boundary(plan, desired, role);
             plan.steps.push(Step::DeleteRole {
@@ -148,7 +156,8 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             None
         }
     };
-    if plan.blocked.is_empty() {
+    // What a spec takes away is taken away, also while its role lets nobody in.
+    if plan.blocked.is_empty() || entry_stays.is_some_and(|_| role_id.is_some() && only_trust_missing(plan)) {
         entry::plan_entry(
             plan,
             desired,
@@ -159,11 +168,27 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     }
 }
 
+fn only_trust_missing(plan: &Plan) -> bool {
+    plan.blocked
+        .iter()
+        .all(|blocked| matches!(blocked, Blocked::TrustMissing { .. }))
+}
+
+/// The deployer role that somebody else owns, where it is the one that the spec names: what is recorded of it.
+#[must_use]
+pub fn existing_role(desired: &Desired, role: Option<&Role>) -> Option<DeployerRoleStatus> {
+    let named = role.filter(|role| desired.existing && role.arn == desired.role.arn.to_string())?;
+    Some(DeployerRoleStatus {
+        arn: named.arn.clone(),
+        id: named.id.clone(),
+    })
+}
+
 /// What only a deletion heals: a role of ours by its tags alone, or an entry that was made for another role than the
 /// one that stands there. EKS pins an entry to the role's unique ID and never shows it (EKS API, `AccessEntry`).
 fn suspicion(standing: &Standing<'_>, entry: Option<&AccessEntry>) -> Option<Suspicion> {
     let (role_id, stranger) = match standing {
-        Standing::Ours(role) => (Some(role.id.as_str()), None),
+        Standing::Ours(role) | Standing::Existing(role) => (Some(role.id.as_str()), None),
         Standing::Stranger(role) => (None, Some(role.id.clone())),
         Standing::Absent | Standing::Foreign(_) => (None, None),
     };

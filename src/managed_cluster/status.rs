@@ -90,6 +90,8 @@ pub struct Facts {
     pub cluster: Option<Cluster>,
     /// The cluster Secret's name.
     pub secret: Option<String>,
+    /// The deployer role that somebody else owns, as it was seen.
+    pub existing_role: Option<DeployerRoleStatus>,
     /// The ARN of the deployer role, while the management role cannot assume it yet.
     pub not_admitted: Option<String>,
     /// That the server in it changed, while there is somebody left to tell.
@@ -169,6 +171,10 @@ pub fn status(
                 });
             }
             status.server_changed_at = facts.server_changed.as_ref().map(|changed| Time(changed.at));
+            // Nothing stands on a role of somebody else's before a pass has acted.
+            if let Some(existing) = &facts.existing_role {
+                status.deployer_role = Some(existing.clone());
+            }
             Some(facts)
         }
         Pass::Withheld(_, _, facts) => Some(facts),
@@ -332,6 +338,17 @@ mod tests {
             },
             Blocked::Suspended { part: Part::Secret },
             Blocked::StoodBack,
+            Blocked::ApplicationsStillTargeting {
+                why: "one Application still deploys here".into(),
+                stalled: true,
+            },
+            Blocked::ApplicationsUnseen {
+                why: "Applications could not be listed here".into(),
+                stalled: true,
+            },
+            Blocked::RemovalsPaused {
+                why: "too many removals at the same time".into(),
+            },
         ];
         all.extend(
             [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting]

@@ -30,6 +30,8 @@ pub struct Memory<'a> {
     pub recorded_role: Option<&'a str>,
     /// The hub's issuer that we recorded.
     pub recorded_issuer: Option<&'a str>,
+    /// What we recorded that the role may assume.
+    pub recorded_ways: BTreeSet<String>,
     /// The ID of a role that an earlier look suspected, long enough ago to act on.
     pub confirmed: Option<&'a str>,
     /// The ID of the role that this process deleted last: AWS gives none twice, so it is a read from before that.
@@ -57,7 +59,7 @@ pub fn desired_role(request: &Request, provider: &OidcProviderArn) -> WantedRole
 #[must_use]
 pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan {
-        assumable: observed.assumable(&request.hub),
+        assumable: observed.assumable(&request.hub, &memory.recorded_ways),
         ..Plan::default()
     };
     let Some(cluster) = &observed.cluster else {
@@ -104,7 +106,7 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
     plan_role(&mut plan, request, observed, &wanted, (memory, &issuer));
     let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != Part::Role);
     if role_stands {
-        plan_policy(&mut plan, request, observed, members);
+        plan_policy(&mut plan, request, observed, members, &memory.recorded_ways);
     }
     withhold(&mut plan, request, observed);
     plan
@@ -304,8 +306,14 @@ fn foreign_policies(observed: &Observed) -> BTreeSet<String> {
     inline.chain(&observed.policies.attached).cloned().collect()
 }
 
-fn plan_policy(plan: &mut Plan, request: &Request, observed: &Observed, members: &Members) {
-    let standing = observed.assumable(&request.hub);
+fn plan_policy(
+    plan: &mut Plan,
+    request: &Request,
+    observed: &Observed,
+    members: &Members,
+    recorded: &BTreeSet<String>,
+) {
+    let standing = observed.assumable(&request.hub, recorded);
     let mut wanted = members.wanted.clone();
     if members.unreadable {
         // Nobody knows what an object that does not parse needs, so nothing is taken away meanwhile.

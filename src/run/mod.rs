@@ -48,7 +48,7 @@ use crate::{
         ready,
         reflect::reflect,
     },
-    managed_cluster::{self, Memories, Timing},
+    managed_cluster::{self, Memories, Timing, applications::Looks, ledger::Ledger},
     management_role,
     telemetry::{
         Metrics,
@@ -112,6 +112,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         pass_deadline,
         confirm_after,
         read_only,
+        removals_per_hour,
         listen,
         log_format,
         log_level,
@@ -166,6 +167,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         resync: resync_interval,
         pass_deadline,
         confirm_after,
+        removals_per_hour,
     };
     let namespaces: Vec<String> = argocd_namespaces.iter().map(ToString::to_string).collect();
     let binding = binding::wire(&client, &namespaces, timing, read_only, &metrics);
@@ -282,6 +284,8 @@ fn wire(
         read_only,
         backoff: Backoff::default(),
         memory: Memories::default(),
+        ledger: Ledger::new(timing.removals_per_hour),
+        applications: Looks::default(),
     });
     let roles = Arc::new(management_role::Context {
         aws: aws.clone(),

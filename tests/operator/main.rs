@@ -12,6 +12,7 @@
     reason = "a test says what is wrong by ending"
 )]
 
+mod adopt;
 mod apart;
 mod binding;
 mod chain;
@@ -25,6 +26,7 @@ mod keeping;
 mod kill;
 mod kill_writes;
 mod lease;
+mod letting_go;
 mod management;
 mod ministack;
 mod modes;

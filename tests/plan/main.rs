@@ -15,6 +15,7 @@ mod binding;
 mod documents;
 mod hub;
 mod hub_golden;
+mod ownership;
 mod properties;
 mod spoke_golden;
 mod standing_back;

@@ -144,8 +144,12 @@ impl World {
     /// How the operator is run.
     pub(crate) fn operator_options(&self) -> OperatorOptions {
         let log = ["--log-format", "json", "--log-level", "info,mooring=debug"];
+        // Tests remove more than anybody would by accident.
+        let counted = self.setting.flags.iter().any(|flag| flag == "--removals-per-hour");
+        let uncounted: &[&str] = if counted { &[] } else { &["--removals-per-hour", "0"] };
         let flags = log
             .into_iter()
+            .chain(uncounted.iter().copied())
             .map(str::to_owned)
             .chain(self.setting.flags.iter().cloned());
         OperatorOptions {
