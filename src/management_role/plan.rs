@@ -108,12 +108,12 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
     if role_stands {
         plan_policy(&mut plan, request, observed, members, &memory.recorded_ways);
     }
-    withhold(&mut plan, request, observed);
+    withhold(&mut plan, request, observed, &memory.recorded_ways);
     plan
 }
 
 /// Somebody else's emergency: a role that bears the tag `mooring.dev/hold` is not written to. What is left out is told.
-fn withhold(plan: &mut Plan, request: &Request, observed: &Observed) {
+fn withhold(plan: &mut Plan, request: &Request, observed: &Observed, recorded: &BTreeSet<String>) {
     let Some((role, value)) = observed
         .role
         .as_ref()
@@ -126,7 +126,7 @@ fn withhold(plan: &mut Plan, request: &Request, observed: &Observed) {
         .partition(|step| matches!(step.part(), Part::Role | Part::Policy));
     plan.steps = steps;
     plan.blocked.retain(|blocked| *blocked != Blocked::JustMade);
-    plan.assumable = observed.assumable(&request.hub);
+    plan.assumable = observed.assumable(&request.hub, recorded);
     let held = Blocked::Held {
         arn: role.arn.clone(),
         value: value.clone(),
@@ -413,6 +413,6 @@ pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Optio
         plan.steps.push(Step::DeletePolicy { name: name.clone() });
     }
     plan.steps.push(Step::DeleteRole { name });
-    withhold(&mut plan, request, observed);
+    withhold(&mut plan, request, observed, &memory.recorded_ways);
     plan
 }

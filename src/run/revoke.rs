@@ -35,7 +35,7 @@ const LATE: Duration = Duration::from_mins(1);
 /// # Errors
 /// When there is no such cluster, or the API server refuses the change.
 pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoked, Error> {
-    let client = connect().await?;
+    let client = connect(None, None).await?;
     let api = Api::<ManagedCluster>::all(client.clone());
     let name = &args.cluster;
     let missing = || Error::NoSuchCluster(name.clone());

@@ -36,13 +36,14 @@ pub fn cut(owner: &Owner, entry: Option<&AccessEntry>) -> Plan {
 #[must_use]
 pub fn keep(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan::default();
-    if let Some(blocked) = unusable_cluster(spoke) {
+    if let Some(blocked) = unusable_cluster(spoke, memory) {
         plan.blocked.push(blocked);
         return plan;
     }
     plan.blocked.extend(role::foreign_policies(desired, spoke));
     match role::standing(desired, spoke, memory) {
         Standing::Ours(role) => role::plan_role(&mut plan, desired, role),
+        Standing::Existing(_) => {}
         Standing::Foreign(blocked) => plan.blocked.push(blocked),
         Standing::Absent | Standing::Stranger(_) => plan.blocked.push(Blocked::Suspended {
             part: Part::DeployerRole,
