@@ -239,7 +239,9 @@ impl Step {
     }
 }
 
-fn scope_in_words(scope: &AccessScope) -> String {
+/// A scope in words.
+#[must_use]
+pub fn scope_in_words(scope: &AccessScope) -> String {
     match scope {
         AccessScope::Cluster => "the whole cluster".to_owned(),
         AccessScope::Namespaces(names) => {
@@ -311,6 +313,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan that only waits.
+    #[must_use]
+    pub fn waiting(blocked: Blocked) -> Self {
+        Self {
+            blocked: vec![blocked],
+            ..Self::default()
+        }
+    }
+
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_clean(&self) -> bool {

@@ -136,7 +136,7 @@ fn values<T: ToString>(of: impl IntoIterator<Item = T>) -> Values {
 
 /// Condition keys without their case. Where two differ in case alone, nobody knows which of them AWS heeds, so such a
 /// condition is never the same as one that we issue.
-fn canonical_keys(keys: &BTreeMap<String, Values>) -> BTreeMap<String, Values> {
+pub(super) fn canonical_keys(keys: &BTreeMap<String, Values>) -> BTreeMap<String, Values> {
     let lower: BTreeMap<String, Values> = keys
         .iter()
         .map(|(key, wanted)| (key.to_ascii_lowercase(), wanted.clone()))
@@ -145,7 +145,7 @@ fn canonical_keys(keys: &BTreeMap<String, Values>) -> BTreeMap<String, Values> {
 }
 
 /// `"222222222222"` and `arn:aws:iam::222222222222:root` are one principal.
-fn canonical_principals(principals: &Principals) -> Principals {
+pub(super) fn canonical_principals(principals: &Principals) -> Principals {
     let Principals::Of(kinds) = principals else {
         return principals.clone();
     };

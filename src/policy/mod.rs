@@ -1,5 +1,6 @@
 //! IAM policy documents as values: read what AWS returns, compare by meaning, build what we issue. Pure.
 
+pub mod difference;
 pub mod document;
 pub mod evaluate;
 pub mod issued;

@@ -3,6 +3,7 @@
 mod binding;
 mod doctor;
 mod feed;
+mod plan;
 mod triggers;
 mod verifier;
 
@@ -58,7 +59,11 @@ use crate::{
     },
 };
 
-pub use self::{doctor::doctor, verifier::verifier};
+pub use self::{
+    doctor::doctor,
+    plan::{Files, plan},
+    verifier::verifier,
+};
 
 use self::feed::{Feed, watch_all};
 
@@ -85,6 +90,11 @@ pub enum Error {
     /// A watch ended.
     #[error(transparent)]
     Watch(#[from] StoreDropped),
+    /// There is nothing to plan in the files.
+    #[error(
+        "there is neither a ManagedCluster nor a ManagementRole in the files: give others, or --all for what is on the hub"
+    )]
+    NothingToPlan,
     /// A cluster was named that is not there.
     #[error("there is no ManagedCluster {0}: `kubectl get mgc` lists those that are there")]
     NoSuchCluster(String),

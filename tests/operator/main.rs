@@ -26,6 +26,7 @@ mod kill_writes;
 mod management;
 mod ministack;
 mod modes;
+mod plan;
 mod policies;
 mod refusals;
 mod refused;
