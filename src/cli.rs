@@ -504,7 +504,7 @@ mod tests {
     /// Parses without the environment of whoever runs the test.
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
         let bare = |command: clap::Command| command.mut_args(|arg| arg.env(Resettable::Reset));
-        let command = ["controller", "verifier", "doctor"]
+        let command = ["controller", "verifier", "doctor", "plan"]
             .into_iter()
             .fold(Cli::command(), |command, name| command.mut_subcommand(name, bare));
         Cli::from_arg_matches(&command.try_get_matches_from(["mooring"].iter().chain(args))?)
@@ -516,9 +516,29 @@ mod tests {
             Command::Controller(args) => Ok(args.into()),
             other @ (Command::Verifier(_)
             | Command::Doctor(_)
+            | Command::Plan(_)
             | Command::Render(_)
             | Command::Bootstrap(_)
             | Command::Crd) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_plan_is_of_files_or_of_all() {
+        for wrong in [
+            &["plan"][..],
+            &["plan", "-o", "json"],
+            &["plan", "-f"],
+            &["plan", "--all", "x"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+        for right in [
+            &["plan", "--all"][..],
+            &["plan", "-f", "a.yaml", "b.yaml"],
+            &["plan", "-f", "-", "--all", "-o", "json"],
+        ] {
+            assert!(matches!(parse(right).unwrap().command, Command::Plan(_)), "{right:?}");
         }
     }
 

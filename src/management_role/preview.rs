@@ -20,12 +20,8 @@ const NOT_YET: &str = "";
 /// The plan of this pass, and of the one that follows it where this one ends with the role being made; and what a second
 /// look is asked to confirm is taken for confirmed.
 #[must_use]
-pub fn foresee(request: &Request, observed: &Observed, members: &Members, recorded: Option<&str>) -> Plan {
-    let memory = Memory {
-        recorded_role: recorded,
-        confirmed: None,
-    };
-    let mut first = plan(request, observed, members, &memory);
+pub fn foresee(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> Plan {
+    let mut first = plan(request, observed, members, memory);
     let suspected = first.blocked.iter().find_map(|blocked| {
         if let Blocked::Unconfirmed { id } = blocked {
             Some(id.clone())
@@ -35,8 +31,8 @@ pub fn foresee(request: &Request, observed: &Observed, members: &Members, record
     });
     if let Some(id) = &suspected {
         let memory = Memory {
-            recorded_role: recorded,
             confirmed: Some(id),
+            ..memory.clone()
         };
         first = plan(request, observed, members, &memory);
     }
@@ -65,7 +61,7 @@ pub fn foresee(request: &Request, observed: &Observed, members: &Members, record
     };
     let memory = Memory {
         recorded_role: Some(NOT_YET),
-        confirmed: None,
+        ..memory.clone()
     };
     let mut second = plan(request, &then, members, &memory);
     // What comes before the role is in the first plan already.

@@ -31,12 +31,7 @@ fn the_plan_of_a_management_role_is_all_that_its_passes_do() {
         (name, world)
     }));
     for (name, mut world) in worlds {
-        let foreseen = preview::foresee(
-            &world.request,
-            &world.observed,
-            &world.members(),
-            world.recorded.as_deref(),
-        );
+        let foreseen = preview::foresee(&world.request, &world.observed, &world.members(), &world.memory());
         let mut done = Vec::new();
         for _ in 0..4 {
             world.confirmed = world.plan().blocked.iter().find_map(|blocked| match blocked {

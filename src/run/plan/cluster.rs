@@ -128,7 +128,7 @@ impl Look {
             &deployer,
             &boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition())),
             &identity.owner(&management.hub),
-            old.deployer_role.as_ref().map(|role| role.id.as_str()),
+            identity.recorded_role(old),
             spoke.as_ref(),
             &secrets,
         );

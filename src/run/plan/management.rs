@@ -16,6 +16,7 @@ use crate::{
         self, binding,
         members::{Members, as_management},
         observe::{Observed, observe, observe_existing},
+        plan::{Memory, plan_removal},
         request::{Request, RoleOwner},
     },
 };
@@ -79,17 +80,21 @@ impl Look {
         };
         let observed = observed.map_err(|error| error.to_string())?;
         let old = role.status.clone().unwrap_or_default();
-        let standing = observed.assumable(&request.hub);
+        let memory = Memory {
+            recorded_role: old.role.as_ref().map(|role| role.id.as_str()),
+            recorded_ways: old.assumable.iter().cloned().collect(),
+            confirmed: None,
+        };
+        let standing = observed.assumable(&request.hub, &memory.recorded_ways);
         let recorded = old.retained.iter().cloned().collect();
         let members = Members::gather(&request, &fleet.members(), &standing, &recorded);
-        let recorded = old.role.as_ref().map(|role| role.id.as_str());
         let going = role.metadata.deletion_timestamp.is_some();
         let plan = if going {
             let note = "it is being removed; what the removal waits for is told by its status";
             looked.notes.push(note.to_owned());
-            removal(&request, &observed, &members, recorded)
+            removal(&request, &observed, &members, &memory)
         } else {
-            management_role::preview::foresee(&request, &observed, &members, recorded)
+            management_role::preview::foresee(&request, &observed, &members, &memory)
         };
         looked.changes = management_role::preview::changes(&plan.steps, &observed);
         looked.waits = plan.blocked.iter().map(management_role::Blocked::message).collect();
@@ -136,10 +141,10 @@ fn nobody() -> Result<AccountId, String> {
 /// What a removal has still to take away: nothing, while a deployer role stands on it.
 fn removal(request: &Request, observed: &Observed, members: &Members, recorded: Option<&str>) -> management_role::Plan {
     if members.wanted.is_empty() && !members.unreadable {
-        return management_role::plan::plan_removal(request, observed, recorded);
+        return plan_removal(request, observed, memory.recorded_role);
     }
     management_role::Plan {
-        assumable: observed.assumable(&request.hub),
+        assumable: observed.assumable(&request.hub, &memory.recorded_ways),
         ..management_role::Plan::default()
     }
 }
