@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use mooring::{
-    cli::{Cli, Command, DoctorArgs, PlanArgs},
+    cli::{Cli, Command, DoctorArgs, PlanArgs, RevokeArgs},
     commands::{self, Printed},
     run,
 };
@@ -24,6 +24,10 @@ async fn main() -> ExitCode {
             Err(message) => Err(message),
         },
         Command::Plan(arguments) => match plan(&arguments).await {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
+        Command::Revoke(arguments) => match revoke(&arguments).await {
             Ok(code) => return code,
             Err(message) => Err(message),
         },
@@ -71,6 +75,16 @@ async fn plan(arguments: &PlanArgs) -> Result<ExitCode, String> {
         ..Printed::default()
     })?;
     Ok(commands::plan::verdict(&all).exit_code().into())
+}
+
+async fn revoke(arguments: &RevokeArgs) -> Result<ExitCode, String> {
+    let revoked = Box::pin(run::revoke(arguments, |line| eprintln!("mooring: {line}"))).await;
+    let revoked = revoked.map_err(|error| error.to_string())?;
+    print(Printed {
+        out: commands::revoke::print(&revoked, arguments.output),
+        ..Printed::default()
+    })?;
+    Ok(revoked.exit_code().into())
 }
 
 fn print(printed: Printed) -> Result<(), String> {

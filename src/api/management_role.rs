@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -363,6 +363,23 @@ pub struct ManagementRoleStatus {
     /// Deployer roles whose ManagedCluster is gone and which were kept by its deletion policy. They still trust this role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retained: Vec<String>,
+
+    /// ManagedClusters whose removal has begun in the last hour, so that a burst of removals is noticed after a restart of the operator too. Not written while the operator counts no removals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub removals: Vec<RemovalStatus>,
+}
+
+/// A removal that has begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RemovalStatus {
+    /// The name of the ManagedCluster.
+    pub name: String,
+    /// The UID of the ManagedCluster.
+    pub uid: String,
+    /// When its removal was asked for.
+    pub requested_at: Time,
 }
 
 /// The hub.

@@ -2,12 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{cluster_secret::WantedSecret, seen::ClusterSecret};
+use super::{application::Target, cluster_secret::WantedSecret, seen::ClusterSecret};
 
 /// A value by what it is of, what it is now, and what it will be.
 pub type Changed = (String, Option<String>, Option<String>);
 
 impl WantedSecret {
+    /// The cluster that it is to Argo CD once it is written over the one that stands, where labels and annotations of
+    /// others stay.
+    #[must_use]
+    pub fn target_over(&self, now: Option<&ClusterSecret>) -> Target {
+        let mut target = self.target();
+        if let Some(now) = now {
+            let kept = |all: &BTreeMap<String, String>, ours: &BTreeSet<String>| {
+                let others = all.iter().filter(|(key, _)| !ours.contains(*key));
+                others
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect::<Vec<_>>()
+            };
+            for (key, value) in kept(&now.labels, &now.our_labels) {
+                target.labels.entry(key).or_insert(value);
+            }
+            for (key, value) in kept(&now.annotations, &now.our_annotations) {
+                target.annotations.entry(key).or_insert(value);
+            }
+        }
+        target
+    }
+
     /// What this one has otherwise than the one that stands: labels, annotations, and Argo CD's keys. `config` holds a
     /// certificate authority and is only named; what somebody else wrote into a key is not known here.
     #[must_use]

@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod manifests;
 pub mod plan;
 pub mod render;
+pub mod revoke;
 mod schema;
 mod script;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::PlanOutput,
     managed_cluster::preview::{self, Looked, Planned},
-    policy::difference::{self, StatementDifference},
+    policy::shown,
 };
 
 /// What a plan comes to.
@@ -134,8 +134,8 @@ fn of_looked(out: &mut String, looked: &Looked) {
         for value in &change.values {
             line(out, 3, &of_value(value));
         }
-        for statement in &change.policy {
-            of_statement(out, statement);
+        for difference in &change.policy {
+            line(out, 3, &difference.to_string());
         }
     }
     let lost = looked.changes.iter().flat_map(|change| &change.lost);
@@ -155,30 +155,13 @@ fn of_looked(out: &mut String, looked: &Looked) {
 
 fn of_value(value: &preview::Value) -> String {
     let preview::Value { of, before, after } = value;
-    match (before, after) {
+    // Somebody else may have chosen them.
+    let of = shown(of);
+    match (before.as_deref().map(shown), after.as_deref().map(shown)) {
         (Some(before), Some(after)) => format!("~ {of}: {before} -> {after}"),
         (None, Some(after)) => format!("+ {of}: {after}"),
         (Some(before), None) => format!("- {of}: {before}"),
         (None, None) => format!("- {of}"),
-    }
-}
-
-fn of_statement(out: &mut String, statement: &StatementDifference) {
-    let sign = match statement.change {
-        difference::Change::Added => '+',
-        difference::Change::Changed => '~',
-        difference::Change::Removed => '-',
-    };
-    let name = statement
-        .sid
-        .as_deref()
-        .map(|sid| format!(" {sid}"))
-        .unwrap_or_default();
-    line(out, 3, &format!("{sign} statement{name}: {:?}", statement.effect));
-    for (sign, parts) in [('-', &statement.removed), ('+', &statement.added)] {
-        for part in parts {
-            line(out, 5, &format!("{sign} {}: {}", part.element, part.value));
-        }
     }
 }
 
@@ -192,7 +175,7 @@ mod tests {
     use super::*;
     use crate::{
         managed_cluster::preview::{Change, Side},
-        policy::Document,
+        policy::{Document, differences_of},
     };
 
     fn document(statement: &Value) -> String {
@@ -207,7 +190,7 @@ mod tests {
             "Sid": "A", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111111111111:root"}, "Action": "sts:AssumeRole",
             "Condition": {"ArnEquals": {"aws:PrincipalArn": "arn:aws:iam::111111111111:role/m"}},
         }));
-        let tight = Document::parse(&tight).unwrap();
+        let trust = differences_of(&loose, &Document::parse(&tight).unwrap());
         let value = |of: &str, before: Option<&str>, after: Option<&str>| preview::Value {
             of: of.to_owned(),
             before: before.map(str::to_owned),
@@ -220,8 +203,7 @@ mod tests {
             of: Some("arn:aws:eks:eu-west-1:222222222222:cluster/prod-eu".into()),
             looked: Ok(Looked {
                 changes: vec![
-                    plain("SetTrust", Side::Aws, "restore the trust policy of x")
-                        .with_policy(Some(&loose), Some(&tight)),
+                    plain("SetTrust", Side::Aws, "restore the trust policy of x").with_policy(&trust),
                     plain("SetGroups", Side::Aws, "set the Kubernetes groups")
                         .with_values(vec![
                             value("Kubernetes group", None, Some("a")),
@@ -281,16 +263,15 @@ mod tests {
         let expected = "\
 ManagedCluster prod-eu  arn:aws:eks:eu-west-1:222222222222:cluster/prod-eu
   AWS         restore the trust policy of x
-      ~ statement A: Allow
-          - Principal AWS: *
-          + Condition ArnEquals aws:PrincipalArn: arn:aws:iam::111111111111:role/m
+      in statement A, Condition ArnEquals aws:PrincipalArn: add arn:aws:iam::111111111111:role/m
+      in statement A, Principal AWS: take away *
   AWS         set the Kubernetes groups
       + Kubernetes group: a
       - Kubernetes group: b
   Kubernetes  write cluster Secret s
       ~ name: old -> new
-  loses access: what the policy allows by Principal AWS * of statement A
-  loses access: what the policy allows of statement A but for Condition ArnEquals aws:PrincipalArn arn:aws:iam::111111111111:role/m
+  loses access: by the policy: in statement A, Condition ArnEquals aws:PrincipalArn: add arn:aws:iam::111111111111:role/m
+  loses access: by the policy: in statement A, Principal AWS: take away *
   loses access: Kubernetes group b
   loses destination: Application argocd/shop
   waits for: the cluster to become ACTIVE
@@ -310,11 +291,7 @@ ManagedCluster gone
         assert_eq!(value[0]["result"], "Changes");
         let trust = &value[0]["changes"][0];
         assert_eq!((&trust["step"], &trust["on"]), (&json!("SetTrust"), &json!("AWS")));
-        assert_eq!(trust["policy"][0]["change"], "Changed");
-        assert_eq!(
-            trust["policy"][0]["removed"],
-            json!([{"element": "Principal AWS", "value": "*"}])
-        );
+        assert_eq!(trust["policy"][1], "in statement A, Principal AWS: take away *");
         assert_eq!(value[0]["changes"][1]["lost"], json!(["Kubernetes group b"]));
         assert_eq!(value[0]["destinations"]["lose"], json!(["Application argocd/shop"]));
         assert_eq!(

@@ -10,10 +10,7 @@ use crate::{
         eks::{AccessScope, Associations},
         ownership::{Tags, missing_tags},
     },
-    policy::{
-        Document, Effect,
-        difference::{self, StatementDifference, difference},
-    },
+    policy::{Difference, Document, Effect, differences},
 };
 
 use super::{
@@ -97,7 +94,7 @@ pub struct Change {
     pub values: Vec<Value>,
     /// What becomes of a policy document, statement by statement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub policy: Vec<StatementDifference>,
+    pub policy: Vec<Difference>,
     /// Access that somebody has now and has no more afterwards.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<String>,
@@ -137,18 +134,9 @@ impl Change {
 
     /// The same with what becomes of a policy document, and with the access that is lost by that.
     #[must_use]
-    pub fn with_policy(mut self, before: Option<&str>, after: Option<&Document>) -> Self {
-        let nothing = Document::new(Vec::new());
-        match before.map(Document::parse) {
-            Some(Err(error)) => self.values.push(Value {
-                of: "the document that stands there".to_owned(),
-                before: Some(error.to_string()),
-                after: None,
-            }),
-            Some(Ok(before)) => self.policy = difference(&before, after.unwrap_or(&nothing)),
-            None => self.policy = difference(&nothing, after.unwrap_or(&nothing)),
-        }
-        self.lost.extend(narrowed(&self.policy));
+    pub fn with_policy(mut self, differences: &[Difference]) -> Self {
+        self.policy = differences.to_vec();
+        self.lost.extend(narrowed(differences));
         self
     }
 
@@ -160,32 +148,22 @@ impl Change {
     }
 }
 
-/// What a document gave and gives no more, as far as that can be told from its statements alone.
-fn narrowed(differences: &[StatementDifference]) -> Vec<String> {
-    let told = |part: &difference::Part| format!("{} {}", part.element, part.value);
-    let allowing = differences.iter().filter(|one| one.effect == Effect::Allow);
-    let allowing = allowing.flat_map(|one| {
-        let name = one
-            .sid
-            .as_deref()
-            .map(|sid| format!(" of statement {sid}"))
-            .unwrap_or_default();
-        let gone = one.removed.iter().filter(|part| !part.element.starts_with("Condition"));
-        let held = one.added.iter().filter(|part| part.element.starts_with("Condition"));
-        let gone = gone.map(|part| format!("what the policy allows by {}{name}", told(part)));
-        let held = held
-            .filter(|_| one.change == difference::Change::Changed)
-            .map(|part| format!("what the policy allows{name} but for {}", told(part)));
-        gone.chain(held).collect::<Vec<_>>()
-    });
-    let denying = differences
-        .iter()
-        .filter(|one| one.effect == Effect::Deny && !one.added.is_empty());
-    let denying = denying.map(|one| {
-        let parts: Vec<String> = one.added.iter().map(told).collect();
-        format!("what the policy denies from now on: {}", parts.join(", "))
-    });
-    allowing.chain(denying).collect()
+/// What takes access away among the differences of a document, as far as its statements alone tell.
+fn narrowed(differences: &[Difference]) -> Vec<String> {
+    let narrows = |difference: &&Difference| match difference {
+        Difference::Unreadable | Difference::Version { .. } => false,
+        Difference::Surplus(statement) => statement.effect == Effect::Allow,
+        Difference::Missing(statement) => statement.effect == Effect::Deny,
+        Difference::Element {
+            element,
+            surplus,
+            missing,
+            ..
+        } if element.starts_with("Condition") => surplus.is_empty() && !missing.is_empty(),
+        Difference::Element { surplus, .. } => !surplus.is_empty(),
+    };
+    let told = |difference: &Difference| format!("by the policy: {difference}");
+    differences.iter().filter(narrows).map(told).collect()
 }
 
 /// What the steps of a plan change of what stands.
@@ -208,14 +186,14 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
         Step::CreateRole { role } => new_role(aws(), role),
         Step::DeleteRole { .. } => aws().losing(role.map(|role| format!("every session of role {}", role.arn))),
         Step::SetBoundary { boundary, .. } => aws().with_values(vec![boundary_of(role, &boundary.to_string())]),
-        Step::SetTrust { trust, .. } => aws().with_policy(role.map(|role| role.trust.as_str()), Some(trust)),
+        Step::SetTrust { differences, .. } => aws().with_policy(differences),
         Step::TagRole { tags, .. } => aws().with_values(tag_values(role.map(|role| &role.tags), tags)),
         Step::CreateAccessEntry { entry, role_id } => {
             let mut values = tag_values(None, &entry_tags(&entry.tags, role_id.as_deref()));
             values.extend(groups(&BTreeSet::new(), &entry.groups));
             aws().with_values(values)
         }
-        Step::SetGroups { groups: wanted } => {
+        Step::SetGroups { groups: wanted, .. } => {
             let none = BTreeSet::new();
             let now = entry.map_or(&none, |entry| &entry.groups);
             let lost = now.difference(wanted).map(|group| format!("Kubernetes group {group}"));
@@ -233,7 +211,7 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             before: None,
             after: Some(scope_in_words(scope)),
         }]),
-        Step::Rescope { policy, scope } => {
+        Step::Rescope { policy, scope, .. } => {
             let now = found.get(policy);
             let narrower = now.filter(|now| !scope.covers(now));
             let lost = narrower.map(|now| {
@@ -247,7 +225,7 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             };
             aws().with_values(vec![value]).losing(lost)
         }
-        Step::Disassociate { policy } => {
+        Step::Disassociate { policy, .. } => {
             let lost = found.get(policy).map(|scope| in_scope(policy.name(), scope));
             aws().losing(lost)
         }
@@ -257,7 +235,7 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             let values = values.map(|(of, before, after)| Value { of, before, after });
             plain(Side::Kubernetes).with_values(values.collect())
         }
-        Step::NullSecretKeys { .. } => plain(Side::Kubernetes),
+        Step::NullSecretKeys { .. } | Step::DropLabels { .. } => plain(Side::Kubernetes),
         Step::DeleteSecret { name, .. } => {
             let stays = primary(secrets, "", recorded_secret).is_some_and(|kept| kept.name != *name);
             let lost = (!stays).then(|| "Argo CD's way to the cluster".to_owned());
@@ -275,7 +253,8 @@ fn in_scope(policy: &str, scope: &AccessScope) -> String {
 pub fn new_role(change: Change, role: &WantedRole) -> Change {
     let mut values = vec![boundary_of(None, &role.boundary.to_string())];
     values.extend(tag_values(None, &role.tags));
-    change.with_values(values).with_policy(None, Some(&role.trust))
+    let trust = differences(&Document::new(Vec::new()), &role.trust);
+    change.with_values(values).with_policy(&trust)
 }
 
 /// The permissions boundary that a role has, and is to have.
@@ -355,6 +334,7 @@ mod tests {
     fn narrowing_loses_access_and_widening_does_not() {
         let rescope = |name: &str, scope: AccessScope| {
             told(Step::Rescope {
+                found: spoke().associations.unwrap()[&policy(name)].clone(),
                 policy: policy(name),
                 scope,
             })
@@ -369,7 +349,11 @@ mod tests {
             ["Edit in namespaces a, but for namespaces b"]
         );
         assert_eq!(
-            told(Step::Disassociate { policy: policy("Edit") }).lost,
+            told(Step::Disassociate {
+                policy: policy("Edit"),
+                found: namespaces(&["a"]),
+            })
+            .lost,
             ["Edit in namespaces a"]
         );
         assert_eq!(
@@ -382,6 +366,7 @@ mod tests {
         );
         let groups = told(Step::SetGroups {
             groups: ["other".to_owned()].into(),
+            found: ["team".to_owned()].into(),
         });
         assert_eq!(groups.lost, ["Kubernetes group team"]);
         assert_eq!(groups.values.len(), 2);
@@ -389,32 +374,31 @@ mod tests {
 
     #[test]
     fn a_document_loses_by_what_it_allows_no_more_and_by_what_it_denies() {
-        let document =
-            |statements: serde_json::Value| json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let document = |statements: serde_json::Value| {
+            let text = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+            Document::parse(&text).unwrap()
+        };
         let lost = |before: serde_json::Value, after: serde_json::Value| {
-            let after = Document::parse(&document(after)).unwrap();
             let change = Change::plain("SetTrust", Side::Aws, String::new());
-            change.with_policy(Some(&document(before)), Some(&after)).lost
+            change
+                .with_policy(&differences(&document(before), &document(after)))
+                .lost
         };
         let allow = |principals: &[&str]| json!({"Sid": "A", "Effect": "Allow", "Principal": {"AWS": principals}, "Action": "sts:AssumeRole"});
-        assert_eq!(
+        let one = |lost: Vec<String>, part: &str| assert!(lost.len() == 1 && lost[0].contains(part), "{lost:?}");
+        one(
             lost(json!([allow(&["a", "b"])]), json!([allow(&["b"])])),
-            ["what the policy allows by Principal AWS a of statement A"]
+            "Principal AWS: take away a",
         );
         assert!(lost(json!([allow(&["b"])]), json!([allow(&["a", "b"])])).is_empty());
         let mut held = allow(&["a"]);
         held["Condition"] = json!({"Bool": {"x": "true"}});
-        assert_eq!(
+        one(
             lost(json!([allow(&["a"])]), json!([held])),
-            ["what the policy allows of statement A but for Condition Bool x true"]
+            "Condition Bool x: add true",
         );
         let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:*"});
-        assert_eq!(
-            lost(json!([allow(&["a"])]), json!([allow(&["a"]), deny])),
-            ["what the policy denies from now on: Action sts:*, Principal *"]
-        );
-        let unreadable = Change::plain("SetTrust", Side::Aws, String::new());
-        let unreadable = unreadable.with_policy(Some("?"), Some(&Document::new(Vec::new())));
-        assert_eq!(unreadable.values[0].of, "the document that stands there");
+        one(lost(json!([allow(&["a"])]), json!([allow(&["a"]), deny])), "Deny sts:*");
+        one(lost(json!([allow(&["a"])]), json!([])), "take away statement A");
     }
 }

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
-    api::ManagedClusterStatus,
+    api::{ManagedClusterStatus, Mode},
     argocd::WantedSecret,
     aws::{Account, AwsError},
     domain::arn::PolicyArn,
@@ -16,7 +16,7 @@ use super::{
     desired::{Desired, desired},
     management::Management,
     observe::{self, LookAtPolicies, Secrets, Spoke},
-    plan::{self, Memory},
+    plan::{self, Memory, suspended},
     request::Request,
     step::{Plan, Suspicion},
 };
@@ -58,21 +58,43 @@ impl Ground<'_> {
         self.old.deployer_role.as_ref().map(|role| role.id.as_str())
     }
 
-    /// Looks at the cluster's account.
+    /// Whether the access is to be taken away and the rest only kept.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.request.identity.mode == Mode::Suspended
+    }
+
+    /// Looks at the cluster's account; at the access entry only where it is to stay.
     ///
     /// # Errors
     /// The first read that failed.
     pub async fn spoke(&self, account: &Account) -> Result<Spoke, AwsError> {
+        let (cluster, deployer) = (&self.request.identity.cluster, &self.request.deployer);
+        let policies = self.policies();
+        if self.is_suspended() {
+            return Box::pin(observe::spoke_without_entry(account, cluster, deployer, policies)).await;
+        }
+        Box::pin(observe::spoke(account, cluster, deployer, policies)).await
+    }
+
+    /// The same with the access entry in any case.
+    ///
+    /// # Errors
+    /// The first read that failed.
+    pub async fn spoke_with_entry(&self, account: &Account) -> Result<Spoke, AwsError> {
+        let (cluster, deployer) = (&self.request.identity.cluster, &self.request.deployer);
+        Box::pin(observe::spoke(account, cluster, deployer, self.policies())).await
+    }
+
+    fn policies(&self) -> LookAtPolicies<'_> {
         let request = self.request;
-        let policies = match &request.identity.existing {
+        match &request.identity.existing {
             Some(_) => LookAtPolicies::Never,
             None if request.boundary == PolicyArn::deny_all(self.management.hub.partition()) => {
                 LookAtPolicies::UnlessRecorded(self.recorded_role())
             }
             None => LookAtPolicies::Always,
-        };
-        let (cluster, deployer) = (&request.identity.cluster, &request.deployer);
-        Box::pin(observe::spoke(account, cluster, deployer, policies)).await
+        }
     }
 
     /// Looks at the cluster Secrets, of which `store` holds all that Argo CD sees.
@@ -120,6 +142,15 @@ impl Ground<'_> {
             recorded_secret: self.old.secret.as_deref(),
             confirmed,
         };
-        plan::plan(&survey.desired, &survey.spoke, &survey.secrets, &memory)
+        let Survey {
+            spoke,
+            secrets,
+            desired,
+        } = survey;
+        if self.is_suspended() {
+            suspended::keep(desired, spoke, secrets, &memory)
+        } else {
+            plan::plan(desired, spoke, secrets, &memory)
+        }
     }
 }

@@ -6,8 +6,9 @@ use crate::{
     aws::{Role, WantedRole},
     domain::{
         arn::OidcProviderArn,
-        ownership::{Marked, missing_tags},
+        ownership::{HOLD_TAG, HUB_TAG, Marked, OBJECT_TAG, missing_tags},
     },
+    managed_cluster::{plan::owner_in_words, words::some},
     policy::{self, AUDIENCE, Document},
 };
 
@@ -15,7 +16,7 @@ use super::{
     members::Members,
     observe::Observed,
     request::{Request, RoleOwner},
-    step::{Blocked, POLICY_NAME, Plan, Step},
+    step::{Blocked, POLICY_NAME, Part, Plan, Step},
 };
 
 /// The most characters that a role's inline policies may have together, white space not counted (IAM user guide,
@@ -27,10 +28,14 @@ const INLINE_QUOTA: usize = 10_240;
 pub struct Memory<'a> {
     /// The unique ID of the role that we recorded when we made it.
     pub recorded_role: Option<&'a str>,
+    /// The hub's issuer that we recorded.
+    pub recorded_issuer: Option<&'a str>,
     /// What we recorded that the role may assume.
     pub recorded_ways: BTreeSet<String>,
     /// The ID of a role that an earlier look suspected, long enough ago to act on.
     pub confirmed: Option<&'a str>,
+    /// The ID of the role that this process deleted last: AWS gives none twice, so it is a read from before that.
+    pub deleted: Option<&'a str>,
 }
 
 /// The role that should exist.
@@ -69,6 +74,18 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         });
         return plan;
     }
+    // Both agree on an issuer that is another than before: the hub was made again under its name, or this object was
+    // restored on another cluster. What follows would hand the fleet to it, so a person says that first.
+    if let Some(recorded) = memory.recorded_issuer.filter(|recorded| *recorded != issuer)
+        && !confirmed(request, &issuer)
+    {
+        plan.blocked.push(Blocked::HubReplaced {
+            object: request.name.clone(),
+            recorded: recorded.to_owned(),
+            issuer,
+        });
+        return plan;
+    }
     if request.role_owner == RoleOwner::Existing {
         plan_existing(&mut plan, request, observed);
         return plan;
@@ -85,15 +102,37 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         // A role cannot trust a provider that is not there, and AWS's refusal would hide what is to be done.
         return plan;
     }
-    plan_role(&mut plan, request, observed, &desired_role(request, &provider), memory);
-    let role_stands = plan
-        .blocked
-        .iter()
-        .all(|blocked| blocked.part() != super::step::Part::Role);
+    let wanted = desired_role(request, &provider);
+    plan_role(&mut plan, request, observed, &wanted, (memory, &issuer));
+    let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != Part::Role);
     if role_stands {
         plan_policy(&mut plan, request, observed, members, &memory.recorded_ways);
     }
+    withhold(&mut plan, request, observed);
     plan
+}
+
+/// Somebody else's emergency: a role that bears the tag `mooring.dev/hold` is not written to. What is left out is told.
+fn withhold(plan: &mut Plan, request: &Request, observed: &Observed) {
+    let Some((role, value)) = observed
+        .role
+        .as_ref()
+        .and_then(|role| Some((role, role.tags.get(HOLD_TAG)?)))
+    else {
+        return;
+    };
+    let (undone, steps): (Vec<Step>, Vec<Step>) = std::mem::take(&mut plan.steps)
+        .into_iter()
+        .partition(|step| matches!(step.part(), Part::Role | Part::Policy));
+    plan.steps = steps;
+    plan.blocked.retain(|blocked| *blocked != Blocked::JustMade);
+    plan.assumable = observed.assumable(&request.hub);
+    let held = Blocked::Held {
+        arn: role.arn.clone(),
+        value: value.clone(),
+        undone: undone.iter().map(Step::words).collect(),
+    };
+    plan.blocked.insert(0, held);
 }
 
 fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed) {
@@ -130,7 +169,56 @@ fn plan_provider(plan: &mut Plan, request: &Request, observed: &Observed, arn: &
     }
 }
 
-fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &WantedRole, memory: &Memory<'_>) {
+/// Whether a person has said that the cluster with this issuer is the hub now.
+fn confirmed(request: &Request, issuer: &str) -> bool {
+    request.confirmed_hub.as_deref() == Some(issuer)
+}
+
+/// Why the role that stands under our name is not to be touched, if so.
+fn not_ours(
+    request: &Request,
+    role: &Role,
+    wanted: &WantedRole,
+    (memory, issuer): (&Memory<'_>, &str),
+) -> Option<Blocked> {
+    let arn = role.arn.clone();
+    if arn != wanted.arn.to_string() {
+        let owner = format!("ours would be {}", wanted.arn);
+        return Some(Blocked::RoleNotOurs { arn, owner });
+    }
+    let marked = request.owner.judge(&role.tags);
+    // An object of ours that is no more made it: of our name, on our hub.
+    let left_behind = matches!(marked, Marked::Another { .. })
+        && role.tags.get(HUB_TAG) == Some(&request.owner.hub.to_string())
+        && role.tags.get(OBJECT_TAG) == Some(&request.owner.object);
+    if marked == Marked::Ours || left_behind && memory.recorded_role.is_none() && confirmed(request, issuer) {
+        return None;
+    }
+    let owner = owner_in_words(&marked);
+    Some(match memory.recorded_role {
+        Some(recorded) => Blocked::RoleReplaced {
+            arn,
+            recorded: recorded.to_owned(),
+            found: role.id.clone(),
+            owner,
+        },
+        None if left_behind => Blocked::RoleLeftBehind {
+            object: request.name.clone(),
+            arn,
+            owner,
+            issuer: issuer.to_owned(),
+        },
+        None => Blocked::RoleNotOurs { arn, owner },
+    })
+}
+
+fn plan_role(
+    plan: &mut Plan,
+    request: &Request,
+    observed: &Observed,
+    wanted: &WantedRole,
+    (memory, issuer): (&Memory<'_>, &str),
+) {
     let name = wanted.arn.name.clone();
     let create = |plan: &mut Plan| {
         // The federated principal must be there before a role can trust it, so this step comes after the provider's.
@@ -142,29 +230,32 @@ fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &W
         return create(plan);
     };
     let recorded = memory.recorded_role == Some(role.id.as_str());
-    let marked = request.owner.judge(&role.tags);
-    if role.arn != wanted.arn.to_string() || (marked != Marked::Ours && !recorded) {
-        let owner = if role.arn == wanted.arn.to_string() {
-            match marked {
-                Marked::Another { hub, object } => format!("hub {hub} made it for {object}"),
-                Marked::Ours | Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),
-            }
-        } else {
-            format!("ours would be {}", wanted.arn)
-        };
-        return plan.blocked.push(Blocked::RoleNotOurs {
-            arn: role.arn.clone(),
-            owner,
-        });
+    // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
+    if memory.deleted == Some(role.id.as_str()) || recorded && role.arn == role.id {
+        return plan.blocked.push(Blocked::Propagating);
     }
-    if recorded {
+    // Our own role keeps the ID that we recorded, whatever was done to its tags, and nobody can give it to another.
+    if recorded && role.arn == wanted.arn.to_string() {
         return mend_role(plan, role, wanted);
+    }
+    if let Some(blocked) = not_ours(request, role, wanted, (memory, issuer)) {
+        return plan.blocked.push(blocked);
     }
     let foreign = foreign_policies(observed);
     if !foreign.is_empty() {
-        return plan.blocked.push(Blocked::RoleNotOurs {
-            arn: role.arn.clone(),
-            owner: "it bears our tags, but we did not make it, and it carries policies".to_owned(),
+        let owner = format!(
+            "it bears our tags, we did not record it, and it carries policies: {}",
+            some(&foreign)
+        );
+        let arn = role.arn.clone();
+        return plan.blocked.push(match memory.recorded_role {
+            Some(recorded) => Blocked::RoleReplaced {
+                arn,
+                recorded: recorded.to_owned(),
+                found: role.id.clone(),
+                owner,
+            },
+            None => Blocked::RoleNotOurs { arn, owner },
         });
     }
     if memory.confirmed != Some(role.id.as_str()) {
@@ -184,6 +275,7 @@ fn restore_boundary(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
         plan.steps.push(Step::SetBoundary {
             name: wanted.arn.name.clone(),
             boundary: wanted.boundary.clone(),
+            found: role.boundary.clone(),
         });
     }
 }
@@ -191,16 +283,20 @@ fn restore_boundary(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
 fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
     let name = &wanted.arn.name;
     restore_boundary(plan, role, wanted);
-    if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&wanted.trust)) {
+    let differences = policy::differences_of(&role.trust, &wanted.trust);
+    if !differences.is_empty() {
         plan.steps.push(Step::SetTrust {
             name: name.clone(),
             trust: wanted.trust.clone(),
+            differences,
         });
     }
-    if !missing_tags(&wanted.tags, &role.tags).is_empty() {
+    let missing = missing_tags(&wanted.tags, &role.tags);
+    if !missing.is_empty() {
         plan.steps.push(Step::TagRole {
             name: name.clone(),
             tags: wanted.tags.clone(),
+            missing: missing.into_keys().collect(),
         });
     }
 }
@@ -239,12 +335,19 @@ fn plan_policy(
     }
     let document = policy::assume_deployers(&fitting);
     let name = request.role.name.clone();
-    let found = observed.policy.as_deref().map(Document::parse);
-    match (document, found) {
+    match (document, observed.policy.as_deref()) {
         (None, None) => {}
         (None, Some(_)) => plan.steps.push(Step::DeletePolicy { name }),
-        (Some(document), Some(Ok(found))) if found.means(&document) => {}
-        (Some(document), _) => plan.steps.push(Step::PutPolicy { name, document }),
+        (Some(document), found) => {
+            let differences = found.map_or_else(Vec::new, |found| policy::differences_of(found, &document));
+            if found.is_none() || !differences.is_empty() {
+                plan.steps.push(Step::PutPolicy {
+                    name,
+                    document,
+                    differences,
+                });
+            }
+        }
     }
     plan.assumable = fitting;
     if !left_out.is_empty() {
@@ -303,11 +406,13 @@ pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Optio
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),
             boundary: request.boundary.clone(),
+            found: role.boundary.clone(),
         });
     }
     if observed.policy.is_some() {
         plan.steps.push(Step::DeletePolicy { name: name.clone() });
     }
     plan.steps.push(Step::DeleteRole { name });
+    withhold(&mut plan, request, observed);
     plan
 }

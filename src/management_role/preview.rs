@@ -3,6 +3,7 @@
 use crate::{
     aws::Role,
     managed_cluster::preview::{Change, Side, Value, boundary_of, new_role, tag_values},
+    policy::{self, Document},
 };
 
 use super::{
@@ -91,10 +92,20 @@ fn change(step: &Step, observed: &Observed) -> Change {
         Step::CreateRole { role } => new_role(plain, role),
         Step::DeleteRole { .. } => plain.losing(role.map(|role| format!("every session of role {}", role.arn))),
         Step::SetBoundary { boundary, .. } => plain.with_values(vec![boundary_of(role, &boundary.to_string())]),
-        Step::SetTrust { trust, .. } => plain.with_policy(role.map(|role| role.trust.as_str()), Some(trust)),
+        Step::SetTrust { differences, .. } => plain.with_policy(differences),
         Step::TagRole { tags, .. } => plain.with_values(tag_values(role.map(|role| &role.tags), tags)),
-        Step::PutPolicy { document, .. } => plain.with_policy(observed.policy.as_deref(), Some(document)),
-        Step::DeletePolicy { .. } => plain.with_policy(observed.policy.as_deref(), None),
+        Step::PutPolicy {
+            document, differences, ..
+        } if differences.is_empty() => {
+            let all = policy::differences(&Document::new(Vec::new()), document);
+            plain.with_policy(&all)
+        }
+        Step::PutPolicy { differences, .. } => plain.with_policy(differences),
+        Step::DeletePolicy { .. } => {
+            let nothing = Document::new(Vec::new());
+            let found = observed.policy.as_deref().unwrap_or_default();
+            plain.with_policy(&policy::differences_of(found, &nothing))
+        }
     }
 }
 

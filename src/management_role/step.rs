@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
-    api::{CLOSED_ACCOUNTS, condition::ConditionType},
+    api::{CLOSED_ACCOUNTS, CONFIRM_HUB, condition::ConditionType},
     aws::WantedRole,
     domain::{
         arn::{OidcProviderArn, PolicyArn},
         name::RoleName,
         ownership::Tags,
     },
-    policy::Document,
+    managed_cluster::{
+        held_in_words,
+        words::{boundary_in_words, names_a_ghost, policy_in_words, some, trust_in_words},
+    },
+    policy::{Difference, Document},
 };
 
 /// The name of the inline policy by which the management role assumes deployer roles.
@@ -52,6 +56,8 @@ pub enum Step {
         name: RoleName,
         /// The boundary.
         boundary: PolicyArn,
+        /// The boundary that was found.
+        found: Option<String>,
     },
     /// Set the trust policy.
     SetTrust {
@@ -59,6 +65,8 @@ pub enum Step {
         name: RoleName,
         /// The whole trust policy.
         trust: Document,
+        /// What that changes about the one that was found.
+        differences: Vec<Difference>,
     },
     /// Set tags of the role.
     TagRole {
@@ -66,6 +74,8 @@ pub enum Step {
         name: RoleName,
         /// All tags that we want.
         tags: Tags,
+        /// The keys that were missing or had another value.
+        missing: BTreeSet<String>,
     },
     /// Write the permission policy.
     PutPolicy {
@@ -73,6 +83,8 @@ pub enum Step {
         name: RoleName,
         /// The policy.
         document: Document,
+        /// What that changes about the one that was found; nothing where there was none.
+        differences: Vec<Difference>,
     },
     /// Delete the permission policy: there is nothing to assume.
     DeletePolicy {
@@ -106,19 +118,22 @@ impl Step {
             Self::AddAudience { arn, audience } => format!("add audience {audience} to {arn}"),
             Self::CreateRole { role } => format!("create role {}", role.arn),
             Self::DeleteRole { name } => format!("delete role {name}"),
-            Self::SetBoundary { name, boundary } => format!("set the permissions boundary of {name} to {boundary}"),
-            Self::SetTrust { name, .. } => format!("restore the trust policy of {name}"),
-            Self::TagRole { name, .. } => format!("restore the tags of {name}"),
-            Self::PutPolicy { name, document } => {
-                let count: usize = document
-                    .statements
-                    .iter()
-                    .map(|statement| statement.resource.len())
-                    .sum();
-                format!("let {name} assume deployer roles by {count} resources")
-            }
+            Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
+            Self::SetTrust { name, differences, .. } => trust_in_words(name, differences),
+            Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
+            Self::PutPolicy {
+                name,
+                document,
+                differences,
+            } => policy_in_words(name, document, differences),
             Self::DeletePolicy { name } => format!("let {name} assume nothing"),
         }
+    }
+
+    /// Whether the step takes somebody out of a trust policy of whom only the unique ID is left.
+    #[must_use]
+    pub fn meets_a_ghost(&self) -> bool {
+        matches!(self, Self::SetTrust { differences, .. } if names_a_ghost(differences))
     }
 
     /// The part that the step belongs to.
@@ -198,6 +213,37 @@ pub enum Blocked {
         /// Its ARN.
         arn: String,
     },
+    /// The hub is another cluster than the one that was recorded, under the same name.
+    HubReplaced {
+        /// The object's own name.
+        object: String,
+        /// The issuer that was recorded.
+        recorded: String,
+        /// The issuer now.
+        issuer: String,
+    },
+    /// A role of our name was made by an object of this name that is no more.
+    RoleLeftBehind {
+        /// The object's own name.
+        object: String,
+        /// The role's ARN.
+        arn: String,
+        /// Who made it.
+        owner: String,
+        /// The hub's issuer now.
+        issuer: String,
+    },
+    /// The role that we made is gone, and one that is not ours stands under its name.
+    RoleReplaced {
+        /// Its ARN.
+        arn: String,
+        /// The unique ID of the role that we made.
+        recorded: String,
+        /// The unique ID of the one that stands there.
+        found: String,
+        /// Whose it is.
+        owner: String,
+    },
     /// A role of that name is not ours.
     RoleNotOurs {
         /// Its ARN.
@@ -214,6 +260,15 @@ pub enum Blocked {
     Unconfirmed {
         /// The unique ID of the role.
         id: String,
+    },
+    /// The owner of the account has set the tag `mooring.dev/hold` on the role.
+    Held {
+        /// The role's ARN.
+        arn: String,
+        /// The tag's value.
+        value: String,
+        /// What is not done, in words; nothing where it is as the spec says.
+        undone: Vec<String>,
     },
     /// The policy has no room for all deployer roles.
     PolicyFull {
@@ -240,25 +295,20 @@ pub enum Blocked {
     },
 }
 
-fn some(names: &BTreeSet<String>) -> String {
-    let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
-    match names.len() {
-        0..=5 => shown.join(", "),
-        many => format!("{} and {} more", shown.join(", "), many - 5),
-    }
-}
-
 impl Blocked {
     /// The part that is blocked.
     #[must_use]
     pub fn part(&self) -> Part {
         match self {
-            Self::HubNotFound | Self::HubMismatch { .. } => Part::Hub,
+            Self::HubNotFound | Self::HubMismatch { .. } | Self::HubReplaced { .. } => Part::Hub,
             Self::UnusableIssuer { .. } | Self::OidcProviderMissing { .. } | Self::AudienceMissing { .. } => {
                 Part::OidcProvider
             }
             Self::RoleMissing { .. }
             | Self::RoleNotOurs { .. }
+            | Self::RoleLeftBehind { .. }
+            | Self::RoleReplaced { .. }
+            | Self::Held { .. }
             | Self::Unconfirmed { .. }
             | Self::JustMade
             | Self::Propagating
@@ -273,14 +323,15 @@ impl Blocked {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::HubNotFound => "HubNotFound",
-            Self::HubMismatch { .. } => "HubMismatch",
+            Self::HubMismatch { .. } | Self::HubReplaced { .. } => "HubMismatch",
             Self::UnusableIssuer { .. } => "UnusableIssuer",
             Self::OidcProviderMissing { .. } => "OidcProviderMissing",
             Self::AudienceMissing { .. } => "AudienceMissing",
             Self::RoleMissing { .. } => "RoleMissing",
-            Self::RoleNotOurs { .. } => "RoleNotOurs",
+            Self::RoleNotOurs { .. } | Self::RoleLeftBehind { .. } => "RoleNotOurs",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
-            Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::Held { .. } => "Held",
             Self::PolicyFull { .. } => "PolicyFull",
             Self::JustMade => "JustMade",
             Self::Propagating => "Propagating",
@@ -295,6 +346,9 @@ impl Blocked {
         match self {
             Self::HubNotFound
             | Self::HubMismatch { .. }
+            | Self::HubReplaced { .. }
+            | Self::RoleLeftBehind { .. }
+            | Self::RoleReplaced { .. }
             | Self::UnusableIssuer { .. }
             | Self::OidcProviderMissing { .. }
             | Self::AudienceMissing { .. }
@@ -303,8 +357,15 @@ impl Blocked {
             | Self::ForeignPolicyAttached { .. }
             | Self::PolicyFull { .. }
             | Self::RetainedDeployers { .. } => true,
+            Self::Held { undone, .. } => !undone.is_empty(),
             Self::Unconfirmed { .. } | Self::JustMade | Self::Propagating | Self::ClustersRemain { .. } => false,
         }
+    }
+
+    /// Whether people are told by an event: not of a wait that everybody expects.
+    #[must_use]
+    pub fn told(&self) -> bool {
+        self.stalled() || matches!(self, Self::Unconfirmed { .. })
     }
 
     /// What it is and what to do about it.
@@ -317,9 +378,13 @@ impl Blocked {
             Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with audience sts.amazonaws.com, or set oidcProvider to Manage"),
             Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider`, or set oidcProvider to Manage"),
             Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct identity.roleArn in a new ManagementRole"),
+            Self::HubReplaced { object, recorded, issuer } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}`"),
+            Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}` lets the role be made afresh; its deployer roles go on trusting it by its name"),
+            Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. Nothing is written to it. Deployer roles trust the name: whoever can use this role holds every cluster. Find out who made it and delete it; then it is made afresh"),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
             Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
             Self::Unconfirmed { id } => format!("a role of our name and tags with ID {id} was not recorded as made by us: it is made afresh when a second look in half a minute agrees"),
+            Self::Held { arn, value, undone } => held_in_words(&format!("role {arn}"), value, undone),
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
             Self::JustMade => "the role was made; its policy follows".to_owned(),
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
@@ -351,9 +416,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What stands in the way first. What is held and as the spec says stands in nobody's way.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Blocked> {
+        let is_note = |blocked: &&Blocked| matches!(blocked, Blocked::Held { undone, .. } if undone.is_empty());
+        self.blocked.iter().find(|blocked| !is_note(blocked))
+    }
+
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.steps.is_empty() && self.blocked.is_empty()
+        self.steps.is_empty() && self.in_the_way().is_none()
     }
 }

@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod issued;
 pub mod trust;
 
+pub use difference::{Difference, differences, differences_of, in_words, shown};
 pub use document::{Document, Effect, InvalidDocument, Principals, Statement};
 pub use evaluate::{Asked, Asker, Known, Ruling};
 pub use issued::{

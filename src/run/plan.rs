@@ -2,6 +2,7 @@
 //! and nothing is carried out. What was found is printed by [`crate::commands::plan`].
 
 mod cluster;
+mod destinations;
 mod fleet;
 mod management;
 
@@ -18,7 +19,7 @@ use kube::{
     runtime::{reflector, reflector::Store, watcher::Event},
 };
 
-use self::fleet::Fleet;
+use self::{destinations::Destinations, fleet::Fleet};
 use super::Error;
 use crate::{
     api::{ManagedCluster, ManagementRole},
@@ -84,9 +85,14 @@ pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Res
             progress(&format!("{} of {total}: {name}", sights.len()));
         }
     }
+    let destinations = Destinations::look(&look.client).await;
     let mut claims = Vec::new();
     all.extend(fleet.unreadable());
-    all.extend(sights.into_iter().map(|sight| sight.planned(&mut claims)));
+    all.extend(
+        sights
+            .into_iter()
+            .map(|sight| sight.planned(&mut claims, &destinations)),
+    );
     Ok(all)
 }
 

@@ -107,7 +107,7 @@ impl Kind {
                     "shard": 1,
                 },
                 "mode": "Observe",
-                "deletion": {"policy": "Retain"},
+                "deletion": {"policy": "Retain", "whileInUse": "Drain"},
                 });
                 let arn = "arn:aws:iam::222222222222:role/argocd";
                 let existing = json!({"access": {"deployerRole": {

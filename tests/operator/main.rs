@@ -13,6 +13,7 @@
 )]
 
 mod adopt;
+mod apart;
 mod binding;
 mod chain;
 mod connected;
@@ -21,8 +22,11 @@ mod drift;
 mod edits;
 mod faults;
 mod judge;
+mod keeping;
 mod kill;
 mod kill_writes;
+mod lease;
+mod letting_go;
 mod management;
 mod ministack;
 mod modes;
@@ -32,3 +36,4 @@ mod refusals;
 mod refused;
 mod removal;
 mod support;
+mod suspended;

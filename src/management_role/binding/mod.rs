@@ -243,7 +243,7 @@ fn log_plan(object: &str, plan: &Plan) {
 
 /// An event for the service accounts, and one for the workloads.
 async fn report(role: &ManagementRole, done: &[Step], context: &Context) {
-    let about = super::about(&role.metadata);
+    let about = super::tell::about(&role.metadata);
     for (reason, restarts) in [("ServiceAccountsChanged", false), ("Restarted", true)] {
         let of = done
             .iter()
@@ -279,7 +279,7 @@ async fn tell(role: &ManagementRole, finding: Finding, context: &Context) -> Res
     let same = old.is_some_and(|old| old.reason == new.reason && old.status == new.status);
     let intended = ["Restarting", "ReadOnly", "Paused"].contains(&new.reason.as_str());
     if !same && new.status != Verdict::True.as_str() && !intended {
-        let about = super::about(&role.metadata);
+        let about = super::tell::about(&role.metadata);
         context
             .reporter
             .report(&about, Weight::Warning, &new.reason, "Bind", &new.message)

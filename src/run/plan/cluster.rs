@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
-use super::{Hub, Look};
+use super::{Hub, Look, destinations::Destinations};
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus},
+    argocd::{ClusterSecret, Target},
     aws::ReadBy,
     domain::arn::PolicyArn,
     managed_cluster::{
-        self, Plan, Withheld,
+        self, Plan, Step, Withheld,
         management::Management,
         observe::{self, Known},
+        plan::primary,
+        plan::suspended,
         preview::{self, Looked, Planned},
         removal::plan_removal,
         request::{Identity, Request},
@@ -31,7 +34,7 @@ enum Seen {
     /// It stays, and is planned beside the others.
     Staying(Box<Staying>),
     /// It is being removed.
-    Going(Looked),
+    Going(Looked, Option<Target>),
 }
 
 struct Staying {
@@ -67,8 +70,7 @@ impl Look {
             .ok_or_else(|| format!("namespace {} was not looked at", management.namespace))?;
         let store = store.as_ref().map_err(Clone::clone)?;
         if cluster.metadata.deletion_timestamp.is_some() {
-            let looked = Box::pin(self.going(cluster, management, read_by, store)).await?;
-            return Ok(Seen::Going(looked));
+            return Box::pin(self.going(cluster, management, read_by, store)).await;
         }
         let request = Request::parse(cluster, management).map_err(|refusal| refusal.to_string())?;
         let identity = &request.identity.cluster;
@@ -79,7 +81,10 @@ impl Look {
             management,
             old: cluster.status.as_ref().unwrap_or(&nothing),
         };
-        let spoke = ground.spoke(&account).await.map_err(|error| error.to_string())?;
+        let spoke = ground
+            .spoke_with_entry(&account)
+            .await
+            .map_err(|error| error.to_string())?;
         let desired = ground.desired(&spoke);
         let api = Api::namespaced(self.client.clone(), &management.namespace);
         let secrets = ground.secrets(store, &api, desired.usable_secret()).await;
@@ -103,7 +108,7 @@ impl Look {
         management: &Management,
         read_by: &ReadBy,
         store: &Store<Secret>,
-    ) -> Result<Looked, String> {
+    ) -> Result<Seen, String> {
         let identity = Identity::of(cluster).map_err(|error| error.to_string())?;
         let nothing = ManagedClusterStatus::default();
         let old = cluster.status.as_ref().unwrap_or(&nothing);
@@ -132,12 +137,14 @@ impl Look {
             spoke.as_ref(),
             &secrets,
         );
-        Ok(Looked {
+        let before = primary(&secrets, "", old.secret.as_deref()).map(ClusterSecret::target);
+        let looked = Looked {
             changes: preview::changes(&plan.steps, &spoke.unwrap_or_default(), &secrets, old.secret.as_deref()),
             waits: plan.blocked.iter().map(managed_cluster::Blocked::message).collect(),
             notes: vec!["it is being removed; what the removal waits for is told by its status".to_owned()],
             ..Looked::default()
-        })
+        };
+        Ok(Seen::Going(looked, before))
     }
 }
 
@@ -150,7 +157,7 @@ pub(super) struct Claim {
 
 impl Sight<'_> {
     /// Plans what was seen. `claims` are of the objects planned before, so that of two that want the same one gives way.
-    pub(super) fn planned(self, claims: &mut Vec<Claim>) -> Planned {
+    pub(super) fn planned(self, claims: &mut Vec<Claim>, destinations: &Destinations) -> Planned {
         let cluster = Identity::of(self.cluster)
             .ok()
             .map(|identity| identity.cluster.to_string());
@@ -159,15 +166,18 @@ impl Sight<'_> {
             name: self.cluster.metadata.name.clone().unwrap_or_default(),
             of: cluster,
             looked: self.seen.map(|seen| match seen {
-                Seen::Staying(seen) => seen.plan(self.cluster, claims),
-                Seen::Going(looked) => looked,
+                Seen::Staying(seen) => seen.plan(self.cluster, claims, destinations),
+                Seen::Going(mut looked, before) => {
+                    destinations.tell(before.as_ref(), None, &mut looked);
+                    looked
+                }
             }),
         }
     }
 }
 
 impl Staying {
-    fn plan(mut self, cluster: &ManagedCluster, claims: &mut Vec<Claim>) -> Looked {
+    fn plan(mut self, cluster: &ManagedCluster, claims: &mut Vec<Claim>, destinations: &Destinations) -> Looked {
         let nothing = ManagedClusterStatus::default();
         let old = cluster.status.as_ref().unwrap_or(&nothing);
         let mut looked = Looked::default();
@@ -195,6 +205,12 @@ impl Staying {
                 .notes
                 .push("done only after a second look, some time later, agrees".to_owned());
         }
+        if ground.is_suspended() {
+            let mut cut = suspended::cut(&self.request.owner, self.survey.spoke.entry.as_ref());
+            cut.steps.append(&mut plan.steps);
+            cut.blocked.append(&mut plan.blocked);
+            plan = cut;
+        }
         let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, false);
         if let Some(withheld) = withheld {
             looked.notes.push(format!(
@@ -206,7 +222,7 @@ impl Staying {
         let name = self.management.hub.management_role.to_string();
         if self.management.going && ground.recorded_role().is_none() {
             plan = Plan::waiting(managed_cluster::Blocked::ManagementRoleGoing { name });
-        } else if withheld.is_none() && !self.management.admits(&self.request.deployer) {
+        } else if withheld.is_none() && !ground.is_suspended() && !self.management.admits(&self.request.deployer) {
             plan = Plan::waiting(managed_cluster::Blocked::PolicyPending { name });
         }
         looked.changes = preview::changes(
@@ -216,6 +232,13 @@ impl Staying {
             old.secret.as_deref(),
         );
         looked.waits = plan.blocked.iter().map(managed_cluster::Blocked::message).collect();
+        for step in &plan.steps {
+            if let Step::ApplySecret { secret, .. } = step {
+                let now = primary(&self.survey.secrets, &secret.name, old.secret.as_deref());
+                let (before, after) = (now.map(ClusterSecret::target), secret.target_over(now));
+                destinations.tell(before.as_ref(), Some(&after), &mut looked);
+            }
+        }
         looked
     }
 }

@@ -83,7 +83,8 @@ impl Look {
         let memory = Memory {
             recorded_role: old.role.as_ref().map(|role| role.id.as_str()),
             recorded_ways: old.assumable.iter().cloned().collect(),
-            confirmed: None,
+            recorded_issuer: old.hub.as_ref().and_then(|hub| hub.issuer.as_deref()),
+            ..Memory::default()
         };
         let standing = observed.assumable(&request.hub, &memory.recorded_ways);
         let recorded = old.retained.iter().cloned().collect();
