@@ -3,6 +3,7 @@
 
 mod application;
 mod application_set;
+mod changes;
 pub mod cluster_secret;
 mod lenient;
 pub mod parse;
@@ -13,6 +14,7 @@ mod usage;
 
 pub use application::{APPLICATIONS, Application, Destination, Target};
 pub use application_set::{APPLICATION_SETS, ApplicationSet, Choice};
+pub use changes::Changed;
 pub use cluster_secret::{
     CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION, Presentation, SECRET_TYPE, WantedSecret,
 };

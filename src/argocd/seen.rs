@@ -68,11 +68,11 @@ pub struct ClusterSecret {
     /// Whether it is being deleted.
     pub deleting: bool,
     values: BTreeMap<String, String>,
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
-    our_labels: BTreeSet<String>,
-    our_annotations: BTreeSet<String>,
-    our_keys: BTreeSet<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) our_labels: BTreeSet<String>,
+    pub(super) our_annotations: BTreeSet<String>,
+    pub(super) our_keys: BTreeSet<String>,
 }
 
 /// How a Secret that was found differs from the one wanted.
@@ -143,6 +143,11 @@ impl ClusterSecret {
             our_annotations: our_fields(secret, "/f:metadata/f:annotations"),
             our_keys: our_fields(secret, "/f:data"),
         }
+    }
+
+    /// Whether a key has this value, or is not there where there is to be none.
+    pub(super) fn holds(&self, key: &str, value: Option<&String>) -> bool {
+        self.values.get(key) == value.map(|value| hash(value.as_bytes())).as_ref()
     }
 
     /// Whether Argo CD takes it for a cluster's.

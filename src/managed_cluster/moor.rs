@@ -6,10 +6,9 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Obje
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagedClusterStatus, Mode},
+    api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
     argocd::WantedSecret,
     aws::Account,
-    domain::arn::PolicyArn,
     kubernetes::finalizer,
 };
 
@@ -17,15 +16,16 @@ use super::{
     Context, Error, LAST_STEP,
     apply::{self, Outcome, Site},
     blocked::Blocked,
-    desired, log_plan,
+    log_plan,
     management::Management,
-    observe::{self, LookAtPolicies, Secrets, Spoke},
-    plan::{self, Memory, suspended},
+    observe::{Secrets, Spoke},
+    plan,
     release::gone,
     request::Request,
     server::left_to_tell,
     status::{Facts, Pass},
     step::{Plan, Step},
+    survey::{Ground, Survey},
     turn::{admitted, door, lane, permitted},
     withheld::Withheld,
 };
@@ -101,7 +101,15 @@ impl Work<'_> {
     }
 
     fn recorded_role(&self) -> Option<&str> {
-        self.old.deployer_role.as_ref().map(|role| role.id.as_str())
+        self.ground().recorded_role()
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground {
+            request: self.request,
+            management: self.management,
+            old: self.old,
+        }
     }
 
     async fn pass(self) -> Result<Pass, Error> {
@@ -124,56 +132,45 @@ impl Work<'_> {
 
     /// Looks at everything and plans; or says what must be waited for first.
     pub(super) async fn look(&self, account: &Account) -> Result<Result<Sight, Blocked>, Error> {
-        let (request, uid, memory) = (self.request, self.uid(), &self.context.memory);
-        let policies = match &request.identity.existing {
-            Some(_) => LookAtPolicies::Never,
-            None if request.boundary == PolicyArn::deny_all(self.management.hub.partition()) => {
-                LookAtPolicies::UnlessRecorded(self.recorded_role())
-            }
-            None => LookAtPolicies::Always,
-        };
-        let (cluster, deployer) = (&request.identity.cluster, &request.deployer);
-        let suspended = request.identity.mode == Mode::Suspended;
-        let spoke = if suspended {
-            Box::pin(observe::spoke_without_entry(account, cluster, deployer, policies)).await?
-        } else {
-            Box::pin(observe::spoke(account, cluster, deployer, policies)).await?
-        };
+        let (uid, memory) = (self.uid(), &self.context.memory);
+        let ground = self.ground();
+        let spoke = ground.spoke(account).await?;
         if let Some(blocked) = self.from_before(&spoke) {
             return Ok(Err(blocked));
         }
-        let desired = desired::desired(request, self.management, spoke.cluster.as_ref());
-        let wanted = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
-        let found = self.look_at_secrets(wanted).await?;
+        let desired = ground.desired(&spoke);
+        let secrets = self.look_at_secrets(desired.usable_secret()).await?;
+        let survey = Survey {
+            spoke,
+            secrets,
+            desired,
+        };
         let confirmed = memory.confirmed(uid, self.context.timing.confirm_after);
-        let known = Memory {
-            owner: &request.owner,
-            recorded_role: self.recorded_role(),
-            recorded_secret: self.old.secret.as_deref(),
-            confirmed: confirmed.as_ref(),
-        };
-        let plan = if suspended {
-            suspended::keep(&desired, &spoke, &found, &known)
-        } else {
-            plan::plan(&desired, &spoke, &found, &known)
-        };
+        let plan = ground.plan(&survey, confirmed.as_ref());
         memory.suspect(uid, plan.suspicion.as_ref());
+        let Survey {
+            spoke,
+            secrets,
+            desired,
+        } = survey;
+        let wanted = desired.usable_secret();
         let wanted_name = wanted.map(|wanted| wanted.name.as_str()).unwrap_or_default();
-        let primary = plan::primary(&found, wanted_name, known.recorded_secret);
+        let primary = plan::primary(&secrets, wanted_name, self.old.secret.as_deref());
         let named = |wanted: &WantedSecret| WantedSecret {
             name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
             ..wanted.clone()
         };
         memory.want_secret(uid, wanted.map(named));
+        let deployer = &self.request.deployer;
         let facts = Facts {
             secret: primary.map(|secret| secret.name.clone()),
             existing_role: plan::existing_role(&desired, spoke.role.as_ref()),
             cluster: spoke.cluster.clone(),
             server_changed: None,
-            not_admitted: (!suspended && !self.management.admits(deployer)).then(|| deployer.to_string()),
+            not_admitted: (!ground.is_suspended() && !self.management.admits(deployer)).then(|| deployer.to_string()),
         };
         Ok(Ok(Sight {
-            stands: self.recorded_role().is_some() || !found.own.is_empty(),
+            stands: self.recorded_role().is_some() || !secrets.own.is_empty(),
             plan,
             facts,
             spoke,
@@ -198,28 +195,12 @@ impl Work<'_> {
 
     /// Looks at the cluster Secrets, and claims the server and the name of the one wanted unless nothing is written.
     async fn look_at_secrets(&self, wanted: Option<&WantedSecret>) -> Result<Secrets, Error> {
-        let uid = self.uid();
-        let servers = [
-            wanted.and_then(|wanted| wanted.data.get("server")),
-            self.old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_ref()),
-        ];
-        let known = observe::Known {
-            name: self.old.secret.as_deref(),
-            servers: servers.into_iter().flatten().map(String::as_str).collect(),
-        };
-        let mut found = observe::secrets(self.store, uid, wanted, &known);
-        // One that is going stands for nothing: the name may be somebody else's by now.
-        if let Some(wanted) = wanted.filter(|_| found.own.iter().all(|own| own.deleting)) {
-            let Secrets { own, name_taken, .. } = observe::secret_under_name(&self.secrets, &wanted.name, uid).await?;
-            found.own.retain(|known| own.iter().all(|now| now.name != known.name));
-            found.own.extend(own);
-            found.name_taken = name_taken;
-        }
+        let mut found = self.ground().secrets(self.store, &self.secrets, wanted).await?;
         let free = found.others.iter().all(|other| other.deleting);
         if let Some(wanted) = wanted.filter(|_| free) {
             let stands = found.own.iter().any(|own| !own.deleting);
             let take = self.withheld.is_none();
-            found.claimed = self.context.memory.claim(uid, wanted, stands, take);
+            found.claimed = self.context.memory.claim(self.uid(), wanted, stands, take);
         }
         Ok(found)
     }

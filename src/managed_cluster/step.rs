@@ -297,7 +297,9 @@ impl Step {
     }
 }
 
-fn scope_in_words(scope: &AccessScope) -> String {
+/// A scope in words.
+#[must_use]
+pub fn scope_in_words(scope: &AccessScope) -> String {
     match scope {
         AccessScope::Cluster => "the whole cluster".to_owned(),
         AccessScope::Namespaces(names) => format!("namespaces {}", some(names)),
@@ -378,6 +380,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan that only waits.
+    #[must_use]
+    pub fn waiting(blocked: Blocked) -> Self {
+        Self {
+            blocked: vec![blocked],
+            ..Self::default()
+        }
+    }
+
     /// What stands in the way first, notes aside.
     #[must_use]
     pub fn in_the_way(&self) -> Option<&Blocked> {

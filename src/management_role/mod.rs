@@ -8,6 +8,7 @@ mod error;
 pub mod members;
 pub mod observe;
 pub mod plan;
+pub mod preview;
 mod release;
 pub mod request;
 pub mod status;

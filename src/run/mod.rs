@@ -5,6 +5,7 @@ mod count;
 mod doctor;
 mod feed;
 mod leader;
+mod plan;
 mod revoke;
 mod triggers;
 mod verifier;
@@ -58,7 +59,12 @@ use crate::{
     },
 };
 
-pub use self::{doctor::doctor, revoke::revoke, verifier::verifier};
+pub use self::{
+    doctor::doctor,
+    plan::{Files, plan},
+    revoke::revoke,
+    verifier::verifier,
+};
 
 use self::{
     count::count,
@@ -92,6 +98,11 @@ pub enum Error {
     /// A watch ended.
     #[error(transparent)]
     Watch(#[from] StoreDropped),
+    /// There is nothing to plan in the files.
+    #[error(
+        "there is neither a ManagedCluster nor a ManagementRole in the files: give others, or --all for what is on the hub"
+    )]
+    NothingToPlan,
     /// A cluster was named that is not there.
     #[error("there is no ManagedCluster {0}: `kubectl get mgc` lists those that are there")]
     NoSuchCluster(String),

@@ -30,6 +30,7 @@ mod letting_go;
 mod management;
 mod ministack;
 mod modes;
+mod plan;
 mod policies;
 mod refusals;
 mod refused;

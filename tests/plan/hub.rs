@@ -128,14 +128,18 @@ impl World {
         )
     }
 
-    pub(crate) fn plan(&self) -> Plan {
-        let memory = Memory {
+    pub(crate) fn memory(&self) -> Memory<'_> {
+        Memory {
             recorded_role: self.recorded.as_deref(),
             recorded_issuer: self.recorded_issuer.as_deref(),
             recorded_ways: BTreeSet::new(),
             confirmed: self.confirmed.as_deref(),
             deleted: self.deleted.as_deref(),
-        };
+        }
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        let memory = self.memory();
         plan::plan(&self.request, &self.observed, &self.members(), &memory)
     }
 

@@ -13,6 +13,7 @@
 
 mod binding;
 mod documents;
+mod foresee;
 mod hub;
 mod hub_golden;
 mod ownership;
