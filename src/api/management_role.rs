@@ -363,6 +363,27 @@ pub struct ManagementRoleStatus {
     /// Deployer roles whose ManagedCluster is gone and which were kept by its deletion policy. They still trust this role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retained: Vec<String>,
+
+    /// Workloads that were restarted so that their pods start with the role. Each is restarted once for a role, whoever takes the annotations of the restart off again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["uid".into()]))]
+    #[schemars(length(max = 100))]
+    pub restarted: Vec<RestartedWorkload>,
+}
+
+/// A workload that was restarted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartedWorkload {
+    /// The UID of the workload, which one that is made again under its name does not have.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// The workload as kubectl takes it, as in deployment/argocd-server.
+    #[schemars(length(max = 300))]
+    pub workload: String,
+    /// The ARN of the role that its pods were to start with.
+    #[schemars(length(max = 2048))]
+    pub role: String,
 }
 
 /// The hub.

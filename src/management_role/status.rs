@@ -213,11 +213,12 @@ fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
     findings
 }
 
-/// The status without the condition that the binding writes beside us.
+/// The status without what the binding writes beside us: a condition, and the restarts.
 #[must_use]
 pub fn own(mut status: ManagementRoleStatus) -> ManagementRoleStatus {
     let theirs = ConditionType::ServiceAccountsBound.as_str();
     status.conditions.retain(|condition| condition.type_ != theirs);
+    status.restarted.clear();
     status
 }
 
