@@ -13,6 +13,7 @@
 )]
 
 mod adopt;
+mod apart;
 mod binding;
 mod chain;
 mod connected;
@@ -20,6 +21,7 @@ mod create;
 mod drift;
 mod edits;
 mod faults;
+mod hops;
 mod judge;
 mod kill;
 mod kill_writes;

@@ -3,6 +3,7 @@
 pub(crate) mod bootstrap;
 pub(crate) mod hands;
 pub(crate) mod manifest;
+pub(crate) mod secrets;
 pub(crate) mod verifier;
 
 use std::{
@@ -129,9 +130,11 @@ impl World {
     }
 
     pub(crate) async fn start_operator(&self) {
-        let log = ["--log-format", "json", "--log-level", "info,mooring=debug"];
-        let flags = log
+        let level = ["--log-level", "info,mooring=debug"];
+        let unsaid = !self.setting.flags.iter().any(|flag| flag == level[0]);
+        let flags = ["--log-format", "json"]
             .into_iter()
+            .chain(level.into_iter().filter(|_| unsaid))
             .map(str::to_owned)
             .chain(self.setting.flags.iter().cloned());
         let options = OperatorOptions {
