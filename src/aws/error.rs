@@ -14,6 +14,7 @@ use aws_sdk_iam::{
 };
 
 use super::calls::{Call, Service};
+use crate::text::without_passwords;
 
 /// A call to AWS that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -216,7 +217,7 @@ fn explain<E>(call: Call, error: &SdkError<E, HttpResponse>) -> (ErrorKind, Stri
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let whole = || chain(error);
+    let whole = || without_passwords(&chain(error)).into_owned();
     match error {
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();

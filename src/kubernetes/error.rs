@@ -2,6 +2,8 @@
 
 use std::{fmt, future::Future, time::Duration};
 
+use crate::text::without_passwords;
+
 /// How long one call may take before it counts as failed. kube's client has no read timeout of its own.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -144,8 +146,9 @@ impl fmt::Display for KubernetesError {
                     write!(f, "the API server answered {} {}", status.code, status.reason)?;
                 }
                 // kube would print the whole status a second time, as a debug value.
-                Some(status) => write!(f, "{} ({})", status.message.trim(), status.code)?,
-                None => write!(f, "{cause}")?,
+                Some(status) => write!(f, "{} ({})", without_passwords(status.message.trim()), status.code)?,
+                // A proxy's URL, which kube shows whole.
+                None => f.write_str(&without_passwords(&cause.to_string()))?,
             },
         }
         match self.failure().advice() {

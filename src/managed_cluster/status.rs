@@ -8,6 +8,7 @@ use crate::{
         ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus, PlanStatus,
         condition::{ConditionType, Finding, Verdict, conditions, without},
     },
+    argocd::fingerprint_of_base64,
     domain::{arn::ClusterArn, eks::Cluster},
     kubernetes::{
         KubernetesError,
@@ -143,6 +144,7 @@ pub fn status(
         status.secret = facts.secret.clone().or(status.secret);
         if let (Some(told), Some(seen)) = (&mut status.cluster, &facts.cluster) {
             told.endpoint.clone_from(&seen.endpoint);
+            told.certificate_authority_sha256 = seen.certificate_authority.as_deref().and_then(fingerprint_of_base64);
             told.version.clone_from(&seen.version);
             told.issuer.clone_from(&seen.issuer);
         }
