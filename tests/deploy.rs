@@ -317,8 +317,8 @@ async fn the_verifier_may_look_and_write_its_condition_and_nothing_else() {
         ("", "mooring.dev", "managementroles/status", &[]),
         ("argocd", "", "serviceaccounts", &["get"]),
         ("argocd", "", "pods", &["list"]),
-        ("argocd", "", "secrets", &["get", "list"]),
-        ("argocd", "argoproj.io", "appprojects", &["list"]),
+        ("argocd", "", "secrets", follow),
+        ("argocd", "argoproj.io", "appprojects", &["list", "watch"]),
         ("argocd", "argoproj.io", "applications", &[]),
         // Of three by name alone.
         ("argocd", "", "serviceaccounts/token", &[]),

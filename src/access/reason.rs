@@ -106,6 +106,8 @@ reasons! {
     PrivateEndpoint
     /// The endpoint is public to some networks only, and it looks as if this one is not among them.
     PublicAccessLeavesHubOut
+    /// The cluster Secret leads elsewhere than to the API server that EKS gives for the cluster: no token is sent there.
+    DestinationDiffers
     /// The certificate of the endpoint is not one that the cluster Secret's certificate authority vouches for.
     CertificateNotTrusted
     /// The API server, or what stands before it, fails.

@@ -365,6 +365,10 @@ pub struct ClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub endpoint: Option<String>,
+    /// SHA-256 of the certificate authority that AWS gives for the cluster, in hex. A token is sent to no server that another one vouches for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub certificate_authority_sha256: Option<String>,
     /// The Kubernetes version that the cluster runs, as in 1.33.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]

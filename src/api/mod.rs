@@ -20,7 +20,8 @@ pub use managed_cluster::{
 };
 pub use management_role::{
     Allow, AllowedAccessPolicy, AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, ManagementRole,
-    ManagementRoleSpec, ManagementRoleStatus, OidcProvider, Provisioner, RemovalStatus, RoleSettings, RoleStatus,
+    ManagementRoleSpec, ManagementRoleStatus, OidcProvider, Provisioner, RemovalStatus, RestartedWorkload, RoleSettings,
+    RoleStatus,
     Scope,
 };
 

@@ -17,6 +17,7 @@ use super::{
     calls::{Call, Service},
     permit::was_not_permitted,
 };
+use crate::text::without_passwords;
 
 /// A call to AWS that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -219,7 +220,7 @@ fn explain<E>(call: Call, error: &SdkError<E, HttpResponse>) -> (ErrorKind, Stri
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let whole = || chain(error);
+    let whole = || without_passwords(&chain(error)).into_owned();
     match error {
         SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) if was_not_permitted(error) => {
             (ErrorKind::ShuttingDown, "ShuttingDown".to_owned(), whole())

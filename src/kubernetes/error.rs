@@ -2,6 +2,8 @@
 
 use std::{fmt, future::Future, time::Duration};
 
+use crate::text::without_passwords;
+
 /// How long one call may take before it counts as failed. kube's client has no read timeout of its own.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -153,10 +155,11 @@ impl fmt::Display for KubernetesError {
                     write!(f, "the API server answered {} {}", status.code, status.reason)?;
                 }
                 // kube would print the whole status a second time, as a debug value.
-                Some(status) => write!(f, "{} ({})", status.message.trim(), status.code)?,
+                Some(status) => write!(f, "{} ({})", without_passwords(status.message.trim()), status.code)?,
                 // kube would put "ServiceError" before it.
                 None if self.failure() == Failure::NotLeading => write!(f, "{NotLeading}")?,
-                None => write!(f, "{cause}")?,
+                // A proxy's URL, which kube shows whole.
+                None => f.write_str(&without_passwords(&cause.to_string()))?,
             },
         }
         match self.failure().advice() {

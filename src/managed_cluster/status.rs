@@ -9,6 +9,7 @@ use crate::{
         ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus, PlanStatus,
         condition::{ConditionType, Finding, Verdict, conditions, without},
     },
+    argocd::fingerprint_of_base64,
     domain::{arn::ClusterArn, eks::Cluster},
     kubernetes::{
         KubernetesError,
@@ -191,6 +192,9 @@ pub fn status(
         if let (Some(told), Some(seen)) = (&mut status.cluster, &facts.cluster) {
             // A cluster that is being made tells none of it yet: what the one before it had is how it is known for another.
             told.endpoint = seen.endpoint.clone().or_else(|| told.endpoint.take());
+            if let Some(authority) = seen.certificate_authority.as_deref() {
+                told.certificate_authority_sha256 = fingerprint_of_base64(authority);
+            }
             told.version = seen.version.clone().or_else(|| told.version.take());
             told.issuer = seen.issuer.clone().or_else(|| told.issuer.take());
         }

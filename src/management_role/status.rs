@@ -211,12 +211,14 @@ fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
     findings
 }
 
-/// The status without what others write beside us: the condition of the binding, and the removals that were begun.
+/// The status without what others write beside us: what the binding tells, a condition and the restarts; and the
+/// removals that were begun.
 #[must_use]
 pub fn own(mut status: ManagementRoleStatus) -> ManagementRoleStatus {
     let theirs = ConditionType::ServiceAccountsBound.as_str();
     status.conditions.retain(|condition| condition.type_ != theirs);
     status.removals.clear();
+    status.restarted.clear();
     status
 }
 

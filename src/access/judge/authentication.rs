@@ -3,7 +3,7 @@
 //! A 401 says no more than that. What maps the role is in EKS: the authentication mode, the access entry, and the role
 //! that the entry was made for, whose unique ID EKS keeps and does not show (EKS API, `AccessEntry.principalArn`).
 
-use super::{failed, passed, trouble};
+use super::{failed, passed};
 use crate::{
     access::{
         chain::{Found, Trouble},
@@ -74,11 +74,6 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
         subject.deployer
     );
     let documents = &evidence.spoke_documents;
-    let again = format!(
-        "Mooring mends it at its next pass (kubectl annotate mgc {} mooring.dev/reconcile-requested-at=\"$(date)\" \
-         --overwrite asks for one)",
-        subject.name
-    );
     if length > LONGEST_TOKEN {
         return failed(
             Reason::TokenTooLarge,
@@ -103,13 +98,13 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
         Look::Absent => failed(
             Reason::NoAccessEntry,
             format!("{said}. There is no access entry for it"),
-            format!("somebody deleted it: {again}"),
+            format!("somebody deleted it: {}", subject.mending.will("make it again")),
         ),
         Look::Seen(entry) => match stale(subject, evidence, entry) {
             Some(why) => failed(
                 Reason::StalePrincipal,
                 format!("{said}. {why}: an entry holds for the role that was there when it was made, not for its name"),
-                format!("the entry must be deleted and made anew: {again}"),
+                subject.mending.will("delete the entry and make it anew"),
             ),
             None => failed(
                 Reason::Unauthorized,
@@ -134,7 +129,7 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
             }
             Found::Failed(Trouble {
                 candidates,
-                ..trouble(Reason::Undetermined, said, next)
+                ..Trouble::new(Reason::Undetermined, said, next)
             })
         }
     }

@@ -4,6 +4,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod hands;
 pub(crate) mod manifest;
 pub(crate) mod relay;
+pub(crate) mod secrets;
 pub(crate) mod verifier;
 
 use std::{
@@ -143,13 +144,13 @@ impl World {
 
     /// How the operator is run.
     pub(crate) fn operator_options(&self) -> OperatorOptions {
-        let log = ["--log-format", "json", "--log-level", "info,mooring=debug"];
+        let said = |flag: &str| self.setting.flags.iter().any(|given| given == flag);
         // Tests remove more than anybody would by accident.
-        let counted = self.setting.flags.iter().any(|flag| flag == "--removals-per-hour");
-        let uncounted: &[&str] = if counted { &[] } else { &["--removals-per-hour", "0"] };
-        let flags = log
+        let defaults = [("--log-level", "info,mooring=debug"), ("--removals-per-hour", "0")];
+        let unsaid = defaults.into_iter().filter(|(flag, _)| !said(flag));
+        let flags = ["--log-format", "json"]
             .into_iter()
-            .chain(uncounted.iter().copied())
+            .chain(unsaid.flat_map(|(flag, value)| [flag, value]))
             .map(str::to_owned)
             .chain(self.setting.flags.iter().cloned());
         OperatorOptions {

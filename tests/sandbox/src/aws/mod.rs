@@ -198,6 +198,12 @@ impl FakeAws {
         self.core.world.session_credentials(role_arn, session_name, tags)
     }
 
+    /// Every secret key and session token that was ever given to anybody: what no output may hold.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        self.core.world.secrets()
+    }
+
     /// Who has an access key: what [`FakeAws::access`] asks for.
     #[must_use]
     pub fn caller(&self, credentials: &Credentials) -> Option<Caller> {
