@@ -31,3 +31,5 @@ mod refusals;
 mod refused;
 mod removal;
 mod support;
+mod sweep;
+mod upgrade;

@@ -1,5 +1,7 @@
 //! The way of a call through the fake: latency, faults, throttling, validation, the service, the log.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -7,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::authenticator::Authenticator;
 use super::contract::{Answer, ApiError, Caller, Request, Service};
+use super::eventual;
 use super::faults::{self, Effect, Faults};
 use super::log::{self, Call, CallLog, Outcome};
 use super::operations::Operation;
@@ -65,6 +68,17 @@ pub(crate) struct Core {
     pub(crate) throttles: Throttles,
     pub(crate) latency: Latency,
     pub(crate) authenticator: Authenticator,
+    /// When each role session began its last write that was carried out.
+    pub(crate) last_writes: Mutex<HashMap<String, Instant>>,
+}
+
+/// What is done about a call that a fault lets be carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answering {
+    Plainly,
+    FromThePast,
+    WithAClosedConnection,
+    Never,
 }
 
 /// A call of an operation that there is, as it arrived.
@@ -119,9 +133,10 @@ impl Core {
             (Ok(caller), Ok(input)) => (caller, input),
             (Err(error), _) | (_, Err(error)) => return Some(self.end(call, Err(error))),
         };
-        let effect = self.faults.strike(operation, &call.account);
+        let session = session(caller.as_ref(), &input).map(str::to_owned);
+        let effect = self.faults.strike(operation, &call.account, session.as_deref());
         call.fault = effect.is_some();
-        let closes_after = match effect {
+        let answering = match effect {
             Some(Effect::Error { status, code, message }) => {
                 return Some(self.end(call, Err(ApiError::new(status, code, message))));
             }
@@ -142,8 +157,10 @@ impl Core {
                 });
                 return None;
             }
-            Some(Effect::CloseAfter) => true,
-            None => false,
+            Some(Effect::CloseAfter) => Answering::WithAClosedConnection,
+            Some(Effect::HangAfter) => Answering::Never,
+            Some(Effect::Stale) => Answering::FromThePast,
+            None => Answering::Plainly,
         };
         if let Err(error) = self
             .throttles
@@ -160,16 +177,41 @@ impl Core {
             caller,
             input,
         };
-        let (answer, checks) = trail::collect(|| self.carry_out(operation, &request));
+        let past = (answering == Answering::FromThePast)
+            .then(|| self.last_write(session.as_deref()))
+            .flatten();
+        let before = Instant::now();
+        let (answer, checks) = trail::collect(|| match past {
+            Some(moment) => eventual::as_of(moment, || self.carry_out(operation, &request)),
+            None => self.carry_out(operation, &request),
+        });
         call.checks = checks;
-        if closes_after {
+        if let Some(session) = session.filter(|_| operation.write && answer.is_ok()) {
+            let mut writes = self.last_writes.lock().unwrap_or_else(PoisonError::into_inner);
+            writes.insert(session, before);
+        }
+        let unanswered = |call| {
             self.log.write(Call {
                 outcome: Outcome::Unanswered,
                 ..call
             });
-            return None;
+        };
+        match answering {
+            Answering::Plainly | Answering::FromThePast => Some(self.end(call, answer)),
+            Answering::WithAClosedConnection => {
+                unanswered(call);
+                None
+            }
+            Answering::Never => {
+                unanswered(call);
+                std::future::pending().await
+            }
         }
-        Some(self.end(call, answer))
+    }
+
+    fn last_write(&self, session: Option<&str>) -> Option<Instant> {
+        let writes = self.last_writes.lock().unwrap_or_else(PoisonError::into_inner);
+        writes.get(session?).copied()
     }
 
     /// Writes down a call that named no operation.
@@ -230,6 +272,12 @@ impl Core {
         self.log.write(Call { outcome, ..call });
         answer
     }
+}
+
+/// The role session that a call is made in, or asks for.
+fn session<'a>(caller: Option<&'a Caller>, input: &'a Map<String, Value>) -> Option<&'a str> {
+    let asked = input.get("RoleSessionName").and_then(Value::as_str);
+    asked.or_else(|| Some(caller?.session.as_ref()?.session_name.as_str()))
 }
 
 /// The account that a call counts for.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Stage, StageError};
 use crate::control_plane::{
-    ControlPlane,
+    ApiProxy, ControlPlane,
     guard::{Environment, Guarded, new_folder},
 };
 
@@ -68,7 +68,8 @@ impl Operator {
             service_account,
             &pod,
         )?);
-        Self::with_environment(&stage.hub, variables, options).await
+        let url = stage.proxied().map_or_else(|| stage.hub.url(), ApiProxy::url);
+        Self::launch(&stage.hub, &url, variables, options).await
     }
 
     /// Starts `mooring` against an API server, with these variables and the kubeconfig of its service account only.
@@ -77,13 +78,22 @@ impl Operator {
     /// When it cannot be started.
     pub async fn with_environment(
         hub: &ControlPlane,
+        variables: Vec<(String, String)>,
+        options: &OperatorOptions,
+    ) -> Result<Self, StageError> {
+        Self::launch(hub, &hub.url(), variables, options).await
+    }
+
+    async fn launch(
+        hub: &ControlPlane,
+        url: &str,
         mut variables: Vec<(String, String)>,
         options: &OperatorOptions,
     ) -> Result<Self, StageError> {
         let kubeconfig = match &options.service_account {
             Some(name) => {
                 let lifetime = Duration::from_hours(6);
-                hub.kubeconfig_for_service_account(&options.namespace, name, lifetime)
+                hub.kubeconfig_by_way_of(url, &options.namespace, name, lifetime)
                     .await?
             }
             None => hub.admin_kubeconfig(),
