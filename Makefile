@@ -73,14 +73,14 @@ test: ## Everything that CI checks: format, lints, licences, docs, generated fil
 .PHONY: sweep
 sweep: programs ## Every call of every scenario fails in every way, and every kill; make test tries a part of it.
 	$(say) 'sweep: every fault and every kill'
-	@MOORING_SWEEP=all $(CARGO) test --locked --package mooring --test operator sweep:: -- --nocapture --test-threads 1
+	@MOORING_SWEEP="$${MOORING_SWEEP:-all}" $(CARGO) test --workspace --locked --test operator sweep:: -- --nocapture --test-threads 1
 
 # Coverage is for the crates of this workspace alone; what they depend on is that of the tests.
 .PHONY: fuzz
 fuzz: ## Feed what reads others' words with anything, SECONDS (60) for each reader; a C++ compiler is needed.
 	$(say) 'fuzz: building with coverage'
 	@RUSTC_WORKSPACE_WRAPPER=$(abspath tests/fuzz/instrument) \
-	  $(CARGO) build --locked --package mooring-fuzz --features libfuzzer --bin mooring-fuzz --target-dir $(CARGO_TARGET_DIR)
+	  $(CARGO) build --locked --workspace --features mooring-fuzz/libfuzzer --bin mooring-fuzz
 	@for target in $$(ls tests/fuzz/corpus); do \
 	  printf '\n==> %s\n' "fuzz: $$target, $(SECONDS) s"; \
 	  mkdir -p $(CARGO_TARGET_DIR)/fuzz/$$target; \
@@ -92,7 +92,7 @@ fuzz: ## Feed what reads others' words with anything, SECONDS (60) for each read
 .PHONY: record
 record: programs ## Write anew what the present version stores, into tests/upgrade; refused for a version that was released.
 	$(say) 'record: tests/upgrade/v$(VERSION)'
-	@MOORING_RECORD=1 $(CARGO) test --locked --package mooring --test operator newest_recorded -- --nocapture
+	@MOORING_RECORD=1 $(CARGO) test --workspace --locked --test operator newest_recorded -- --nocapture
 
 .PHONY: lint
 lint: ## Format and lints, without changing anything.

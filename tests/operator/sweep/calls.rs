@@ -3,15 +3,19 @@
 use std::{collections::BTreeMap, fmt};
 
 use futures::future::join_all;
-use mooring_sandbox::aws::contract::Service;
+use mooring_sandbox::{
+    aws::{Call, contract::Service},
+    control_plane::ApiCall,
+};
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 use super::{
     ground::{Ground, LOOK},
     scenarios::{SCENARIOS, Scenario},
     story,
 };
+use crate::support::PATIENCE;
 
 /// Clean runs of each scenario beside each other: only calls that all of them make count, since a call more may depend
 /// on who was quicker.
@@ -105,6 +109,12 @@ async fn one(ground: &Ground, scenario: &Scenario, name: String) -> (Vec<Point>,
         .until(&name, "the clean run is at its end", || ground.ended(scenario, &name))
         .await;
     let end = story::end(ground, &name);
+    let points = points(ground.aws_calls(&name, aws), ground.api_calls(&name, api));
+    (points, end)
+}
+
+/// The calls in the order in which they came to their end, each with its number among those of its kind.
+pub(super) fn points(aws: Vec<Call>, api: Vec<ApiCall>) -> Vec<Point> {
     let mut points = Vec::new();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut wrote = false;
@@ -113,7 +123,7 @@ async fn one(ground: &Ground, scenario: &Scenario, name: String) -> (Vec<Point>,
         *count += 1;
         *count
     };
-    for call in ground.aws_calls(&name, aws) {
+    for call in aws {
         points.push(Point {
             service: Some(call.service),
             nth: nth(&call.operation),
@@ -123,7 +133,7 @@ async fn one(ground: &Ground, scenario: &Scenario, name: String) -> (Vec<Point>,
         });
         wrote |= call.write;
     }
-    for call in ground.api_calls(&name, api) {
+    for call in api {
         let kind = call.request.kind();
         points.push(Point {
             service: None,
@@ -133,14 +143,19 @@ async fn one(ground: &Ground, scenario: &Scenario, name: String) -> (Vec<Point>,
             after_write: false,
         });
     }
-    (points, end)
+    points
 }
 
 /// Waits until nothing has been called for a cluster for a while: longer than two looks are apart that must agree.
 async fn quiet(ground: &Ground, name: &str) {
     let mut last = ground.mark();
-    let mut looks = 0;
+    let (mut looks, deadline) = (0, Instant::now() + 2 * PATIENCE);
     while looks < 20 {
+        assert!(
+            Instant::now() < deadline,
+            "{name} is never quiet: {}",
+            ground.log_of(name)
+        );
         tokio::time::sleep(LOOK).await;
         if ground.aws_calls(name, last.0).is_empty() && ground.api_calls(name, last.1).is_empty() {
             looks += 1;

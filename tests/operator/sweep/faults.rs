@@ -7,7 +7,8 @@ use mooring_sandbox::{
     control_plane::{ApiEffect, ApiFault, ApiFaultId},
 };
 
-use super::{calls::Point, ground::Ground};
+use super::calls::Point;
+use crate::support::World;
 
 /// A way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,42 +60,43 @@ pub(super) struct Armed {
 }
 
 impl Armed {
-    pub(super) fn arm(ground: &Ground, name: &str, point: &Point, way: Way) -> Self {
+    /// For the object whose sessions have this name, and whose requests to the API server are known by these words.
+    pub(super) fn arm(world: &World, session: &str, words: &[String], point: &Point, way: Way) -> Self {
         match point.service {
             Some(service) => Self {
-                aws: on_aws(ground, name, point, service, way),
+                aws: on_aws(world, session, point, service, way),
                 api: Vec::new(),
             },
             None => Self {
                 aws: Vec::new(),
-                api: vec![on_api(ground, name, point, way)],
+                api: vec![on_api(world, words, point, way)],
             },
         }
     }
 
     /// What watches tell the operator of the cluster comes late.
-    pub(super) fn lag(ground: &Ground, name: &str, by: Duration) -> Self {
-        let fault = ApiFault::on_any(ApiEffect::Lag(by)).about(&ground.words(name));
+    pub(super) fn lag(world: &World, words: &[String], by: Duration) -> Self {
+        let fault = ApiFault::on_any(ApiEffect::Lag(by)).about(words);
         Self {
             aws: Vec::new(),
-            api: vec![ground.proxy().faults().add(fault)],
+            api: vec![world.stage.proxied().unwrap().faults().add(fault)],
         }
     }
 
     /// Whether all of them have fallen.
-    pub(super) fn struck(&self, ground: &Ground) -> bool {
-        let (aws, api) = (ground.world.stage.aws.faults(), ground.proxy().faults());
+    pub(super) fn struck(&self, world: &World) -> bool {
+        let (aws, api) = (world.stage.aws.faults(), world.stage.proxied().unwrap().faults());
         self.aws.iter().all(|id| aws.struck(*id) > 0) && self.api.iter().all(|id| api.struck(*id) > 0)
     }
 
-    pub(super) fn lift(self, ground: &Ground) {
-        let (aws, api) = (ground.world.stage.aws.faults(), ground.proxy().faults());
+    pub(super) fn lift(self, world: &World) {
+        let (aws, api) = (world.stage.aws.faults(), world.stage.proxied().unwrap().faults());
         self.aws.into_iter().for_each(|id| aws.remove(id));
         self.api.into_iter().for_each(|id| api.remove(id));
     }
 }
 
-fn on_aws(ground: &Ground, name: &str, point: &Point, service: Service, way: Way) -> Vec<FaultId> {
+fn on_aws(world: &World, session: &str, point: &Point, service: Service, way: Way) -> Vec<FaultId> {
     let error = |status, code, message: &str| Effect::Error {
         status,
         code,
@@ -117,15 +119,14 @@ fn on_aws(ground: &Ground, name: &str, point: &Point, service: Service, way: Way
         Way::Lost => vec![Effect::CloseAfter, Effect::AccessDenied],
         Way::Stale => vec![Effect::Stale],
     };
-    let session = ground.session(name);
     let add = |(effect, nth)| {
-        let fault = Fault::on(&point.kind, effect).in_session(&session).nth(nth);
-        ground.world.stage.aws.faults().add(fault).unwrap()
+        let fault = Fault::on(&point.kind, effect).in_session(session).nth(nth);
+        world.stage.aws.faults().add(fault).unwrap()
     };
     effects.into_iter().zip(point.nth..).map(add).collect()
 }
 
-fn on_api(ground: &Ground, name: &str, point: &Point, way: Way) -> ApiFaultId {
+fn on_api(world: &World, words: &[String], point: &Point, way: Way) -> ApiFaultId {
     let effect = match way {
         Way::Throttled => ApiEffect::Refuse(429),
         Way::Failing => ApiEffect::Refuse(500),
@@ -136,8 +137,6 @@ fn on_api(ground: &Ground, name: &str, point: &Point, way: Way) -> ApiFaultId {
         Way::ResetAfter | Way::Lost => ApiEffect::CloseAfter,
         Way::Stale => ApiEffect::Lag(Duration::from_secs(3)),
     };
-    let fault = ApiFault::on(&point.kind, effect)
-        .about(&ground.words(name))
-        .nth(point.nth);
-    ground.proxy().faults().add(fault)
+    let fault = ApiFault::on(&point.kind, effect).about(words).nth(point.nth);
+    world.stage.proxied().unwrap().faults().add(fault)
 }

@@ -197,8 +197,8 @@ impl Ground {
     pub(super) fn log_of(&self, name: &str) -> String {
         let log = self.world.log();
         let about = log.lines().filter(|line| line.contains(name));
-        let lines: Vec<String> = about.map(|line| line.chars().skip(14).take(300).collect()).collect();
-        lines[lines.len().saturating_sub(25)..].join("\n")
+        let lines: Vec<String> = about.map(|line| line.chars().skip(14).take(420).collect()).collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
     /// What holds of the whole world in the end: the operator never panicked, nobody else's Secret was touched, and every

@@ -72,13 +72,21 @@ pub(crate) struct Core {
     pub(crate) last_writes: Mutex<HashMap<String, Instant>>,
 }
 
-/// What is done about a call that a fault lets be carried out.
+/// How a call that is carried out is answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answering {
     Plainly,
     FromThePast,
     WithAClosedConnection,
     Never,
+}
+
+/// What becomes of a call.
+enum Fate {
+    Refused(ApiError),
+    Hung,
+    Closed,
+    CarriedOut(Answering),
 }
 
 /// A call of an operation that there is, as it arrived.
@@ -136,31 +144,23 @@ impl Core {
         let session = session(caller.as_ref(), &input).map(str::to_owned);
         let effect = self.faults.strike(operation, &call.account, session.as_deref());
         call.fault = effect.is_some();
-        let answering = match effect {
-            Some(Effect::Error { status, code, message }) => {
-                return Some(self.end(call, Err(ApiError::new(status, code, message))));
-            }
-            Some(Effect::AccessDenied) => {
-                return Some(self.end(call, Err(faults::denied(operation, caller.as_ref()))));
-            }
-            Some(Effect::Hang) => {
+        let answering = match fate(effect, operation, caller.as_ref()) {
+            Fate::Refused(error) => return Some(self.end(call, Err(error))),
+            Fate::Hung => {
                 self.log.write(Call {
                     outcome: Outcome::Hung,
                     ..call
                 });
                 return std::future::pending().await;
             }
-            Some(Effect::CloseBefore) => {
+            Fate::Closed => {
                 self.log.write(Call {
                     outcome: Outcome::Closed,
                     ..call
                 });
                 return None;
             }
-            Some(Effect::CloseAfter) => Answering::WithAClosedConnection,
-            Some(Effect::HangAfter) => Answering::Never,
-            Some(Effect::Stale) => Answering::FromThePast,
-            None => Answering::Plainly,
+            Fate::CarriedOut(answering) => answering,
         };
         if let Err(error) = self
             .throttles
@@ -271,6 +271,20 @@ impl Core {
         };
         self.log.write(Call { outcome, ..call });
         answer
+    }
+}
+
+/// What becomes of a call on which this fault falls, or none.
+fn fate(effect: Option<Effect>, operation: &Operation, caller: Option<&Caller>) -> Fate {
+    match effect {
+        None => Fate::CarriedOut(Answering::Plainly),
+        Some(Effect::Error { status, code, message }) => Fate::Refused(ApiError::new(status, code, message)),
+        Some(Effect::AccessDenied) => Fate::Refused(faults::denied(operation, caller)),
+        Some(Effect::Hang) => Fate::Hung,
+        Some(Effect::HangAfter) => Fate::CarriedOut(Answering::Never),
+        Some(Effect::CloseBefore) => Fate::Closed,
+        Some(Effect::CloseAfter) => Fate::CarriedOut(Answering::WithAClosedConnection),
+        Some(Effect::Stale) => Fate::CarriedOut(Answering::FromThePast),
     }
 }
 
