@@ -103,7 +103,7 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
             let told = || story::difference(&trial.clean.end, &story::end(&ground, &trial.name));
             let deadline = Instant::now() + 3 * PATIENCE;
             while !at_end() {
-                assert!(Instant::now() < deadline, "{}{}", told(), ground.log_of(&trial.name));
+                assert!(Instant::now() < deadline, "{}\n{}", told(), ground.log_of(&trial.name));
                 tokio::time::sleep(LOOK).await;
             }
             rests(&ground, trial).await;

@@ -108,10 +108,7 @@ async fn end(world: &World, chapter: Chapter) -> Option<Value> {
         let policy = world.try_iam(arn.account.as_str(), "GetRolePolicy", name).ok();
         policy.map(|policy| document(&policy["PolicyDocument"]))
     });
-    let mut status = object.as_ref().map_or(Value::Null, |object| object["status"].clone());
-    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
-        condition["lastTransitionTime"] = Value::Null;
-    }
+    let status = object.as_ref().map(|object| story::timeless(&object["status"]));
     let end = json!({
         "status": status, "policy": policy,
         "finalizers": object.as_ref().map(|object| object["metadata"]["finalizers"].clone()),

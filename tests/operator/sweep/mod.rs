@@ -167,7 +167,7 @@ async fn story(ground: &Ground, trial: &Trial) -> Ended {
         let why = || story::difference(&trial.clean.end, &story::end(ground, name));
         assert!(
             Instant::now() < deadline,
-            "not at its end:\n{}{}",
+            "not at its end:\n{}\n{}",
             why(),
             ground.log_of(name)
         );

@@ -97,7 +97,7 @@ pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         Scenario {
             name: "remake",
             before: Some(narrow.clone()),
-            act: Act::ByHand(|world, name| Box::pin(another_role(world, name))),
+            act: Act::ByHand(|world, name| Box::pin(async move { another_role(world, name) })),
             end: MOORED,
         },
         Scenario {
@@ -149,7 +149,7 @@ fn untag_entry(world: &World, name: &str, arn: &str) {
 }
 
 /// Somebody deletes the deployer role and makes another in its place, with our tags.
-async fn another_role(world: &World, name: &str) {
+fn another_role(world: &World, name: &str) {
     let role = world.seen_role(name).unwrap();
     world.role(name, "DeleteRole", json!({}));
     let path = role

@@ -35,10 +35,7 @@ pub(super) fn end(ground: &Ground, name: &str) -> Value {
             })
         })
         .collect();
-    let mut status = object["status"].clone();
-    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
-        condition["lastTransitionTime"] = Value::Null;
-    }
+    let status = timeless(&object["status"]);
     let end = json!({
         "object": (!object.is_null()).then(|| json!({
             "finalizers": object["metadata"]["finalizers"], "spec": object["spec"], "status": status,
@@ -83,6 +80,18 @@ pub(super) fn end(ground: &Ground, name: &str) -> Value {
     end
 }
 
+/// A status without times, its conditions in order: which came first depends on who was quicker.
+pub(super) fn timeless(status: &Value) -> Value {
+    let mut status = status.clone();
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+        conditions.sort_by_key(|condition| condition["type"].to_string());
+        for condition in conditions {
+            condition["lastTransitionTime"] = Value::Null;
+        }
+    }
+    status
+}
+
 fn plain(data: &Value, words: &[(Option<&str>, &str)]) -> Value {
     let members = data.as_object().into_iter().flatten();
     let text = |value: &Value| {
@@ -106,7 +115,9 @@ struct Given {
 
 fn given(specs: &[Value]) -> Given {
     let access = specs.iter().map(|spec| &spec["access"]);
-    let policies = access.clone().flat_map(|access| access["policies"].as_array().cloned());
+    let policies = access
+        .clone()
+        .filter_map(|access| access["policies"].as_array().cloned());
     let policy = |policy: Value| {
         let name = policy["name"].as_str().unwrap().to_owned();
         (name, texts(&policy["namespaces"]))
@@ -148,8 +159,8 @@ pub(super) fn gave_no_more(ground: &Ground, scenario: &Scenario, name: &str, sin
             }
             Service::Sts => {}
         }
-        let gives = gives(call);
-        if let Some(policy) = &gives.policy {
+        let grant = gives(call);
+        if let Some(policy) = &grant.policy {
             assert!(
                 given.policies.contains(policy),
                 "{} is more than {:?}",
@@ -158,12 +169,12 @@ pub(super) fn gave_no_more(ground: &Ground, scenario: &Scenario, name: &str, sin
             );
         }
         assert!(
-            gives.groups.is_subset(&given.groups),
+            grant.groups.is_subset(&given.groups),
             "{} is more than {:?}",
             told(),
             given.groups
         );
-        let anything = gives.policy.is_some() || call.operation == "CreateAccessEntry";
+        let anything = grant.policy.is_some() || call.operation == "CreateAccessEntry";
         assert!(!(anything && matches!(scenario.act, Act::Delete)), "{}", told());
     }
 }
@@ -193,9 +204,11 @@ fn gives(call: &Call) -> Gives {
 pub(super) fn difference(clean: &Value, end: &Value) -> String {
     let mut all = BTreeMap::new();
     differ("", clean, end, &mut all);
-    all.into_iter()
-        .map(|(path, (clean, end))| format!("  {path}: {clean} in a clean run, here {end}\n"))
-        .collect()
+    let lines: Vec<String> = all
+        .into_iter()
+        .map(|(path, (clean, end))| format!("  {path}: {clean} in a clean run, here {end}"))
+        .collect();
+    lines.join("\n")
 }
 
 fn differ(path: &str, clean: &Value, end: &Value, all: &mut BTreeMap<String, (String, String)>) {

@@ -68,12 +68,12 @@ fn setting() -> Setting {
 /// Every field that a cluster's spec has.
 fn full() -> Value {
     json!({
-        "clusterName": "full", "managementRole": "default",
+        "clusterName": "full", "managementRole": "default", "mode": "Enforce",
         "access": {
             "policies": [{"name": manifest::VIEW}, {"name": manifest::EDIT, "namespaces": ["team-a"]}],
             "kubernetesGroups": ["team-a"],
             "deployerRole": {
-                "name": "a-name-of-its-own", "permissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll",
+                "type": "Managed", "name": "a-name-of-its-own", "permissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll",
                 "tags": {"owner": "finance"},
             },
         },
