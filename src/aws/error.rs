@@ -277,7 +277,8 @@ fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
 ///
 /// Sources: the models in botocore; for the messages Terraform's AWS provider (`iam/role.go`, `eks/access_entry.go`,
 /// `eks/access_policy_association.go`), aws/eks-hybrid and the EKS user guide.
-fn classify(call: Call, code: &str, message: &str) -> ErrorKind {
+#[must_use]
+pub fn classify(call: Call, code: &str, message: &str) -> ErrorKind {
     match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
             return ErrorKind::Denied;

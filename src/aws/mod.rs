@@ -35,7 +35,7 @@ mod tests;
 
 pub use calls::{CALLS, Call, Guard, Need, Row, Service, Target};
 pub use connect::{ConnectError, Observer, Settings};
-pub use error::{AwsError, ErrorKind};
+pub use error::{AwsError, ErrorKind, classify};
 pub use limits::{Admission, Lane, ShuttingDown};
 pub use permit::Permit;
 pub use reader::{Look, ReadBy, Reader, RoleDocuments, SpokeCluster, SpokeEntry};

@@ -11,6 +11,11 @@ use tower::filter::FilterLayer;
 
 use super::{KubernetesError, error::NotLeading};
 
+/// How long a connection may be silent while an answer is awaited. A watch ends after 290 s and is given 5 s more
+/// (kube-runtime 5.0.0, `watcher.rs`); a list that is never answered has no other end, and whoever waits for it sees
+/// nothing any more.
+const SILENCE: Duration = Duration::from_mins(5);
+
 /// Asked before each write whether it may be sent.
 pub type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
 
@@ -27,7 +32,7 @@ pub async fn connect(process: Option<&str>, permit: Option<Permit>) -> Result<Cl
     client(config, process, permit).map_err(fail)
 }
 
-/// The same from a given configuration.
+/// The same from a given configuration, with retries off, and with an end to waiting for a connection or an answer.
 ///
 /// # Errors
 /// When the configuration's TLS or authentication material cannot be used.
@@ -35,6 +40,7 @@ pub fn client(mut config: Config, process: Option<&str>, permit: Option<Permit>)
     config.default_retry = false;
     config.headers.push((USER_AGENT, agent(process)));
     config.connect_timeout = Some(Duration::from_secs(10));
+    config.read_timeout = Some(SILENCE);
     let builder = ClientBuilder::try_from(config)?;
     Ok(match permit {
         Some(permit) => builder.with_layer(&FilterLayer::new(asking(permit))).build(),
@@ -70,6 +76,7 @@ mod tests {
         api::{DeleteParams, Patch, PatchParams, PostParams},
     };
     use serde_json::json;
+    use tokio::net::TcpListener;
     use tower::Layer;
 
     use super::*;
@@ -129,5 +136,21 @@ mod tests {
         for plain in [None, Some("a\nb")] {
             assert_eq!(text(plain), format!("mooring/{version}"));
         }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_never_answered_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let client = client(Config::new(url.parse().unwrap()), None, None).unwrap();
+        let list = tokio::spawn(async move { client.list_core_api_versions().await });
+        let (mut taken, _) = listener.accept().await.unwrap();
+        let mut head = [0; 16];
+        tokio::io::AsyncReadExt::read_exact(&mut taken, &mut head)
+            .await
+            .unwrap();
+        // From here on only the clock moves.
+        tokio::time::pause();
+        assert!(list.await.unwrap().is_err());
     }
 }

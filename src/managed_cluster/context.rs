@@ -125,6 +125,7 @@ pub struct Memories {
 struct Memory {
     suspicion: Option<(Suspicion, Instant)>,
     status: Option<ManagedClusterStatus>,
+    unwritten: bool,
     secret: Option<WantedSecret>,
     claim: Option<Claim>,
     clean_since: Option<Instant>,
@@ -173,14 +174,23 @@ impl Memories {
         });
     }
 
-    /// The status that we wrote last: the watch may not have brought it back yet.
+    /// The status that we came to last: the watch may not have brought it back yet.
     pub fn status(&self, uid: &str) -> Option<ManagedClusterStatus> {
         self.with(uid, |memory| memory.status.clone())
     }
 
-    /// Remembers the status that was written.
-    pub fn wrote_status(&self, uid: &str, status: &ManagedClusterStatus) {
-        self.with(uid, |memory| memory.status = Some(status.clone()));
+    /// Remembers the status that a pass came to, and whether the API server said that it has it. A role that was made
+    /// is ours also where that could not be written down, and is not to be made afresh.
+    pub fn told_status(&self, uid: &str, status: &ManagedClusterStatus, written: bool) {
+        self.with(uid, |memory| {
+            memory.status = Some(status.clone());
+            memory.unwritten = !written;
+        });
+    }
+
+    /// Whether the status that is remembered may not be the one that the API server has.
+    pub fn status_unwritten(&self, uid: &str) -> bool {
+        self.with(uid, |memory| memory.unwritten)
     }
 
     /// Remembers the Secret that is wanted, under the name that it has, so that the watch can tell our own writes from

@@ -194,10 +194,14 @@ async fn conclude(
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let cluster = identity.map(|identity| &identity.cluster);
     let new = status::status(old, cluster, metadata.generation, &pass, now());
-    let written = status::write(&Api::all(context.client.clone()), name, old, &new).await;
-    if written.is_ok() {
-        context.memory.wrote_status(uid, &new);
-    }
+    let nothing = ManagedClusterStatus::default();
+    let stored = if context.memory.status_unwritten(uid) {
+        &nothing
+    } else {
+        old
+    };
+    let written = status::write(&Api::all(context.client.clone()), name, stored, &new).await;
+    context.memory.told_status(uid, &new, written.is_ok());
     tell::tell(context, metadata, old, &new, &pass).await;
     written?;
     next(context, uid, pass)

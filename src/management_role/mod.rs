@@ -80,6 +80,7 @@ pub struct Remembered {
     suspicion: Option<(String, Instant)>,
     deleted: Option<String>,
     status: Option<ManagementRoleStatus>,
+    unwritten: bool,
     clean_since: Option<Instant>,
     let_go: bool,
 }
@@ -304,8 +305,19 @@ async fn conclude(
     let name = metadata.name.as_deref().unwrap_or_default();
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let new = status::status(old, metadata.generation, &pass, now());
-    status::write(&Api::all(context.client.clone()), name, old, &new).await?;
-    context.remember(uid, |remembered| remembered.status = Some(new.clone()));
+    let nothing = ManagementRoleStatus::default();
+    let stored = if context.remember(uid, |remembered| remembered.unwritten) {
+        &nothing
+    } else {
+        old
+    };
+    let written = status::write(&Api::all(context.client.clone()), name, stored, &new).await;
+    // A role that was made is ours also where that could not be written down, and is not to be made afresh.
+    context.remember(uid, |remembered| {
+        remembered.status = Some(new.clone());
+        remembered.unwritten = written.is_err();
+    });
+    written?;
     tell::tell(context, metadata, old, &new, &pass).await;
     next(context, uid, pass)
 }

@@ -573,7 +573,7 @@ mod tests {
                 secret: Some(secret.name.clone()),
                 ..ManagedClusterStatus::default()
             };
-            memories.wrote_status(uid, &status);
+            memories.told_status(uid, &status, true);
         }
         (triggers, memories, a, b)
     }

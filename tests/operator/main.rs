@@ -39,3 +39,5 @@ mod refused;
 mod removal;
 mod support;
 mod suspended;
+mod sweep;
+mod upgrade;

@@ -57,6 +57,8 @@ pub(crate) struct Setting {
     /// Boundaries that deployer roles may bear besides `AWSDenyAll`.
     pub(crate) boundaries: Vec<String>,
     pub(crate) flags: Vec<String>,
+    /// Whether the operator goes through the faulting proxy in front of the API server.
+    pub(crate) proxied: bool,
 }
 
 impl Setting {
@@ -76,6 +78,7 @@ impl Setting {
             aws: aws::Settings::default(),
             boundaries: Vec::new(),
             flags: Vec::new(),
+            proxied: false,
         }
     }
 
@@ -109,6 +112,9 @@ impl World {
         let permit = STAGES.acquire().await.unwrap();
         let stage = Stage::start(setting.fleet.clone(), setting.aws.clone()).await.unwrap();
         stage.bootstrap(&bootstrap::printed(&setting)).unwrap();
+        if setting.proxied {
+            stage.proxy().await.unwrap();
+        }
         let argocd = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         stage.hub.apply_yaml(&argocd.to_string()).await.unwrap();
         for file in ["00-namespace.yaml", "10-rbac.yaml"] {

@@ -141,6 +141,7 @@ impl FakeAws {
             throttles: throttle::Throttles::default(),
             latency: settings.latency,
             authenticator: Authenticator::default(),
+            last_writes: std::sync::Mutex::default(),
         });
         core.throttles.set(None, settings.rates);
         let proxy = Proxy::start(Behind::Fake(Arc::clone(&core))).await?;

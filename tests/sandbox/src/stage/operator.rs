@@ -9,7 +9,7 @@ use std::{
 
 use super::{Stage, StageError};
 use crate::control_plane::{
-    ControlPlane,
+    ApiProxy, ControlPlane,
     guard::{Environment, Guarded, new_folder},
 };
 
@@ -88,7 +88,8 @@ impl Operator {
             service_account,
             &pod,
         )?);
-        Self::spawn(&stage.hub, variables, options, pod, way).await
+        let proxied = stage.proxied().map(ApiProxy::url);
+        Self::spawn(&stage.hub, variables, options, pod, way.or(proxied.as_deref())).await
     }
 
     /// Starts `mooring` against an API server, with these variables and the kubeconfig of its service account only.
@@ -113,16 +114,18 @@ impl Operator {
         let mut kubeconfig = match &options.service_account {
             Some(name) => {
                 let lifetime = Duration::from_hours(6);
-                hub.kubeconfig_for_service_account(&options.namespace, name, lifetime)
+                let url = way.map_or_else(|| hub.url(), str::to_owned);
+                hub.kubeconfig_by_way_of(&url, &options.namespace, name, lifetime)
                     .await?
             }
             None => hub.admin_kubeconfig(),
         };
         let folder = new_folder(&std::env::temp_dir(), "mooring-operator-")?;
-        if let Some(way) = way {
-            let text = std::fs::read_to_string(&kubeconfig)?;
-            kubeconfig = folder.join("kubeconfig");
-            std::fs::write(&kubeconfig, text.replace(&hub.url(), way))?;
+        if way.is_some() {
+            // Another operator of the same service account may come by another way.
+            let own = folder.join("kubeconfig");
+            std::fs::copy(&kubeconfig, &own)?;
+            kubeconfig = own;
         }
         variables.push(("KUBECONFIG".to_owned(), kubeconfig.display().to_string()));
         variables.push(("MOORING_LEASE_IDENTITY".to_owned(), pod.clone()));
