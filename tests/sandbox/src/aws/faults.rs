@@ -270,8 +270,8 @@ mod tests {
     #[test]
     fn faults_fall_on_the_calls_that_they_name() {
         let faults = Faults::default();
-        let describe = find(Service::Eks, "DescribeCluster").unwrap();
-        let list = find(Service::Eks, "ListAccessPolicies").unwrap();
+        let describe = find(Service::Eks, "DescribeCluster").unwrap().name;
+        let list = find(Service::Eks, "ListAccessPolicies").unwrap().name;
         let second = faults
             .add(Fault::on("DescribeCluster", Effect::Hang).in_account("1").nth(2))
             .unwrap();
