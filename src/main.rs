@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use mooring::{
-    cli::{Cli, Command, DoctorArgs},
+    cli::{Cli, Command, DoctorArgs, RevokeArgs},
     commands::{self, Printed},
     run,
 };
@@ -20,6 +20,10 @@ async fn main() -> ExitCode {
             .map_err(|error| error.to_string()),
         Command::Verifier(arguments) => run::verifier(arguments).await.map_err(|error| error.to_string()),
         Command::Doctor(arguments) => match doctor(&arguments).await {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
+        Command::Revoke(arguments) => match revoke(&arguments).await {
             Ok(code) => return code,
             Err(message) => Err(message),
         },
@@ -49,6 +53,16 @@ async fn doctor(arguments: &DoctorArgs) -> Result<ExitCode, String> {
         ..Printed::default()
     })?;
     Ok(commands::doctor::verdict(&all).exit_code().into())
+}
+
+async fn revoke(arguments: &RevokeArgs) -> Result<ExitCode, String> {
+    let revoked = Box::pin(run::revoke(arguments, |line| eprintln!("mooring: {line}"))).await;
+    let revoked = revoked.map_err(|error| error.to_string())?;
+    print(Printed {
+        out: commands::revoke::print(&revoked, arguments.output),
+        ..Printed::default()
+    })?;
+    Ok(revoked.exit_code().into())
 }
 
 fn print(printed: Printed) -> Result<(), String> {

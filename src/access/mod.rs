@@ -18,6 +18,7 @@ pub mod evidence;
 pub mod judge;
 pub mod observe;
 pub mod reason;
+pub mod revoked;
 pub mod scope;
 pub mod status;
 pub mod subject;

@@ -119,6 +119,12 @@ reasons! {
     StalePrincipal
     /// The EKS token is longer than the cluster's authenticator takes.
     TokenTooLarge
+    /// Access is taken away on purpose: spec.mode is Suspended.
+    Suspended
+    /// Access was to be taken away, and the access entry is still there.
+    AccessStands
+    /// Access was taken away, and a mapping in ConfigMap aws-auth still lets the role in.
+    ResidualAccess
     /// The API server does not know who asks (401), although everything that was looked at is in place.
     Unauthorized
 

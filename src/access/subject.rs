@@ -2,7 +2,7 @@
 
 use crate::{
     api::{
-        IdentityType, ManagedCluster, ManagementRole,
+        IdentityType, ManagedCluster, ManagementRole, Mode,
         condition::{ConditionType, Verdict},
     },
     aws::ReadBy,
@@ -72,6 +72,8 @@ pub struct Subject {
     pub secret: String,
     /// The access policies by name, and the namespaces that each is held to.
     pub policies: Vec<(String, Vec<String>)>,
+    /// Whether access is taken away on purpose.
+    pub suspended: bool,
     /// What the operator says does not hold.
     pub told: Vec<Told>,
 }
@@ -178,6 +180,7 @@ impl Subject {
                 .iter()
                 .map(|policy| (policy.name.clone(), policy.namespaces.clone()))
                 .collect(),
+            suspended: cluster.spec.mode == Mode::Suspended,
             told: status.conditions.iter().filter_map(told).collect(),
         })
     }

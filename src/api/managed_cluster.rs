@@ -149,8 +149,23 @@ pub struct AccessPolicy {
 
 /// The deployer role.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    validation = ("(self.type == 'Existing') == has(self.arn)", "deployerRole.arn goes with type Existing, and only with it: a Managed role's ARN is made from its name"),
+    validation = ("self.type != 'Existing' || (!has(self.name) && !has(self.permissionsBoundary))", "deployerRole.name and permissionsBoundary do not go with type Existing: Mooring writes nothing to that role"),
+    validation = ("self.type == oldSelf.type && has(self.arn) == has(oldSelf.arn) && (!has(self.arn) || self.arn == oldSelf.arn)", "deployerRole.type and arn never change: delete this ManagedCluster and make it again with the other role"),
+)]
 #[serde(rename_all = "camelCase")]
 pub struct DeployerRole {
+    /// Managed: Mooring makes the role and keeps it. Existing: the role is somebody else's, and Mooring never writes to it. Never changes.
+    #[serde(default, rename = "type")]
+    pub kind: DeployerRoleType,
+
+    /// Existing only: the ARN of the role, in the cluster's account, as the ManagementRole's allow.deployerRoles lets in. Never changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')", "deployerRole.arn is the ARN of an IAM role, as in arn:aws:iam::222222222222:role/argocd, without wildcards"))]
+    #[schemars(with = "String", length(max = 1024))]
+    pub arn: Option<String>,
+
     /// The role's name; made from the cluster's when left out. The path is always the hub's. Never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')", "a role's name is 1 to 64 letters, digits or characters of _+=,.@-, without a path"))]
@@ -171,6 +186,16 @@ pub struct DeployerRole {
     )]
     #[schemars(extend("maxProperties" = 40, "additionalProperties" = {"type": "string", "maxLength": 256}))]
     pub tags: BTreeMap<String, String>,
+}
+
+/// Whose the deployer role is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeployerRoleType {
+    /// Mooring makes it, keeps it and removes it.
+    #[default]
+    Managed,
+    /// Somebody else's: it is only read.
+    Existing,
 }
 
 /// How Argo CD sees the cluster: the keys of its cluster Secret.
@@ -240,6 +265,22 @@ pub struct Deletion {
     /// Delete removes the cluster Secret, the access entry and the deployer role, in that order. Retain removes only the cluster Secret.
     #[serde(default)]
     pub policy: DeletionPolicy,
+
+    /// What is done while Applications still deploy to the cluster, whose resources Argo CD could not take away any more. Block waits until there are none. Drain first drops the labels of the cluster Secret, so that ApplicationSets delete their Applications, and waits. Proceed does not wait. May be changed while the object is being deleted.
+    #[serde(default)]
+    pub while_in_use: WhileInUse,
+}
+
+/// What a removal does while Applications still deploy to the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WhileInUse {
+    /// Waits until nobody does.
+    #[default]
+    Block,
+    /// Has ApplicationSets let go of the cluster, and waits until nobody does.
+    Drain,
+    /// Goes on.
+    Proceed,
 }
 
 /// What is removed with the object.
@@ -335,11 +376,11 @@ pub struct ClusterStatus {
 }
 
 /// The deployer role.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeployerRoleStatus {
     /// The ARN of the role that Argo CD assumes.
     pub arn: String,
-    /// The role's unique ID, recorded when Mooring made it: a role of that name with another ID is somebody else's.
+    /// The role's unique ID, recorded when Mooring made it: a role of that name with another ID is somebody else's. Of an Existing role, the ID that was seen last.
     pub id: String,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -293,6 +293,18 @@ pub struct Allow {
     )]
     #[schemars(length(max = 100), inner(length(max = 256)))]
     pub projects: Vec<String>,
+
+    /// ARNs of roles outside of Mooring's path that a ManagedCluster may name in access.deployerRole.arn; none when left
+    /// out. The account may be *, for each account of this entry, and the name may end in *, as in
+    /// arn:aws:iam::*:role/argocd-*.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("self.all(r, r.matches('^arn:aws[a-z-]*:iam::([0-9]{12}|[*]):role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}[*]?$'))", "deployerRoles are ARNs of IAM roles, as in arn:aws:iam::222222222222:role/argocd; * may only stand for the whole account and at the end of the name"),
+        validation = ("self.all(r, !r.matches('(?i):role/(mooring|aws-reserved|aws-service-role)/') && !r.matches('(?i):role/(a|aw|aws|aws-|aws-r[a-z]*|aws-s[a-z-]*|m|mo|moo|moor|moori|moorin|mooring)[*]$'))", "deployerRoles may not reach below /mooring/, /aws-reserved/ or /aws-service-role/: Mooring's own roles, and AWS's, are nobody's deployer roles; write more of the name before *"),
+    )]
+    #[schemars(length(max = 30), inner(length(max = 256)))]
+    pub deployer_roles: Vec<String>,
 }
 
 /// An access policy that may be used.
@@ -351,6 +363,23 @@ pub struct ManagementRoleStatus {
     /// Deployer roles whose ManagedCluster is gone and which were kept by its deletion policy. They still trust this role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retained: Vec<String>,
+
+    /// ManagedClusters whose removal has begun in the last hour, so that a burst of removals is noticed after a restart of the operator too. Not written while the operator counts no removals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub removals: Vec<RemovalStatus>,
+}
+
+/// A removal that has begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RemovalStatus {
+    /// The name of the ManagedCluster.
+    pub name: String,
+    /// The UID of the ManagedCluster.
+    pub uid: String,
+    /// When its removal was asked for.
+    pub requested_at: Time,
 }
 
 /// The hub.

@@ -1,14 +1,23 @@
-//! Argo CD's side of the contract, as values: cluster Secrets, ours and anybody's, and AppProjects. Pure.
+//! Argo CD's side of the contract, as values: cluster Secrets, ours and anybody's, AppProjects, and which Applications
+//! and ApplicationSets use a cluster. Pure.
 
+mod application;
+mod application_set;
 pub mod cluster_secret;
 mod lenient;
 pub mod parse;
 mod project;
 mod seen;
+mod selector;
+mod usage;
 
+pub use application::{APPLICATIONS, Application, Destination, Target};
+pub use application_set::{APPLICATION_SETS, ApplicationSet, Choice};
 pub use cluster_secret::{
     CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION, Presentation, SECRET_TYPE, WantedSecret,
 };
 pub use parse::{Credentials, SeenCluster};
 pub use project::Project;
 pub use seen::{ClusterSecret, Difference, concerns, cut_down};
+pub use selector::{Answer, Selector};
+pub use usage::{Change, Grip, Maker, Usage, User};

@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::cluster_secret::{KEYS, OWNER_ANNOTATION, WantedSecret};
+use super::{
+    application::Target,
+    cluster_secret::{KEYS, OWNER_ANNOTATION, SECRET_TYPE, WantedSecret},
+};
 
 /// Cuts a Secret down before it is kept: values other than `server` and `name` are replaced by their hashes, and of
 /// `managedFields` only the entry of `field_manager` stays.
@@ -139,6 +142,34 @@ impl ClusterSecret {
             our_labels: our_fields(secret, "/f:metadata/f:labels"),
             our_annotations: our_fields(secret, "/f:metadata/f:annotations"),
             our_keys: our_fields(secret, "/f:data"),
+        }
+    }
+
+    /// Whether Argo CD takes it for a cluster's.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        self.labels.get(SECRET_TYPE.0).is_some_and(|kind| kind == SECRET_TYPE.1)
+    }
+
+    /// Its labels but for Argo CD's own mark: those by which ApplicationSets may have chosen it, whoever set them.
+    #[must_use]
+    pub fn surplus_labels(&self) -> BTreeSet<String> {
+        self.labels
+            .keys()
+            .filter(|key| *key != SECRET_TYPE.0)
+            .cloned()
+            .collect()
+    }
+
+    /// The cluster that it is to Argo CD. Its project is not known once the Secret was cut down.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        Target {
+            server: self.server.clone(),
+            name: self.cluster_name.clone(),
+            project: None,
+            labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
         }
     }
 

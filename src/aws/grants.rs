@@ -11,6 +11,7 @@
 //! - an account `*`: only where `allow` says `*`.
 //! - `assumed-role/*` as a user name: EKS makes it from the role's name and leaves the session's open.
 //! - groups: the globs of `allow`, as they are.
+//! - the end of a role's name: where `deployerRoles` of `allow` has it. To IAM it covers what is below such a path too.
 
 use std::collections::BTreeSet;
 
@@ -122,13 +123,18 @@ pub(super) fn entering(sid: &str, hub: &Hub, accounts: &[Glob], by: &RoleName) -
 }
 
 /// The permissions boundary of the management role: whatever its policy says, it can only assume roles under the
-/// hub's path, in the accounts of `accounts` (IDs, or `*`).
+/// hub's path, in the accounts of `accounts` (IDs, or `*`), and those that `allow` names beside.
 #[must_use]
-pub fn management_boundary(hub: &Hub, accounts: &[Glob]) -> Document {
+pub fn management_boundary(hub: &Hub, accounts: &[Glob], allow_entries: &[Allowance]) -> Document {
     let (partition, path) = (hub.partition(), hub.path());
-    let roles = widest(accounts)
+    let mut roles: BTreeSet<String> = widest(accounts)
         .into_iter()
-        .map(|account| format!("arn:{partition}:iam::{account}:role{path}*"));
+        .map(|account| format!("arn:{partition}:iam::{account}:role{path}*"))
+        .collect();
+    for entry in allow_entries {
+        let named = entry.deployer_roles.iter();
+        roles.extend(named.flat_map(|pattern| pattern.in_accounts(&entry.accounts)));
+    }
     // The same two actions as for a provisioner: one hop is like the other.
     Document::new(vec![allow("Deployers", Target::Provisioner, Guard::Resource).on(roles)])
 }
@@ -291,9 +297,15 @@ impl Entries<'_> {
     }
 
     fn principal(&self, statement: Statement) -> Statement {
-        statement
-            .when("ArnLike", "eks:principalArn", [roles_of(self.hub, self.account)])
-            .when("StringEquals", "eks:accessEntryType", ["STANDARD"])
+        let own = [Glob(self.account.to_string())];
+        let mut principals: BTreeSet<String> = [roles_of(self.hub, self.account)].into();
+        let named = self.entry.deployer_roles.iter();
+        principals.extend(named.flat_map(|pattern| pattern.in_accounts(&own)));
+        statement.when("ArnLike", "eks:principalArn", principals).when(
+            "StringEquals",
+            "eks:accessEntryType",
+            ["STANDARD"],
+        )
     }
 
     fn ours(&self, statement: Statement) -> Statement {
@@ -383,6 +395,7 @@ mod tests {
             ],
             kubernetes_groups: vec![],
             projects: globs(&["*"]),
+            deployer_roles: vec![],
         }
     }
 
@@ -467,7 +480,7 @@ mod tests {
             own(&[], &unknown),
             own(&[], &existing),
             operator_policy(&hub(), &globs(&["*"]), &"mooring-provisioner".parse().unwrap()),
-            management_boundary(&hub(), &globs(&["*"])),
+            management_boundary(&hub(), &globs(&["*"]), &[]),
         ] {
             let mut sids = BTreeSet::new();
             for statement in &document.statements {
@@ -607,11 +620,41 @@ mod tests {
             operator.to_json(),
             r#"{"Version":"2012-10-17","Statement":[{"Sid":"Provisioners","Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":["arn:aws:iam::111111111111:role/mooring-provisioner","arn:aws:iam::222222222222:role/mooring-provisioner"]}]}"#
         );
-        let boundary = management_boundary(&hub(), &globs(&["222222222222", "*"]));
+        let boundary = management_boundary(&hub(), &globs(&["222222222222", "*"]), &[]);
         assert_eq!(
             boundary.to_json(),
             r#"{"Version":"2012-10-17","Statement":[{"Sid":"Deployers","Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":"arn:aws:iam::*:role/mooring/111111111111-eu-west-1-hub/default/*"}]}"#
         );
+    }
+
+    #[test]
+    fn roles_outside_of_the_path_are_let_in_where_they_are_written_down_and_never_written_to() {
+        let named = Allowance {
+            deployer_roles: vec!["arn:aws:iam::*:role/argocd-*".parse().unwrap()],
+            ..allowance()
+        };
+        let document = spoke(&[named.clone(), allowance()]);
+        let role = "arn:aws:iam::222222222222:role/argocd-*".to_owned();
+        let path = format!("arn:aws:iam::222222222222:role{}*", hub().path());
+        for (sid, principals) in [
+            ("EntryCreate1", vec![role.clone(), path.clone()]),
+            ("EntryRemove1", vec![role.clone(), path.clone()]),
+            ("EntryCreate2", vec![path.clone()]),
+        ] {
+            assert_eq!(
+                find(&document, sid).condition["ArnLike"]["eks:principalArn"],
+                principals.into_iter().collect(),
+                "{sid}"
+            );
+        }
+        assert!(
+            document
+                .statements
+                .iter()
+                .all(|statement| !statement.resource.contains(&role))
+        );
+        let boundary = management_boundary(&hub(), &named.accounts, std::slice::from_ref(&named));
+        assert_eq!(boundary.statements[0].resource, [role, path].into());
     }
 
     /// Whoever may write deployer roles in the hub's account may not by that rewrite whom the management role trusts,
@@ -624,7 +667,7 @@ mod tests {
         };
         let role = hub().management_role_arn(None).to_string();
         let provisioner = own(&[everywhere], &management());
-        let boundary = management_boundary(&hub(), &globs(&["*"]));
+        let boundary = management_boundary(&hub(), &globs(&["*"]), &[]);
         let mut patterns = 0;
         for statement in provisioner.statements.iter().chain(&boundary.statements) {
             let sid = statement.sid.as_deref().unwrap_or_default();
@@ -715,5 +758,14 @@ mod tests {
             resources,
             [role.to_string(), look, anywhere, spoke.to_string(), entry].into()
         );
+        let theirs = "arn:aws:iam::222222222222:role/argocd".parse().unwrap();
+        let looks = session_policy_for_cluster(&hub(), &spoke, &theirs);
+        let iam: BTreeSet<_> = looks
+            .statements
+            .iter()
+            .flat_map(|statement| &statement.action)
+            .filter(|action| action.starts_with("iam:"))
+            .collect();
+        assert_eq!(iam.into_iter().collect::<Vec<_>>(), ["iam:GetRole"]);
     }
 }

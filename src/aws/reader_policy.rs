@@ -78,6 +78,7 @@ mod tests {
             access_policies: vec![("AmazonEKSClusterAdminPolicy".to_owned(), ScopeKind::Cluster)],
             kubernetes_groups: any(),
             projects: any(),
+            deployer_roles: vec![],
         }];
         let management = ManagementGrant {
             role: hub.management_role_arn(None),

@@ -9,7 +9,8 @@ use crate::{
     policy::{ActionGrant, Document, session},
 };
 
-/// The session policy of a pass over one cluster: its deployer role, the cluster, and that role's entry on it.
+/// The session policy of a pass over one cluster: its deployer role, the cluster, and that role's entry on it. A role
+/// under another path than the hub's is somebody else's, and is only looked at.
 /// Under 2,048 characters for the longest names that AWS takes.
 #[must_use]
 pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &RoleArn) -> Document {
@@ -19,12 +20,12 @@ pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &Ro
         "arn:{partition}:eks:{region}:{account}:access-entry/{name}/role/{}/*",
         deployer.account
     );
-    session(&[
-        ActionGrant {
-            sid: "Role",
-            actions: vec!["iam:*"],
-            resources: vec![deployer.to_string()],
-        },
+    let role = (deployer.path == hub.path()).then(|| ActionGrant {
+        sid: "Role",
+        actions: vec!["iam:*"],
+        resources: vec![deployer.to_string()],
+    });
+    let mut grants = vec![
         ActionGrant {
             sid: "Look",
             actions: vec!["iam:GetRole"],
@@ -35,7 +36,9 @@ pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &Ro
             actions: vec!["eks:*"],
             resources: vec![cluster.to_string(), entries],
         },
-    ])
+    ];
+    grants.splice(0..0, role);
+    session(&grants)
 }
 
 /// The session policy of a pass over a `ManagementRole`: the management role, the hub's OIDC provider, and the hub.

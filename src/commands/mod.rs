@@ -5,6 +5,7 @@ pub mod crd;
 pub mod doctor;
 pub mod manifests;
 pub mod render;
+pub mod revoke;
 mod schema;
 mod script;
 

@@ -141,6 +141,7 @@ fn management_role(
         hub: request.hub,
         role: request.role,
         provisioner: request.provisioner,
+        reader: request.reader,
         external_id: request.external_id,
         namespace: request.namespace.to_string(),
         allow: request.allow,
@@ -174,9 +175,7 @@ fn permission(request: &Request, members: &Members) -> (Option<Document>, Option
     };
     let memory = Memory {
         recorded_role: Some(&id),
-        recorded_issuer: None,
-        confirmed: None,
-        deleted: None,
+        ..Memory::default()
     };
     let plan = plan(request, &observed, members, &memory);
     let full = plan.blocked.first().map(Blocked::message);

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::name::{AccountId, ClusterName, Region};
+use super::{
+    arn::RoleArn,
+    name::{AccountId, ClusterName, Region},
+    role_pattern::RolePattern,
+};
 
 /// A pattern in which `*` stands for any run of characters. Nothing else is special.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -58,6 +62,8 @@ pub struct Allowance {
     pub kubernetes_groups: Vec<Glob>,
     /// Argo CD projects; `*` where the entry leaves them out.
     pub projects: Vec<Glob>,
+    /// Roles outside of the hub's path that may be deployer roles.
+    pub deployer_roles: Vec<RolePattern>,
 }
 
 /// An access policy that is asked for.
@@ -90,6 +96,8 @@ pub struct Asked {
     pub kubernetes_groups: BTreeSet<String>,
     /// The Argo CD project, where the cluster belongs to one.
     pub project: Option<String>,
+    /// The deployer role, where it is named by its ARN: one that stands already.
+    pub deployer_role: Option<RoleArn>,
 }
 
 /// What is asked beyond what is allowed, each with a sentence for the person who asked.
@@ -132,6 +140,19 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
             beyond.push(format!("Kubernetes group {group}"));
         } else if !gives(&of_project) && !of_project.is_empty() {
             beyond.push(format!("Kubernetes group {group} {}", in_project(project)));
+        }
+    }
+    if let Some(role) = &asked.deployer_role {
+        let gives = |entries: &[&Allowance]| {
+            let mut patterns = entries.iter().flat_map(|entry| &entry.deployer_roles);
+            patterns.any(|pattern| pattern.matches(role))
+        };
+        if !gives(&covering) {
+            beyond.push(format!(
+                "deployer role {role} (deployerRoles names the roles outside of Mooring's path)"
+            ));
+        } else if !gives(&of_project) && !of_project.is_empty() {
+            beyond.push(format!("deployer role {role} {}", in_project(project)));
         }
     }
     if of_project.is_empty() {
@@ -231,6 +252,7 @@ mod tests {
             ],
             kubernetes_groups: globs(&["team-*"]),
             projects: globs(&["*"]),
+            deployer_roles: vec!["arn:aws:iam::*:role/argocd-*".parse().unwrap()],
         }
     }
 
@@ -250,6 +272,7 @@ mod tests {
             guarded_namespaces: Vec::new(),
             kubernetes_groups: BTreeSet::new(),
             project: None,
+            deployer_role: None,
         }
     }
 
@@ -284,7 +307,7 @@ mod tests {
     #[test]
     fn each_thing_beyond_it_is_named() {
         type Change = fn(&mut Asked);
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 8] = [
             (|a| a.account = "333333333333".parse().unwrap(), "account 333333333333"),
             (|a| a.region = "us-east-1".parse().unwrap(), "region us-east-1"),
             (|a| a.cluster = "dev".parse().unwrap(), "cluster dev"),
@@ -304,6 +327,10 @@ mod tests {
                 |a| a.kubernetes_groups = ["team-a".to_owned(), "x".to_owned()].into(),
                 "Kubernetes group x",
             ),
+            (
+                |a| a.deployer_role = Some("arn:aws:iam::222222222222:role/admin".parse().unwrap()),
+                "deployer role arn:aws:iam::222222222222:role/admin",
+            ),
         ];
         for (change, named) in cases {
             let mut asked = asked();
@@ -312,6 +339,22 @@ mod tests {
             assert_eq!(beyond.len(), 1, "{beyond:?}");
             assert!(beyond[0].contains(named), "{beyond:?}");
         }
+    }
+
+    #[test]
+    fn a_role_outside_of_the_path_is_for_the_projects_of_the_entry_that_names_it() {
+        let mut asked = asked();
+        asked.deployer_role = Some("arn:aws:iam::222222222222:role/argocd-prod".parse().unwrap());
+        assert_eq!(judge(&[allowance()], &asked), Ok(()));
+        let mut without = allowance();
+        without.deployer_roles.clear();
+        let mut platform = allowance();
+        platform.projects = globs(&["platform"]);
+        let NotAllowed(beyond) = judge(&[without, platform], &asked).unwrap_err();
+        assert!(
+            beyond[0].contains("role/argocd-prod for every Argo CD project"),
+            "{beyond:?}"
+        );
     }
 
     #[test]

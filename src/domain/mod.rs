@@ -8,3 +8,4 @@ pub mod eks;
 pub mod hub;
 pub mod name;
 pub mod ownership;
+pub mod role_pattern;

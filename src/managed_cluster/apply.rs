@@ -15,7 +15,10 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         eks::WantedEntry,
     },
-    kubernetes::{KubernetesError, objects},
+    kubernetes::{
+        KubernetesError,
+        objects::{self, FIELD_MANAGER},
+    },
     telemetry::Metrics,
 };
 
@@ -40,6 +43,8 @@ pub struct Site<'a> {
     pub deadline: Instant,
     /// Whether the operator is stopping: no step starts then either.
     pub stopping: &'a (dyn Fn() -> bool + Sync),
+    /// Whether a person had the object stand back since the plan was made: no step starts then either.
+    pub stood_back: &'a (dyn Fn() -> bool + Sync),
     /// Counters.
     pub metrics: &'a Metrics,
 }
@@ -177,6 +182,10 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
             outcome.stop.get_or_insert(Stop::Failed(first.part(), failure));
             return outcome;
         }
+        if (site.stood_back)() {
+            outcome.stop.get_or_insert(Stop::Blocked(Blocked::StoodBack));
+            return outcome;
+        }
         let made = outcome.made_role.clone();
         let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
         for (step, result) in batch.into_iter().zip(results) {
@@ -255,6 +264,16 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             objects::null_keys(site.secrets, name, resource_version, &keys).await?;
         }
+        Step::DropLabels {
+            name,
+            uid,
+            resource_version,
+            labels,
+        } => {
+            let none: serde_json::Map<_, _> = labels.iter().map(|key| (key.clone(), json!(null))).collect();
+            let patch = json!({"metadata": {"uid": uid, "resourceVersion": resource_version, "labels": none}});
+            objects::merge(site.secrets, name, FIELD_MANAGER, &patch).await?;
+        }
         Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
@@ -310,7 +329,10 @@ async fn run_in_account(
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
         Step::Rescope { policy, scope, .. } => account.rescope(cluster, deployer, policy, scope).await?,
         Step::Disassociate { policy, .. } => account.disassociate(cluster, deployer, policy).await?,
-        Step::ApplySecret { .. } | Step::NullSecretKeys { .. } | Step::DeleteSecret { .. } => {}
+        Step::ApplySecret { .. }
+        | Step::NullSecretKeys { .. }
+        | Step::DropLabels { .. }
+        | Step::DeleteSecret { .. } => {}
     }
     Ok(None)
 }

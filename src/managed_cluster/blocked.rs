@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::domain::eks::ClusterState;
+use crate::{domain::eks::ClusterState, policy::Document};
 
 use super::step::Part;
 
@@ -73,6 +73,23 @@ pub enum Blocked {
     },
     /// The cluster that was moored is not there any more.
     ClusterGone,
+    /// The deployer role that the spec names by its ARN, and that is somebody else's, cannot be used.
+    UnusableRole {
+        /// Its ARN.
+        arn: String,
+        /// Why, as in "there is no such role".
+        why: String,
+    },
+    /// The trust policy of a deployer role that is somebody else's does not let the management role in.
+    TrustMissing {
+        /// The role.
+        arn: String,
+        /// The management role.
+        management_role: String,
+        /// The trust policy to set: theirs, with what is missing. `None` where theirs denies it, which nothing heals that
+        /// is added.
+        document: Option<Document>,
+    },
     /// Our role carries policies that we did not give it.
     ForeignPolicyAttached {
         /// The role.
@@ -117,6 +134,43 @@ pub enum Blocked {
         /// Why.
         why: String,
     },
+    /// The owner of the account has set the tag `mooring.dev/hold`.
+    Held {
+        /// Which part it is.
+        part: Part,
+        /// What bears the tag.
+        thing: String,
+        /// The tag's value.
+        value: String,
+        /// What is not done, in words; nothing where it is as the spec says.
+        undone: Vec<String>,
+    },
+    /// It would have to be made, and nothing is made while access is taken away.
+    Suspended {
+        /// What.
+        part: Part,
+    },
+    /// A person had the object stand back while its pass ran.
+    StoodBack,
+    /// Applications still deploy to the cluster that is being removed.
+    ApplicationsStillTargeting {
+        /// Which, who makes them, and what to do.
+        why: String,
+        /// Whether it ends only when a person acts.
+        stalled: bool,
+    },
+    /// Whether Applications still deploy to the cluster could not be seen.
+    ApplicationsUnseen {
+        /// What the API server said, and what to do.
+        why: String,
+        /// Whether it ends only when a person acts.
+        stalled: bool,
+    },
+    /// Too many removals were asked for at once.
+    RemovalsPaused {
+        /// How many, and what to do.
+        why: String,
+    },
     /// The removal keeps the role, and the `ManagementRole` has not recorded that yet.
     RetentionPending {
         /// The `ManagementRole`.
@@ -125,6 +179,18 @@ pub enum Blocked {
 }
 
 impl Blocked {
+    /// Whether it only stands beside the chain: nothing waits for it, and the part is as the spec says.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        matches!(self, Self::Held { undone, .. } if undone.is_empty())
+    }
+
+    /// Whether what comes behind it in the chain is looked at and kept all the same.
+    #[must_use]
+    pub fn lets_through(&self) -> bool {
+        matches!(self, Self::Held { .. } | Self::Suspended { .. })
+    }
+
     /// The part of the chain that is blocked.
     #[must_use]
     pub fn part(&self) -> Part {
@@ -134,7 +200,9 @@ impl Blocked {
             | Self::ManagementRoleGoing { .. }
             | Self::NamespaceNotServed { .. }
             | Self::PolicyPending { .. }
+            | Self::RemovalsPaused { .. }
             | Self::RetentionPending { .. } => Part::ManagementRole,
+            Self::Held { part, .. } | Self::Suspended { part } => *part,
             Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
             | Self::ClusterGone
@@ -143,13 +211,17 @@ impl Blocked {
             | Self::ConnectedCluster => Part::Cluster,
             Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }
+            | Self::UnusableRole { .. }
+            | Self::TrustMissing { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
-            Self::EntryNotOurs { .. } | Self::Propagating { .. } => Part::AccessEntry,
+            Self::EntryNotOurs { .. } | Self::Propagating { .. } | Self::StoodBack => Part::AccessEntry,
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
+            | Self::ApplicationsStillTargeting { .. }
+            | Self::ApplicationsUnseen { .. }
             | Self::UnusableConnection { .. } => Part::Secret,
         }
     }
@@ -170,6 +242,8 @@ impl Blocked {
             Self::AccessEntriesDisabled => "AccessEntriesDisabled",
             Self::ConnectedCluster => "ConnectedCluster",
             Self::RoleNotOurs { .. } => "RoleNotOurs",
+            Self::UnusableRole { .. } => "UnusableRole",
+            Self::TrustMissing { .. } => "TrustMissing",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
@@ -178,7 +252,13 @@ impl Blocked {
             Self::SecretNotOurs { .. } => "SecretNotOurs",
             Self::SecretGoing { .. } => "SecretGoing",
             Self::UnusableConnection { .. } => "UnusableConnection",
+            Self::Held { .. } => "Held",
+            Self::Suspended { .. } => "Suspended",
+            Self::StoodBack => "StoodBack",
             Self::RetentionPending { .. } => "RetentionPending",
+            Self::ApplicationsStillTargeting { .. } => "ApplicationsStillTargeting",
+            Self::ApplicationsUnseen { .. } => "ApplicationsUnseen",
+            Self::RemovalsPaused { .. } => "RemovalsPaused",
         }
     }
 
@@ -195,12 +275,17 @@ impl Blocked {
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }
+            | Self::UnusableRole { .. }
+            | Self::TrustMissing { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::ManagementRoleMissing { .. }
+            | Self::RemovalsPaused { .. }
             | Self::UnusableConnection { .. } => true,
+            Self::Held { undone, .. } => !undone.is_empty(),
+            Self::ApplicationsStillTargeting { stalled, .. } | Self::ApplicationsUnseen { stalled, .. } => *stalled,
             Self::ClusterNotActive { state } => matches!(state, ClusterState::Failed | ClusterState::Deleting),
             Self::ManagementRoleNotReady { .. }
             | Self::PolicyPending { .. }
@@ -208,8 +293,19 @@ impl Blocked {
             | Self::Propagating { .. }
             | Self::RolePropagating
             | Self::SecretGoing { .. }
+            | Self::Suspended { .. }
+            | Self::StoodBack
             | Self::RetentionPending { .. } => false,
         }
+    }
+
+    /// Whether nobody tells when it ends, so that it is looked at often, although a person must act.
+    #[must_use]
+    pub fn polled(&self) -> bool {
+        matches!(
+            self,
+            Self::ApplicationsStillTargeting { .. } | Self::ApplicationsUnseen { .. }
+        )
     }
 
     /// What it is and what to do about it.
@@ -217,7 +313,11 @@ impl Blocked {
     pub fn message(&self) -> String {
         match self {
             Self::ManagementRoleMissing { name } => format!("there is no ManagementRole {name}: create it, or correct spec.managementRole in a new ManagedCluster"),
-            Self::ManagementRoleNotReady { why } | Self::AccountNotEntered { why } => why.clone(),
+            Self::ManagementRoleNotReady { why }
+            | Self::AccountNotEntered { why }
+            | Self::ApplicationsStillTargeting { why, .. }
+            | Self::ApplicationsUnseen { why, .. }
+            | Self::RemovalsPaused { why } => why.clone(),
             Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
             Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace} and give it the Role that the others have there"),
             Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role; `kubectl get mgr {name}` says how far it is"),
@@ -237,6 +337,9 @@ impl Blocked {
             Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: where a ManagedCluster made it, that one moors this cluster already, and this object is one too many; otherwise choose another access.deployerRole.name in a new ManagedCluster, or delete the role if nothing uses it"),
+            Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Its owner can make it; or name another role in a new ManagedCluster"),
+            Self::TrustMissing { arn, management_role, document: None } => format!("the trust policy of {arn}, which Mooring does not write, denies sts:AssumeRole to {management_role}: take that statement out of it"),
+            Self::TrustMissing { arn, management_role, document: Some(document) } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner set this one, which is the one that stands with what is missing: {}", document.to_json()),
             Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it ({}): take them off", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::Unconfirmed { what } => format!("{what}; it is healed when a second look in half a minute agrees"),
             Self::EntryNotOurs { owner } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): delete it with `aws eks delete-access-entry`"),
@@ -246,7 +349,23 @@ impl Blocked {
             Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
             Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),
+            Self::Held { thing, value, undone, .. } => held_in_words(thing, value, undone),
+            Self::Suspended { .. } => "there is none, and none is made while spec.mode is Suspended".to_owned(),
+            Self::StoodBack => "the mode was changed or a pause was set while the pass ran: it ended before its next step, and the next pass heeds that".to_owned(),
             Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept"),
         }
+    }
+}
+
+/// What is told of a thing that its owner holds.
+pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> String {
+    let held = format!("{thing} bears the tag mooring.dev/hold ({value:?})");
+    if undone.is_empty() {
+        format!("{held}, so nothing is written to it")
+    } else {
+        format!(
+            "{held}, so this is not done until whoever set it takes it off: {}",
+            undone.join("; ")
+        )
     }
 }

@@ -17,16 +17,21 @@ use kube::{
 use tokio::sync::watch;
 
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus, ManagementRole},
+    api::{ManagedCluster, ManagedClusterStatus, ManagementRole, Mode},
     argocd::{CLUSTER_ANNOTATION, WantedSecret},
     aws::Aws,
     kubernetes::{backoff::Backoff, events::Reporter},
     telemetry::Metrics,
 };
 
-use super::{step::Suspicion, withheld::paused};
+use super::{
+    applications::Looks,
+    ledger::Ledger,
+    step::Suspicion,
+    withheld::{Withheld, paused},
+};
 
-/// How passes are timed.
+/// How passes are timed, and removals counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// How often everything is looked at again.
@@ -35,6 +40,8 @@ pub struct Timing {
     pub pass_deadline: Duration,
     /// How far apart two looks must be that agree on something only a deletion heals.
     pub confirm_after: Duration,
+    /// How many removals may be asked for within an hour before all of them wait for a person; 0 for any number.
+    pub removals_per_hour: u32,
 }
 
 /// What every pass of a `ManagedCluster` works with.
@@ -61,6 +68,10 @@ pub struct Context {
     pub backoff: Backoff<String>,
     /// What is remembered between passes.
     pub memory: Memories,
+    /// Which removals have begun, and whether more may.
+    pub ledger: Ledger,
+    /// Looks at who uses a cluster.
+    pub applications: Looks,
 }
 
 impl Context {
@@ -80,6 +91,21 @@ impl Context {
         };
         let now = self.clusters.get(&ObjectRef::new(name));
         now.is_none_or(|now| asked(now.meta()) != asked(seen))
+    }
+
+    /// Whether a person has had the object stand back since a pass in this mode began: it writes nothing more then. A
+    /// removal goes on in every mode but Observe.
+    #[must_use]
+    pub fn stood_back(&self, seen: &ObjectMeta, mode: Mode) -> bool {
+        let now = self
+            .clusters
+            .get(&ObjectRef::new(seen.name.as_deref().unwrap_or_default()));
+        let now = now.as_ref().and_then(|object| object.0.as_ref().ok());
+        now.filter(|now| now.metadata.uid == seen.uid).is_some_and(|now| {
+            let going = seen.deletion_timestamp.is_some();
+            let suspended = now.spec.mode == Mode::Suspended && mode != Mode::Suspended && !going;
+            suspended || Withheld::of(&now.metadata, now.spec.mode, self.read_only).is_some()
+        })
     }
 
     /// The `ManagementRole` of a name, as far as the watch has it.
@@ -105,6 +131,7 @@ struct Memory {
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
     healed: BTreeSet<String>,
+    cut: BTreeSet<String>,
     made: Option<(String, Instant)>,
     first_waited: Option<i64>,
     looked_at: bool,
@@ -234,6 +261,16 @@ impl Memories {
     pub fn was_healed(&self, uid: &str, what: Option<&String>) -> bool {
         let all = self.lock();
         what.is_some_and(|what| all.get(uid).is_some_and(|memory| memory.healed.contains(what)))
+    }
+
+    /// Remembers the ARN of an access entry that a suspension deleted: AWS never gives it twice.
+    pub fn cut(&self, uid: &str, entry: String) {
+        self.with(uid, |memory| memory.cut.insert(entry));
+    }
+
+    /// Whether a suspension deleted this access entry: what still shows it is a read from before that.
+    pub fn was_cut(&self, uid: &str, entry: &str) -> bool {
+        self.with(uid, |memory| memory.cut.contains(entry))
     }
 
     /// Remembers that this process made the deployer role just now, under this unique ID.

@@ -6,6 +6,7 @@ use crate::{
     argocd::{Connection, InvalidConnection, WantedSecret},
     aws::WantedRole,
     domain::{
+        arn::RoleArn,
         eks::{Associations, Cluster, WantedEntry},
         ownership::Tags,
     },
@@ -19,6 +20,10 @@ use super::{management::Management, request::Request};
 pub struct Desired {
     /// The deployer role.
     pub role: WantedRole,
+    /// Whether that role is somebody else's: it is judged, and never written to.
+    pub existing: bool,
+    /// The management role, which it must let in.
+    pub management_role: RoleArn,
     /// The access entry, without the tag that names the role's unique ID, which AWS gives when the role is made.
     pub entry: WantedEntry,
     /// The access policies of the entry.
@@ -44,6 +49,8 @@ pub fn desired(request: &Request, management: &Management, cluster: Option<&Clus
                 management.hub.cluster.name, request.identity.cluster.name, request.identity.name
             ),
         },
+        existing: request.identity.existing.is_some(),
+        management_role: management.role.clone(),
         entry: WantedEntry {
             principal: request.deployer.clone(),
             groups,

@@ -24,6 +24,8 @@ pub struct Management {
     pub role: RoleArn,
     /// The provisioner role's name in every account.
     pub provisioner: RoleName,
+    /// The reader role's name in every account.
+    pub reader: RoleName,
     /// The external ID that provisioner roles ask for.
     pub external_id: Option<String>,
     /// Argo CD's namespace.
@@ -102,6 +104,7 @@ impl Management {
             hub,
             role,
             provisioner: spec.provisioner.role_name.parse().map_err(unreadable)?,
+            reader: spec.provisioner.reader_role_name.parse().map_err(unreadable)?,
             external_id: spec.provisioner.external_id.clone(),
             namespace: spec.argocd_namespace.clone(),
             allow: allowances(&spec.allow),
@@ -115,7 +118,8 @@ impl Management {
     #[must_use]
     pub fn admits(&self, deployer: &RoleArn) -> bool {
         self.assumable.as_ref().is_none_or(|set| {
-            set.contains(&deployer.to_string()) || set.contains(&account_pattern(&self.hub, deployer))
+            set.contains(&deployer.to_string())
+                || (deployer.path == self.hub.path() && set.contains(&account_pattern(&self.hub, deployer)))
         })
     }
 }
@@ -163,6 +167,7 @@ pub fn allowances(allow: &[api::Allow]) -> Vec<Allowance> {
                 access_policies,
                 kubernetes_groups,
                 projects,
+                deployer_roles,
             } = entry;
             Allowance {
                 accounts: globs(accounts),
@@ -180,6 +185,8 @@ pub fn allowances(allow: &[api::Allow]) -> Vec<Allowance> {
                     .collect(),
                 kubernetes_groups: globs(kubernetes_groups),
                 projects: any_by_default(projects),
+                // One that is none lets nobody in; the definition refuses it with a sentence.
+                deployer_roles: deployer_roles.iter().filter_map(|text| text.parse().ok()).collect(),
             }
         })
         .collect()
@@ -285,6 +292,15 @@ mod tests {
         assert!(explicit.admits(&one) && !explicit.admits(&two) && !explicit.admits(&elsewhere));
         let pattern = read(&json!({}), &json!({"assumable": [format!("{path}*")]})).unwrap();
         assert!(pattern.admits(&one) && pattern.admits(&two) && !pattern.admits(&elsewhere));
+        // A role that stands elsewhere takes its own line, whatever the pattern of its account.
+        let outside: RoleArn = "arn:aws:iam::222222222222:role/argocd".parse().unwrap();
+        assert!(!pattern.admits(&outside));
+        let named = read(
+            &json!({}),
+            &json!({"assumable": [format!("{path}*"), outside.to_string()]}),
+        )
+        .unwrap();
+        assert!(named.admits(&outside));
         let existing =
             json!({"identity": {"type": "Existing", "roleArn": "arn:aws:iam::111111111111:role/m/management"}});
         assert!(read(&existing, &json!({"assumable": []})).unwrap().admits(&elsewhere));
@@ -295,6 +311,8 @@ mod tests {
         let allow = read(&json!({}), &json!({})).unwrap().allow.remove(0);
         let any = vec![Glob("*".into())];
         assert_eq!((&allow.regions, &allow.clusters, &allow.projects), (&any, &any, &any));
-        assert!(allow.access_policies.is_empty() && allow.kubernetes_groups.is_empty());
+        assert!(
+            allow.access_policies.is_empty() && allow.kubernetes_groups.is_empty() && allow.deployer_roles.is_empty()
+        );
     }
 }

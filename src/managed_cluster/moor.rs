@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
+    api::{FINALIZER, ManagedCluster, ManagedClusterStatus, Mode},
     argocd::WantedSecret,
     aws::Account,
     domain::arn::PolicyArn,
@@ -19,14 +19,14 @@ use super::{
     blocked::Blocked,
     desired, log_plan,
     management::Management,
-    observe::{self, Secrets, Spoke},
-    plan::{self, Memory},
+    observe::{self, LookAtPolicies, Secrets, Spoke},
+    plan::{self, Memory, suspended},
     release::gone,
     request::Request,
     server::left_to_tell,
     status::{Facts, Pass},
     step::{Plan, Step},
-    turn::{admitted, door, permitted},
+    turn::{admitted, door, lane, permitted},
     withheld::Withheld,
 };
 
@@ -36,7 +36,14 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
         Ok((_, request)) => request,
         Err(pass) => return Some(pass),
     };
-    let Ok(_admission) = admitted(cluster, old, &asked.identity, context).await? else {
+    let Ok(_admission) = admitted(
+        &cluster.metadata,
+        &asked.identity,
+        lane(&cluster.metadata, old),
+        context,
+    )
+    .await?
+    else {
         return Some(Pass::Failed(Error::ShuttingDown));
     };
     // The turn may have taken minutes to come: what counts is what is allowed now.
@@ -50,7 +57,7 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
         }));
     };
     let work = Work {
-        cluster,
+        metadata: &cluster.metadata,
         old,
         request: &request,
         management: &management,
@@ -68,21 +75,21 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
 }
 
 /// What a pass works on, once it may look.
-struct Work<'a> {
-    cluster: &'a ManagedCluster,
-    old: &'a ManagedClusterStatus,
-    request: &'a Request,
-    management: &'a Management,
-    store: &'a Store<Secret>,
-    secrets: Api<Secret>,
-    withheld: Option<Withheld>,
-    context: &'a Context,
+pub(super) struct Work<'a> {
+    pub(super) metadata: &'a ObjectMeta,
+    pub(super) old: &'a ManagedClusterStatus,
+    pub(super) request: &'a Request,
+    pub(super) management: &'a Management,
+    pub(super) store: &'a Store<Secret>,
+    pub(super) secrets: Api<Secret>,
+    pub(super) withheld: Option<Withheld>,
+    pub(super) context: &'a Context,
 }
 
 /// What a look at everything led to.
-struct Sight {
-    plan: Plan,
-    facts: Facts,
+pub(super) struct Sight {
+    pub(super) plan: Plan,
+    pub(super) facts: Facts,
     spoke: Spoke,
     /// Whether something of ours stands already.
     stands: bool,
@@ -116,17 +123,22 @@ impl Work<'_> {
     }
 
     /// Looks at everything and plans; or says what must be waited for first.
-    async fn look(&self, account: &Account) -> Result<Result<Sight, Blocked>, Error> {
+    pub(super) async fn look(&self, account: &Account) -> Result<Result<Sight, Blocked>, Error> {
         let (request, uid, memory) = (self.request, self.uid(), &self.context.memory);
-        let denies_all = request.boundary == PolicyArn::deny_all(self.management.hub.partition());
-        let spoke = Box::pin(observe::spoke(
-            account,
-            &request.identity.cluster,
-            &request.deployer,
-            self.recorded_role(),
-            denies_all,
-        ))
-        .await?;
+        let policies = match &request.identity.existing {
+            Some(_) => LookAtPolicies::Never,
+            None if request.boundary == PolicyArn::deny_all(self.management.hub.partition()) => {
+                LookAtPolicies::UnlessRecorded(self.recorded_role())
+            }
+            None => LookAtPolicies::Always,
+        };
+        let (cluster, deployer) = (&request.identity.cluster, &request.deployer);
+        let suspended = request.identity.mode == Mode::Suspended;
+        let spoke = if suspended {
+            Box::pin(observe::spoke_without_entry(account, cluster, deployer, policies)).await?
+        } else {
+            Box::pin(observe::spoke(account, cluster, deployer, policies)).await?
+        };
         if let Some(blocked) = self.from_before(&spoke) {
             return Ok(Err(blocked));
         }
@@ -140,7 +152,11 @@ impl Work<'_> {
             recorded_secret: self.old.secret.as_deref(),
             confirmed: confirmed.as_ref(),
         };
-        let plan = plan::plan(&desired, &spoke, &found, &known);
+        let plan = if suspended {
+            suspended::keep(&desired, &spoke, &found, &known)
+        } else {
+            plan::plan(&desired, &spoke, &found, &known)
+        };
         memory.suspect(uid, plan.suspicion.as_ref());
         let wanted_name = wanted.map(|wanted| wanted.name.as_str()).unwrap_or_default();
         let primary = plan::primary(&found, wanted_name, known.recorded_secret);
@@ -151,9 +167,10 @@ impl Work<'_> {
         memory.want_secret(uid, wanted.map(named));
         let facts = Facts {
             secret: primary.map(|secret| secret.name.clone()),
+            existing_role: plan::existing_role(&desired, spoke.role.as_ref()),
             cluster: spoke.cluster.clone(),
             server_changed: None,
-            not_admitted: (!self.management.admits(&request.deployer)).then(|| request.deployer.to_string()),
+            not_admitted: (!suspended && !self.management.admits(deployer)).then(|| deployer.to_string()),
         };
         Ok(Ok(Sight {
             stands: self.recorded_role().is_some() || !found.own.is_empty(),
@@ -207,7 +224,7 @@ impl Work<'_> {
         Ok(found)
     }
 
-    async fn carry_out(&self, sight: Sight, account: &Account, deadline: Instant) -> Result<Pass, Error> {
+    pub(super) async fn carry_out(&self, sight: Sight, account: &Account, deadline: Instant) -> Result<Pass, Error> {
         let Sight {
             plan,
             mut facts,
@@ -218,7 +235,7 @@ impl Work<'_> {
         if plan.steps.is_empty() && !stands {
             return Ok(Pass::Applied(plan, Outcome::default(), facts));
         }
-        let (api, metadata) = (self.context.api(), &self.cluster.metadata);
+        let (api, metadata) = (self.context.api(), self.metadata);
         if finalizer::add(&api, metadata, FINALIZER).await? == finalizer::Hold::TooLate {
             return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
         }
@@ -229,6 +246,7 @@ impl Work<'_> {
             secrets: &self.secrets,
             deadline,
             stopping: &|| self.context.aws.is_closed(),
+            stood_back: &|| self.context.stood_back(self.metadata, self.request.identity.mode),
             metrics: &self.context.metrics,
         };
         let outcome = apply::apply(&plan.steps, site).await;

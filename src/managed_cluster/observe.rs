@@ -17,6 +17,8 @@ use crate::{
     },
 };
 
+use super::request::Identity;
+
 /// What stands in the cluster's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spoke {
@@ -45,8 +47,18 @@ pub struct Secrets {
     pub name_taken: Option<String>,
 }
 
-/// Reads the cluster's account in at most four calls beside each other, and two more where policies on the role
-/// matter: where its boundary is not AWSDenyAll, or where the role that stands there is not the recorded one.
+/// When the policies on the deployer role are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookAtPolicies<'a> {
+    /// At every look: its boundary is not AWSDenyAll.
+    Always,
+    /// When the role that stands there is not the recorded one: with AWSDenyAll, policies on ours change nothing.
+    UnlessRecorded(Option<&'a str>),
+    /// Never: the role is somebody else's.
+    Never,
+}
+
+/// Reads the cluster's account in at most four calls beside each other, and two more where policies on the role matter.
 ///
 /// The policies are read after the role is known to be there: AWS judges a read of a role that is not there by its name
 /// without our path, which the provisioner may only ask for with `GetRole`.
@@ -57,22 +69,13 @@ pub async fn spoke(
     account: &Account,
     cluster: &ClusterArn,
     deployer: &RoleArn,
-    recorded_role: Option<&str>,
-    boundary_denies_all: bool,
+    policies: LookAtPolicies<'_>,
 ) -> Result<Spoke, AwsError> {
-    let (found, role, (entry, associations)) = try_join!(
+    let (found, (role, role_policies), (entry, associations)) = try_join!(
         account.cluster(&cluster.name),
-        account.role(&deployer.name),
+        role_with_policies(account, deployer, policies),
         entry(account, cluster, deployer),
     )?;
-    let matter = |role: &Role| {
-        let ours = role.arn == deployer.to_string();
-        ours && (!boundary_denies_all || recorded_role != Some(role.id.as_str()))
-    };
-    let role_policies = match &role {
-        Some(role) if matter(role) => Some(account.role_policies(&deployer.name).await?),
-        Some(_) | None => None,
-    };
     Ok(Spoke {
         cluster: found,
         role,
@@ -82,12 +85,69 @@ pub async fn spoke(
     })
 }
 
-/// Reads what a removal has to take away: the cluster itself does not matter.
+async fn role_with_policies(
+    account: &Account,
+    deployer: &RoleArn,
+    policies: LookAtPolicies<'_>,
+) -> Result<(Option<Role>, Option<RolePolicies>), AwsError> {
+    let role = account.role(&deployer.name).await?;
+    let matter = |role: &Role| {
+        role.arn == deployer.to_string()
+            && match policies {
+                LookAtPolicies::Always => true,
+                LookAtPolicies::UnlessRecorded(id) => id != Some(role.id.as_str()),
+                LookAtPolicies::Never => false,
+            }
+    };
+    let role_policies = match &role {
+        Some(role) if matter(role) => Some(account.role_policies(&deployer.name).await?),
+        Some(_) | None => None,
+    };
+    Ok((role, role_policies))
+}
+
+/// Reads the access entry alone: what a suspension takes away, and waits for nothing else.
+///
+/// # Errors
+/// When EKS cannot be asked, or refuses.
+pub async fn access_entry(
+    account: &Account,
+    cluster: &ClusterArn,
+    deployer: &RoleArn,
+) -> Result<Option<AccessEntry>, AwsError> {
+    or_disabled(account.access_entry(&cluster.name, deployer)).await
+}
+
+/// Reads what a suspension keeps: everything but the access entry.
 ///
 /// # Errors
 /// The first read that failed.
-pub async fn spoke_for_removal(account: &Account, cluster: &ClusterArn, deployer: &RoleArn) -> Result<Spoke, AwsError> {
+pub async fn spoke_without_entry(
+    account: &Account,
+    cluster: &ClusterArn,
+    deployer: &RoleArn,
+    policies: LookAtPolicies<'_>,
+) -> Result<Spoke, AwsError> {
+    let role = role_with_policies(account, deployer, policies);
+    let (cluster, (role, role_policies)) = try_join!(account.cluster(&cluster.name), role)?;
+    Ok(Spoke {
+        cluster,
+        role,
+        role_policies,
+        ..Spoke::default()
+    })
+}
+
+/// Reads what a removal has to take away: the cluster itself does not matter, nor a role that is somebody else's.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn spoke_for_removal(account: &Account, identity: &Identity, deployer: &RoleArn) -> Result<Spoke, AwsError> {
+    let cluster = &identity.cluster;
     let role = async {
+        if identity.existing.is_some() {
+            return Ok((None, None));
+        }
         let role = account.role(&deployer.name).await?;
         let policies = match &role {
             Some(role) if role.arn == deployer.to_string() => Some(account.role_policies(&deployer.name).await?),

@@ -1,12 +1,18 @@
 //! 4. plan: the steps from what was observed to what is desired, or why we must wait. Pure and infallible.
 
 mod entry;
+mod hold;
 mod role;
 mod secret;
+pub mod suspended;
 
-use crate::domain::{
-    eks::{AccessEntry, AuthenticationMode, ClusterState},
-    ownership::{Marked, Owner, ROLE_ID_TAG},
+use crate::{
+    api::DeployerRoleStatus,
+    aws::Role,
+    domain::{
+        eks::{AccessEntry, AuthenticationMode, ClusterState},
+        ownership::{Marked, Owner, ROLE_ID_TAG},
+    },
 };
 
 use super::{
@@ -17,6 +23,7 @@ use super::{
 };
 
 pub use entry::entry_tags;
+pub(super) use hold::withhold;
 pub use secret::primary;
 
 use self::role::Standing;
@@ -46,6 +53,7 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     if plan.blocked.is_empty() {
         secret::plan_secret(&mut plan, desired, secrets, memory);
     }
+    withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
     // What is told first is what comes first in the chain: everything before it is said to hold.
     plan.blocked.sort_by_key(Blocked::part);
     plan
@@ -127,6 +135,10 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             role::plan_role(plan, desired, role);
             Some(role.id.clone())
         }
+        Standing::Existing(role) => {
+            plan.blocked.extend(role::missing_trust(desired, role));
+            Some(role.id.clone())
+        }
         Standing::Stranger(role) => {
             role::restore_boundary(plan, desired, role);
             plan.steps.push(Step::DeleteRole {
@@ -144,7 +156,8 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             None
         }
     };
-    if plan.blocked.is_empty() {
+    // What a spec takes away is taken away, also while its role lets nobody in.
+    if plan.blocked.is_empty() || entry_stays.is_some_and(|_| role_id.is_some() && only_trust_missing(plan)) {
         entry::plan_entry(
             plan,
             desired,
@@ -155,11 +168,27 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     }
 }
 
+fn only_trust_missing(plan: &Plan) -> bool {
+    plan.blocked
+        .iter()
+        .all(|blocked| matches!(blocked, Blocked::TrustMissing { .. }))
+}
+
+/// The deployer role that somebody else owns, where it is the one that the spec names: what is recorded of it.
+#[must_use]
+pub fn existing_role(desired: &Desired, role: Option<&Role>) -> Option<DeployerRoleStatus> {
+    let named = role.filter(|role| desired.existing && role.arn == desired.role.arn.to_string())?;
+    Some(DeployerRoleStatus {
+        arn: named.arn.clone(),
+        id: named.id.clone(),
+    })
+}
+
 /// What only a deletion heals: a role of ours by its tags alone, or an entry that was made for another role than the
 /// one that stands there. EKS pins an entry to the role's unique ID and never shows it (EKS API, `AccessEntry`).
 fn suspicion(standing: &Standing<'_>, entry: Option<&AccessEntry>) -> Option<Suspicion> {
     let (role_id, stranger) = match standing {
-        Standing::Ours(role) => (Some(role.id.as_str()), None),
+        Standing::Ours(role) | Standing::Existing(role) => (Some(role.id.as_str()), None),
         Standing::Stranger(role) => (None, Some(role.id.clone())),
         Standing::Absent | Standing::Foreign(_) => (None, None),
     };

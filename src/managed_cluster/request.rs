@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    api::{DeletionPolicy, ManagedCluster, Mode},
+    api::{DeletionPolicy, DeployerRoleType, ManagedCluster, ManagedClusterStatus, Mode, WhileInUse},
     argocd::Presentation,
     domain::{
         allow::{self, Asked, AskedPolicy, NotAllowed},
@@ -14,6 +14,7 @@ use crate::{
         hub::Hub,
         name::{InvalidName, RoleName},
         ownership::{Owner, Tags},
+        role_pattern::reserved,
     },
 };
 
@@ -32,10 +33,14 @@ pub struct Identity {
     pub management_role: String,
     /// The deployer role's name, where the spec chose one.
     pub role_name: Option<RoleName>,
+    /// The deployer role, where it is somebody else's: it is never written to.
+    pub existing: Option<RoleArn>,
     /// Whether only the Secret is removed with the object.
     pub retain: bool,
     /// How far to go for it.
     pub mode: Mode,
+    /// What its removal does while Applications still deploy to the cluster.
+    pub while_in_use: WhileInUse,
 }
 
 impl Identity {
@@ -47,6 +52,8 @@ impl Identity {
         let text = |path: &str| object.pointer(path).and_then(Value::as_str);
         let name = text("/metadata/name").unwrap_or_default();
         let role_name = text("/spec/access/deployerRole/name");
+        let existing = text("/spec/access/deployerRole/type") == Some("Existing");
+        let arn = text("/spec/access/deployerRole/arn").unwrap_or_default();
         Ok(Self {
             name: name.to_owned(),
             uid: text("/metadata/uid").unwrap_or_default().to_owned(),
@@ -57,11 +64,17 @@ impl Identity {
             },
             management_role: text("/spec/managementRole").unwrap_or("default").to_owned(),
             role_name: role_name.map(str::parse).transpose()?,
+            existing: existing.then(|| arn.parse()).transpose()?,
             retain: text("/spec/deletion/policy") == Some("Retain"),
             mode: match text("/spec/mode") {
                 Some("Observe") => Mode::Observe,
                 Some("Suspended") => Mode::Suspended,
                 Some(_) | None => Mode::Enforce,
+            },
+            while_in_use: match text("/spec/deletion/whileInUse") {
+                Some("Drain") => WhileInUse::Drain,
+                Some("Proceed") => WhileInUse::Proceed,
+                Some(_) | None => WhileInUse::Block,
             },
         })
     }
@@ -72,6 +85,8 @@ impl Identity {
     /// As [`Identity::read`].
     pub fn of(object: &ManagedCluster) -> Result<Self, InvalidName> {
         let (name, spec) = (object.metadata.name.clone().unwrap_or_default(), &object.spec);
+        let role = &spec.access.deployer_role;
+        let existing = role.kind == DeployerRoleType::Existing;
         Ok(Self {
             uid: object.metadata.uid.clone().unwrap_or_default(),
             cluster: ClusterArn {
@@ -80,16 +95,23 @@ impl Identity {
                 name: spec.cluster_name.as_ref().unwrap_or(&name).parse()?,
             },
             management_role: spec.management_role.clone(),
-            role_name: spec.access.deployer_role.name.as_deref().map(str::parse).transpose()?,
+            role_name: role.name.as_deref().map(str::parse).transpose()?,
+            existing: existing
+                .then(|| role.arn.as_deref().unwrap_or_default().parse())
+                .transpose()?,
             retain: spec.deletion.policy == DeletionPolicy::Retain,
             mode: spec.mode,
+            while_in_use: spec.deletion.while_in_use,
             name,
         })
     }
 
-    /// The deployer role: always under the hub's path in the cluster's account.
+    /// The deployer role: under the hub's path in the cluster's account, or somebody else's where that one stands.
     #[must_use]
     pub fn deployer(&self, hub: &Hub) -> RoleArn {
+        if let Some(existing) = &self.existing {
+            return existing.clone();
+        }
         let derived = hub.deployer_role(&self.cluster);
         match &self.role_name {
             Some(name) => RoleArn {
@@ -98,6 +120,13 @@ impl Identity {
             },
             None => derived,
         }
+    }
+
+    /// The unique ID of the role that we recorded as made by us. Of a role that is somebody else's nothing is ours.
+    #[must_use]
+    pub fn recorded_role<'a>(&self, status: &'a ManagedClusterStatus) -> Option<&'a str> {
+        let recorded = status.deployer_role.as_ref().filter(|_| self.existing.is_none());
+        recorded.map(|role| role.id.as_str())
     }
 
     /// Who makes what is made for this object.
@@ -164,6 +193,14 @@ pub enum Refusal {
         /// The hub's partition.
         hub: &'static str,
     },
+    /// The deployer role that it names can be nobody's, whatever is allowed.
+    #[error("access.deployerRole.arn {arn} cannot be a deployer role: it is {why}; name a role that only Argo CD uses")]
+    UnusableRole {
+        /// The role.
+        arn: RoleArn,
+        /// Why.
+        why: String,
+    },
 }
 
 impl Request {
@@ -182,6 +219,11 @@ impl Request {
             });
         }
         let access = &object.spec.access;
+        if let Some(arn) = &identity.existing
+            && let Some(why) = unusable(arn, &identity, management)
+        {
+            return Err(Refusal::UnusableRole { arn: arn.clone(), why });
+        }
         allow::judge(&management.allow, &asked(object, &identity, management)).map_err(|NotAllowed(beyond)| {
             Refusal::NotAllowed {
                 management_role: management.hub.management_role.to_string(),
@@ -237,6 +279,31 @@ impl Request {
     }
 }
 
+/// Why a role that the spec names can be no deployer role.
+fn unusable(role: &RoleArn, identity: &Identity, management: &Management) -> Option<String> {
+    let is = |name: &RoleName| role.name.as_str().eq_ignore_ascii_case(name.as_str());
+    if role.account != identity.cluster.account {
+        return Some(format!(
+            "in account {}, and the cluster in {}",
+            role.account, identity.cluster.account
+        ));
+    }
+    if role.partition != management.hub.partition() {
+        return Some(format!(
+            "in partition {}, and the hub in {}",
+            role.partition,
+            management.hub.partition()
+        ));
+    }
+    if *role == management.role {
+        return Some("the management role itself".to_owned());
+    }
+    if is(&management.provisioner) || is(&management.reader) {
+        return Some("the role by which Mooring enters the account".to_owned());
+    }
+    reserved(role).map(str::to_owned)
+}
+
 /// The part of a spec that `allow` speaks of.
 fn asked(object: &ManagedCluster, identity: &Identity, management: &Management) -> Asked {
     let access = &object.spec.access;
@@ -261,6 +328,7 @@ fn asked(object: &ManagedCluster, identity: &Identity, management: &Management) 
         guarded_namespaces,
         kubernetes_groups: access.kubernetes_groups.iter().cloned().collect(),
         project: object.spec.argocd.project.clone(),
+        deployer_role: identity.existing.clone(),
     }
 }
 
@@ -308,6 +376,7 @@ mod tests {
             },
             role: "arn:aws:iam::111111111111:role/m".parse().unwrap(),
             provisioner: "mooring-provisioner".parse().unwrap(),
+            reader: "mooring-reader".parse().unwrap(),
             external_id: None,
             namespace: "argocd".into(),
             allow: vec![Allowance {
@@ -320,6 +389,7 @@ mod tests {
                 ],
                 kubernetes_groups: any(),
                 projects: any(),
+                deployer_roles: vec!["arn:aws:iam::*:role/argocd*".parse().unwrap()],
             }],
             assumable: None,
             retained: BTreeSet::new(),
@@ -376,6 +446,94 @@ mod tests {
         }
         assert!(edit("team-a", "hub", "111111111111").is_ok());
         assert!(edit("argocd", "spoke", "111111111111").is_ok());
+    }
+
+    #[test]
+    fn an_existing_role_is_one_of_the_clusters_account_that_the_platform_team_wrote_down() {
+        let named = |account: &str, arn: &str| {
+            parse(&json!({"accountId": account, "access": {"deployerRole": {"type": "Existing", "arn": arn}}}))
+        };
+        let request = named("222222222222", "arn:aws:iam::222222222222:role/argocd-prod").unwrap();
+        assert_eq!(
+            request.deployer.to_string(),
+            "arn:aws:iam::222222222222:role/argocd-prod"
+        );
+        assert_eq!(request.identity.existing, Some(request.deployer));
+        for (account, arn, says) in [
+            (
+                "222222222222",
+                "arn:aws:iam::222222222222:role/admin",
+                "does not allow deployer role",
+            ),
+            (
+                "222222222222",
+                "arn:aws:iam::222222222222:role/ci/argocd",
+                "does not allow deployer role",
+            ),
+            (
+                "222222222222",
+                "arn:aws:iam::333333333333:role/argocd",
+                "in account 333333333333",
+            ),
+            (
+                "222222222222",
+                "arn:aws-cn:iam::222222222222:role/argocd",
+                "in partition aws-cn",
+            ),
+            (
+                "222222222222",
+                "arn:aws:iam::222222222222:role/Mooring-Provisioner",
+                "by which Mooring enters",
+            ),
+            (
+                "222222222222",
+                "arn:aws:iam::222222222222:role/x/mooring-reader",
+                "by which Mooring enters",
+            ),
+            (
+                "111111111111",
+                "arn:aws:iam::111111111111:role/m",
+                "the management role itself",
+            ),
+            (
+                "222222222222",
+                "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/other-1234abcd",
+                "for objects of its own",
+            ),
+            (
+                "222222222222",
+                "arn:aws:iam::222222222222:role/aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS",
+                "service-linked",
+            ),
+            (
+                "222222222222",
+                "arn:aws:iam::222222222222:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_1",
+                "single sign-on",
+            ),
+            (
+                "222222222222",
+                "arn:aws:iam::222222222222:role/argocd*",
+                "without wildcards",
+            ),
+        ] {
+            let refusal = named(account, arn).unwrap_err().to_string();
+            assert!(refusal.contains(says), "{arn}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_whole_still_tells_whose_its_role_is() {
+        let read = |role: Value| {
+            Identity::read(&json!({"metadata": {"name": "prod", "uid": "u"}, "spec": {
+                "accountId": "222222222222", "region": "eu-west-1", "access": {"deployerRole": role}, "argocd": 7,
+            }}))
+        };
+        let arn = "arn:aws:iam::222222222222:role/argocd";
+        let identity = read(json!({"type": "Existing", "arn": arn})).unwrap();
+        assert_eq!(identity.existing.map(|arn| arn.to_string()).as_deref(), Some(arn));
+        assert_eq!(read(json!({"name": "mine"})).unwrap().existing, None);
+        // A role that cannot be told is not taken for one of ours, which would be deleted.
+        assert!(read(json!({"type": "Existing"})).is_err());
     }
 
     #[test]
@@ -452,6 +610,8 @@ mod tests {
             json!({"mode": "Enforce"}),
             json!({"mode": "Observe"}),
             json!({"mode": "Suspended"}),
+            json!({"deletion": {"whileInUse": "Drain"}}),
+            json!({"deletion": {"whileInUse": "Proceed", "policy": "Retain"}}),
         ] {
             let object = object(&spec);
             let raw = serde_json::to_value(&object).unwrap();

@@ -39,10 +39,48 @@ pub enum Pass {
     Withheld(Withheld, Plan, Facts),
     /// The plan was carried out as far as it went.
     Applied(Plan, Outcome, Facts),
+    /// The access was taken away, and the rest kept, each as far as it went.
+    Suspended(Box<Suspension>),
     /// The pass could not be carried through.
     Failed(Error),
     /// The object is being removed, and this is what remains.
     Releasing(String, Option<Blocked>),
+}
+
+/// The reason of what a suspension has taken away.
+pub const SUSPENDED: &str = "Suspended";
+
+/// What became of a suspension.
+#[derive(Debug)]
+pub struct Suspension {
+    /// Of the access entry.
+    pub cut: Cut,
+    /// Of the rest.
+    pub kept: Kept,
+}
+
+/// What became of the access entry of a cluster that is suspended.
+#[derive(Debug)]
+pub enum Cut {
+    /// There is none.
+    Away {
+        /// Whether this pass deleted it.
+        deleted: bool,
+    },
+    /// Something stands in the way.
+    Blocked(Blocked),
+    /// It could not be looked at, or not be deleted.
+    Failed(Error),
+}
+
+/// What became of the rest of what was made for a cluster that is suspended.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
+pub enum Kept {
+    /// It was looked at and kept as the spec says, as far as that went.
+    Applied(Plan, Outcome, Facts),
+    /// It was not looked at, and why.
+    Not(Option<String>),
 }
 
 /// What was seen and belongs into the status.
@@ -52,6 +90,8 @@ pub struct Facts {
     pub cluster: Option<Cluster>,
     /// The cluster Secret's name.
     pub secret: Option<String>,
+    /// The deployer role that somebody else owns, as it was seen.
+    pub existing_role: Option<DeployerRoleStatus>,
     /// The ARN of the deployer role, while the management role cannot assume it yet.
     pub not_admitted: Option<String>,
     /// That the server in it changed, while there is somebody left to tell.
@@ -116,6 +156,10 @@ pub fn status(
         });
     }
     let facts = match pass {
+        Pass::Suspended(suspension) => match &suspension.kept {
+            Kept::Applied(_, _, facts) => Some(facts),
+            Kept::Not(_) => None,
+        },
         Pass::Applied(_, outcome, facts) => {
             if outcome.role_deleted() {
                 status.deployer_role = None;
@@ -127,6 +171,10 @@ pub fn status(
                 });
             }
             status.server_changed_at = facts.server_changed.as_ref().map(|changed| Time(changed.at));
+            // Nothing stands on a role of somebody else's before a pass has acted.
+            if let Some(existing) = &facts.existing_role {
+                status.deployer_role = Some(existing.clone());
+            }
             Some(facts)
         }
         Pass::Withheld(_, _, facts) => Some(facts),
@@ -136,7 +184,7 @@ pub fn status(
         Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
         // A look that failed, or has to wait, knows nothing better, as long as the same is asked.
         Pass::Failed(_) | Pass::Waiting(_) => status.plan.filter(|_| old.observed_generation == generation),
-        Pass::Withheld(..) | Pass::Refused(_) | Pass::Applied(..) | Pass::Releasing(..) => None,
+        Pass::Withheld(..) | Pass::Refused(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Releasing(..) => None,
     };
     if let Some(facts) = facts {
         status.secret = facts.secret.clone().or(status.secret);
@@ -282,6 +330,25 @@ mod tests {
             Blocked::SecretGoing { name: text() },
             Blocked::UnusableConnection { why: text() },
             Blocked::RetentionPending { name: text() },
+            Blocked::Held {
+                part: Part::AccessEntry,
+                thing: text(),
+                value: text(),
+                undone: vec![text()],
+            },
+            Blocked::Suspended { part: Part::Secret },
+            Blocked::StoodBack,
+            Blocked::ApplicationsStillTargeting {
+                why: "one Application still deploys here".into(),
+                stalled: true,
+            },
+            Blocked::ApplicationsUnseen {
+                why: "Applications could not be listed here".into(),
+                stalled: true,
+            },
+            Blocked::RemovalsPaused {
+                why: "too many removals at the same time".into(),
+            },
         ];
         all.extend(
             [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting]
@@ -544,6 +611,124 @@ mod tests {
             Pass::Releasing("x".into(), None),
         ] {
             assert_eq!(after(&more, &pass, 1).plan, None, "{pass:?}");
+        }
+    }
+
+    fn suspended(cut: Cut, kept: Kept) -> Pass {
+        Pass::Suspended(Box::new(Suspension { cut, kept }))
+    }
+
+    #[test]
+    fn a_suspension_is_told_by_what_became_of_the_access() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let all = || Kept::Applied(Plan::default(), Outcome::default(), Facts::default());
+        let away = suspended(Cut::Away { deleted: true }, all());
+        let told = after(&moored, &away, 2);
+        for says in [
+            "AccessEntryReady False Suspended",
+            "DeployerRoleReady True AsSpecified",
+            "Ready False Suspended",
+        ] {
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+        }
+        assert_eq!(find(&told.conditions, ConditionType::Stalled), None);
+        // What could not be looked at is kept, and does not hide that the access is away.
+        let unseen = suspended(
+            Cut::Away { deleted: false },
+            Kept::Not(Some("GetRole was refused".into())),
+        );
+        let message =
+            |told: &ManagedClusterStatus| find(&told.conditions, ConditionType::Ready).unwrap().message.clone();
+        let told = after(&told, &unseen, 2);
+        assert!(
+            brief(&told).contains(&"SecretReady True AsSpecified".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+        assert!(
+            message(&told).ends_with("could not be looked at: GetRole was refused"),
+            "{}",
+            message(&told)
+        );
+        for (cut, ready, stalled, says) in [
+            (
+                Cut::Blocked(Blocked::EntryNotOurs {
+                    owner: "a person".into(),
+                }),
+                "Ready False AccessEntryNotOurs",
+                true,
+                "AccessEntryReady False AccessEntryNotOurs",
+            ),
+            (
+                Cut::Failed(Error::Aws(aws(ErrorKind::Throttled, Call::DescribeAccessEntry, "r"))),
+                "Ready Unknown Throttled",
+                false,
+                "AccessEntryReady Unknown Throttled",
+            ),
+            (
+                Cut::Failed(Error::Aws(aws(ErrorKind::Denied, Call::AssumeRole, "r"))),
+                "Ready False AccountNotEntered",
+                true,
+                "AccessEntryReady Unknown NotReached",
+            ),
+            (
+                Cut::Blocked(Blocked::ManagementRoleMissing { name: "default".into() }),
+                "Ready False ManagementRoleMissing",
+                true,
+                "AccessEntryReady Unknown NotReached",
+            ),
+        ] {
+            let told = after(&moored, &suspended(cut, Kept::Not(None)), 2);
+            assert!(brief(&told).contains(&ready.to_owned()), "{:?}", brief(&told));
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+            assert_eq!(
+                find(&told.conditions, ConditionType::Stalled).is_some(),
+                stalled,
+                "{ready}"
+            );
+            assert!(
+                message(&told).contains("not known to be taken away"),
+                "{}",
+                message(&told)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_held_and_as_the_spec_says_is_told_and_stands_in_nobodys_way() {
+        let held = |undone: &[&str]| Blocked::Held {
+            part: Part::DeployerRole,
+            thing: "role x".into(),
+            value: "INC-42".into(),
+            undone: undone.iter().map(|&text| text.to_owned()).collect(),
+        };
+        let applied = |blocked: Blocked| {
+            let plan = Plan {
+                blocked: vec![blocked],
+                ..Plan::default()
+            };
+            after(
+                &ManagedClusterStatus::default(),
+                &Pass::Applied(plan, Outcome::default(), Facts::default()),
+                1,
+            )
+        };
+        let note = applied(held(&[]));
+        for says in [
+            "DeployerRoleReady True Held",
+            "SecretReady True AsSpecified",
+            "Ready True Held",
+        ] {
+            assert!(brief(&note).contains(&says.to_owned()), "{:?}", brief(&note));
+        }
+        let drift = applied(held(&["restore the trust policy"]));
+        for says in [
+            "DeployerRoleReady False Held",
+            "SecretReady True AsSpecified",
+            "Ready False Held",
+            "Stalled True Held",
+        ] {
+            assert!(brief(&drift).contains(&says.to_owned()), "{:?}", brief(&drift));
         }
     }
 

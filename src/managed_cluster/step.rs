@@ -129,6 +129,18 @@ pub enum Step {
         /// The keys.
         keys: BTreeSet<String>,
     },
+    /// Take labels off a cluster Secret that bears our annotation, all at once, so that no generator of an ApplicationSet
+    /// sees half of it.
+    DropLabels {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+        /// The resource version that was looked at.
+        resource_version: String,
+        /// The labels, whoever set them.
+        labels: BTreeSet<String>,
+    },
     /// Delete a cluster Secret that bears our annotation.
     DeleteSecret {
         /// Its name.
@@ -157,6 +169,7 @@ impl Step {
             Self::Disassociate { .. } => "Disassociate",
             Self::ApplySecret { .. } => "ApplySecret",
             Self::NullSecretKeys { .. } => "NullSecretKeys",
+            Self::DropLabels { .. } => "DropLabels",
             Self::DeleteSecret { .. } => "DeleteSecret",
         }
     }
@@ -194,6 +207,10 @@ impl Step {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 format!("take {} out of cluster Secret {name}", keys.join(", "))
             }
+            Self::DropLabels { name, labels, .. } => {
+                let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+                format!("take the labels {} off cluster Secret {name}", labels.join(", "))
+            }
             Self::DeleteSecret { name, .. } => format!("delete cluster Secret {name}"),
         }
     }
@@ -214,7 +231,10 @@ impl Step {
             | Self::Associate { .. }
             | Self::Rescope { .. }
             | Self::Disassociate { .. } => Part::AccessEntry,
-            Self::ApplySecret { .. } | Self::NullSecretKeys { .. } | Self::DeleteSecret { .. } => Part::Secret,
+            Self::ApplySecret { .. }
+            | Self::NullSecretKeys { .. }
+            | Self::DropLabels { .. }
+            | Self::DeleteSecret { .. } => Part::Secret,
         }
     }
 
@@ -249,6 +269,7 @@ impl Step {
             | Self::DeleteAccessEntry
             | Self::ApplySecret { .. }
             | Self::NullSecretKeys { .. }
+            | Self::DropLabels { .. }
             | Self::DeleteSecret { .. } => false,
         }
     }
@@ -357,9 +378,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What stands in the way first, notes aside.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Blocked> {
+        self.blocked.iter().find(|blocked| !blocked.is_note())
+    }
+
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.steps.is_empty() && self.blocked.is_empty()
+        self.steps.is_empty() && self.blocked.iter().all(Blocked::is_note)
     }
 }

@@ -3,7 +3,12 @@
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
 
-use super::{Context, Step, apply::Stop, status::Pass, words::in_a_row};
+use super::{
+    Context, Step,
+    apply::Stop,
+    status::{Cut, Pass, SUSPENDED},
+    words::in_a_row,
+};
 use crate::{
     api::{
         ManagedCluster, ManagedClusterStatus,
@@ -40,7 +45,7 @@ pub(super) async fn tell(
     let expected = matches!(pass, Pass::Waiting(blocked) | Pass::Releasing(_, Some(blocked)) if !blocked.stalled())
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
     if !same && !expected {
-        let intended = matches!(pass, Pass::Withheld(..));
+        let intended = matches!(pass, Pass::Withheld(..)) || reason == SUSPENDED;
         let weight = if intended || verdict == Verdict::True.as_str() {
             Weight::Normal
         } else {
@@ -54,6 +59,16 @@ pub(super) async fn tell(
             .reporter
             .report(&about, Weight::Warning, "ClusterRecreated", "Moor", &note);
         report.await;
+    }
+    if let Pass::Suspended(suspension) = pass
+        && matches!(suspension.cut, Cut::Away { deleted: true })
+        && same
+    {
+        let note = "an access entry of ours was there again while spec.mode is Suspended: it was deleted";
+        context
+            .reporter
+            .report(&about, Weight::Warning, "AccessTakenAway", "Suspend", note)
+            .await;
     }
     let moored = old.deployer_role.is_some() && old.secret.is_some();
     if let Pass::Applied(plan, outcome, _) = pass

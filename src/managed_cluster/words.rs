@@ -1,8 +1,6 @@
 //! How steps of both pipelines are told: what was found, and what is set in its place. People read it in events, where
 //! there is room for a thousand bytes, so everything is bounded.
 
-use std::collections::BTreeSet;
-
 use crate::{
     domain::{arn::PolicyArn, name::RoleName},
     policy::{self, Difference, Document},
@@ -15,15 +13,22 @@ const DIFFERENCES_LIMIT: usize = 600;
 const ROW_LIMIT: usize = 980;
 
 /// How many names are told.
-const SOME: usize = 8;
+const SOME: usize = 5;
 
 /// Some of these names, and how many more there are. Somebody else may have chosen them.
-pub(crate) fn some(names: &BTreeSet<String>) -> String {
-    let shown: Vec<String> = names.iter().take(SOME).map(|name| policy::shown(name)).collect();
-    match names.len().saturating_sub(SOME) {
+pub(crate) fn some<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<String> = names.by_ref().take(SOME).map(|name| policy::shown(name)).collect();
+    match names.count() {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
+}
+
+/// The names with what they are of: `ApplicationSet a/b`, `ApplicationSets a/b, a/c`.
+pub(crate) fn named(kind: &str, names: &[String]) -> String {
+    let plural = if names.len() == 1 { "" } else { "s" };
+    format!("{kind}{plural} {}", some(names))
 }
 
 /// What was done, in a row; what an event has no room for is counted.
@@ -69,15 +74,17 @@ pub(crate) fn boundary_in_words(role: &RoleName, boundary: &PolicyArn, found: Op
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn many_names_are_counted() {
         let names = |number: usize| (0..number).map(|n| format!("n{n:02}")).collect::<BTreeSet<_>>();
         assert_eq!(some(&names(2)), "n00, n01");
-        assert_eq!(some(&names(8)).matches('n').count(), 8);
-        assert!(some(&names(10)).ends_with("n07 and 2 more"));
-        assert!(!some(&["a\u{1b}[31m".to_owned()].into()).contains('\u{1b}'));
+        assert_eq!(some(&names(5)).matches('n').count(), 5);
+        assert!(some(&names(7)).ends_with("n04 and 2 more"));
+        assert!(!some(&["a\u{1b}[31m".to_owned()]).contains('\u{1b}'));
     }
 
     #[test]

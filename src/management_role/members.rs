@@ -34,10 +34,10 @@ pub struct Members {
     pub unreadable: bool,
 }
 
-/// The resource by which a policy names a deployer role.
+/// The resource by which a policy names a deployer role. One outside of the hub's path is always named itself.
 #[must_use]
 pub fn resource(hub: &Hub, deployer: &RoleArn, explicit: bool) -> String {
-    if explicit {
+    if explicit || deployer.path != hub.path() {
         deployer.to_string()
     } else {
         account_pattern(hub, deployer)
@@ -85,7 +85,7 @@ impl Members {
                 if made {
                     gathered.retained.remove(&deployer.to_string());
                 }
-            } else if identity.retain && made {
+            } else if identity.retain && made && identity.existing.is_none() {
                 gathered.retained.insert(deployer.to_string());
             }
             let stands = made || assumable.contains(&resource);
@@ -111,6 +111,7 @@ fn as_management(request: &Request) -> Management {
         hub: request.hub.clone(),
         role: request.role.clone(),
         provisioner: request.provisioner.clone(),
+        reader: request.reader.clone(),
         external_id: request.external_id.clone(),
         namespace: request.namespace.to_string(),
         allow: request.allow.clone(),

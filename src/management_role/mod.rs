@@ -190,6 +190,7 @@ async fn in_account(
     let memory = Memory {
         recorded_role: old.role.as_ref().map(|role| role.id.as_str()),
         recorded_issuer: old.hub.as_ref().and_then(|hub| hub.issuer.as_deref()),
+        recorded_ways: old.assumable.iter().cloned().collect(),
         confirmed: confirmed.as_deref(),
         deleted: deleted.as_deref(),
     };
@@ -248,7 +249,7 @@ async fn members(
     old: &ManagementRoleStatus,
     context: &Context,
 ) -> Result<Members, Error> {
-    let standing = observed.assumable(&request.hub);
+    let standing = observed.assumable(&request.hub, &old.assumable.iter().cloned().collect());
     let recorded: BTreeSet<String> = old.retained.iter().cloned().collect();
     let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
         Members::gather(request, &members_of(objects), &standing, &recorded)
@@ -331,7 +332,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         Pass::Releasing(_, blocked) => blocked
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
-        Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.blocked.first()) {
+        Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.in_the_way()) {
             (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
             (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
             (None, Some(blocked)) => blocked_wait(blocked),

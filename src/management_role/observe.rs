@@ -31,16 +31,16 @@ pub struct Observed {
 
 impl Observed {
     /// What the role may assume by our policy as it stands: of whatever else somebody wrote into it, nothing is taken
-    /// over.
+    /// over. A role outside of the hub's path is ours to have named only when we `recorded` that we did.
     #[must_use]
-    pub fn assumable(&self, hub: &Hub) -> BTreeSet<String> {
+    pub fn assumable(&self, hub: &Hub, recorded: &BTreeSet<String>) -> BTreeSet<String> {
         let document = self.policy.as_deref().and_then(|text| Document::parse(text).ok());
         document
             .into_iter()
             .flat_map(|document| document.statements)
             .filter(|statement| statement.effect == Effect::Allow)
             .flat_map(|statement| statement.resource)
-            .filter(|resource| issued(hub, resource))
+            .filter(|resource| issued(hub, resource) || recorded.contains(resource))
             .collect()
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     aws::{Role, WantedRole},
     domain::{
         arn::OidcProviderArn,
-        ownership::{HUB_TAG, Marked, OBJECT_TAG, missing_tags},
+        ownership::{HOLD_TAG, HUB_TAG, Marked, OBJECT_TAG, missing_tags},
     },
     managed_cluster::{plan::owner_in_words, words::some},
     policy::{self, AUDIENCE, Document},
@@ -16,7 +16,7 @@ use super::{
     members::Members,
     observe::Observed,
     request::{Request, RoleOwner},
-    step::{Blocked, POLICY_NAME, Plan, Step},
+    step::{Blocked, POLICY_NAME, Part, Plan, Step},
 };
 
 /// The most characters that a role's inline policies may have together, white space not counted (IAM user guide,
@@ -30,6 +30,8 @@ pub struct Memory<'a> {
     pub recorded_role: Option<&'a str>,
     /// The hub's issuer that we recorded.
     pub recorded_issuer: Option<&'a str>,
+    /// What we recorded that the role may assume.
+    pub recorded_ways: BTreeSet<String>,
     /// The ID of a role that an earlier look suspected, long enough ago to act on.
     pub confirmed: Option<&'a str>,
     /// The ID of the role that this process deleted last: AWS gives none twice, so it is a read from before that.
@@ -57,7 +59,7 @@ pub fn desired_role(request: &Request, provider: &OidcProviderArn) -> WantedRole
 #[must_use]
 pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan {
-        assumable: observed.assumable(&request.hub),
+        assumable: observed.assumable(&request.hub, &memory.recorded_ways),
         ..Plan::default()
     };
     let Some(cluster) = &observed.cluster else {
@@ -102,14 +104,35 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
     }
     let wanted = desired_role(request, &provider);
     plan_role(&mut plan, request, observed, &wanted, (memory, &issuer));
-    let role_stands = plan
-        .blocked
-        .iter()
-        .all(|blocked| blocked.part() != super::step::Part::Role);
+    let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != Part::Role);
     if role_stands {
-        plan_policy(&mut plan, request, observed, members);
+        plan_policy(&mut plan, request, observed, members, &memory.recorded_ways);
     }
+    withhold(&mut plan, request, observed);
     plan
+}
+
+/// Somebody else's emergency: a role that bears the tag `mooring.dev/hold` is not written to. What is left out is told.
+fn withhold(plan: &mut Plan, request: &Request, observed: &Observed) {
+    let Some((role, value)) = observed
+        .role
+        .as_ref()
+        .and_then(|role| Some((role, role.tags.get(HOLD_TAG)?)))
+    else {
+        return;
+    };
+    let (undone, steps): (Vec<Step>, Vec<Step>) = std::mem::take(&mut plan.steps)
+        .into_iter()
+        .partition(|step| matches!(step.part(), Part::Role | Part::Policy));
+    plan.steps = steps;
+    plan.blocked.retain(|blocked| *blocked != Blocked::JustMade);
+    plan.assumable = observed.assumable(&request.hub);
+    let held = Blocked::Held {
+        arn: role.arn.clone(),
+        value: value.clone(),
+        undone: undone.iter().map(Step::words).collect(),
+    };
+    plan.blocked.insert(0, held);
 }
 
 fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed) {
@@ -283,8 +306,14 @@ fn foreign_policies(observed: &Observed) -> BTreeSet<String> {
     inline.chain(&observed.policies.attached).cloned().collect()
 }
 
-fn plan_policy(plan: &mut Plan, request: &Request, observed: &Observed, members: &Members) {
-    let standing = observed.assumable(&request.hub);
+fn plan_policy(
+    plan: &mut Plan,
+    request: &Request,
+    observed: &Observed,
+    members: &Members,
+    recorded: &BTreeSet<String>,
+) {
+    let standing = observed.assumable(&request.hub, recorded);
     let mut wanted = members.wanted.clone();
     if members.unreadable {
         // Nobody knows what an object that does not parse needs, so nothing is taken away meanwhile.
@@ -384,5 +413,6 @@ pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Optio
         plan.steps.push(Step::DeletePolicy { name: name.clone() });
     }
     plan.steps.push(Step::DeleteRole { name });
+    withhold(&mut plan, request, observed);
     plan
 }

@@ -134,19 +134,17 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
         Pass::Applied(applied) => {
             let Applied { plan, outcome, .. } = applied.as_ref();
-            let bad = outcome
-                .stop()
-                .map(bad_stop)
-                .or_else(|| plan.blocked.first().map(bad_of));
+            let bad = outcome.stop().map(bad_stop).or_else(|| plan.in_the_way().map(bad_of));
             bad.map_or_else(
                 || {
                     let mut findings = held();
-                    findings.push(Finding::new(
-                        ConditionType::Ready,
-                        Verdict::True,
-                        "Ready",
-                        "Argo CD's service accounts can act with this role",
-                    ));
+                    let can_act = "Argo CD's service accounts can act with this role".to_owned();
+                    // Whatever is left is no obstacle, and worth a word.
+                    let (reason, message) = plan.blocked.first().map_or_else(
+                        || ("Ready", can_act.clone()),
+                        |note| (note.reason(), format!("{can_act}; {}", note.message())),
+                    );
+                    findings.push(Finding::new(ConditionType::Ready, Verdict::True, reason, message));
                     findings
                 },
                 |bad| chain(&bad),
@@ -213,11 +211,12 @@ fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
     findings
 }
 
-/// The status without the condition that the binding writes beside us.
+/// The status without what others write beside us: the condition of the binding, and the removals that were begun.
 #[must_use]
 pub fn own(mut status: ManagementRoleStatus) -> ManagementRoleStatus {
     let theirs = ConditionType::ServiceAccountsBound.as_str();
     status.conditions.retain(|condition| condition.type_ != theirs);
+    status.removals.clear();
     status
 }
 

@@ -12,7 +12,10 @@ use crate::{
         name::RoleName,
         ownership::Tags,
     },
-    managed_cluster::words::{boundary_in_words, names_a_ghost, policy_in_words, some, trust_in_words},
+    managed_cluster::{
+        held_in_words,
+        words::{boundary_in_words, names_a_ghost, policy_in_words, some, trust_in_words},
+    },
     policy::{Difference, Document},
 };
 
@@ -258,6 +261,15 @@ pub enum Blocked {
         /// The unique ID of the role.
         id: String,
     },
+    /// The owner of the account has set the tag `mooring.dev/hold` on the role.
+    Held {
+        /// The role's ARN.
+        arn: String,
+        /// The tag's value.
+        value: String,
+        /// What is not done, in words; nothing where it is as the spec says.
+        undone: Vec<String>,
+    },
     /// The policy has no room for all deployer roles.
     PolicyFull {
         /// What was left out.
@@ -296,6 +308,7 @@ impl Blocked {
             | Self::RoleNotOurs { .. }
             | Self::RoleLeftBehind { .. }
             | Self::RoleReplaced { .. }
+            | Self::Held { .. }
             | Self::Unconfirmed { .. }
             | Self::JustMade
             | Self::Propagating
@@ -318,6 +331,7 @@ impl Blocked {
             Self::RoleNotOurs { .. } | Self::RoleLeftBehind { .. } => "RoleNotOurs",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::Held { .. } => "Held",
             Self::PolicyFull { .. } => "PolicyFull",
             Self::JustMade => "JustMade",
             Self::Propagating => "Propagating",
@@ -343,6 +357,7 @@ impl Blocked {
             | Self::ForeignPolicyAttached { .. }
             | Self::PolicyFull { .. }
             | Self::RetainedDeployers { .. } => true,
+            Self::Held { undone, .. } => !undone.is_empty(),
             Self::Unconfirmed { .. } | Self::JustMade | Self::Propagating | Self::ClustersRemain { .. } => false,
         }
     }
@@ -369,6 +384,7 @@ impl Blocked {
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
             Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
             Self::Unconfirmed { id } => format!("a role of our name and tags with ID {id} was not recorded as made by us: it is made afresh when a second look in half a minute agrees"),
+            Self::Held { arn, value, undone } => held_in_words(&format!("role {arn}"), value, undone),
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
             Self::JustMade => "the role was made; its policy follows".to_owned(),
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
@@ -400,9 +416,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What stands in the way first. What is held and as the spec says stands in nobody's way.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Blocked> {
+        let is_note = |blocked: &&Blocked| matches!(blocked, Blocked::Held { undone, .. } if undone.is_empty());
+        self.blocked.iter().find(|blocked| !is_note(blocked))
+    }
+
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.steps.is_empty() && self.blocked.is_empty()
+        self.steps.is_empty() && self.in_the_way().is_none()
     }
 }

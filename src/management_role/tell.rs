@@ -50,7 +50,7 @@ pub(super) async fn tell(
         return;
     };
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
-    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.blocked.first().is_some_and(|b| !b.told()));
+    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.in_the_way().is_some_and(|b| !b.told()));
     if !same && !expected {
         let weight = if verdict == Verdict::True.as_str() {
             Weight::Normal

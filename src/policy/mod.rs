@@ -4,6 +4,7 @@ pub mod difference;
 pub mod document;
 pub mod evaluate;
 pub mod issued;
+pub mod trust;
 
 pub use difference::{Difference, differences, differences_of, in_words, shown};
 pub use document::{Document, Effect, InvalidDocument, Principals, Statement};

@@ -72,6 +72,7 @@ impl Kind {
                         "accessPolicies": [{"name": "AmazonEKSViewPolicy", "scope": "Cluster"}],
                         "kubernetesGroups": ["team-*"],
                         "projects": ["team-*"],
+                        "deployerRoles": ["arn:aws:iam::*:role/argocd-*"],
                     }],
                 });
                 let existing = json!({
@@ -80,7 +81,8 @@ impl Kind {
                 });
                 vec![spec.clone(), merged(&spec, &existing)]
             }
-            Self::ManagedCluster => vec![json!({
+            Self::ManagedCluster => {
+                let spec = json!({
                 "accountId": "222222222222",
                 "region": "eu-west-1",
                 "clusterName": "prod",
@@ -89,6 +91,7 @@ impl Kind {
                     "policies": [{"name": "AmazonEKSViewPolicy", "namespaces": ["team-a"]}],
                     "kubernetesGroups": ["deployers"],
                     "deployerRole": {
+                        "type": "Managed",
                         "name": "argocd-deployer",
                         "permissionsBoundary": "arn:aws:iam::222222222222:policy/limit",
                         "tags": {"team": "platform"},
@@ -104,8 +107,14 @@ impl Kind {
                     "shard": 1,
                 },
                 "mode": "Observe",
-                "deletion": {"policy": "Retain"},
-            })],
+                "deletion": {"policy": "Retain", "whileInUse": "Drain"},
+                });
+                let arn = "arn:aws:iam::222222222222:role/argocd";
+                let existing = json!({"access": {"deployerRole": {
+                    "type": "Existing", "arn": arn, "name": null, "permissionsBoundary": null,
+                }}});
+                vec![spec.clone(), merged(&spec, &existing)]
+            }
         };
         specs.iter().map(|spec| self.manifest(spec)).collect()
     }

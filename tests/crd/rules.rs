@@ -227,6 +227,60 @@ fn managed_cluster() -> Vec<Case> {
             }),
         ),
         case(
+            "spec.access.deployerRole",
+            "deployerRole.arn goes with type Existing, and only with it: a Managed role's ARN is made from its name",
+            vec![
+                role(json!({"type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd"})),
+                role(json!({"type": "Managed"})),
+                role(json!({"type": "Managed", "name": "argocd"})),
+            ],
+            vec![
+                role(json!({"type": "Existing"})),
+                role(json!({"arn": "arn:aws:iam::222222222222:role/argocd"})),
+                role(json!({"type": "Managed", "arn": "arn:aws:iam::222222222222:role/argocd"})),
+            ],
+        ),
+        case(
+            "spec.access.deployerRole",
+            "deployerRole.name and permissionsBoundary do not go with type Existing: Mooring writes nothing to that role",
+            vec![role(
+                json!({"type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd", "tags": {"a": "b"}}),
+            )],
+            vec![
+                role(json!({"type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd", "name": "argocd"})),
+                role(json!({
+                    "type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd",
+                    "permissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll",
+                })),
+            ],
+        ),
+        case(
+            "spec.access.deployerRole.arn",
+            "deployerRole.arn is the ARN of an IAM role, as in arn:aws:iam::222222222222:role/argocd, without wildcards",
+            each(
+                &[
+                    "arn:aws:iam::222222222222:role/argocd",
+                    "arn:aws-us-gov:iam::222222222222:role/ci/team/Argo_CD+=,.@-1",
+                ],
+                |arn| role(json!({"type": "Existing", "arn": arn})),
+            ),
+            each(
+                &[
+                    "",
+                    "argocd",
+                    "arn:aws:iam::222222222222:role/*",
+                    "arn:aws:iam::222222222222:role/a/*/argocd",
+                    "arn:aws:iam::222222222222:role/${aws:username}",
+                    "arn:aws:iam::222222222222:role//argocd",
+                    "arn:aws:iam::222222222222:role/argocd?",
+                    "arn:aws:iam::*:role/argocd",
+                    "arn:aws:iam::222222222222:user/argocd",
+                    "arn:aws:sts::222222222222:assumed-role/argocd/x",
+                ],
+                |arn| role(json!({"type": "Existing", "arn": arn})),
+            ),
+        ),
+        case(
             "spec.access.deployerRole.name",
             ROLE_NAME,
             each(&["a", "Argo_CD+=,.@-1", &"r".repeat(64)], |name| {
@@ -668,6 +722,60 @@ fn management_role() -> Vec<Case> {
             "projects are names of AppProjects or globs, as in team-*",
             each(&["team-a", "team-*", "a.b", "*"], |glob| allow("projects", glob)),
             each(&["", "Team-*", "team_a", "team?"], |glob| allow("projects", glob)),
+        ),
+        case(
+            "spec.allow[].deployerRoles",
+            "deployerRoles are ARNs of IAM roles, as in arn:aws:iam::222222222222:role/argocd; * may only stand for the whole account and at the end of the name",
+            each(
+                &[
+                    "arn:aws:iam::222222222222:role/argocd",
+                    "arn:aws:iam::*:role/argocd-*",
+                    "arn:aws-cn:iam::*:role/ci/argocd",
+                ],
+                |arn| allow("deployerRoles", arn),
+            ),
+            each(
+                &[
+                    "",
+                    "*",
+                    "arn:aws:iam::*:role/*",
+                    "arn:aws:iam::*:role/*/argocd",
+                    "arn:aws:iam::2222*:role/argocd",
+                    "arn:aws:iam::222222222222:role/a*d",
+                    "arn:aws:iam::222222222222:role/argocd?",
+                    "arn:aws:iam::222222222222:role/${aws:username}",
+                    "arn:*:iam::222222222222:role/argocd",
+                    "arn:aws:iam::222222222222:user/argocd",
+                ],
+                |arn| allow("deployerRoles", arn),
+            ),
+        ),
+        case(
+            "spec.allow[].deployerRoles",
+            "deployerRoles may not reach below /mooring/, /aws-reserved/ or /aws-service-role/: Mooring's own roles, and AWS's, are nobody's deployer roles; write more of the name before *",
+            each(
+                &[
+                    "arn:aws:iam::*:role/mooring-argocd",
+                    "arn:aws:iam::*:role/moored*",
+                    "arn:aws:iam::*:role/aws-deploy*",
+                    "arn:aws:iam::*:role/ci/a*",
+                ],
+                |arn| allow("deployerRoles", arn),
+            ),
+            each(
+                &[
+                    "arn:aws:iam::*:role/mooring/111111111111-eu-west-1-hub/default/prod",
+                    "arn:aws:iam::*:role/Mooring/x",
+                    "arn:aws:iam::*:role/mooring*",
+                    "arn:aws:iam::*:role/m*",
+                    "arn:aws:iam::*:role/a*",
+                    "arn:aws:iam::*:role/aws-r*",
+                    "arn:aws:iam::*:role/aws-service-role*",
+                    "arn:aws:iam::222222222222:role/aws-reserved/sso.amazonaws.com/x",
+                    "arn:aws:iam::222222222222:role/aws-service-role/eks.amazonaws.com/x",
+                ],
+                |arn| allow("deployerRoles", arn),
+            ),
         ),
     ]
 }

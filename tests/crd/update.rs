@@ -65,6 +65,13 @@ fn fixed() -> Vec<Fixed> {
             true,
         ),
         fixed(
+            Cluster,
+            "spec.access.deployerRole",
+            "deployerRole.type and arn never change: delete this ManagedCluster and make it again with the other role",
+            json!({"type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd"}),
+            false,
+        ),
+        fixed(
             Role,
             "spec.cluster.name",
             "cluster never changes: make a new ManagementRole for the other hub",
@@ -115,7 +122,7 @@ fn free() -> Vec<(Kind, Value)> {
                 },
                 "argocd": {"name": "renamed", "project": null, "labels": null, "annotations": {"a": "b"}, "namespaces": null, "clusterResources": null, "shard": 2},
                 "mode": "Suspended",
-                "deletion": {"policy": "Delete"},
+                "deletion": {"policy": "Delete", "whileInUse": "Proceed"},
             }),
         ),
         (

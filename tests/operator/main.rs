@@ -12,6 +12,8 @@
     reason = "a test says what is wrong by ending"
 )]
 
+mod adopt;
+mod apart;
 mod binding;
 mod chain;
 mod connected;
@@ -23,6 +25,8 @@ mod judge;
 mod keeping;
 mod kill;
 mod kill_writes;
+mod lease;
+mod letting_go;
 mod management;
 mod ministack;
 mod modes;
@@ -31,3 +35,4 @@ mod refusals;
 mod refused;
 mod removal;
 mod support;
+mod suspended;

@@ -123,7 +123,7 @@ impl World {
         Members::gather(
             &self.request,
             &members,
-            &self.observed.assumable(&self.request.hub),
+            &self.observed.assumable(&self.request.hub, &BTreeSet::new()),
             &self.retained,
         )
     }
@@ -132,6 +132,7 @@ impl World {
         let memory = Memory {
             recorded_role: self.recorded.as_deref(),
             recorded_issuer: self.recorded_issuer.as_deref(),
+            recorded_ways: BTreeSet::new(),
             confirmed: self.confirmed.as_deref(),
             deleted: self.deleted.as_deref(),
         };

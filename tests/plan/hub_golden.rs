@@ -351,7 +351,7 @@ fn many(number: usize) -> Vec<mooring::api::ManagedCluster> {
 fn a_full_policy_fits_first_what_stands() {
     let explicit = json!({"assumePolicy": "Explicit"});
     let mut world = World::kept(&explicit, many(100).split_off(30));
-    let standing = world.observed.assumable(&world.request.hub);
+    let standing = world.observed.assumable(&world.request.hub, &BTreeSet::new());
     // The thirty that come now sort before those that stand.
     world.clusters = many(100);
     let plan = world.pass();
@@ -381,7 +381,7 @@ fn a_pattern_is_kept_while_the_roles_behind_it_do_not_fit_one_by_one() {
     assert!(world.plan().steps.is_empty());
     world.clusters.truncate(10);
     assert_eq!(brief(&world.pass()), ["PutPolicy"]);
-    assert_eq!(world.observed.assumable(&world.request.hub).len(), 10);
+    assert_eq!(world.observed.assumable(&world.request.hub, &BTreeSet::new()).len(), 10);
     assert!(world.plan().is_clean());
 }
 

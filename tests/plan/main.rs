@@ -15,8 +15,10 @@ mod binding;
 mod documents;
 mod hub;
 mod hub_golden;
+mod ownership;
 mod properties;
 mod spoke_golden;
+mod standing_back;
 mod world;
 
 /// Holds a value against its golden file; `UPDATE_GOLDEN=1` writes the file instead, to be read before it is committed.

@@ -63,7 +63,7 @@ fn read_management() -> Management {
         "metadata": {"name": "default", "uid": "m"},
         "spec": {
             "cluster": {"name": "hub", "region": "eu-west-1"},
-            "allow": [{"accounts": ["222222222222"], "kubernetesGroups": ["*"], "accessPolicies": [
+            "allow": [{"accounts": ["222222222222"], "kubernetesGroups": ["*"], "deployerRoles": ["arn:aws:iam::*:role/argocd*"], "accessPolicies": [
                 {"name": "AmazonEKSClusterAdminPolicy", "scope": "Cluster"},
                 {"name": "AmazonEKSEditPolicy", "scope": "Cluster"},
                 {"name": "AmazonEKSViewPolicy", "scope": "Cluster"},
@@ -161,6 +161,7 @@ impl World {
         let deny_all = self.request.boundary == PolicyArn::deny_all(self.request.deployer.partition);
         let matter = |role: &Role| {
             role.arn == self.request.deployer.to_string()
+                && self.request.identity.existing.is_none()
                 && (!deny_all || self.recorded_role.as_ref() != Some(&role.id))
         };
         Spoke {
@@ -240,26 +241,30 @@ impl World {
     }
 
     pub(crate) fn plan_removal(&self) -> Plan {
+        let existing = self.request.identity.existing.is_some();
         let spoke = Spoke {
             role_policies: Some(self.policies.clone()),
+            role: self.role.clone().filter(|_| !existing),
             ..self.spoke()
         };
         plan_removal(
             &self.request.deployer,
             &self.request.boundary,
             &self.request.owner,
-            self.recorded_role.as_deref(),
+            self.recorded_role.as_deref().filter(|_| !existing),
             Some(&spoke),
             &self.found(),
         )
     }
 
     fn role_is_ours(&self) -> bool {
-        self.role.as_ref().is_some_and(|role| {
-            role.arn == self.request.deployer.to_string()
-                && (self.request.owner.judge(&role.tags) == Marked::Ours
-                    || self.recorded_role.as_ref() == Some(&role.id))
-        })
+        let theirs = self.request.identity.existing.is_some();
+        !theirs
+            && self.role.as_ref().is_some_and(|role| {
+                role.arn == self.request.deployer.to_string()
+                    && (self.request.owner.judge(&role.tags) == Marked::Ours
+                        || self.recorded_role.as_ref() == Some(&role.id))
+            })
     }
 
     pub(crate) fn entry_is_ours(&self) -> bool {
@@ -321,9 +326,8 @@ impl World {
             Step::CreateAccessEntry { entry, role_id } => {
                 assert!(self.entry.is_none(), "ResourceInUseException");
                 let role = self.role.as_ref().expect("an unknown principal");
-                assert_eq!(
-                    self.recorded_role.as_ref(),
-                    Some(&role.id),
+                assert!(
+                    self.recorded_role.as_ref() == Some(&role.id) || self.request.identity.existing.is_some(),
                     "an entry for a role that we did not make"
                 );
                 let id = role_id.clone().unwrap_or_else(|| role.id.clone());
@@ -375,6 +379,12 @@ impl World {
                 let secret = self.our_secret(name);
                 for key in keys {
                     secret.data.as_mut().unwrap().remove(key);
+                }
+            }
+            Step::DropLabels { name, labels, .. } => {
+                let secret = self.our_secret(name);
+                for label in labels {
+                    secret.metadata.labels.as_mut().unwrap().remove(label);
                 }
             }
             Step::DeleteSecret { name, .. } => {

@@ -25,10 +25,46 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
         return Found::NotReached;
     };
     match status {
+        401 if subject.suspended => failed(
+            Reason::Suspended,
+            format!(
+                "the API server of {} does not know sessions of {} (HTTP 401), since spec.mode is Suspended",
+                subject.cluster, subject.deployer
+            ),
+            "set it to Enforce to give the access back",
+        ),
         401 => refused(subject, evidence, length),
         500.. => Found::NotReached,
+        _ if subject.suspended => let_in(subject, evidence),
         _ => passed(format!("known as a session of {}", subject.deployer)),
     }
+}
+
+/// Access was taken away, and the API server still knows who asks.
+fn let_in(subject: &Subject, evidence: &Evidence) -> Found {
+    let (cluster, deployer) = (&subject.cluster, &subject.deployer);
+    let said = format!("spec.mode is Suspended, and the API server of {cluster} still knows sessions of {deployer}");
+    let told = subject.told(ConditionType::AccessEntryReady).unwrap_or_default();
+    if matches!(evidence.spoke_documents.entry, Look::Seen(_)) {
+        let next = format!("see why it was not deleted: kubectl describe mgc {}", subject.name);
+        return failed(
+            Reason::AccessStands,
+            format!("{said}: its access entry is there. The operator says {told}"),
+            next,
+        );
+    }
+    failed(
+        Reason::ResidualAccess,
+        format!(
+            "{said}, though its access entry is gone, as far as can be seen: a mapping in ConfigMap aws-auth lets it in"
+        ),
+        format!(
+            "if the entry was deleted less than a minute ago, look again. Otherwise take the role out of mapRoles there \
+             (kubectl -n kube-system edit configmap aws-auth on the cluster), or end such mappings for good: aws eks \
+             update-cluster-config --name {} --region {} --access-config authenticationMode=API",
+            cluster.name, cluster.region
+        ),
+    )
 }
 
 fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {

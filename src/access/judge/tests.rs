@@ -696,6 +696,34 @@ fn table() -> Vec<(Hop, Reason, Break)> {
                 evidence.reviews.clear();
             }),
         ),
+        // Access that was taken away.
+        (
+            Authentication,
+            Reason::Suspended,
+            change(|subject, evidence| {
+                subject.suspended = true;
+                evidence.endpoint = Attempt::Done(401);
+                evidence.spoke_documents.entry = Look::Absent;
+                evidence.reviews.clear();
+            }),
+        ),
+        (
+            Authentication,
+            Reason::ResidualAccess,
+            change(|subject, evidence| {
+                subject.suspended = true;
+                evidence.spoke_documents.entry = Look::Absent;
+            }),
+        ),
+        (
+            Authentication,
+            Reason::AccessStands,
+            change(|subject, evidence| {
+                subject.suspended = true;
+                let (tags, created) = (std::collections::BTreeMap::new(), None);
+                evidence.spoke_documents.entry = Look::Seen(SpokeEntry { tags, created });
+            }),
+        ),
         // 403, and no.
         (
             Authorization,

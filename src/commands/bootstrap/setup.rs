@@ -147,9 +147,9 @@ impl<'a> Setup<'a> {
     }
 
     fn boundary(&self, notes: &mut Vec<String>) -> ManagedPolicy {
-        let mut document = grants::management_boundary(self.hub, &self.allowed);
+        let mut document = grants::management_boundary(self.hub, &self.allowed, &self.request.allow);
         if document.quota_length() > MANAGED_QUOTA {
-            document = grants::management_boundary(self.hub, &[Glob("*".to_owned())]);
+            document = grants::management_boundary(self.hub, &[Glob("*".to_owned())], &self.request.allow);
             notes.push(format!(
                 "the accounts of spec.allow are too many for one managed policy ({MANAGED_QUOTA} characters): policy {} is for roles under {} in any account",
                 self.request.boundary.name,

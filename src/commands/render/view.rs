@@ -20,7 +20,7 @@ use crate::{
         request::{Request as RoleRequest, RoleOwner},
         step::POLICY_NAME,
     },
-    policy::{AUDIENCE, Document},
+    policy::{self, AUDIENCE, Document},
 };
 
 /// What is shown of a `ManagementRole`.
@@ -53,8 +53,12 @@ struct IamRole {
     #[serde(skip_serializing_if = "Option::is_none")]
     inline_policies: Option<BTreeMap<&'static str, Document>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    needed_trust: Option<Document>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     needed_permissions: Option<Document>,
 }
+
+const YOURS: &str = "yours: Mooring only reads it";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,13 +116,10 @@ impl RoleView {
             }),
             role: IamRole {
                 arn: request.role.clone(),
-                owner: if ours {
-                    "Mooring"
-                } else {
-                    "yours: Mooring only reads it"
-                },
+                owner: if ours { "Mooring" } else { YOURS },
                 made: ours.then(|| Made::of(wanted)),
                 inline_policies,
+                needed_trust: None,
                 needed_permissions,
             },
             operator_session: Session {
@@ -240,10 +241,14 @@ impl ClusterView {
     pub(super) fn new(request: &Request, management: &Management, desired: Desired) -> Result<Self, String> {
         let Desired {
             role,
+            existing,
+            management_role,
             entry,
             associations,
             secret,
         } = desired;
+        // Of a role that somebody else keeps, what it needs is shown, and nothing is made.
+        let needed_trust = existing.then(|| policy::deployer_trust(&management_role));
         let secret = secret
             .ok_or("there is no cluster Secret")?
             .map_err(|error| error.to_string())?;
@@ -258,9 +263,10 @@ impl ClusterView {
             management_role: request.identity.management_role.clone(),
             deployer_role: IamRole {
                 arn: role.arn.clone(),
-                owner: "Mooring",
-                made: Some(Made::of(role)),
-                inline_policies: Some(BTreeMap::new()),
+                owner: if existing { YOURS } else { "Mooring" },
+                inline_policies: (!existing).then(BTreeMap::new),
+                made: (!existing).then(|| Made::of(role)),
+                needed_trust,
                 needed_permissions: None,
             },
             access_entry: EntryView {

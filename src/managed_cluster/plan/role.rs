@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     aws::Role,
     domain::ownership::{Marked, missing_tags},
-    policy,
+    policy::{self, Ruling, trust},
 };
 
 use super::{Memory, owner_in_words};
@@ -22,11 +22,19 @@ pub(super) enum Standing<'a> {
     Ours(&'a Role),
     /// Bears our tags, and an ID that we did not record: made by somebody else, or by a pass that could not record it.
     Stranger(&'a Role),
+    /// Somebody else's by the spec's own word: it is used, and never written to.
+    Existing(&'a Role),
     /// Not to be touched: somebody else's, or not fully there yet.
     Foreign(Blocked),
 }
 
 pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<'_>) -> Standing<'a> {
+    if desired.existing {
+        return match existing(desired, spoke.role.as_ref(), memory) {
+            Ok(role) => Standing::Existing(role),
+            Err(blocked) => Standing::Foreign(blocked),
+        };
+    }
     let Some(role) = &spoke.role else {
         return Standing::Absent;
     };
@@ -58,6 +66,44 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
             None => not_ours(owner_in_words(&other)),
         },
     }
+}
+
+/// A role that somebody else owns, if it can be used. What bears the mark of any hub is a role of Mooring's: its own,
+/// or one that it made for another object.
+fn existing<'a>(desired: &Desired, role: Option<&'a Role>, memory: &Memory<'_>) -> Result<&'a Role, Blocked> {
+    let unusable = |why: String| Blocked::UnusableRole {
+        arn: desired.role.arn.to_string(),
+        why,
+    };
+    let role = role.ok_or_else(|| unusable("there is no such role".to_owned()))?;
+    if role.arn == role.id {
+        return Err(Blocked::RolePropagating);
+    }
+    if role.arn != desired.role.arn.to_string() {
+        let why = format!(
+            "the role of that name is {}, and a name has one role whatever its path",
+            role.arn
+        );
+        return Err(unusable(why));
+    }
+    match memory.owner.judge(&role.tags) {
+        Marked::Unmarked => Ok(role),
+        marked @ (Marked::Ours | Marked::Another { .. }) => Err(unusable(format!(
+            "it bears the mark of Mooring ({}), which works by it or made it for another object",
+            owner_in_words(&marked)
+        ))),
+    }
+}
+
+/// Whether a role of somebody else's surely keeps the management role out, and what to set there.
+pub(super) fn missing_trust(desired: &Desired, role: &Role) -> Option<Blocked> {
+    let management_role = &desired.management_role;
+    let ruling = trust::lets_in(&role.trust, management_role);
+    ruling.refuses().then(|| Blocked::TrustMissing {
+        arn: role.arn.clone(),
+        management_role: management_role.to_string(),
+        document: (ruling != Ruling::Denied).then(|| trust::with_ours(&role.trust, management_role)),
+    })
 }
 
 /// A deployer role has no permissions. With AWSDenyAll as its boundary, policies on it change nothing, and are not

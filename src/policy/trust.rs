@@ -1,0 +1,120 @@
+//! What the trust policy of a role that somebody else keeps says to the management role, and what it lacks. Pure.
+
+use super::{
+    document::Document,
+    evaluate::{Asked, Asker, Known, Ruling},
+    issued::deployer_trust,
+};
+use crate::domain::arn::RoleArn;
+
+/// What a trust policy says to `sts:AssumeRole` by the management role, as Argo CD asks: no external ID, no tags. A text
+/// that does not parse says nothing that could be told.
+#[must_use]
+pub fn lets_in(trust: &str, management_role: &RoleArn) -> Ruling {
+    let Ok(document) = Document::parse(trust) else {
+        return Ruling::Unclear;
+    };
+    let account = management_role.account.to_string();
+    let by = Asker::Role {
+        arn: management_role.to_string(),
+        account: account.clone(),
+    };
+    let arn = management_role.to_string();
+    let keys = move |key: &str| match key {
+        "aws:principalarn" => Known::Values(vec![arn.clone()]),
+        "aws:principalaccount" => Known::Values(vec![account.clone()]),
+        "aws:principaltype" => Known::Values(vec!["AssumedRole".to_owned()]),
+        "aws:principalisawsservice" => Known::Values(vec!["false".to_owned()]),
+        "sts:externalid" | "sts:sourceidentity" | "aws:sourceidentity" | "aws:multifactorauthpresent" => Known::Absent,
+        _ => Known::Unknown,
+    };
+    document.rules(&Asked {
+        by: &by,
+        action: "sts:AssumeRole",
+        on: "",
+        keys: &keys,
+    })
+}
+
+/// The trust policy with the statement that lets the management role in, beside what others wrote there. A statement of
+/// ours for a management role of before is replaced.
+#[must_use]
+pub fn with_ours(trust: &str, management_role: &RoleArn) -> Document {
+    let ours = deployer_trust(management_role);
+    let Ok(mut document) = Document::parse(trust) else {
+        return ours;
+    };
+    let sids: Vec<_> = ours.statements.iter().map(|statement| statement.sid.clone()).collect();
+    document.statements.retain(|statement| !sids.contains(&statement.sid));
+    document.statements.extend(ours.statements);
+    document.version = ours.version;
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn management() -> RoleArn {
+        "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-b949815e"
+            .parse()
+            .unwrap()
+    }
+
+    fn trust(principal: &str, condition: &str) -> String {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"{condition}}}}}"#
+        )
+    }
+
+    #[test]
+    fn each_form_in_which_people_let_a_role_in_is_understood() {
+        let arn = management().to_string();
+        let by_condition = format!(r#","Condition":{{"ArnLike":{{"aws:PrincipalArn":"{arn}"}}}}"#);
+        for (text, ruling) in [
+            (trust(&format!(r#"{{"AWS":"{arn}"}}"#), ""), Ruling::AllowedByName),
+            (trust(r#"{"AWS":"111111111111"}"#, ""), Ruling::AllowedToAccount),
+            (
+                trust(r#"{"AWS":"arn:aws:iam::111111111111:root"}"#, &by_condition),
+                Ruling::AllowedToAccount,
+            ),
+            (trust(r#""*""#, &by_condition), Ruling::AllowedByName),
+            (
+                trust(r#"{"AWS":"arn:aws:iam::111111111111:role/argocd-manager"}"#, ""),
+                Ruling::NotAllowed,
+            ),
+            (trust(r#"{"AWS":"AROAEXAMPLEEXAMPLE123"}"#, ""), Ruling::NotAllowed),
+            (
+                trust(
+                    r#"{"AWS":"111111111111"}"#,
+                    r#","Condition":{"StringEquals":{"sts:ExternalId":"x"}}"#,
+                ),
+                Ruling::NotAllowed,
+            ),
+            (
+                trust(
+                    r#"{"AWS":"111111111111"}"#,
+                    r#","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-1"}}"#,
+                ),
+                Ruling::Unclear,
+            ),
+            ("not a document".to_owned(), Ruling::Unclear),
+        ] {
+            assert_eq!(lets_in(&text, &management()), ruling, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_added_beside_what_others_wrote() {
+        let theirs = trust(r#"{"AWS":"arn:aws:iam::111111111111:role/argocd-manager"}"#, "");
+        let merged = with_ours(&theirs, &management());
+        assert_eq!(merged.statements.len(), 2);
+        assert!(!lets_in(&merged.to_json(), &management()).refuses());
+        assert_eq!(
+            with_ours(&merged.to_json(), &management()),
+            merged,
+            "and once is enough"
+        );
+        assert_eq!(with_ours("", &management()), deployer_trust(&management()));
+    }
+}
