@@ -571,7 +571,11 @@ mod tests {
         }
         // Eleven of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor and
         // of revoke that is not of the moment.
-        assert_eq!(count, 11 + 7 + 2 * 5 + 1 + 1, "every flag of a process has its variable");
+        assert_eq!(
+            count,
+            11 + 7 + 2 * 5 + 1 + 1,
+            "every flag of a process has its variable"
+        );
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Work<'_> {
         } else {
             Box::pin(observe::spoke(account, cluster, deployer, policies)).await?
         };
-        if let Some(blocked) = self.from_before(&spoke) {
+        if let Some(blocked) = self.just_done(&spoke) {
             return Ok(Err(blocked));
         }
         let desired = desired::desired(request, self.management, spoke.cluster.as_ref());
@@ -181,7 +181,7 @@ impl Work<'_> {
     }
 
     /// What this process did just now, and AWS does not show yet.
-    fn from_before(&self, spoke: &Spoke) -> Option<Blocked> {
+    fn just_done(&self, spoke: &Spoke) -> Option<Blocked> {
         let (uid, memory) = (self.uid(), &self.context.memory);
         // Made again while it cannot be seen yet, the role would only be refused as there already.
         let unseen = spoke.role.is_none() && self.recorded_role().is_some();
