@@ -100,6 +100,7 @@ const PURE: &[&str] = &[
     "access/scope",
     "access/subject",
     "managed_cluster/plan/",
+    "management_role/plan/",
 ];
 const PURE_STEPS: &[&str] = &[
     "request",

@@ -135,7 +135,7 @@ impl Work<'_> {
         let (uid, memory) = (self.uid(), &self.context.memory);
         let ground = self.ground();
         let spoke = ground.spoke(account).await?;
-        if let Some(blocked) = self.from_before(&spoke) {
+        if let Some(blocked) = self.just_done(&spoke) {
             return Ok(Err(blocked));
         }
         let desired = ground.desired(&spoke);
@@ -178,7 +178,7 @@ impl Work<'_> {
     }
 
     /// What this process did just now, and AWS does not show yet.
-    fn from_before(&self, spoke: &Spoke) -> Option<Blocked> {
+    fn just_done(&self, spoke: &Spoke) -> Option<Blocked> {
         let (uid, memory) = (self.uid(), &self.context.memory);
         // Made again while it cannot be seen yet, the role would only be refused as there already.
         let unseen = spoke.role.is_none() && self.recorded_role().is_some();

@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod binding;
+pub mod blocked;
 mod error;
 pub mod members;
 pub mod observe;

@@ -1,14 +1,15 @@
 //! 3. and 4. desired and plan: what the management role should be, and the steps to it. Pure and infallible.
 
+mod role;
+
 use std::collections::BTreeSet;
 
 use crate::{
-    aws::{Role, WantedRole},
+    aws::WantedRole,
     domain::{
         arn::OidcProviderArn,
-        ownership::{HOLD_TAG, HUB_TAG, Marked, OBJECT_TAG, missing_tags},
+        ownership::{HOLD_TAG, Marked},
     },
-    managed_cluster::{plan::owner_in_words, words::some},
     policy::{self, AUDIENCE, Document},
 };
 
@@ -16,7 +17,7 @@ use super::{
     members::Members,
     observe::Observed,
     request::{Request, RoleOwner},
-    step::{Blocked, POLICY_NAME, Part, Plan, Step},
+    step::{Blocked, Part, Plan, Step},
 };
 
 /// The most characters that a role's inline policies may have together, white space not counted (IAM user guide,
@@ -103,7 +104,7 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         return plan;
     }
     let wanted = desired_role(request, &provider);
-    plan_role(&mut plan, request, observed, &wanted, (memory, &issuer));
+    role::plan_role(&mut plan, request, observed, &wanted, (memory, &issuer));
     let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != Part::Role);
     if role_stands {
         plan_policy(&mut plan, request, observed, members, &memory.recorded_ways);
@@ -174,138 +175,6 @@ fn confirmed(request: &Request, issuer: &str) -> bool {
     request.confirmed_hub.as_deref() == Some(issuer)
 }
 
-/// Why the role that stands under our name is not to be touched, if so.
-fn not_ours(
-    request: &Request,
-    role: &Role,
-    wanted: &WantedRole,
-    (memory, issuer): (&Memory<'_>, &str),
-) -> Option<Blocked> {
-    let arn = role.arn.clone();
-    if arn != wanted.arn.to_string() {
-        let owner = format!("ours would be {}", wanted.arn);
-        return Some(Blocked::RoleNotOurs { arn, owner });
-    }
-    let marked = request.owner.judge(&role.tags);
-    // An object of ours that is no more made it: of our name, on our hub.
-    let left_behind = matches!(marked, Marked::Another { .. })
-        && role.tags.get(HUB_TAG) == Some(&request.owner.hub.to_string())
-        && role.tags.get(OBJECT_TAG) == Some(&request.owner.object);
-    if marked == Marked::Ours || left_behind && memory.recorded_role.is_none() && confirmed(request, issuer) {
-        return None;
-    }
-    let owner = owner_in_words(&marked);
-    Some(match memory.recorded_role {
-        Some(recorded) => Blocked::RoleReplaced {
-            arn,
-            recorded: recorded.to_owned(),
-            found: role.id.clone(),
-            owner,
-        },
-        None if left_behind => Blocked::RoleLeftBehind {
-            object: request.name.clone(),
-            arn,
-            owner,
-            issuer: issuer.to_owned(),
-        },
-        None => Blocked::RoleNotOurs { arn, owner },
-    })
-}
-
-fn plan_role(
-    plan: &mut Plan,
-    request: &Request,
-    observed: &Observed,
-    wanted: &WantedRole,
-    (memory, issuer): (&Memory<'_>, &str),
-) {
-    let name = wanted.arn.name.clone();
-    let create = |plan: &mut Plan| {
-        // The federated principal must be there before a role can trust it, so this step comes after the provider's.
-        plan.steps.push(Step::CreateRole { role: wanted.clone() });
-        plan.blocked.push(Blocked::JustMade);
-        plan.assumable.clear();
-    };
-    let Some(role) = &observed.role else {
-        return create(plan);
-    };
-    let recorded = memory.recorded_role == Some(role.id.as_str());
-    // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
-    if memory.deleted == Some(role.id.as_str()) || recorded && role.arn == role.id {
-        return plan.blocked.push(Blocked::Propagating);
-    }
-    // Our own role keeps the ID that we recorded, whatever was done to its tags, and nobody can give it to another.
-    if recorded && role.arn == wanted.arn.to_string() {
-        return mend_role(plan, role, wanted);
-    }
-    if let Some(blocked) = not_ours(request, role, wanted, (memory, issuer)) {
-        return plan.blocked.push(blocked);
-    }
-    let foreign = foreign_policies(observed);
-    if !foreign.is_empty() {
-        let owner = format!(
-            "it bears our tags, we did not record it, and it carries policies: {}",
-            some(&foreign)
-        );
-        let arn = role.arn.clone();
-        return plan.blocked.push(match memory.recorded_role {
-            Some(recorded) => Blocked::RoleReplaced {
-                arn,
-                recorded: recorded.to_owned(),
-                found: role.id.clone(),
-                owner,
-            },
-            None => Blocked::RoleNotOurs { arn, owner },
-        });
-    }
-    if memory.confirmed != Some(role.id.as_str()) {
-        return plan.blocked.push(Blocked::Unconfirmed { id: role.id.clone() });
-    }
-    restore_boundary(plan, role, wanted);
-    if observed.policy.is_some() {
-        plan.steps.push(Step::DeletePolicy { name: name.clone() });
-    }
-    plan.steps.push(Step::DeleteRole { name });
-    create(plan);
-}
-
-/// The provisioner may change or delete a role only while it has the boundary that bootstrap made.
-fn restore_boundary(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
-    if role.boundary.as_deref() != Some(wanted.boundary.to_string().as_str()) {
-        plan.steps.push(Step::SetBoundary {
-            name: wanted.arn.name.clone(),
-            boundary: wanted.boundary.clone(),
-            found: role.boundary.clone(),
-        });
-    }
-}
-
-fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
-    let name = &wanted.arn.name;
-    restore_boundary(plan, role, wanted);
-    let differences = policy::differences_of(&role.trust, &wanted.trust);
-    if !differences.is_empty() {
-        plan.steps.push(Step::SetTrust {
-            name: name.clone(),
-            trust: wanted.trust.clone(),
-            differences,
-        });
-    }
-    let missing = missing_tags(&wanted.tags, &role.tags);
-    if !missing.is_empty() {
-        plan.steps.push(Step::TagRole {
-            name: name.clone(),
-            tags: wanted.tags.clone(),
-            missing: missing.into_keys().collect(),
-        });
-    }
-}
-
-fn foreign_policies(observed: &Observed) -> BTreeSet<String> {
-    let inline = observed.policies.inline.iter().filter(|name| *name != POLICY_NAME);
-    inline.chain(&observed.policies.attached).cloned().collect()
-}
-
 fn plan_policy(
     plan: &mut Plan,
     request: &Request,
@@ -353,7 +222,7 @@ fn plan_policy(
     if !left_out.is_empty() {
         plan.blocked.push(Blocked::PolicyFull { left_out });
     }
-    let foreign = foreign_policies(observed);
+    let foreign = role::foreign_policies(observed);
     if !foreign.is_empty() {
         plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
     }
@@ -396,7 +265,7 @@ pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Optio
     if !ours {
         return plan;
     }
-    let foreign = foreign_policies(observed);
+    let foreign = role::foreign_policies(observed);
     if !foreign.is_empty() {
         plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
         return plan;
