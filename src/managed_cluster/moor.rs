@@ -101,7 +101,7 @@ impl Work<'_> {
     }
 
     fn recorded_role(&self) -> Option<&str> {
-        self.ground().recorded_role()
+        self.old.deployer_role.as_ref().map(|role| role.id.as_str())
     }
 
     fn ground(&self) -> Ground<'_> {

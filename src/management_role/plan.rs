@@ -109,31 +109,34 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
     if role_stands {
         plan_policy(&mut plan, request, observed, members, &memory.recorded_ways);
     }
-    withhold(&mut plan, request, observed, &memory.recorded_ways);
+    if withhold(&mut plan, observed) {
+        plan.assumable = observed.assumable(&request.hub, &memory.recorded_ways);
+    }
     plan
 }
 
 /// Somebody else's emergency: a role that bears the tag `mooring.dev/hold` is not written to. What is left out is told.
-fn withhold(plan: &mut Plan, request: &Request, observed: &Observed, recorded: &BTreeSet<String>) {
+/// Whether it is so.
+fn withhold(plan: &mut Plan, observed: &Observed) -> bool {
     let Some((role, value)) = observed
         .role
         .as_ref()
         .and_then(|role| Some((role, role.tags.get(HOLD_TAG)?)))
     else {
-        return;
+        return false;
     };
     let (undone, steps): (Vec<Step>, Vec<Step>) = std::mem::take(&mut plan.steps)
         .into_iter()
         .partition(|step| matches!(step.part(), Part::Role | Part::Policy));
     plan.steps = steps;
     plan.blocked.retain(|blocked| *blocked != Blocked::JustMade);
-    plan.assumable = observed.assumable(&request.hub, recorded);
     let held = Blocked::Held {
         arn: role.arn.clone(),
         value: value.clone(),
         undone: undone.iter().map(Step::words).collect(),
     };
     plan.blocked.insert(0, held);
+    true
 }
 
 fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed) {
@@ -282,6 +285,6 @@ pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Optio
         plan.steps.push(Step::DeletePolicy { name: name.clone() });
     }
     plan.steps.push(Step::DeleteRole { name });
-    withhold(&mut plan, request, observed, &memory.recorded_ways);
+    withhold(&mut plan, observed);
     plan
 }

@@ -40,7 +40,7 @@ const AT_ONCE: usize = 8;
 /// # Errors
 /// When the files hold nothing of ours, or our objects cannot be listed.
 pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Result<Vec<Planned>, Error> {
-    let client = connect().await?;
+    let client = connect(None, None).await?;
     let fleet = Fleet::gather(&client, args.all, files).await?;
     let settings = aws::Settings {
         ca_bundle: given(args.ca_bundle.clone()),

@@ -143,7 +143,7 @@ async fn refused(
     progress("asking the cluster whether it still knows the deployer role");
     let until = deadline.min(Instant::now() + LATE);
     loop {
-        let seen = probe(&Box::pin(edges.walk(&subject)).await);
+        let seen = probe(&Box::pin(edges.walk(&subject)).await.walk);
         match &seen {
             Probe::LetIn(trouble) if Instant::now() < until => {
                 progress(&format!("not yet: {}", trouble.reason));

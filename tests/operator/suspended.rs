@@ -8,14 +8,12 @@ use mooring_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    connected::tells_no_token,
-    support::{
-        HUB_ACCOUNT, Setting, World, condition,
-        hands::{iam_tags, loose_trust, policy_arn},
-        manifest::{ADMIN, VIEW},
-        message,
-    },
+use crate::support::{
+    HUB_ACCOUNT, Setting, World, condition,
+    hands::{iam_tags, loose_trust, policy_arn},
+    manifest::{ADMIN, VIEW},
+    message,
+    secrets::tells_no_token,
 };
 
 async fn mode(world: &World, name: &str, mode: &str) {

@@ -117,8 +117,11 @@ impl Look {
         match binding::observe::observe(&self.client, &binding).await {
             Err(error) => looked.unseen.push(error.to_string()),
             Ok(observed) => {
+                let recorded = role.status.iter().flat_map(|status| &status.restarted);
+                let restarted = recorded.map(|one| (one.uid.clone(), one.role.clone())).collect();
                 let memory = binding::plan::Memory {
                     written: &BTreeMap::new(),
+                    restarted: &restarted,
                     now: jiff::Timestamp::now(),
                 };
                 let plan = binding::plan::plan(&binding, &observed, &memory);
@@ -140,7 +143,7 @@ fn nobody() -> Result<AccountId, String> {
 }
 
 /// What a removal has still to take away: nothing, while a deployer role stands on it.
-fn removal(request: &Request, observed: &Observed, members: &Members, recorded: Option<&str>) -> management_role::Plan {
+fn removal(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> management_role::Plan {
     if members.wanted.is_empty() && !members.unreadable {
         return plan_removal(request, observed, memory.recorded_role);
     }

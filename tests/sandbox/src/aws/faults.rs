@@ -263,7 +263,7 @@ pub(crate) fn denied(operation: &Operation, caller: Option<&Caller>) -> ApiError
 
 #[cfg(test)]
 mod tests {
-    use super::{Effect, Fault, Faults};
+    use super::{Called, Effect, Fault, Faults};
     use crate::aws::contract::Service;
     use crate::aws::operations::find;
 
