@@ -5,6 +5,8 @@
     reason = "the documentation is what --help prints: no backticks around our kinds' names"
 )]
 
+mod lease;
+
 use std::{
     collections::BTreeSet, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
 };
@@ -21,6 +23,11 @@ use crate::{
     },
     telemetry::log::Format,
 };
+
+pub use lease::{LeaseArgs, LeaseSettings};
+
+/// The Lease by which operators agree on the one that works.
+const CONTROLLER_LEASE: &str = "mooring-controller";
 
 /// Moors Amazon EKS clusters to Argo CD, with no long-lived credential.
 ///
@@ -151,6 +158,10 @@ pub struct ControllerArgs {
     /// For a company proxy that ends TLS. The variable is the one that the AWS CLI and the SDKs read.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub ca_bundle: Option<PathBuf>,
+
+    /// By which Lease replicas agree on the one that works.
+    #[command(flatten)]
+    pub lease: LeaseArgs,
 }
 
 /// Flags of `mooring verifier`.
@@ -195,6 +206,10 @@ pub struct VerifierArgs {
     /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub ca_bundle: Option<PathBuf>,
+
+    /// By which Lease replicas agree on the one that works.
+    #[command(flatten)]
+    pub lease: LeaseArgs,
 }
 
 /// Flags of `mooring doctor`.
@@ -368,6 +383,8 @@ pub struct ControllerSettings {
     pub log_level: String,
     /// The certificate authorities to trust for AWS, in place of the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// By which Lease replicas agree on the one that works; none when there is no election.
+    pub lease: Option<LeaseSettings>,
 }
 
 impl From<ControllerArgs> for ControllerSettings {
@@ -383,6 +400,7 @@ impl From<ControllerArgs> for ControllerSettings {
             log_format,
             log_level,
             ca_bundle,
+            lease,
         } = args;
         Self {
             argocd_namespaces: argocd_namespaces.into_iter().collect(),
@@ -395,6 +413,7 @@ impl From<ControllerArgs> for ControllerSettings {
             log_format: log_format.into(),
             log_level,
             ca_bundle: given(ca_bundle),
+            lease: lease.settings(CONTROLLER_LEASE),
         }
     }
 }
@@ -510,8 +529,9 @@ mod tests {
             );
             count += 1;
         }
-        // Ten of the controller's flags, seven of the verifier's, and the one of doctor that is not of the moment.
-        assert_eq!(count, 10 + 7 + 1, "every flag of a process has its variable");
+        // Ten of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor that is
+        // not of the moment.
+        assert_eq!(count, 10 + 7 + 2 * 5 + 1, "every flag of a process has its variable");
     }
 
     #[test]
@@ -529,6 +549,12 @@ mod tests {
                 log_format: Format::Json,
                 log_level: "info".to_owned(),
                 ca_bundle: None,
+                lease: Some(LeaseSettings {
+                    name: "mooring-controller".to_owned(),
+                    namespace: "mooring-system".to_owned(),
+                    duration: Duration::from_secs(15),
+                    identity: None,
+                }),
             }
         );
     }
@@ -656,6 +682,14 @@ mod tests {
         let Command::Verifier(verifier) = parse(&["verifier"]).unwrap().command else {
             panic!("no verifier")
         };
+        assert_eq!(
+            verifier
+                .lease
+                .clone()
+                .settings("mooring-verifier")
+                .map(|lease| lease.name),
+            Some("mooring-verifier".to_owned())
+        );
         assert_eq!(
             (verifier.interval, verifier.distance),
             (Duration::from_mins(10), Duration::from_secs(30))

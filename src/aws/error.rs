@@ -13,7 +13,10 @@ use aws_sdk_iam::{
     operation::RequestId,
 };
 
-use super::calls::{Call, Service};
+use super::{
+    calls::{Call, Service},
+    permit::was_not_permitted,
+};
 
 /// A call to AWS that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +77,7 @@ pub enum ErrorKind {
     ServerError,
     /// STS is not active in this region for the account.
     RegionDisabled,
-    /// The operator is stopping, and begins nothing more.
+    /// The operator is stopping, or another one is at work by now: it begins nothing more.
     ShuttingDown,
     /// None of these: see the code and the message.
     Unknown,
@@ -218,6 +221,9 @@ where
 {
     let whole = || chain(error);
     match error {
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) if was_not_permitted(error) => {
+            (ErrorKind::ShuttingDown, "ShuttingDown".to_owned(), whole())
+        }
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             let message = context.err().message().unwrap_or("AWS gave no message").to_owned();

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 4;
 /// # Errors
 /// When the clusters cannot be listed, or one that was named is not there.
 pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Examined>, Error> {
-    let client = connect().await?;
+    let client = connect(None, None).await?;
     let mut clusters = objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await?;
     let roles = objects::list(&Api::<Guarded<ManagementRole>>::all(client.clone())).await?;
     let known: Vec<String> = clusters.iter().map(ResourceExt::name_any).collect();

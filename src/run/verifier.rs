@@ -27,7 +27,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{debug, info};
 
 use self::changes::{Matters, RoleMatters, is_new};
-use super::{Error, Guarded, on_signal, report, served, until};
+use super::{Error, Guarded, leader::Leader, on_signal, report, served, until};
 use crate::{
     access::{
         Subject,
@@ -51,6 +51,9 @@ use crate::{
     managed_cluster::now,
     telemetry::{Metrics, http::Server, log, readiness::Readiness},
 };
+
+/// The Lease by which verifiers agree on the one that works.
+const LEASE: &str = "mooring-verifier";
 
 /// A walk that was not told.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +90,7 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         log_format,
         log_level,
         ca_bundle,
+        lease,
     } = args;
     log::start(log_format.into(), &log_level)?;
     let metrics = Metrics::new();
@@ -96,12 +100,12 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         "customresourcedefinitions",
         "the API server to serve mooring.dev/v1alpha1",
     );
-    let caches = readiness.gate("caches", "the first list of ManagementRoles and ManagedClusters");
+    let leader = Leader::new(lease.settings(LEASE), &readiness, &metrics);
     let server = Server::bind(listen, readiness.clone(), metrics.clone()).await?;
     info!(address = %server.address(), "serving /healthz, /readyz and /metrics");
     let probes = tokio::spawn(server.serve(until(stopped.clone())));
 
-    let client = connect().await?;
+    let client = connect(leader.process(), Some(leader.permit())).await?;
     let observer = metrics.clone();
     let settings = aws::Settings {
         ca_bundle: given(ca_bundle),
@@ -109,6 +113,7 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         observer: Some(Arc::new(move |service, operation, outcome, took| {
             observer.aws_answered(service, operation, outcome, took);
         })),
+        permit: Some(leader.permit()),
         ..aws::Settings::default()
     };
     let walker = Walker::connect(&settings).await?;
@@ -117,6 +122,10 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         () = served(&client, &crds) => {}
         () = until(stopped.clone()) => return Ok(()),
     }
+    let Some(tenure) = leader.elected(until(stopped.clone())).await? else {
+        return Ok(());
+    };
+    let caches = readiness.gate("caches", "the first list of ManagementRoles and ManagedClusters");
 
     let (clusters, cluster_changes) = reflect(Api::all(client.clone()), watcher::Config::default(), |_| {});
     let (roles, role_changes) = reflect(Api::all(client.clone()), watcher::Config::default(), |_| {});
@@ -153,12 +162,13 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
             report,
         )
         .await
+        .map_err(Error::Watch)
     };
-    let result = Box::pin(work).await;
+    let result = tenure.spent_on(Box::pin(work)).await;
     watching.abort();
     probes.abort();
     info!("stopped");
-    result.map_err(Error::Watch)
+    result
 }
 
 async fn watch_both(

@@ -1,10 +1,6 @@
 //! The operator may end at any moment, and asks for nothing when it starts.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use mooring_sandbox::{
@@ -185,17 +181,7 @@ async fn the_management_role_is_made_by_a_killed_operator_too() {
 
 /// A GET of the operator's own address: status and body.
 pub(crate) fn get(world: &World, path: &str) -> Option<(u16, String)> {
-    let address = world.operator().as_ref()?.address()?;
-    let mut stream = TcpStream::connect(address).ok()?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: mooring\r\nConnection: close\r\n\r\n"
-    )
-    .ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let status = answer.split(' ').nth(1)?.parse().ok()?;
-    Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
+    crate::support::get(world.operator().as_ref()?, path)
 }
 
 #[tokio::test(flavor = "multi_thread")]

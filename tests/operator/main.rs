@@ -23,6 +23,7 @@ mod faults;
 mod judge;
 mod kill;
 mod kill_writes;
+mod lease;
 mod management;
 mod ministack;
 mod modes;

@@ -75,6 +75,7 @@ pub fn failed(error: &KubernetesError) -> Finding {
         | Failure::Invalid
         | Failure::Throttled
         | Failure::Unreachable
+        | Failure::NotLeading
         | Failure::Other => ("KubernetesError", ""),
     };
     Finding::new(CONDITION, Verdict::Unknown, reason, format!("{error}{advice}"))

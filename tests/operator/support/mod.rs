@@ -3,9 +3,12 @@
 pub(crate) mod bootstrap;
 pub(crate) mod hands;
 pub(crate) mod manifest;
+pub(crate) mod relay;
 pub(crate) mod verifier;
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,10 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
+use k8s_openapi::api::{
+    coordination::v1::{Lease, LeaseSpec},
+    core::v1::Secret,
+    events::v1::Event,
+};
 use kube::{
     Api,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use mooring::domain::{
     arn::{ClusterArn, RoleArn},
@@ -38,6 +45,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const HUB_ACCOUNT: &str = "111111111111";
 pub(crate) const NAMESPACE: &str = "argocd";
+pub(crate) const LEASE: &str = "mooring-controller";
 
 /// What a world is made of.
 pub(crate) struct Setting {
@@ -129,32 +137,40 @@ impl World {
     }
 
     pub(crate) async fn start_operator(&self) {
+        let operator = Operator::start(&self.stage, &self.operator_options()).await.unwrap();
+        *self.operator() = Some(operator);
+    }
+
+    /// How the operator is run.
+    pub(crate) fn operator_options(&self) -> OperatorOptions {
         let log = ["--log-format", "json", "--log-level", "info,mooring=debug"];
         let flags = log
             .into_iter()
             .map(str::to_owned)
             .chain(self.setting.flags.iter().cloned());
-        let options = OperatorOptions {
+        OperatorOptions {
             command: "controller",
             binary: env!("CARGO_BIN_EXE_mooring").into(),
             role_arn: format!("arn:aws:iam::{HUB_ACCOUNT}:role/{}", bootstrap::OPERATOR_ROLE),
             namespace: bootstrap::OPERATOR_NAMESPACE.to_owned(),
             service_account: Some(bootstrap::OPERATOR_SERVICE_ACCOUNT.to_owned()),
             flags: flags.collect(),
-        };
-        let operator = Operator::start(&self.stage, &options).await.unwrap();
-        *self.operator() = Some(operator);
+        }
     }
 
     pub(crate) fn operator(&self) -> MutexGuard<'_, Option<Operator>> {
         self.operator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the operator by a signal, and gives its exit code.
+    /// Ends the operator by a signal, and gives its exit code. The Lease of one that was killed is made as it was
+    /// installed, so that the next one does not wait: nobody can know better that it is dead.
     pub(crate) async fn end_operator(&self, signal: Signal) -> String {
         let operator = self.operator().take().unwrap();
         operator.signal(signal).unwrap();
         let code = operator.wait_for_exit(PATIENCE).await.unwrap();
+        if signal == Signal::Kill {
+            self.patch_lease(&json!({"spec": null})).await;
+        }
         self.logs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -189,6 +205,21 @@ impl World {
     /// The deployer role that a cluster would have.
     pub(crate) fn deployer(&self, name: &str) -> RoleArn {
         self.hub().deployer_role(&arn(self.cluster(name)))
+    }
+
+    pub(crate) fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.stage.client().unwrap(), bootstrap::OPERATOR_NAMESPACE)
+    }
+
+    /// The operators' Lease.
+    pub(crate) async fn lease(&self) -> LeaseSpec {
+        let lease = self.leases().get(LEASE).await.unwrap();
+        lease.spec.unwrap_or_default()
+    }
+
+    pub(crate) async fn patch_lease(&self, patch: &Value) {
+        let params = PatchParams::default();
+        self.leases().patch(LEASE, &params, &Patch::Merge(patch)).await.unwrap();
     }
 
     // Objects
@@ -389,6 +420,20 @@ pub(crate) fn condition(object: &Value, kind: &str) -> Option<(String, String, S
 /// The message of `Ready`.
 pub(crate) fn message(object: &Value) -> String {
     condition(object, "Ready").unwrap_or_default().2
+}
+
+/// A GET of an operator's own address: status and body.
+pub(crate) fn get(operator: &Operator, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(operator.address()?).ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: mooring\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
 }
 
 /// A folder of the project.

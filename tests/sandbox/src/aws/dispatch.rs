@@ -74,6 +74,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) operation: &'static Operation,
     /// Who signed it, nobody for an unsigned operation, or what is wrong with the signature.
     pub(crate) caller: Result<Option<Caller>, ApiError>,
+    pub(crate) access_key: String,
     pub(crate) input: Result<Map<String, Value>, ApiError>,
 }
 
@@ -93,6 +94,7 @@ impl Core {
             endpoint,
             operation,
             caller,
+            access_key,
             input,
         } = arrival;
         let latency = self.latency.of(endpoint.service);
@@ -108,6 +110,7 @@ impl Core {
             account,
             region: endpoint.region.clone(),
             caller: caller.as_ref().ok().cloned().flatten(),
+            access_key,
             input: input.as_ref().map(log::kept).unwrap_or_default(),
             outcome: Outcome::Done,
             throttled: false,
@@ -188,6 +191,7 @@ impl Core {
             account: String::new(),
             region: endpoint.region.clone(),
             caller: None,
+            access_key: String::new(),
             input: Map::new(),
             outcome: Outcome::Refused {
                 status: error.status,

@@ -32,6 +32,9 @@ pub struct Call {
     pub region: String,
     /// Who called, if the signature was good.
     pub caller: Option<Caller>,
+    /// The access key that it was signed with, good or not: it tells two sessions of one name apart. Empty when it was
+    /// not signed.
+    pub access_key: String,
     /// The input, without secrets and without texts of more than 512 bytes.
     pub input: Map<String, Value>,
     /// How it ended.
