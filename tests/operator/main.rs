@@ -13,6 +13,7 @@
 )]
 
 mod adopt;
+mod apart;
 mod binding;
 mod chain;
 mod connected;

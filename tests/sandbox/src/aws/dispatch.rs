@@ -122,7 +122,7 @@ impl Core {
             (Ok(caller), Ok(input)) => (caller, input),
             (Err(error), _) | (_, Err(error)) => return Some(self.end(call, Err(error))),
         };
-        let effect = self.faults.strike(operation, &call.account);
+        let effect = self.faults.strike(operation, &call.account, &call.region);
         call.fault = effect.is_some();
         let closes_after = match effect {
             Some(Effect::Error { status, code, message }) => {

@@ -40,6 +40,7 @@ enum Which {
 pub struct Fault {
     operation: Option<String>,
     account: Option<String>,
+    region: Option<String>,
     which: Which,
     effect: Effect,
 }
@@ -51,6 +52,7 @@ impl Fault {
         Self {
             operation: Some(operation.to_owned()),
             account: None,
+            region: None,
             which: Which::Every,
             effect,
         }
@@ -62,6 +64,7 @@ impl Fault {
         Self {
             operation: None,
             account: None,
+            region: None,
             which: Which::Every,
             effect,
         }
@@ -72,6 +75,15 @@ impl Fault {
     pub fn in_account(self, account: &str) -> Self {
         Self {
             account: Some(account.to_owned()),
+            ..self
+        }
+    }
+
+    /// Only on calls to this region's endpoint.
+    #[must_use]
+    pub fn in_region(self, region: &str) -> Self {
+        Self {
+            region: Some(region.to_owned()),
             ..self
         }
     }
@@ -155,13 +167,14 @@ impl Faults {
     }
 
     /// Counts a call, and gives what goes wrong with it: the effect of the first fault that falls on it.
-    pub(crate) fn strike(&self, operation: &Operation, account: &str) -> Option<Effect> {
+    pub(crate) fn strike(&self, operation: &Operation, account: &str, region: &str) -> Option<Effect> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut struck = None;
         for armed in &mut state.armed {
             let by_name = armed.fault.operation.as_ref().is_none_or(|name| name == operation.name);
             let by_account = armed.fault.account.as_ref().is_none_or(|wanted| wanted == account);
-            if !(by_name && by_account) {
+            let by_region = armed.fault.region.as_ref().is_none_or(|wanted| wanted == region);
+            if !(by_name && by_account && by_region) {
                 continue;
             }
             armed.matched += 1;
@@ -209,13 +222,21 @@ mod tests {
         faults
             .add(Fault::on_any(Effect::CloseAfter).in_account("2").first(1))
             .unwrap();
-        assert_eq!(faults.strike(describe, "1"), None);
-        assert_eq!(faults.strike(list, "1"), None, "another operation is not counted");
-        assert_eq!(faults.strike(describe, "1"), Some(Effect::Hang));
-        assert_eq!(faults.strike(describe, "1"), None);
-        assert_eq!(faults.strike(list, "2"), Some(Effect::CloseAfter));
-        assert_eq!(faults.strike(list, "2"), None);
+        assert_eq!(faults.strike(describe, "1", "eu-west-1"), None);
+        assert_eq!(
+            faults.strike(list, "1", "eu-west-1"),
+            None,
+            "another operation is not counted"
+        );
+        assert_eq!(faults.strike(describe, "1", "eu-west-1"), Some(Effect::Hang));
+        assert_eq!(faults.strike(describe, "1", "eu-west-1"), None);
+        assert_eq!(faults.strike(list, "2", "eu-west-1"), Some(Effect::CloseAfter));
+        assert_eq!(faults.strike(list, "2", "eu-west-1"), None);
         faults.remove(second);
+        faults.clear();
+        faults.add(Fault::on_any(Effect::Hang).in_region("us-east-1")).unwrap();
+        assert_eq!(faults.strike(list, "1", "eu-west-1"), None);
+        assert_eq!(faults.strike(list, "1", "us-east-1"), Some(Effect::Hang));
         faults.clear();
         assert!(
             faults.add(Fault::on("DescribeClutser", Effect::Hang)).is_err(),
