@@ -12,6 +12,9 @@ use crate::{
     managed_cluster::Withheld,
 };
 
+/// The reason of a condition whose part bears the tag `mooring.dev/hold`.
+const HELD: &str = "Held";
+
 /// What the operator does about an object of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mending {
@@ -57,11 +60,8 @@ impl Mending {
                 withheld.end().to_owned()
             };
             Some((withheld.why().to_owned(), ends))
-        } else if mode == Mode::Suspended {
-            Some((
-                "spec.mode is Suspended".to_owned(),
-                "set it to Enforce to give access again".to_owned(),
-            ))
+        } else if conditions.iter().any(|condition| condition.reason == HELD) {
+            Some(("the owner of the account holds a part of it".to_owned(), look()))
         } else if holds(conditions, ConditionType::Stalled) {
             let reason = find(conditions, ConditionType::Stalled).map(|stalled| stalled.reason.as_str());
             let why = format!("it is stalled ({})", reason.unwrap_or_default());
@@ -120,12 +120,16 @@ mod tests {
         object.metadata.annotations = None;
         object.spec.mode = Mode::Observe;
         assert!(will(&object).contains("while spec.mode is Observe: set it to Enforce"));
+        // What is kept while the access is away is mended; of the access itself the hop says so.
         object.spec.mode = Mode::Suspended;
-        assert!(will(&object).contains("while spec.mode is Suspended"));
+        assert!(will(&object).starts_with("Mooring will make it again"));
         object.spec.mode = Mode::Enforce;
         let ready = json!({"type": "Ready", "status": "False", "reason": "ReadOnly", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
         object.status.as_mut().unwrap().conditions = vec![serde_json::from_value(ready).unwrap()];
         assert!(will(&object).contains("while the operator runs with --read-only"));
+        let held = json!({"type": "DeployerRoleReady", "status": "False", "reason": "Held", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        object.status.as_mut().unwrap().conditions = vec![serde_json::from_value(held).unwrap()];
+        assert!(will(&object).contains("while the owner of the account holds a part of it"));
         let mut role = role();
         assert!(Mending::of_role(&role).will("x").starts_with("Mooring will x at"));
         role.metadata.annotations = Some([(PAUSED.to_owned(), "true".to_owned())].into());

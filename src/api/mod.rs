@@ -20,9 +20,8 @@ pub use managed_cluster::{
 };
 pub use management_role::{
     Allow, AllowedAccessPolicy, AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, ManagementRole,
-    ManagementRoleSpec, ManagementRoleStatus, OidcProvider, Provisioner, RemovalStatus, RestartedWorkload, RoleSettings,
-    RoleStatus,
-    Scope,
+    ManagementRoleSpec, ManagementRoleStatus, OidcProvider, Provisioner, RemovalStatus, RestartedWorkload,
+    RoleSettings, RoleStatus, Scope,
 };
 
 /// The API group of both resources.

@@ -11,8 +11,8 @@ pub mod parse;
 mod project;
 mod seen;
 mod selector;
-mod usage;
 mod server;
+mod usage;
 
 pub use application::{APPLICATIONS, Application, Destination, Target};
 pub use application_set::{APPLICATION_SETS, ApplicationSet, Choice};
@@ -25,5 +25,5 @@ pub use parse::{Credentials, SeenCluster};
 pub use project::Project;
 pub use seen::{ClusterSecret, Difference, concerns, cut_down};
 pub use selector::{Answer, Selector};
-pub use usage::{Change, Grip, Maker, Usage, User};
 pub use server::Server;
+pub use usage::{Change, Grip, Maker, Usage, User};

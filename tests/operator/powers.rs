@@ -38,7 +38,9 @@ fn input(world: &World, operation: &Operation) -> Value {
         "AssumeRolePolicyDocument" => json!(document.to_string()),
         "PolicyDocument" if operation.name == "UpdateAssumeRolePolicy" => json!(document.to_string()),
         "PolicyDocument" => json!(policy.to_string()),
-        "PermissionsBoundary" | "PolicyArn" => json!("arn:aws:iam::aws:policy/AdministratorAccess"),
+        "PermissionsBoundary" => json!("arn:aws:iam::aws:policy/AdministratorAccess"),
+        // What is AWS's own nobody may change.
+        "PolicyArn" => json!(format!("arn:aws:iam::{HUB_ACCOUNT}:policy/mooring-management")),
         "Tags" => json!([{"Key": "a", "Value": "b"}]),
         "tags" => json!({"a": "b"}),
         "TagKeys" | "tagKeys" => json!(["a"]),
