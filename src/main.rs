@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use mooring::{
-    cli::{Cli, Command, DoctorArgs, ImportArgs},
+    cli::{Cli, Command, DoctorArgs, ImportArgs, PlanArgs, RevokeArgs},
     commands::{self, Printed},
     run,
 };
@@ -24,6 +24,14 @@ async fn main() -> ExitCode {
             Err(message) => Err(message),
         },
         Command::Import(arguments) => import(&arguments).await,
+        Command::Plan(arguments) => match plan(&arguments).await {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
+        Command::Revoke(arguments) => match revoke(&arguments).await {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
         Command::Render(arguments) => commands::render::run(&arguments).and_then(print),
         Command::Bootstrap(arguments) => commands::bootstrap::run(&arguments).and_then(print),
         Command::Crd => print(Printed {
@@ -56,6 +64,34 @@ async fn import(arguments: &ImportArgs) -> Result<(), String> {
     let looked = Box::pin(run::import(arguments, |line| eprintln!("mooring: {line}"))).await;
     let (hub, all, left) = looked.map_err(|error| error.to_string())?;
     print(commands::import::print(&hub, &all, &left))
+}
+
+async fn plan(arguments: &PlanArgs) -> Result<ExitCode, String> {
+    let manifests = commands::manifests::Manifests::read(&arguments.files)?;
+    if !manifests.invalid.is_empty() {
+        return Err(manifests.invalid.join("\n"));
+    }
+    let files = run::Files {
+        roles: manifests.roles,
+        clusters: manifests.clusters,
+    };
+    let looked = Box::pin(run::plan(arguments, files, |line| eprintln!("mooring: {line}"))).await;
+    let all = looked.map_err(|error| error.to_string())?;
+    print(Printed {
+        out: commands::plan::print(&all, arguments.output),
+        ..Printed::default()
+    })?;
+    Ok(commands::plan::verdict(&all).exit_code().into())
+}
+
+async fn revoke(arguments: &RevokeArgs) -> Result<ExitCode, String> {
+    let revoked = Box::pin(run::revoke(arguments, |line| eprintln!("mooring: {line}"))).await;
+    let revoked = revoked.map_err(|error| error.to_string())?;
+    print(Printed {
+        out: commands::revoke::print(&revoked, arguments.output),
+        ..Printed::default()
+    })?;
+    Ok(revoked.exit_code().into())
 }
 
 fn print(printed: Printed) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -272,6 +272,22 @@ pub struct Deletion {
     /// Delete removes the cluster Secret, the access entry and the deployer role, in that order. Retain removes only the cluster Secret.
     #[serde(default)]
     pub policy: DeletionPolicy,
+
+    /// What is done while Applications still deploy to the cluster, whose resources Argo CD could not take away any more. Block waits until there are none. Drain first drops the labels of the cluster Secret, so that ApplicationSets delete their Applications, and waits. Proceed does not wait. May be changed while the object is being deleted.
+    #[serde(default)]
+    pub while_in_use: WhileInUse,
+}
+
+/// What a removal does while Applications still deploy to the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WhileInUse {
+    /// Waits until nobody does.
+    #[default]
+    Block,
+    /// Has ApplicationSets let go of the cluster, and waits until nobody does.
+    Drain,
+    /// Goes on.
+    Proceed,
 }
 
 /// What is removed with the object.
@@ -324,6 +340,11 @@ pub struct ManagedClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "PlanStatus")]
     pub plan: Option<PlanStatus>,
+
+    /// When that Secret was last given another server, as after the cluster was made again. There until Argo CD's application controller was started anew after it, or for a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    pub server_changed_at: Option<Time>,
 }
 
 /// What Enforce would do. Without a step and without anything in the way, everything is as the spec says.
@@ -356,6 +377,10 @@ pub struct ClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub endpoint: Option<String>,
+    /// SHA-256 of the certificate authority that AWS gives for the cluster, in hex. A token is sent to no server that another one vouches for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub certificate_authority_sha256: Option<String>,
     /// The Kubernetes version that the cluster runs, as in 1.33.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]

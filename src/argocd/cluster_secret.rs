@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
+use super::application::Target;
+
 /// The label by which Argo CD finds cluster Secrets, and its value.
 pub const SECRET_TYPE: (&str, &str) = ("argocd.argoproj.io/secret-type", "cluster");
 /// The annotation that holds the UID of the `ManagedCluster`. It survives on a copy that Argo CD makes.
@@ -84,6 +86,21 @@ pub struct WantedSecret {
     pub labels: BTreeMap<String, String>,
     /// Annotations, ours included.
     pub annotations: BTreeMap<String, String>,
+}
+
+impl WantedSecret {
+    /// The cluster that it is to Argo CD.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        let text = |key: &str| self.data.get(key).cloned().unwrap_or_default();
+        Target {
+            server: text("server"),
+            name: text("name"),
+            project: Some(text("project")),
+            labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
+        }
+    }
 }
 
 /// `config`, in the order and form of Go's `json.Marshal(ClusterConfig)`, so that a rewrite by Argo CD changes nothing.

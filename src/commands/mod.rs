@@ -5,7 +5,9 @@ pub mod crd;
 pub mod doctor;
 pub mod import;
 pub mod manifests;
+pub mod plan;
 pub mod render;
+pub mod revoke;
 mod schema;
 mod script;
 

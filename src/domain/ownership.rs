@@ -8,6 +8,7 @@
 //! | role in an entry | AWS tag `mooring.dev/role-id` on an access entry | the unique ID of the role it was made for |
 //! | opened to a hub | AWS tag `mooring.dev/adopt`, set by the account's owner | the ARN of the hub that may take the thing over |
 //! | taken over | AWS tag `mooring.dev/adopted`, and annotation of a cluster Secret | `true`: what stands beside ours is somebody's |
+//! | an owner's hold | AWS tag `mooring.dev/hold` on a role or access entry | anything; never written by us |
 //! | object | annotation `mooring.dev/uid` on a cluster Secret | the UID |
 //! | opened to an object | annotation `mooring.dev/adopt` on a cluster Secret, set by Argo CD's owner | the name of the `ManagedCluster` |
 //! | object, for people | annotation `mooring.dev/managed-cluster` on a cluster Secret | its name |
@@ -35,6 +36,8 @@ pub const ROLE_ID_TAG: &str = "mooring.dev/role-id";
 pub const ADOPT_TAG: &str = "mooring.dev/adopt";
 /// The tag, and the Secret's annotation, of what was taken over: what stands beside ours on it stays.
 pub const ADOPTED_TAG: &str = "mooring.dev/adopted";
+/// The tag, with any value, by which the owner of an account keeps Mooring from writing to a role or an access entry.
+pub const HOLD_TAG: &str = "mooring.dev/hold";
 
 /// AWS tags.
 pub type Tags = BTreeMap<String, String>;

@@ -2,13 +2,13 @@
 
 use std::fmt::Debug;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ListMeta};
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions},
-    core::ApiResource,
+    core::{ApiResource, Request},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use super::error::{KubernetesError, call};
@@ -19,8 +19,12 @@ pub const FIELD_MANAGER: &str = "mooring";
 /// The resource as kubectl names it: `secrets`, `deployments.apps`. Read from the path, so that it works for kinds that
 /// are known only at run time.
 pub(crate) fn resource<K: Resource>(api: &Api<K>) -> String {
-    let mut path = api.resource_url().split('/').skip(1);
-    let plural = api.resource_url().rsplit('/').next().unwrap_or_default();
+    resource_at(api.resource_url())
+}
+
+fn resource_at(path: &str) -> String {
+    let plural = path.rsplit('/').next().unwrap_or_default();
+    let mut path = path.split('/').skip(1);
     match (path.next(), path.next()) {
         (Some("apis"), Some(group)) => format!("{plural}.{group}"),
         _ => plural.to_owned(),
@@ -84,15 +88,15 @@ where
     pages(api, ListParams::default()).await
 }
 
-/// The same of those that a label selector chooses: no other is sent.
+/// The objects that a label selector finds, page by page.
 ///
 /// # Errors
-/// As [`list`].
-pub async fn list_labelled<K>(api: &Api<K>, selector: &str) -> Result<Vec<K>, KubernetesError>
+/// When the API server refuses or does not answer: half a list is never returned.
+pub async fn list_labelled<K>(api: &Api<K>, labels: &str) -> Result<Vec<K>, KubernetesError>
 where
     K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
 {
-    pages(api, ListParams::default().labels(selector)).await
+    pages(api, ListParams::default().labels(labels)).await
 }
 
 async fn pages<K>(api: &Api<K>, params: ListParams) -> Result<Vec<K>, KubernetesError>
@@ -110,6 +114,47 @@ where
             None => return Ok(all),
         }
     }
+}
+
+/// All objects under a path of the API, as in `/apis/apps/v1/deployments`, page by page and each read as `T`: of objects
+/// that are many and large, no more is kept than `T` takes. `None` when the API server serves no such kind.
+///
+/// # Errors
+/// When the API server refuses or does not answer, or an object is none that `T` can be read from: half a list is never
+/// returned.
+pub async fn read_all<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    page_size: u32,
+) -> Result<Option<Vec<T>>, KubernetesError> {
+    let what = resource_at(path);
+    let mut params = ListParams::default().limit(page_size);
+    let mut all = Vec::new();
+    loop {
+        let page = async {
+            let request = Request::new(path).list(&params).map_err(kube::Error::BuildRequest)?;
+            client.request::<Page<T>>(request).await
+        };
+        let page = match call("list", &what, page).await {
+            Ok(page) => page,
+            // A kind that goes away between two pages takes its objects with it.
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        all.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => params = params.continue_token(&token),
+            None => return Ok(Some(all)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Page<T> {
+    #[serde(default)]
+    metadata: ListMeta,
+    items: Vec<T>,
 }
 
 /// Server-side apply with force: the fields that `object` sets become ours and get its values; those that we set
@@ -308,6 +353,48 @@ mod tests {
 
         let (client, _) = answering([page(&["a"], "t1"), refusal(410, "Expired")]);
         assert!(list(&Api::<Node>::all(client)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn many_objects_are_read_page_by_page_and_no_more_of_them_than_is_asked_for() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Brief {
+            spec: u8,
+        }
+        let path = "/apis/example.com/v1/things";
+        let page = |numbers: &[u8], token: &str| {
+            let items: Vec<_> = numbers
+                .iter()
+                .map(|number| json!({ "spec": number, "status": "much" }))
+                .collect();
+            (200, json!({ "metadata": { "continue": token }, "items": items }))
+        };
+        let (client, asked) = answering([page(&[1, 2], "t1"), page(&[3], "")]);
+        let found = read_all::<Brief>(&client, path, 2).await.unwrap().unwrap();
+        assert_eq!(found, [1, 2, 3].map(|spec| Brief { spec }));
+        assert_eq!(
+            asked.lock().unwrap()[1].0,
+            "GET /apis/example.com/v1/things?&limit=2&continue=t1"
+        );
+
+        let (client, _) = answering([
+            refusal(404, "NotFound"),
+            refusal(403, "Forbidden"),
+            page(&[1], "t1"),
+            refusal(410, "Expired"),
+        ]);
+        assert_eq!(read_all::<Brief>(&client, path, 2).await.unwrap(), None, "no such kind");
+        let refused = read_all::<Brief>(&client, path, 2).await.unwrap_err();
+        assert!(
+            refused.to_string().starts_with("could not list things.example.com: "),
+            "{refused}"
+        );
+        assert!(
+            read_all::<Brief>(&client, path, 2).await.is_err(),
+            "half a list is none"
+        );
+        let (client, _) = answering([(200, json!({ "metadata": {}, "items": [{ "spec": "odd" }] }))]);
+        assert!(read_all::<Brief>(&client, path, 2).await.is_err());
     }
 
     #[tokio::test]

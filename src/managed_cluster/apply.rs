@@ -15,7 +15,10 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         eks::WantedEntry,
     },
-    kubernetes::{KubernetesError, objects},
+    kubernetes::{
+        KubernetesError,
+        objects::{self, FIELD_MANAGER},
+    },
     telemetry::Metrics,
 };
 
@@ -40,6 +43,8 @@ pub struct Site<'a> {
     pub deadline: Instant,
     /// Whether the operator is stopping: no step starts then either.
     pub stopping: &'a (dyn Fn() -> bool + Sync),
+    /// Whether a person had the object stand back since the plan was made: no step starts then either.
+    pub stood_back: &'a (dyn Fn() -> bool + Sync),
     /// Counters.
     pub metrics: &'a Metrics,
 }
@@ -100,6 +105,7 @@ pub struct Outcome {
     made_role: Option<MadeRole>,
     role_deleted: bool,
     entry_deleted: bool,
+    server_changed: bool,
     stop: Option<Stop>,
 }
 
@@ -126,6 +132,12 @@ impl Outcome {
     #[must_use]
     pub fn entry_deleted(&self) -> bool {
         self.entry_deleted
+    }
+
+    /// Whether a Secret that Argo CD knew was given another server.
+    #[must_use]
+    pub fn server_changed(&self) -> bool {
+        self.server_changed
     }
 
     #[cfg(test)]
@@ -170,6 +182,10 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
             outcome.stop.get_or_insert(Stop::Failed(first.part(), failure));
             return outcome;
         }
+        if (site.stood_back)() {
+            outcome.stop.get_or_insert(Stop::Blocked(Blocked::StoodBack));
+            return outcome;
+        }
         let made = outcome.made_role.clone();
         let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
         for (step, result) in batch.into_iter().zip(results) {
@@ -201,6 +217,7 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
             outcome.made_role = made.or_else(|| outcome.made_role.take());
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
             outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
+            outcome.server_changed |= step.changes_server();
             outcome.done.push(step.words());
         }
         Err(failure) => {
@@ -247,6 +264,16 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             objects::null_keys(site.secrets, name, resource_version, &keys).await?;
         }
+        Step::DropLabels {
+            name,
+            uid,
+            resource_version,
+            labels,
+        } => {
+            let none: serde_json::Map<_, _> = labels.iter().map(|key| (key.clone(), json!(null))).collect();
+            let patch = json!({"metadata": {"uid": uid, "resourceVersion": resource_version, "labels": none}});
+            objects::merge(site.secrets, name, FIELD_MANAGER, &patch).await?;
+        }
         Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
@@ -289,9 +316,9 @@ async fn run_in_account(
             }));
         }
         Step::DeleteRole { name } => account.delete_role(name).await?,
-        Step::SetBoundary { name, boundary } => account.set_boundary(name, boundary).await?,
-        Step::TagRole { name, tags } => account.tag_role(name, tags).await?,
-        Step::SetTrust { name, trust } | Step::AddTrust { name, trust, .. } | Step::LeaveRole { name, trust } => {
+        Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
+        Step::TagRole { name, tags, .. } => account.tag_role(name, tags).await?,
+        Step::SetTrust { name, trust, .. } | Step::AddTrust { name, trust, .. } | Step::LeaveRole { name, trust } => {
             account.set_trust(name, trust).await?;
         }
         Step::AdoptRole { arn, id, tags } => {
@@ -309,15 +336,18 @@ async fn run_in_account(
             };
             account.create_access_entry(cluster, &entry).await?;
         }
-        Step::SetGroups { groups } => account.set_groups(cluster, deployer, groups).await?,
-        Step::TagAccessEntry { arn, tags } | Step::AdoptAccessEntry { arn, tags } => {
+        Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups).await?,
+        Step::TagAccessEntry { arn, tags, .. } | Step::AdoptAccessEntry { arn, tags } => {
             account.tag_access_entry(arn, tags).await?;
         }
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
-        Step::Rescope { policy, scope } => account.rescope(cluster, deployer, policy, scope).await?,
-        Step::Disassociate { policy } => account.disassociate(cluster, deployer, policy).await?,
-        Step::ApplySecret { .. } | Step::NullSecretKeys { .. } | Step::DeleteSecret { .. } => {}
+        Step::Rescope { policy, scope, .. } => account.rescope(cluster, deployer, policy, scope).await?,
+        Step::Disassociate { policy, .. } => account.disassociate(cluster, deployer, policy).await?,
+        Step::ApplySecret { .. }
+        | Step::NullSecretKeys { .. }
+        | Step::DropLabels { .. }
+        | Step::DeleteSecret { .. } => {}
     }
     Ok(None)
 }

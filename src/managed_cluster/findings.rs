@@ -1,13 +1,16 @@
 //! What a pass means for the conditions: a finding for each part of the chain, and the summary. Pure.
 
-use crate::api::condition::{ConditionType, Finding, Verdict};
+use crate::{
+    api::condition::{ConditionType, Finding, Verdict},
+    domain::eks::AuthenticationMode,
+};
 
 use super::{
-    apply::{Failure, Stop},
+    apply::{Failure, Outcome, Stop},
     blocked::Blocked,
     error::Error,
     request::Refusal,
-    status::{Facts, Pass},
+    status::{Cut, Facts, Kept, Pass, SUSPENDED, Suspension},
     step::{Part, Plan},
     withheld::Withheld,
 };
@@ -37,23 +40,8 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
         Pass::Withheld(withheld, plan, facts) => told_withheld(*withheld, plan, facts),
-        Pass::Applied(plan, outcome, _) => {
-            let stopped = outcome.stop().map(|stop| match stop {
-                Stop::Blocked(blocked) => bad_of(blocked),
-                Stop::Failed(part, failure) => failed_step(*part, failure),
-            });
-            if let Some(bad) = stopped.or_else(|| plan.blocked.first().map(bad_of)) {
-                return chain(&bad);
-            }
-            let mut findings = Part::ALL.map(|part| with_others(plan, part)).to_vec();
-            let mut message = "Argo CD can deploy to this cluster".to_owned();
-            let beside: Vec<&str> = plan.beside.values().flatten().map(String::as_str).collect();
-            if !beside.is_empty() {
-                message = format!("{message}; {BESIDE}: {}", beside.join("; "));
-            }
-            findings.push(Finding::new(ConditionType::Ready, Verdict::True, "Moored", message));
-            findings
-        }
+        Pass::Applied(plan, outcome, facts) => told_applied(plan, outcome, facts),
+        Pass::Suspended(suspension) => told_suspended(suspension),
         Pass::Failed(error) => failed(error),
         Pass::Releasing(message, blocked) => summarise(
             Vec::new(),
@@ -68,39 +56,183 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
     }
 }
 
+fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
+    if let Some(stop) = outcome.stop() {
+        return chain(&bad_stop(stop));
+    }
+    let mut parts = Part::ALL.map(|part| of_part(plan, part)).to_vec();
+    if let Some(blocked) = plan.in_the_way() {
+        return summarise(parts, &bad_of(blocked));
+    }
+    let mut notes: Vec<String> = plan.blocked.iter().map(Blocked::message).collect();
+    let held = !notes.is_empty();
+    if let Some(changed) = &facts.server_changed {
+        parts.retain(|finding| finding.kind != ConditionType::SecretReady);
+        let told = changed.message();
+        parts.push(Finding::new(
+            ConditionType::SecretReady,
+            Verdict::True,
+            "ServerChanged",
+            told,
+        ));
+        notes.push("its application controller is to be restarted once, as SecretReady says".to_owned());
+    }
+    let beside: Vec<&str> = plan.beside.values().flatten().map(String::as_str).collect();
+    if !beside.is_empty() {
+        notes.push(format!("{BESIDE}: {}", beside.join("; ")));
+    }
+    let reason = if held { "Held" } else { "Moored" };
+    notes.insert(0, "Argo CD can deploy to this cluster".to_owned());
+    let message = notes.join("; ");
+    with(
+        parts,
+        Finding::new(ConditionType::Ready, Verdict::True, reason, message),
+    )
+}
+
+fn with(mut parts: Vec<Finding>, finding: Finding) -> Vec<Finding> {
+    parts.push(finding);
+    parts
+}
+
+/// What a plan says of a part once its steps are done.
+fn of_part(plan: &Plan, part: Part) -> Finding {
+    let here: Vec<&Blocked> = plan.blocked.iter().filter(|blocked| blocked.part() == part).collect();
+    let words = || {
+        let words: Vec<String> = here.iter().map(|blocked| blocked.message()).collect();
+        words.join("; ")
+    };
+    if let Some(blocked) = here.iter().find(|blocked| !blocked.is_note()) {
+        return Finding::new(part.condition(), Verdict::False, blocked.reason(), words());
+    }
+    let stuck = plan.blocked.iter().filter(|blocked| !blocked.lets_through());
+    if let Some(stuck) = stuck.map(Blocked::part).min().filter(|stuck| *stuck < part) {
+        return not_reached(part, stuck);
+    }
+    match here.first() {
+        Some(note) => Finding::new(part.condition(), Verdict::True, note.reason(), words()),
+        None => with_others(plan, part),
+    }
+}
+
+fn told_suspended(suspension: &Suspension) -> Vec<Finding> {
+    let Suspension { cut, kept } = suspension;
+    let mut parts = match kept {
+        Kept::Applied(plan, outcome, _) => {
+            let mut parts: Vec<Finding> = Part::ALL.map(|part| of_part(plan, part)).to_vec();
+            if let Some(bad) = outcome.stop().map(bad_stop)
+                && let Some(at) = bad.part
+            {
+                parts.retain(|finding| finding.kind != at.condition());
+                parts.push(Finding::new(at.condition(), bad.verdict, bad.reason, bad.message));
+            }
+            parts
+        }
+        Kept::Not(_) => Vec::new(),
+    };
+    let bad = match cut {
+        Cut::Away { .. } => {
+            let message = "there is no access entry, since spec.mode is Suspended";
+            set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, message);
+            Bad {
+                part: None,
+                verdict: Verdict::False,
+                reason: SUSPENDED,
+                message: suspended_in_words(kept),
+                stalled: false,
+            }
+        }
+        Cut::Blocked(blocked) => standing(bad_of(blocked)),
+        Cut::Failed(error) => standing(bad_error(error)),
+    };
+    if let Some(part) = bad.part {
+        set(&mut parts, part, bad.verdict, bad.reason, &bad.message);
+        if part != Part::AccessEntry {
+            let message = format!("waits for {}", part.condition().as_str());
+            set(&mut parts, Part::AccessEntry, Verdict::Unknown, "NotReached", &message);
+        }
+    }
+    summarise(parts, &bad)
+}
+
+fn set(parts: &mut Vec<Finding>, part: Part, verdict: Verdict, reason: &'static str, message: &str) {
+    parts.retain(|finding| finding.kind != part.condition());
+    parts.push(Finding::new(part.condition(), verdict, reason, message));
+}
+
+/// What keeps access from being taken away is told as that, whatever else it is.
+fn standing(bad: Bad) -> Bad {
+    Bad {
+        message: format!(
+            "spec.mode is Suspended, and the access is not known to be taken away: {}",
+            bad.message
+        ),
+        ..bad
+    }
+}
+
+fn suspended_in_words(kept: &Kept) -> String {
+    let mut message =
+        "spec.mode is Suspended: the access entry is taken away, the deployer role and the cluster Secret stay, and \
+                       Applications are left alone; set it to Enforce to give the access back"
+            .to_owned();
+    match kept {
+        Kept::Applied(plan, outcome, facts) => {
+            let mode = facts.cluster.as_ref().map(|cluster| cluster.authentication_mode);
+            if mode == Some(AuthenticationMode::ApiAndConfigMap) {
+                message.push_str(
+                    ". The cluster also takes what ConfigMap kube-system/aws-auth maps: `mooring revoke` and the condition \
+                     Connected tell whether that still lets the role in",
+                );
+            }
+            let stopped = outcome.stop().map(|stop| bad_stop(stop).message);
+            let besides: Vec<String> = stopped
+                .into_iter()
+                .chain(
+                    plan.blocked
+                        .iter()
+                        .map(|blocked| format!("{}: {}", blocked.part().condition().as_str(), blocked.message())),
+                )
+                .collect();
+            if !besides.is_empty() {
+                message.push_str(". Besides: ");
+                message.push_str(&besides.join("; "));
+            }
+        }
+        Kept::Not(Some(why)) => {
+            message.push_str(". What stays could not be looked at: ");
+            message.push_str(why);
+        }
+        Kept::Not(None) => {}
+    }
+    message
+}
+
 /// Nothing was written: what is not as the spec says is told, and at its own part.
 fn told_withheld(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Finding> {
-    let undone = undone(plan, facts, |_| true);
-    if undone.is_empty() {
-        let mut findings = chain_ready();
-        findings.push(Finding::new(
-            ConditionType::Ready,
-            Verdict::True,
-            withheld.reason(),
-            withheld.nothing_to_do(),
-        ));
-        return findings;
-    }
-    let stuck = plan.blocked.iter().map(Blocked::part).min();
+    let all = undone(plan, facts, |_| true);
+    let clean = plan.is_clean() && facts.not_admitted.is_none();
     let tell = |part: Part| {
         let undone = undone_of(plan, facts, part);
-        if !undone.is_empty() {
-            let in_the_way = plan.blocked.iter().find(|blocked| blocked.part() == part);
-            let reason = in_the_way.map_or_else(|| withheld.reason(), Blocked::reason);
-            return Finding::new(part.condition(), Verdict::False, reason, undone.join("; "));
+        let found = of_part(plan, part);
+        if undone.is_empty() || found.verdict != Verdict::True || clean {
+            return found;
         }
-        match stuck.filter(|stuck| *stuck < part) {
-            Some(stuck) => not_reached(part, stuck),
-            None => as_specified(part),
-        }
+        Finding::new(part.condition(), Verdict::False, withheld.reason(), undone.join("; "))
     };
+    let parts = Part::ALL.map(tell).to_vec();
+    if clean {
+        let notes: Vec<String> = [withheld.nothing_to_do()].into_iter().chain(all).collect();
+        let finding = Finding::new(ConditionType::Ready, Verdict::True, withheld.reason(), notes.join("; "));
+        return with(parts, finding);
+    }
     summarise(
-        Part::ALL.map(tell).to_vec(),
+        parts,
         &Bad {
             part: None,
             verdict: Verdict::False,
             reason: withheld.reason(),
-            message: withheld.not_done(&undone),
+            message: withheld.not_done(&all),
             stalled: false,
         },
     )
@@ -124,21 +256,13 @@ fn undone(plan: &Plan, facts: &Facts, of: impl Fn(Part) -> bool) -> Vec<String> 
 
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
 fn failed(error: &Error) -> Vec<Finding> {
-    let telling = error.telling();
-    let message = error.message();
-    let part = Finding::new(telling.part.condition(), telling.verdict, telling.reason, &message);
+    let bad = bad_error(error);
     let unread = matches!(error, Error::Unreadable(_));
-    let parts = if unread { Vec::new() } else { vec![part] };
-    summarise(
-        parts,
-        &Bad {
-            part: Some(telling.part),
-            verdict: telling.verdict,
-            reason: telling.reason,
-            message,
-            stalled: telling.stalled,
-        },
-    )
+    let part = bad
+        .part
+        .filter(|_| !unread)
+        .map(|part| Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message));
+    summarise(part.into_iter().collect(), &bad)
 }
 
 /// The first thing that does not hold.
@@ -157,6 +281,24 @@ fn bad_of(blocked: &Blocked) -> Bad {
         reason: blocked.reason(),
         message: blocked.message(),
         stalled: blocked.stalled(),
+    }
+}
+
+fn bad_error(error: &Error) -> Bad {
+    let telling = error.telling();
+    Bad {
+        part: Some(telling.part),
+        verdict: telling.verdict,
+        reason: telling.reason,
+        message: error.message(),
+        stalled: telling.stalled,
+    }
+}
+
+fn bad_stop(stop: &Stop) -> Bad {
+    match stop {
+        Stop::Blocked(blocked) => bad_of(blocked),
+        Stop::Failed(part, failure) => failed_step(*part, failure),
     }
 }
 
@@ -192,10 +334,6 @@ fn with_others(plan: &Plan, part: Part) -> Finding {
         |beside| format!("as the spec says; {BESIDE}: {}", beside.join("; ")),
     );
     Finding::new(part.condition(), Verdict::True, "AsSpecified", message)
-}
-
-fn chain_ready() -> Vec<Finding> {
-    Part::ALL.map(as_specified).to_vec()
 }
 
 fn as_specified(part: Part) -> Finding {

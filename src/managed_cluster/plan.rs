@@ -2,8 +2,10 @@
 
 mod adopt;
 mod entry;
+mod hold;
 mod role;
 mod secret;
+pub mod suspended;
 
 use std::collections::BTreeSet;
 
@@ -24,6 +26,7 @@ use super::{
 };
 
 pub use entry::entry_tags;
+pub(super) use hold::withhold;
 pub use secret::{as_kept, primary};
 
 use self::role::Standing;
@@ -49,7 +52,7 @@ pub struct Memory<'a> {
 #[must_use]
 pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan::default();
-    if let Some(blocked) = unusable_cluster(spoke) {
+    if let Some(blocked) = unusable_cluster(spoke, memory) {
         plan.blocked.push(blocked);
         return plan;
     }
@@ -57,14 +60,21 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     if plan.blocked.is_empty() {
         secret::plan_secret(&mut plan, desired, secrets, memory);
     }
+    withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
     // What is told first is what comes first in the chain: everything before it is said to hold.
     plan.blocked.sort_by_key(Blocked::part);
     plan
 }
 
-fn unusable_cluster(spoke: &Spoke) -> Option<Blocked> {
+fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
     let Some(cluster) = &spoke.cluster else {
-        return Some(Blocked::ClusterNotFound);
+        // A Secret is written last, so the cluster was there when it was.
+        let moored = memory.recorded_secret.is_some();
+        return Some(if moored {
+            Blocked::ClusterGone
+        } else {
+            Blocked::ClusterNotFound
+        });
     };
     if cluster.connected {
         return Some(Blocked::ConnectedCluster);
@@ -83,7 +93,7 @@ fn unusable_cluster(spoke: &Spoke) -> Option<Blocked> {
 }
 
 /// Whose a thing is, for a message.
-pub(super) fn owner_in_words(marked: &Marked) -> String {
+pub(crate) fn owner_in_words(marked: &Marked) -> String {
     match marked {
         Marked::Ours => "it bears our tags, and its ID is none that we recorded".to_owned(),
         Marked::Another { hub, object, .. } => format!("hub {hub} made it for {object}"),

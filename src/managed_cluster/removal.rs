@@ -15,6 +15,7 @@ use crate::{
 use super::{
     blocked::Blocked,
     observe::{Secrets, Spoke},
+    plan::withhold,
     request::Identity,
     step::{Part, Plan, Step},
 };
@@ -63,16 +64,48 @@ pub fn plan_removal(
     if let Some(entry) = entry.filter(|entry| owner.judge(&entry.tags) == Marked::Ours) {
         leave_entry(&mut plan, entry, spoke.associations.as_ref(), taken_over);
     }
-    let Some(role) = &spoke.role else { return plan };
+    let whole = Whole {
+        deployer,
+        boundary,
+        owner,
+        recorded_role,
+        shared: taken_over.role,
+    };
+    plan_role(&mut plan, &whole, spoke);
+    withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
+    // What is held and is not ours to remove keeps nothing.
+    plan.blocked.retain(|blocked| !blocked.is_note());
+    plan
+}
+
+/// The deployer role that is let go of.
+struct Whole<'a> {
+    deployer: &'a RoleArn,
+    boundary: &'a PolicyArn,
+    owner: &'a Owner,
+    recorded_role: Option<&'a str>,
+    /// Whether others may have a part in it.
+    shared: bool,
+}
+
+fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
+    let Whole {
+        deployer,
+        boundary,
+        owner,
+        recorded_role,
+        shared,
+    } = *whole;
+    let Some(role) = &spoke.role else { return };
     // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
     if recorded_role == Some(role.id.as_str()) && role.arn == role.id {
         plan.blocked.push(Blocked::RolePropagating);
-        return plan;
+        return;
     }
     let ours = role.arn == deployer.to_string()
         && (owner.judge(&role.tags) == Marked::Ours || recorded_role == Some(role.id.as_str()));
     if !ours {
-        return plan;
+        return;
     }
     let policies: BTreeSet<String> = spoke
         .role_policies
@@ -85,15 +118,15 @@ pub fn plan_removal(
             role: role.arn.clone(),
             policies,
         });
-        return plan;
+        return;
     }
     let name = deployer.name.clone();
-    let others = trust::without_ours(&role.trust).filter(|_| taken_over.role);
+    let others = trust::without_ours(&role.trust).filter(|_| shared);
     if let Some(others) = &others {
         let left = format!("role {}, whose trust policy others have a part in", role.arn);
         plan.beside.entry(Part::DeployerRole).or_default().push(left);
         if Document::parse(&role.trust).is_ok_and(|trust| trust.means(others)) {
-            return plan;
+            return;
         }
     }
     // The provisioner may only change or delete a role that has the boundary it knows.
@@ -101,13 +134,13 @@ pub fn plan_removal(
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),
             boundary: boundary.clone(),
+            found: role.boundary.clone(),
         });
     }
     plan.steps.push(match others {
         Some(trust) => Step::LeaveRole { name, trust },
         None => Step::DeleteRole { name },
     });
-    plan
 }
 
 /// An entry of ours goes. From one that was taken over, and to which others gave something, what the spec gave goes.
@@ -129,10 +162,17 @@ fn leave_entry(plan: &mut Plan, entry: &AccessEntry, found: Option<&Associations
     let left = format!("access entry {}, with {} of others", entry.arn, names.join(", "));
     plan.beside.entry(Part::AccessEntry).or_default().push(left);
     if entry.groups != groups {
-        plan.steps.push(Step::SetGroups { groups });
+        plan.steps.push(Step::SetGroups {
+            groups,
+            found: entry.groups.clone(),
+        });
     }
-    let take = ours
-        .into_iter()
-        .map(|policy| Step::Disassociate { policy: policy.clone() });
-    plan.steps.extend(take);
+    for policy in ours {
+        if let Some(scope) = found.and_then(|found| found.get(policy)) {
+            plan.steps.push(Step::Disassociate {
+                policy: policy.clone(),
+                found: scope.clone(),
+            });
+        }
+    }
 }

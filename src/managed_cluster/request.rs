@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    api::{DeletionPolicy, DeployerRoleType, ManagedCluster, ManagedClusterStatus, Mode},
+    api::{DeletionPolicy, DeployerRoleType, ManagedCluster, ManagedClusterStatus, Mode, WhileInUse},
     argocd::Presentation,
     domain::{
         allow::{self, Asked, AskedPolicy, NotAllowed},
@@ -41,6 +41,8 @@ pub struct Identity {
     pub retain: bool,
     /// How far to go for it.
     pub mode: Mode,
+    /// What its removal does while Applications still deploy to the cluster.
+    pub while_in_use: WhileInUse,
 }
 
 impl Identity {
@@ -72,6 +74,11 @@ impl Identity {
                 Some("Suspended") => Mode::Suspended,
                 Some(_) | None => Mode::Enforce,
             },
+            while_in_use: match text("/spec/deletion/whileInUse") {
+                Some("Drain") => WhileInUse::Drain,
+                Some("Proceed") => WhileInUse::Proceed,
+                Some(_) | None => WhileInUse::Block,
+            },
         })
     }
 
@@ -98,6 +105,7 @@ impl Identity {
             adopted: role.arn.as_deref().filter(|_| !existing).map(str::parse).transpose()?,
             retain: spec.deletion.policy == DeletionPolicy::Retain,
             mode: spec.mode,
+            while_in_use: spec.deletion.while_in_use,
             name,
         })
     }
@@ -615,6 +623,8 @@ mod tests {
             json!({"mode": "Enforce"}),
             json!({"mode": "Observe"}),
             json!({"mode": "Suspended"}),
+            json!({"deletion": {"whileInUse": "Drain"}}),
+            json!({"deletion": {"whileInUse": "Proceed", "policy": "Retain"}}),
         ] {
             let object = object(&spec);
             let raw = serde_json::to_value(&object).unwrap();

@@ -27,7 +27,7 @@ const AT_ONCE: usize = 4;
 /// # Errors
 /// When the Secrets cannot be read.
 pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<(Hub, Vec<Looked>, Vec<Left>), Error> {
-    let client = connect().await?;
+    let client = connect(None, None).await?;
     let api: Api<Secret> = Api::namespaced(client, args.argocd_namespace.as_str());
     let (key, value) = SECRET_TYPE;
     let secrets = objects::list_labelled(&api, &format!("{key}={value}")).await?;
@@ -68,7 +68,7 @@ async fn look(reader: &Reader, by: &ReadBy, wired: Wired) -> Looked {
 }
 
 async fn spoke(reader: &Reader, by: &ReadBy, wired: &Wired) -> Result<Spoke, String> {
-    let account = reader.enter(by, &wired.cluster).await?;
+    let account = reader.enter(by, &wired.cluster.account, &wired.cluster.region).await?;
     Box::pin(observe::spoke(
         &account,
         &wired.cluster,

@@ -1,16 +1,19 @@
 //! Wiring: the edges, the watches, the two queues, and how all of it starts and stops. Decides nothing about clusters.
 
 mod binding;
+mod count;
 mod doctor;
 mod feed;
 mod import;
+mod leader;
+mod plan;
+mod revoke;
 mod triggers;
 mod verifier;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use futures::{StreamExt, future::join_all, stream::SelectAll};
@@ -31,10 +34,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{info, warn};
 
 use crate::{
-    api::{
-        ManagedCluster, ManagementRole,
-        condition::{ConditionType, find},
-    },
+    api::{ManagedCluster, ManagementRole},
     argocd::{SECRET_TYPE, cut_down},
     aws::{self, Aws, ConnectError},
     cli::ControllerSettings,
@@ -45,11 +45,12 @@ use crate::{
         connect::connect,
         drive::{Ended, StoreDropped, drive},
         events::Reporter,
+        lease::Lost,
         objects::FIELD_MANAGER,
         ready,
         reflect::reflect,
     },
-    managed_cluster::{self, Memories, Timing},
+    managed_cluster::{self, Memories, Timing, applications::Looks, ledger::Ledger},
     management_role,
     telemetry::{
         Metrics,
@@ -59,9 +60,19 @@ use crate::{
     },
 };
 
-pub use self::{doctor::doctor, import::import, verifier::verifier};
+pub use self::{
+    doctor::doctor,
+    import::import,
+    plan::{Files, plan},
+    revoke::revoke,
+    verifier::verifier,
+};
 
-use self::feed::{Feed, watch_all};
+use self::{
+    count::count,
+    feed::{Feed, watch_all},
+    leader::Leader,
+};
 
 /// The controller's name in events.
 const CONTROLLER: &str = "mooring.dev/controller";
@@ -83,9 +94,17 @@ pub enum Error {
     /// AWS cannot be reached.
     #[error(transparent)]
     Aws(#[from] ConnectError),
+    /// Another process works now, or may.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// A watch ended.
     #[error(transparent)]
     Watch(#[from] StoreDropped),
+    /// There is nothing to plan in the files.
+    #[error(
+        "there is neither a ManagedCluster nor a ManagementRole in the files: give others, or --all for what is on the hub"
+    )]
+    NothingToPlan,
     /// A cluster was named that is not there.
     #[error("there is no ManagedCluster {0}: `kubectl get mgc` lists those that are there")]
     NoSuchCluster(String),
@@ -106,10 +125,12 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         pass_deadline,
         confirm_after,
         read_only,
+        removals_per_hour,
         listen,
         log_format,
         log_level,
         ca_bundle,
+        lease,
     } = settings;
     log::start(log_format, &log_level)?;
     let metrics = Metrics::new();
@@ -126,15 +147,12 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         "customresourcedefinitions",
         "the API server to serve mooring.dev/v1alpha1",
     );
-    let caches = readiness.gate(
-        "caches",
-        "the first list of ManagementRoles, ManagedClusters and cluster Secrets",
-    );
+    let leader = Leader::new(lease, &readiness, &metrics);
     let server = Server::bind(listen, readiness.clone(), metrics.clone()).await?;
     info!(address = %server.address(), "serving /healthz, /readyz and /metrics");
     let probes = tokio::spawn(server.serve(until(stopped.clone())));
 
-    let client = connect().await?;
+    let client = connect(leader.process(), Some(leader.permit())).await?;
     let observer = metrics.clone();
     let aws = Aws::connect(aws::Settings {
         passes_per_account: passes_per_account.get(),
@@ -142,6 +160,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         observer: Some(Arc::new(move |service, operation, outcome, took| {
             observer.aws_answered(service, operation, outcome, took);
         })),
+        permit: Some(leader.permit()),
         ..aws::Settings::default()
     })
     .await?;
@@ -149,11 +168,19 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         () = served(&client, &crds) => {}
         () = until(stopped.clone()) => return Ok(()),
     }
+    let Some(tenure) = leader.elected(until(stopped.clone())).await? else {
+        return Ok(());
+    };
+    let caches = readiness.gate(
+        "caches",
+        "the first list of ManagementRoles, ManagedClusters and cluster Secrets",
+    );
 
     let timing = Timing {
         resync: resync_interval,
         pass_deadline,
         confirm_after,
+        removals_per_hour,
     };
     let namespaces: Vec<String> = argocd_namespaces.iter().map(ToString::to_string).collect();
     let binding = binding::wire(&client, &namespaces, timing, read_only, &metrics);
@@ -167,9 +194,18 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         tokio::spawn(watching),
         tokio::spawn(count(Arc::clone(&clusters), metrics)),
         tokio::spawn(close_when_stopped(aws, stopped.clone())),
-        tokio::spawn(binding.work(until(stopped.clone()))),
     ];
-    let result = work(clusters, roles, queues, &caches, stopped).await;
+    let mut bound = tokio::spawn(binding.work(until(stopped.clone())));
+    let working = async {
+        let worked = work(clusters, roles, queues, &caches, stopped).await;
+        // Whoever takes over must find nothing of ours under way.
+        if worked.is_ok() {
+            let _ = (&mut bound).await;
+        }
+        worked
+    };
+    let result = tenure.spent_on(working).await;
+    bound.abort();
     for task in background {
         task.abort();
     }
@@ -213,27 +249,6 @@ async fn close_when_stopped(aws: Aws, stopped: watch::Receiver<bool>) {
     until(stopped).await;
     info!("stopping: no pass begins any more, running ones end");
     aws.close();
-}
-
-/// Counts objects by readiness, for the gauges.
-async fn count(clusters: Arc<managed_cluster::Context>, metrics: Metrics) {
-    loop {
-        let all = clusters.clusters.state();
-        let verdict = |object: &Arc<Guarded<ManagedCluster>>| -> &'static str {
-            let status = object.0.as_ref().ok().and_then(|cluster| cluster.status.as_ref());
-            let ready = status.and_then(|status| find(&status.conditions, ConditionType::Ready));
-            match ready.map(|ready| ready.status.as_str()) {
-                Some("True") => "True",
-                Some("False") => "False",
-                _ => "Unknown",
-            }
-        };
-        for value in ["True", "False", "Unknown"] {
-            let number = all.iter().filter(|object| verdict(object) == value).count();
-            metrics.set_objects("ManagedCluster", value, number);
-        }
-        tokio::time::sleep(Duration::from_secs(10)).await;
-    }
 }
 
 struct Queues {
@@ -282,6 +297,8 @@ fn wire(
         read_only,
         backoff: Backoff::default(),
         memory: Memories::default(),
+        ledger: Ledger::new(timing.removals_per_hour),
+        applications: Looks::default(),
     });
     let roles = Arc::new(management_role::Context {
         aws: aws.clone(),

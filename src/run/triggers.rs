@@ -7,7 +7,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource, ResourceExt, core::DeserializeGuard};
 
 use crate::{
-    api::{CLOSED_ACCOUNTS, ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT},
+    api::{
+        CLOSED_ACCOUNTS, CONFIRM_HUB, ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT,
+        REMOVALS_CONFIRMED_AT,
+    },
     argocd::ClusterSecret,
     kubernetes::reflect::Touched,
     managed_cluster::{
@@ -41,6 +44,8 @@ struct Asked {
     requested: Option<String>,
     paused: Option<String>,
     closed: Option<String>,
+    confirmed_hub: Option<String>,
+    confirmed: Option<String>,
 }
 
 impl Asked {
@@ -53,6 +58,8 @@ impl Asked {
             requested: annotation(RECONCILE_REQUESTED_AT),
             paused: annotation(PAUSED),
             closed: annotation(CLOSED_ACCOUNTS),
+            confirmed_hub: annotation(CONFIRM_HUB),
+            confirmed: annotation(REMOVALS_CONFIRMED_AT),
         }
     }
 }
@@ -205,8 +212,12 @@ fn gate(cluster: &ManagedCluster, role: Option<&Role>) -> String {
             management.retained.contains(&deployer.to_string()),
         )
     });
+    // Only who is being removed may wait for a person's word on removals.
+    let going = cluster.metadata.deletion_timestamp.is_some();
+    let annotations = role.meta().annotations.as_ref().filter(|_| going);
+    let confirmed = annotations.and_then(|all| all.get(REMOVALS_CONFIRMED_AT));
     format!(
-        "{} {} {} {:?} {} {admitted} {retained} {:?}",
+        "{} {} {} {:?} {} {admitted} {retained} {confirmed:?} {:?}",
         management.going,
         management.role,
         management.provisioner,
@@ -322,6 +333,7 @@ mod tests {
             json!({"/metadata/generation": 2}),
             json!({"/metadata/annotations": {"mooring.dev/reconcile-requested-at": "now"}}),
             json!({"/metadata/annotations": {"mooring.dev/paused": "true"}}),
+            json!({"/metadata/annotations": {"mooring.dev/removals-confirmed-at": "2026-01-01T00:00:00Z"}}),
             json!({"/metadata/deletionTimestamp": "2026-01-01T00:00:00Z"}),
             json!({"/metadata/uid": "another"}),
         ] {
@@ -425,6 +437,24 @@ mod tests {
             triggers.cluster(&applied(&going), |_| Some(Arc::clone(&recorded))).sets,
             names(&[])
         );
+    }
+
+    #[test]
+    fn a_persons_word_on_removals_wakes_those_that_are_being_removed() {
+        let ready = role(&json!({}));
+        let (mut triggers, mut clusters) = seen(&ready);
+        clusters.push(cluster(
+            "going",
+            &json!({"/metadata/deletionTimestamp": "2026-01-01T00:00:00Z"}),
+        ));
+        triggers.cluster(&applied(&clusters[2]), |_| Some(Arc::clone(&ready)));
+        let word = json!({"mooring.dev/removals-confirmed-at": "2026-01-01T00:00:00Z"});
+        let due = triggers.role(&applied(&role(&json!({"/metadata/annotations": word}))), &clusters);
+        assert_eq!(due.clusters, names(&["going"]));
+        // That a removal has begun is written there too, and concerns nobody.
+        let begun = json!([{"name": "going", "uid": "u", "requestedAt": "2026-01-01T00:00:00Z"}]);
+        let recorded = role(&json!({"/metadata/annotations": word, "/status/removals": begun}));
+        assert_eq!(triggers.role(&applied(&recorded), &clusters), Due::default());
     }
 
     #[test]
@@ -543,7 +573,7 @@ mod tests {
                 secret: Some(secret.name.clone()),
                 ..ManagedClusterStatus::default()
             };
-            memories.wrote_status(uid, &status);
+            memories.told_status(uid, &status, true);
         }
         (triggers, memories, a, b)
     }

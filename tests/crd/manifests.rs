@@ -108,7 +108,7 @@ impl Kind {
                 },
                 "mode": "Observe",
                 "adoptExisting": true,
-                "deletion": {"policy": "Retain"},
+                "deletion": {"policy": "Retain", "whileInUse": "Drain"},
                 });
                 let arn = "arn:aws:iam::222222222222:role/argocd";
                 let existing = json!({"access": {"deployerRole": {

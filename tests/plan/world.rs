@@ -428,7 +428,7 @@ impl World {
                 self.associations.clear();
                 self.pinned = None;
             }
-            Step::SetGroups { groups } => {
+            Step::SetGroups { groups, .. } => {
                 assert!(self.entry_is_ours());
                 self.entry().groups.clone_from(groups);
             }
@@ -436,17 +436,19 @@ impl World {
                 assert!(self.entry_is_ours());
                 self.entry().tags.extend(tags.clone());
             }
-            Step::Associate { policy, scope } | Step::Rescope { policy, scope } => {
+            Step::Associate { policy, scope } | Step::Rescope { policy, scope, .. } => {
                 assert!(self.entry_is_ours());
                 let named = self.request.associations.get(policy);
                 assert_eq!(named, Some(scope), "a policy or scope that the spec does not name");
                 self.associations.insert(policy.clone(), scope.clone());
             }
-            Step::Disassociate { policy } => {
+            Step::Disassociate { policy, .. } => {
                 assert!(self.entry_is_ours());
                 assert!(self.associations.remove(policy).is_some());
             }
-            Step::ApplySecret { secret, uid, adopts } => {
+            Step::ApplySecret {
+                secret, uid, adopts, ..
+            } => {
                 if adopts.is_some() {
                     self.take_over(&secret.name);
                 }
@@ -462,6 +464,12 @@ impl World {
                 let secret = self.our_secret(name);
                 for key in keys {
                     secret.data.as_mut().unwrap().remove(key);
+                }
+            }
+            Step::DropLabels { name, labels, .. } => {
+                let secret = self.our_secret(name);
+                for label in labels {
+                    secret.metadata.labels.as_mut().unwrap().remove(label);
                 }
             }
             Step::DeleteSecret { name, .. } => {
@@ -596,7 +604,7 @@ pub(crate) fn others_tags(tags: &Tags) -> Tags {
 /// A plan in brief: steps by name, and `!` and the reason of what is in the way.
 pub(crate) fn brief(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter().map(|step| match step {
-        Step::Associate { policy, .. } | Step::Rescope { policy, .. } | Step::Disassociate { policy } => {
+        Step::Associate { policy, .. } | Step::Rescope { policy, .. } | Step::Disassociate { policy, .. } => {
             format!("{} {}", step.name(), policy.name())
         }
         _ => step.name().to_owned(),

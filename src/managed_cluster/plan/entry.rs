@@ -57,13 +57,18 @@ pub(super) fn plan_entry(
             let others: BTreeSet<String> = others.filter(|group| stays(given(group))).cloned().collect();
             let groups: BTreeSet<String> = desired.entry.groups.union(&others).cloned().collect();
             if entry.groups != groups {
-                plan.steps.push(Step::SetGroups { groups });
+                plan.steps.push(Step::SetGroups {
+                    groups,
+                    found: entry.groups.clone(),
+                });
             }
             beside(plan, others.iter().map(|group| format!("Kubernetes group {group}")));
-            if ours && !missing_tags(&tags, &entry.tags).is_empty() {
+            let missing = missing_tags(&tags, &entry.tags);
+            if ours && !missing.is_empty() {
                 plan.steps.push(Step::TagAccessEntry {
                     arn: entry.arn.clone(),
                     tags,
+                    missing: missing.into_keys().collect(),
                 });
             }
             found.unwrap_or(&nothing)
@@ -73,24 +78,36 @@ pub(super) fn plan_entry(
     let mut narrowing = Vec::new();
     let mut widening = Vec::new();
     for (policy, scope) in &desired.associations {
-        let (policy, wanted) = (policy.clone(), scope.clone());
-        match found.get(&policy) {
-            None => plan.steps.push(Step::Associate { policy, scope: wanted }),
-            Some(scope) if *scope == wanted => {}
-            Some(scope) if wanted.covers(scope) => widening.push(Step::Rescope { policy, scope: wanted }),
-            Some(_) => narrowing.push(Step::Rescope { policy, scope: wanted }),
+        let (policy, scope) = (policy.clone(), scope.clone());
+        let Some(found) = found.get(&policy).cloned() else {
+            plan.steps.push(Step::Associate { policy, scope });
+            continue;
+        };
+        if found != scope {
+            let side = if scope.covers(&found) {
+                &mut widening
+            } else {
+                &mut narrowing
+            };
+            side.push(Step::Rescope { policy, scope, found });
         }
     }
     plan.steps.append(&mut widening);
     plan.steps.append(&mut narrowing);
-    for policy in found.keys().filter(|policy| !desired.associations.contains_key(policy)) {
+    for (policy, scope) in found {
+        if desired.associations.contains_key(policy) {
+            continue;
+        }
         let given = memory
             .given
             .is_some_and(|given| given.policies.contains(policy.as_str()));
         if stays(given) {
             beside(plan, [format!("access policy {}", policy.name())]);
         } else {
-            plan.steps.push(Step::Disassociate { policy: policy.clone() });
+            plan.steps.push(Step::Disassociate {
+                policy: policy.clone(),
+                found: scope.clone(),
+            });
         }
     }
 }

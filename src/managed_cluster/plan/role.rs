@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     aws::Role,
     domain::ownership::{ADOPTED_TAG, Marked, missing_tags},
-    policy::{Document, Ruling, trust},
+    policy::{self, Document, Ruling, trust},
 };
 
 use super::{Memory, adopt, owner_in_words};
@@ -70,7 +70,15 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
             Ok(role) => Standing::Adopt(role),
             Err(blocked) => Standing::Foreign(blocked),
         },
-        other @ (Marked::Ours | Marked::Unmarked | Marked::Another { .. }) => not_ours(owner_in_words(&other)),
+        other @ (Marked::Ours | Marked::Unmarked | Marked::Another { .. }) => match memory.recorded_role {
+            Some(recorded) => Standing::Foreign(Blocked::RoleReplaced {
+                arn: role.arn.clone(),
+                recorded: recorded.to_owned(),
+                found: role.id.clone(),
+                owner: owner_in_words(&other),
+            }),
+            None => not_ours(owner_in_words(&other)),
+        },
     }
 }
 
@@ -129,6 +137,7 @@ pub(super) fn restore_boundary(plan: &mut Plan, desired: &Desired, role: &Role) 
         plan.steps.push(Step::SetBoundary {
             name: desired.role.arn.name.clone(),
             boundary: desired.role.boundary.clone(),
+            found: role.boundary.clone(),
         });
     }
 }
@@ -137,10 +146,12 @@ pub(super) fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
     let name = &desired.role.arn.name;
     restore_boundary(plan, desired, role);
     plan_trust(plan, desired, role);
-    if !missing_tags(&desired.role.tags, &role.tags).is_empty() {
+    let missing = missing_tags(&desired.role.tags, &role.tags);
+    if !missing.is_empty() {
         plan.steps.push(Step::TagRole {
             name: name.clone(),
             tags: desired.role.tags.clone(),
+            missing: missing.into_keys().collect(),
         });
     }
 }
@@ -149,16 +160,18 @@ pub(super) fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
 /// wrote, which is told.
 fn plan_trust(plan: &mut Plan, desired: &Desired, role: &Role) {
     let name = desired.role.arn.name.clone();
-    let found = Document::parse(&role.trust);
     if !desired.named {
-        if !found.is_ok_and(|found| found.means(&desired.role.trust)) {
+        let differences = policy::differences_of(&role.trust, &desired.role.trust);
+        if !differences.is_empty() {
             plan.steps.push(Step::SetTrust {
                 name,
                 trust: desired.role.trust.clone(),
+                differences,
             });
         }
         return;
     }
+    let found = Document::parse(&role.trust);
     let merged = trust::with_ours(&role.trust, &desired.management_role);
     if !found.is_ok_and(|found| found.means(&merged)) {
         plan.steps.push(Step::AddTrust {

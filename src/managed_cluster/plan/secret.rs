@@ -1,5 +1,7 @@
 //! The steps that keep the cluster Secret, and what stands in its way.
 
+use std::collections::BTreeSet;
+
 use crate::{
     argocd::{ADOPTED_ANNOTATION, ClusterSecret, WantedSecret},
     domain::eks::ClusterState,
@@ -52,6 +54,7 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
             Ok(changes) => plan.steps.push(Step::ApplySecret {
                 secret: taken_over(wanted.clone(), &adoptable.secret),
                 uid: Some(adoptable.secret.uid.clone()),
+                changed: BTreeSet::new(),
                 adopts: Some(changes),
             }),
             Err(blocked) => plan.blocked.push(blocked),
@@ -70,6 +73,7 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
         return plan.steps.push(Step::ApplySecret {
             secret: wanted.clone(),
             uid: None,
+            changed: BTreeSet::new(),
             adopts: None,
         });
     };
@@ -85,10 +89,11 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
                 keys: difference.null,
             });
         }
-        if difference.apply {
+        if !difference.changed.is_empty() {
             plan.steps.push(Step::ApplySecret {
                 secret: wanted.clone(),
                 uid: Some(primary.uid.clone()),
+                changed: difference.changed,
                 adopts: None,
             });
         }

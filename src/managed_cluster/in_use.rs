@@ -1,0 +1,621 @@
+//! Whether Applications still deploy to a cluster that is being removed, and what that means. Pure.
+//!
+//! Argo CD cannot take away what an Application deployed once the cluster Secret is gone: it then drops the
+//! Application's finalizers and leaves the workloads behind (v3.6.1, `controller/appcontroller.go`,
+//! `finalizeApplicationDeletion`).
+
+use crate::{
+    api::WhileInUse,
+    argocd::{Application, ApplicationSet, Change, ClusterSecret, Grip, Maker, Target, Usage, User},
+};
+
+use super::{
+    blocked::Blocked,
+    step::{Plan, Step},
+    words::{named, some},
+};
+
+/// What Argo CD has, as it was listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// All Applications, of all namespaces.
+    pub applications: Vec<Application>,
+    /// All ApplicationSets, or why they could not be listed.
+    pub sets: Result<Vec<ApplicationSet>, String>,
+}
+
+/// A cluster that is being removed, as Argo CD sees it.
+#[derive(Clone, Debug)]
+pub struct Going<'a> {
+    /// Its cluster Secrets: one, unless Argo CD has made a copy. What Argo CD does not take for a cluster's, or what is
+    /// being deleted already, is none of them.
+    pub secrets: Vec<&'a ClusterSecret>,
+    /// The server that was recorded, which a Secret may have had before somebody changed it.
+    pub server: Option<&'a str>,
+    /// Argo CD's namespace.
+    pub namespace: &'a str,
+    /// The namespaces of other Argo CDs: what is in them is no business of this one.
+    pub others: Vec<&'a str>,
+}
+
+/// What comes next.
+#[derive(Debug, PartialEq)]
+pub enum Next {
+    /// Nobody uses the cluster.
+    Remove,
+    /// ApplicationSets are to let go of it first.
+    Drain(Plan),
+    /// Somebody uses it.
+    Wait(Blocked),
+}
+
+impl Going<'_> {
+    fn targets(&self) -> Vec<Target> {
+        let mut targets: Vec<Target> = self.secrets.iter().map(|secret| secret.target()).collect();
+        let recorded = self.server.zip(targets.first()).map(|(server, first)| Target {
+            server: server.to_owned(),
+            ..first.clone()
+        });
+        targets.extend(recorded);
+        targets
+    }
+
+    /// Decides what the use of the cluster means for its removal.
+    #[must_use]
+    pub fn next(&self, policy: WhileInUse, found: &Found) -> Next {
+        if self.secrets.is_empty() || policy == WhileInUse::Proceed {
+            return Next::Remove;
+        }
+        let ours = |namespace: &str| !self.others.contains(&namespace);
+        let applications: Vec<Application> = found
+            .applications
+            .iter()
+            .filter(|one| ours(&one.namespace))
+            .cloned()
+            .collect();
+        let sets: Vec<ApplicationSet> = found
+            .sets
+            .iter()
+            .flatten()
+            .filter(|one| ours(&one.namespace))
+            .cloned()
+            .collect();
+        let used = Usage::gather(&self.targets(), &applications, &sets);
+        if used.applications.is_empty() && used.unreadable.is_empty() {
+            return Next::Remove;
+        }
+        let told = Telling {
+            going: self,
+            used: &used,
+            sets: found.sets.as_ref().err().map(String::as_str),
+        };
+        if policy == WhileInUse::Block {
+            return told.block();
+        }
+        let labelled: Vec<&&ClusterSecret> = self
+            .secrets
+            .iter()
+            .filter(|secret| !secret.surplus_labels().is_empty())
+            .collect();
+        if labelled.is_empty() {
+            return told.drained();
+        }
+        if let Err(why) = &found.sets {
+            return told.undrained(&format!(
+                "the labels of its Secret are not dropped, since nobody knows which ApplicationSets would take that for an invitation: {why}"
+            ));
+        }
+        let invited = invited(&labelled, &sets);
+        if !invited.is_empty() {
+            return told.undrained(&format!(
+                "the labels of its Secret are not dropped, since {} would choose the cluster without them: change the selector there, or set spec.deletion.whileInUse to Block and delete the Applications yourself",
+                named("ApplicationSet", &invited)
+            ));
+        }
+        let steps = labelled.into_iter().map(|secret| Step::DropLabels {
+            name: secret.name.clone(),
+            uid: secret.uid.clone(),
+            resource_version: secret.resource_version.clone(),
+            labels: secret.surplus_labels(),
+        });
+        Next::Drain(Plan {
+            steps: steps.collect(),
+            ..Plan::default()
+        })
+    }
+
+    /// What is told after the labels were dropped.
+    #[must_use]
+    pub fn draining(&self) -> Blocked {
+        Blocked::ApplicationsStillTargeting {
+            why: "the labels of the cluster Secret are dropped, for ApplicationSets to delete their Applications while Argo CD can still reach the cluster; it waits until they are gone".to_owned(),
+            stalled: false,
+        }
+    }
+}
+
+/// The ApplicationSets that choose a Secret only once it has lost its labels.
+fn invited(secrets: &[&&ClusterSecret], sets: &[ApplicationSet]) -> Vec<String> {
+    let gained = |secret: &&&ClusterSecret| {
+        let target = secret.target();
+        Change::between(Some(&target), Some(&target.drained()), &[], sets).sets_gained
+    };
+    let mut invited: Vec<String> = secrets.iter().flat_map(gained).map(|(id, _)| id).collect();
+    invited.sort();
+    invited.dedup();
+    invited
+}
+
+/// What is said of those who use the cluster.
+struct Telling<'a> {
+    going: &'a Going<'a>,
+    used: &'a Usage,
+    /// Why the ApplicationSets could not be listed.
+    sets: Option<&'a str>,
+}
+
+impl Telling<'_> {
+    fn wait(&self, sentences: &[String], stalled: bool) -> Next {
+        let all = self
+            .who()
+            .into_iter()
+            .chain(sentences.iter().cloned())
+            .chain(self.asides());
+        Next::Wait(Blocked::ApplicationsStillTargeting {
+            why: all.collect::<Vec<_>>().join(". "),
+            stalled: stalled || !self.used.unreadable.is_empty() || self.skipped().is_some(),
+        })
+    }
+
+    /// `Block`: nothing is done about them.
+    fn block(&self) -> Next {
+        let mut sentences = Vec::new();
+        let stays = self.used.applications.iter().any(|user| !user.deleting);
+        if stays {
+            sentences.push("Without the cluster Secret Argo CD could not take away what they deployed. Delete them, or give them another destination".to_owned());
+            let anew = self.makers(|grip| *grip == Grip::LetsGo);
+            if !anew.is_empty() {
+                sentences.push(format!(
+                    "{} choose{} the cluster by the labels of its Secret and make{} them anew, until spec.deletion.whileInUse is Drain, which drops the labels",
+                    named("ApplicationSet", &anew), s_for_one(&anew), s_for_one(&anew)
+                ));
+            }
+        }
+        sentences.extend(self.unstoppable());
+        if stays {
+            sentences.push(
+                "With spec.deletion.whileInUse: Proceed it does not wait, and leaves behind what they deployed"
+                    .to_owned(),
+            );
+        }
+        self.wait(&sentences, stays)
+    }
+
+    /// `Drain`, after the labels were dropped.
+    fn drained(&self) -> Next {
+        let lets_go = self.makers(|grip| *grip == Grip::LetsGo);
+        let stays = |user: &&User| !user.deleting && !user.owners.iter().any(|owner| lets_go.contains(owner));
+        let left: Vec<String> = self
+            .used
+            .applications
+            .iter()
+            .filter(stays)
+            .map(|user| user.id.clone())
+            .collect();
+        let mut sentences =
+            vec!["The labels of the cluster Secret are dropped, and it waits until they are gone".to_owned()];
+        if !left.is_empty() {
+            sentences.push(format!(
+                "Nobody deletes {}: do so, or give {} another destination",
+                named("Application", &left),
+                if left.len() == 1 { "it" } else { "them" }
+            ));
+        }
+        sentences.extend(self.unstoppable());
+        self.wait(&sentences, !left.is_empty())
+    }
+
+    /// `Drain`, when the labels cannot be dropped.
+    fn undrained(&self, why: &str) -> Next {
+        let mut sentences = vec![capitalised(why)];
+        sentences.extend(self.unstoppable());
+        self.wait(&sentences, true)
+    }
+
+    /// Who uses the cluster, and how many.
+    fn who(&self) -> Option<String> {
+        let ids: Vec<String> = self.used.applications.iter().map(|user| user.id.clone()).collect();
+        let deleting = self.used.applications.iter().filter(|user| user.deleting).count();
+        let going = match deleting {
+            0 => String::new(),
+            all if all == ids.len() => ", and being deleted".to_owned(),
+            some => format!(", {some} of them being deleted"),
+        };
+        let verb = if ids.len() == 1 {
+            "Application still deploys"
+        } else {
+            "Applications still deploy"
+        };
+        (!ids.is_empty()).then(|| format!("{} {verb} to this cluster ({}){going}", ids.len(), some(&ids)))
+    }
+
+    /// The ApplicationSets of a kind, by namespace and name.
+    fn makers(&self, grip: impl Fn(&Grip) -> bool) -> Vec<String> {
+        let of = |maker: &&Maker| grip(&maker.grip);
+        self.used
+            .makers
+            .iter()
+            .filter(of)
+            .map(|maker| maker.id.clone())
+            .collect()
+    }
+
+    /// The ApplicationSets that go on whatever the Secret's labels are, each kind with what to do about it.
+    fn unstoppable(&self) -> Vec<String> {
+        let name = self
+            .going
+            .secrets
+            .first()
+            .map(|secret| secret.cluster_name.as_str())
+            .unwrap_or_default();
+        let mut sentences = Vec::new();
+        let mut tell = |makers: Vec<String>, says: &dyn Fn(&str, &str) -> String| {
+            if !makers.is_empty() {
+                sentences.push(says(&named("ApplicationSet", &makers), s_for_one(&makers)));
+            }
+        };
+        tell(self.makers(|grip| *grip == Grip::Unlabelled), &|who, _| {
+            format!(
+                "{who} would go on without the labels, as `clusters: {{}}` does, and cannot be drained: exclude the cluster there, as by `selector: {{matchExpressions: [{{key: name, operator: NotIn, values: [{name}]}}]}}` beside `clusters`"
+            )
+        });
+        tell(self.makers(|grip| *grip == Grip::Perhaps), &|who, _| {
+            format!(
+                "{who} may go on without the labels, with a selector that is filled in by a template or cannot be read: exclude the cluster there"
+            )
+        });
+        tell(self.makers(|grip| matches!(grip, Grip::Others(_))), &|who, s| {
+            format!(
+                "{who} make{s} Applications by generators that do not look at labels ({}): take the cluster out of what they read",
+                self.kinds()
+            )
+        });
+        tell(self.makers(|grip| *grip == Grip::Keeps), &|who, s| {
+            format!(
+                "{who} leave{s} behind what is generated no longer (spec.syncPolicy.applicationsSync): delete those Applications yourself"
+            )
+        });
+        sentences
+    }
+
+    /// The kinds of generators that do not look at Secrets.
+    fn kinds(&self) -> String {
+        let mut kinds: Vec<&str> = Vec::new();
+        for maker in &self.used.makers {
+            if let Grip::Others(of) = &maker.grip {
+                kinds.extend(of.iter().map(String::as_str));
+            }
+        }
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds.join(", ")
+    }
+
+    /// The Secret that keeps Argo CD from deleting anything on the cluster.
+    fn skipped(&self) -> Option<&str> {
+        let skips = |secret: &&&ClusterSecret| secret.target().skips_reconcile();
+        self.going.secrets.iter().find(skips).map(|secret| secret.name.as_str())
+    }
+
+    fn asides(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        if let Some(name) = self.skipped() {
+            let namespace = self.going.namespace;
+            sentences.push(format!(
+                "The Secret bears argocd.argoproj.io/skip-reconcile, under which Argo CD never ends the deletion of an Application: take it off with `kubectl annotate secret -n {namespace} {name} argocd.argoproj.io/skip-reconcile-`"
+            ));
+        }
+        let unreadable = &self.used.unreadable;
+        if !unreadable.is_empty() {
+            sentences.push(format!(
+                "Nobody can tell where {} deploy{}, whose destination cannot be read: correct or delete {}",
+                named("Application", unreadable),
+                s_for_one(unreadable),
+                if unreadable.len() == 1 { "it" } else { "them" }
+            ));
+        }
+        if let Some(why) = self.sets {
+            sentences.push(format!("Which ApplicationSets make them could not be seen: {why}"));
+        }
+        sentences
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+fn s_for_one(names: &[String]) -> &'static str {
+    if names.len() == 1 { "s" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{ByteString, api::core::v1::Secret};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const SERVER: &str = "https://ABC.gr7.eu-west-1.eks.amazonaws.com";
+
+    fn secret(labels: &Value, annotations: &Value) -> ClusterSecret {
+        let mut labels = labels.clone();
+        labels["argocd.argoproj.io/secret-type"] = json!("cluster");
+        let metadata = json!({"name": "cluster-abc", "uid": "s", "resourceVersion": "7", "labels": labels, "annotations": annotations});
+        let mut secret: Secret = serde_json::from_value(json!({ "metadata": metadata })).unwrap();
+        let data = [("name", "prod"), ("server", SERVER), ("config", "{}")];
+        let data = data.map(|(key, value)| (key.to_owned(), ByteString(value.as_bytes().to_vec())));
+        secret.data = Some(data.into());
+        ClusterSecret::read(&secret)
+    }
+
+    fn application(id: &str, owner: Option<&str>, deleting: bool) -> Application {
+        let (namespace, name) = id.split_once('/').unwrap();
+        Application {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            destination: Some(crate::argocd::Destination {
+                name: "prod".to_owned(),
+                server: String::new(),
+            }),
+            owners: owner.map(str::to_owned).into_iter().collect(),
+            deleting,
+        }
+    }
+
+    fn set(id: &str, generators: &Value) -> ApplicationSet {
+        let (namespace, name) = id.split_once('/').unwrap();
+        let object = json!({"metadata": {"namespace": namespace, "name": name}, "spec": {"generators": generators}});
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn by_label() -> Value {
+        json!([{"clusters": {"selector": {"matchLabels": {"env": "prod"}}}}])
+    }
+
+    fn next(
+        policy: WhileInUse,
+        secrets: &[ClusterSecret],
+        applications: &[Application],
+        sets: &[ApplicationSet],
+    ) -> Next {
+        let going = Going {
+            secrets: secrets.iter().collect(),
+            server: None,
+            namespace: "argocd",
+            others: vec!["argocd-two"],
+        };
+        let found = Found {
+            applications: applications.to_vec(),
+            sets: Ok(sets.to_vec()),
+        };
+        going.next(policy, &found)
+    }
+
+    /// What is told, and whether a person must act.
+    fn told(next: Next) -> (String, bool) {
+        match next {
+            Next::Wait(Blocked::ApplicationsStillTargeting { why, stalled }) => (why, stalled),
+            other @ (Next::Remove | Next::Drain(_) | Next::Wait(_)) => panic!("{other:?}"),
+        }
+    }
+
+    fn labelled() -> [ClusterSecret; 1] {
+        [secret(&json!({"env": "prod"}), &json!({}))]
+    }
+
+    #[test]
+    fn it_goes_on_only_when_nobody_uses_the_cluster_or_that_does_not_matter() {
+        let one = [application("argocd/a", None, false)];
+        for policy in [WhileInUse::Block, WhileInUse::Drain, WhileInUse::Proceed] {
+            assert_eq!(
+                next(
+                    policy,
+                    &labelled(),
+                    &[],
+                    &[set("argocd/all", &json!([{"clusters": {}}]))]
+                ),
+                Next::Remove
+            );
+            assert_eq!(
+                next(policy, &[], &one, &[]),
+                Next::Remove,
+                "nothing is left to hold on to"
+            );
+        }
+        assert_eq!(next(WhileInUse::Proceed, &labelled(), &one, &[]), Next::Remove);
+        let theirs = [application("argocd-two/a", None, false)];
+        assert_eq!(
+            next(WhileInUse::Block, &labelled(), &theirs, &[]),
+            Next::Remove,
+            "of another Argo CD"
+        );
+        let (why, stalled) = told(next(WhileInUse::Block, &labelled(), &one, &[]));
+        assert!(
+            stalled && why.starts_with("1 Application still deploys to this cluster (argocd/a)"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn an_application_of_the_recorded_server_counts_though_the_secret_was_changed() {
+        let [secret] = labelled();
+        let mut one = application("argocd/a", None, false);
+        one.destination = Some(crate::argocd::Destination {
+            server: "https://OLD/".to_owned(),
+            name: String::new(),
+        });
+        let going = Going {
+            secrets: vec![&secret],
+            server: Some("https://OLD"),
+            namespace: "argocd",
+            others: Vec::new(),
+        };
+        let found = Found {
+            applications: vec![one],
+            sets: Ok(Vec::new()),
+        };
+        assert!(matches!(going.next(WhileInUse::Block, &found), Next::Wait(_)));
+    }
+
+    #[test]
+    fn a_message_names_some_and_counts_all() {
+        let many: Vec<Application> = (0..12)
+            .map(|n| application(&format!("team/a{n:02}"), None, n < 2))
+            .collect();
+        let (why, stalled) = told(next(WhileInUse::Block, &labelled(), &many, &[]));
+        let start = "12 Applications still deploy to this cluster (team/a00, team/a01, team/a02, team/a03, team/a04 and 7 more), 2 of them being deleted";
+        assert!(stalled && why.starts_with(start), "{why}");
+        let going: Vec<Application> = many
+            .iter()
+            .map(|one| Application {
+                deleting: true,
+                ..one.clone()
+            })
+            .collect();
+        let (why, stalled) = told(next(WhileInUse::Block, &labelled(), &going, &[]));
+        assert!(
+            !stalled && why.ends_with("and being deleted"),
+            "somebody acts already: {why}"
+        );
+    }
+
+    #[test]
+    fn draining_drops_every_label_but_argo_cds_mark_in_one_step() {
+        let secrets = [secret(&json!({"env": "prod", "team": "a"}), &json!({}))];
+        let sets = [set("argocd/shops", &by_label())];
+        let owned = [application("argocd/a", Some("shops"), false)];
+        let Next::Drain(plan) = next(WhileInUse::Drain, &secrets, &owned, &sets) else {
+            panic!("no plan")
+        };
+        let [
+            Step::DropLabels {
+                labels,
+                resource_version,
+                ..
+            },
+        ] = plan.steps.as_slice()
+        else {
+            panic!("{plan:?}")
+        };
+        assert_eq!(
+            (
+                labels.iter().map(String::as_str).collect::<Vec<_>>(),
+                resource_version.as_str()
+            ),
+            (vec!["env", "team"], "7")
+        );
+        // Then it waits for Argo CD, and says who never will.
+        let bare = [secret(&json!({}), &json!({}))];
+        let (why, stalled) = told(next(WhileInUse::Drain, &bare, &owned, &sets));
+        assert!(!stalled && why.contains("waits until they are gone"), "{why}");
+        let alone = [
+            application("argocd/a", Some("shops"), false),
+            application("team/b", None, false),
+        ];
+        let (why, stalled) = told(next(WhileInUse::Drain, &bare, &alone, &sets));
+        assert!(
+            stalled && why.contains("Nobody deletes Application team/b: do so"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn what_labels_cannot_stop_is_said_under_every_policy() {
+        let everywhere = json!([{"matrix": {"generators": [{"git": {}}, {"clusters": {}}]}}]);
+        let templated = json!([{"clusters": {"selector": {"matchLabels": {"env": "{{x}}"}}}}]);
+        let mut keeps = set("argocd/keeps", &by_label());
+        keeps.deletes = false;
+        let sets = [
+            set("argocd/everywhere", &everywhere),
+            set("argocd/templated", &templated),
+            set("argocd/listed", &json!([{"list": {}}])),
+            keeps,
+        ];
+        let owned = [application("argocd/a", Some("listed"), false)];
+        let bare = [secret(&json!({}), &json!({}))];
+        for (policy, secrets, also) in [
+            (WhileInUse::Block, labelled(), Some("argocd/keeps leaves behind")),
+            (WhileInUse::Drain, bare, None),
+        ] {
+            let (why, stalled) = told(next(policy, &secrets, &owned, &sets));
+            assert!(stalled);
+            for part in [
+                "ApplicationSet argocd/everywhere would go on without the labels",
+                "values: [prod]",
+                "ApplicationSet argocd/templated may go on",
+                "ApplicationSet argocd/listed makes Applications by generators that do not look at labels (list)",
+            ]
+            .into_iter()
+            .chain(also)
+            {
+                assert!(why.contains(part), "{policy:?} {part}: {why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_that_takes_a_secret_without_labels_for_an_invitation_gets_none() {
+        let without =
+            json!([{"clusters": {"selector": {"matchExpressions": [{"key": "env", "operator": "DoesNotExist"}]}}}]);
+        let sets = [set("argocd/shops", &by_label()), set("argocd/rest", &without)];
+        let owned = [application("argocd/a", Some("shops"), false)];
+        let (why, stalled) = told(next(WhileInUse::Drain, &labelled(), &owned, &sets));
+        assert!(
+            stalled && why.contains("since ApplicationSet argocd/rest would choose the cluster without them"),
+            "{why}"
+        );
+        // Nor is that risked where nobody knows.
+        let secrets = labelled();
+        let going = Going {
+            secrets: secrets.iter().collect(),
+            server: None,
+            namespace: "argocd",
+            others: Vec::new(),
+        };
+        let found = Found {
+            applications: owned.to_vec(),
+            sets: Err("could not list".to_owned()),
+        };
+        let (why, stalled) = told(going.next(WhileInUse::Drain, &found));
+        assert!(stalled && why.contains("could not list"), "{why}");
+    }
+
+    #[test]
+    fn what_hangs_a_deletion_and_what_cannot_be_read_is_told() {
+        let skipping = [secret(
+            &json!({}),
+            &json!({"argocd.argoproj.io/skip-reconcile": "true"}),
+        )];
+        let going = [application("argocd/a", None, true)];
+        let (why, stalled) = told(next(WhileInUse::Block, &skipping, &going, &[]));
+        assert!(
+            stalled && why.contains("kubectl annotate secret -n argocd cluster-abc argocd.argoproj.io/skip-reconcile-"),
+            "{why}"
+        );
+        let mut odd = application("team/odd", None, false);
+        odd.destination = None;
+        for policy in [WhileInUse::Block, WhileInUse::Drain] {
+            let bare = [secret(&json!({}), &json!({}))];
+            let (why, stalled) = told(next(policy, &bare, std::slice::from_ref(&odd), &[]));
+            assert!(
+                stalled && why.contains("Nobody can tell where Application team/odd deploys"),
+                "{why}"
+            );
+        }
+    }
+}

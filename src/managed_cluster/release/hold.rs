@@ -1,0 +1,98 @@
+//! What holds a removal up before anything is taken away.
+
+use crate::{
+    api::WhileInUse,
+    kubernetes::{Failure, KubernetesError},
+    managed_cluster::{
+        Blocked, Context, Error, Plan,
+        apply::Stop,
+        in_use::{self, Next},
+        management::Management,
+        observe::Secrets,
+    },
+};
+
+use super::{Going, Turn, take_away::carry_out};
+
+/// Asks whether the cluster Secret may go. `None`: it may.
+pub(super) async fn hold(
+    context: &Context,
+    going: &Going<'_>,
+    management: &Management,
+    secrets: &Secrets,
+) -> Result<Option<Turn>, Error> {
+    if let Some(blocked) = context.ledger.held(context, going.metadata, going.identity).await {
+        return Ok(Some(Turn::blocked(blocked)));
+    }
+    let policy = going.identity.while_in_use;
+    let cluster = in_use::Going {
+        secrets: secrets
+            .own
+            .iter()
+            .filter(|secret| !secret.deleting && secret.is_cluster())
+            .collect(),
+        server: going
+            .old
+            .cluster
+            .as_ref()
+            .and_then(|cluster| cluster.endpoint.as_deref()),
+        namespace: &management.namespace,
+        others: (context.secrets.keys().map(String::as_str))
+            .filter(|other| *other != management.namespace)
+            .collect(),
+    };
+    // It is the Secret whose going orphans: where there is none, nothing is left to wait for.
+    if cluster.secrets.is_empty() || policy == WhileInUse::Proceed {
+        return Ok(None);
+    }
+    let found = match context.applications.look(&context.client).await {
+        Ok(found) => found,
+        Err(error) => return Ok(Some(Turn::blocked(unseen(&error)))),
+    };
+    match cluster.next(policy, &found) {
+        Next::Remove => Ok(None),
+        Next::Wait(blocked) => Ok(Some(Turn::blocked(blocked))),
+        Next::Drain(plan) => drain(context, going, management, &plan, cluster.draining())
+            .await
+            .map(Some),
+    }
+}
+
+/// Drops the labels, by which ApplicationSets let go: they delete what they made, so this is the first step of the
+/// removal.
+async fn drain(
+    context: &Context,
+    going: &Going<'_>,
+    management: &Management,
+    plan: &Plan,
+    after: Blocked,
+) -> Result<Turn, Error> {
+    if let Some(blocked) = context.ledger.begin(context, going.metadata, going.identity).await? {
+        return Ok(Turn::blocked(blocked));
+    }
+    if context.overtaken(going.metadata) {
+        return Ok(Turn::Overtaken);
+    }
+    crate::managed_cluster::log_plan(&going.identity.name, plan);
+    let outcome = carry_out(context, going, management, &plan.steps, None).await;
+    match outcome.into_stop() {
+        Some(Stop::Failed(part, failure)) => Err(Error::Step(part, failure)),
+        Some(Stop::Blocked(blocked)) => Ok(Turn::blocked(blocked)),
+        None => Ok(Turn::blocked(after)),
+    }
+}
+
+/// A look that failed says nothing about Applications, so the removal waits for one that does not.
+fn unseen(error: &KubernetesError) -> Blocked {
+    let forbidden = error.failure() == Failure::Forbidden;
+    let advice = if forbidden {
+        ". Give the operator the right to list applications and applicationsets of argoproj.io in all namespaces, as the \
+         ClusterRole of deploy/install/10-rbac.yaml does, or set spec.deletion.whileInUse to Proceed for it not to look"
+    } else {
+        ". It is tried again; with spec.deletion.whileInUse: Proceed it does not look"
+    };
+    Blocked::ApplicationsUnseen {
+        why: format!("whether Applications still deploy to this cluster cannot be seen: {error}{advice}"),
+        stalled: forbidden,
+    }
+}

@@ -1,0 +1,268 @@
+//! One pass of a removal: what stands is looked at, and taken away in order.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use tracing::debug;
+
+use crate::{
+    aws::{Account, AwsError, Call, ErrorKind, Lane},
+    domain::arn::PolicyArn,
+    managed_cluster::{
+        Blocked, Context, Error, Step,
+        apply::{self, Outcome, Site, Stop},
+        in_words, log_plan,
+        management::Management,
+        observe::{self, Secrets, Spoke},
+        removal::{TakenOver, plan_removal},
+        tell,
+        turn::{self, door},
+    },
+};
+
+use super::{Going, Turn, hold::hold};
+
+/// How long what was found to hold a removal up, or not to, may be taken for true.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// One pass of a removal.
+pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Turn, Error> {
+    let identity = going.identity;
+    // The object bears our finalizer, so something may have been made, recorded or not.
+    let read = Management::read_for_removal;
+    let management = match turn::management_by(context, &identity.management_role, read) {
+        Ok(management) => management,
+        Err(blocked) => {
+            let message = format!(
+                "the removal needs ManagementRole {} to enter the account: {}",
+                identity.management_role,
+                blocked.message()
+            );
+            return Ok(Turn::Remains(super::Pass::Releasing(message, Some(blocked))));
+        }
+    };
+    let Some(secrets) = own_secrets(context, going, &management).await? else {
+        return Ok(Turn::blocked(Blocked::NamespaceNotServed {
+            namespace: management.namespace,
+        }));
+    };
+    let looked = Instant::now();
+    if let Some(turn) = hold(context, going, &management, &secrets).await? {
+        return Ok(turn);
+    }
+    if identity.retain {
+        return retain(context, going, &management, &secrets).await;
+    }
+    debug!(object = %identity.name, account = %identity.cluster.account, "asking for its turn in the account");
+    let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Edit).await else {
+        return Err(Error::ShuttingDown);
+    };
+    // The turn may have taken minutes to come. Who has paused the object since, or has it keep its role, is heard.
+    if context.overtaken(going.metadata) {
+        return Ok(Turn::Overtaken);
+    }
+    if looked.elapsed() > FRESH
+        && let Some(turn) = hold(context, going, &management, &secrets).await?
+    {
+        return Ok(turn);
+    }
+    in_account(context, going, &management, &secrets).await
+}
+
+/// The cluster Secrets of the object; `None` when its namespace is not served.
+async fn own_secrets(context: &Context, going: &Going<'_>, management: &Management) -> Result<Option<Secrets>, Error> {
+    let Some(store) = context.secrets.get(&management.namespace) else {
+        return Ok(None);
+    };
+    let (uid, old) = (going.uid(), going.old);
+    let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
+    let known = observe::Known {
+        name: old.secret.as_deref(),
+        servers: server.into_iter().collect(),
+    };
+    let mut secrets = observe::secrets(store, uid, None, &known);
+    if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
+        // The watch may lag, and does not bring a Secret whose label somebody took off.
+        let api = Api::namespaced(context.client.clone(), &management.namespace);
+        secrets.own = observe::secret_under_name(&api, name, uid).await?.own;
+    }
+    Ok(Some(secrets))
+}
+
+async fn in_account(
+    context: &Context,
+    going: &Going<'_>,
+    management: &Management,
+    secrets: &Secrets,
+) -> Result<Turn, Error> {
+    let (identity, uid) = (going.identity, going.uid());
+    let deployer = identity.deployer(&management.hub);
+    let account = context.aws.enter(&door(identity, management)).await;
+    let observed: Result<Spoke, AwsError> = match &account {
+        Ok(account) => Box::pin(observe::spoke_for_removal(account, identity, &deployer)).await,
+        Err(error) => Err(error.clone()),
+    };
+    let deleted = context.memory.all_deleted(uid);
+    let (observed, late) = match observed {
+        Ok(spoke) => {
+            let (spoke, late) = without(spoke, &deleted);
+            (Ok(spoke), late)
+        }
+        Err(error) => (Err(error), false),
+    };
+    let owner = identity.owner(&management.hub);
+    let recorded = identity.recorded_role(going.old);
+    let boundary = going.boundary.clone();
+    let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition()));
+    let (seen, taken_over) = (observed.as_ref().ok(), TakenOver::of(identity, going.old));
+    let plan = plan_removal(&deployer, &boundary, &owner, recorded, seen, secrets, taken_over);
+    log_plan(&identity.name, &plan);
+    if let Some(turn) = begin(context, going, &plan.steps).await? {
+        return Ok(turn);
+    }
+    let outcome = carry_out(context, going, management, &plan.steps, account.as_ref().ok()).await;
+    context.memory.want_secret(uid, None);
+    context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
+    match outcome.into_stop() {
+        Some(Stop::Failed(part, failure)) => return Err(Error::Step(part, failure)),
+        Some(Stop::Blocked(blocked)) => return Ok(Turn::blocked(blocked)),
+        None => {}
+    }
+    if let Err(error) = observed {
+        return unreachable(error, &deployer.to_string());
+    }
+    if let Some(blocked) = plan.blocked.first().cloned() {
+        return Ok(Turn::blocked(blocked));
+    }
+    if late {
+        return Ok(Turn::blocked(Blocked::Propagating {
+            what: "the deletion".to_owned(),
+        }));
+    }
+    if !plan.steps.is_empty() {
+        context.memory.not_clean(uid);
+    } else if context.memory.surely_gone(uid, recorded, context.timing.confirm_after) {
+        tell::left(context, going.metadata, &plan.beside).await;
+        return Ok(Turn::Gone);
+    }
+    Ok(Turn::again(
+        "removed the cluster Secret, the access entry and the deployer role; looking once more",
+    ))
+}
+
+/// What was seen, without what this process deleted already and AWS still shows; and whether there was any.
+fn without(mut spoke: Spoke, deleted: &BTreeSet<String>) -> (Spoke, bool) {
+    let before = (spoke.entry.is_some(), spoke.role.is_some());
+    spoke.entry = spoke.entry.filter(|entry| !deleted.contains(&entry.arn));
+    spoke.role = spoke.role.filter(|role| !deleted.contains(&role.id));
+    let late = before != (spoke.entry.is_some(), spoke.role.is_some());
+    (spoke, late)
+}
+
+/// What a pass deleted, by the names that AWS never gives twice.
+pub(in crate::managed_cluster) fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
+    let entry = spoke
+        .and_then(|spoke| spoke.entry.as_ref())
+        .filter(|_| outcome.entry_deleted());
+    let role = spoke
+        .and_then(|spoke| spoke.role.as_ref())
+        .filter(|_| outcome.role_deleted());
+    entry
+        .map(|entry| entry.arn.clone())
+        .into_iter()
+        .chain(role.map(|role| role.id.clone()))
+        .collect()
+}
+
+/// `Retain`: only the Secret goes. The management role keeps its way to the deployer role, which still trusts it, so
+/// the `ManagementRole` records that first.
+async fn retain(
+    context: &Context,
+    going: &Going<'_>,
+    management: &Management,
+    secrets: &Secrets,
+) -> Result<Turn, Error> {
+    let identity = going.identity;
+    let deployer = identity.deployer(&management.hub);
+    let plan = plan_removal(
+        &deployer,
+        &PolicyArn::deny_all(management.hub.partition()),
+        &identity.owner(&management.hub),
+        None,
+        None,
+        secrets,
+        TakenOver::default(),
+    );
+    if let Some(turn) = begin(context, going, &plan.steps).await? {
+        return Ok(turn);
+    }
+    let outcome = carry_out(context, going, management, &plan.steps, None).await;
+    if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
+        return Err(Error::Step(part, failure));
+    }
+    let kept = identity.recorded_role(going.old).is_some() && management.assumable.is_some();
+    if kept && !management.retained.contains(&deployer.to_string()) {
+        return Ok(Turn::blocked(Blocked::RetentionPending {
+            name: identity.management_role.clone(),
+        }));
+    }
+    if plan.steps.is_empty() {
+        return Ok(Turn::Gone);
+    }
+    Ok(Turn::again("removed the cluster Secret; looking once more"))
+}
+
+/// Asks a last time, right before something is taken away, and has it counted.
+async fn begin(context: &Context, going: &Going<'_>, steps: &[Step]) -> Result<Option<Turn>, Error> {
+    if !steps.is_empty()
+        && let Some(blocked) = context.ledger.begin(context, going.metadata, going.identity).await?
+    {
+        return Ok(Some(Turn::blocked(blocked)));
+    }
+    if context.overtaken(going.metadata) {
+        return Ok(Some(Turn::Overtaken));
+    }
+    // Before the Secret goes: its going wakes whoever waits for the server or the name.
+    context.memory.unclaim(going.uid());
+    Ok(None)
+}
+
+pub(super) async fn carry_out(
+    context: &Context,
+    going: &Going<'_>,
+    management: &Management,
+    steps: &[Step],
+    account: Option<&Account>,
+) -> Outcome {
+    let deployer = going.identity.deployer(&management.hub);
+    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &management.namespace);
+    let site = Site {
+        account,
+        cluster: &going.identity.cluster,
+        deployer: &deployer,
+        secrets: &secrets,
+        deadline: Instant::now() + context.timing.pass_deadline,
+        stopping: &|| context.aws.is_closed(),
+        stood_back: &|| context.stood_back(going.metadata, going.identity.mode),
+        metrics: &context.metrics,
+    };
+    apply::apply(steps, site).await
+}
+
+/// An account that cannot be entered is never abandoned by itself. Any other failed look is told as what it is.
+fn unreachable(error: AwsError, deployer: &str) -> Result<Turn, Error> {
+    if error.call != Call::AssumeRole || error.kind != ErrorKind::Denied {
+        return Err(error.into());
+    }
+    let why = format!(
+        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {}. \
+         Should the account be closed for good, set spec.deletion.policy to Retain: role {deployer} and its access \
+         entry are then yours to delete",
+        in_words(&error)
+    );
+    Ok(Turn::blocked(Blocked::AccountNotEntered { why }))
+}
