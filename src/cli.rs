@@ -5,7 +5,9 @@
     reason = "the documentation is what --help prints: no backticks around our kinds' names"
 )]
 
+mod import;
 mod lease;
+mod output;
 
 use std::{
     collections::BTreeSet, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
@@ -19,12 +21,14 @@ use clap::{
 use crate::{
     domain::{
         arn::{PolicyArn, RoleArn},
-        name::{AccountId, ClusterName, KubernetesName, Region, RoleName},
+        name::{AccountId, KubernetesName, RoleName},
     },
     telemetry::log::Format,
 };
 
+pub use import::ImportArgs;
 pub use lease::{LeaseArgs, LeaseSettings};
+pub use output::{DoctorOutput, PlanOutput};
 
 /// The Lease by which operators agree on the one that works.
 const CONTROLLER_LEASE: &str = "mooring-controller";
@@ -279,51 +283,6 @@ pub struct RevokeArgs {
     pub ca_bundle: Option<PathBuf>,
 }
 
-/// The form of what the doctor says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DoctorOutput {
-    /// A table for people.
-    Table,
-    /// JSON, one object a cluster.
-    Json,
-}
-
-/// Flags of `mooring import`.
-#[derive(Clone, Debug, Args, PartialEq, Eq)]
-pub struct ImportArgs {
-    /// The name of the EKS cluster that Argo CD runs on.
-    #[arg(long, value_name = "CLUSTER")]
-    pub hub_cluster: ClusterName,
-
-    /// The AWS region of the EKS cluster that Argo CD runs on.
-    #[arg(long, value_name = "REGION")]
-    pub hub_region: Region,
-
-    /// The AWS account of the EKS cluster that Argo CD runs on: 12 digits.
-    #[arg(long, value_name = "ACCOUNT_ID")]
-    pub hub_account: AccountId,
-
-    /// The namespace that Argo CD runs in, where its cluster Secrets are.
-    #[arg(long, value_name = "NAMESPACE", default_value = "argocd")]
-    pub argocd_namespace: KubernetesName,
-
-    /// The name of the ManagementRole that is printed and that the ManagedClusters name.
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    pub management_role: KubernetesName,
-
-    /// The name of the role by which accounts are entered to look, as `mooring bootstrap` prints it.
-    #[arg(long, value_name = "ROLE", default_value = "mooring-reader")]
-    pub reader_role: RoleName,
-
-    /// The external ID that the reader roles ask for; none when left out.
-    #[arg(long, value_name = "ID")]
-    pub external_id: Option<String>,
-
-    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
-    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    pub ca_bundle: Option<PathBuf>,
-}
-
 /// Flags of `mooring plan`.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["files", "all"])))]
@@ -353,15 +312,6 @@ pub struct PlanArgs {
     /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub ca_bundle: Option<PathBuf>,
-}
-
-/// The form of what a plan says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PlanOutput {
-    /// Text for people; what is unchanged is only counted.
-    Text,
-    /// JSON, one object a ManagedCluster or ManagementRole.
-    Json,
 }
 
 /// Flags of `mooring render`.

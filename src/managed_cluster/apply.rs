@@ -9,7 +9,6 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
-    argocd::WantedSecret,
     aws::{Account, AwsError, ErrorKind},
     domain::{
         arn::{ClusterArn, RoleArn},
@@ -25,6 +24,7 @@ use crate::{
 use super::{
     blocked::Blocked,
     plan::entry_tags,
+    secret_write::apply_secret,
     step::{Part, Step},
 };
 
@@ -350,31 +350,4 @@ async fn run_in_account(
         | Step::DeleteSecret { .. } => {}
     }
     Ok(None)
-}
-
-/// One atomic server-side apply: a generator of an ApplicationSet must never see half of a Secret.
-///
-/// The Secrets were looked at before the steps in AWS, which take seconds: what somebody has made since is not ours. One
-/// that was made again has another UID, which the API server refuses; where there was none, one look more is taken.
-async fn apply_secret(api: &Api<Secret>, secret: &WantedSecret, uid: Option<&str>) -> Result<(), KubernetesError> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    if uid.is_none() && objects::get_opt(api, &secret.name).await?.is_some() {
-        return Err(KubernetesError::made_meanwhile(format!("Secret {}", secret.name)));
-    }
-    let data: serde_json::Map<_, _> = secret
-        .data
-        .iter()
-        .map(|(key, value)| (key.clone(), json!(STANDARD.encode(value))))
-        .collect();
-    let mut object = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": secret.name, "labels": secret.labels, "annotations": secret.annotations},
-        "type": "Opaque",
-        "data": data,
-    });
-    if let Some(uid) = uid {
-        object["metadata"]["uid"] = json!(uid);
-    }
-    objects::apply(api, &secret.name, &object).await.map(|_| ())
 }

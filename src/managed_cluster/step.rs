@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
-    api::condition::ConditionType,
     argocd::WantedSecret,
     aws::WantedRole,
     domain::{
@@ -19,8 +18,10 @@ use crate::{
 
 use super::{
     blocked::Blocked,
-    words::{boundary_in_words, names_a_ghost, some, trust_in_words},
+    words::{boundary_in_words, groups_in_words, names_a_ghost, some, trust_in_words},
 };
+
+pub use super::{part::Part, words::scope_in_words};
 
 /// One write. A step carries everything that it needs; nothing is chosen when it is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -358,67 +359,6 @@ impl Step {
             (previous, self),
             (Self::Associate { .. }, Self::Associate { .. }) | (Self::Disassociate { .. }, Self::Disassociate { .. })
         )
-    }
-}
-
-/// A scope in words.
-#[must_use]
-pub fn scope_in_words(scope: &AccessScope) -> String {
-    match scope {
-        AccessScope::Cluster => "the whole cluster".to_owned(),
-        AccessScope::Namespaces(names) => format!("namespaces {}", some(names)),
-    }
-}
-
-fn groups_in_words(groups: &BTreeSet<String>, found: &BTreeSet<String>) -> String {
-    let list = |groups: &BTreeSet<String>| some(groups);
-    let surplus: BTreeSet<String> = found.difference(groups).cloned().collect();
-    let taken = if surplus.is_empty() {
-        String::new()
-    } else {
-        format!(", taking away {}", list(&surplus))
-    };
-    format!(
-        "set the Kubernetes groups of the access entry to [{}]{taken}",
-        list(groups)
-    )
-}
-
-/// The parts of the chain, in the order in which they are made; each has a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Part {
-    /// The `ManagementRole` and its policy.
-    ManagementRole,
-    /// The EKS cluster.
-    Cluster,
-    /// The deployer role.
-    DeployerRole,
-    /// The access entry and its policies.
-    AccessEntry,
-    /// The cluster Secret.
-    Secret,
-}
-
-impl Part {
-    /// All parts, in order.
-    pub const ALL: [Self; 5] = [
-        Self::ManagementRole,
-        Self::Cluster,
-        Self::DeployerRole,
-        Self::AccessEntry,
-        Self::Secret,
-    ];
-
-    /// The condition that speaks of the part.
-    #[must_use]
-    pub fn condition(self) -> ConditionType {
-        match self {
-            Self::ManagementRole => ConditionType::ManagementRoleReady,
-            Self::Cluster => ConditionType::ClusterReady,
-            Self::DeployerRole => ConditionType::DeployerRoleReady,
-            Self::AccessEntry => ConditionType::AccessEntryReady,
-            Self::Secret => ConditionType::SecretReady,
-        }
     }
 }
 
