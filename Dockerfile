@@ -5,7 +5,8 @@ FROM rust:1.95.0-bookworm AS build
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
-# A member of the workspace: cargo wants to see its manifest, and builds nothing of it.
+# Members of the workspace: cargo wants to see their manifests, and builds nothing of them.
+COPY tests/fuzz tests/fuzz
 COPY tests/sandbox tests/sandbox
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \

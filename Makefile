@@ -9,6 +9,8 @@ CARGO ?= cargo
 ARGS ?=
 # make demo KEEP=1 stays up afterwards.
 KEEP ?=
+# How long make fuzz feeds each reader.
+SECONDS ?= 60
 IMAGE ?= ghcr.io/mooring-dev/mooring:$(VERSION)
 
 # The same folder for every step, whatever the user's own cargo configuration says.
@@ -67,6 +69,30 @@ test: ## Everything that CI checks: format, lints, licences, docs, generated fil
 	$(say) 'tests: all of the workspace'
 	@$(CARGO) test --workspace --locked
 	$(say) 'all of it holds'
+
+.PHONY: sweep
+sweep: programs ## Every call of every scenario fails in every way, and every kill; make test tries a part of it.
+	$(say) 'sweep: every fault and every kill'
+	@MOORING_SWEEP="$${MOORING_SWEEP:-all}" $(CARGO) test --workspace --locked --test operator sweep:: -- --nocapture --test-threads 1
+
+# Coverage is for the crates of this workspace alone; what they depend on is that of the tests.
+.PHONY: fuzz
+fuzz: ## Feed what reads others' words with anything, SECONDS (60) for each reader; a C++ compiler is needed.
+	$(say) 'fuzz: building with coverage'
+	@RUSTC_WORKSPACE_WRAPPER=$(abspath tests/fuzz/instrument) \
+	  $(CARGO) build --locked --workspace --features mooring-fuzz/libfuzzer --bin mooring-fuzz
+	@for target in $$(ls tests/fuzz/corpus); do \
+	  printf '\n==> %s\n' "fuzz: $$target, $(SECONDS) s"; \
+	  mkdir -p $(CARGO_TARGET_DIR)/fuzz/$$target; \
+	  MOORING_FUZZ=$$target $(CARGO_TARGET_DIR)/debug/mooring-fuzz -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
+	    -artifact_prefix=tests/fuzz/corpus/$$target/ -verbosity=0 -print_final_stats=1 \
+	    $(CARGO_TARGET_DIR)/fuzz/$$target tests/fuzz/corpus/$$target || exit 1; \
+	done
+
+.PHONY: record
+record: programs ## Write anew what the present version stores, into tests/upgrade; refused for a version that was released.
+	$(say) 'record: tests/upgrade/v$(VERSION)'
+	@MOORING_RECORD=1 $(CARGO) test --workspace --locked --test operator newest_recorded -- --nocapture
 
 .PHONY: lint
 lint: ## Format and lints, without changing anything.

@@ -5,6 +5,8 @@
     reason = "the documentation is what --help prints: no backticks around our kinds' names"
 )]
 
+mod lease;
+
 use std::{
     collections::BTreeSet, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
 };
@@ -22,12 +24,18 @@ use crate::{
     telemetry::log::Format,
 };
 
+pub use lease::{LeaseArgs, LeaseSettings};
+
+/// The Lease by which operators agree on the one that works.
+const CONTROLLER_LEASE: &str = "mooring-controller";
+
 /// Moors Amazon EKS clusters to Argo CD, with no long-lived credential.
 ///
 /// Mooring runs beside Argo CD. For each ManagedCluster it makes the IAM role, the EKS access entry and the cluster
 /// Secret through which Argo CD reaches one EKS cluster, and for each ManagementRole the identity that Argo CD itself
 /// uses. `mooring controller` is the operator and `mooring verifier` proves what it makes; `mooring doctor` does so for a
-/// person. The other commands need no cluster and no AWS credentials.
+/// person, and `mooring plan` tells what the operator would write. The other commands need no cluster and no AWS
+/// credentials.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(
     version,
@@ -60,6 +68,21 @@ pub enum Command {
     /// Uses your kubeconfig and your AWS credentials (those of an account, or that enter the reader roles), and changes nothing. What you may not look at is said so. The exit code
     /// is 0 when every hop holds, 1 when something is broken, and 2 when something could not be looked at.
     Doctor(DoctorArgs),
+    /// Tells what would be written to AWS and Kubernetes, and writes nothing.
+    ///
+    /// Looks as the operator does and plans with the operator's own code, by your kubeconfig and your AWS credentials
+    /// (those of an account, or that enter the reader roles). Policy documents are compared statement by statement;
+    /// access and destinations of Applications that would be lost are told. The rules of the CustomResourceDefinitions
+    /// are checked by the API server when a manifest is applied. The exit code is 0 when there is nothing to do, 2 when
+    /// there is something to do, and 1 when something is refused or could not be looked at.
+    Plan(PlanArgs),
+    /// Takes the access to a cluster away now, and waits until it is seen to be gone.
+    ///
+    /// Uses your kubeconfig: it sets spec.mode of the ManagedCluster to Suspended, and the operator deletes the access entry.
+    /// Then the chain is walked as `mooring doctor` does until the cluster refuses Argo CD's own token with 401, as far as you
+    /// may request it. The exit code is 0 when that was seen, 1 when access stands or may stand, and 2 when the entry is gone
+    /// and nobody could see that the cluster refuses.
+    Revoke(RevokeArgs),
     /// Prints what the operator would make for manifests in files, as YAML.
     ///
     /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. It fails when
@@ -159,6 +182,10 @@ pub struct ControllerArgs {
     /// For a company proxy that ends TLS. The variable is the one that the AWS CLI and the SDKs read.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub ca_bundle: Option<PathBuf>,
+
+    /// By which Lease replicas agree on the one that works.
+    #[command(flatten)]
+    pub lease: LeaseArgs,
 }
 
 /// Flags of `mooring verifier`.
@@ -203,6 +230,10 @@ pub struct VerifierArgs {
     /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub ca_bundle: Option<PathBuf>,
+
+    /// By which Lease replicas agree on the one that works.
+    #[command(flatten)]
+    pub lease: LeaseArgs,
 }
 
 /// Flags of `mooring doctor`.
@@ -221,12 +252,72 @@ pub struct DoctorArgs {
     pub ca_bundle: Option<PathBuf>,
 }
 
+/// Flags of `mooring revoke`.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+pub struct RevokeArgs {
+    /// The ManagedCluster whose access is taken away, by name.
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: String,
+
+    /// The form of what is printed to standard output; progress goes to standard error.
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table")]
+    pub output: DoctorOutput,
+
+    /// How long to wait at most until the access is seen to be gone, as in 90s, 5m, at least 1s.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub timeout: Duration,
+
+    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub ca_bundle: Option<PathBuf>,
+}
+
 /// The form of what the doctor says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DoctorOutput {
     /// A table for people.
     Table,
     /// JSON, one object a cluster.
+    Json,
+}
+
+/// Flags of `mooring plan`.
+#[derive(Clone, Debug, Args, PartialEq, Eq)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["files", "all"])))]
+pub struct PlanArgs {
+    /// A file with ManagedClusters and ManagementRoles as YAML or JSON, or - for standard input.
+    ///
+    /// They are planned as if they were applied; an object that is on the hub already gives its UID and status. Several
+    /// files may follow, and a file may hold several documents. Other kinds are passed over. All clusters of a
+    /// ManagementRole in the files are planned too.
+    #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1..)]
+    pub files: Vec<Source>,
+
+    /// Plan every ManagedCluster and ManagementRole of the hub; files may be laid over them.
+    #[arg(long)]
+    pub all: bool,
+
+    /// The AWS account of the hub, for a ManagementRole that the operator has not looked at yet: 12 digits.
+    ///
+    /// Left out, it is the account of your AWS credentials.
+    #[arg(long, value_name = "ACCOUNT_ID")]
+    pub hub_account: Option<AccountId>,
+
+    /// The form of what is printed to standard output.
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
+    pub output: PlanOutput,
+
+    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
+    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// The form of what a plan says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanOutput {
+    /// Text for people; what is unchanged is only counted.
+    Text,
+    /// JSON, one object a ManagedCluster or ManagementRole.
     Json,
 }
 
@@ -378,6 +469,8 @@ pub struct ControllerSettings {
     pub log_level: String,
     /// The certificate authorities to trust for AWS, in place of the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// By which Lease replicas agree on the one that works; none when there is no election.
+    pub lease: Option<LeaseSettings>,
 }
 
 impl From<ControllerArgs> for ControllerSettings {
@@ -394,6 +487,7 @@ impl From<ControllerArgs> for ControllerSettings {
             log_format,
             log_level,
             ca_bundle,
+            lease,
         } = args;
         Self {
             argocd_namespaces: argocd_namespaces.into_iter().collect(),
@@ -407,6 +501,7 @@ impl From<ControllerArgs> for ControllerSettings {
             log_format: log_format.into(),
             log_level,
             ca_bundle: given(ca_bundle),
+            lease: lease.settings(CONTROLLER_LEASE),
         }
     }
 }
@@ -467,7 +562,7 @@ mod tests {
     /// Parses without the environment of whoever runs the test.
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
         let bare = |command: clap::Command| command.mut_args(|arg| arg.env(Resettable::Reset));
-        let command = ["controller", "verifier", "doctor"]
+        let command = ["controller", "verifier", "doctor", "plan", "revoke"]
             .into_iter()
             .fold(Cli::command(), |command, name| command.mut_subcommand(name, bare));
         Cli::from_arg_matches(&command.try_get_matches_from(["mooring"].iter().chain(args))?)
@@ -479,9 +574,30 @@ mod tests {
             Command::Controller(args) => Ok(args.into()),
             other @ (Command::Verifier(_)
             | Command::Doctor(_)
+            | Command::Plan(_)
+            | Command::Revoke(_)
             | Command::Render(_)
             | Command::Bootstrap(_)
             | Command::Crd) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_plan_is_of_files_or_of_all() {
+        for wrong in [
+            &["plan"][..],
+            &["plan", "-o", "json"],
+            &["plan", "-f"],
+            &["plan", "--all", "x"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+        for right in [
+            &["plan", "--all"][..],
+            &["plan", "-f", "a.yaml", "b.yaml"],
+            &["plan", "-f", "-", "--all", "-o", "json"],
+        ] {
+            assert!(matches!(parse(right).unwrap().command, Command::Plan(_)), "{right:?}");
         }
     }
 
@@ -522,8 +638,9 @@ mod tests {
             );
             count += 1;
         }
-        // Eleven of the controller's flags, seven of the verifier's, and the one of doctor that is not of the moment.
-        assert_eq!(count, 11 + 7 + 1, "every flag of a process has its variable");
+        // Eleven of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor, of
+        // revoke and of plan that is not of the moment.
+        assert_eq!(count, 11 + 7 + 2 * 5 + 3, "every flag of a process has its variable");
     }
 
     #[test]
@@ -542,6 +659,12 @@ mod tests {
                 log_format: Format::Json,
                 log_level: "info".to_owned(),
                 ca_bundle: None,
+                lease: Some(LeaseSettings {
+                    name: "mooring-controller".to_owned(),
+                    namespace: "mooring-system".to_owned(),
+                    duration: Duration::from_secs(15),
+                    identity: None,
+                }),
             }
         );
     }
@@ -671,6 +794,14 @@ mod tests {
         let Command::Verifier(verifier) = parse(&["verifier"]).unwrap().command else {
             panic!("no verifier")
         };
+        assert_eq!(
+            verifier
+                .lease
+                .clone()
+                .settings("mooring-verifier")
+                .map(|lease| lease.name),
+            Some("mooring-verifier".to_owned())
+        );
         assert_eq!(
             (verifier.interval, verifier.distance),
             (Duration::from_mins(10), Duration::from_secs(30))

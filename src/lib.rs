@@ -2,7 +2,7 @@
 //!
 //! Layers, each knowing only those to its left:
 //! `domain <- policy <- aws <- {managed_cluster, management_role, access} <- run <- main`;
-//! `api`, `argocd`, `kubernetes` and `telemetry` are side leaves. A test holds this.
+//! `api`, `argocd`, `kubernetes` and `telemetry` are side leaves, and `text` is under all. A test holds this.
 
 pub mod access;
 pub mod api;
@@ -17,3 +17,4 @@ pub mod management_role;
 pub mod policy;
 pub mod run;
 pub mod telemetry;
+pub mod text;

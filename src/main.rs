@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use mooring::{
-    cli::{Cli, Command, DoctorArgs},
+    cli::{Cli, Command, DoctorArgs, PlanArgs, RevokeArgs},
     commands::{self, Printed},
     run,
 };
@@ -20,6 +20,14 @@ async fn main() -> ExitCode {
             .map_err(|error| error.to_string()),
         Command::Verifier(arguments) => run::verifier(arguments).await.map_err(|error| error.to_string()),
         Command::Doctor(arguments) => match doctor(&arguments).await {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
+        Command::Plan(arguments) => match plan(&arguments).await {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
+        Command::Revoke(arguments) => match revoke(&arguments).await {
             Ok(code) => return code,
             Err(message) => Err(message),
         },
@@ -49,6 +57,34 @@ async fn doctor(arguments: &DoctorArgs) -> Result<ExitCode, String> {
         ..Printed::default()
     })?;
     Ok(commands::doctor::verdict(&all).exit_code().into())
+}
+
+async fn plan(arguments: &PlanArgs) -> Result<ExitCode, String> {
+    let manifests = commands::manifests::Manifests::read(&arguments.files)?;
+    if !manifests.invalid.is_empty() {
+        return Err(manifests.invalid.join("\n"));
+    }
+    let files = run::Files {
+        roles: manifests.roles,
+        clusters: manifests.clusters,
+    };
+    let looked = Box::pin(run::plan(arguments, files, |line| eprintln!("mooring: {line}"))).await;
+    let all = looked.map_err(|error| error.to_string())?;
+    print(Printed {
+        out: commands::plan::print(&all, arguments.output),
+        ..Printed::default()
+    })?;
+    Ok(commands::plan::verdict(&all).exit_code().into())
+}
+
+async fn revoke(arguments: &RevokeArgs) -> Result<ExitCode, String> {
+    let revoked = Box::pin(run::revoke(arguments, |line| eprintln!("mooring: {line}"))).await;
+    let revoked = revoked.map_err(|error| error.to_string())?;
+    print(Printed {
+        out: commands::revoke::print(&revoked, arguments.output),
+        ..Printed::default()
+    })?;
+    Ok(revoked.exit_code().into())
 }
 
 fn print(printed: Printed) -> Result<(), String> {

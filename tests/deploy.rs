@@ -77,7 +77,7 @@ async fn installed() -> Client {
 async fn every_manifest_is_taken_strictly_and_without_a_warning() {
     let client = installed().await;
     let (install, examples) = (documents("install"), documents("examples"));
-    assert!(install.len() >= 18 && examples.len() == 5);
+    assert!(install.len() >= 25 && examples.len() == 5);
     for mut document in install.into_iter().chain(examples) {
         let name = format!("{}-again", text(&document, "/metadata/name"));
         document["metadata"]["name"] = name.into();
@@ -233,6 +233,10 @@ async fn the_service_account_may_do_what_the_code_does_and_nothing_else() {
         ("", "mooring.dev", "managementroles/status", &["patch"]),
         ("argocd", "", "secrets", keep),
         ("default", "events.k8s.io", "events", &["create", "patch"]),
+        // Of one by name alone: see below.
+        ("mooring-system", "coordination.k8s.io", "leases", &["create"]),
+        ("kube-system", "coordination.k8s.io", "leases", &[]),
+        ("argocd", "coordination.k8s.io", "leases", &[]),
         ("", "", "secrets", &[]),
         ("kube-system", "", "secrets", &[]),
         ("mooring-system", "", "secrets", &[]),
@@ -265,6 +269,7 @@ async fn the_service_account_may_do_what_the_code_does_and_nothing_else() {
         }
     }
     assert!(!may(&client, resource("", "", "serviceaccounts", "impersonate")).await);
+    takes_its_own_lease(&client, "mooring-controller", "mooring-verifier").await;
     let path = |path: &str| SelfSubjectAccessReviewSpec {
         non_resource_attributes: Some(NonResourceAttributes {
             path: Some(path.into()),
@@ -312,8 +317,8 @@ async fn the_verifier_may_look_and_write_its_condition_and_nothing_else() {
         ("", "mooring.dev", "managementroles/status", &[]),
         ("argocd", "", "serviceaccounts", &["get"]),
         ("argocd", "", "pods", &["list"]),
-        ("argocd", "", "secrets", &["get", "list"]),
-        ("argocd", "argoproj.io", "appprojects", &["list"]),
+        ("argocd", "", "secrets", follow),
+        ("argocd", "argoproj.io", "appprojects", &["list", "watch"]),
         ("argocd", "argoproj.io", "applications", &[]),
         // Of three by name alone.
         ("argocd", "", "serviceaccounts/token", &[]),
@@ -322,6 +327,7 @@ async fn the_verifier_may_look_and_write_its_condition_and_nothing_else() {
         ("mooring-system", "", "secrets", &[]),
         ("kube-system", "", "secrets", &[]),
         ("default", "events.k8s.io", "events", &[]),
+        ("mooring-system", "coordination.k8s.io", "leases", &["create"]),
         ("argocd", "apps", "deployments", &[]),
         ("", "rbac.authorization.k8s.io", "clusterroles", &[]),
     ] {
@@ -330,6 +336,83 @@ async fn the_verifier_may_look_and_write_its_condition_and_nothing_else() {
             assert_eq!(granted, allowed.contains(&verb), "{verb} {what} in {namespace:?}");
         }
     }
+    takes_its_own_lease(&client, "mooring-verifier", "mooring-controller").await;
+}
+
+/// Who could take the other's Lease could stop it for good.
+async fn takes_its_own_lease(client: &Client, own: &str, other: &str) {
+    for (name, allowed) in [(own, &["get", "update"][..]), (other, &[])] {
+        for verb in EVERY_VERB.into_iter().filter(|verb| *verb != "create") {
+            let mut review = resource("mooring-system", "coordination.k8s.io", "leases", verb);
+            review.resource_attributes.as_mut().unwrap().name = Some(name.to_owned());
+            assert_eq!(may(client, review).await, allowed.contains(&verb), "{verb} {name}");
+        }
+    }
+}
+
+/// What the Deployments run asks for the Leases that are installed, in the namespace that they are in, and nobody holds
+/// them: the first process does not wait.
+#[test]
+fn the_leases_are_those_that_the_processes_ask_for() {
+    use clap::{CommandFactory, Parser};
+    let install = documents("install");
+    let mut leases = Vec::new();
+    for deployment in deployments() {
+        let container = deployment.pointer("/spec/template/spec/containers/0").unwrap();
+        let arguments = container["args"].as_array().unwrap().iter();
+        let arguments = arguments.map(|argument| argument.as_str().unwrap());
+        let cli = mooring::cli::Cli::try_parse_from(["mooring"].into_iter().chain(arguments)).unwrap();
+        let (command, lease) = match cli.command {
+            mooring::cli::Command::Controller(args) => {
+                ("controller", mooring::cli::ControllerSettings::from(args).lease)
+            }
+            mooring::cli::Command::Verifier(args) => ("verifier", args.lease.settings("mooring-verifier")),
+            other => panic!("{other:?}"),
+        };
+        let lease = lease.expect("replicas agree");
+        let object = install
+            .iter()
+            .find(|object| object["kind"] == "Lease" && text(object, "/metadata/name") == lease.name)
+            .unwrap();
+        assert_eq!(text(object, "/metadata/namespace"), lease.namespace);
+        assert_eq!(text(&deployment, "/metadata/namespace"), lease.namespace);
+        assert_eq!(object["spec"], Value::Null);
+        leases.push(lease.name);
+        // An old pod and a new one are there together in a rollout.
+        assert_eq!(text(&deployment, "/spec/strategy/type"), "RollingUpdate");
+        let cli = mooring::cli::Cli::command();
+        let command = cli.find_subcommand(command).unwrap();
+        for variable in container["env"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            let known = |arg: &clap::Arg| arg.get_env().is_some_and(|env| env == name);
+            assert!(command.get_arguments().any(known), "{name}");
+        }
+    }
+    assert_eq!(leases, ["mooring-controller", "mooring-verifier"]);
+}
+
+/// What is kept of the controller while nodes are drained is what a Service would find.
+#[test]
+fn the_budget_and_the_spread_are_of_the_controllers_pods() {
+    let install = documents("install");
+    let budget = install
+        .iter()
+        .find(|object| object["kind"] == "PodDisruptionBudget")
+        .unwrap();
+    let deployment = &deployments()[0];
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(&budget["spec"]["selector"]["matchLabels"], labels);
+    assert_eq!(
+        budget["spec"]["maxUnavailable"], 1,
+        "one that must stay would keep a single replica from ever moving"
+    );
+    let spread = deployment
+        .pointer("/spec/template/spec/topologySpreadConstraints")
+        .unwrap();
+    let spread = spread.as_array().unwrap();
+    assert!(spread.iter().all(|one| &one["labelSelector"]["matchLabels"] == labels));
+    assert_eq!(spread.len(), 2);
 }
 
 /// Asks for a token until the answer is as expected: admission policies come into force some moments after they are

@@ -54,7 +54,23 @@ Where a hop is refused, the documents of both sides are read: they decide which 
 taken from AWS's own words, and is otherwise `Undetermined`, with what it may be: across accounts AWS often does not say.
 `Connected` is `False` with the reason of the first hop that is broken, `Unknown` where a hop could not be looked at, and
 `True` with the reason `ChainHolds` when every hop was walked. The message says what failed, in AWS's own words, and what
-to do next. Tokens appear nowhere.
+to do next. Tokens appear nowhere, nor does a password that somebody put into a server's or a proxy's URL.
+
+A token is sent to one place: the endpoint that EKS gives for the cluster, behind the certificate authority that EKS gives
+for it, as the operator recorded both in the status. A cluster Secret that leads elsewhere is told (`DestinationDiffers`)
+and sent nothing. Where Mooring will mend what is broken, the message says so; while the object is paused or stalled it
+says that instead, and what ends it.
+
+What changes at a `ManagedCluster`, its `ManagementRole`, a cluster Secret or an AppProject is looked at within seconds.
+Everything is walked again after ten minutes (`--interval`) and up to a tenth more at random, and no cluster more often
+than every 30 seconds (`--distance`). What changed at Argo CD's side alone is judged anew without another walk: neither
+AWS nor a cluster is asked again.
+
+`Ready` says that AWS has taken everything, `Connected` that it works. Between the two lie some seconds: the API server of
+a cluster learns of a new access entry a moment after EKS has it, and IAM's own changes take effect as late. The cluster
+Secret is written last, but the operator cannot wait for the rest by trying, since it can mint no token. So a cluster that
+was moored just now may be told as `Unauthorized`, by Argo CD too. Both try again by themselves; `kubectl wait
+--for=condition=Connected mgc/prod-eu` waits until it is over.
 
 | Reason | Meaning |
 |---|---|

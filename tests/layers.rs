@@ -10,13 +10,14 @@ use std::{
 
 /// Each module and the modules of ours that it may name. A module that is not here may not exist.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("text", &[]),
     ("domain", &[]),
-    ("api", &[]),
-    ("kubernetes", &[]),
-    ("argocd", &[]),
+    ("api", &["text"]),
+    ("kubernetes", &["text"]),
+    ("argocd", &["text"]),
     ("telemetry", &[]),
     ("policy", &["domain"]),
-    ("aws", &["domain", "policy"]),
+    ("aws", &["domain", "policy", "text"]),
     // The command line names a log format.
     ("cli", &["domain", "telemetry"]),
     (
@@ -46,6 +47,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "aws",
             "kubernetes",
             "managed_cluster",
+            "text",
         ],
     ),
     (
@@ -90,11 +92,15 @@ const PURE: &[&str] = &[
     "commands/",
     "access/judge/",
     "access/chain",
+    "access/destination",
+    "access/mending",
     "access/evidence",
     "access/reason",
+    "access/revoked",
     "access/scope",
     "access/subject",
     "managed_cluster/plan/",
+    "management_role/plan/",
 ];
 const PURE_STEPS: &[&str] = &[
     "request",

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::reason::Reason;
+use crate::text::without_passwords;
 
 /// A hop of the chain, in the order in which Argo CD takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -76,6 +77,18 @@ pub struct Trouble {
     /// What else it may be, where nobody says which: only for [`Reason::Undetermined`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Reason>,
+}
+
+impl Trouble {
+    /// What is wrong; no URL in it shows a password.
+    pub fn new(reason: Reason, message: impl AsRef<str>, next: impl AsRef<str>) -> Self {
+        Self {
+            reason,
+            message: without_passwords(message.as_ref()).into_owned(),
+            next: without_passwords(next.as_ref()).into_owned(),
+            candidates: Vec::new(),
+        }
+    }
 }
 
 /// What a walk found at a hop.

@@ -1,6 +1,8 @@
 //! What the edges gathered at each hop, as plain values. Tokens and credentials have no place here: the types that hold
 //! them (`crate::aws::WebToken` and its like) cannot be printed, compared or kept in any of these.
 
+use std::sync::Arc;
+
 use crate::{
     argocd::{Project, SeenCluster},
     aws::{AwsError, ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
@@ -103,7 +105,7 @@ pub struct ServiceAccountEvidence {
     pub exchange: Attempt<(), AwsRefusal>,
 }
 
-/// Argo CD's namespace.
+/// Argo CD's namespace: common to all clusters of its Argo CD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArgoCdEvidence {
     /// Cluster Secrets that Argo CD cannot read, each with why not.
@@ -119,8 +121,6 @@ pub struct ArgoCdEvidence {
 pub struct HubEvidence {
     /// Each `ServiceAccount`, in the order of the spec.
     pub service_accounts: Vec<ServiceAccountEvidence>,
-    /// Argo CD's side.
-    pub argocd: ArgoCdEvidence,
 }
 
 /// The documents in the hub's account: read only where something was refused.
@@ -183,6 +183,8 @@ pub struct Evidence {
     pub vantage: Vantage,
     /// The hub's side.
     pub hub: HubEvidence,
+    /// Argo CD's side.
+    pub argocd: Arc<ArgoCdEvidence>,
     /// The hub's documents.
     pub hub_documents: HubDocuments,
     /// The cluster Secret as Argo CD reads it, or why it cannot.

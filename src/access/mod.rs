@@ -3,6 +3,8 @@
 //! - [`chain`]     the hops, and what a walk found at each (pure)
 //! - [`reason`]    every reason why a hop does not hold (pure)
 //! - [`subject`]   what is to be walked, read from the two resources (pure)
+//! - [`destination`]  where a token may be sent (pure)
+//! - [`mending`]   whether Mooring mends by itself what it made (pure)
 //! - [`scope`]     what Argo CD must be allowed on the cluster, as a handful of questions (pure)
 //! - [`observe`]   takes each hop, and reads what explains a refusal (edges)
 //! - [`evidence`]  what that brought, as plain values: never a token
@@ -14,10 +16,13 @@
 //! a dozen access reviews for a cluster. Documents are read only where something was refused.
 
 pub mod chain;
+pub mod destination;
 pub mod evidence;
 pub mod judge;
+pub mod mending;
 pub mod observe;
 pub mod reason;
+pub mod revoked;
 pub mod scope;
 pub mod status;
 pub mod subject;

@@ -106,6 +106,8 @@ reasons! {
     PrivateEndpoint
     /// The endpoint is public to some networks only, and it looks as if this one is not among them.
     PublicAccessLeavesHubOut
+    /// The cluster Secret leads elsewhere than to the API server that EKS gives for the cluster: no token is sent there.
+    DestinationDiffers
     /// The certificate of the endpoint is not one that the cluster Secret's certificate authority vouches for.
     CertificateNotTrusted
     /// The API server, or what stands before it, fails.
@@ -119,6 +121,12 @@ reasons! {
     StalePrincipal
     /// The EKS token is longer than the cluster's authenticator takes.
     TokenTooLarge
+    /// Access is taken away on purpose: spec.mode is Suspended.
+    Suspended
+    /// Access was to be taken away, and the access entry is still there.
+    AccessStands
+    /// Access was taken away, and a mapping in ConfigMap aws-auth still lets the role in.
+    ResidualAccess
     /// The API server does not know who asks (401), although everything that was looked at is in place.
     Unauthorized
 

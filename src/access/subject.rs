@@ -2,8 +2,8 @@
 
 use crate::{
     api::{
-        IdentityType, ManagedCluster, ManagementRole,
-        condition::{ConditionType, Verdict},
+        IdentityType, ManagedCluster, ManagementRole, Mode,
+        condition::{ConditionType, Verdict, find},
     },
     aws::ReadBy,
     domain::{
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-use super::{chain::Trouble, reason::Reason};
+use super::{chain::Trouble, destination::Destination, mending::Mending, reason::Reason};
 
 /// What the operator itself says does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ pub struct HubSubject {
     pub role: RoleArn,
     /// The hub's OIDC issuer, as AWS described it.
     pub issuer: Option<String>,
+    /// Whether Mooring mends the role.
+    pub mending: Mending,
     /// By which role documents are read.
     pub read_by: ReadBy,
     /// The resource version of the `ManagementRole`: whatever changes at it, its status too, is worth a new look.
@@ -66,14 +68,18 @@ pub struct Subject {
     pub deployer: RoleArn,
     /// The unique ID of the deployer role that was recorded when it was made.
     pub deployer_id: Option<String>,
-    /// The API server's URL, as AWS described it.
-    pub endpoint: Option<String>,
+    /// The API server, as AWS described it.
+    pub destination: Destination,
     /// The name of the cluster Secret.
     pub secret: String,
     /// The access policies by name, and the namespaces that each is held to.
     pub policies: Vec<(String, Vec<String>)>,
+    /// Whether access is taken away on purpose.
+    pub suspended: bool,
     /// What the operator says does not hold.
     pub told: Vec<Told>,
+    /// Whether Mooring mends what it made for the cluster.
+    pub mending: Mending,
 }
 
 impl HubSubject {
@@ -105,6 +111,7 @@ impl HubSubject {
             service_accounts: object.spec.service_accounts.clone(),
             identity: object.spec.identity.kind,
             role: management.role,
+            mending: Mending::of_role(object),
             version: object.metadata.resource_version.clone(),
             issuer: object
                 .status
@@ -145,8 +152,17 @@ impl Subject {
         let hub = HubSubject::read(role)?;
         let identity = Identity::of(cluster).map_err(|error| not_moored(error.to_string(), &look))?;
         let status = cluster.status.clone().unwrap_or_default();
-        let waits = |what: &str| not_moored(format!("the operator has not {what} yet"), &look);
-        let secret = status.secret.ok_or_else(|| waits("written the cluster Secret"))?;
+        let says = operator_says(cluster);
+        let waits = |what: &str| not_moored(format!("the operator has not {what} yet; {says}"), &look);
+        let secret = status
+            .secret
+            .clone()
+            .ok_or_else(|| waits("written the cluster Secret"))?;
+        let described = status.cluster.unwrap_or_default();
+        let (Some(server), Some(certificate_authority)) = (described.endpoint, described.certificate_authority_sha256)
+        else {
+            return Err(waits("recorded the cluster's endpoint and certificate authority"));
+        };
         let deployer = match &status.deployer_role {
             Some(recorded) => recorded
                 .arn
@@ -169,7 +185,10 @@ impl Subject {
             cluster: identity.cluster,
             deployer,
             deployer_id: status.deployer_role.map(|role| role.id).filter(|id| !id.is_empty()),
-            endpoint: status.cluster.and_then(|cluster| cluster.endpoint),
+            destination: Destination {
+                server: server.trim_end_matches('/').to_owned(),
+                certificate_authority,
+            },
             secret,
             policies: cluster
                 .spec
@@ -178,7 +197,9 @@ impl Subject {
                 .iter()
                 .map(|policy| (policy.name.clone(), policy.namespaces.clone()))
                 .collect(),
+            suspended: cluster.spec.mode == Mode::Suspended,
             told: status.conditions.iter().filter_map(told).collect(),
+            mending: Mending::of_cluster(cluster),
         })
     }
 
@@ -209,12 +230,19 @@ impl Subject {
 }
 
 fn not_moored(message: String, next: &str) -> Trouble {
-    Trouble {
-        reason: Reason::NotMoored,
-        message,
-        next: next.to_owned(),
-        candidates: Vec::new(),
+    Trouble::new(Reason::NotMoored, message, next)
+}
+
+/// What the operator itself says of an object that is not moored: the real reason.
+fn operator_says(cluster: &ManagedCluster) -> String {
+    if cluster.metadata.deletion_timestamp.is_some() {
+        return "the object is being removed".to_owned();
     }
+    let conditions = cluster.status.as_ref().map(|status| status.conditions.as_slice());
+    find(conditions.unwrap_or_default(), ConditionType::Ready).map_or_else(
+        || "it has not looked at the object at all: does it run? (kubectl -n mooring-system get pods)".to_owned(),
+        |ready| format!("it says {}: {}", ready.reason, ready.message),
+    )
 }
 
 #[cfg(test)]
@@ -222,6 +250,10 @@ pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::argocd::fingerprint;
+
+    /// The certificate authority of the cluster.
+    pub(crate) const AUTHORITY: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
     pub(crate) const ISSUER: &str = "https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF";
 
@@ -251,7 +283,7 @@ pub(crate) mod tests {
             },
             "status": {
                 "conditions": [],
-                "cluster": {"accountId": "222222222222", "region": "eu-central-1", "name": "prod", "arn": "arn:aws:eks:eu-central-1:222222222222:cluster/prod", "endpoint": "https://0123.gr7.eu-central-1.eks.amazonaws.com"},
+                "cluster": {"accountId": "222222222222", "region": "eu-central-1", "name": "prod", "arn": "arn:aws:eks:eu-central-1:222222222222:cluster/prod", "endpoint": "https://0123.gr7.eu-central-1.eks.amazonaws.com", "certificateAuthoritySha256": fingerprint(AUTHORITY)},
                 "deployerRole": {"arn": "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/prod-1234abcd", "id": "AROADEPLOYER"},
                 "secret": "cluster-0123",
             },
@@ -305,6 +337,32 @@ pub(crate) mod tests {
         unwritten.status.as_mut().unwrap().secret = None;
         let trouble = Subject::read(&unwritten, Some(&role())).unwrap_err();
         assert!(trouble.message.contains("cluster Secret") && trouble.next.contains("describe mgc prod"));
+        assert!(trouble.message.contains("does it run?"), "{}", trouble.message);
+        let mut unrecorded = cluster();
+        unrecorded
+            .status
+            .as_mut()
+            .unwrap()
+            .cluster
+            .as_mut()
+            .unwrap()
+            .certificate_authority_sha256 = None;
+        let trouble = Subject::read(&unrecorded, Some(&role())).unwrap_err();
+        assert!(trouble.message.contains("certificate authority"), "{}", trouble.message);
+    }
+
+    #[test]
+    fn what_is_not_moored_has_the_operators_own_reason() {
+        let mut refused = cluster();
+        let ready = json!({"type": "Ready", "status": "False", "reason": "NotAllowed", "message": "spec.allow has no account 222222222222", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let status = refused.status.as_mut().unwrap();
+        (status.secret, status.conditions) = (None, vec![serde_json::from_value(ready).unwrap()]);
+        let trouble = Subject::read(&refused, Some(&role())).unwrap_err();
+        assert_eq!(
+            trouble.message,
+            "the operator has not written the cluster Secret yet; it says NotAllowed: spec.allow has no account \
+             222222222222"
+        );
     }
 
     #[test]

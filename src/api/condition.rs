@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use crate::text::without_passwords;
+
 /// The type of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
@@ -89,7 +91,7 @@ pub struct Finding {
     pub verdict: Verdict,
     /// One word in `CamelCase`.
     pub reason: &'static str,
-    /// A sentence that names the next action; at most 4,096 characters are kept.
+    /// A sentence that names the next action; at most 4,096 characters are kept, and no password of a URL.
     pub message: String,
 }
 
@@ -119,7 +121,7 @@ pub fn conditions(old: &[Condition], findings: &[Finding], generation: Option<i6
                 type_: finding.kind.as_str().to_owned(),
                 status: finding.verdict.as_str().to_owned(),
                 reason: finding.reason.to_owned(),
-                message: finding.message.chars().take(4096).collect(),
+                message: without_passwords(&finding.message).chars().take(4096).collect(),
                 observed_generation: generation,
                 last_transition_time: kept.unwrap_or(Time(now)),
             }

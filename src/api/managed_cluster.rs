@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -328,6 +328,11 @@ pub struct ManagedClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "PlanStatus")]
     pub plan: Option<PlanStatus>,
+
+    /// When that Secret was last given another server, as after the cluster was made again. There until Argo CD's application controller was started anew after it, or for a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    pub server_changed_at: Option<Time>,
 }
 
 /// What Enforce would do. Without a step and without anything in the way, everything is as the spec says.
@@ -360,6 +365,10 @@ pub struct ClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub endpoint: Option<String>,
+    /// SHA-256 of the certificate authority that AWS gives for the cluster, in hex. A token is sent to no server that another one vouches for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub certificate_authority_sha256: Option<String>,
     /// The Kubernetes version that the cluster runs, as in 1.33.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]

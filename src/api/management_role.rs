@@ -368,6 +368,12 @@ pub struct ManagementRoleStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub removals: Vec<RemovalStatus>,
+
+    /// Workloads that were restarted so that their pods start with the role. Each is restarted once for a role, whoever takes the annotations of the restart off again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["uid".into()]))]
+    #[schemars(length(max = 100))]
+    pub restarted: Vec<RestartedWorkload>,
 }
 
 /// A removal that has begun.
@@ -380,6 +386,21 @@ pub struct RemovalStatus {
     pub uid: String,
     /// When its removal was asked for.
     pub requested_at: Time,
+}
+
+/// A workload that was restarted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartedWorkload {
+    /// The UID of the workload, which one that is made again under its name does not have.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+    /// The workload as kubectl takes it, as in deployment/argocd-server.
+    #[schemars(length(max = 300))]
+    pub workload: String,
+    /// The ARN of the role that its pods were to start with.
+    #[schemars(length(max = 2048))]
+    pub role: String,
 }
 
 /// The hub.

@@ -20,8 +20,8 @@ pub use managed_cluster::{
 };
 pub use management_role::{
     Allow, AllowedAccessPolicy, AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, ManagementRole,
-    ManagementRoleSpec, ManagementRoleStatus, OidcProvider, Provisioner, RemovalStatus, RoleSettings, RoleStatus,
-    Scope,
+    ManagementRoleSpec, ManagementRoleStatus, OidcProvider, Provisioner, RemovalStatus, RestartedWorkload,
+    RoleSettings, RoleStatus, Scope,
 };
 
 /// The API group of both resources.
@@ -36,6 +36,10 @@ pub const PAUSED: &str = "mooring.dev/paused";
 /// Annotation of a `ManagementRole` that is being removed: accounts, separated by commas, that are closed for good. The
 /// deployer roles that were kept there are not looked for any more.
 pub const CLOSED_ACCOUNTS: &str = "mooring.dev/closed-accounts";
+
+/// Annotation of a `ManagementRole`: the OIDC issuer of the hub, by which a person says that this cluster is Argo CD's
+/// now, though another one stood under its name before. It confirms that one issuer and no later one.
+pub const CONFIRM_HUB: &str = "mooring.dev/confirm-hub";
 
 /// Annotation of a `ManagedCluster`, or of a `ManagementRole` for all that name it: a time, as in 2026-01-31T12:00:00Z.
 /// Removals that were asked for until then are meant, however many they are. One that has not come yet counts for

@@ -3,21 +3,27 @@
 
 mod application;
 mod application_set;
+mod changes;
 pub mod cluster_secret;
+mod fingerprint;
 mod lenient;
 pub mod parse;
 mod project;
 mod seen;
 mod selector;
+mod server;
 mod usage;
 
 pub use application::{APPLICATIONS, Application, Destination, Target};
 pub use application_set::{APPLICATION_SETS, ApplicationSet, Choice};
+pub use changes::Changed;
 pub use cluster_secret::{
     CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION, Presentation, SECRET_TYPE, WantedSecret,
 };
+pub use fingerprint::{fingerprint, fingerprint_of_base64};
 pub use parse::{Credentials, SeenCluster};
 pub use project::Project;
 pub use seen::{ClusterSecret, Difference, concerns, cut_down};
 pub use selector::{Answer, Selector};
+pub use server::Server;
 pub use usage::{Change, Grip, Maker, Usage, User};

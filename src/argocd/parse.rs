@@ -10,7 +10,10 @@ use base64::{
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
-use super::lenient::{Node, fields, flag, text, wrong};
+use super::{
+    lenient::{Node, fields, flag, text, wrong},
+    server::Server,
+};
 
 /// Go's `base64.StdEncoding`: padded, and not strict about the bits that pad.
 const GO: GeneralPurpose = GeneralPurpose::new(
@@ -40,8 +43,8 @@ pub enum Credentials {
 pub struct SeenCluster {
     /// The cluster's name in Argo CD.
     pub name: String,
-    /// The API server's URL, without slashes at its end.
-    pub server: String,
+    /// The API server's URL.
+    pub server: Server,
     /// The namespaces that Argo CD is held to; none for the whole cluster.
     pub namespaces: Vec<String>,
     /// Whether cluster-scoped resources are managed beside namespaces.
@@ -54,6 +57,8 @@ pub struct SeenCluster {
     pub server_name: String,
     /// Whether the certificate is not looked at.
     pub insecure: bool,
+    /// Whether Argo CD is to go there by a proxy of the Secret's own.
+    pub proxied: bool,
     /// How Argo CD proves who it is.
     pub credentials: Credentials,
 }
@@ -71,7 +76,7 @@ pub fn read(secret: &Secret) -> Result<SeenCluster, String> {
     let namespaces = plain("namespaces");
     let mut seen = SeenCluster {
         name: plain("name"),
-        server: plain("server").trim_end_matches('/').to_owned(),
+        server: Server::new(&plain("server")),
         namespaces: namespaces
             .split(',')
             .map(str::trim)
@@ -98,7 +103,7 @@ pub fn read(secret: &Secret) -> Result<SeenCluster, String> {
 }
 
 fn take_config(node: &Node, seen: &mut SeenCluster) -> Result<(), String> {
-    let mut dropped = String::new();
+    let (mut dropped, mut proxy) = (String::new(), String::new());
     let mut aws = None;
     let known = [
         "username",
@@ -117,9 +122,11 @@ fn take_config(node: &Node, seen: &mut SeenCluster) -> Result<(), String> {
             "awsAuthConfig" => take_aws(value, &of, &mut aws),
             "execProviderConfig" => take_exec(value, &of),
             "disableCompression" => flag(value, &of, &mut false),
+            "proxyUrl" => text(value, &of, &mut proxy),
             _ => text(value, &of, &mut dropped),
         }
     })?;
+    seen.proxied = !proxy.is_empty();
     // Argo CD asks for AWS first (v3.6.1, `types.go`, `RawRestConfig`).
     if let Some([cluster_name, role_arn, profile]) = aws {
         seen.credentials = Credentials::Aws {
@@ -234,7 +241,7 @@ mod tests {
             .unwrap();
         let data: Vec<(&str, &str)> = wanted.data.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let seen = read(&secret(&data)).unwrap();
-        assert_eq!(seen.server, uid.server);
+        assert_eq!(seen.server.as_str(), uid.server);
         assert_eq!(
             seen.credentials,
             Credentials::Aws {

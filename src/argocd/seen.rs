@@ -68,18 +68,18 @@ pub struct ClusterSecret {
     /// Whether it is being deleted.
     pub deleting: bool,
     values: BTreeMap<String, String>,
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
-    our_labels: BTreeSet<String>,
-    our_annotations: BTreeSet<String>,
-    our_keys: BTreeSet<String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) our_labels: BTreeSet<String>,
+    pub(super) our_annotations: BTreeSet<String>,
+    pub(super) our_keys: BTreeSet<String>,
 }
 
 /// How a Secret that was found differs from the one wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Something of ours is missing, changed, or ours and no longer wanted.
-    pub apply: bool,
+    /// What of ours is missing, changed, or ours and no longer wanted, by name: it goes with one apply.
+    pub changed: BTreeSet<String>,
     /// Argo CD's keys that somebody else set and that the spec does not. One that is ours goes with the apply.
     pub null: BTreeSet<String>,
 }
@@ -145,6 +145,11 @@ impl ClusterSecret {
         }
     }
 
+    /// Whether a key has this value, or is not there where there is to be none.
+    pub(super) fn holds(&self, key: &str, value: Option<&String>) -> bool {
+        self.values.get(key) == value.map(|value| hash(value.as_bytes())).as_ref()
+    }
+
     /// Whether Argo CD takes it for a cluster's.
     #[must_use]
     pub fn is_cluster(&self) -> bool {
@@ -178,24 +183,21 @@ impl ClusterSecret {
     /// Which labels to drop is in our entry of `managedFields`: the live labels may hold somebody else's.
     #[must_use]
     pub fn difference(&self, wanted: &WantedSecret) -> Option<Difference> {
-        let changed = |wanted: &BTreeMap<String, String>, found: &BTreeMap<String, String>| {
-            wanted.iter().any(|(key, value)| found.get(key) != Some(value))
-        };
-        let surplus = |ours: &BTreeSet<String>, wanted: &BTreeMap<String, String>| {
-            ours.iter().any(|key| !wanted.contains_key(key))
-        };
         let surplus_key = |key: &str| self.values.contains_key(key) && !wanted.data.contains_key(key);
-        let values = wanted
+        let values: BTreeMap<String, String> = wanted
             .data
             .iter()
-            .any(|(key, value)| self.values.get(key) != Some(&hash(value.as_bytes())));
+            .map(|(key, value)| (key.clone(), hash(value.as_bytes())))
+            .collect();
+        let mut changed = unlike("data", &values, &self.values);
+        changed.extend(unlike("label", &wanted.labels, &self.labels));
+        changed.extend(unlike("annotation", &wanted.annotations, &self.annotations));
+        changed.extend(surplus("label", &self.our_labels, &wanted.labels));
+        changed.extend(surplus("annotation", &self.our_annotations, &wanted.annotations));
+        let keys = self.our_keys.iter().filter(|key| surplus_key(key));
+        changed.extend(keys.map(|key| format!("data {key}")));
         let difference = Difference {
-            apply: values
-                || changed(&wanted.labels, &self.labels)
-                || changed(&wanted.annotations, &self.annotations)
-                || surplus(&self.our_labels, &wanted.labels)
-                || surplus(&self.our_annotations, &wanted.annotations)
-                || self.our_keys.iter().any(|key| surplus_key(key)),
+            changed,
             null: KEYS
                 .iter()
                 .filter(|key| surplus_key(key) && !self.our_keys.contains(**key))
@@ -204,6 +206,18 @@ impl ClusterSecret {
         };
         (difference != Difference::default()).then_some(difference)
     }
+}
+
+/// What is wanted and not there, or there with another value.
+fn unlike(what: &str, wanted: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let other = wanted.iter().filter(|(key, value)| found.get(*key) != Some(value));
+    other.map(|(key, _)| format!("{what} {key}")).collect()
+}
+
+/// What is ours and no longer wanted.
+fn surplus(what: &str, ours: &BTreeSet<String>, wanted: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let other = ours.iter().filter(|key| !wanted.contains_key(*key));
+    other.map(|key| format!("{what} {key}")).collect()
 }
 
 /// The keys of a map, `/f:metadata/f:labels` say, that our own field manager applied.
@@ -312,7 +326,10 @@ mod tests {
             let whole = ClusterSecret::read(&secret);
             cut_down(&mut secret, "mooring");
             for seen in [whole, ClusterSecret::read(&secret)] {
-                assert!(seen.difference(&wanted()).is_some_and(|d| d.apply), "{key}");
+                assert!(
+                    seen.difference(&wanted()).is_some_and(|d| !d.changed.is_empty()),
+                    "{key}"
+                );
             }
         }
     }
@@ -325,7 +342,7 @@ mod tests {
         assert_eq!(
             ClusterSecret::read(&secret).difference(&wanted()),
             Some(Difference {
-                apply: true,
+                changed: ["data project".to_owned()].into(),
                 null: BTreeSet::new()
             })
         );
@@ -336,7 +353,8 @@ mod tests {
         let mut with_label = wanted();
         with_label.labels.insert("team".into(), "a".into());
         let mut secret = stored(&with_label);
-        assert!(ClusterSecret::read(&secret).difference(&wanted()).unwrap().apply);
+        let difference = ClusterSecret::read(&secret).difference(&wanted()).unwrap();
+        assert_eq!(difference.changed, ["label team".to_owned()].into());
         secret
             .metadata
             .labels
@@ -356,7 +374,7 @@ mod tests {
         assert_eq!(
             difference,
             Difference {
-                apply: false,
+                changed: BTreeSet::new(),
                 null: ["shard".to_owned()].into()
             }
         );

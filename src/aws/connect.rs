@@ -24,6 +24,8 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
+use super::permit::Permit;
+
 /// Told of every call: service, operation, outcome (`ok` or the kind of failure) and duration with all retries.
 pub type Observer = Arc<dyn Fn(&'static str, &'static str, &'static str, Duration) + Send + Sync>;
 
@@ -47,6 +49,8 @@ pub struct Settings {
     pub operation_timeout: Duration,
     /// Told of every call.
     pub observer: Option<Observer>,
+    /// Asked before each attempt of each call; everything is sent when there is none.
+    pub permit: Option<Permit>,
 }
 
 impl Default for Settings {
@@ -60,6 +64,7 @@ impl Default for Settings {
             attempt_timeout: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(110),
             observer: None,
+            permit: None,
         }
     }
 }

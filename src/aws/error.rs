@@ -13,7 +13,11 @@ use aws_sdk_iam::{
     operation::RequestId,
 };
 
-use super::calls::{Call, Service};
+use super::{
+    calls::{Call, Service},
+    permit::was_not_permitted,
+};
+use crate::text::without_passwords;
 
 /// A call to AWS that failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +78,7 @@ pub enum ErrorKind {
     ServerError,
     /// STS is not active in this region for the account.
     RegionDisabled,
-    /// The operator is stopping, and begins nothing more.
+    /// The operator is stopping, or another one is at work by now: it begins nothing more.
     ShuttingDown,
     /// None of these: see the code and the message.
     Unknown,
@@ -216,8 +220,11 @@ fn explain<E>(call: Call, error: &SdkError<E, HttpResponse>) -> (ErrorKind, Stri
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    let whole = || chain(error);
+    let whole = || without_passwords(&chain(error)).into_owned();
     match error {
+        SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) if was_not_permitted(error) => {
+            (ErrorKind::ShuttingDown, "ShuttingDown".to_owned(), whole())
+        }
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
             let message = context.err().message().unwrap_or("AWS gave no message").to_owned();
@@ -270,7 +277,8 @@ fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
 ///
 /// Sources: the models in botocore; for the messages Terraform's AWS provider (`iam/role.go`, `eks/access_entry.go`,
 /// `eks/access_policy_association.go`), aws/eks-hybrid and the EKS user guide.
-fn classify(call: Call, code: &str, message: &str) -> ErrorKind {
+#[must_use]
+pub fn classify(call: Call, code: &str, message: &str) -> ErrorKind {
     match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
             return ErrorKind::Denied;

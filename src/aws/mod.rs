@@ -19,6 +19,7 @@ mod error;
 pub mod grants;
 mod iam;
 mod limits;
+mod permit;
 mod presign;
 mod reader;
 mod reader_policy;
@@ -34,8 +35,9 @@ mod tests;
 
 pub use calls::{CALLS, Call, Guard, Need, Row, Service, Target};
 pub use connect::{ConnectError, Observer, Settings};
-pub use error::{AwsError, ErrorKind};
+pub use error::{AwsError, ErrorKind, classify};
 pub use limits::{Admission, Lane, ShuttingDown};
+pub use permit::Permit;
 pub use reader::{Look, ReadBy, Reader, RoleDocuments, SpokeCluster, SpokeEntry};
 pub use role::{OidcProvider, Role, RolePolicies, WantedRole};
 pub use session::{Account, Aws, Door, session_name, verify_session_name};

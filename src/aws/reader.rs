@@ -230,6 +230,24 @@ impl Reader {
         }))
     }
 
+    /// An account to read in, for whoever makes the operator's own looks. Its session may look and nothing else; where
+    /// the reader role does not let these credentials in and they are of the account itself, it is they that look.
+    ///
+    /// # Errors
+    /// Why the account cannot be entered, in words.
+    pub async fn enter(&self, by: &ReadBy, id: &AccountId, region: &Region) -> Result<Account, String> {
+        self.account(by, id, region.partition(), region).await
+    }
+
+    /// The account that the credentials here are of.
+    ///
+    /// # Errors
+    /// Why that is not known, in words.
+    pub async fn own_account(&self, by: &ReadBy) -> Result<AccountId, String> {
+        let aws = self.aws(&by.region);
+        Ok(self.caller(&aws).await?.account)
+    }
+
     /// An account to read in.
     async fn account(
         &self,

@@ -17,6 +17,7 @@ use super::{
     connect::{self, ConnectError, Settings},
     error::{AwsError, ErrorKind},
     limits::{Admission, Lane, Limits, ShuttingDown},
+    permit::{Ask, Permit},
     sts::{self, Caller},
     wire::{Partitions, Wire},
 };
@@ -37,6 +38,7 @@ struct Inner {
     sts: aws_sdk_sts::Config,
     iam: aws_sdk_iam::Config,
     eks: aws_sdk_eks::Config,
+    permit: Option<Permit>,
     limits: Limits,
     sessions: Arc<Sessions>,
     partitions: Partitions,
@@ -113,10 +115,20 @@ impl Aws {
 
     /// The same over a configuration that is already there.
     pub(super) fn over(config: &SdkConfig, settings: &Settings) -> Self {
+        let (mut sts, mut iam, mut eks) = (
+            aws_sdk_sts::Config::new(config).to_builder(),
+            aws_sdk_iam::Config::new(config).to_builder(),
+            aws_sdk_eks::Config::new(config).to_builder(),
+        );
+        if let Some(permit) = &settings.permit {
+            let ask = || Ask(Arc::clone(permit));
+            (sts, iam, eks) = (sts.interceptor(ask()), iam.interceptor(ask()), eks.interceptor(ask()));
+        }
         Self(Arc::new(Inner {
-            sts: aws_sdk_sts::Config::new(config),
-            iam: aws_sdk_iam::Config::new(config),
-            eks: aws_sdk_eks::Config::new(config),
+            sts: sts.build(),
+            iam: iam.build(),
+            eks: eks.build(),
+            permit: settings.permit.clone(),
             limits: Limits::new(settings.passes_per_account, settings.reserved_passes_per_account),
             sessions: Arc::default(),
             partitions: Partitions::default(),
@@ -159,10 +171,11 @@ impl Aws {
         self.0.limits.close();
     }
 
-    /// Whether [`Self::close`] was called: no step begins any more.
+    /// Whether [`Self::close`] was called, or the permit is gone: no step begins any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.limits.is_closed()
+        let forbidden = self.0.permit.as_ref().is_some_and(|permit| !permit());
+        forbidden || self.0.limits.is_closed()
     }
 
     /// Enters an account. A session is used until two minutes before it ends; callers that want the same session
@@ -177,7 +190,7 @@ impl Aws {
             .caller
             .get()
             .map_or("the operator's own role", |caller| &caller.arn);
-        if self.0.limits.is_closed() {
+        if self.is_closed() {
             return Err(AwsError {
                 call: Call::AssumeRole,
                 kind: ErrorKind::ShuttingDown,

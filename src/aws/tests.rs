@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -79,6 +82,10 @@ impl Canned {
     }
 
     fn aws_as(&self, credentials: impl ProvideCredentials + 'static) -> Aws {
+        self.aws_with(credentials, &Settings::default())
+    }
+
+    fn aws_with(&self, credentials: impl ProvideCredentials + 'static, settings: &Settings) -> Aws {
         let config = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
             .region(Region::new("eu-west-1"))
@@ -87,7 +94,7 @@ impl Canned {
             .retry_config(connect::retries())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep))
             .http_client(self.http_client());
-        Aws::over(&config.build(), &Settings::default())
+        Aws::over(&config.build(), settings)
     }
 
     fn operations(&self) -> Vec<String> {
@@ -310,6 +317,52 @@ async fn nothing_is_begun_once_the_operator_stops() {
     let error = aws.enter(&door("prod")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::ShuttingDown);
     assert_eq!(canned.operations(), [""; 0]);
+}
+
+/// The SDK's own tries are writes as good as the first: none is sent after the permit is gone.
+#[tokio::test(start_paused = true)]
+async fn no_attempt_is_sent_without_a_permit() {
+    let may = Arc::new(AtomicBool::new(true));
+    let (gone, left) = (Arc::clone(&may), Arc::new(AtomicUsize::new(usize::MAX)));
+    let tries = Arc::clone(&left);
+    let canned = Canned::new(move |seen| {
+        if seen.operation == "AssumeRole" {
+            return session("ASIA1", HOUR);
+        }
+        if tries.fetch_sub(1, Ordering::SeqCst) == 1 {
+            gone.store(false, Ordering::SeqCst);
+        }
+        query_error(400, "Throttling", "Rate exceeded")
+    });
+    let permit = Arc::clone(&may);
+    let settings = Settings {
+        permit: Some(Arc::new(move || permit.load(Ordering::SeqCst))),
+        ..Settings::default()
+    };
+    let aws = canned.aws_with(
+        Credentials::new("AKIDOPERATOR", "secret", None, None, "test"),
+        &settings,
+    );
+    let account = aws.enter(&door("one")).await.unwrap();
+    for (tries, operation) in [(1, "DeleteRole"), (3, "UpdateAssumeRolePolicy")] {
+        may.store(true, Ordering::SeqCst);
+        left.store(tries, Ordering::SeqCst);
+        let name = "x".parse().unwrap();
+        let outcome = match operation {
+            "DeleteRole" => account.delete_role(&name).await,
+            _ => account.set_trust(&name, &Document::new(Vec::<Statement>::new())).await,
+        };
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::ShuttingDown, "{error}");
+        assert!(error.message.contains("does not hold its lease"), "{error}");
+        assert_eq!(canned.count(operation), tries);
+    }
+    assert!(aws.is_closed(), "no further step begins");
+    let refused = aws.enter(&door("two")).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::ShuttingDown);
+    let eks = account.cluster(&"prod".parse().unwrap()).await.unwrap_err();
+    assert_eq!(eks.kind, ErrorKind::ShuttingDown);
+    assert_eq!(canned.operations().len(), 1 + 1 + 3, "one session, and the tries");
 }
 
 #[tokio::test(start_paused = true)]

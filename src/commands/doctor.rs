@@ -107,8 +107,12 @@ fn json_of(examined: &Examined) -> Value {
 
 fn table(all: &[Examined]) -> String {
     let mut out = String::new();
+    let mut explained = Explained::default();
     for (index, examined) in all.iter().enumerate() {
-        if index > 0 {
+        // Of many, those in order have a line each.
+        let in_short = all.len() > 1 && Verdict::of(examined) == Verdict::Holds;
+        let before = index.checked_sub(1).and_then(|before| all.get(before));
+        if before.is_some_and(|before| !in_short || Verdict::of(before) != Verdict::Holds) {
             out.push('\n');
         }
         let cluster = examined
@@ -121,23 +125,44 @@ fn table(all: &[Examined]) -> String {
             &format!("{}: {}{cluster}", examined.name, Verdict::of(examined).word()),
         );
         match &examined.walk {
-            Ok(walk) => hops(&mut out, walk),
-            Err(trouble) => explain(&mut out, "not walked", trouble),
+            Ok(_) if in_short => {}
+            Ok(walk) => hops(&mut out, &examined.name, walk, &mut explained),
+            Err(trouble) => explained.explain(&mut out, &examined.name, "not walked", trouble),
         }
     }
     if all.len() > 1 {
-        let count = |wanted: Verdict| all.iter().filter(|examined| Verdict::of(examined) == wanted).count();
-        let (holds, broken, unknown) = (count(Verdict::Holds), count(Verdict::Broken), count(Verdict::Unknown));
-        line(&mut out, "");
-        line(
-            &mut out,
-            &format!("{holds} connected, {broken} broken, {unknown} unknown"),
-        );
+        summary(&mut out, all);
     }
     out
 }
 
-fn hops(out: &mut String, walk: &Walk) {
+/// How many there are of each, and which.
+fn summary(out: &mut String, all: &[Examined]) {
+    line(out, "");
+    for verdict in [Verdict::Holds, Verdict::Broken, Verdict::Unknown] {
+        let of: Vec<&Examined> = all.iter().filter(|examined| Verdict::of(examined) == verdict).collect();
+        let named = if verdict == Verdict::Holds || of.is_empty() {
+            String::new()
+        } else {
+            let why = |examined: &&Examined| format!("{} ({})", examined.name, why(examined));
+            format!(": {}", of.iter().map(why).collect::<Vec<_>>().join(", "))
+        };
+        line(out, &format!("{} {}{named}", of.len(), verdict.word().to_lowercase()));
+    }
+}
+
+/// The first thing that is wrong with a cluster, in a word or two.
+fn why(examined: &Examined) -> String {
+    match &examined.walk {
+        Ok(walk) => match walk.broken().or_else(|| walk.unknown()) {
+            Some((hop, trouble)) => format!("{hop}: {}", trouble.reason),
+            None => "not reached".to_owned(),
+        },
+        Err(trouble) => trouble.reason.to_string(),
+    }
+}
+
+fn hops(out: &mut String, cluster: &str, walk: &Walk, explained: &mut Explained) {
     for hop in Hop::ALL {
         let (mark, word, rest) = match walk.at(hop) {
             Found::Passed { seen } => ("+", "ok", seen.as_str()),
@@ -149,21 +174,32 @@ fn hops(out: &mut String, walk: &Walk) {
     }
     for hop in Hop::ALL {
         match walk.at(hop) {
-            Found::Failed(trouble) | Found::Unknown(trouble) => explain(out, hop.title(), trouble),
+            Found::Failed(trouble) | Found::Unknown(trouble) => explained.explain(out, cluster, hop.title(), trouble),
             Found::Passed { .. } | Found::NotReached => {}
         }
     }
 }
 
-fn explain(out: &mut String, what: &str, trouble: &Trouble) {
-    line(out, "");
-    line(out, &format!("  {what}: {}", trouble.reason));
-    paragraph(out, "what   ", &trouble.message);
-    if !trouble.candidates.is_empty() {
-        let candidates: Vec<String> = trouble.candidates.iter().map(ToString::to_string).collect();
-        paragraph(out, "maybe  ", &candidates.join(", "));
+/// What was explained already, by the cluster with which it was: what breaks the chain to all is told once.
+#[derive(Default)]
+struct Explained(Vec<(String, Trouble)>);
+
+impl Explained {
+    fn explain(&mut self, out: &mut String, cluster: &str, what: &str, trouble: &Trouble) {
+        line(out, "");
+        if let Some((first, _)) = self.0.iter().find(|(_, known)| known == trouble) {
+            return line(out, &format!("  {what}: {}, as of {first}", trouble.reason));
+        }
+        self.0.push((cluster.to_owned(), trouble.clone()));
+        line(out, &format!("  {what}: {}", trouble.reason));
+        paragraph(out, "what   ", &trouble.message);
+        if !trouble.candidates.is_empty() {
+            let candidates: Vec<String> = trouble.candidates.iter().map(ToString::to_string).collect();
+            paragraph(out, "maybe  ", &candidates.join(", "));
+        }
+        // In one line, however long: there are commands in it, to be copied.
+        line(out, &format!("    next   {}", trouble.next));
     }
-    paragraph(out, "next   ", &trouble.next);
 }
 
 /// Words over several lines, the first with a label and the others under it.
@@ -247,17 +283,22 @@ mod tests {
 
     #[test]
     fn the_table_can_be_read_without_our_code() {
-        let text = print(&[examined("fine", None), broken()], DoctorOutput::Table);
+        let again = Examined {
+            name: "again".into(),
+            ..broken()
+        };
+        let all = [
+            examined("fine", None),
+            examined("good", None),
+            broken(),
+            again,
+            unlooked(),
+            examined("well", None),
+        ];
+        let text = print(&all, DoctorOutput::Table);
         let expected = "\
 fine: connected  arn:aws:eks:eu-west-1:222222222222:cluster/fine
-  + service accounts  ok           seen
-  + token             ok           seen
-  + management role   ok           seen
-  + deployer role     ok           seen
-  + endpoint          ok           seen
-  + authentication    ok           seen
-  + authorization     ok           seen
-  + Argo CD           ok           seen
+good: connected  arn:aws:eks:eu-west-1:222222222222:cluster/good
 
 broken: BROKEN  arn:aws:eks:eu-west-1:222222222222:cluster/broken
   + service accounts  ok           seen
@@ -275,10 +316,46 @@ broken: BROKEN  arn:aws:eks:eu-west-1:222222222222:cluster/broken
     maybe  RefusedByTrustPolicy, RefusedByServiceControlPolicy
     next   look at both roles
 
-1 connected, 1 broken, 0 unknown
+again: BROKEN  arn:aws:eks:eu-west-1:222222222222:cluster/broken
+  + service accounts  ok           seen
+  + token             ok           seen
+  + management role   ok           seen
+  x deployer role     BROKEN       Undetermined
+  + endpoint          ok           seen
+  + authentication    ok           seen
+  + authorization     ok           seen
+  + Argo CD           ok           seen
+
+  deployer role: Undetermined, as of broken
+
+unlooked: unknown  arn:aws:eks:eu-west-1:222222222222:cluster/unlooked
+
+  not walked: NotMoored
+    what   sts:AssumeRole of arn:aws:iam::222222222222:role/prod was refused: AccessDenied: not
+           authorized to perform this on that resource
+    next   look at both roles
+
+well: connected  arn:aws:eks:eu-west-1:222222222222:cluster/well
+
+3 connected
+2 broken: broken (deployer role: Undetermined), again (deployer role: Undetermined)
+1 unknown: unlooked (NotMoored)
 ";
         assert_eq!(text, expected);
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn one_cluster_is_told_hop_by_hop_and_a_command_stays_in_one_line() {
+        let fine = print(&[examined("fine", None)], DoctorOutput::Table);
+        assert_eq!(fine.lines().count(), 1 + Hop::ALL.len());
+        let mut long = broken();
+        let command = format!("kubectl annotate mgc {}", "x".repeat(2 * WIDTH));
+        if let Ok(walk) = &mut long.walk {
+            let told = Trouble::new(Reason::Undetermined, "m", &command);
+            walk.hops.insert(Hop::Endpoint, Found::Failed(told));
+        }
+        let text = print(&[long], DoctorOutput::Table);
+        assert!(text.lines().any(|line| line.ends_with(&command)), "{text}");
     }
 
     #[test]

@@ -4,7 +4,9 @@ pub mod bootstrap;
 pub mod crd;
 pub mod doctor;
 pub mod manifests;
+pub mod plan;
 pub mod render;
+pub mod revoke;
 mod schema;
 mod script;
 

@@ -209,7 +209,8 @@ fn beyond_policy(
             ScopeKind::Cluster => "the whole cluster",
             ScopeKind::Namespace => "namespaces",
         };
-        return Some(format!("access policy {name} in {place}"));
+        let meant = meant(name, covering).map_or_else(String::new, |meant| format!(" (is {meant} meant?)"));
+        return Some(format!("access policy {name} in {place}{meant}"));
     }
     if of_project.is_empty() {
         return None;
@@ -231,6 +232,41 @@ fn beyond_policy(
             reached.join(", ")
         )
     })
+}
+
+/// The policy of the entries that is meant by a name that none of them has: the same but for its case, its beginning
+/// (AmazonEKS), its end (Policy), and two letters.
+fn meant<'a>(name: &str, entries: &[&'a Allowance]) -> Option<&'a str> {
+    let bare = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        let name = name.strip_prefix("amazoneks").unwrap_or(&name);
+        name.strip_suffix("policy").unwrap_or(name).to_owned()
+    };
+    let given = entries.iter().flat_map(|entry| &entry.access_policies);
+    let nearest = given
+        .map(|(other, _)| (letters_apart(&bare(name), &bare(other)), other))
+        .min()?;
+    let (apart, other) = nearest;
+    (apart <= 2 && other != name).then_some(other)
+}
+
+/// How many letters must be put in, taken out or changed to come from one text to the other (Levenshtein).
+fn letters_apart(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.bytes().enumerate() {
+        let mut diagonal = at;
+        let mut left = at + 1;
+        for (cell, found) in row.iter_mut().skip(1).zip(other.bytes()) {
+            let best = (diagonal + usize::from(letter != found)).min(left + 1).min(*cell + 1);
+            diagonal = *cell;
+            *cell = best;
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = at + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -429,6 +465,36 @@ mod tests {
             assert_eq!(beyond.len(), 1);
             let start = format!("access policy AmazonEKSEditPolicy in {reached}, where");
             assert!(beyond[0].starts_with(&start), "{beyond:?}");
+        }
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_told_from_a_wish() {
+        let entry = Allowance {
+            access_policies: vec![
+                ("AmazonEKSEditPolicy".into(), ScopeKind::Cluster),
+                ("AmazonEKSViewPolicy".into(), ScopeKind::Namespace),
+            ],
+            ..allowance()
+        };
+        for (name, expected) in [
+            ("EditPolicy", Some("AmazonEKSEditPolicy")),
+            ("amazonEksEdit", Some("AmazonEKSEditPolicy")),
+            ("AmazonEKSVeiwPolicy", Some("AmazonEKSViewPolicy")),
+            ("AmazonEKSAdminPolicy", None),
+            ("AmazonEKSClusterAdminPolicy", None),
+            // It is given, in namespaces.
+            ("AmazonEKSViewPolicy", None),
+        ] {
+            assert_eq!(meant(name, &[&entry]), expected, "{name}");
+        }
+        for (one, other, apart) in [
+            ("", "", 0),
+            ("ab", "", 2),
+            ("kitten", "sitting", 3),
+            ("view", "view", 0),
+        ] {
+            assert_eq!((letters_apart(one, other), letters_apart(other, one)), (apart, apart));
         }
     }
 }

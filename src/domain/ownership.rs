@@ -6,6 +6,7 @@
 //! | object | AWS tag `mooring.dev/uid` | the UID of the `ManagedCluster` or `ManagementRole` |
 //! | object, for people | AWS tag `mooring.dev/object` | its name; never compared |
 //! | role in an entry | AWS tag `mooring.dev/role-id` on an access entry | the unique ID of the role it was made for |
+//! | an owner's hold | AWS tag `mooring.dev/hold` on a role or access entry | anything; never written by us |
 //! | object | annotation `mooring.dev/uid` on a cluster Secret | the UID |
 //! | object, for people | annotation `mooring.dev/managed-cluster` on a cluster Secret | its name |
 //!
@@ -26,6 +27,9 @@ pub const UID_TAG: &str = "mooring.dev/uid";
 pub const OBJECT_TAG: &str = "mooring.dev/object";
 /// The tag on an access entry that holds the unique ID of the role it was made for.
 pub const ROLE_ID_TAG: &str = "mooring.dev/role-id";
+
+/// The tag, with any value, by which the owner of an account keeps Mooring from writing to a role or an access entry.
+pub const HOLD_TAG: &str = "mooring.dev/hold";
 
 /// AWS tags.
 pub type Tags = BTreeMap<String, String>;

@@ -99,6 +99,11 @@ impl<K: Eq + Hash> Backoff<K> {
         interval + (interval / 10).mul_f64((self.jitter)().clamp(0.0, 1.0))
     }
 
+    /// A moment within a window, so that what starts together does not come at once.
+    pub fn within(&self, window: Duration) -> Duration {
+        window.mul_f64((self.jitter)().clamp(0.0, 1.0))
+    }
+
     fn count(&self, key: K, pick: impl FnOnce(&mut Attempts) -> (Series, &mut u32)) -> Duration {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let (series, count) = pick(attempts.entry(key).or_default());

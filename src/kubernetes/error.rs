@@ -2,6 +2,8 @@
 
 use std::{fmt, future::Future, time::Duration};
 
+use crate::text::without_passwords;
+
 /// How long one call may take before it counts as failed. kube's client has no read timeout of its own.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -20,6 +22,8 @@ pub enum Failure {
     Throttled,
     /// No answer: the connection failed, or the deadline passed.
     Unreachable,
+    /// This process may not write now: another one holds the lease, or may take it. Nothing was sent.
+    NotLeading,
     /// Anything else.
     Other,
 }
@@ -35,6 +39,7 @@ impl Failure {
             Self::Invalid => "kubernetes_invalid",
             Self::Throttled => "kubernetes_throttled",
             Self::Unreachable => "kubernetes_unreachable",
+            Self::NotLeading => "not_leading",
             Self::Other => "kubernetes_other",
         }
     }
@@ -45,10 +50,15 @@ impl Failure {
             Self::Conflict => Some("it changed meanwhile and is read again"),
             Self::Forbidden => Some("check the operator's RBAC and the cluster's admission policies"),
             Self::Unreachable => Some("check that the API server can be reached"),
-            Self::NotFound | Self::Invalid | Self::Throttled | Self::Other => None,
+            Self::NotFound | Self::Invalid | Self::Throttled | Self::NotLeading | Self::Other => None,
         }
     }
 }
+
+/// A write that was not sent, because this process does not hold the lease that lets it write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this process does not hold its lease, and writes nothing; the one that does goes on")]
+pub struct NotLeading;
 
 /// A call to the Kubernetes API that failed.
 ///
@@ -114,6 +124,7 @@ impl KubernetesError {
                 502..=504 => Failure::Unreachable,
                 _ => Failure::Other,
             },
+            kube::Error::Service(cause) if cause.is::<NotLeading>() => Failure::NotLeading,
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => Failure::Unreachable,
             _ => Failure::Other,
         }
@@ -144,8 +155,11 @@ impl fmt::Display for KubernetesError {
                     write!(f, "the API server answered {} {}", status.code, status.reason)?;
                 }
                 // kube would print the whole status a second time, as a debug value.
-                Some(status) => write!(f, "{} ({})", status.message.trim(), status.code)?,
-                None => write!(f, "{cause}")?,
+                Some(status) => write!(f, "{} ({})", without_passwords(status.message.trim()), status.code)?,
+                // kube would put "ServiceError" before it.
+                None if self.failure() == Failure::NotLeading => write!(f, "{NotLeading}")?,
+                // A proxy's URL, which kube shows whole.
+                None => f.write_str(&without_passwords(&cause.to_string()))?,
             },
         }
         match self.failure().advice() {
@@ -167,18 +181,28 @@ fn status(cause: &kube::Error) -> Option<&kube::core::Status> {
 }
 
 /// Runs one call under [`CALL_DEADLINE`].
-pub(crate) async fn call<T>(
+pub(crate) fn call<T>(
+    what: &'static str,
+    object: &str,
+    future: impl Future<Output = kube::Result<T>>,
+) -> impl Future<Output = Result<T, KubernetesError>> {
+    call_within(CALL_DEADLINE, what, object, future)
+}
+
+/// Runs one call under a deadline of its own.
+pub(crate) async fn call_within<T>(
+    deadline: Duration,
     what: &'static str,
     object: &str,
     future: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, KubernetesError> {
-    match tokio::time::timeout(CALL_DEADLINE, future).await {
+    match tokio::time::timeout(deadline, future).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(cause)) => Err(KubernetesError::new(what, object, cause)),
         Err(_) => Err(KubernetesError {
             what,
             object: object.to_owned(),
-            cause: Cause::Deadline(CALL_DEADLINE),
+            cause: Cause::Deadline(deadline),
         }),
     }
 }

@@ -1,5 +1,12 @@
 //! Kubernetes events: what a person sees under `kubectl describe`. Never worth failing a pass for.
 
+use std::{
+    collections::{HashMap, hash_map::DefaultHasher},
+    hash::{Hash, Hasher},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client,
@@ -15,6 +22,9 @@ const NOTE_LIMIT: usize = 1024;
 /// The API server's limit for a reason and an action, in characters (`events.k8s.io/v1`, `Event.reason`).
 const REASON_LIMIT: usize = 128;
 
+/// How long a recorder counts equal events as one (kube-runtime 5.0, `CACHE_TTL`), and some more.
+const COUNTED: Duration = Duration::from_mins(7);
+
 /// How an event is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
@@ -24,11 +34,16 @@ pub enum Weight {
     Warning,
 }
 
-/// Reports events under one controller's name. Equal events (all but the note) within six minutes are counted as one.
-/// Those of cluster-scoped objects land in the namespace `default`.
+/// Reports events under one controller's name. Equal events, note and all, within six minutes are counted as one. Those
+/// of cluster-scoped objects land in the namespace `default`.
+///
+/// A recorder of kube's counts events as equal whatever their notes, and keeps the first note: the second thing that was
+/// mended would be told as the first again. So each note has a recorder of its own.
 #[derive(Clone)]
 pub struct Reporter {
-    recorder: Recorder,
+    client: Client,
+    controller: String,
+    recorders: Arc<Mutex<HashMap<u64, (Recorder, Instant)>>>,
 }
 
 impl std::fmt::Debug for Reporter {
@@ -43,8 +58,23 @@ impl Reporter {
     #[must_use]
     pub fn new(client: Client, controller: &str) -> Self {
         Self {
-            recorder: Recorder::new(client, controller.into()),
+            client,
+            controller: controller.to_owned(),
+            recorders: Arc::default(),
         }
+    }
+
+    fn recorder(&self, note: &str) -> Recorder {
+        let mut hasher = DefaultHasher::new();
+        note.hash(&mut hasher);
+        let mut recorders = self.recorders.lock().unwrap_or_else(PoisonError::into_inner);
+        recorders.retain(|_, (_, used)| used.elapsed() < COUNTED);
+        let (recorder, used) = recorders.entry(hasher.finish()).or_insert_with(|| {
+            let recorder = Recorder::new(self.client.clone(), self.controller.as_str().into());
+            (recorder, Instant::now())
+        });
+        *used = Instant::now();
+        recorder.clone()
     }
 
     /// Writes an event about the object. `reason` and `action` are words in `CamelCase`; `note` is for people, and cut
@@ -65,7 +95,8 @@ impl Reporter {
             object.kind.as_deref().unwrap_or("object"),
             object.name.as_deref().unwrap_or("without a name")
         );
-        if let Err(error) = call("write an event about", &name, self.recorder.publish(&event, object)).await {
+        let recorder = self.recorder(cut(note, NOTE_LIMIT));
+        if let Err(error) = call("write an event about", &name, recorder.publish(&event, object)).await {
             warn!(reason, %error, "an event was not written");
         }
     }
@@ -90,6 +121,22 @@ mod tests {
         assert_eq!(cut(&long, NOTE_LIMIT).len(), 1024);
         assert_eq!(cut(&format!("a{long}"), NOTE_LIMIT).len(), 1023);
         assert_eq!(cut("", 0), "");
+    }
+
+    #[tokio::test]
+    async fn what_differs_is_told_anew_and_what_is_the_same_is_counted() {
+        let made = |name: &str| (201, json!({ "metadata": { "name": name } }));
+        let (client, asked) = answering([made("a"), made("b"), made("a")]);
+        let reporter = Reporter::new(client, "example.com/controller");
+        let about = ObjectReference::default();
+        for note in ["one", "another", "one"] {
+            reporter.report(&about, Weight::Warning, "Mended", "Mend", note).await;
+        }
+        let asked = asked.lock().unwrap();
+        let methods: Vec<&str> = asked.iter().map(|(line, _)| line.split(' ').next().unwrap()).collect();
+        assert_eq!(methods, ["POST", "POST", "PATCH"]);
+        assert_eq!(asked[1].1["note"], "another");
+        assert_eq!(asked[2].1["series"]["count"], 2);
     }
 
     #[tokio::test]

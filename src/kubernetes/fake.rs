@@ -7,12 +7,26 @@ use std::{
 
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
+use tower::Service;
 
 /// What was asked: the method with the path, and the body, `Null` when there was none.
 pub(crate) type Asked = Arc<Mutex<Vec<(String, Value)>>>;
 
 /// A client whose calls get these answers, and what it asks for. A call too many gets a connection error.
 pub(crate) fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> (Client, Asked) {
+    let (service, asked) = service(answers);
+    (Client::new(service, "default"), asked)
+}
+
+/// The same before it is made a client.
+pub(crate) fn service(
+    answers: impl IntoIterator<Item = (u16, Value)>,
+) -> (
+    impl Service<http::Request<Body>, Response = http::Response<Body>, Error = std::io::Error, Future: Send + 'static>
+    + Send
+    + 'static,
+    Asked,
+) {
     let answers = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
     let asked = Asked::default();
     let log = Arc::clone(&asked);
@@ -29,7 +43,7 @@ pub(crate) fn answering(answers: impl IntoIterator<Item = (u16, Value)>) -> (Cli
             Ok::<_, std::io::Error>(response.body(Body::from(answer.to_string().into_bytes())).unwrap())
         }
     });
-    (Client::new(service, "default"), asked)
+    (service, asked)
 }
 
 /// The body of a refusal.

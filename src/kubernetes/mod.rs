@@ -1,4 +1,5 @@
-//! Kubernetes IO in general terms: read, apply, delete, hold by a finalizer, watch, drive a queue, report events.
+//! Kubernetes IO in general terms: read, apply, delete, hold by a finalizer, watch, drive a queue, report events,
+//! and be the only one of many who does.
 //!
 //! Nothing here knows a kind of ours, nor anything else of ours: what is specific is handed in.
 
@@ -13,6 +14,7 @@ pub(crate) mod fake;
 pub mod fields;
 pub mod finalizer;
 pub mod issuer;
+pub mod lease;
 pub mod objects;
 pub mod ready;
 pub mod reflect;

@@ -85,8 +85,26 @@ pub async fn list<K>(api: &Api<K>) -> Result<Vec<K>, KubernetesError>
 where
     K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
 {
+    pages(api, ListParams::default()).await
+}
+
+/// The objects that a label selector finds, page by page.
+///
+/// # Errors
+/// When the API server refuses or does not answer: half a list is never returned.
+pub async fn list_labelled<K>(api: &Api<K>, labels: &str) -> Result<Vec<K>, KubernetesError>
+where
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+{
+    pages(api, ListParams::default().labels(labels)).await
+}
+
+async fn pages<K>(api: &Api<K>, params: ListParams) -> Result<Vec<K>, KubernetesError>
+where
+    K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
+{
     let what = K::plural(&K::DynamicType::default()).into_owned();
-    let mut params = ListParams::default().limit(500);
+    let mut params = params.limit(500);
     let mut all = Vec::new();
     loop {
         let page = call("list", &what, api.list(&params)).await?;

@@ -36,6 +36,7 @@ fn wait_for(resource: &str, error: &KubernetesError) -> String {
         | Failure::Invalid
         | Failure::Throttled
         | Failure::Unreachable
+        | Failure::NotLeading
         | Failure::Other => format!("the API server to serve {resource}: {error}"),
     }
 }

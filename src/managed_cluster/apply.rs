@@ -43,6 +43,8 @@ pub struct Site<'a> {
     pub deadline: Instant,
     /// Whether the operator is stopping: no step starts then either.
     pub stopping: &'a (dyn Fn() -> bool + Sync),
+    /// Whether a person had the object stand back since the plan was made: no step starts then either.
+    pub stood_back: &'a (dyn Fn() -> bool + Sync),
     /// Counters.
     pub metrics: &'a Metrics,
 }
@@ -103,6 +105,7 @@ pub struct Outcome {
     made_role: Option<MadeRole>,
     role_deleted: bool,
     entry_deleted: bool,
+    server_changed: bool,
     stop: Option<Stop>,
 }
 
@@ -129,6 +132,12 @@ impl Outcome {
     #[must_use]
     pub fn entry_deleted(&self) -> bool {
         self.entry_deleted
+    }
+
+    /// Whether a Secret that Argo CD knew was given another server.
+    #[must_use]
+    pub fn server_changed(&self) -> bool {
+        self.server_changed
     }
 
     #[cfg(test)]
@@ -173,6 +182,10 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
             outcome.stop.get_or_insert(Stop::Failed(first.part(), failure));
             return outcome;
         }
+        if (site.stood_back)() {
+            outcome.stop.get_or_insert(Stop::Blocked(Blocked::StoodBack));
+            return outcome;
+        }
         let made = outcome.made_role.clone();
         let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
         for (step, result) in batch.into_iter().zip(results) {
@@ -204,6 +217,7 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
             outcome.made_role = made.or_else(|| outcome.made_role.take());
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
             outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
+            outcome.server_changed |= step.changes_server();
             outcome.done.push(step.words());
         }
         Err(failure) => {
@@ -241,7 +255,7 @@ fn stop(step: &Step, failure: Failure) -> Stop {
 
 async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Option<MadeRole>, Failure> {
     match step {
-        Step::ApplySecret { secret, uid } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
+        Step::ApplySecret { secret, uid, .. } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
         Step::NullSecretKeys {
             name,
             resource_version,
@@ -298,9 +312,9 @@ async fn run_in_account(
             }));
         }
         Step::DeleteRole { name } => account.delete_role(name).await?,
-        Step::SetBoundary { name, boundary } => account.set_boundary(name, boundary).await?,
-        Step::SetTrust { name, trust } => account.set_trust(name, trust).await?,
-        Step::TagRole { name, tags } => account.tag_role(name, tags).await?,
+        Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
+        Step::SetTrust { name, trust, .. } => account.set_trust(name, trust).await?,
+        Step::TagRole { name, tags, .. } => account.tag_role(name, tags).await?,
         Step::CreateAccessEntry { entry, role_id } => {
             let role_id = role_id.as_deref().or_else(|| made.map(|made| made.id.as_str()));
             let entry = WantedEntry {
@@ -309,12 +323,12 @@ async fn run_in_account(
             };
             account.create_access_entry(cluster, &entry).await?;
         }
-        Step::SetGroups { groups } => account.set_groups(cluster, deployer, groups).await?,
-        Step::TagAccessEntry { arn, tags } => account.tag_access_entry(arn, tags).await?,
+        Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups).await?,
+        Step::TagAccessEntry { arn, tags, .. } => account.tag_access_entry(arn, tags).await?,
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
-        Step::Rescope { policy, scope } => account.rescope(cluster, deployer, policy, scope).await?,
-        Step::Disassociate { policy } => account.disassociate(cluster, deployer, policy).await?,
+        Step::Rescope { policy, scope, .. } => account.rescope(cluster, deployer, policy, scope).await?,
+        Step::Disassociate { policy, .. } => account.disassociate(cluster, deployer, policy).await?,
         Step::ApplySecret { .. }
         | Step::NullSecretKeys { .. }
         | Step::DropLabels { .. }

@@ -60,6 +60,19 @@ pub enum Blocked {
         /// Whose it is.
         owner: String,
     },
+    /// The role that we made is gone, and one that is not ours stands under its name.
+    RoleReplaced {
+        /// Its ARN.
+        arn: String,
+        /// The unique ID of the role that we made.
+        recorded: String,
+        /// The unique ID of the one that stands there.
+        found: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// The cluster that was moored is not there any more.
+    ClusterGone,
     /// The deployer role that the spec names by its ARN, and that is somebody else's, cannot be used.
     UnusableRole {
         /// Its ARN.
@@ -121,6 +134,24 @@ pub enum Blocked {
         /// Why.
         why: String,
     },
+    /// The owner of the account has set the tag `mooring.dev/hold`.
+    Held {
+        /// Which part it is.
+        part: Part,
+        /// What bears the tag.
+        thing: String,
+        /// The tag's value.
+        value: String,
+        /// What is not done, in words; nothing where it is as the spec says.
+        undone: Vec<String>,
+    },
+    /// It would have to be made, and nothing is made while access is taken away.
+    Suspended {
+        /// What.
+        part: Part,
+    },
+    /// A person had the object stand back while its pass ran.
+    StoodBack,
     /// Applications still deploy to the cluster that is being removed.
     ApplicationsStillTargeting {
         /// Which, who makes them, and what to do.
@@ -148,6 +179,18 @@ pub enum Blocked {
 }
 
 impl Blocked {
+    /// Whether it only stands beside the chain: nothing waits for it, and the part is as the spec says.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        matches!(self, Self::Held { undone, .. } if undone.is_empty())
+    }
+
+    /// Whether what comes behind it in the chain is looked at and kept all the same.
+    #[must_use]
+    pub fn lets_through(&self) -> bool {
+        matches!(self, Self::Held { .. } | Self::Suspended { .. })
+    }
+
     /// The part of the chain that is blocked.
     #[must_use]
     pub fn part(&self) -> Part {
@@ -159,18 +202,21 @@ impl Blocked {
             | Self::PolicyPending { .. }
             | Self::RemovalsPaused { .. }
             | Self::RetentionPending { .. } => Part::ManagementRole,
+            Self::Held { part, .. } | Self::Suspended { part } => *part,
             Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
+            | Self::ClusterGone
             | Self::ClusterNotActive { .. }
             | Self::AccessEntriesDisabled
             | Self::ConnectedCluster => Part::Cluster,
             Self::RoleNotOurs { .. }
+            | Self::RoleReplaced { .. }
             | Self::UnusableRole { .. }
             | Self::TrustMissing { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
-            Self::EntryNotOurs { .. } | Self::Propagating { .. } => Part::AccessEntry,
+            Self::EntryNotOurs { .. } | Self::Propagating { .. } | Self::StoodBack => Part::AccessEntry,
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
@@ -191,6 +237,7 @@ impl Blocked {
             Self::NamespaceNotServed { .. } => "NamespaceNotServed",
             Self::PolicyPending { .. } => "PolicyPending",
             Self::ClusterNotFound => "ClusterNotFound",
+            Self::ClusterGone => "ClusterGone",
             Self::ClusterNotActive { .. } => "ClusterNotActive",
             Self::AccessEntriesDisabled => "AccessEntriesDisabled",
             Self::ConnectedCluster => "ConnectedCluster",
@@ -198,13 +245,16 @@ impl Blocked {
             Self::UnusableRole { .. } => "UnusableRole",
             Self::TrustMissing { .. } => "TrustMissing",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
-            Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
             Self::Propagating { .. } | Self::RolePropagating => "Propagating",
             Self::DuplicateCluster { .. } => "DuplicateCluster",
             Self::SecretNotOurs { .. } => "SecretNotOurs",
             Self::SecretGoing { .. } => "SecretGoing",
             Self::UnusableConnection { .. } => "UnusableConnection",
+            Self::Held { .. } => "Held",
+            Self::Suspended { .. } => "Suspended",
+            Self::StoodBack => "StoodBack",
             Self::RetentionPending { .. } => "RetentionPending",
             Self::ApplicationsStillTargeting { .. } => "ApplicationsStillTargeting",
             Self::ApplicationsUnseen { .. } => "ApplicationsUnseen",
@@ -220,9 +270,11 @@ impl Blocked {
             | Self::ManagementRoleGoing { .. }
             | Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
+            | Self::ClusterGone
             | Self::AccessEntriesDisabled
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
+            | Self::RoleReplaced { .. }
             | Self::UnusableRole { .. }
             | Self::TrustMissing { .. }
             | Self::ForeignPolicyAttached { .. }
@@ -232,6 +284,7 @@ impl Blocked {
             | Self::ManagementRoleMissing { .. }
             | Self::RemovalsPaused { .. }
             | Self::UnusableConnection { .. } => true,
+            Self::Held { undone, .. } => !undone.is_empty(),
             Self::ApplicationsStillTargeting { stalled, .. } | Self::ApplicationsUnseen { stalled, .. } => *stalled,
             Self::ClusterNotActive { state } => matches!(state, ClusterState::Failed | ClusterState::Deleting),
             Self::ManagementRoleNotReady { .. }
@@ -240,6 +293,8 @@ impl Blocked {
             | Self::Propagating { .. }
             | Self::RolePropagating
             | Self::SecretGoing { .. }
+            | Self::Suspended { .. }
+            | Self::StoodBack
             | Self::RetentionPending { .. } => false,
         }
     }
@@ -270,10 +325,15 @@ impl Blocked {
             Self::ClusterNotActive { state } => match state {
                 ClusterState::Failed => "the cluster is FAILED: look at `aws eks describe-cluster`, field health".to_owned(),
                 ClusterState::Deleting => "the cluster is being deleted: delete this ManagedCluster too".to_owned(),
-                ClusterState::Creating | ClusterState::Pending | ClusterState::Active | ClusterState::Updating | ClusterState::Unknown => {
-                    "the cluster is not active yet; nothing is made until it is".to_owned()
+                ClusterState::Creating | ClusterState::Pending => {
+                    "the cluster is being created; it is moored as soon as it is active".to_owned()
+                }
+                ClusterState::Active | ClusterState::Updating | ClusterState::Unknown => {
+                    "EKS does not tell the cluster's endpoint and certificate authority yet; it is moored as soon as it does".to_owned()
                 }
             },
+            Self::ClusterGone => "the cluster that was moored is not there any more, and its access entry went with it. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself".to_owned(),
+            Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
             Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: where a ManagedCluster made it, that one moors this cluster already, and this object is one too many; otherwise choose another access.deployerRole.name in a new ManagedCluster, or delete the role if nothing uses it"),
@@ -289,7 +349,23 @@ impl Blocked {
             Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
             Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),
+            Self::Held { thing, value, undone, .. } => held_in_words(thing, value, undone),
+            Self::Suspended { .. } => "there is none, and none is made while spec.mode is Suspended".to_owned(),
+            Self::StoodBack => "the mode was changed or a pause was set while the pass ran: it ended before its next step, and the next pass heeds that".to_owned(),
             Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept"),
         }
+    }
+}
+
+/// What is told of a thing that its owner holds.
+pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> String {
+    let held = format!("{thing} bears the tag mooring.dev/hold ({value:?})");
+    if undone.is_empty() {
+        format!("{held}, so nothing is written to it")
+    } else {
+        format!(
+            "{held}, so this is not done until whoever set it takes it off: {}",
+            undone.join("; ")
+        )
     }
 }

@@ -17,14 +17,19 @@ use kube::{
 use tokio::sync::watch;
 
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus, ManagementRole},
+    api::{ManagedCluster, ManagedClusterStatus, ManagementRole, Mode},
     argocd::{CLUSTER_ANNOTATION, WantedSecret},
     aws::Aws,
     kubernetes::{backoff::Backoff, events::Reporter},
     telemetry::Metrics,
 };
 
-use super::{applications::Looks, ledger::Ledger, step::Suspicion, withheld::paused};
+use super::{
+    applications::Looks,
+    ledger::Ledger,
+    step::Suspicion,
+    withheld::{Withheld, paused},
+};
 
 /// How passes are timed, and removals counted.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +93,21 @@ impl Context {
         now.is_none_or(|now| asked(now.meta()) != asked(seen))
     }
 
+    /// Whether a person has had the object stand back since a pass in this mode began: it writes nothing more then. A
+    /// removal goes on in every mode but Observe.
+    #[must_use]
+    pub fn stood_back(&self, seen: &ObjectMeta, mode: Mode) -> bool {
+        let now = self
+            .clusters
+            .get(&ObjectRef::new(seen.name.as_deref().unwrap_or_default()));
+        let now = now.as_ref().and_then(|object| object.0.as_ref().ok());
+        now.filter(|now| now.metadata.uid == seen.uid).is_some_and(|now| {
+            let going = seen.deletion_timestamp.is_some();
+            let suspended = now.spec.mode == Mode::Suspended && mode != Mode::Suspended && !going;
+            suspended || Withheld::of(&now.metadata, now.spec.mode, self.read_only).is_some()
+        })
+    }
+
     /// The `ManagementRole` of a name, as far as the watch has it.
     #[must_use]
     pub fn management_role(&self, name: &str) -> Option<Arc<DeserializeGuard<ManagementRole>>> {
@@ -105,13 +125,17 @@ pub struct Memories {
 struct Memory {
     suspicion: Option<(Suspicion, Instant)>,
     status: Option<ManagedClusterStatus>,
+    unwritten: bool,
     secret: Option<WantedSecret>,
     claim: Option<Claim>,
     clean_since: Option<Instant>,
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
+    healed: BTreeSet<String>,
+    cut: BTreeSet<String>,
     made: Option<(String, Instant)>,
     first_waited: Option<i64>,
+    looked_at: bool,
     asked: Option<watch::Sender<()>>,
 }
 
@@ -150,14 +174,23 @@ impl Memories {
         });
     }
 
-    /// The status that we wrote last: the watch may not have brought it back yet.
+    /// The status that we came to last: the watch may not have brought it back yet.
     pub fn status(&self, uid: &str) -> Option<ManagedClusterStatus> {
         self.with(uid, |memory| memory.status.clone())
     }
 
-    /// Remembers the status that was written.
-    pub fn wrote_status(&self, uid: &str, status: &ManagedClusterStatus) {
-        self.with(uid, |memory| memory.status = Some(status.clone()));
+    /// Remembers the status that a pass came to, and whether the API server said that it has it. A role that was made
+    /// is ours also where that could not be written down, and is not to be made afresh.
+    pub fn told_status(&self, uid: &str, status: &ManagedClusterStatus, written: bool) {
+        self.with(uid, |memory| {
+            memory.status = Some(status.clone());
+            memory.unwritten = !written;
+        });
+    }
+
+    /// Whether the status that is remembered may not be the one that the API server has.
+    pub fn status_unwritten(&self, uid: &str) -> bool {
+        self.with(uid, |memory| memory.unwritten)
     }
 
     /// Remembers the Secret that is wanted, under the name that it has, so that the watch can tell our own writes from
@@ -229,6 +262,27 @@ impl Memories {
         self.with(uid, |memory| memory.deleted.extend(what));
     }
 
+    /// Remembers what this process deleted to make it anew, by the same names.
+    pub fn healed(&self, uid: &str, what: impl IntoIterator<Item = String>) {
+        self.with(uid, |memory| memory.healed.extend(what));
+    }
+
+    /// Whether this process deleted what has this name: then it is a read from before that, and no ghost.
+    pub fn was_healed(&self, uid: &str, what: Option<&String>) -> bool {
+        let all = self.lock();
+        what.is_some_and(|what| all.get(uid).is_some_and(|memory| memory.healed.contains(what)))
+    }
+
+    /// Remembers the ARN of an access entry that a suspension deleted: AWS never gives it twice.
+    pub fn cut(&self, uid: &str, entry: String) {
+        self.with(uid, |memory| memory.cut.insert(entry));
+    }
+
+    /// Whether a suspension deleted this access entry: what still shows it is a read from before that.
+    pub fn was_cut(&self, uid: &str, entry: &str) -> bool {
+        self.with(uid, |memory| memory.cut.contains(entry))
+    }
+
     /// Remembers that this process made the deployer role just now, under this unique ID.
     pub fn made_role(&self, uid: &str, id: &str) {
         self.with(uid, |memory| memory.made = Some((id.to_owned(), Instant::now())));
@@ -272,6 +326,11 @@ impl Memories {
         self.with(uid, |memory| {
             *memory.first_waited.get_or_insert(generation) != generation
         })
+    }
+
+    /// Whether this process has not been called for the object before.
+    pub fn first_look(&self, uid: &str) -> bool {
+        self.with(uid, |memory| !std::mem::replace(&mut memory.looked_at, true))
     }
 
     /// Remembers that the object got its turn: what is edited from now on is known by its status.

@@ -1,9 +1,11 @@
 //! What a pass means for the conditions: a finding for each part of the chain, and the summary. Pure.
 
+mod suspended;
+
 use crate::api::condition::{ConditionType, Finding, Verdict};
 
 use super::{
-    apply::{Failure, Stop},
+    apply::{Failure, Outcome, Stop},
     blocked::Blocked,
     error::Error,
     request::Refusal,
@@ -37,19 +39,8 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
         Pass::Withheld(withheld, plan, facts) => told_withheld(*withheld, plan, facts),
-        Pass::Applied(plan, outcome, _) => {
-            let stopped = outcome.stop().map(|stop| match stop {
-                Stop::Blocked(blocked) => bad_of(blocked),
-                Stop::Failed(part, failure) => failed_step(*part, failure),
-            });
-            if let Some(bad) = stopped.or_else(|| plan.blocked.first().map(bad_of)) {
-                return chain(&bad);
-            }
-            let mut findings = chain_ready();
-            let message = "Argo CD can deploy to this cluster";
-            findings.push(Finding::new(ConditionType::Ready, Verdict::True, "Moored", message));
-            findings
-        }
+        Pass::Applied(plan, outcome, facts) => told_applied(plan, outcome, facts),
+        Pass::Suspended(suspension) => suspended::told(suspension),
         Pass::Failed(error) => failed(error),
         Pass::Releasing(message, blocked) => summarise(
             Vec::new(),
@@ -64,39 +55,86 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
     }
 }
 
+fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
+    if let Some(stop) = outcome.stop() {
+        return chain(&bad_stop(stop));
+    }
+    let mut parts = Part::ALL.map(|part| of_part(plan, part)).to_vec();
+    if let Some(blocked) = plan.in_the_way() {
+        return summarise(parts, &bad_of(blocked));
+    }
+    let mut notes: Vec<String> = plan.blocked.iter().map(Blocked::message).collect();
+    let held = !notes.is_empty();
+    if let Some(changed) = &facts.server_changed {
+        parts.retain(|finding| finding.kind != ConditionType::SecretReady);
+        let told = changed.message();
+        parts.push(Finding::new(
+            ConditionType::SecretReady,
+            Verdict::True,
+            "ServerChanged",
+            told,
+        ));
+        notes.push("its application controller is to be restarted once, as SecretReady says".to_owned());
+    }
+    let reason = if held { "Held" } else { "Moored" };
+    notes.insert(0, "Argo CD can deploy to this cluster".to_owned());
+    let message = notes.join("; ");
+    with(
+        parts,
+        Finding::new(ConditionType::Ready, Verdict::True, reason, message),
+    )
+}
+
+fn with(mut parts: Vec<Finding>, finding: Finding) -> Vec<Finding> {
+    parts.push(finding);
+    parts
+}
+
+/// What a plan says of a part once its steps are done.
+fn of_part(plan: &Plan, part: Part) -> Finding {
+    let here: Vec<&Blocked> = plan.blocked.iter().filter(|blocked| blocked.part() == part).collect();
+    let words = || {
+        let words: Vec<String> = here.iter().map(|blocked| blocked.message()).collect();
+        words.join("; ")
+    };
+    if let Some(blocked) = here.iter().find(|blocked| !blocked.is_note()) {
+        return Finding::new(part.condition(), Verdict::False, blocked.reason(), words());
+    }
+    let stuck = plan.blocked.iter().filter(|blocked| !blocked.lets_through());
+    if let Some(stuck) = stuck.map(Blocked::part).min().filter(|stuck| *stuck < part) {
+        return not_reached(part, stuck);
+    }
+    match here.first() {
+        Some(note) => Finding::new(part.condition(), Verdict::True, note.reason(), words()),
+        None => as_specified(part),
+    }
+}
+
 /// Nothing was written: what is not as the spec says is told, and at its own part.
 fn told_withheld(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Finding> {
-    let undone = undone(plan, facts, |_| true);
-    if undone.is_empty() {
-        let mut findings = chain_ready();
-        findings.push(Finding::new(
-            ConditionType::Ready,
-            Verdict::True,
-            withheld.reason(),
-            withheld.nothing_to_do(),
-        ));
-        return findings;
-    }
-    let stuck = plan.blocked.iter().map(Blocked::part).min();
+    let all = undone(plan, facts, |_| true);
+    let clean = plan.is_clean() && facts.not_admitted.is_none();
     let tell = |part: Part| {
         let undone = undone_of(plan, facts, part);
-        if !undone.is_empty() {
-            let in_the_way = plan.blocked.iter().find(|blocked| blocked.part() == part);
-            let reason = in_the_way.map_or_else(|| withheld.reason(), Blocked::reason);
-            return Finding::new(part.condition(), Verdict::False, reason, undone.join("; "));
+        let found = of_part(plan, part);
+        if undone.is_empty() || found.verdict != Verdict::True || clean {
+            return found;
         }
-        match stuck.filter(|stuck| *stuck < part) {
-            Some(stuck) => not_reached(part, stuck),
-            None => as_specified(part),
-        }
+        Finding::new(part.condition(), Verdict::False, withheld.reason(), undone.join("; "))
     };
+    let parts = Part::ALL.map(tell).to_vec();
+    if clean {
+        let notes: Vec<String> = [withheld.nothing_to_do()].into_iter().chain(all).collect();
+        let finding = Finding::new(ConditionType::Ready, Verdict::True, withheld.reason(), notes.join("; "));
+        return with(parts, finding);
+    }
     summarise(
-        Part::ALL.map(tell).to_vec(),
+        parts,
         &Bad {
             part: None,
             verdict: Verdict::False,
             reason: withheld.reason(),
-            message: withheld.not_done(&undone),
+            message: withheld.not_done(&all),
             stalled: false,
         },
     )
@@ -120,21 +158,13 @@ fn undone(plan: &Plan, facts: &Facts, of: impl Fn(Part) -> bool) -> Vec<String> 
 
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
 fn failed(error: &Error) -> Vec<Finding> {
-    let telling = error.telling();
-    let message = error.message();
-    let part = Finding::new(telling.part.condition(), telling.verdict, telling.reason, &message);
+    let bad = bad_error(error);
     let unread = matches!(error, Error::Unreadable(_));
-    let parts = if unread { Vec::new() } else { vec![part] };
-    summarise(
-        parts,
-        &Bad {
-            part: Some(telling.part),
-            verdict: telling.verdict,
-            reason: telling.reason,
-            message,
-            stalled: telling.stalled,
-        },
-    )
+    let part = bad
+        .part
+        .filter(|_| !unread)
+        .map(|part| Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message));
+    summarise(part.into_iter().collect(), &bad)
 }
 
 /// The first thing that does not hold.
@@ -153,6 +183,24 @@ fn bad_of(blocked: &Blocked) -> Bad {
         reason: blocked.reason(),
         message: blocked.message(),
         stalled: blocked.stalled(),
+    }
+}
+
+fn bad_error(error: &Error) -> Bad {
+    let telling = error.telling();
+    Bad {
+        part: Some(telling.part),
+        verdict: telling.verdict,
+        reason: telling.reason,
+        message: error.message(),
+        stalled: telling.stalled,
+    }
+}
+
+fn bad_stop(stop: &Stop) -> Bad {
+    match stop {
+        Stop::Blocked(blocked) => bad_of(blocked),
+        Stop::Failed(part, failure) => failed_step(*part, failure),
     }
 }
 
@@ -177,10 +225,6 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
         message,
         stalled,
     }
-}
-
-fn chain_ready() -> Vec<Finding> {
-    Part::ALL.map(as_specified).to_vec()
 }
 
 fn as_specified(part: Part) -> Finding {

@@ -24,37 +24,50 @@ pub mod management;
 mod moor;
 pub mod observe;
 pub mod plan;
+pub mod preview;
 mod release;
 pub mod removal;
 pub mod request;
+pub mod server;
+mod start;
 pub mod status;
 pub mod step;
+pub mod survey;
+mod suspend;
 mod tell;
 mod turn;
 pub mod withheld;
-mod words;
+pub(crate) mod words;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Resource, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use tracing::{debug, info};
 
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus},
+    api::{ManagedCluster, ManagedClusterStatus, Mode},
     kubernetes::objects,
 };
 
 pub use blocked::Blocked;
+pub(crate) use blocked::held_in_words;
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;
 pub use step::{Part, Plan, Step};
 pub use withheld::{Withheld, paused};
 
-use self::{apply::Stop, moor::moor, request::Identity, status::Pass};
+use self::{
+    apply::Stop,
+    moor::moor,
+    request::Identity,
+    status::{Cut, Kept, Pass},
+    suspend::suspend,
+};
 
 /// How long a wait that ends by a change elsewhere may last until it is looked at again all the same.
 const WATCHED_WAIT: Duration = Duration::from_mins(1);
@@ -83,26 +96,66 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
             let name = object.meta().name.as_deref().unwrap_or_default();
             // What was recorded stays: a role whose ID we forgot would be made afresh.
             match objects::stored_status::<ManagedCluster, _>(&context.client, name).await? {
-                Some(old) => conclude(&context, object.meta(), None, &old, Pass::Failed(error)).await,
+                Some(old) => {
+                    let suspended = suspend::unparsable(object.meta(), &context).await?;
+                    let pass = match &suspended {
+                        Some(identity) => {
+                            Box::pin(suspend(subject(object.meta(), identity, None, &old), &context)).await
+                        }
+                        None => Some(Pass::Failed(error)),
+                    };
+                    match pass {
+                        Some(pass) => conclude(&context, object.meta(), suspended.as_ref(), &old, pass).await,
+                        None => Ok(Action::requeue(Duration::ZERO)),
+                    }
+                }
                 None => Err(error),
             }
         }
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
         Ok(cluster) => {
             let old = known_status(cluster, &context);
-            let Some(pass) = Box::pin(moor(cluster, &old, &context)).await else {
+            let first = context
+                .memory
+                .first_look(cluster.metadata.uid.as_deref().unwrap_or_default());
+            if first && start::settled(cluster, &old) {
+                let wait = start::first_look(&context.backoff, context.clusters.len(), context.timing.resync);
+                return Ok(Action::requeue(wait));
+            }
+            let identity = Identity::of(cluster).ok();
+            let pass = match identity.as_ref().filter(|identity| identity.mode == Mode::Suspended) {
+                Some(identity) => {
+                    let subject = subject(&cluster.metadata, identity, Some(cluster), &old);
+                    Box::pin(suspend(subject, &context)).await
+                }
+                None => Box::pin(moor(cluster, &old, &context)).await,
+            };
+            let Some(pass) = pass else {
                 return Ok(Action::requeue(Duration::ZERO));
             };
             if untold(&pass, &old) && context.memory.just_pending(&cluster.uid().unwrap_or_default(), GRACE) {
                 Ok(Action::requeue(GRACE))
             } else {
-                let identity = Identity::of(cluster).ok();
                 conclude(&context, &cluster.metadata, identity.as_ref(), &old, pass).await
             }
         }
     };
     context.metrics.pass_ended("ManagedCluster", started.elapsed());
     result
+}
+
+fn subject<'a>(
+    metadata: &'a ObjectMeta,
+    identity: &'a Identity,
+    cluster: Option<&'a ManagedCluster>,
+    old: &'a ManagedClusterStatus,
+) -> suspend::Subject<'a> {
+    suspend::Subject {
+        metadata,
+        identity,
+        cluster,
+        old,
+    }
 }
 
 /// Whether a pass only found that the policy of the management role is still to come, of an object that says nothing yet.
@@ -132,7 +185,7 @@ fn log_plan(object: &str, plan: &Plan) {
 /// Writes the status, tells what changed, and says when to look again.
 async fn conclude(
     context: &Context,
-    metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    metadata: &ObjectMeta,
     identity: Option<&Identity>,
     old: &ManagedClusterStatus,
     pass: Pass,
@@ -141,10 +194,14 @@ async fn conclude(
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let cluster = identity.map(|identity| &identity.cluster);
     let new = status::status(old, cluster, metadata.generation, &pass, now());
-    let written = status::write(&Api::all(context.client.clone()), name, old, &new).await;
-    if written.is_ok() {
-        context.memory.wrote_status(uid, &new);
-    }
+    let nothing = ManagedClusterStatus::default();
+    let stored = if context.memory.status_unwritten(uid) {
+        &nothing
+    } else {
+        old
+    };
+    let written = status::write(&Api::all(context.client.clone()), name, stored, &new).await;
+    context.memory.told_status(uid, &new, written.is_ok());
     tell::tell(context, metadata, old, &new, &pass).await;
     written?;
     next(context, uid, pass)
@@ -174,7 +231,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
     let wait = match pass {
         Pass::Refused(_) => resync(),
         // What only a person ends is looked at again with everything else.
-        Pass::Withheld(_, plan, _) => match plan.blocked.first().filter(|blocked| !blocked.stalled()) {
+        Pass::Withheld(_, plan, _) => match plan.in_the_way().filter(|blocked| !blocked.stalled()) {
             Some(blocked) => blocked_wait(blocked),
             None => resync(),
         },
@@ -183,12 +240,27 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
         Pass::Failed(error) => return Err(error),
+        Pass::Suspended(suspension) => match (suspension.cut, suspension.kept) {
+            (Cut::Failed(error), _) => return Err(error),
+            (Cut::Blocked(blocked), _) => blocked_wait(&blocked),
+            // Looked at once more before it is left alone until the next resync.
+            (Cut::Away { deleted: true }, _) => context.backoff.after_wait(key()),
+            (Cut::Away { deleted: false }, Kept::Applied(plan, outcome, _)) => {
+                match (outcome.into_stop(), plan.in_the_way()) {
+                    (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
+                    (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
+                    (None, Some(blocked)) if blocked.reason() != status::SUSPENDED => blocked_wait(blocked),
+                    (None, _) => resync(),
+                }
+            }
+            (Cut::Away { deleted: false }, Kept::Not(_)) => resync(),
+        },
         Pass::Applied(plan, outcome, _) => {
             // Whoever got further waits as briefly as at first.
             if !outcome.done().is_empty() {
                 context.backoff.clear(&key());
             }
-            match (outcome.into_stop(), plan.blocked.first()) {
+            match (outcome.into_stop(), plan.in_the_way()) {
                 (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
                 (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
                 (None, Some(blocked)) => blocked_wait(blocked),

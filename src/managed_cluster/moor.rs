@@ -2,14 +2,13 @@
 
 use std::time::Instant;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
     argocd::WantedSecret,
     aws::Account,
-    domain::arn::PolicyArn,
     kubernetes::finalizer,
 };
 
@@ -17,14 +16,17 @@ use super::{
     Context, Error, LAST_STEP,
     apply::{self, Outcome, Site},
     blocked::Blocked,
-    desired, log_plan,
+    log_plan,
     management::Management,
-    observe::{self, LookAtPolicies, Secrets},
-    plan::{self, Memory},
+    observe::{Secrets, Spoke},
+    plan,
+    release::gone,
     request::Request,
+    server::left_to_tell,
     status::{Facts, Pass},
     step::{Plan, Step},
-    turn::{admitted, door, permitted},
+    survey::{Ground, Survey},
+    turn::{admitted, door, lane, permitted},
     withheld::Withheld,
 };
 
@@ -34,7 +36,14 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
         Ok((_, request)) => request,
         Err(pass) => return Some(pass),
     };
-    let Ok(_admission) = admitted(cluster, old, &asked.identity, context).await? else {
+    let Ok(_admission) = admitted(
+        &cluster.metadata,
+        &asked.identity,
+        lane(&cluster.metadata, old),
+        context,
+    )
+    .await?
+    else {
         return Some(Pass::Failed(Error::ShuttingDown));
     };
     // The turn may have taken minutes to come: what counts is what is allowed now.
@@ -48,7 +57,7 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
         }));
     };
     let work = Work {
-        cluster,
+        metadata: &cluster.metadata,
         old,
         request: &request,
         management: &management,
@@ -66,21 +75,22 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
 }
 
 /// What a pass works on, once it may look.
-struct Work<'a> {
-    cluster: &'a ManagedCluster,
-    old: &'a ManagedClusterStatus,
-    request: &'a Request,
-    management: &'a Management,
-    store: &'a Store<Secret>,
-    secrets: Api<Secret>,
-    withheld: Option<Withheld>,
-    context: &'a Context,
+pub(super) struct Work<'a> {
+    pub(super) metadata: &'a ObjectMeta,
+    pub(super) old: &'a ManagedClusterStatus,
+    pub(super) request: &'a Request,
+    pub(super) management: &'a Management,
+    pub(super) store: &'a Store<Secret>,
+    pub(super) secrets: Api<Secret>,
+    pub(super) withheld: Option<Withheld>,
+    pub(super) context: &'a Context,
 }
 
 /// What a look at everything led to.
-struct Sight {
-    plan: Plan,
-    facts: Facts,
+pub(super) struct Sight {
+    pub(super) plan: Plan,
+    pub(super) facts: Facts,
+    spoke: Spoke,
     /// Whether something of ours stands already.
     stands: bool,
 }
@@ -92,6 +102,14 @@ impl Work<'_> {
 
     fn recorded_role(&self) -> Option<&str> {
         self.old.deployer_role.as_ref().map(|role| role.id.as_str())
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground {
+            request: self.request,
+            management: self.management,
+            old: self.old,
+        }
     }
 
     async fn pass(self) -> Result<Pass, Error> {
@@ -113,93 +131,92 @@ impl Work<'_> {
     }
 
     /// Looks at everything and plans; or says what must be waited for first.
-    async fn look(&self, account: &Account) -> Result<Result<Sight, Blocked>, Error> {
-        let (request, uid, memory) = (self.request, self.uid(), &self.context.memory);
-        let policies = match &request.identity.existing {
-            Some(_) => LookAtPolicies::Never,
-            None if request.boundary == PolicyArn::deny_all(self.management.hub.partition()) => {
-                LookAtPolicies::UnlessRecorded(self.recorded_role())
-            }
-            None => LookAtPolicies::Always,
-        };
-        let (cluster, deployer) = (&request.identity.cluster, &request.deployer);
-        let spoke = Box::pin(observe::spoke(account, cluster, deployer, policies)).await?;
-        // Made again while it cannot be seen yet, the role would only be refused as there already.
-        let unseen = spoke.role.is_none() && self.recorded_role().is_some();
-        if unseen && memory.just_made_role(uid, self.context.timing.confirm_after) {
-            return Ok(Err(Blocked::RolePropagating));
+    pub(super) async fn look(&self, account: &Account) -> Result<Result<Sight, Blocked>, Error> {
+        let (uid, memory) = (self.uid(), &self.context.memory);
+        let ground = self.ground();
+        let spoke = ground.spoke(account).await?;
+        if let Some(blocked) = self.just_done(&spoke) {
+            return Ok(Err(blocked));
         }
-        let desired = desired::desired(request, self.management, spoke.cluster.as_ref());
-        let wanted = desired.secret.as_ref().and_then(|secret| secret.as_ref().ok());
-        let found = self.look_at_secrets(wanted).await?;
-        let confirmed = memory.confirmed(uid, self.context.timing.confirm_after);
-        let known = Memory {
-            owner: &request.owner,
-            recorded_role: self.recorded_role(),
-            recorded_secret: self.old.secret.as_deref(),
-            confirmed: confirmed.as_ref(),
+        let desired = ground.desired(&spoke);
+        let secrets = self.look_at_secrets(desired.usable_secret()).await?;
+        let survey = Survey {
+            spoke,
+            secrets,
+            desired,
         };
-        let plan = plan::plan(&desired, &spoke, &found, &known);
+        let confirmed = memory.confirmed(uid, self.context.timing.confirm_after);
+        let plan = ground.plan(&survey, confirmed.as_ref());
         memory.suspect(uid, plan.suspicion.as_ref());
+        let Survey {
+            spoke,
+            secrets,
+            desired,
+        } = survey;
+        let wanted = desired.usable_secret();
         let wanted_name = wanted.map(|wanted| wanted.name.as_str()).unwrap_or_default();
-        let primary = plan::primary(&found, wanted_name, known.recorded_secret);
+        let primary = plan::primary(&secrets, wanted_name, self.old.secret.as_deref());
         let named = |wanted: &WantedSecret| WantedSecret {
             name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
             ..wanted.clone()
         };
         memory.want_secret(uid, wanted.map(named));
+        let deployer = &self.request.deployer;
         let facts = Facts {
             secret: primary.map(|secret| secret.name.clone()),
             existing_role: plan::existing_role(&desired, spoke.role.as_ref()),
-            cluster: spoke.cluster,
-            not_admitted: (!self.management.admits(&request.deployer)).then(|| request.deployer.to_string()),
+            cluster: spoke.cluster.clone(),
+            server_changed: None,
+            not_admitted: (!ground.is_suspended() && !self.management.admits(deployer)).then(|| deployer.to_string()),
         };
         Ok(Ok(Sight {
-            stands: self.recorded_role().is_some() || !found.own.is_empty(),
+            stands: self.recorded_role().is_some() || !secrets.own.is_empty(),
             plan,
             facts,
+            spoke,
         }))
+    }
+
+    /// What this process did just now, and AWS does not show yet.
+    fn just_done(&self, spoke: &Spoke) -> Option<Blocked> {
+        let (uid, memory) = (self.uid(), &self.context.memory);
+        // Made again while it cannot be seen yet, the role would only be refused as there already.
+        let unseen = spoke.role.is_none() && self.recorded_role().is_some();
+        if unseen && memory.just_made_role(uid, self.context.timing.confirm_after)
+            || memory.was_healed(uid, spoke.role.as_ref().map(|role| &role.id))
+        {
+            return Some(Blocked::RolePropagating);
+        }
+        let entry = spoke.entry.as_ref().map(|entry| &entry.arn);
+        memory.was_healed(uid, entry).then(|| Blocked::Propagating {
+            what: "the deletion of the former access entry".to_owned(),
+        })
     }
 
     /// Looks at the cluster Secrets, and claims the server and the name of the one wanted unless nothing is written.
     async fn look_at_secrets(&self, wanted: Option<&WantedSecret>) -> Result<Secrets, Error> {
-        let uid = self.uid();
-        let servers = [
-            wanted.and_then(|wanted| wanted.data.get("server")),
-            self.old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_ref()),
-        ];
-        let known = observe::Known {
-            name: self.old.secret.as_deref(),
-            servers: servers.into_iter().flatten().map(String::as_str).collect(),
-        };
-        let mut found = observe::secrets(self.store, uid, wanted, &known);
-        // One that is going stands for nothing: the name may be somebody else's by now.
-        if let Some(wanted) = wanted.filter(|_| found.own.iter().all(|own| own.deleting)) {
-            let Secrets { own, name_taken, .. } = observe::secret_under_name(&self.secrets, &wanted.name, uid).await?;
-            found.own.retain(|known| own.iter().all(|now| now.name != known.name));
-            found.own.extend(own);
-            found.name_taken = name_taken;
-        }
+        let mut found = self.ground().secrets(self.store, &self.secrets, wanted).await?;
         let free = found.others.iter().all(|other| other.deleting);
         if let Some(wanted) = wanted.filter(|_| free) {
             let stands = found.own.iter().any(|own| !own.deleting);
             let take = self.withheld.is_none();
-            found.claimed = self.context.memory.claim(uid, wanted, stands, take);
+            found.claimed = self.context.memory.claim(self.uid(), wanted, stands, take);
         }
         Ok(found)
     }
 
-    async fn carry_out(&self, sight: Sight, account: &Account, deadline: Instant) -> Result<Pass, Error> {
+    pub(super) async fn carry_out(&self, sight: Sight, account: &Account, deadline: Instant) -> Result<Pass, Error> {
         let Sight {
             plan,
             mut facts,
+            spoke,
             stands,
         } = sight;
         // What stands must be let go of in order, also when somebody took our finalizer off.
         if plan.steps.is_empty() && !stands {
             return Ok(Pass::Applied(plan, Outcome::default(), facts));
         }
-        let (api, metadata) = (self.context.api(), &self.cluster.metadata);
+        let (api, metadata) = (self.context.api(), self.metadata);
         if finalizer::add(&api, metadata, FINALIZER).await? == finalizer::Hold::TooLate {
             return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
         }
@@ -210,12 +227,17 @@ impl Work<'_> {
             secrets: &self.secrets,
             deadline,
             stopping: &|| self.context.aws.is_closed(),
+            stood_back: &|| self.context.stood_back(self.metadata, self.request.identity.mode),
             metrics: &self.context.metrics,
         };
         let outcome = apply::apply(&plan.steps, site).await;
         if let Some(made) = outcome.made_role() {
             self.context.memory.made_role(self.uid(), &made.id);
         }
+        self.context.memory.healed(self.uid(), gone(Some(&spoke), &outcome));
+        let told = self.old.server_changed_at.as_ref().map(|at| at.0);
+        let (client, namespace) = (&self.context.client, &self.management.namespace);
+        facts.server_changed = left_to_tell(client, namespace, outcome.server_changed(), told).await;
         for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
             if let Step::ApplySecret { secret, .. } = step {
                 facts.secret = Some(secret.name.clone());

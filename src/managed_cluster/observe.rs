@@ -71,11 +71,26 @@ pub async fn spoke(
     deployer: &RoleArn,
     policies: LookAtPolicies<'_>,
 ) -> Result<Spoke, AwsError> {
-    let (found, role, (entry, associations)) = try_join!(
+    let (found, (role, role_policies), (entry, associations)) = try_join!(
         account.cluster(&cluster.name),
-        account.role(&deployer.name),
+        role_with_policies(account, deployer, policies),
         entry(account, cluster, deployer),
     )?;
+    Ok(Spoke {
+        cluster: found,
+        role,
+        role_policies,
+        entry,
+        associations,
+    })
+}
+
+async fn role_with_policies(
+    account: &Account,
+    deployer: &RoleArn,
+    policies: LookAtPolicies<'_>,
+) -> Result<(Option<Role>, Option<RolePolicies>), AwsError> {
+    let role = account.role(&deployer.name).await?;
     let matter = |role: &Role| {
         role.arn == deployer.to_string()
             && match policies {
@@ -88,12 +103,38 @@ pub async fn spoke(
         Some(role) if matter(role) => Some(account.role_policies(&deployer.name).await?),
         Some(_) | None => None,
     };
+    Ok((role, role_policies))
+}
+
+/// Reads the access entry alone: what a suspension takes away, and waits for nothing else.
+///
+/// # Errors
+/// When EKS cannot be asked, or refuses.
+pub async fn access_entry(
+    account: &Account,
+    cluster: &ClusterArn,
+    deployer: &RoleArn,
+) -> Result<Option<AccessEntry>, AwsError> {
+    or_disabled(account.access_entry(&cluster.name, deployer)).await
+}
+
+/// Reads what a suspension keeps: everything but the access entry.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn spoke_without_entry(
+    account: &Account,
+    cluster: &ClusterArn,
+    deployer: &RoleArn,
+    policies: LookAtPolicies<'_>,
+) -> Result<Spoke, AwsError> {
+    let role = role_with_policies(account, deployer, policies);
+    let (cluster, (role, role_policies)) = try_join!(account.cluster(&cluster.name), role)?;
     Ok(Spoke {
-        cluster: found,
+        cluster,
         role,
         role_policies,
-        entry,
-        associations,
+        ..Spoke::default()
     })
 }
 

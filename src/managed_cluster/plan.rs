@@ -1,8 +1,10 @@
 //! 4. plan: the steps from what was observed to what is desired, or why we must wait. Pure and infallible.
 
 mod entry;
+mod hold;
 mod role;
 mod secret;
+pub mod suspended;
 
 use crate::{
     api::DeployerRoleStatus,
@@ -21,6 +23,7 @@ use super::{
 };
 
 pub use entry::entry_tags;
+pub(super) use hold::withhold;
 pub use secret::primary;
 
 use self::role::Standing;
@@ -42,7 +45,7 @@ pub struct Memory<'a> {
 #[must_use]
 pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan::default();
-    if let Some(blocked) = unusable_cluster(spoke) {
+    if let Some(blocked) = unusable_cluster(spoke, memory) {
         plan.blocked.push(blocked);
         return plan;
     }
@@ -50,14 +53,21 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     if plan.blocked.is_empty() {
         secret::plan_secret(&mut plan, desired, secrets, memory);
     }
+    withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
     // What is told first is what comes first in the chain: everything before it is said to hold.
     plan.blocked.sort_by_key(Blocked::part);
     plan
 }
 
-fn unusable_cluster(spoke: &Spoke) -> Option<Blocked> {
+fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
     let Some(cluster) = &spoke.cluster else {
-        return Some(Blocked::ClusterNotFound);
+        // A Secret is written last, so the cluster was there when it was.
+        let moored = memory.recorded_secret.is_some();
+        return Some(if moored {
+            Blocked::ClusterGone
+        } else {
+            Blocked::ClusterNotFound
+        });
     };
     if cluster.connected {
         return Some(Blocked::ConnectedCluster);
@@ -76,7 +86,7 @@ fn unusable_cluster(spoke: &Spoke) -> Option<Blocked> {
 }
 
 /// Whose a thing is, for a message.
-pub(super) fn owner_in_words(marked: &Marked) -> String {
+pub(crate) fn owner_in_words(marked: &Marked) -> String {
     match marked {
         Marked::Ours => "it is ours".to_owned(),
         Marked::Another { hub, object } => format!("hub {hub} made it for {object}"),

@@ -18,6 +18,8 @@ use crate::{
     kubernetes::{finalizer, objects},
 };
 
+pub(super) use self::take_away::gone;
+
 use super::{
     Context, Error, blocked::Blocked, conclude, known_status, request::Identity, status::Pass, withheld::Withheld,
 };

@@ -10,6 +10,7 @@ use crate::domain::{
 use super::{
     blocked::Blocked,
     observe::{Secrets, Spoke},
+    plan::withhold,
     step::{Plan, Step},
 };
 
@@ -39,16 +40,31 @@ pub fn plan_removal(
     {
         plan.steps.push(Step::DeleteAccessEntry);
     }
-    let Some(role) = &spoke.role else { return plan };
+    plan_role(&mut plan, deployer, boundary, owner, recorded_role, spoke);
+    withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
+    // What is held and is not ours to remove keeps nothing.
+    plan.blocked.retain(|blocked| !blocked.is_note());
+    plan
+}
+
+fn plan_role(
+    plan: &mut Plan,
+    deployer: &RoleArn,
+    boundary: &PolicyArn,
+    owner: &Owner,
+    recorded_role: Option<&str>,
+    spoke: &Spoke,
+) {
+    let Some(role) = &spoke.role else { return };
     // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
     if recorded_role == Some(role.id.as_str()) && role.arn == role.id {
         plan.blocked.push(Blocked::RolePropagating);
-        return plan;
+        return;
     }
     let ours = role.arn == deployer.to_string()
         && (owner.judge(&role.tags) == Marked::Ours || recorded_role == Some(role.id.as_str()));
     if !ours {
-        return plan;
+        return;
     }
     let policies: BTreeSet<String> = spoke
         .role_policies
@@ -61,7 +77,7 @@ pub fn plan_removal(
             role: role.arn.clone(),
             policies,
         });
-        return plan;
+        return;
     }
     let name = deployer.name.clone();
     // The provisioner may only delete a role that has the boundary it knows.
@@ -69,8 +85,8 @@ pub fn plan_removal(
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),
             boundary: boundary.clone(),
+            found: role.boundary.clone(),
         });
     }
     plan.steps.push(Step::DeleteRole { name });
-    plan
 }

@@ -1,6 +1,7 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, core::DeserializeGuard};
 
 use crate::{
@@ -8,6 +9,7 @@ use crate::{
         ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus, PlanStatus,
         condition::{ConditionType, Finding, Verdict, conditions, without},
     },
+    argocd::fingerprint_of_base64,
     domain::{arn::ClusterArn, eks::Cluster},
     kubernetes::{
         KubernetesError,
@@ -21,6 +23,7 @@ use super::{
     error::Error,
     findings::findings,
     request::Refusal,
+    server::ServerChanged,
     step::{Part, Plan, Step},
     withheld::Withheld,
 };
@@ -37,10 +40,48 @@ pub enum Pass {
     Withheld(Withheld, Plan, Facts),
     /// The plan was carried out as far as it went.
     Applied(Plan, Outcome, Facts),
+    /// The access was taken away, and the rest kept, each as far as it went.
+    Suspended(Box<Suspension>),
     /// The pass could not be carried through.
     Failed(Error),
     /// The object is being removed, and this is what remains.
     Releasing(String, Option<Blocked>),
+}
+
+/// The reason of what a suspension has taken away.
+pub const SUSPENDED: &str = "Suspended";
+
+/// What became of a suspension.
+#[derive(Debug)]
+pub struct Suspension {
+    /// Of the access entry.
+    pub cut: Cut,
+    /// Of the rest.
+    pub kept: Kept,
+}
+
+/// What became of the access entry of a cluster that is suspended.
+#[derive(Debug)]
+pub enum Cut {
+    /// There is none.
+    Away {
+        /// Whether this pass deleted it.
+        deleted: bool,
+    },
+    /// Something stands in the way.
+    Blocked(Blocked),
+    /// It could not be looked at, or not be deleted.
+    Failed(Error),
+}
+
+/// What became of the rest of what was made for a cluster that is suspended.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
+pub enum Kept {
+    /// It was looked at and kept as the spec says, as far as that went.
+    Applied(Plan, Outcome, Facts),
+    /// It was not looked at, and why.
+    Not(Option<String>),
 }
 
 /// What was seen and belongs into the status.
@@ -54,6 +95,8 @@ pub struct Facts {
     pub existing_role: Option<DeployerRoleStatus>,
     /// The ARN of the deployer role, while the management role cannot assume it yet.
     pub not_admitted: Option<String>,
+    /// That the server in it changed, while there is somebody left to tell.
+    pub server_changed: Option<ServerChanged>,
 }
 
 impl Facts {
@@ -114,6 +157,10 @@ pub fn status(
         });
     }
     let facts = match pass {
+        Pass::Suspended(suspension) => match &suspension.kept {
+            Kept::Applied(_, _, facts) => Some(facts),
+            Kept::Not(_) => None,
+        },
         Pass::Applied(_, outcome, facts) => {
             if outcome.role_deleted() {
                 status.deployer_role = None;
@@ -124,6 +171,7 @@ pub fn status(
                     id: made.id.clone(),
                 });
             }
+            status.server_changed_at = facts.server_changed.as_ref().map(|changed| Time(changed.at));
             // Nothing stands on a role of somebody else's before a pass has acted.
             if let Some(existing) = &facts.existing_role {
                 status.deployer_role = Some(existing.clone());
@@ -137,14 +185,18 @@ pub fn status(
         Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
         // A look that failed, or has to wait, knows nothing better, as long as the same is asked.
         Pass::Failed(_) | Pass::Waiting(_) => status.plan.filter(|_| old.observed_generation == generation),
-        Pass::Withheld(..) | Pass::Refused(_) | Pass::Applied(..) | Pass::Releasing(..) => None,
+        Pass::Withheld(..) | Pass::Refused(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Releasing(..) => None,
     };
     if let Some(facts) = facts {
         status.secret = facts.secret.clone().or(status.secret);
         if let (Some(told), Some(seen)) = (&mut status.cluster, &facts.cluster) {
-            told.endpoint.clone_from(&seen.endpoint);
-            told.version.clone_from(&seen.version);
-            told.issuer.clone_from(&seen.issuer);
+            // A cluster that is being made tells none of it yet: what the one before it had is how it is known for another.
+            told.endpoint = seen.endpoint.clone().or_else(|| told.endpoint.take());
+            if let Some(authority) = seen.certificate_authority.as_deref() {
+                told.certificate_authority_sha256 = fingerprint_of_base64(authority);
+            }
+            told.version = seen.version.clone().or_else(|| told.version.take());
+            told.issuer = seen.issuer.clone().or_else(|| told.issuer.take());
         }
     }
     status
@@ -205,7 +257,7 @@ mod tests {
         api::condition::find,
         aws::{AwsError, Call, ErrorKind},
         domain::{
-            eks::{AccessPolicyArn, ClusterState},
+            eks::{AccessPolicyArn, AccessScope, ClusterState},
             name::Partition,
         },
         managed_cluster::apply::{Failure, Stop},
@@ -263,6 +315,13 @@ mod tests {
                 arn: text(),
                 owner: text(),
             },
+            Blocked::RoleReplaced {
+                arn: text(),
+                recorded: text(),
+                found: text(),
+                owner: text(),
+            },
+            Blocked::ClusterGone,
             Blocked::ForeignPolicyAttached {
                 role: text(),
                 policies: set(),
@@ -275,6 +334,14 @@ mod tests {
             Blocked::SecretGoing { name: text() },
             Blocked::UnusableConnection { why: text() },
             Blocked::RetentionPending { name: text() },
+            Blocked::Held {
+                part: Part::AccessEntry,
+                thing: text(),
+                value: text(),
+                undone: vec![text()],
+            },
+            Blocked::Suspended { part: Part::Secret },
+            Blocked::StoodBack,
             Blocked::ApplicationsStillTargeting {
                 why: "one Application still deploys here".into(),
                 stalled: true,
@@ -307,7 +374,10 @@ mod tests {
                 message.split_whitespace().count() >= 5 && !message.ends_with('.'),
                 "{message}"
             );
-            let shared = matches!(blocked, Blocked::ClusterNotActive { .. } | Blocked::RolePropagating);
+            let shared = matches!(
+                blocked,
+                Blocked::ClusterNotActive { .. } | Blocked::RolePropagating | Blocked::Unconfirmed { .. }
+            );
             assert!(reasons.insert(reason) || shared, "{reason} is told of two things");
         }
     }
@@ -510,6 +580,7 @@ mod tests {
     fn a_plan_in_the_status_is_bounded_and_goes_with_the_mode() {
         let policy = |n: usize| Step::Disassociate {
             policy: AccessPolicyArn::new(Partition::Aws, &format!("P{n}")).unwrap(),
+            found: AccessScope::Cluster,
         };
         let observed = |steps: Vec<Step>| {
             let plan = Plan {
@@ -522,7 +593,10 @@ mod tests {
         assert_eq!(nothing.plan, Some(PlanStatus::default()), "an empty plan is told too");
         assert!(brief(&nothing).contains(&"Ready True Observe".to_owned()));
         let full = after(&nothing, &observed((0..64).map(policy).collect()), 1);
-        assert_eq!(full.plan.as_ref().unwrap().steps[63], "take away P63");
+        assert_eq!(
+            full.plan.as_ref().unwrap().steps[63],
+            "take away P63, associated in the whole cluster"
+        );
         let more = after(&nothing, &observed((0..70).map(policy).collect()), 1);
         let steps = &more.plan.as_ref().unwrap().steps;
         assert_eq!((steps.len(), steps[63].as_str()), (64, "and 7 more"));
@@ -541,6 +615,124 @@ mod tests {
             Pass::Releasing("x".into(), None),
         ] {
             assert_eq!(after(&more, &pass, 1).plan, None, "{pass:?}");
+        }
+    }
+
+    fn suspended(cut: Cut, kept: Kept) -> Pass {
+        Pass::Suspended(Box::new(Suspension { cut, kept }))
+    }
+
+    #[test]
+    fn a_suspension_is_told_by_what_became_of_the_access() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let all = || Kept::Applied(Plan::default(), Outcome::default(), Facts::default());
+        let away = suspended(Cut::Away { deleted: true }, all());
+        let told = after(&moored, &away, 2);
+        for says in [
+            "AccessEntryReady False Suspended",
+            "DeployerRoleReady True AsSpecified",
+            "Ready False Suspended",
+        ] {
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+        }
+        assert_eq!(find(&told.conditions, ConditionType::Stalled), None);
+        // What could not be looked at is kept, and does not hide that the access is away.
+        let unseen = suspended(
+            Cut::Away { deleted: false },
+            Kept::Not(Some("GetRole was refused".into())),
+        );
+        let message =
+            |told: &ManagedClusterStatus| find(&told.conditions, ConditionType::Ready).unwrap().message.clone();
+        let told = after(&told, &unseen, 2);
+        assert!(
+            brief(&told).contains(&"SecretReady True AsSpecified".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+        assert!(
+            message(&told).ends_with("could not be looked at: GetRole was refused"),
+            "{}",
+            message(&told)
+        );
+        for (cut, ready, stalled, says) in [
+            (
+                Cut::Blocked(Blocked::EntryNotOurs {
+                    owner: "a person".into(),
+                }),
+                "Ready False AccessEntryNotOurs",
+                true,
+                "AccessEntryReady False AccessEntryNotOurs",
+            ),
+            (
+                Cut::Failed(Error::Aws(aws(ErrorKind::Throttled, Call::DescribeAccessEntry, "r"))),
+                "Ready Unknown Throttled",
+                false,
+                "AccessEntryReady Unknown Throttled",
+            ),
+            (
+                Cut::Failed(Error::Aws(aws(ErrorKind::Denied, Call::AssumeRole, "r"))),
+                "Ready False AccountNotEntered",
+                true,
+                "AccessEntryReady Unknown NotReached",
+            ),
+            (
+                Cut::Blocked(Blocked::ManagementRoleMissing { name: "default".into() }),
+                "Ready False ManagementRoleMissing",
+                true,
+                "AccessEntryReady Unknown NotReached",
+            ),
+        ] {
+            let told = after(&moored, &suspended(cut, Kept::Not(None)), 2);
+            assert!(brief(&told).contains(&ready.to_owned()), "{:?}", brief(&told));
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+            assert_eq!(
+                find(&told.conditions, ConditionType::Stalled).is_some(),
+                stalled,
+                "{ready}"
+            );
+            assert!(
+                message(&told).contains("not known to be taken away"),
+                "{}",
+                message(&told)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_held_and_as_the_spec_says_is_told_and_stands_in_nobodys_way() {
+        let held = |undone: &[&str]| Blocked::Held {
+            part: Part::DeployerRole,
+            thing: "role x".into(),
+            value: "INC-42".into(),
+            undone: undone.iter().map(|&text| text.to_owned()).collect(),
+        };
+        let applied = |blocked: Blocked| {
+            let plan = Plan {
+                blocked: vec![blocked],
+                ..Plan::default()
+            };
+            after(
+                &ManagedClusterStatus::default(),
+                &Pass::Applied(plan, Outcome::default(), Facts::default()),
+                1,
+            )
+        };
+        let note = applied(held(&[]));
+        for says in [
+            "DeployerRoleReady True Held",
+            "SecretReady True AsSpecified",
+            "Ready True Held",
+        ] {
+            assert!(brief(&note).contains(&says.to_owned()), "{:?}", brief(&note));
+        }
+        let drift = applied(held(&["restore the trust policy"]));
+        for says in [
+            "DeployerRoleReady False Held",
+            "SecretReady True AsSpecified",
+            "Ready False Held",
+            "Stalled True Held",
+        ] {
+            assert!(brief(&drift).contains(&says.to_owned()), "{:?}", brief(&drift));
         }
     }
 
@@ -646,6 +838,71 @@ mod tests {
                 (&moored.secret, &moored.deployer_role, &moored.cluster)
             );
         }
+    }
+
+    #[test]
+    fn a_changed_server_is_told_at_the_secret_until_it_is_not_seen_any_more() {
+        let changed = |server_changed| {
+            clear(Facts {
+                server_changed,
+                ..Facts::default()
+            })
+        };
+        let told = after(
+            &ManagedClusterStatus::default(),
+            &changed(Some(ServerChanged {
+                at: at(7),
+                namespace: "argocd".into(),
+            })),
+            1,
+        );
+        let secret = find(&told.conditions, ConditionType::SecretReady).unwrap();
+        assert_eq!(
+            (secret.status.as_str(), secret.reason.as_str()),
+            ("True", "ServerChanged")
+        );
+        assert!(secret.message.contains("rollout restart"), "{}", secret.message);
+        assert_eq!(told.server_changed_at, Some(Time(at(7))));
+        // A pass that broke off has not looked.
+        let kept = after(&told, &Pass::Failed(Error::Deadline(1)), 2);
+        assert_eq!(kept.server_changed_at, told.server_changed_at);
+        let clear = after(&kept, &changed(None), 3);
+        assert_eq!(clear.server_changed_at, None);
+        assert!(brief(&clear).contains(&"SecretReady True AsSpecified".to_owned()));
+    }
+
+    #[test]
+    fn what_a_cluster_that_is_being_made_does_not_tell_yet_stays_as_it_was() {
+        let cluster = |issuer: Option<&str>| Cluster {
+            arn: "a".into(),
+            state: ClusterState::Creating,
+            endpoint: issuer.map(|_| "https://new".to_owned()),
+            certificate_authority: None,
+            version: None,
+            issuer: issuer.map(str::to_owned),
+            authentication_mode: crate::domain::eks::AuthenticationMode::Api,
+            public_endpoint: true,
+            connected: false,
+            outpost_id: None,
+        };
+        let seen = |issuer| {
+            clear(Facts {
+                cluster: Some(cluster(issuer)),
+                ..Facts::default()
+            })
+        };
+        let moored = ManagedClusterStatus {
+            cluster: Some(ClusterStatus {
+                endpoint: Some("https://old".into()),
+                issuer: Some("old".into()),
+                ..ClusterStatus::default()
+            }),
+            ..ManagedClusterStatus::default()
+        };
+        let issuer = |status: &ManagedClusterStatus| status.cluster.clone().unwrap().issuer.unwrap();
+        let making = after(&moored, &seen(None), 2);
+        assert_eq!(issuer(&making), "old");
+        assert_eq!(issuer(&after(&making, &seen(Some("new")), 3)), "new");
     }
 
     #[test]

@@ -14,10 +14,13 @@ use crate::{
         name::RoleName,
         ownership::Tags,
     },
-    policy::Document,
+    policy::{Difference, Document},
 };
 
-use super::blocked::Blocked;
+use super::{
+    blocked::Blocked,
+    words::{boundary_in_words, names_a_ghost, some, trust_in_words},
+};
 
 /// One write. A step carries everything that it needs; nothing is chosen when it is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,6 +42,8 @@ pub enum Step {
         name: RoleName,
         /// The boundary.
         boundary: PolicyArn,
+        /// The boundary that was found.
+        found: Option<String>,
     },
     /// Set the trust policy.
     SetTrust {
@@ -46,6 +51,8 @@ pub enum Step {
         name: RoleName,
         /// The whole trust policy.
         trust: Document,
+        /// What that changes about the one that was found.
+        differences: Vec<Difference>,
     },
     /// Set tags of the role.
     TagRole {
@@ -53,6 +60,8 @@ pub enum Step {
         name: RoleName,
         /// All tags that we want, since the provisioner may only tag with our mark among them.
         tags: Tags,
+        /// The keys that were missing or had another value.
+        missing: BTreeSet<String>,
     },
     /// Make the access entry.
     CreateAccessEntry {
@@ -65,6 +74,8 @@ pub enum Step {
     SetGroups {
         /// All groups.
         groups: BTreeSet<String>,
+        /// The groups that were found.
+        found: BTreeSet<String>,
     },
     /// Set tags of the entry.
     TagAccessEntry {
@@ -72,6 +83,8 @@ pub enum Step {
         arn: String,
         /// All tags that we want.
         tags: Tags,
+        /// The keys that were missing or had another value.
+        missing: BTreeSet<String>,
     },
     /// Delete the access entry.
     DeleteAccessEntry,
@@ -88,11 +101,15 @@ pub enum Step {
         policy: AccessPolicyArn,
         /// The new scope.
         scope: AccessScope,
+        /// The scope that was found.
+        found: AccessScope,
     },
     /// Take an access policy from the entry.
     Disassociate {
         /// The policy.
         policy: AccessPolicyArn,
+        /// The scope that it was found with.
+        found: AccessScope,
     },
     /// Write the cluster Secret.
     ApplySecret {
@@ -100,6 +117,8 @@ pub enum Step {
         secret: WantedSecret,
         /// The UID of the Secret that was looked at; `None`: there was none, and there must be none still.
         uid: Option<String>,
+        /// What of it was missing, changed, or is no longer wanted: keys of `data`, labels and annotations by name.
+        changed: BTreeSet<String>,
     },
     /// Take keys of Argo CD's that somebody else set out of the cluster Secret.
     NullSecretKeys {
@@ -161,23 +180,29 @@ impl Step {
         match self {
             Self::CreateRole { role } => format!("create role {}", role.arn),
             Self::DeleteRole { name } => format!("delete role {name}"),
-            Self::SetBoundary { name, boundary } => format!("set the permissions boundary of {name} to {boundary}"),
-            Self::SetTrust { name, .. } => format!("restore the trust policy of {name}"),
-            Self::TagRole { name, .. } => format!("restore the tags of {name}"),
+            Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
+            Self::SetTrust { name, differences, .. } => trust_in_words(name, differences),
+            Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
             Self::CreateAccessEntry { entry, .. } => format!("create the access entry of {}", entry.principal),
-            Self::SetGroups { groups } => {
-                let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-                format!(
-                    "set the Kubernetes groups of the access entry to [{}]",
-                    groups.join(", ")
-                )
-            }
-            Self::TagAccessEntry { .. } => "restore the tags of the access entry".to_owned(),
+            Self::SetGroups { groups, found } => groups_in_words(groups, found),
+            Self::TagAccessEntry { missing, .. } => format!("restore the tags of the access entry ({})", some(missing)),
             Self::DeleteAccessEntry => "delete the access entry".to_owned(),
             Self::Associate { policy, scope } => format!("associate {} in {}", policy.name(), scope_in_words(scope)),
-            Self::Rescope { policy, scope } => format!("hold {} to {}", policy.name(), scope_in_words(scope)),
-            Self::Disassociate { policy } => format!("take away {}", policy.name()),
-            Self::ApplySecret { secret, .. } => format!("write cluster Secret {}", secret.name),
+            Self::Rescope { policy, scope, found } => format!(
+                "hold {} to {} (it was associated in {})",
+                policy.name(),
+                scope_in_words(scope),
+                scope_in_words(found)
+            ),
+            Self::Disassociate { policy, found } => {
+                format!("take away {}, associated in {}", policy.name(), scope_in_words(found))
+            }
+            Self::ApplySecret { secret, changed, .. } if changed.is_empty() => {
+                format!("write cluster Secret {}", secret.name)
+            }
+            Self::ApplySecret { secret, changed, .. } => {
+                format!("write cluster Secret {} ({})", secret.name, some(changed))
+            }
             Self::NullSecretKeys { name, keys, .. } => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 format!("take {} out of cluster Secret {name}", keys.join(", "))
@@ -249,6 +274,18 @@ impl Step {
         }
     }
 
+    /// Whether the step gives a Secret that is there another server.
+    #[must_use]
+    pub fn changes_server(&self) -> bool {
+        matches!(self, Self::ApplySecret { uid: Some(_), changed, .. } if changed.contains("data server"))
+    }
+
+    /// Whether the step takes somebody out of a trust policy of whom only the unique ID is left.
+    #[must_use]
+    pub fn meets_a_ghost(&self) -> bool {
+        matches!(self, Self::SetTrust { differences, .. } if names_a_ghost(differences))
+    }
+
     /// Whether the step may run beside the one before it: associations of different policies do not depend on
     /// each other. A change of scope may narrow, so it waits for what comes before it.
     #[must_use]
@@ -260,16 +297,27 @@ impl Step {
     }
 }
 
-fn scope_in_words(scope: &AccessScope) -> String {
+/// A scope in words.
+#[must_use]
+pub fn scope_in_words(scope: &AccessScope) -> String {
     match scope {
         AccessScope::Cluster => "the whole cluster".to_owned(),
-        AccessScope::Namespaces(names) => {
-            format!(
-                "namespaces {}",
-                names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-            )
-        }
+        AccessScope::Namespaces(names) => format!("namespaces {}", some(names)),
     }
+}
+
+fn groups_in_words(groups: &BTreeSet<String>, found: &BTreeSet<String>) -> String {
+    let list = |groups: &BTreeSet<String>| some(groups);
+    let surplus: BTreeSet<String> = found.difference(groups).cloned().collect();
+    let taken = if surplus.is_empty() {
+        String::new()
+    } else {
+        format!(", taking away {}", list(&surplus))
+    };
+    format!(
+        "set the Kubernetes groups of the access entry to [{}]{taken}",
+        list(groups)
+    )
 }
 
 /// The parts of the chain, in the order in which they are made; each has a condition.
@@ -332,9 +380,24 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan that only waits.
+    #[must_use]
+    pub fn waiting(blocked: Blocked) -> Self {
+        Self {
+            blocked: vec![blocked],
+            ..Self::default()
+        }
+    }
+
+    /// What stands in the way first, notes aside.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Blocked> {
+        self.blocked.iter().find(|blocked| !blocked.is_note())
+    }
+
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.steps.is_empty() && self.blocked.is_empty()
+        self.steps.is_empty() && self.blocked.iter().all(Blocked::is_note)
     }
 }

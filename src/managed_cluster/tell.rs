@@ -3,7 +3,12 @@
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
 
-use super::{Context, apply::Stop, status::Pass};
+use super::{
+    Context, Step,
+    apply::Stop,
+    status::{Cut, Pass, SUSPENDED},
+    words::in_a_row,
+};
 use crate::{
     api::{
         ManagedCluster, ManagedClusterStatus,
@@ -40,7 +45,7 @@ pub(super) async fn tell(
     let expected = matches!(pass, Pass::Waiting(blocked) | Pass::Releasing(_, Some(blocked)) if !blocked.stalled())
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
     if !same && !expected {
-        let intended = matches!(pass, Pass::Withheld(..));
+        let intended = matches!(pass, Pass::Withheld(..)) || reason == SUSPENDED;
         let weight = if intended || verdict == Verdict::True.as_str() {
             Weight::Normal
         } else {
@@ -48,19 +53,92 @@ pub(super) async fn tell(
         };
         context.reporter.report(&about, weight, &reason, "Moor", &message).await;
     }
-    if let Pass::Applied(_, outcome, _) = pass
-        && was_ready
+    if let Some(issuers) = recreated(old, new) {
+        let note = recreated_in_words(&issuers, new.secret.as_deref());
+        let report = context
+            .reporter
+            .report(&about, Weight::Warning, "ClusterRecreated", "Moor", &note);
+        report.await;
+    }
+    if let Pass::Suspended(suspension) = pass
+        && matches!(suspension.cut, Cut::Away { deleted: true })
+        && same
+    {
+        let note = "an access entry of ours was there again while spec.mode is Suspended: it was deleted";
+        context
+            .reporter
+            .report(&about, Weight::Warning, "AccessTakenAway", "Suspend", note)
+            .await;
+    }
+    let moored = old.deployer_role.is_some() && old.secret.is_some();
+    if let Pass::Applied(plan, outcome, _) = pass
+        && (was_ready || moored)
         && !outcome.done().is_empty()
     {
         let edited = old.observed_generation != new.observed_generation;
-        let (reason, weight) = if edited {
-            ("Changed", Weight::Normal)
-        } else {
-            ("DriftMended", Weight::Warning)
+        let ghost = plan.steps.iter().any(Step::meets_a_ghost);
+        let (reason, weight) = match (edited, was_ready || plan.suspicion.is_some()) {
+            (false, true) if ghost => ("StalePrincipal", Weight::Warning),
+            (false, true) => ("DriftMended", Weight::Warning),
+            // What was not in order before may be a spec that is still being carried out.
+            (true, _) | (_, false) => ("Changed", Weight::Normal),
         };
-        context
-            .reporter
-            .report(&about, weight, reason, "Mend", &outcome.done().join("; "))
-            .await;
+        let note = in_a_row(outcome.done());
+        context.reporter.report(&about, weight, reason, "Mend", &note).await;
+    }
+}
+
+/// The issuers of the cluster that was there and of the one that is there now, where those are two: EKS gives every
+/// cluster an issuer of its own (EKS user guide, "Create an IAM OIDC provider for your cluster").
+fn recreated(old: &ManagedClusterStatus, new: &ManagedClusterStatus) -> Option<(String, String)> {
+    let issuer = |status: &ManagedClusterStatus| status.cluster.as_ref().and_then(|cluster| cluster.issuer.clone());
+    let (before, now) = (issuer(old)?, issuer(new)?);
+    (before != now).then_some((before, now))
+}
+
+fn recreated_in_words((before, now): &(String, String), secret: Option<&str>) -> String {
+    let secret = secret.map_or_else(String::new, |name| {
+        format!(
+            ", and cluster Secret {name} gets its server and certificate authority in place. Restart Argo CD's application controller then: condition SecretReady has the command"
+        )
+    });
+    format!(
+        "EKS has another cluster under this name: its OIDC issuer was {before} and is {now}. The access entry went with the old one and is made again{secret}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ClusterStatus;
+
+    fn of(issuer: Option<&str>) -> ManagedClusterStatus {
+        ManagedClusterStatus {
+            cluster: Some(ClusterStatus {
+                issuer: issuer.map(str::to_owned),
+                ..ClusterStatus::default()
+            }),
+            ..ManagedClusterStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_another_one_when_its_issuer_is_and_not_when_it_is_unknown() {
+        let none = ManagedClusterStatus::default();
+        for (old, new) in [
+            (none.clone(), of(Some("a"))),
+            (of(Some("a")), of(Some("a"))),
+            (of(None), of(Some("a"))),
+            (of(Some("a")), of(None)),
+            (of(Some("a")), none),
+        ] {
+            assert_eq!(recreated(&old, &new), None);
+        }
+        let issuers = recreated(&of(Some("a")), &of(Some("b"))).unwrap();
+        let words = recreated_in_words(&issuers, Some("cluster-x"));
+        for part in ["was a and is b", "Secret cluster-x", "Restart"] {
+            assert!(words.contains(part), "{words}");
+        }
+        assert!(!recreated_in_words(&issuers, None).contains("Secret"));
     }
 }

@@ -1,9 +1,13 @@
 //! A pass's turn: what it may do at all, and when its account has room for it.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tracing::debug;
 
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus, ManagementRole},
+    api::{
+        ManagedCluster, ManagedClusterStatus, ManagementRole,
+        condition::{ConditionType, find},
+    },
     aws::{self, Admission, Door, Lane, ShuttingDown},
 };
 
@@ -12,7 +16,7 @@ use super::{
     blocked::Blocked,
     management::{Management, NoManagement},
     request::{Identity, Request},
-    status::Pass,
+    status::{Pass, SUSPENDED},
     withheld::Withheld,
 };
 
@@ -50,19 +54,19 @@ pub(super) fn permitted(
 /// Waits for the object's turn in its account; `None` when it was changed meanwhile. The pass that follows then asks
 /// for the turn of an edit, instead of standing in the queue with what nobody wants any more.
 pub(super) async fn admitted(
-    cluster: &ManagedCluster,
-    old: &ManagedClusterStatus,
+    metadata: &ObjectMeta,
     identity: &Identity,
+    lane: Lane,
     context: &Context,
 ) -> Option<Result<Admission, ShuttingDown>> {
     let uid = identity.uid.as_str();
-    let edited = context.memory.edited_since_waiting(uid, cluster.metadata.generation);
-    let lane = if edited { Lane::Edit } else { lane(cluster, old) };
+    let edited = context.memory.edited_since_waiting(uid, metadata.generation);
+    let lane = if edited { Lane::Edit } else { lane };
     let mut asks = context.memory.asks(uid);
     debug!(object = %identity.name, account = %identity.cluster.account, ?lane, "asking for its turn in the account");
     let mut turn = std::pin::pin!(context.aws.admit(&identity.cluster.account, lane));
     let turn = loop {
-        if context.overtaken(&cluster.metadata) {
+        if context.overtaken(metadata) {
             return None;
         }
         tokio::select! {
@@ -76,13 +80,23 @@ pub(super) async fn admitted(
 }
 
 /// A person's edit of an object that was looked at before goes ahead of the rest.
-fn lane(cluster: &ManagedCluster, old: &ManagedClusterStatus) -> Lane {
+pub(super) fn lane(metadata: &ObjectMeta, old: &ManagedClusterStatus) -> Lane {
     let observed = old.observed_generation;
-    let edited = observed.is_some() && observed != cluster.metadata.generation;
-    if edited || cluster.metadata.deletion_timestamp.is_some() {
+    let edited = observed.is_some() && observed != metadata.generation;
+    if edited || metadata.deletion_timestamp.is_some() {
         Lane::Edit
     } else {
         Lane::Normal
+    }
+}
+
+/// A suspension goes ahead of the rest until the access is known to be away.
+pub(super) fn suspending(old: &ManagedClusterStatus) -> Lane {
+    let entry = find(&old.conditions, ConditionType::AccessEntryReady);
+    if entry.is_some_and(|entry| entry.reason == SUSPENDED) {
+        Lane::Normal
+    } else {
+        Lane::Edit
     }
 }
 

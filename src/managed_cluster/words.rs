@@ -1,24 +1,97 @@
-//! Names in messages: some, and how many more.
+//! How steps of both pipelines are told: what was found, and what is set in its place. People read it in events, where
+//! there is room for a thousand bytes, so everything is bounded.
 
-/// How many names a message shows.
-const SHOWN: usize = 5;
+use crate::{
+    domain::{arn::PolicyArn, name::RoleName},
+    policy::{self, Difference, Document},
+};
 
-/// The first few names, and how many more there are: `a, b and 3 more`.
-pub(super) fn some(names: &[String]) -> String {
-    let shown = names
-        .iter()
-        .take(SHOWN)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
+/// How much is told of what a policy document has more or less than it should, in characters.
+const DIFFERENCES_LIMIT: usize = 600;
+
+/// How long a row of steps may be, in bytes: the note of an event holds 1,024.
+const ROW_LIMIT: usize = 980;
+
+/// How many names are told.
+const SOME: usize = 5;
+
+/// Some of these names, and how many more there are. Somebody else may have chosen them.
+pub(crate) fn some<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<String> = names.by_ref().take(SOME).map(|name| policy::shown(name)).collect();
+    match names.count() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
 /// The names with what they are of: `ApplicationSet a/b`, `ApplicationSets a/b, a/c`.
-pub(super) fn named(kind: &str, names: &[String]) -> String {
+pub(crate) fn named(kind: &str, names: &[String]) -> String {
     let plural = if names.len() == 1 { "" } else { "s" };
     format!("{kind}{plural} {}", some(names))
+}
+
+/// What was done, in a row; what an event has no room for is counted.
+pub(crate) fn in_a_row(done: &[String]) -> String {
+    let mut row = String::new();
+    for (told, step) in done.iter().enumerate() {
+        if told > 0 && row.len() + step.len() > ROW_LIMIT {
+            return format!("{row}; and {} more", done.len() - told);
+        }
+        if told > 0 {
+            row.push_str("; ");
+        }
+        row.push_str(step);
+    }
+    row
+}
+
+/// Whether a trust policy that is put back named somebody who is gone.
+pub(crate) fn names_a_ghost(differences: &[Difference]) -> bool {
+    differences.iter().any(|difference| !difference.ghosts().is_empty())
+}
+
+/// A change of a trust policy.
+pub(crate) fn trust_in_words(role: &RoleName, differences: &[Difference]) -> String {
+    let changes = policy::in_words(differences, DIFFERENCES_LIMIT);
+    format!("restore the trust policy of {role}: {changes}")
+}
+
+/// A change of the policy by which the management role assumes deployer roles.
+pub(crate) fn policy_in_words(role: &RoleName, document: &Document, differences: &[Difference]) -> String {
+    let resources = document.statements.iter().map(|statement| statement.resource.len());
+    let count: usize = resources.sum();
+    let changes = policy::in_words(differences, DIFFERENCES_LIMIT);
+    let sep = if changes.is_empty() { "" } else { ": " };
+    format!("let {role} assume deployer roles by {count} resources{sep}{changes}")
+}
+
+/// A change of a permissions boundary.
+pub(crate) fn boundary_in_words(role: &RoleName, boundary: &PolicyArn, found: Option<&str>) -> String {
+    let found = found.map_or_else(|| "it had none".to_owned(), |found| format!("it was {found}"));
+    format!("set the permissions boundary of {role} to {boundary} ({found})")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn many_names_are_counted() {
+        let names = |number: usize| (0..number).map(|n| format!("n{n:02}")).collect::<BTreeSet<_>>();
+        assert_eq!(some(&names(2)), "n00, n01");
+        assert_eq!(some(&names(5)).matches('n').count(), 5);
+        assert!(some(&names(7)).ends_with("n04 and 2 more"));
+        assert!(!some(&["a\u{1b}[31m".to_owned()]).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_row_of_steps_fits_an_event_and_counts_the_rest() {
+        assert_eq!(in_a_row(&["a".to_owned(), "b".to_owned()]), "a; b");
+        let steps: Vec<String> = (0..9).map(|n| format!("{n}{}", "x".repeat(300))).collect();
+        let row = in_a_row(&steps);
+        assert!(row.len() <= 1024 && row.ends_with("; and 6 more"), "{row}");
+    }
 }

@@ -166,10 +166,10 @@ async fn run(step: &Step, account: &Account) -> Result<Option<(String, String)>,
             return Ok(Some((role.arn, role.id)));
         }
         Step::DeleteRole { name } => account.delete_role(name).await?,
-        Step::SetBoundary { name, boundary } => account.set_boundary(name, boundary).await?,
-        Step::SetTrust { name, trust } => account.set_trust(name, trust).await?,
-        Step::TagRole { name, tags } => account.tag_role(name, tags).await?,
-        Step::PutPolicy { name, document } => account.put_role_policy(name, POLICY_NAME, document).await?,
+        Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
+        Step::SetTrust { name, trust, .. } => account.set_trust(name, trust).await?,
+        Step::TagRole { name, tags, .. } => account.tag_role(name, tags).await?,
+        Step::PutPolicy { name, document, .. } => account.put_role_policy(name, POLICY_NAME, document).await?,
         Step::DeletePolicy { name } => account.delete_role_policy(name, POLICY_NAME).await?,
     }
     Ok(None)

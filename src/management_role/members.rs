@@ -106,7 +106,8 @@ impl Members {
 }
 
 /// The view that clusters have of a `ManagementRole`, as far as its spec alone gives it.
-fn as_management(request: &Request) -> Management {
+#[must_use]
+pub fn as_management(request: &Request) -> Management {
     Management {
         hub: request.hub.clone(),
         role: request.role.clone(),

@@ -4,14 +4,17 @@
 
 pub mod apply;
 pub mod binding;
+pub mod blocked;
 mod error;
 pub mod members;
 pub mod observe;
 pub mod plan;
+pub mod preview;
 mod release;
 pub mod request;
 pub mod status;
 pub mod step;
+mod tell;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, Resource,
     core::DeserializeGuard,
@@ -28,19 +31,10 @@ use kube::{
 use tracing::{debug, info};
 
 use crate::{
-    api::{
-        FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus, Mode,
-        condition::{ConditionType, Verdict, find},
-    },
+    api::{FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus, Mode},
     aws::{self, Account, Aws, Door, Lane},
     domain::name::Partition,
-    kubernetes::{
-        backoff::Backoff,
-        events::{Reporter, Weight},
-        finalizer,
-        issuer::issuer,
-        objects,
-    },
+    kubernetes::{backoff::Backoff, events::Reporter, finalizer, issuer::issuer, objects},
     managed_cluster::{LAST_STEP, Timing, Withheld, now},
     telemetry::Metrics,
 };
@@ -85,7 +79,9 @@ pub struct Context {
 #[derive(Default)]
 pub struct Remembered {
     suspicion: Option<(String, Instant)>,
+    deleted: Option<String>,
     status: Option<ManagementRoleStatus>,
+    unwritten: bool,
     clean_since: Option<Instant>,
     let_go: bool,
 }
@@ -193,10 +189,13 @@ async fn in_account(
             .filter(|(_, since)| due(since))
             .map(|(id, _)| id.clone())
     });
+    let deleted = context.remember(&uid, |remembered| remembered.deleted.clone());
     let memory = Memory {
         recorded_role: old.role.as_ref().map(|role| role.id.as_str()),
+        recorded_issuer: old.hub.as_ref().and_then(|hub| hub.issuer.as_deref()),
         recorded_ways: old.assumable.iter().cloned().collect(),
         confirmed: confirmed.as_deref(),
+        deleted: deleted.as_deref(),
     };
     let plan = plan::plan(&request, &observed, &members, &memory);
     remember_suspicion(context, &uid, &plan);
@@ -209,6 +208,10 @@ async fn in_account(
     }
     let stopping = || context.aws.is_closed();
     let outcome = apply::apply(&plan.steps, &account, deadline, stopping, &context.metrics).await;
+    if outcome.role_deleted() {
+        let id = observed.role.as_ref().map(|role| role.id.clone());
+        context.remember(&uid, |remembered| remembered.deleted = id);
+    }
     Ok(Pass::Applied(Box::new(Applied {
         request,
         observed,
@@ -303,9 +306,20 @@ async fn conclude(
     let name = metadata.name.as_deref().unwrap_or_default();
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let new = status::status(old, metadata.generation, &pass, now());
-    status::write(&Api::all(context.client.clone()), name, old, &new).await?;
-    context.remember(uid, |remembered| remembered.status = Some(new.clone()));
-    tell(context, metadata, old, &new, &pass).await;
+    let nothing = ManagementRoleStatus::default();
+    let stored = if context.remember(uid, |remembered| remembered.unwritten) {
+        &nothing
+    } else {
+        old
+    };
+    let written = status::write(&Api::all(context.client.clone()), name, stored, &new).await;
+    // A role that was made is ours also where that could not be written down, and is not to be made afresh.
+    context.remember(uid, |remembered| {
+        remembered.status = Some(new.clone());
+        remembered.unwritten = written.is_err();
+    });
+    written?;
+    tell::tell(context, metadata, old, &new, &pass).await;
     next(context, uid, pass)
 }
 
@@ -332,7 +346,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         Pass::Releasing(_, blocked) => blocked
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
-        Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.blocked.first()) {
+        Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.in_the_way()) {
             (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
             (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
             (None, Some(blocked)) => blocked_wait(blocked),
@@ -351,54 +365,6 @@ pub fn after_error(object: &DeserializeGuard<ManagementRole>, error: &Error, con
             .backoff
             .after_error(object.meta().uid.clone().unwrap_or_default()),
     )
-}
-
-/// What an event about the object names.
-fn about(metadata: &ObjectMeta) -> ObjectReference {
-    ObjectReference {
-        api_version: Some(ManagementRole::api_version(&()).into_owned()),
-        kind: Some(ManagementRole::kind(&()).into_owned()),
-        name: metadata.name.clone(),
-        uid: metadata.uid.clone(),
-        ..ObjectReference::default()
-    }
-}
-
-async fn tell(
-    context: &Context,
-    metadata: &ObjectMeta,
-    old: &ManagementRoleStatus,
-    new: &ManagementRoleStatus,
-    pass: &Pass,
-) {
-    let about = about(metadata);
-    let ready = |status: &ManagementRoleStatus| {
-        find(&status.conditions, ConditionType::Ready).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
-    };
-    let (before, after) = (ready(old), ready(new));
-    let Some((verdict, reason, message)) = after else {
-        return;
-    };
-    let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
-    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.blocked.first().is_some_and(|b| !b.stalled()));
-    if !same && !expected {
-        let weight = if verdict == Verdict::True.as_str() {
-            Weight::Normal
-        } else {
-            Weight::Warning
-        };
-        context.reporter.report(&about, weight, &reason, "Keep", &message).await;
-    }
-    if let Pass::Applied(applied) = pass
-        && before.is_some_and(|(v, _, _)| v == Verdict::True.as_str())
-        && !applied.outcome.done().is_empty()
-    {
-        let note = applied.outcome.done().join("; ");
-        context
-            .reporter
-            .report(&about, Weight::Normal, "Changed", "Keep", &note)
-            .await;
-    }
 }
 
 /// One pass of a removal works in the hub's account too.

@@ -1,12 +1,14 @@
 //! 3. and 4. desired and plan: what the management role should be, and the steps to it. Pure and infallible.
 
+mod role;
+
 use std::collections::BTreeSet;
 
 use crate::{
-    aws::{Role, WantedRole},
+    aws::WantedRole,
     domain::{
         arn::OidcProviderArn,
-        ownership::{Marked, missing_tags},
+        ownership::{HOLD_TAG, Marked},
     },
     policy::{self, AUDIENCE, Document},
 };
@@ -15,7 +17,7 @@ use super::{
     members::Members,
     observe::Observed,
     request::{Request, RoleOwner},
-    step::{Blocked, POLICY_NAME, Plan, Step},
+    step::{Blocked, Part, Plan, Step},
 };
 
 /// The most characters that a role's inline policies may have together, white space not counted (IAM user guide,
@@ -27,10 +29,14 @@ const INLINE_QUOTA: usize = 10_240;
 pub struct Memory<'a> {
     /// The unique ID of the role that we recorded when we made it.
     pub recorded_role: Option<&'a str>,
+    /// The hub's issuer that we recorded.
+    pub recorded_issuer: Option<&'a str>,
     /// What we recorded that the role may assume.
     pub recorded_ways: BTreeSet<String>,
     /// The ID of a role that an earlier look suspected, long enough ago to act on.
     pub confirmed: Option<&'a str>,
+    /// The ID of the role that this process deleted last: AWS gives none twice, so it is a read from before that.
+    pub deleted: Option<&'a str>,
 }
 
 /// The role that should exist.
@@ -69,6 +75,18 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         });
         return plan;
     }
+    // Both agree on an issuer that is another than before: the hub was made again under its name, or this object was
+    // restored on another cluster. What follows would hand the fleet to it, so a person says that first.
+    if let Some(recorded) = memory.recorded_issuer.filter(|recorded| *recorded != issuer)
+        && !confirmed(request, &issuer)
+    {
+        plan.blocked.push(Blocked::HubReplaced {
+            object: request.name.clone(),
+            recorded: recorded.to_owned(),
+            issuer,
+        });
+        return plan;
+    }
     if request.role_owner == RoleOwner::Existing {
         plan_existing(&mut plan, request, observed);
         return plan;
@@ -85,15 +103,40 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         // A role cannot trust a provider that is not there, and AWS's refusal would hide what is to be done.
         return plan;
     }
-    plan_role(&mut plan, request, observed, &desired_role(request, &provider), memory);
-    let role_stands = plan
-        .blocked
-        .iter()
-        .all(|blocked| blocked.part() != super::step::Part::Role);
+    let wanted = desired_role(request, &provider);
+    role::plan_role(&mut plan, request, observed, &wanted, (memory, &issuer));
+    let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != Part::Role);
     if role_stands {
         plan_policy(&mut plan, request, observed, members, &memory.recorded_ways);
     }
+    if withhold(&mut plan, observed) {
+        plan.assumable = observed.assumable(&request.hub, &memory.recorded_ways);
+    }
     plan
+}
+
+/// Somebody else's emergency: a role that bears the tag `mooring.dev/hold` is not written to. What is left out is told.
+/// Whether it is so.
+fn withhold(plan: &mut Plan, observed: &Observed) -> bool {
+    let Some((role, value)) = observed
+        .role
+        .as_ref()
+        .and_then(|role| Some((role, role.tags.get(HOLD_TAG)?)))
+    else {
+        return false;
+    };
+    let (undone, steps): (Vec<Step>, Vec<Step>) = std::mem::take(&mut plan.steps)
+        .into_iter()
+        .partition(|step| matches!(step.part(), Part::Role | Part::Policy));
+    plan.steps = steps;
+    plan.blocked.retain(|blocked| *blocked != Blocked::JustMade);
+    let held = Blocked::Held {
+        arn: role.arn.clone(),
+        value: value.clone(),
+        undone: undone.iter().map(Step::words).collect(),
+    };
+    plan.blocked.insert(0, held);
+    true
 }
 
 fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed) {
@@ -130,84 +173,9 @@ fn plan_provider(plan: &mut Plan, request: &Request, observed: &Observed, arn: &
     }
 }
 
-fn plan_role(plan: &mut Plan, request: &Request, observed: &Observed, wanted: &WantedRole, memory: &Memory<'_>) {
-    let name = wanted.arn.name.clone();
-    let create = |plan: &mut Plan| {
-        // The federated principal must be there before a role can trust it, so this step comes after the provider's.
-        plan.steps.push(Step::CreateRole { role: wanted.clone() });
-        plan.blocked.push(Blocked::JustMade);
-        plan.assumable.clear();
-    };
-    let Some(role) = &observed.role else {
-        return create(plan);
-    };
-    let recorded = memory.recorded_role == Some(role.id.as_str());
-    let marked = request.owner.judge(&role.tags);
-    if role.arn != wanted.arn.to_string() || (marked != Marked::Ours && !recorded) {
-        let owner = if role.arn == wanted.arn.to_string() {
-            match marked {
-                Marked::Another { hub, object } => format!("hub {hub} made it for {object}"),
-                Marked::Ours | Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),
-            }
-        } else {
-            format!("ours would be {}", wanted.arn)
-        };
-        return plan.blocked.push(Blocked::RoleNotOurs {
-            arn: role.arn.clone(),
-            owner,
-        });
-    }
-    if recorded {
-        return mend_role(plan, role, wanted);
-    }
-    let foreign = foreign_policies(observed);
-    if !foreign.is_empty() {
-        return plan.blocked.push(Blocked::RoleNotOurs {
-            arn: role.arn.clone(),
-            owner: "it bears our tags, but we did not make it, and it carries policies".to_owned(),
-        });
-    }
-    if memory.confirmed != Some(role.id.as_str()) {
-        return plan.blocked.push(Blocked::Unconfirmed { id: role.id.clone() });
-    }
-    restore_boundary(plan, role, wanted);
-    if observed.policy.is_some() {
-        plan.steps.push(Step::DeletePolicy { name: name.clone() });
-    }
-    plan.steps.push(Step::DeleteRole { name });
-    create(plan);
-}
-
-/// The provisioner may change or delete a role only while it has the boundary that bootstrap made.
-fn restore_boundary(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
-    if role.boundary.as_deref() != Some(wanted.boundary.to_string().as_str()) {
-        plan.steps.push(Step::SetBoundary {
-            name: wanted.arn.name.clone(),
-            boundary: wanted.boundary.clone(),
-        });
-    }
-}
-
-fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
-    let name = &wanted.arn.name;
-    restore_boundary(plan, role, wanted);
-    if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&wanted.trust)) {
-        plan.steps.push(Step::SetTrust {
-            name: name.clone(),
-            trust: wanted.trust.clone(),
-        });
-    }
-    if !missing_tags(&wanted.tags, &role.tags).is_empty() {
-        plan.steps.push(Step::TagRole {
-            name: name.clone(),
-            tags: wanted.tags.clone(),
-        });
-    }
-}
-
-fn foreign_policies(observed: &Observed) -> BTreeSet<String> {
-    let inline = observed.policies.inline.iter().filter(|name| *name != POLICY_NAME);
-    inline.chain(&observed.policies.attached).cloned().collect()
+/// Whether a person has said that the cluster with this issuer is the hub now.
+fn confirmed(request: &Request, issuer: &str) -> bool {
+    request.confirmed_hub.as_deref() == Some(issuer)
 }
 
 fn plan_policy(
@@ -239,18 +207,25 @@ fn plan_policy(
     }
     let document = policy::assume_deployers(&fitting);
     let name = request.role.name.clone();
-    let found = observed.policy.as_deref().map(Document::parse);
-    match (document, found) {
+    match (document, observed.policy.as_deref()) {
         (None, None) => {}
         (None, Some(_)) => plan.steps.push(Step::DeletePolicy { name }),
-        (Some(document), Some(Ok(found))) if found.means(&document) => {}
-        (Some(document), _) => plan.steps.push(Step::PutPolicy { name, document }),
+        (Some(document), found) => {
+            let differences = found.map_or_else(Vec::new, |found| policy::differences_of(found, &document));
+            if found.is_none() || !differences.is_empty() {
+                plan.steps.push(Step::PutPolicy {
+                    name,
+                    document,
+                    differences,
+                });
+            }
+        }
     }
     plan.assumable = fitting;
     if !left_out.is_empty() {
         plan.blocked.push(Blocked::PolicyFull { left_out });
     }
-    let foreign = foreign_policies(observed);
+    let foreign = role::foreign_policies(observed);
     if !foreign.is_empty() {
         plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
     }
@@ -293,7 +268,7 @@ pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Optio
     if !ours {
         return plan;
     }
-    let foreign = foreign_policies(observed);
+    let foreign = role::foreign_policies(observed);
     if !foreign.is_empty() {
         plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
         return plan;
@@ -303,11 +278,13 @@ pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Optio
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),
             boundary: request.boundary.clone(),
+            found: role.boundary.clone(),
         });
     }
     if observed.policy.is_some() {
         plan.steps.push(Step::DeletePolicy { name: name.clone() });
     }
     plan.steps.push(Step::DeleteRole { name });
+    withhold(&mut plan, observed);
     plan
 }

@@ -1,7 +1,7 @@
 //! 1. request: a `ManagementRole`, parsed once into names that cannot be wrong. Pure.
 
 use crate::{
-    api::{AssumePolicy, IdentityType, ManagementRole, OidcProvider},
+    api::{AssumePolicy, CONFIRM_HUB, IdentityType, ManagementRole, OidcProvider},
     domain::{
         allow::Allowance,
         arn::{ClusterArn, PolicyArn, RoleArn},
@@ -54,6 +54,8 @@ pub struct Request {
     pub external_id: Option<String>,
     /// What may be asked for.
     pub allow: Vec<Allowance>,
+    /// The issuer of the hub that a person has confirmed.
+    pub confirmed_hub: Option<String>,
 }
 
 /// Why a `ManagementRole` is not made true until a person acts.
@@ -140,6 +142,12 @@ impl Request {
             reader: spec.provisioner.reader_role_name.parse()?,
             external_id: spec.provisioner.external_id.clone(),
             allow: allowances(&spec.allow),
+            confirmed_hub: object
+                .metadata
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(CONFIRM_HUB))
+                .map(|issuer| issuer.trim().to_owned()),
             hub,
             name,
         })

@@ -134,19 +134,17 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
         Pass::Applied(applied) => {
             let Applied { plan, outcome, .. } = applied.as_ref();
-            let bad = outcome
-                .stop()
-                .map(bad_stop)
-                .or_else(|| plan.blocked.first().map(bad_of));
+            let bad = outcome.stop().map(bad_stop).or_else(|| plan.in_the_way().map(bad_of));
             bad.map_or_else(
                 || {
                     let mut findings = held();
-                    findings.push(Finding::new(
-                        ConditionType::Ready,
-                        Verdict::True,
-                        "Ready",
-                        "Argo CD's service accounts can act with this role",
-                    ));
+                    let can_act = "Argo CD's service accounts can act with this role".to_owned();
+                    // Whatever is left is no obstacle, and worth a word.
+                    let (reason, message) = plan.blocked.first().map_or_else(
+                        || ("Ready", can_act.clone()),
+                        |note| (note.reason(), format!("{can_act}; {}", note.message())),
+                    );
+                    findings.push(Finding::new(ConditionType::Ready, Verdict::True, reason, message));
                     findings
                 },
                 |bad| chain(&bad),
@@ -213,12 +211,14 @@ fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
     findings
 }
 
-/// The status without what others write beside us: the condition of the binding, and the removals that were begun.
+/// The status without what others write beside us: what the binding tells, a condition and the restarts; and the
+/// removals that were begun.
 #[must_use]
 pub fn own(mut status: ManagementRoleStatus) -> ManagementRoleStatus {
     let theirs = ConditionType::ServiceAccountsBound.as_str();
     status.conditions.retain(|condition| condition.type_ != theirs);
     status.removals.clear();
+    status.restarted.clear();
     status
 }
 
@@ -283,12 +283,16 @@ fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
         outcome,
     } = applied;
     let hub = &request.hub.cluster;
+    // What was recorded stays until the hub is the one that it should be: by it another one is known.
+    let known = status.hub.take().and_then(|hub| hub.issuer);
+    let mismatch = plan.blocked.iter().any(|blocked| blocked.part() == Part::Hub);
+    let seen = observed.cluster.as_ref().and_then(|cluster| cluster.issuer.clone());
     status.hub = Some(HubStatus {
         account_id: hub.account.to_string(),
         region: hub.region.to_string(),
         name: hub.name.to_string(),
         arn: hub.to_string(),
-        issuer: observed.cluster.as_ref().and_then(|cluster| cluster.issuer.clone()),
+        issuer: if mismatch { known } else { seen },
     });
     if outcome.role_deleted() {
         status.role = None;
@@ -410,6 +414,23 @@ mod tests {
             Blocked::HubMismatch {
                 described: "a".into(),
                 here: "b".into(),
+            },
+            Blocked::HubReplaced {
+                object: "default".into(),
+                recorded: "a".into(),
+                issuer: "b".into(),
+            },
+            Blocked::RoleLeftBehind {
+                object: "default".into(),
+                arn: "a".into(),
+                owner: "b".into(),
+                issuer: "c".into(),
+            },
+            Blocked::RoleReplaced {
+                arn: "a".into(),
+                recorded: "b".into(),
+                found: "c".into(),
+                owner: "d".into(),
             },
             Blocked::UnusableIssuer {
                 why: "it has a port".into(),

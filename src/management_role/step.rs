@@ -1,19 +1,22 @@
 //! A plan for a `ManagementRole`, as data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::{
-    api::{CLOSED_ACCOUNTS, condition::ConditionType},
+    api::condition::ConditionType,
     aws::WantedRole,
     domain::{
         arn::{OidcProviderArn, PolicyArn},
         name::RoleName,
         ownership::Tags,
     },
-    policy::Document,
+    managed_cluster::words::{boundary_in_words, names_a_ghost, policy_in_words, some, trust_in_words},
+    policy::{Difference, Document},
 };
+
+pub use super::blocked::Blocked;
 
 /// The name of the inline policy by which the management role assumes deployer roles.
 pub const POLICY_NAME: &str = "mooring-assume-deployers";
@@ -52,6 +55,8 @@ pub enum Step {
         name: RoleName,
         /// The boundary.
         boundary: PolicyArn,
+        /// The boundary that was found.
+        found: Option<String>,
     },
     /// Set the trust policy.
     SetTrust {
@@ -59,6 +64,8 @@ pub enum Step {
         name: RoleName,
         /// The whole trust policy.
         trust: Document,
+        /// What that changes about the one that was found.
+        differences: Vec<Difference>,
     },
     /// Set tags of the role.
     TagRole {
@@ -66,6 +73,8 @@ pub enum Step {
         name: RoleName,
         /// All tags that we want.
         tags: Tags,
+        /// The keys that were missing or had another value.
+        missing: BTreeSet<String>,
     },
     /// Write the permission policy.
     PutPolicy {
@@ -73,6 +82,8 @@ pub enum Step {
         name: RoleName,
         /// The policy.
         document: Document,
+        /// What that changes about the one that was found; nothing where there was none.
+        differences: Vec<Difference>,
     },
     /// Delete the permission policy: there is nothing to assume.
     DeletePolicy {
@@ -106,19 +117,22 @@ impl Step {
             Self::AddAudience { arn, audience } => format!("add audience {audience} to {arn}"),
             Self::CreateRole { role } => format!("create role {}", role.arn),
             Self::DeleteRole { name } => format!("delete role {name}"),
-            Self::SetBoundary { name, boundary } => format!("set the permissions boundary of {name} to {boundary}"),
-            Self::SetTrust { name, .. } => format!("restore the trust policy of {name}"),
-            Self::TagRole { name, .. } => format!("restore the tags of {name}"),
-            Self::PutPolicy { name, document } => {
-                let count: usize = document
-                    .statements
-                    .iter()
-                    .map(|statement| statement.resource.len())
-                    .sum();
-                format!("let {name} assume deployer roles by {count} resources")
-            }
+            Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
+            Self::SetTrust { name, differences, .. } => trust_in_words(name, differences),
+            Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
+            Self::PutPolicy {
+                name,
+                document,
+                differences,
+            } => policy_in_words(name, document, differences),
             Self::DeletePolicy { name } => format!("let {name} assume nothing"),
         }
+    }
+
+    /// Whether the step takes somebody out of a trust policy of whom only the unique ID is left.
+    #[must_use]
+    pub fn meets_a_ghost(&self) -> bool {
+        matches!(self, Self::SetTrust { differences, .. } if names_a_ghost(differences))
     }
 
     /// The part that the step belongs to.
@@ -165,180 +179,6 @@ impl Part {
     }
 }
 
-/// What stands in the way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "blocked")]
-pub enum Blocked {
-    /// EKS does not know the hub.
-    HubNotFound,
-    /// The hub that EKS describes is not the cluster that the operator runs on.
-    HubMismatch {
-        /// The issuer that EKS gives.
-        described: String,
-        /// The issuer of the API server that we run on.
-        here: String,
-    },
-    /// The hub's issuer is nothing that IAM takes.
-    UnusableIssuer {
-        /// Why.
-        why: String,
-    },
-    /// `oidcProvider: Require`, and there is none.
-    OidcProviderMissing {
-        /// The provider's ARN.
-        arn: String,
-    },
-    /// `oidcProvider: Require`, and the audience is missing.
-    AudienceMissing {
-        /// The provider's ARN.
-        arn: String,
-    },
-    /// `identity.type: Existing`, and there is no such role.
-    RoleMissing {
-        /// Its ARN.
-        arn: String,
-    },
-    /// A role of that name is not ours.
-    RoleNotOurs {
-        /// Its ARN.
-        arn: String,
-        /// Whose it is.
-        owner: String,
-    },
-    /// Our role carries policies that we did not give it.
-    ForeignPolicyAttached {
-        /// Their names.
-        policies: BTreeSet<String>,
-    },
-    /// Something must be deleted to heal, and a second look must agree first.
-    Unconfirmed {
-        /// The unique ID of the role.
-        id: String,
-    },
-    /// The policy has no room for all deployer roles.
-    PolicyFull {
-        /// What was left out.
-        left_out: BTreeSet<String>,
-    },
-    /// The role was made just now; the rest follows at once.
-    JustMade,
-    /// AWS has not carried a write everywhere yet.
-    Propagating,
-    /// Clusters still name the object that is being removed.
-    ClustersRemain {
-        /// Their names.
-        names: BTreeSet<String>,
-        /// Deployer roles of theirs that are kept when they go: each waits for being recorded.
-        retained: BTreeSet<String>,
-    },
-    /// Deployer roles that were kept still trust the role that is being removed.
-    RetainedDeployers {
-        /// Their ARNs.
-        arns: BTreeSet<String>,
-        /// Accounts that cannot be entered to look, and why the first of them cannot.
-        unseen: BTreeMap<String, String>,
-    },
-}
-
-fn some(names: &BTreeSet<String>) -> String {
-    let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
-    match names.len() {
-        0..=5 => shown.join(", "),
-        many => format!("{} and {} more", shown.join(", "), many - 5),
-    }
-}
-
-impl Blocked {
-    /// The part that is blocked.
-    #[must_use]
-    pub fn part(&self) -> Part {
-        match self {
-            Self::HubNotFound | Self::HubMismatch { .. } => Part::Hub,
-            Self::UnusableIssuer { .. } | Self::OidcProviderMissing { .. } | Self::AudienceMissing { .. } => {
-                Part::OidcProvider
-            }
-            Self::RoleMissing { .. }
-            | Self::RoleNotOurs { .. }
-            | Self::Unconfirmed { .. }
-            | Self::JustMade
-            | Self::Propagating
-            | Self::ClustersRemain { .. }
-            | Self::RetainedDeployers { .. } => Part::Role,
-            Self::ForeignPolicyAttached { .. } | Self::PolicyFull { .. } => Part::Policy,
-        }
-    }
-
-    /// The condition's reason.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::HubNotFound => "HubNotFound",
-            Self::HubMismatch { .. } => "HubMismatch",
-            Self::UnusableIssuer { .. } => "UnusableIssuer",
-            Self::OidcProviderMissing { .. } => "OidcProviderMissing",
-            Self::AudienceMissing { .. } => "AudienceMissing",
-            Self::RoleMissing { .. } => "RoleMissing",
-            Self::RoleNotOurs { .. } => "RoleNotOurs",
-            Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
-            Self::Unconfirmed { .. } => "StalePrincipal",
-            Self::PolicyFull { .. } => "PolicyFull",
-            Self::JustMade => "JustMade",
-            Self::Propagating => "Propagating",
-            Self::ClustersRemain { .. } => "ClustersRemain",
-            Self::RetainedDeployers { .. } => "RetainedDeployers",
-        }
-    }
-
-    /// Whether it ends only when a person acts.
-    #[must_use]
-    pub fn stalled(&self) -> bool {
-        match self {
-            Self::HubNotFound
-            | Self::HubMismatch { .. }
-            | Self::UnusableIssuer { .. }
-            | Self::OidcProviderMissing { .. }
-            | Self::AudienceMissing { .. }
-            | Self::RoleMissing { .. }
-            | Self::RoleNotOurs { .. }
-            | Self::ForeignPolicyAttached { .. }
-            | Self::PolicyFull { .. }
-            | Self::RetainedDeployers { .. } => true,
-            Self::Unconfirmed { .. } | Self::JustMade | Self::Propagating | Self::ClustersRemain { .. } => false,
-        }
-    }
-
-    /// What it is and what to do about it.
-    #[must_use]
-    pub fn message(&self) -> String {
-        match self {
-            Self::HubNotFound => "EKS knows no cluster of that name in the operator's account and the region given: correct spec.cluster in a new ManagementRole".to_owned(),
-            Self::HubMismatch { described, here } => format!("spec.cluster is not the cluster that the operator runs on: EKS gives issuer {described}, this API server {here}. Nothing is made for it. Name the hub's own cluster in a new ManagementRole"),
-            Self::UnusableIssuer { why } => format!("the hub's issuer cannot be used: {why}"),
-            Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with audience sts.amazonaws.com, or set oidcProvider to Manage"),
-            Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider`, or set oidcProvider to Manage"),
-            Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct identity.roleArn in a new ManagementRole"),
-            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
-            Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
-            Self::Unconfirmed { id } => format!("a role of our name and tags with ID {id} was not recorded as made by us: it is made afresh when a second look in half a minute agrees"),
-            Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
-            Self::JustMade => "the role was made; its policy follows".to_owned(),
-            Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
-            Self::ClustersRemain { names, .. } => format!("ManagedClusters still name it ({}): delete them first", some(names)),
-            Self::RetainedDeployers { arns, unseen } => {
-                let mut told = Vec::new();
-                if !arns.is_empty() {
-                    told.push(format!("deployer roles that were kept still trust this role ({}), and whoever made a role of its name again would hold them: delete them first", some(arns)));
-                }
-                if let Some(why) = unseen.values().next() {
-                    let accounts: Vec<&str> = unseen.keys().map(String::as_str).collect();
-                    told.push(format!("deployer roles were kept in accounts that cannot be entered to see whether they are gone ({}): {why} If they are closed for good: `kubectl annotate mgr NAME {CLOSED_ACCOUNTS}={}`", accounts.join(", "), accounts.join(",")));
-                }
-                told.join("; ")
-            }
-        }
-    }
-}
-
 /// What to do, and what stands in the way.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Plan {
@@ -351,9 +191,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// What stands in the way first. What is held and as the spec says stands in nobody's way.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Blocked> {
+        let is_note = |blocked: &&Blocked| matches!(blocked, Blocked::Held { undone, .. } if undone.is_empty());
+        self.blocked.iter().find(|blocked| !is_note(blocked))
+    }
+
     /// Whether there is nothing to do and nothing in the way.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.steps.is_empty() && self.blocked.is_empty()
+        self.steps.is_empty() && self.in_the_way().is_none()
     }
 }

@@ -109,7 +109,8 @@ impl Statement {
         self
     }
 
-    fn canonical(&self) -> Self {
+    /// The statement by what it means.
+    pub(super) fn canonical(&self) -> Self {
         let lower = |set: &Values| set.iter().map(|value| value.to_ascii_lowercase()).collect();
         let principals = |of: &Option<Principals>| of.as_ref().map(canonical_principals);
         Self {
@@ -145,34 +146,27 @@ fn canonical_keys(keys: &BTreeMap<String, Values>) -> BTreeMap<String, Values> {
 }
 
 /// `"222222222222"` and `arn:aws:iam::222222222222:root` are one principal.
-fn canonical_principals(principals: &Principals) -> Principals {
+pub(super) fn canonical_principal(kind: &str, value: &str) -> String {
+    let id = value
+        .strip_suffix(":root")
+        .and_then(|arn| arn.rsplit(':').next())
+        .unwrap_or(value);
+    if kind == "AWS" && id.len() == 12 && id.chars().all(|c| c.is_ascii_digit()) {
+        id.to_owned()
+    } else {
+        value.to_owned()
+    }
+}
+
+pub(super) fn canonical_principals(principals: &Principals) -> Principals {
     let Principals::Of(kinds) = principals else {
         return principals.clone();
     };
-    let account = |value: &String| {
-        let id = value
-            .strip_suffix(":root")
-            .and_then(|arn| arn.rsplit(':').next())
-            .unwrap_or(value);
-        if id.len() == 12 && id.chars().all(|c| c.is_ascii_digit()) {
-            id.to_owned()
-        } else {
-            value.clone()
-        }
-    };
+    let canonical = |kind: &str, set: &Values| set.iter().map(|value| canonical_principal(kind, value)).collect();
     let kinds: BTreeMap<String, Values> = kinds
         .iter()
         .filter(|(_, set)| !set.is_empty())
-        .map(|(kind, set)| {
-            (
-                kind.clone(),
-                if kind == "AWS" {
-                    set.iter().map(account).collect()
-                } else {
-                    set.clone()
-                },
-            )
-        })
+        .map(|(kind, set)| (kind.clone(), canonical(kind, set)))
         .collect();
     if kinds.len() == 1 && kinds.get("AWS").is_some_and(|set| set.len() == 1 && set.contains("*")) {
         return Principals::Anyone;

@@ -7,7 +7,12 @@ use kube::{Api, ResourceExt};
 
 use super::{Error, Guarded};
 use crate::{
-    access::{Examined, Subject, Trouble, evidence::Vantage, observe::Edges, reason::Reason},
+    access::{
+        Examined, Subject, Trouble,
+        evidence::Vantage,
+        observe::{DEADLINE, Edges},
+        reason::Reason,
+    },
     api::{ManagedCluster, ManagementRole},
     aws::{self, Reader, Walker},
     cli::{DoctorArgs, given},
@@ -15,21 +20,30 @@ use crate::{
     managed_cluster::request::Identity,
 };
 
+/// How long nothing may be told until it is said what is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How many clusters are walked at the same time.
 const AT_ONCE: usize = 4;
 
-/// Walks the chain to the clusters that were asked for, in the order of their names. `progress` is told a line at a time.
+/// Walks the chain to the clusters that were asked for, and gives what was found in the order of their names. `progress`
+/// is told a line at a time.
 ///
 /// # Errors
 /// When the clusters cannot be listed, or one that was named is not there.
 pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Examined>, Error> {
-    let client = connect().await?;
+    let client = connect(None, None).await?;
     let mut clusters = objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await?;
     let roles = objects::list(&Api::<Guarded<ManagementRole>>::all(client.clone())).await?;
     let known: Vec<String> = clusters.iter().map(ResourceExt::name_any).collect();
-    let unknown: Vec<&String> = args.clusters.iter().filter(|name| !known.contains(name)).collect();
-    if let Some(name) = unknown.first() {
-        return Err(Error::NoSuchCluster((*name).clone()));
+    let unknown: Vec<&str> = args
+        .clusters
+        .iter()
+        .filter(|name| !known.contains(name))
+        .map(String::as_str)
+        .collect();
+    if !unknown.is_empty() {
+        return Err(Error::NoSuchCluster(unknown.join(", ")));
     }
     clusters.retain(|cluster| args.clusters.is_empty() || args.clusters.contains(&cluster.name_any()));
     clusters.sort_by_key(ResourceExt::name_any);
@@ -53,22 +67,44 @@ pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Ex
         "walking the chain to {clusters_in_words}, as Argo CD does; nothing is changed"
     ));
     let examining = clusters.iter().map(|cluster| examine(&edges, cluster, &roles));
-    let mut examined = Vec::new();
-    let mut walks = stream::iter(examining).buffered(AT_ONCE);
-    while let Some(one) = walks.next().await {
-        let found = match &one.walk {
-            Ok(walk) => match walk.broken().or_else(|| walk.unknown()) {
-                Some((hop, trouble)) => format!("{hop}: {}", trouble.reason),
-                None => "every hop was walked".to_owned(),
-            },
-            Err(trouble) => trouble.reason.to_string(),
-        };
-        examined.push(one);
-        if let Some(one) = examined.last().filter(|_| total > 1) {
-            progress(&format!("{} of {total}: {}: {found}", examined.len(), one.name));
+    let mut walks = stream::iter(examining).buffer_unordered(AT_ONCE);
+    let mut examined: Vec<Examined> = Vec::new();
+    let mut quiet = tokio::time::interval(PATIENCE);
+    quiet.reset();
+    loop {
+        tokio::select! {
+            one = walks.next() => {
+                let Some(one) = one else { break };
+                examined.push(one);
+                quiet.reset();
+                if let Some(one) = examined.last().filter(|_| total > 1) {
+                    progress(&format!("{} of {total}: {}: {}", examined.len(), one.name, in_short(one)));
+                }
+            }
+            _ = quiet.tick() => {
+                let done = |name: &String| examined.iter().any(|one| one.name == *name);
+                let names: Vec<String> = clusters.iter().map(ResourceExt::name_any).filter(|name| !done(name)).collect();
+                let shown = names.iter().take(AT_ONCE).map(String::as_str).collect::<Vec<_>>().join(", ");
+                progress(&format!(
+                    "still walking: {shown}{}; what does not answer is given up after {} s",
+                    if names.len() > AT_ONCE { ", and more after them" } else { "" },
+                    DEADLINE.as_secs()
+                ));
+            }
         }
     }
+    examined.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(examined)
+}
+
+fn in_short(one: &Examined) -> String {
+    match &one.walk {
+        Ok(walk) => match walk.broken().or_else(|| walk.unknown()) {
+            Some((hop, trouble)) => format!("{hop}: {}", trouble.reason),
+            None => "every hop was walked".to_owned(),
+        },
+        Err(trouble) => trouble.reason.to_string(),
+    }
 }
 
 async fn examine(edges: &Edges, object: &Guarded<ManagedCluster>, roles: &[Guarded<ManagementRole>]) -> Examined {
@@ -81,12 +117,11 @@ async fn examine(edges: &Edges, object: &Guarded<ManagedCluster>, roles: &[Guard
     let cluster = match &object.0 {
         Ok(cluster) => cluster,
         Err(unparsable) => {
-            let trouble = Trouble {
-                reason: Reason::NotMoored,
-                message: format!("ManagedCluster {name} cannot be read: {}", unparsable.error),
-                next: "use a release of mooring that fits the CustomResourceDefinitions on the hub".to_owned(),
-                candidates: Vec::new(),
-            };
+            let trouble = Trouble::new(
+                Reason::NotMoored,
+                format!("ManagedCluster {name} cannot be read: {}", unparsable.error),
+                "use a release of mooring that fits the CustomResourceDefinitions on the hub",
+            );
             return not_walked(trouble, None);
         }
     };
@@ -101,7 +136,7 @@ async fn examine(edges: &Edges, object: &Guarded<ManagedCluster>, roles: &[Guard
     match subject {
         Ok(subject) => Examined {
             cluster: Some(subject.cluster.to_string()),
-            walk: Ok(Box::pin(edges.walk(&subject)).await),
+            walk: Ok(Box::pin(edges.walk(&subject)).await.walk),
             name: name.clone(),
         },
         Err(trouble) => {

@@ -4,6 +4,9 @@ mod binding;
 mod count;
 mod doctor;
 mod feed;
+mod leader;
+mod plan;
+mod revoke;
 mod triggers;
 mod verifier;
 
@@ -41,6 +44,7 @@ use crate::{
         connect::connect,
         drive::{Ended, StoreDropped, drive},
         events::Reporter,
+        lease::Lost,
         objects::FIELD_MANAGER,
         ready,
         reflect::reflect,
@@ -55,11 +59,17 @@ use crate::{
     },
 };
 
-pub use self::{doctor::doctor, verifier::verifier};
+pub use self::{
+    doctor::doctor,
+    plan::{Files, plan},
+    revoke::revoke,
+    verifier::verifier,
+};
 
 use self::{
     count::count,
     feed::{Feed, watch_all},
+    leader::Leader,
 };
 
 /// The controller's name in events.
@@ -82,9 +92,17 @@ pub enum Error {
     /// AWS cannot be reached.
     #[error(transparent)]
     Aws(#[from] ConnectError),
+    /// Another process works now, or may.
+    #[error(transparent)]
+    Lost(#[from] Lost),
     /// A watch ended.
     #[error(transparent)]
     Watch(#[from] StoreDropped),
+    /// There is nothing to plan in the files.
+    #[error(
+        "there is neither a ManagedCluster nor a ManagementRole in the files: give others, or --all for what is on the hub"
+    )]
+    NothingToPlan,
     /// A cluster was named that is not there.
     #[error("there is no ManagedCluster {0}: `kubectl get mgc` lists those that are there")]
     NoSuchCluster(String),
@@ -110,6 +128,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         log_format,
         log_level,
         ca_bundle,
+        lease,
     } = settings;
     log::start(log_format, &log_level)?;
     let metrics = Metrics::new();
@@ -126,15 +145,12 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         "customresourcedefinitions",
         "the API server to serve mooring.dev/v1alpha1",
     );
-    let caches = readiness.gate(
-        "caches",
-        "the first list of ManagementRoles, ManagedClusters and cluster Secrets",
-    );
+    let leader = Leader::new(lease, &readiness, &metrics);
     let server = Server::bind(listen, readiness.clone(), metrics.clone()).await?;
     info!(address = %server.address(), "serving /healthz, /readyz and /metrics");
     let probes = tokio::spawn(server.serve(until(stopped.clone())));
 
-    let client = connect().await?;
+    let client = connect(leader.process(), Some(leader.permit())).await?;
     let observer = metrics.clone();
     let aws = Aws::connect(aws::Settings {
         passes_per_account: passes_per_account.get(),
@@ -142,6 +158,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         observer: Some(Arc::new(move |service, operation, outcome, took| {
             observer.aws_answered(service, operation, outcome, took);
         })),
+        permit: Some(leader.permit()),
         ..aws::Settings::default()
     })
     .await?;
@@ -149,6 +166,13 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         () = served(&client, &crds) => {}
         () = until(stopped.clone()) => return Ok(()),
     }
+    let Some(tenure) = leader.elected(until(stopped.clone())).await? else {
+        return Ok(());
+    };
+    let caches = readiness.gate(
+        "caches",
+        "the first list of ManagementRoles, ManagedClusters and cluster Secrets",
+    );
 
     let timing = Timing {
         resync: resync_interval,
@@ -168,9 +192,18 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         tokio::spawn(watching),
         tokio::spawn(count(Arc::clone(&clusters), metrics)),
         tokio::spawn(close_when_stopped(aws, stopped.clone())),
-        tokio::spawn(binding.work(until(stopped.clone()))),
     ];
-    let result = work(clusters, roles, queues, &caches, stopped).await;
+    let mut bound = tokio::spawn(binding.work(until(stopped.clone())));
+    let working = async {
+        let worked = work(clusters, roles, queues, &caches, stopped).await;
+        // Whoever takes over must find nothing of ours under way.
+        if worked.is_ok() {
+            let _ = (&mut bound).await;
+        }
+        worked
+    };
+    let result = tenure.spent_on(working).await;
+    bound.abort();
     for task in background {
         task.abort();
     }

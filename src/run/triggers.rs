@@ -7,7 +7,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource, ResourceExt, core::DeserializeGuard};
 
 use crate::{
-    api::{CLOSED_ACCOUNTS, ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT, REMOVALS_CONFIRMED_AT},
+    api::{
+        CLOSED_ACCOUNTS, CONFIRM_HUB, ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT,
+        REMOVALS_CONFIRMED_AT,
+    },
     argocd::ClusterSecret,
     kubernetes::reflect::Touched,
     managed_cluster::{
@@ -41,6 +44,7 @@ struct Asked {
     requested: Option<String>,
     paused: Option<String>,
     closed: Option<String>,
+    confirmed_hub: Option<String>,
     confirmed: Option<String>,
 }
 
@@ -54,6 +58,7 @@ impl Asked {
             requested: annotation(RECONCILE_REQUESTED_AT),
             paused: annotation(PAUSED),
             closed: annotation(CLOSED_ACCOUNTS),
+            confirmed_hub: annotation(CONFIRM_HUB),
             confirmed: annotation(REMOVALS_CONFIRMED_AT),
         }
     }
@@ -568,7 +573,7 @@ mod tests {
                 secret: Some(secret.name.clone()),
                 ..ManagedClusterStatus::default()
             };
-            memories.wrote_status(uid, &status);
+            memories.told_status(uid, &status, true);
         }
         (triggers, memories, a, b)
     }

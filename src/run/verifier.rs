@@ -3,19 +3,18 @@
 //! The work queue keeps one walk a cluster at a time; a walk too soon after the last waits until it may; walks go on in
 //! order of arrival, so many at a time. Nothing here waits for the operator, nor the operator for this.
 
+mod argocd;
 mod changes;
+mod turns;
+mod watch;
 
 use std::{
-    collections::HashMap,
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::{Stream, StreamExt};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::DeserializeGuard,
     runtime::{
         controller::Action,
         reflector::{ObjectRef, Store},
@@ -26,11 +25,11 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{debug, info};
 
-use self::changes::{Matters, RoleMatters, is_new};
-use super::{Error, Guarded, on_signal, report, served, until};
+use self::turns::{Turn, Turns};
+use super::{Error, Guarded, leader::Leader, on_signal, report, served, until};
 use crate::{
     access::{
-        Subject,
+        Subject, Trouble,
         evidence::Vantage,
         observe::Edges,
         status::{self, finding, not_walked},
@@ -46,11 +45,14 @@ use crate::{
         backoff::Backoff,
         connect::connect,
         drive::{Panicked, drive},
-        reflect::{Touched, reflect},
+        reflect::reflect,
     },
     managed_cluster::now,
     telemetry::{Metrics, http::Server, log, readiness::Readiness},
 };
+
+/// The Lease by which verifiers agree on the one that works.
+const LEASE: &str = "mooring-verifier";
 
 /// A walk that was not told.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +70,8 @@ struct Context {
     roles: Store<Guarded<ManagementRole>>,
     permits: Semaphore,
     interval: Duration,
-    distance: Duration,
     backoff: Backoff<String>,
-    walked: Mutex<HashMap<String, Instant>>,
+    turns: Turns,
     metrics: Metrics,
 }
 
@@ -87,6 +88,7 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         log_format,
         log_level,
         ca_bundle,
+        lease,
     } = args;
     log::start(log_format.into(), &log_level)?;
     let metrics = Metrics::new();
@@ -96,12 +98,12 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         "customresourcedefinitions",
         "the API server to serve mooring.dev/v1alpha1",
     );
-    let caches = readiness.gate("caches", "the first list of ManagementRoles and ManagedClusters");
+    let leader = Leader::new(lease.settings(LEASE), &readiness, &metrics);
     let server = Server::bind(listen, readiness.clone(), metrics.clone()).await?;
     info!(address = %server.address(), "serving /healthz, /readyz and /metrics");
     let probes = tokio::spawn(server.serve(until(stopped.clone())));
 
-    let client = connect().await?;
+    let client = connect(leader.process(), Some(leader.permit())).await?;
     let observer = metrics.clone();
     let settings = aws::Settings {
         ca_bundle: given(ca_bundle),
@@ -109,6 +111,7 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         observer: Some(Arc::new(move |service, operation, outcome, took| {
             observer.aws_answered(service, operation, outcome, took);
         })),
+        permit: Some(leader.permit()),
         ..aws::Settings::default()
     };
     let walker = Walker::connect(&settings).await?;
@@ -117,6 +120,10 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         () = served(&client, &crds) => {}
         () = until(stopped.clone()) => return Ok(()),
     }
+    let Some(tenure) = leader.elected(until(stopped.clone())).await? else {
+        return Ok(());
+    };
+    let caches = readiness.gate("caches", "the first list of ManagementRoles and ManagedClusters");
 
     let (clusters, cluster_changes) = reflect(Api::all(client.clone()), watcher::Config::default(), |_| {});
     let (roles, role_changes) = reflect(Api::all(client.clone()), watcher::Config::default(), |_| {});
@@ -129,13 +136,12 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         roles,
         permits: Semaphore::new(walks.get()),
         interval,
-        distance,
         backoff: Backoff::default(),
-        walked: Mutex::default(),
+        turns: Turns::new(distance),
         metrics,
     });
     let (due, queue) = mpsc::unbounded_channel();
-    let watching = tokio::spawn(watch_both(Arc::clone(&context), due, cluster_changes, role_changes));
+    let watching = tokio::spawn(watch::both(Arc::clone(&context), due, cluster_changes, role_changes));
     let work = async {
         tokio::select! {
             _ = async { tokio::join!(context.roles.wait_until_ready(), context.clusters.wait_until_ready()) } => {}
@@ -153,88 +159,47 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
             report,
         )
         .await
+        .map_err(Error::Watch)
     };
-    let result = Box::pin(work).await;
+    let result = tenure.spent_on(Box::pin(work)).await;
     watching.abort();
     probes.abort();
     info!("stopped");
-    result.map_err(Error::Watch)
-}
-
-async fn watch_both(
-    context: Arc<Context>,
-    due: mpsc::UnboundedSender<ObjectRef<Guarded<ManagedCluster>>>,
-    clusters: impl Stream<Item = Touched<Guarded<ManagedCluster>>> + Send,
-    roles: impl Stream<Item = Touched<Guarded<ManagementRole>>> + Send,
-) {
-    let (mut clusters, mut roles) = (pin!(clusters), pin!(roles));
-    let (mut known_clusters, mut known_roles) = (HashMap::new(), HashMap::new());
-    // A queue that nobody reads any more belongs to a verifier that is stopping.
-    let give = |name: &str| drop(due.send(ObjectRef::new(name)));
-    loop {
-        tokio::select! {
-            Some(touched) = clusters.next() => {
-                let name = touched.object().name_any();
-                let matters = there(&touched).map(Matters::of);
-                if matters.is_none() {
-                    context.forget(touched.object().meta().uid.as_deref().unwrap_or_default());
-                }
-                if is_new(&mut known_clusters, name.clone(), matters) {
-                    give(&name);
-                }
-            }
-            Some(touched) = roles.next() => {
-                let name = touched.object().name_any();
-                if is_new(&mut known_roles, name.clone(), there(&touched).map(RoleMatters::of)) {
-                    for cluster in context.clusters.state() {
-                        let of_it = cluster.0.as_ref().is_ok_and(|cluster| cluster.spec.management_role == name);
-                        if of_it {
-                            give(&cluster.name_any());
-                        }
-                    }
-                }
-            }
-            else => return,
-        }
-    }
-}
-
-/// The object, if it is there and can be read.
-fn there<K>(touched: &Touched<DeserializeGuard<K>>) -> Option<&K> {
-    match touched {
-        Touched::Applied(object) => object.0.as_ref().ok(),
-        Touched::Deleted(_) => None,
-    }
+    result
 }
 
 impl Context {
-    /// How long the object must still wait for its next walk; counts this one as begun when it need not.
-    fn too_soon(&self, uid: &str) -> Option<Duration> {
-        let mut walked = self.walked.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = walked
-            .get(uid)
-            .and_then(|last| self.distance.checked_sub(last.elapsed()))
-            .filter(|left| !left.is_zero());
-        if left.is_none() {
-            walked.insert(uid.to_owned(), Instant::now());
+    fn subject(&self, cluster: &ManagedCluster) -> Result<Subject, Trouble> {
+        let name = &cluster.spec.management_role;
+        let role = self.roles.get(&ObjectRef::new(name));
+        match role.as_ref().map(|role| &role.0) {
+            Some(Err(unparsable)) => Err(Subject::unreadable(name, &unparsable.error)),
+            Some(Ok(role)) => Subject::read(cluster, Some(role)),
+            None => Subject::read(cluster, None),
         }
-        left
     }
 
     fn forget(&self, uid: &str) {
-        self.walked.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.turns.forget(uid);
         self.backoff.clear(&uid.to_owned());
     }
 
     /// When to walk again: soon where something is to be mended, and slowly where all is well.
     fn again(&self, uid: &str, holds: bool) -> Action {
         let key = uid.to_owned();
-        if holds {
+        let wait = if holds {
             self.backoff.clear(&key);
-            return Action::requeue(self.backoff.spread(self.interval));
-        }
-        let wait = self.backoff.after_error(key).max(self.distance);
-        Action::requeue(wait.min(self.interval))
+            self.backoff.spread(self.interval)
+        } else {
+            let wait = self.backoff.after_error(key).max(self.turns.distance());
+            wait.min(self.interval)
+        };
+        self.turns.again(uid, wait, Instant::now());
+        self.left(uid)
+    }
+
+    fn left(&self, uid: &str) -> Action {
+        Action::requeue(self.turns.left(uid, Instant::now()))
     }
 }
 
@@ -247,23 +212,29 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
         context.forget(&uid);
         return Ok(Action::await_change());
     }
-    if let Some(left) = context.too_soon(&uid) {
-        return Ok(Action::requeue(left));
+    match context.turns.take(&uid, Instant::now()) {
+        Turn::Wait(left) => return Ok(Action::requeue(left)),
+        Turn::Look(walked) => {
+            if let Ok(subject) = context.subject(cluster) {
+                let walk = context.edges.look_again(&subject, &walked).await;
+                tell(&context, &object, &finding(&walk)).await?;
+            }
+            return Ok(context.left(&uid));
+        }
+        Turn::Walk => {}
     }
     let Ok(_permit) = context.permits.acquire().await else {
         return Ok(Action::await_change());
     };
-    let role = context.roles.get(&ObjectRef::new(&cluster.spec.management_role));
     let begun = Instant::now();
-    let subject = match role.as_ref().map(|role| &role.0) {
-        Some(Err(unparsable)) => Err(Subject::unreadable(&cluster.spec.management_role, &unparsable.error)),
-        Some(Ok(role)) => Subject::read(cluster, Some(role)),
-        None => Subject::read(cluster, None),
+    let (finding, walked) = match context.subject(cluster) {
+        Ok(subject) => {
+            let walked = Box::pin(context.edges.walk(&subject)).await;
+            (finding(&walked.walk), Some(walked))
+        }
+        Err(trouble) => (not_walked(&trouble), None),
     };
-    let finding = match subject {
-        Ok(subject) => finding(&Box::pin(context.edges.walk(&subject)).await),
-        Err(trouble) => not_walked(&trouble),
-    };
+    context.turns.walked(&uid, walked);
     let moored = finding.reason != "NotMoored";
     if moored {
         let took = begun.elapsed();

@@ -69,6 +69,7 @@ pub struct Metrics {
     aws_request_duration: Family<Service, Histogram>,
     objects: Family<KindReady, Gauge>,
     read_only: Gauge,
+    leader: Gauge,
     walks: Family<VerdictReason, Counter>,
     walk_duration: Histogram,
 }
@@ -101,6 +102,7 @@ impl Metrics {
             aws_request_duration,
             objects: Family::default(),
             read_only: Gauge::default(),
+            leader: Gauge::default(),
             walks: Family::default(),
             walk_duration: Histogram::new(PASS_BUCKETS),
         };
@@ -119,6 +121,7 @@ impl Metrics {
             aws_request_duration,
             objects,
             read_only,
+            leader,
             walks,
             walk_duration,
         } = self.clone();
@@ -157,6 +160,11 @@ impl Metrics {
             "read_only",
             "1 while the operator runs with --read-only and writes nothing but status and events",
             read_only,
+        );
+        registry.register(
+            "leader",
+            "Whether this process holds its lease and works (1), or stands by (0)",
+            leader,
         );
         registry.register(
             "walks",
@@ -214,6 +222,11 @@ impl Metrics {
         self.read_only.set(i64::from(read_only));
     }
 
+    /// Whether this process works, or stands by.
+    pub fn set_leader(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
     /// A walk of the chain ended, with this verdict (`True`, `False`, `Unknown`) and this reason of `Connected`.
     pub fn walk_ended(&self, connected: &'static str, reason: &'static str, took: Duration) {
         self.walks.get_or_create(&VerdictReason { connected, reason }).inc();
@@ -246,6 +259,7 @@ mod tests {
         metrics.set_objects("ManagedCluster", "True", 3);
         metrics.set_objects("ManagedCluster", "True", 2);
         metrics.set_read_only(true);
+        metrics.set_leader(true);
         metrics.walk_ended("False", "RefusedByTrustPolicy", Duration::from_secs(2));
         assert_eq!(metrics.text().unwrap(), include_str!("metrics.golden.txt"));
     }

@@ -9,8 +9,13 @@ use std::{
 /// The gates that must all be open for the process to be ready. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
-    gates: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
-    notes: Arc<Mutex<BTreeMap<&'static str, String>>>,
+    gates: Arc<Mutex<BTreeMap<&'static str, State>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Open(Option<String>),
+    WaitingFor(String),
 }
 
 /// One gate of a [`Readiness`]. Clones are the same gate.
@@ -44,8 +49,7 @@ impl Readiness {
 
     /// Adds a line to the report that keeps nothing from being ready.
     pub fn note(&self, name: &'static str, text: impl Into<String>) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.insert(name, text.into());
+        self.set(name, State::Open(Some(text.into())));
     }
 
     /// How the gates stand now. Without a gate there is nothing to wait for.
@@ -53,39 +57,42 @@ impl Readiness {
     pub fn report(&self) -> Report {
         let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lines = String::new();
-        for (name, waiting_for) in &*gates {
+        for (name, state) in &*gates {
             // Writing to a String cannot fail.
-            let _ = match waiting_for {
-                None => writeln!(lines, "[+]{name}"),
-                Some(waiting_for) => writeln!(lines, "[-]{name}: waiting for {waiting_for}"),
+            let _ = match state {
+                State::Open(None) => writeln!(lines, "[+]{name}"),
+                State::Open(Some(note)) => writeln!(lines, "[+]{name}: {note}"),
+                State::WaitingFor(what) => writeln!(lines, "[-]{name}: waiting for {what}"),
             };
         }
-        for (name, text) in &*self.notes.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = writeln!(lines, "[+]{name}: {text}");
-        }
         Report {
-            ready: gates.values().all(Option::is_none),
+            ready: gates.values().all(|state| matches!(state, State::Open(_))),
             lines,
         }
     }
 
-    fn set(&self, name: &'static str, waiting_for: Option<String>) {
+    fn set(&self, name: &'static str, state: State) {
         self.gates
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, waiting_for);
+            .insert(name, state);
     }
 }
 
 impl Gate {
     /// Opens the gate.
     pub fn open(&self) {
-        self.readiness.set(self.name, None);
+        self.readiness.set(self.name, State::Open(None));
+    }
+
+    /// Opens the gate, with a word on how things stand.
+    pub fn open_as(&self, note: impl Into<String>) {
+        self.readiness.set(self.name, State::Open(Some(note.into())));
     }
 
     /// Shuts the gate, or says anew what it waits for.
     pub fn wait_for(&self, waiting_for: impl Into<String>) {
-        self.readiness.set(self.name, Some(waiting_for.into()));
+        self.readiness.set(self.name, State::WaitingFor(waiting_for.into()));
     }
 }
 
@@ -119,7 +126,7 @@ mod tests {
             readiness.report(),
             Report {
                 ready: true,
-                lines: "[+]store\n[+]read-only: nothing is written\n".to_owned()
+                lines: "[+]read-only: nothing is written\n[+]store\n".to_owned()
             }
         );
     }
@@ -128,7 +135,14 @@ mod tests {
     fn a_gate_can_shut_again() {
         let readiness = Readiness::default();
         let lease = readiness.gate("lease", "the lease");
-        lease.open();
+        lease.open_as("standing by; b holds it");
+        assert_eq!(
+            readiness.report(),
+            Report {
+                ready: true,
+                lines: "[+]lease: standing by; b holds it\n".to_owned()
+            }
+        );
         lease.wait_for("the lease, which another replica holds");
         assert_eq!(
             readiness.report().lines,

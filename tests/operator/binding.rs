@@ -563,3 +563,56 @@ async fn without_the_right_to_look_the_condition_says_so_and_nothing_else_is_hel
     assert_eq!(named_role(&world, SERVER).await, Some(role_of(&world)));
     world.never_denied();
 }
+
+/// Takes the annotations of a restart off, as whoever owns the workload by GitOps does.
+async fn take_back(world: &World, workload: &str) {
+    let api: Api<Deployment> = Api::namespaced(world.stage.client().unwrap(), NAMESPACE);
+    let params = PatchParams {
+        field_manager: Some("gitops".to_owned()),
+        ..PatchParams::default()
+    };
+    let annotations = json!({RESTARTED_AT: null, "mooring.dev/restarted-for": null});
+    let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+    api.patch(workload, &params, &Patch::Merge(&patch)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_that_somebody_takes_back_is_told_and_not_done_again_nor_by_an_operator_that_starts_anew() {
+    let world = world(&json!({"restartWorkloads": true, "serviceAccounts": [SERVER]})).await;
+    make_account(&world, SERVER).await;
+    make_workload(&world, "Deployment", "server", SERVER).await;
+    let plain = deployment(&world, "server").await;
+    // The webhook never acts: whatever pod comes is without the role.
+    make_pod(&world, "server-old", "server", SERVER, None, &plain.template).await;
+    world.apply(&world.setting.management.clone()).await;
+    let restarted = async || deployment(&world, "server").await.restarted().then_some(());
+    world.eventually("it is restarted", restarted).await;
+    told(&world, "Restarting").await;
+
+    take_back(&world, "server").await;
+    let (status, message) = told(&world, "RestartUndone").await;
+    assert_eq!(status, "False");
+    assert!(message.contains("deployment/server"), "{message}");
+    let before = deployment(&world, "server").await;
+    assert!(!before.restarted());
+    let object = world.get("ManagementRole", "default").await.unwrap();
+    assert_eq!(object["status"]["restarted"][0]["workload"], "deployment/server");
+    assert_eq!(object["status"]["restarted"][0]["role"], json!(role_of(&world)));
+
+    world.end_operator(Signal::Terminate).await;
+    world.start_operator().await;
+    let looked = async || {
+        let log = world.operator().as_ref().unwrap().log_text();
+        log.contains("no service account or workload to write to").then_some(())
+    };
+    world.eventually("the binding is looked at", looked).await;
+    assert_eq!(deployment(&world, "server").await, before);
+    told(&world, "RestartUndone").await;
+    let (reason, all) = ("RestartUndone", world.events("default").await);
+    assert!(all.iter().any(|event| event.starts_with(reason)), "{all:#?}");
+
+    // Until a person asks for one more.
+    world.ask("ManagementRole", "default").await;
+    world.eventually("it is restarted once more", restarted).await;
+    world.never_denied();
+}

@@ -1,36 +1,27 @@
-//! The chain, proved: each hop broken by hand is told as that hop and no other, and holds again once it is mended.
+//! The verifier and the doctor at work, and what is done by hand to break a hop.
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api,
-    api::{DeleteParams, Patch, PatchParams},
-};
-use mooring_sandbox::{
-    aws::{Effect, Fault},
-    stage::Signal,
-};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use mooring_sandbox::stage::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
     HUB_ACCOUNT, NAMESPACE, Setting, World, condition,
-    hands::{document, policy_arn},
-    manifest::{ADMIN, VIEW},
-    verifier::SERVICE_ACCOUNTS,
+    hands::{document, iam_tags, policy_arn},
+    secrets::tells_no_token,
 };
 
-const SPOKE: &str = "prod-eu";
+pub(crate) const SPOKE: &str = "prod-eu";
 
-/// What no output may hold: the beginnings of web identity tokens, of EKS tokens, and of STS's session tokens.
-pub(crate) fn tells_no_token(text: &str) {
-    for secret in ["eyJ", "k8s-aws-v1.", "X-Amz-Signature", "IQoJ", "FwoG"] {
-        assert!(!text.contains(secret), "{secret} in {text}");
-    }
+/// Whether `Connected` has this status and reason.
+pub(crate) fn connected(object: &Value, status: &str, reason: &str) -> bool {
+    condition(object, "Connected").is_some_and(|(is, why, _)| is == status && why == reason)
 }
 
-async fn world() -> World {
-    let mut setting = Setting::of(&["222222222222/eu-central-1/prod-eu"]);
+/// A world with one moored cluster, and all that the verifier is given.
+pub(crate) async fn world(flags: &[&str]) -> World {
+    let mut setting = Setting::of(&["222222222222/eu-central-1/prod-eu"]).flag(flags);
     setting.fleet = setting.fleet.with_servers();
     // What is broken by hand stays broken until it is mended by hand.
     setting.management["spec"]["bindServiceAccounts"] = json!(false);
@@ -44,16 +35,16 @@ async fn world() -> World {
 pub(crate) struct Hands<'a>(pub(crate) &'a World);
 
 impl Hands<'_> {
-    fn management(&self, operation: &str, mut input: Value) -> Value {
+    pub(crate) fn management(&self, operation: &str, mut input: Value) -> Value {
         input["RoleName"] = json!(self.0.hub().management_role_arn(None).name.as_str());
         self.0.iam(HUB_ACCOUNT, operation, input)
     }
 
-    fn trust_of_management(&self) -> Value {
+    pub(crate) fn trust_of_management(&self) -> Value {
         document(&self.management("GetRole", json!({}))["Role"]["AssumeRolePolicyDocument"])
     }
 
-    fn trust_management(&self, trust: &Value) {
+    pub(crate) fn trust_management(&self, trust: &Value) {
         self.management("UpdateAssumeRolePolicy", json!({"PolicyDocument": trust.to_string()}));
     }
 
@@ -63,17 +54,17 @@ impl Hands<'_> {
         format!("arn:aws:iam::{HUB_ACCOUNT}:oidc-provider/{host}")
     }
 
-    fn make_provider(&self, audience: &str) {
+    pub(crate) fn make_provider(&self, audience: &str) {
         let input = json!({"Url": self.0.stage.fleet.hub.issuer(), "ClientIDList": [audience]});
         self.0.iam(HUB_ACCOUNT, "CreateOpenIDConnectProvider", input);
     }
 
-    fn drop_provider(&self) {
+    pub(crate) fn drop_provider(&self) {
         let input = json!({"OpenIDConnectProviderArn": self.provider()});
         self.0.iam(HUB_ACCOUNT, "DeleteOpenIDConnectProvider", input);
     }
 
-    fn associate(&self, policy: &str) {
+    pub(crate) fn associate(&self, policy: &str) {
         let input = json!({"policyArn": policy_arn(policy), "accessScope": {"type": "cluster"}});
         self.0.entry(SPOKE, "AssociateAccessPolicy", input);
     }
@@ -83,19 +74,21 @@ impl Hands<'_> {
         self.0.entry(SPOKE, "DisassociateAccessPolicy", input);
     }
 
-    /// Makes the deployer role again, under the same name and with the same documents.
-    fn remake_deployer(&self) {
+    /// Makes the deployer role again, under the same name and with the same documents and tags.
+    pub(crate) fn remake_deployer(&self) {
         let arn = self.0.deployer(SPOKE);
         let seen = self.0.seen_role(SPOKE).unwrap();
         self.0.role(SPOKE, "DeleteRole", json!({}));
         let input = json!({
             "Path": arn.path, "AssumeRolePolicyDocument": seen.trust.to_string(), "PermissionsBoundary": seen.boundary,
+            "Tags": iam_tags(&seen.tags),
         });
         self.0.role(SPOKE, "CreateRole", input);
     }
 
-    async fn patch_secret(&self, name: &str, config: &str) {
-        let patch = json!({"stringData": {"config": config}});
+    /// Writes keys of the cluster Secret over.
+    pub(crate) async fn patch_secret(&self, name: &str, data: Value) {
+        let patch = json!({"stringData": data});
         let secrets = self.0.secrets();
         secrets
             .patch(name, &PatchParams::default(), &Patch::Merge(patch))
@@ -120,178 +113,10 @@ impl Hands<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_hop_is_told_when_it_is_broken_and_holds_once_it_is_mended() {
-    let world = world().await;
-    // What is broken is to stay so until it is mended here.
-    world.end_operator(Signal::Terminate).await;
-    let hands = Hands(&world);
-    hands.holds().await;
-    service_accounts(&hands).await;
-    exchange(&hands).await;
-    deployer_role(&hands).await;
-
-    // What the API server knows and allows.
-    hands.associate(VIEW);
-    hands.disassociate(ADMIN);
-    let said = hands.says("Authorization", "ScopeTooNarrow").await;
-    assert!(
-        said.contains("use every verb on every resource in the whole cluster"),
-        "{said}"
-    );
-    hands.associate(ADMIN);
-    hands.holds().await;
-
-    argo_cd(&hands).await;
-
-    // Last what only the operator mends.
-    let spec = world.cluster(SPOKE).clone();
-    hands.remake_deployer();
-    hands.says("Authentication", "StalePrincipal").await;
-    world.entry(SPOKE, "DeleteAccessEntry", json!({}));
-    hands.says("Authentication", "NoAccessEntry").await;
-    let mode = |seed: &mut mooring_sandbox::aws::ClusterSeed| {
-        seed.authentication_mode = mooring_sandbox::aws::AuthenticationMode::ConfigMap;
-    };
-    world
-        .stage
-        .aws
-        .update_cluster(&spec.account, &spec.region, SPOKE, mode)
-        .unwrap();
-    hands.says("Authentication", "AuthenticationModeConfigMap").await;
-    world.role(SPOKE, "DeleteRole", json!({}));
-    hands.says("DeployerRole", "DeployerRoleMissing").await;
-}
-
-async fn service_accounts(hands: &Hands<'_>) {
-    let world = hands.0;
-    // Service accounts, and their pods.
-    world.bind(SERVICE_ACCOUNTS[2], false).await;
-    hands.says("ServiceAccount", "ServiceAccountNotAnnotated").await;
-    world.bind(SERVICE_ACCOUNTS[2], true).await;
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "argocd-server-0", "namespace": NAMESPACE},
-        "spec": {"serviceAccountName": SERVICE_ACCOUNTS[2], "containers": [{"name": "a", "image": "a"}]},
-    });
-    world.apply(&pod).await;
-    hands.says("ServiceAccount", "PodsPredateBinding").await;
-    let pods: Api<Pod> = Api::namespaced(world.stage.client().unwrap(), NAMESPACE);
-    let now = DeleteParams::default().grace_period(0);
-    pods.delete("argocd-server-0", &now).await.unwrap();
-
-    // A service account that the manifests of the verifier do not name.
-    let four: Vec<&str> = SERVICE_ACCOUNTS.into_iter().chain(["argocd-other"]).collect();
-    world
-        .patch("ManagementRole", "default", json!({"spec": {"serviceAccounts": four}}))
-        .await;
-    hands.says("ServiceAccount", "ServiceAccountMissing").await;
-    world.bind("argocd-other", true).await;
-    hands.says("Token", "TokenForbidden").await;
-    world
-        .patch(
-            "ManagementRole",
-            "default",
-            json!({"spec": {"serviceAccounts": SERVICE_ACCOUNTS}}),
-        )
-        .await;
-}
-
-async fn exchange(hands: &Hands<'_>) {
-    // The exchange.
-    hands.drop_provider();
-    hands.says("ManagementRole", "OidcProviderMissing").await;
-    hands.make_provider("somebody-else");
-    hands.says("ManagementRole", "AudienceNotTrusted").await;
-    hands.drop_provider();
-    hands.make_provider("sts.amazonaws.com");
-    let trust = hands.trust_of_management();
-    let other = |from: &str, to: &str| serde_json::from_str::<Value>(&trust.to_string().replace(from, to)).unwrap();
-    hands.trust_management(&other("serviceaccount:argocd:", "serviceaccount:other:"));
-    hands.says("ManagementRole", "SubjectNotTrusted").await;
-    hands.trust_management(&other(r#":aud":"sts.amazonaws.com""#, r#":aud":"other""#));
-    hands.says("ManagementRole", "AudienceNotTrusted").await;
-    hands.trust_management(&other("\"Allow\"", "\"Deny\""));
-    hands.says("ManagementRole", "RefusedByTrustPolicy").await;
-    hands.trust_management(&trust);
-    hands.holds().await;
-}
-
-async fn deployer_role(hands: &Hands<'_>) {
-    let world = hands.0;
-    // Into the deployer role: AWS says nothing of why across accounts, the documents do.
-    let trusted = world.seen_role(SPOKE).unwrap().trust;
-    let nobody = trusted.to_string().replace("management-default", "nobody");
-    world.role(SPOKE, "UpdateAssumeRolePolicy", json!({"PolicyDocument": nobody}));
-    hands.says("DeployerRole", "RefusedByTrustPolicy").await;
-    world.role(
-        SPOKE,
-        "UpdateAssumeRolePolicy",
-        json!({"PolicyDocument": trusted.to_string()}),
-    );
-    let policy = json!({"PolicyName": "mooring-assume-deployers"});
-    let mut kept = policy.clone();
-    kept["PolicyDocument"] =
-        json!(document(&hands.management("GetRolePolicy", policy.clone())["PolicyDocument"]).to_string());
-    hands.management("DeleteRolePolicy", policy);
-    hands.says("DeployerRole", "RefusedByIdentityPolicy").await;
-    hands.management("PutRolePolicy", kept);
-    let boundary = |name: &str| json!({"PermissionsBoundary": name});
-    hands.management(
-        "PutRolePermissionsBoundary",
-        boundary("arn:aws:iam::aws:policy/AWSDenyAll"),
-    );
-    hands.says("DeployerRole", "RefusedByPermissionsBoundary").await;
-    let own = format!("arn:aws:iam::{HUB_ACCOUNT}:policy/mooring-management");
-    hands.management("PutRolePermissionsBoundary", boundary(&own));
-    let disabled = Effect::Error {
-        status: 403,
-        code: "RegionDisabledException",
-        message: "STS is not activated in this region for account:222222222222.".to_owned(),
-    };
-    let fault = world.stage.aws.faults().add(Fault::on("AssumeRole", disabled)).unwrap();
-    hands.says("DeployerRole", "RegionDisabled").await;
-    world.stage.aws.faults().remove(fault);
-    hands.holds().await;
-}
-
-async fn argo_cd(hands: &Hands<'_>) {
-    let world = hands.0;
-    // Argo CD's side.
-    let broken = json!({
-        "apiVersion": "v1", "kind": "Secret",
-        "metadata": {"name": "somebodys", "namespace": NAMESPACE, "labels": {"argocd.argoproj.io/secret-type": "cluster"}},
-        "stringData": {"name": "x", "server": "https://x", "config": "{'bearerToken': 'hunter2'}"},
-    });
-    world.apply(&broken).await;
-    let said = hands.says("ArgoCd", "ClusterSecretMalformed").await;
-    assert!(said.contains("somebodys") && !said.contains("hunter2"), "{said}");
-    world
-        .secrets()
-        .delete("somebodys", &DeleteParams::default())
-        .await
-        .unwrap();
-    let secret = world.secret(SPOKE).await.unwrap();
-    let name = secret.metadata.name.clone().unwrap();
-    let config = String::from_utf8(secret.data.unwrap()["config"].0.clone()).unwrap();
-    let other = world.stage.hub.ca_pem();
-    let other = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, other);
-    let mut wrong: Value = serde_json::from_str(&config).unwrap();
-    wrong["tlsClientConfig"]["caData"] = json!(other);
-    hands.patch_secret(&name, &wrong.to_string()).await;
-    hands.says("Endpoint", "CertificateNotTrusted").await;
-    hands.patch_secret(&name, &config.replace("prod-eu-", "other-")).await;
-    hands.says("ArgoCd", "ClusterSecretDiffers").await;
-    hands.patch_secret(&name, &config).await;
-    hands.holds().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_verifier_writes_one_condition_and_nobody_drops_what_the_other_wrote() {
-    let world = world().await;
+    let world = world(&[]).await;
     let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
     let mut verifier = world.verifier(&["--interval", "5s", "--distance", "1s"], &log).await;
-    let connected = |object: &Value, status: &str, reason: &str| {
-        condition(object, "Connected").is_some_and(|(is, why, _)| is == status && why == reason)
-    };
     let object = world
         .until("ManagedCluster", SPOKE, |object| {
             connected(object, "True", "ChainHolds")
@@ -384,4 +209,95 @@ async fn the_verifier_writes_one_condition_and_nobody_drops_what_the_other_wrote
         text.contains("what is known of it changed") && !text.contains("panicked"),
         "{text}"
     );
+}
+
+/// Argo CD's definition of AppProjects, cut down to what a watch needs, and the project that every Argo CD has.
+pub(crate) async fn with_projects(world: &World) {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    world
+        .apply(&json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "appprojects.argoproj.io"},
+            "spec": {
+                "group": "argoproj.io", "scope": "Namespaced", "names": {"kind": "AppProject", "plural": "appprojects"},
+                "versions": [{"name": "v1alpha1", "served": true, "storage": true, "schema": schema}],
+            },
+        }))
+        .await;
+    let applied = async || {
+        let project = project("*").to_string();
+        world.stage.hub.apply_yaml(&project).await.ok()
+    };
+    world.eventually("AppProjects are served", applied).await;
+}
+
+/// The project `default`, which admits what has this name in Argo CD.
+pub(crate) fn project(admits: &str) -> Value {
+    let destinations = json!([{"name": admits, "namespace": "*"}]);
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+        "metadata": {"name": "default", "namespace": NAMESPACE}, "spec": {"destinations": destinations},
+    })
+}
+
+/// Somebody's cluster Secret that Argo CD cannot read.
+pub(crate) fn malformed() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "somebodys", "namespace": NAMESPACE, "labels": {"argocd.argoproj.io/secret-type": "cluster"}},
+        "stringData": {"name": "x", "server": "https://x", "config": "{'bearerToken': 'hunter2'}"},
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_at_argo_cds_side_is_told_when_it_is_made_and_nobody_else_is_asked() {
+    let world = world(&[]).await;
+    with_projects(&world).await;
+    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
+    // Nothing comes by the schedule.
+    let _verifier = world.verifier(&["--interval", "3h", "--distance", "1s"], &log).await;
+    let until = async |status: &str, reason: &str| {
+        let found = world
+            .until("ManagedCluster", SPOKE, |object| connected(object, status, reason))
+            .await;
+        condition(&found, "Connected").unwrap().2
+    };
+    until("True", "ChainHolds").await;
+    let mark = world.mark();
+    world.apply(&malformed()).await;
+    let message = until("False", "ClusterSecretMalformed").await;
+    assert!(
+        message.contains("somebodys") && !message.contains("hunter2"),
+        "{message}"
+    );
+    world
+        .secrets()
+        .delete("somebodys", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("True", "ChainHolds").await;
+    world.apply(&project("another")).await;
+    until("False", "NoProjectAdmits").await;
+    world.apply(&project("prod-*")).await;
+    until("True", "ChainHolds").await;
+    let walks = |call: &mooring_sandbox::aws::Call| {
+        call.text("RoleSessionName")
+            .is_some_and(|name| name.starts_with("mooring-verify"))
+    };
+    let walked: Vec<_> = world.stage.aws.log().since(mark).into_iter().filter(walks).collect();
+    assert!(walked.is_empty(), "{walked:#?}");
+    // The cluster's own Secret is another matter: that is walked.
+    let paused = json!({"metadata": {"annotations": {"mooring.dev/paused": "true"}}});
+    world.patch("ManagedCluster", SPOKE, paused).await;
+    let secret = world.secret(SPOKE).await.unwrap().metadata.name.unwrap();
+    Hands(&world)
+        .patch_secret(&secret, json!({"server": "https://me:hunter2@elsewhere.example"}))
+        .await;
+    let message = until("False", "DestinationDiffers").await;
+    assert!(
+        message.contains("https://<not shown>@elsewhere.example") && message.contains("mooring.dev/paused-"),
+        "{message}"
+    );
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(!log.contains("hunter2"), "{log}");
 }

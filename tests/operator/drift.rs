@@ -112,7 +112,7 @@ async fn roles(world: &World) {
             world,
             "trust",
             &before,
-            "restore the trust policy",
+            "take away statement: Allow sts:AssumeRole to arn:aws:iam::111111111111:root",
             &["UpdateAssumeRolePolicy"],
         )
         .await;
@@ -120,7 +120,7 @@ async fn roles(world: &World) {
     let no_boundary = async {
         let before = before(world, "no-boundary");
         world.role("no-boundary", "DeleteRolePermissionsBoundary", json!({}));
-        let event = "set the permissions boundary";
+        let event = "(it had none)";
         mended(world, "no-boundary", &before, event, &["PutRolePermissionsBoundary"]).await;
     };
     let other_boundary = async {
@@ -135,7 +135,7 @@ async fn roles(world: &World) {
             world,
             "other-boundary",
             &before,
-            "set the permissions boundary",
+            "(it was arn:aws:iam::aws:policy/AdministratorAccess)",
             &writes,
         )
         .await;
@@ -147,7 +147,14 @@ async fn roles(world: &World) {
         let added: BTreeMap<String, String> = [("owner".to_owned(), "finance".to_owned())].into();
         world.role("role-tags", "TagRole", json!({"Tags": iam_tags(&added)}));
         before.role.tags.extend(added);
-        mended(world, "role-tags", &before, "restore the tags", &["TagRole"]).await;
+        mended(
+            world,
+            "role-tags",
+            &before,
+            "(mooring.dev/hub, mooring.dev/object, mooring.dev/uid)",
+            &["TagRole"],
+        )
+        .await;
     };
     tokio::join!(trust, no_boundary, other_boundary, tags);
 }
@@ -164,7 +171,7 @@ async fn entries(world: &World) {
             world,
             "groups",
             &before,
-            "set the Kubernetes groups",
+            "to [team-a], taking away masters",
             &["UpdateAccessEntry"],
         )
         .await;
@@ -173,14 +180,14 @@ async fn entries(world: &World) {
         let before = before(world, "extra-policy");
         let admin = json!({"policyArn": policy_arn(ADMIN), "accessScope": {"type": "cluster"}});
         world.entry("extra-policy", "AssociateAccessPolicy", admin);
-        let event = format!("take away {ADMIN}");
+        let event = format!("take away {ADMIN}, associated in the whole cluster");
         mended(world, "extra-policy", &before, &event, &["DisassociateAccessPolicy"]).await;
     };
     let scope = async {
         let before = before(world, "scope");
         let wider = json!({"policyArn": policy_arn(EDIT), "accessScope": {"type": "cluster"}});
         world.entry("scope", "AssociateAccessPolicy", wider);
-        let event = format!("hold {EDIT} to namespaces team-a");
+        let event = format!("hold {EDIT} to namespaces team-a (it was associated in the whole cluster)");
         mended(world, "scope", &before, &event, &["AssociateAccessPolicy"]).await;
     };
     let lost = async {
@@ -211,7 +218,7 @@ async fn entries(world: &World) {
             world,
             "entry-tags",
             &before,
-            "restore the tags of the access entry",
+            "restore the tags of the access entry (mooring.dev/object)",
             &["TagResource"],
         )
         .await;
@@ -342,7 +349,7 @@ async fn secrets(world: &World) {
         )
         .await;
         let after = same(name, &before).await;
-        told(world, name, "write cluster Secret").await;
+        told(world, name, "(data config)").await;
         assert_eq!(after.data.as_ref().unwrap()["note"], ByteString(b"by hand".to_vec()));
         assert_eq!(
             after.metadata.labels.as_ref().unwrap()["mine"],

@@ -1,10 +1,6 @@
-//! The operator may end at any moment, and asks for nothing when it starts.
+//! The operator may end at any moment, and asks for nothing when it starts. The writes for a cluster are swept in `sweep`.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use mooring_sandbox::{
@@ -13,140 +9,7 @@ use mooring_sandbox::{
 };
 use serde_json::json;
 
-use crate::support::{Setting, World, manifest::VIEW};
-
-/// Where a cluster's pass is held: a call that never ends, or one that was carried out and whose second try never ends.
-#[derive(Clone, Copy)]
-enum Held {
-    Before(&'static str),
-    After(&'static str),
-}
-
-impl Held {
-    fn operation(self) -> &'static str {
-        match self {
-            Self::Before(operation) | Self::After(operation) => operation,
-        }
-    }
-
-    fn put(self, world: &World, account: &str) {
-        let fault = |effect: Effect, number: u64| {
-            let fault = Fault::on(self.operation(), effect).in_account(account).nth(number);
-            world.stage.aws.faults().add(fault).unwrap();
-        };
-        match self {
-            Self::Before(_) => fault(Effect::Hang, 1),
-            Self::After(_) => {
-                fault(Effect::CloseAfter, 1);
-                fault(Effect::Hang, 2);
-            }
-        }
-    }
-
-    /// How many calls of the operation are begun when the pass is held.
-    fn calls(self) -> usize {
-        match self {
-            Self::Before(_) => 1,
-            Self::After(_) => 2,
-        }
-    }
-}
-
-const CREATE: [Held; 6] = [
-    Held::Before("CreateRole"),
-    Held::After("CreateRole"),
-    Held::Before("CreateAccessEntry"),
-    Held::After("CreateAccessEntry"),
-    Held::Before("AssociateAccessPolicy"),
-    Held::After("AssociateAccessPolicy"),
-];
-
-const DELETE: [Held; 4] = [
-    Held::Before("DeleteAccessEntry"),
-    Held::After("DeleteAccessEntry"),
-    Held::Before("DeleteRole"),
-    Held::After("DeleteRole"),
-];
-
-fn account(number: usize) -> String {
-    format!("{}", 200_000_000_000_u64 + number as u64)
-}
-
-/// Waits until each pass is held where it should be: the faults fell as often as they should.
-async fn held(world: &World, held: &[Held], mark: u64) {
-    world
-        .eventually("every pass is held", async || {
-            let calls = world.stage.aws.log().since(mark);
-            let all = held.iter().enumerate().all(|(number, held)| {
-                let struck = calls
-                    .iter()
-                    .filter(|call| call.fault && call.account == account(number) && call.operation == held.operation());
-                struck.count() >= held.calls()
-            });
-            all.then_some(())
-        })
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_anywhere_it_ends_in_the_same_state() {
-    let spokes: Vec<String> = (0..CREATE.len())
-        .map(|number| format!("{}/eu-west-1/c{number}", account(number)))
-        .collect();
-    let names: Vec<String> = (0..CREATE.len()).map(|number| format!("c{number}")).collect();
-    let spokes: Vec<&str> = spokes.iter().map(String::as_str).collect();
-    let world = World::ready(Setting::of(&spokes).flag(&["--confirm-after", "2s"])).await;
-    let mark = world.mark();
-    for (number, held) in CREATE.into_iter().enumerate() {
-        held.put(&world, &account(number));
-    }
-    for name in &names {
-        world
-            .moor(name, json!({"access": {"policies": [{"name": VIEW}]}}))
-            .await;
-    }
-    held(&world, &CREATE, mark).await;
-    world.end_operator(Signal::Kill).await;
-    world.stage.aws.faults().clear();
-    world.start_operator().await;
-    for name in &names {
-        let object = world.is_ready("ManagedCluster", name).await;
-        let role = world.seen_role(name).unwrap();
-        let entry = world.seen_entry(name).unwrap();
-        assert_eq!(object["status"]["deployerRole"]["id"], json!(role.id), "{name}");
-        assert_eq!(entry.tags["mooring.dev/role-id"], role.id, "{name}");
-        assert_eq!(entry.policies, [(VIEW.to_owned(), "*".to_owned())].into(), "{name}");
-        assert!(world.secret(name).await.is_some(), "{name}");
-    }
-    let mark = world.mark();
-    for name in &names {
-        world.whole_pass("ManagedCluster", name).await;
-        assert_eq!(world.writes(name, mark), Vec::<String>::new(), "{name}");
-    }
-
-    let mark = world.mark();
-    for (number, held) in DELETE.into_iter().enumerate() {
-        held.put(&world, &account(number));
-    }
-    for name in &names {
-        world.delete("ManagedCluster", name).await;
-    }
-    held(&world, &DELETE, mark).await;
-    world.end_operator(Signal::Kill).await;
-    world.stage.aws.faults().clear();
-    world.start_operator().await;
-    for name in &names {
-        world.until_gone("ManagedCluster", name).await;
-        assert_eq!((world.seen_role(name), world.seen_entry(name)), (None, None), "{name}");
-        assert!(world.secret(name).await.is_none(), "{name}");
-    }
-    world
-        .eventually("nothing may be assumed", async || {
-            world.assumable().is_empty().then_some(())
-        })
-        .await;
-    world.never_denied();
-}
+use crate::support::{Setting, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_management_role_is_made_by_a_killed_operator_too() {
@@ -185,17 +48,7 @@ async fn the_management_role_is_made_by_a_killed_operator_too() {
 
 /// A GET of the operator's own address: status and body.
 pub(crate) fn get(world: &World, path: &str) -> Option<(u16, String)> {
-    let address = world.operator().as_ref()?.address()?;
-    let mut stream = TcpStream::connect(address).ok()?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: mooring\r\nConnection: close\r\n\r\n"
-    )
-    .ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let status = answer.split(' ').nth(1)?.parse().ok()?;
-    Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
+    crate::support::get(world.operator().as_ref()?, path)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::{NAMESPACE, Setting, World, message};
 
 /// Argo CD's two definitions, as far as they are asked for: what is in a spec may be anything.
-async fn argocd(world: &World) {
+pub(crate) async fn argocd(world: &World) {
     for (kind, plural) in [("Application", "applications"), ("ApplicationSet", "applicationsets")] {
         let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
         let definition = json!({
@@ -62,11 +62,11 @@ async fn make(world: &World, kind: &str, id: &str, spec: Value, owner: Option<&s
         .unwrap();
 }
 
-async fn application(world: &World, id: &str, destination: Value) {
+pub(crate) async fn application(world: &World, id: &str, destination: Value) {
     make(world, "Application", id, json!({"destination": destination}), None).await;
 }
 
-async fn set(world: &World, id: &str, generators: Value) {
+pub(crate) async fn set(world: &World, id: &str, generators: Value) {
     make(world, "ApplicationSet", id, json!({"generators": generators}), None).await;
 }
 

@@ -13,6 +13,7 @@
 )]
 
 mod adopt;
+mod apart;
 mod binding;
 mod chain;
 mod connected;
@@ -20,15 +21,23 @@ mod create;
 mod drift;
 mod edits;
 mod faults;
+mod hops;
 mod judge;
+mod keeping;
 mod kill;
 mod kill_writes;
+mod lease;
 mod letting_go;
 mod management;
 mod ministack;
 mod modes;
+mod plan;
 mod policies;
+mod powers;
 mod refusals;
 mod refused;
 mod removal;
 mod support;
+mod suspended;
+mod sweep;
+mod upgrade;

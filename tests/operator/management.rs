@@ -318,12 +318,28 @@ async fn a_role_of_somebody_elses_is_never_written_to() {
         .await;
     let input =
         json!({"RoleName": "argocd", "Path": "/platform/", "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT)});
-    world.iam(HUB_ACCOUNT, "CreateRole", input);
+    world.iam(HUB_ACCOUNT, "CreateRole", input.clone());
     let before = world.seen_role_named(HUB_ACCOUNT, "argocd");
     world.ask("ManagementRole", "default").await;
     world.is_ready("ManagementRole", "default").await;
     world.is_ready("ManagedCluster", "one").await;
     assert!(world.seen_role("one").unwrap().trust.to_string().contains(arn));
+    // Another role under its name acts on every cluster from now on: that is told.
+    world.iam(HUB_ACCOUNT, "DeleteRole", json!({"RoleName": "argocd"}));
+    world.iam(HUB_ACCOUNT, "CreateRole", input);
+    let former = before.unwrap().id;
+    let before = world.seen_role_named(HUB_ACCOUNT, "argocd");
+    let now = before.clone().unwrap().id;
+    world.ask("ManagementRole", "default").await;
+    world
+        .eventually("an event about the role that was made anew", async || {
+            let events = world.events("default").await;
+            let told = |event: &String| {
+                event.starts_with("StalePrincipal: ") && event.contains(&former) && event.contains(&now)
+            };
+            events.iter().any(told).then_some(())
+        })
+        .await;
     world.delete("ManagedCluster", "one").await;
     world.until_gone("ManagedCluster", "one").await;
     world.delete("ManagementRole", "default").await;

@@ -136,7 +136,7 @@ async fn standing(world: &World) {
         words[1..3],
         [
             "associate AmazonEKSEditPolicy in the whole cluster",
-            "take away AmazonEKSClusterAdminPolicy"
+            "take away AmazonEKSClusterAdminPolicy, associated in the whole cluster"
         ]
     );
     assert!(words[3].starts_with("write cluster Secret "), "{words:?}");

@@ -71,6 +71,7 @@ struct Case {
     pods: Vec<Value>,
     workloads: Vec<Value>,
     written: BTreeMap<String, usize>,
+    restarted: BTreeMap<String, String>,
     unseen: Option<&'static str>,
 }
 
@@ -90,6 +91,7 @@ impl Case {
             pods: Vec::new(),
             workloads: Vec::new(),
             written: BTreeMap::new(),
+            restarted: BTreeMap::new(),
             unseen: None,
         }
     }
@@ -144,6 +146,7 @@ impl Case {
     fn plan_at(&self, now: &str) -> Plan {
         let memory = Memory {
             written: &self.written,
+            restarted: &self.restarted,
             now: now.parse::<Timestamp>().unwrap(),
         };
         plan::plan(&self.request, &self.observed(), &memory)
@@ -393,6 +396,41 @@ fn each_workload_that_needs_it_is_restarted_once_for_a_role() {
     // A paused Deployment would not move.
     case.workloads[0]["spec"]["paused"] = json!(true);
     assert_eq!(case.told().1, "RestartNeeded");
+}
+
+/// Whoever owns the pod template takes the annotations of a restart off, and the webhook does not act: the pods that come
+/// are as those that went.
+#[test]
+fn a_restart_that_is_undone_is_told_and_not_done_again() {
+    let on = json!({"restartWorkloads": true});
+    let mut case = bound(&on)
+        .workload("Deployment", "server", SERVER)
+        .pod("server-1", SERVER, None);
+    case.restarted.insert("uid-server".into(), ROLE.into());
+    let (status, reason, message) = case.told();
+    assert_eq!((status, reason), ("False", "RestartUndone"));
+    for part in [
+        "deployment/server",
+        RESTARTED_FOR,
+        "kubectl annotate mgr default",
+        "rollout restart -n argocd",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!(case.plan().look_again(), Some(Duration::from_mins(1)));
+    // The webhook acted all the same: there is nothing to tell.
+    case.pods[0] = pod("server-1", SERVER, Some(ROLE), None);
+    assert_eq!(case.told().1, "Bound");
+    // Where Mooring restarts nothing, a person is told to.
+    case.pods[0] = pod("server-1", SERVER, None, None);
+    case.request.restart = false;
+    assert_eq!(case.told().1, "RestartNeeded");
+    // For another role, or of another workload, it was never done.
+    case.request.restart = true;
+    case.restarted = [("uid-server".to_owned(), OTHER.to_owned())].into();
+    assert_eq!(case.steps(), ["Restart server"]);
+    case.restarted = [("uid-of-one-that-was".to_owned(), ROLE.to_owned())].into();
+    assert_eq!(case.steps(), ["Restart server"]);
 }
 
 /// An upgrade by Helm annotates the service account and replaces the pods at once: nothing is left to restart.

@@ -11,7 +11,7 @@ use mooring::{
         name::{AccountId, ClusterName, KubernetesName, Region, RoleName},
     },
     managed_cluster::request::Identity,
-    policy::{Document, Effect, Principals, Statement},
+    policy::{Document, Effect, Principals, Statement, differences, in_words},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -176,6 +176,23 @@ proptest! {
         prop_assert_eq!(a.means(&b), b.means(&a));
         let again = Document::parse(&rewritten(&a)).unwrap();
         prop_assert!(a.means(&again) && again.means(&a), "{} {}", a.to_json(), again.to_json());
+    }
+
+    #[test]
+    fn differences_are_told_exactly_where_the_meaning_is_another(a in document(), b in document(), without in 0..4_usize) {
+        let mut less = a.clone();
+        if !less.statements.is_empty() {
+            less.statements.remove(without % a.statements.len());
+        }
+        let again = Document::parse(&rewritten(&a)).unwrap();
+        for (found, wanted) in [(&a, &b), (&a, &less), (&less, &a), (&a, &again), (&again, &less)] {
+            let all = differences(found, wanted);
+            prop_assert_eq!(all.is_empty(), found.means(wanted), "{:?}", all);
+            prop_assert!(in_words(&all, 200).chars().count() < 230);
+            prop_assert!(all.iter().all(|one| !one.to_string().is_empty()));
+        }
+        // What is told of one way is told of the other.
+        prop_assert_eq!(differences(&a, &less).is_empty(), differences(&less, &a).is_empty());
     }
 
     #[test]

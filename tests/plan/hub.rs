@@ -65,6 +65,8 @@ pub(crate) struct World {
     pub(crate) unreadable: bool,
     pub(crate) retained: BTreeSet<String>,
     pub(crate) recorded: Option<String>,
+    pub(crate) recorded_issuer: Option<String>,
+    pub(crate) deleted: Option<String>,
     pub(crate) confirmed: Option<String>,
     made: u32,
 }
@@ -93,6 +95,8 @@ impl World {
             unreadable: false,
             retained: BTreeSet::new(),
             recorded: None,
+            recorded_issuer: None,
+            deleted: None,
             confirmed: None,
             made: 0,
         }
@@ -124,12 +128,18 @@ impl World {
         )
     }
 
-    pub(crate) fn plan(&self) -> Plan {
-        let memory = Memory {
+    pub(crate) fn memory(&self) -> Memory<'_> {
+        Memory {
             recorded_role: self.recorded.as_deref(),
+            recorded_issuer: self.recorded_issuer.as_deref(),
             recorded_ways: BTreeSet::new(),
             confirmed: self.confirmed.as_deref(),
-        };
+            deleted: self.deleted.as_deref(),
+        }
+    }
+
+    pub(crate) fn plan(&self) -> Plan {
+        let memory = self.memory();
         plan::plan(&self.request, &self.observed, &self.members(), &memory)
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     golden,
-    hub::{World, attached, brief, cluster},
+    hub::{ISSUER, World, attached, brief, cluster},
     world::others_tags,
 };
 
@@ -48,10 +48,17 @@ fn it_is_made_in_two_passes_and_then_rests() {
     }
 }
 
+/// The role was made for an object of this name that is no more.
+fn left_behind(world: &mut World, confirmed: Option<&str>) {
+    world.recorded = None;
+    world.role().tags.insert("mooring.dev/uid".into(), "former".into());
+    world.request.confirmed_hub = confirmed.map(str::to_owned);
+}
+
 #[test]
 fn each_state_leads_to_its_own_plan() {
     let none = || json!({});
-    let cases: [Case; 27] = [
+    let cases: [Case; 34] = [
         ("steady", none(), |_| {}, &[]),
         ("hub-missing", none(), |w| w.observed.cluster = None, &["!HubNotFound"]),
         (
@@ -65,6 +72,60 @@ fn each_state_leads_to_its_own_plan() {
             none(),
             |w| w.observed.cluster.as_mut().unwrap().issuer = None,
             &["!HubMismatch"],
+        ),
+        // Both agree, but not with what was recorded: the hub was made again under its name.
+        (
+            "hub-replaced",
+            none(),
+            |w| w.recorded_issuer = Some("https://oidc.eks.eu-west-1.amazonaws.com/id/OLD".into()),
+            &["!HubMismatch"],
+        ),
+        (
+            "hub-replaced-and-another-confirmed",
+            none(),
+            |w| {
+                w.recorded_issuer = Some("https://oidc.eks.eu-west-1.amazonaws.com/id/OLD".into());
+                w.request.confirmed_hub = Some("https://oidc.eks.eu-west-1.amazonaws.com/id/OTHER".into());
+            },
+            &["!HubMismatch"],
+        ),
+        // Then trust and provider follow; the old provider stays.
+        (
+            "hub-replaced-and-confirmed",
+            none(),
+            |w| {
+                w.recorded_issuer = Some("https://oidc.eks.eu-west-1.amazonaws.com/id/OLD".into());
+                w.request.confirmed_hub = Some(ISSUER.into());
+                w.observed.provider = None;
+                w.role().trust = w.role().trust.replace("EXAMPLED539D4633E53DE1B71EXAMPLE", "OLD");
+            },
+            &["CreateOidcProvider", "SetTrust"],
+        ),
+        ("role-left-behind", none(), |w| left_behind(w, None), &["!RoleNotOurs"]),
+        (
+            "role-left-behind-and-confirmed",
+            none(),
+            |w| left_behind(w, Some(ISSUER)),
+            &["!StalePrincipal"],
+        ),
+        (
+            "role-replaced",
+            none(),
+            |w| {
+                w.role().id = "AROASTRANGER".into();
+                w.role().tags.clear();
+            },
+            &["!StalePrincipal"],
+        ),
+        // A read from before we deleted it.
+        (
+            "stranger-that-was-deleted",
+            none(),
+            |w| {
+                w.role().id = "AROASTRANGER".into();
+                w.deleted = Some("AROASTRANGER".into());
+            },
+            &["!Propagating"],
         ),
         (
             "unusable-issuer",
@@ -181,7 +242,7 @@ fn each_state_leads_to_its_own_plan() {
                 w.observed.policies = attached("a");
                 w.confirmed = Some("AROASTRANGER".into());
             },
-            &["!RoleNotOurs"],
+            &["!StalePrincipal"],
         ),
         ("policy-gone", none(), |w| w.observed.policy = None, &["PutPolicy"]),
         (

@@ -13,11 +13,13 @@
 
 mod binding;
 mod documents;
+mod foresee;
 mod hub;
 mod hub_golden;
 mod ownership;
 mod properties;
 mod spoke_golden;
+mod standing_back;
 mod world;
 
 /// Holds a value against its golden file; `UPDATE_GOLDEN=1` writes the file instead, to be read before it is committed.

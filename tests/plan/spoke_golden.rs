@@ -96,6 +96,12 @@ fn the_second_plan_is_empty() {
 fn each_drift_leads_to_its_own_mending_and_nothing_else() {
     let cases: &[Case] = &[
         ("trust", ADMIN, |w| w.role().trust = "{}".into(), &["SetTrust"]),
+        (
+            "trust-of-a-ghost",
+            ADMIN,
+            |w| w.role().trust = w.role().trust.replace("arn:aws:iam::111111111111:root", "AROAGHOST"),
+            &["SetTrust"],
+        ),
         ("boundary", ADMIN, |w| w.role().boundary = None, &["SetBoundary"]),
         (
             "role-tags",
@@ -312,6 +318,25 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             },
             &["ApplySecret"],
         ),
+        // Another cluster under the same name: the entry went with the old one, and the Secret keeps its name and UID.
+        (
+            "recreated",
+            ADMIN,
+            |w| {
+                w.entry = None;
+                w.associations.clear();
+                let cluster = w.cluster.as_mut().unwrap();
+                cluster.endpoint =
+                    Some("https://FEDCBA9876543210FEDCBA9876543210.gr7.eu-west-1.eks.amazonaws.com".into());
+                cluster.issuer =
+                    Some("https://oidc.eks.eu-west-1.amazonaws.com/id/FEDCBA9876543210FEDCBA9876543210".into());
+            },
+            &[
+                "CreateAccessEntry",
+                "Associate AmazonEKSClusterAdminPolicy",
+                "ApplySecret",
+            ],
+        ),
         (
             "updating",
             ADMIN,
@@ -334,7 +359,16 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
 #[test]
 fn each_obstacle_stops_what_comes_after_it() {
     let cases: &[Case] = &[
-        ("cluster-missing", ADMIN, |w| w.cluster = None, &["!ClusterNotFound"]),
+        ("cluster-gone", ADMIN, |w| w.cluster = None, &["!ClusterGone"]),
+        (
+            "cluster-missing",
+            ADMIN,
+            |w| {
+                *w = World::new(ADMIN);
+                w.cluster = None;
+            },
+            &["!ClusterNotFound"],
+        ),
         (
             "creating",
             ADMIN,
@@ -415,6 +449,16 @@ fn each_obstacle_stops_what_comes_after_it() {
             "stranger",
             ADMIN,
             |w| w.role().id = "AROASTRANGER".into(),
+            &["!StalePrincipal"],
+        ),
+        // Ours is gone, and somebody else's stands under its name: told apart from a role that was never ours.
+        (
+            "role-replaced",
+            ADMIN,
+            |w| {
+                w.role().id = "AROASTRANGER".into();
+                w.role().tags.clear();
+            },
             &["!StalePrincipal"],
         ),
         (

@@ -348,7 +348,7 @@ impl World {
                 self.associations.clear();
                 self.pinned = None;
             }
-            Step::SetGroups { groups } => {
+            Step::SetGroups { groups, .. } => {
                 assert!(self.entry_is_ours());
                 self.entry().groups.clone_from(groups);
             }
@@ -356,17 +356,17 @@ impl World {
                 assert!(self.entry_is_ours());
                 self.entry().tags.extend(tags.clone());
             }
-            Step::Associate { policy, scope } | Step::Rescope { policy, scope } => {
+            Step::Associate { policy, scope } | Step::Rescope { policy, scope, .. } => {
                 assert!(self.entry_is_ours());
                 let named = self.request.associations.get(policy);
                 assert_eq!(named, Some(scope), "a policy or scope that the spec does not name");
                 self.associations.insert(policy.clone(), scope.clone());
             }
-            Step::Disassociate { policy } => {
+            Step::Disassociate { policy, .. } => {
                 assert!(self.entry_is_ours());
                 assert!(self.associations.remove(policy).is_some());
             }
-            Step::ApplySecret { secret, uid } => {
+            Step::ApplySecret { secret, uid, .. } => {
                 let there = self.secrets.get(&secret.name);
                 assert_eq!(
                     *uid,
@@ -503,7 +503,7 @@ pub(crate) fn others_tags(tags: &Tags) -> Tags {
 /// A plan in brief: steps by name, and `!` and the reason of what is in the way.
 pub(crate) fn brief(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter().map(|step| match step {
-        Step::Associate { policy, .. } | Step::Rescope { policy, .. } | Step::Disassociate { policy } => {
+        Step::Associate { policy, .. } | Step::Rescope { policy, .. } | Step::Disassociate { policy, .. } => {
             format!("{} {}", step.name(), policy.name())
         }
         _ => step.name().to_owned(),

@@ -2,20 +2,24 @@
 
 use super::{failed, passed, unknown};
 use crate::{
-    access::{chain::Found, evidence::Evidence, reason::Reason, subject::Subject},
+    access::{chain::Found, evidence::ArgoCdEvidence, reason::Reason, subject::Subject},
     argocd::{Credentials, SeenCluster},
     aws::Look,
 };
 
-pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
-    let namespace = &subject.hub.namespace;
-    let (secret, name) = (&evidence.secret, &subject.secret);
+/// What Argo CD's side says of the chain, by the cluster's own Secret and by what is common to all clusters.
+pub(in crate::access) fn judge(
+    subject: &Subject,
+    secret: &Look<Result<SeenCluster, String>>,
+    argocd: &ArgoCdEvidence,
+) -> Found {
+    let (namespace, name) = (&subject.hub.namespace, &subject.secret);
     let seen = match secret {
         Look::Absent => {
             return failed(
                 Reason::ClusterSecretMissing,
                 format!("there is no cluster Secret {name} in namespace {namespace}"),
-                "somebody deleted it: Mooring writes it again at once; if it does not, look at the operator's log",
+                format!("somebody deleted it: {}", subject.mending.will("write it again")),
             );
         }
         Look::Unseen(why) => return not_seen(namespace, &format!("cluster Secret {name} could not be read: {why}")),
@@ -26,11 +30,14 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
         return failed(
             Reason::ClusterSecretDiffers,
             format!("cluster Secret {name} in namespace {namespace} {differs}"),
-            "Mooring writes it back; if it stays so, somebody else writes it too: `kubectl get secret --show-managed-fields` \
-             says who",
+            format!(
+                "{}; if it stays so, somebody else writes it too: kubectl -n {namespace} get secret {name} -o yaml \
+                 --show-managed-fields says who",
+                subject.mending.will("write it back")
+            ),
         );
     }
-    match &evidence.hub.argocd.malformed {
+    match &argocd.malformed {
         Look::Seen(all) => {
             if let Some((name, why)) = all.first() {
                 return malformed(namespace, name, why);
@@ -39,12 +46,16 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
         Look::Absent => {}
         Look::Unseen(why) => return not_seen(namespace, &format!("the cluster Secrets could not be listed: {why}")),
     }
-    let own = if seen.name.is_empty() { &seen.server } else { &seen.name };
-    match &evidence.hub.argocd.projects {
+    if subject.destination.differs(seen).is_some() {
+        // Which project admits it matters once it leads to the cluster again; the hop of the endpoint says so.
+        return Found::NotReached;
+    }
+    let server = seen.server.as_str();
+    let own = if seen.name.is_empty() { server } else { &seen.name };
+    match &argocd.projects {
         Look::Seen(projects) => {
-            let admits = |project: &&crate::argocd::Project| {
-                project.admits(&seen.server, &seen.name, &seen.namespaces, &seen.project)
-            };
+            let admits =
+                |project: &&crate::argocd::Project| project.admits(server, &seen.name, &seen.namespaces, &seen.project);
             match projects.iter().find(admits) {
                 Some(project) => passed(format!(
                     "Argo CD reads the cluster Secret; AppProject {} admits {own}",
@@ -86,19 +97,8 @@ fn malformed(namespace: &str, name: &str, why: &str) -> Found {
     )
 }
 
-/// What the Secret says otherwise than it should.
+/// What the Secret says otherwise than it should, beside where it leads.
 fn difference(subject: &Subject, seen: &SeenCluster) -> Option<String> {
-    if let Some(endpoint) = &subject.endpoint
-        && seen.server != *endpoint
-    {
-        return Some(format!(
-            "leads to {}, and the cluster's endpoint is {endpoint}",
-            seen.server
-        ));
-    }
-    if seen.insecure {
-        return Some("does not have the certificate checked".to_owned());
-    }
     let Credentials::Aws {
         cluster_name,
         role_arn,

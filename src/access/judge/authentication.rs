@@ -3,7 +3,7 @@
 //! A 401 says no more than that. What maps the role is in EKS: the authentication mode, the access entry, and the role
 //! that the entry was made for, whose unique ID EKS keeps and does not show (EKS API, `AccessEntry.principalArn`).
 
-use super::{failed, passed, trouble};
+use super::{failed, passed};
 use crate::{
     access::{
         chain::{Found, Trouble},
@@ -25,10 +25,46 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
         return Found::NotReached;
     };
     match status {
+        401 if subject.suspended => failed(
+            Reason::Suspended,
+            format!(
+                "the API server of {} does not know sessions of {} (HTTP 401), since spec.mode is Suspended",
+                subject.cluster, subject.deployer
+            ),
+            "set it to Enforce to give the access back",
+        ),
         401 => refused(subject, evidence, length),
         500.. => Found::NotReached,
+        _ if subject.suspended => let_in(subject, evidence),
         _ => passed(format!("known as a session of {}", subject.deployer)),
     }
+}
+
+/// Access was taken away, and the API server still knows who asks.
+fn let_in(subject: &Subject, evidence: &Evidence) -> Found {
+    let (cluster, deployer) = (&subject.cluster, &subject.deployer);
+    let said = format!("spec.mode is Suspended, and the API server of {cluster} still knows sessions of {deployer}");
+    let told = subject.told(ConditionType::AccessEntryReady).unwrap_or_default();
+    if matches!(evidence.spoke_documents.entry, Look::Seen(_)) {
+        let next = format!("see why it was not deleted: kubectl describe mgc {}", subject.name);
+        return failed(
+            Reason::AccessStands,
+            format!("{said}: its access entry is there. The operator says {told}"),
+            next,
+        );
+    }
+    failed(
+        Reason::ResidualAccess,
+        format!(
+            "{said}, though its access entry is gone, as far as can be seen: a mapping in ConfigMap aws-auth lets it in"
+        ),
+        format!(
+            "if the entry was deleted less than a minute ago, look again. Otherwise take the role out of mapRoles there \
+             (kubectl -n kube-system edit configmap aws-auth on the cluster), or end such mappings for good: aws eks \
+             update-cluster-config --name {} --region {} --access-config authenticationMode=API",
+            cluster.name, cluster.region
+        ),
+    )
 }
 
 fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
@@ -38,11 +74,6 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
         subject.deployer
     );
     let documents = &evidence.spoke_documents;
-    let again = format!(
-        "Mooring mends it at its next pass (kubectl annotate mgc {} mooring.dev/reconcile-requested-at=\"$(date)\" \
-         --overwrite asks for one)",
-        subject.name
-    );
     if length > LONGEST_TOKEN {
         return failed(
             Reason::TokenTooLarge,
@@ -67,13 +98,13 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
         Look::Absent => failed(
             Reason::NoAccessEntry,
             format!("{said}. There is no access entry for it"),
-            format!("somebody deleted it: {again}"),
+            format!("somebody deleted it: {}", subject.mending.will("make it again")),
         ),
         Look::Seen(entry) => match stale(subject, evidence, entry) {
             Some(why) => failed(
                 Reason::StalePrincipal,
                 format!("{said}. {why}: an entry holds for the role that was there when it was made, not for its name"),
-                format!("the entry must be deleted and made anew: {again}"),
+                subject.mending.will("delete the entry and make it anew"),
             ),
             None => failed(
                 Reason::Unauthorized,
@@ -98,7 +129,7 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
             }
             Found::Failed(Trouble {
                 candidates,
-                ..trouble(Reason::Undetermined, said, next)
+                ..Trouble::new(Reason::Undetermined, said, next)
             })
         }
     }

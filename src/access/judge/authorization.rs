@@ -92,8 +92,13 @@ fn remedy(subject: &Subject, evidence: &Evidence) -> String {
             .to_owned();
     }
     format!(
-        "ask for a wider policy in access.policies of ManagedCluster {}, or narrow argocd.namespaces; if the spec is right, \
-         compare it with aws eks list-associated-access-policies --cluster-name {} --region {} --principal-arn {}",
-        subject.name, subject.cluster.name, subject.cluster.region, subject.deployer
+        "compare access.policies of ManagedCluster {} with aws eks list-associated-access-policies --cluster-name {} \
+         --region {} --principal-arn {}: if they differ, {}; if they are the same, ask for a wider policy there, or narrow \
+         argocd.namespaces",
+        subject.name,
+        subject.cluster.name,
+        subject.cluster.region,
+        subject.deployer,
+        subject.mending.will("put the spec's policies back")
     )
 }

@@ -3,7 +3,6 @@
 use super::{
     failed, passed,
     refusal::{self, PolicyKind, Sides},
-    trouble,
 };
 use crate::{
     access::{
@@ -36,11 +35,7 @@ fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &s
         return failed(
             Reason::DeployerRoleMissing,
             format!("there is no role {}. {said}", subject.deployer),
-            format!(
-                "somebody deleted it: Mooring makes it again at its next pass (kubectl annotate mgc {} \
-                 mooring.dev/reconcile-requested-at=\"$(date)\" --overwrite asks for one)",
-                subject.name
-            ),
+            format!("somebody deleted it: {}", subject.mending.will("make it again")),
         );
     }
     // A session that brings tags (EKS Pod Identity's are transitive) needs a second action on both sides.
@@ -124,7 +119,7 @@ fn undetermined(subject: &Subject, evidence: &Evidence, said: String, refused: &
     }
     Found::Failed(Trouble {
         candidates,
-        ..trouble(Reason::Undetermined, said, next)
+        ..Trouble::new(Reason::Undetermined, said, next)
     })
 }
 
@@ -132,15 +127,15 @@ fn next(subject: &Subject, kind: PolicyKind) -> String {
     let (deployer, management) = (&subject.deployer, &subject.hub.role);
     match kind {
         PolicyKind::Trust => format!(
-            "Mooring puts the trust policy of {deployer} back at its next pass (kubectl annotate mgc {} \
-             mooring.dev/reconcile-requested-at=\"$(date)\" --overwrite asks for one); that of a role of yours must let \
-             {management} do sts:AssumeRole and sts:TagSession, without an external ID, which Argo CD cannot send",
-            subject.name
+            "{}; that of a role of yours must let {management} do sts:AssumeRole and sts:TagSession, without an external \
+             ID, which Argo CD cannot send",
+            subject
+                .mending
+                .will(&format!("put the trust policy of {deployer} back"))
         ),
         PolicyKind::Identity => format!(
-            "let {management} do sts:AssumeRole and sts:TagSession on {deployer}: Mooring writes that policy at its next \
-             pass over ManagementRole {}; for a role of yours you write it",
-            subject.hub.hub.management_role
+            "let {management} do sts:AssumeRole and sts:TagSession on {deployer}: {}; for a role of yours you write it",
+            subject.hub.mending.will("write that policy")
         ),
         PolicyKind::Boundary => format!(
             "let the permissions boundary of {management} allow sts:AssumeRole and sts:TagSession on {deployer}: compare it \

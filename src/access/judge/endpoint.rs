@@ -12,11 +12,24 @@ use crate::{
 };
 
 pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
-    let server = match &evidence.secret {
-        Look::Seen(Ok(secret)) => secret.server.as_str(),
+    let secret = match &evidence.secret {
+        Look::Seen(Ok(secret)) => secret,
         // Without a Secret there is nothing to go by; the hop of Argo CD says so.
         Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => return Found::NotReached,
     };
+    if let Some(differs) = subject.destination.differs(secret) {
+        let (name, namespace) = (&subject.secret, &subject.hub.namespace);
+        return failed(
+            Reason::DestinationDiffers,
+            format!("cluster Secret {name} in namespace {namespace} {differs}; no token is sent there"),
+            format!(
+                "{}; if it stays so, somebody else writes it too: kubectl -n {namespace} get secret {name} -o yaml \
+                 --show-managed-fields says who",
+                subject.mending.will("write it back")
+            ),
+        );
+    }
+    let server = subject.destination.server.as_str();
     let why = match &evidence.endpoint {
         Attempt::NotMade => return Found::NotReached,
         Attempt::Done(status) if *status >= 500 => {
@@ -38,8 +51,8 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
             format!(
                 "the certificate of {server} is not one that the cluster Secret's certificate authority vouches for: {why}"
             ),
-            "Mooring reads the certificate authority from EKS at every pass; if it is right there, something between Argo CD \
-             and the cluster ends TLS: take the endpoint out of that proxy",
+            "the Secret has the certificate authority that EKS gives for the cluster, so something between Argo CD and the \
+             cluster ends TLS: take the endpoint out of that proxy (NO_PROXY)",
         ),
         Unreached::Name(why) => unreachable(
             subject,

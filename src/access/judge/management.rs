@@ -2,7 +2,7 @@
 //!
 //! Sources of AWS's words: IAM user guide, "Troubleshoot OIDC federation"; STS `AssumeRoleWithWebIdentity`, errors.
 
-use super::{failed, passed, refusal, together, trouble, trust, unknown};
+use super::{failed, passed, refusal, together, trust, unknown};
 use crate::{
     access::{
         chain::{Found, Trouble},
@@ -95,9 +95,12 @@ fn refused_exchange(
                 expected.unwrap_or_default()
             ),
             format!(
-                "the hub was recreated, or this is another cluster: check spec.cluster of ManagementRole {}; Mooring \
-                 trusts the issuer that EKS describes for that cluster, at its next pass",
-                subject.hub.hub.management_role
+                "the hub was recreated, or this is another cluster: check spec.cluster of ManagementRole {}; {}",
+                subject.hub.hub.management_role,
+                subject
+                    .hub
+                    .mending
+                    .will("trust the issuer that EKS describes for that cluster")
             ),
         );
     }
@@ -174,9 +177,8 @@ fn denied(
                 Reason::ManagementRoleMissing,
                 format!("there is no role {}. {said}", subject.hub.role),
                 format!(
-                    "somebody deleted it: Mooring makes it again at its next pass over ManagementRole {} (annotate it with \
-                     mooring.dev/reconcile-requested-at to ask for one); a role of yours you make again yourself",
-                    subject.hub.hub.management_role
+                    "somebody deleted it: {}; a role of yours you make again yourself",
+                    subject.hub.mending.will("make it again")
                 ),
             );
         }
@@ -218,7 +220,7 @@ fn denied(
     };
     Found::Failed(Trouble {
         candidates,
-        ..trouble(
+        ..Trouble::new(
             Reason::Undetermined,
             said + &unseen,
             format!(

@@ -17,6 +17,8 @@ mod trust;
 #[cfg(test)]
 mod tests;
 
+pub(super) use argocd::judge as argo_cd;
+
 use super::{
     chain::{Found, Hop, Trouble, Walk},
     evidence::Evidence,
@@ -35,28 +37,19 @@ pub fn judge(subject: &Subject, evidence: &Evidence) -> Walk {
         (Hop::Endpoint, endpoint::judge(subject, evidence)),
         (Hop::Authentication, authentication::judge(subject, evidence)),
         (Hop::Authorization, authorization::judge(subject, evidence)),
-        (Hop::ArgoCd, argocd::judge(subject, evidence)),
+        (Hop::ArgoCd, argo_cd(subject, &evidence.secret, &evidence.argocd)),
     ];
     Walk {
         hops: hops.into_iter().collect(),
     }
 }
 
-fn trouble(reason: Reason, message: impl Into<String>, next: impl Into<String>) -> Trouble {
-    Trouble {
-        reason,
-        message: message.into(),
-        next: next.into(),
-        candidates: Vec::new(),
-    }
+fn failed(reason: Reason, message: impl AsRef<str>, next: impl AsRef<str>) -> Found {
+    Found::Failed(Trouble::new(reason, message, next))
 }
 
-fn failed(reason: Reason, message: impl Into<String>, next: impl Into<String>) -> Found {
-    Found::Failed(trouble(reason, message, next))
-}
-
-fn unknown(reason: Reason, message: impl Into<String>, next: impl Into<String>) -> Found {
-    Found::Unknown(trouble(reason, message, next))
+fn unknown(reason: Reason, message: impl AsRef<str>, next: impl AsRef<str>) -> Found {
+    Found::Unknown(Trouble::new(reason, message, next))
 }
 
 fn passed(seen: impl Into<String>) -> Found {

@@ -1,7 +1,7 @@
 //! Every reason, from evidence whose words are AWS's own (IAM user guide, "Troubleshoot access denied error messages"
 //! and "Troubleshoot OIDC federation"; STS and EKS API references).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::json;
 
@@ -10,10 +10,10 @@ use crate::{
     access::evidence::*,
     access::{
         scope::asks,
-        subject::tests::{ISSUER, subject},
+        subject::tests::{AUTHORITY, ISSUER, subject},
     },
     api::IdentityType,
-    argocd::{Credentials, Project, SeenCluster},
+    argocd::{Credentials, Project, SeenCluster, Server},
     aws::{ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
     domain::{eks::AuthenticationMode, ownership::ROLE_ID_TAG},
     kubernetes::Failure,
@@ -37,8 +37,8 @@ fn holding(subject: &Subject) -> Evidence {
     };
     let secret = SeenCluster {
         name: "prod".into(),
-        server: subject.endpoint.clone().unwrap(),
-        certificate_authority: b"-----BEGIN CERTIFICATE-----".to_vec(),
+        server: Server::new(&subject.destination.server),
+        certificate_authority: AUTHORITY.to_vec(),
         credentials: Credentials::Aws {
             cluster_name: "prod".into(),
             role_arn: subject.deployer.to_string(),
@@ -51,12 +51,12 @@ fn holding(subject: &Subject) -> Evidence {
         vantage: Vantage::Hub,
         hub: HubEvidence {
             service_accounts: subject.hub.service_accounts.iter().map(account).collect(),
-            argocd: ArgoCdEvidence {
-                malformed: Look::Seen(Vec::new()),
-                projects: Look::Seen(vec![Project::read("default", &everywhere)]),
-                impersonation: Look::Absent,
-            },
         },
+        argocd: Arc::new(ArgoCdEvidence {
+            malformed: Look::Seen(Vec::new()),
+            projects: Look::Seen(vec![Project::read("default", &everywhere)]),
+            impersonation: Look::Absent,
+        }),
         hub_documents: HubDocuments::default(),
         secret: Look::Seen(Ok(secret)),
         deployer: Attempt::Done(()),
@@ -197,6 +197,10 @@ fn change(with: fn(&mut Subject, &mut Evidence)) -> Break {
 
 fn account(evidence: &mut Evidence) -> &mut ServiceAccountEvidence {
     &mut evidence.hub.service_accounts[0]
+}
+
+fn argocd(evidence: &mut Evidence) -> &mut ArgoCdEvidence {
+    Arc::make_mut(&mut evidence.argocd)
 }
 
 fn seen(evidence: &mut Evidence) -> &mut SeenCluster {
@@ -650,6 +654,24 @@ fn table() -> Vec<(Hop, Reason, Break)> {
         ),
         (
             Endpoint,
+            Reason::DestinationDiffers,
+            change(|_, evidence| {
+                seen(evidence).server = Server::new("https://elsewhere");
+                without_token(evidence);
+                evidence.endpoint = Attempt::NotMade;
+            }),
+        ),
+        (
+            Endpoint,
+            Reason::DestinationDiffers,
+            change(|_, evidence| {
+                seen(evidence).certificate_authority.push(b'\n');
+                without_token(evidence);
+                evidence.endpoint = Attempt::NotMade;
+            }),
+        ),
+        (
+            Endpoint,
             Reason::ApiServerFailing,
             change(|_, evidence| {
                 evidence.endpoint = Attempt::Done(503);
@@ -696,6 +718,34 @@ fn table() -> Vec<(Hop, Reason, Break)> {
                 evidence.reviews.clear();
             }),
         ),
+        // Access that was taken away.
+        (
+            Authentication,
+            Reason::Suspended,
+            change(|subject, evidence| {
+                subject.suspended = true;
+                evidence.endpoint = Attempt::Done(401);
+                evidence.spoke_documents.entry = Look::Absent;
+                evidence.reviews.clear();
+            }),
+        ),
+        (
+            Authentication,
+            Reason::ResidualAccess,
+            change(|subject, evidence| {
+                subject.suspended = true;
+                evidence.spoke_documents.entry = Look::Absent;
+            }),
+        ),
+        (
+            Authentication,
+            Reason::AccessStands,
+            change(|subject, evidence| {
+                subject.suspended = true;
+                let (tags, created) = (std::collections::BTreeMap::new(), None);
+                evidence.spoke_documents.entry = Look::Seen(SpokeEntry { tags, created });
+            }),
+        ),
         // 403, and no.
         (
             Authorization,
@@ -738,8 +788,7 @@ fn table() -> Vec<(Hop, Reason, Break)> {
             ArgoCd,
             Reason::ClusterSecretMalformed,
             change(|_, evidence| {
-                evidence.hub.argocd.malformed =
-                    Look::Seen(vec![("somebodys".into(), "data.config is not JSON".into())]);
+                argocd(evidence).malformed = Look::Seen(vec![("somebodys".into(), "data.config is not JSON".into())]);
             }),
         ),
         (
@@ -751,23 +800,16 @@ fn table() -> Vec<(Hop, Reason, Break)> {
         ),
         (
             ArgoCd,
-            Reason::ClusterSecretDiffers,
-            change(|_, evidence| {
-                seen(evidence).server = "https://elsewhere".into();
-            }),
-        ),
-        (
-            ArgoCd,
             Reason::NoProjectAdmits,
             change(|_, evidence| {
-                evidence.hub.argocd.projects = Look::Seen(vec![Project::read("default", &json!({}))]);
+                argocd(evidence).projects = Look::Seen(vec![Project::read("default", &json!({}))]);
             }),
         ),
         (
             ArgoCd,
             Reason::ArgoCdNotSeen,
             change(|_, evidence| {
-                evidence.hub.argocd.projects = Look::Unseen("forbidden".into());
+                argocd(evidence).projects = Look::Unseen("forbidden".into());
             }),
         ),
     ]
@@ -806,6 +848,64 @@ fn each_break_is_told_at_its_hop_with_its_reason_and_at_no_other() {
             "{trouble:?}"
         );
     }
+}
+
+/// Where Mooring mends what it made it says so, and where it stands back it does not promise to.
+#[test]
+fn nothing_is_promised_while_mooring_stands_back() {
+    let promised = |paused: bool| {
+        let mut promises = 0;
+        for (hop, _, break_it) in table() {
+            let mut subject = subject();
+            if paused {
+                let pause = |metadata: &mut kube::core::ObjectMeta| {
+                    metadata.annotations = Some([(crate::api::PAUSED.to_owned(), "true".to_owned())].into());
+                };
+                let (mut cluster, mut role) = (
+                    crate::access::subject::tests::cluster(),
+                    crate::access::subject::tests::role(),
+                );
+                pause(&mut cluster.metadata);
+                pause(&mut role.metadata);
+                subject = Subject::read(&cluster, Some(&role)).unwrap();
+            }
+            let mut evidence = holding(&subject);
+            break_it(&mut subject, &mut evidence);
+            let walk = judge(&subject, &evidence);
+            if let Found::Failed(trouble) | Found::Unknown(trouble) = walk.at(hop) {
+                promises += usize::from(trouble.next.contains("Mooring will"));
+                assert!(
+                    !trouble.next.contains("Mooring mends") && !trouble.next.contains("Mooring puts"),
+                    "{trouble:?}"
+                );
+            }
+        }
+        promises
+    };
+    assert!(promised(false) >= 10, "{}", promised(false));
+    assert_eq!(promised(true), 0);
+}
+
+#[test]
+fn no_password_of_a_url_is_told() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    seen(&mut evidence).server = Server::new("https://admin:hunter2@elsewhere");
+    argocd(&mut evidence).projects = Look::Unseen("by proxy http://me:hunter2@proxy:3128: refused".into());
+    let told = |evidence: &Evidence| serde_json::to_string(&judge(&subject, evidence)).unwrap();
+    assert!(
+        told(&evidence).contains("leads to https://<not shown>@elsewhere"),
+        "{}",
+        told(&evidence)
+    );
+    assert!(!told(&evidence).contains("hunter2"));
+    seen(&mut evidence).server = Server::new(&subject.destination.server);
+    assert!(
+        told(&evidence).contains("http://<not shown>@proxy:3128"),
+        "{}",
+        told(&evidence)
+    );
+    assert!(!told(&evidence).contains("hunter2") && !format!("{evidence:?}").contains("admin:hunter2"));
 }
 
 #[test]

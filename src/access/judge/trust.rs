@@ -24,9 +24,8 @@ pub(super) fn refuses(
         return None;
     }
     let mends = format!(
-        "Mooring puts its trust policy back at its next pass over ManagementRole {}; that of a role of yours you change \
-         yourself",
-        subject.hub.hub.management_role
+        "{}; that of a role of yours you change yourself",
+        subject.hub.mending.will("put its trust policy back")
     );
     if ruling(true, true) == Ruling::Denied {
         return Some(failed(

@@ -13,7 +13,7 @@ use kube::{
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::{Edges, argocd};
+use super::Edges;
 use crate::{
     access::{
         evidence::{
@@ -86,27 +86,15 @@ impl HubView {
 }
 
 pub(super) async fn look(edges: &Edges, subject: &HubSubject) -> HubView {
-    let accounts = join_all(
-        subject
-            .service_accounts
-            .iter()
-            .map(|name| service_account(edges, subject, name)),
-    );
-    let (accounts, argocd) = Box::pin(futures::future::join(
-        accounts,
-        argocd::look(&edges.client, &subject.namespace),
-    ))
-    .await;
+    let names = subject.service_accounts.iter();
+    let accounts = Box::pin(join_all(names.map(|name| service_account(edges, subject, name)))).await;
     let (mut service_accounts, mut session) = (Vec::new(), None);
     for (evidence, own) in accounts {
         service_accounts.push(evidence);
         session = session.or(own);
     }
     HubView {
-        evidence: HubEvidence {
-            service_accounts,
-            argocd,
-        },
+        evidence: HubEvidence { service_accounts },
         session,
         documents: OnceCell::new(),
     }

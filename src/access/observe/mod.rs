@@ -13,12 +13,15 @@ use tokio::{sync::Mutex, time::Instant};
 use self::hub::HubView;
 use super::{
     chain::{Found, Hop, Trouble, Walk},
-    evidence::{Evidence, Vantage},
-    judge::judge,
+    evidence::{ArgoCdEvidence, Evidence, Vantage},
+    judge::{self, judge},
     reason::Reason,
     subject::{HubSubject, Subject},
 };
-use crate::aws::{Reader, Walker};
+use crate::{
+    argocd::SeenCluster,
+    aws::{Look, Reader, Walker},
+};
 
 /// How long one walk may take; each call in it has a shorter limit of its own.
 pub const DEADLINE: Duration = Duration::from_secs(90);
@@ -36,12 +39,27 @@ pub struct Edges {
     /// For how long the hub's part of the chain stands for all clusters of a `ManagementRole`.
     pub hub_lasts: Duration,
     hubs: Mutex<HashMap<String, Arc<Mutex<Option<Kept>>>>>,
+    argocds: Mutex<HashMap<String, Arc<Mutex<Option<KeptArgoCd>>>>>,
 }
 
 struct Kept {
     subject: HubSubject,
     until: Instant,
     view: Arc<HubView>,
+}
+
+struct KeptArgoCd {
+    until: Instant,
+    evidence: Arc<ArgoCdEvidence>,
+}
+
+/// A walk, with what it takes to look at its last hop again.
+#[derive(Clone, Debug)]
+pub struct Walked {
+    /// What was found.
+    pub walk: Walk,
+    /// The cluster Secret as it was.
+    pub secret: Look<Result<SeenCluster, String>>,
 }
 
 impl Edges {
@@ -55,33 +73,87 @@ impl Edges {
             vantage,
             hub_lasts,
             hubs: Mutex::default(),
+            argocds: Mutex::default(),
         }
     }
 
     /// Walks one chain, and judges what that brought.
-    pub async fn walk(&self, subject: &Subject) -> Walk {
+    pub async fn walk(&self, subject: &Subject) -> Walked {
         let walking = Box::pin(self.gather(subject));
         if let Ok(evidence) = tokio::time::timeout(DEADLINE, walking).await {
-            return judge(subject, &evidence);
+            return Walked {
+                walk: judge(subject, &evidence),
+                secret: evidence.secret,
+            };
         }
-        let trouble = Trouble {
-            reason: Reason::WalkTimedOut,
-            message: format!("the walk was not over within {} s", DEADLINE.as_secs()),
-            next: "nothing: it is walked again; look at name resolution and proxies if it stays so".to_owned(),
-            candidates: Vec::new(),
-        };
-        Walk {
-            hops: [(Hop::ServiceAccount, Found::Unknown(trouble))].into(),
+        let trouble = Trouble::new(
+            Reason::WalkTimedOut,
+            format!("the walk was not over within {} s", DEADLINE.as_secs()),
+            "nothing: it is walked again; look at name resolution and proxies if it stays so",
+        );
+        Walked {
+            walk: Walk {
+                hops: [(Hop::ServiceAccount, Found::Unknown(trouble))].into(),
+            },
+            secret: Look::Unseen("the walk was cut off".to_owned()),
         }
     }
 
+    /// The walk again, with Argo CD's side as it is now and everything else as it was found.
+    pub async fn look_again(&self, subject: &Subject, walked: &Walked) -> Walk {
+        let argocd = self.argocd(&subject.hub.namespace).await;
+        let mut walk = walked.walk.clone();
+        if walk.hops.contains_key(&Hop::ArgoCd) {
+            let found = judge::argo_cd(subject, &walked.secret, &argocd);
+            walk.hops.insert(Hop::ArgoCd, found);
+        }
+        walk
+    }
+
+    /// Looks at Argo CD's side anew, and gives what was seen of it before and what is now.
+    pub async fn argocd_anew(&self, namespace: &str) -> (Option<Arc<ArgoCdEvidence>>, Arc<ArgoCdEvidence>) {
+        let slot = self.argocd_slot(namespace).await;
+        let mut slot = slot.lock().await;
+        let before = slot.take().map(|kept| kept.evidence);
+        (before, self.look_at_argocd(namespace, &mut slot).await)
+    }
+
+    /// Argo CD's side, looked at once for all clusters that ask at about the same time.
+    async fn argocd(&self, namespace: &str) -> Arc<ArgoCdEvidence> {
+        let slot = self.argocd_slot(namespace).await;
+        let mut slot = slot.lock().await;
+        match slot.as_ref().filter(|kept| Instant::now() < kept.until) {
+            Some(kept) => Arc::clone(&kept.evidence),
+            None => self.look_at_argocd(namespace, &mut slot).await,
+        }
+    }
+
+    async fn argocd_slot(&self, namespace: &str) -> Arc<Mutex<Option<KeptArgoCd>>> {
+        let mut all = self.argocds.lock().await;
+        Arc::clone(all.entry(namespace.to_owned()).or_default())
+    }
+
+    async fn look_at_argocd(&self, namespace: &str, slot: &mut Option<KeptArgoCd>) -> Arc<ArgoCdEvidence> {
+        let evidence = Arc::new(argocd::look(&self.client, namespace).await);
+        *slot = Some(KeptArgoCd {
+            until: Instant::now() + self.hub_lasts,
+            evidence: Arc::clone(&evidence),
+        });
+        evidence
+    }
+
     async fn gather(&self, subject: &Subject) -> Evidence {
-        let hub = self.hub(&subject.hub).await;
-        let spoke = spoke::look(self, subject, &hub).await;
+        let (hub, argocd) = Box::pin(futures::future::join(
+            self.hub(&subject.hub),
+            self.argocd(&subject.hub.namespace),
+        ))
+        .await;
+        let spoke = spoke::look(self, subject, &hub, &argocd).await;
         let explain = hub.is_refused() || spoke.is_denied();
         Evidence {
             vantage: self.vantage,
             hub: hub.evidence.clone(),
+            argocd,
             hub_documents: if explain {
                 hub.documents(self, &subject.hub).await
             } else {

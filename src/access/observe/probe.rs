@@ -41,6 +41,7 @@ impl<'a> Probe<'a> {
         let other = |why: String| Unreached::Other(why);
         let uri: Uri = secret
             .server
+            .as_str()
             .parse()
             .map_err(|_| other(format!("{:?} is not a URL", secret.server)))?;
         let mut config = Config::new(uri.clone());
@@ -206,10 +207,11 @@ mod tests {
     use tokio::{io::AsyncReadExt, net::TcpListener};
 
     use super::*;
+    use crate::argocd::Server;
 
     fn secret(server: &str) -> SeenCluster {
         SeenCluster {
-            server: server.to_owned(),
+            server: Server::new(server),
             ..SeenCluster::default()
         }
     }

@@ -5,7 +5,7 @@ use futures::future::join_all;
 use super::{Edges, argocd, hub::HubView, probe::Probe};
 use crate::{
     access::{
-        evidence::{Answer, Attempt, AwsRefusal, SpokeDocuments, Unreached},
+        evidence::{Answer, ArgoCdEvidence, Attempt, AwsRefusal, SpokeDocuments, Unreached},
         scope::{self, Ask},
         subject::Subject,
     },
@@ -38,7 +38,7 @@ fn by_policy(refused: &AwsRefusal) -> bool {
     )
 }
 
-pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView) -> SpokeView {
+pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView, argocd: &ArgoCdEvidence) -> SpokeView {
     let secret = argocd::secret(&edges.client, &subject.hub.namespace, &subject.secret).await;
     let (deployer, session) = deployer(edges, subject, hub).await;
     let mut view = SpokeView {
@@ -50,31 +50,36 @@ pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView) -> Spo
         reviews: Vec::new(),
     };
     if let Look::Seen(Ok(secret)) = view.secret.clone() {
-        let token = session
-            .filter(|_| may_have_a_token(subject, &secret))
-            .and_then(|session| mint(edges, subject, &secret, &session));
-        view.token_length = token.as_ref().map(EksToken::length);
-        match Probe::new(&secret, token.as_ref()) {
-            Ok(probe) => {
-                view.endpoint = probe.version().await;
-                let known = matches!(view.endpoint, Attempt::Done(status) if status != 401 && status < 500);
-                if known && token.is_some() {
-                    view.reviews = reviews(subject, hub, &secret, &probe).await;
-                }
-            }
-            Err(why) => view.endpoint = Attempt::Failed(why),
+        // What leads elsewhere is sent nothing: no token, and no question either.
+        if subject.destination.differs(&secret).is_none() {
+            let impersonation = argocd.impersonation == Look::Seen(true);
+            ask(edges, subject, &secret, session, impersonation, &mut view).await;
         }
     }
     explain(edges, subject, &mut view).await;
     view
 }
 
-/// Whether a server may be shown a token: the cluster's own endpoint may, with its certificate checked. Whoever writes
-/// another one into the Secret would be handed the cluster otherwise; and so would whoever has it checked for another
-/// name, or against the authorities of the whole world.
-fn may_have_a_token(subject: &Subject, secret: &SeenCluster) -> bool {
-    let checked = !secret.insecure && secret.server_name.is_empty() && !secret.certificate_authority.is_empty();
-    checked && subject.endpoint.as_deref() == Some(secret.server.as_str())
+async fn ask(
+    edges: &Edges,
+    subject: &Subject,
+    secret: &SeenCluster,
+    session: Option<RoleSession>,
+    impersonation: bool,
+    view: &mut SpokeView,
+) {
+    let token = session.and_then(|session| mint(edges, subject, secret, &session));
+    view.token_length = token.as_ref().map(EksToken::length);
+    match Probe::new(secret, token.as_ref()) {
+        Ok(probe) => {
+            view.endpoint = probe.version().await;
+            let known = matches!(view.endpoint, Attempt::Done(status) if status != 401 && status < 500);
+            if known && token.is_some() {
+                view.reviews = reviews(subject, secret, impersonation, &probe).await;
+            }
+        }
+        Err(why) => view.endpoint = Attempt::Failed(why),
+    }
 }
 
 async fn deployer(edges: &Edges, subject: &Subject, hub: &HubView) -> (Attempt<(), AwsRefusal>, Option<RoleSession>) {
@@ -103,8 +108,12 @@ fn mint(edges: &Edges, subject: &Subject, secret: &SeenCluster, session: &RoleSe
         .ok()
 }
 
-async fn reviews(subject: &Subject, hub: &HubView, secret: &SeenCluster, probe: &Probe<'_>) -> Vec<(Ask, Answer)> {
-    let impersonation = hub.evidence.argocd.impersonation == Look::Seen(true);
+async fn reviews(
+    subject: &Subject,
+    secret: &SeenCluster,
+    impersonation: bool,
+    probe: &Probe<'_>,
+) -> Vec<(Ask, Answer)> {
     let asks = scope::asks(
         &subject.policies,
         &secret.namespaces,
@@ -134,46 +143,14 @@ async fn explain(edges: &Edges, subject: &Subject, view: &mut SpokeView) {
     if unreached || unknown {
         view.documents.cluster = Box::pin(edges.reader.cluster(by, &subject.cluster)).await;
     }
+    // Access that was taken away and is there all the same: whether the entry gives it is worth a look.
+    let known = matches!(view.endpoint, Attempt::Done(status) if status != 401 && status < 500);
+    if subject.suspended && known && view.token_length.is_some() {
+        view.documents.entry = Box::pin(edges.reader.entry(by, &subject.cluster, &subject.deployer)).await;
+    }
     if unknown {
         let entry = edges.reader.entry(by, &subject.cluster, &subject.deployer);
         let role = edges.reader.role(by, &subject.deployer, false);
         (view.documents.entry, view.documents.role) = Box::pin(futures::future::join(entry, role)).await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::access::subject::tests::subject;
-
-    #[test]
-    fn only_the_clusters_own_endpoint_is_shown_a_token() {
-        let subject = subject();
-        let own = SeenCluster {
-            server: subject.endpoint.clone().unwrap(),
-            certificate_authority: b"PEM".to_vec(),
-            ..SeenCluster::default()
-        };
-        assert!(may_have_a_token(&subject, &own));
-        let anybodys = SeenCluster {
-            certificate_authority: Vec::new(),
-            ..own.clone()
-        };
-        assert!(!may_have_a_token(&subject, &anybodys));
-        let renamed = SeenCluster {
-            server_name: "elsewhere.example".into(),
-            ..own.clone()
-        };
-        assert!(!may_have_a_token(&subject, &renamed));
-        let unchecked = SeenCluster {
-            insecure: true,
-            ..own.clone()
-        };
-        assert!(!may_have_a_token(&subject, &unchecked));
-        let elsewhere = SeenCluster {
-            server: "https://elsewhere.example".into(),
-            ..own
-        };
-        assert!(!may_have_a_token(&subject, &elsewhere));
     }
 }

@@ -31,13 +31,16 @@ pub(super) fn plan_entry(
             if entry.groups != desired.entry.groups {
                 plan.steps.push(Step::SetGroups {
                     groups: desired.entry.groups.clone(),
+                    found: entry.groups.clone(),
                 });
             }
             let tags = entry_tags(&desired.entry.tags, role_id);
-            if !missing_tags(&tags, &entry.tags).is_empty() {
+            let missing = missing_tags(&tags, &entry.tags);
+            if !missing.is_empty() {
                 plan.steps.push(Step::TagAccessEntry {
                     arn: entry.arn.clone(),
                     tags,
+                    missing: missing.into_keys().collect(),
                 });
             }
             found.unwrap_or(&nothing)
@@ -47,18 +50,29 @@ pub(super) fn plan_entry(
     let mut narrowing = Vec::new();
     let mut widening = Vec::new();
     for (policy, scope) in &desired.associations {
-        let (policy, wanted) = (policy.clone(), scope.clone());
-        match found.get(&policy) {
-            None => plan.steps.push(Step::Associate { policy, scope: wanted }),
-            Some(scope) if *scope == wanted => {}
-            Some(scope) if wanted.covers(scope) => widening.push(Step::Rescope { policy, scope: wanted }),
-            Some(_) => narrowing.push(Step::Rescope { policy, scope: wanted }),
+        let (policy, scope) = (policy.clone(), scope.clone());
+        let Some(found) = found.get(&policy).cloned() else {
+            plan.steps.push(Step::Associate { policy, scope });
+            continue;
+        };
+        if found != scope {
+            let side = if scope.covers(&found) {
+                &mut widening
+            } else {
+                &mut narrowing
+            };
+            side.push(Step::Rescope { policy, scope, found });
         }
     }
     plan.steps.append(&mut widening);
     plan.steps.append(&mut narrowing);
-    for policy in found.keys().filter(|policy| !desired.associations.contains_key(policy)) {
-        plan.steps.push(Step::Disassociate { policy: policy.clone() });
+    for (policy, found) in found {
+        if !desired.associations.contains_key(policy) {
+            plan.steps.push(Step::Disassociate {
+                policy: policy.clone(),
+                found: found.clone(),
+            });
+        }
     }
 }
 

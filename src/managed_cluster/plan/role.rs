@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     aws::Role,
     domain::ownership::{Marked, missing_tags},
-    policy::{Document, Ruling, trust},
+    policy::{self, Ruling, trust},
 };
 
 use super::{Memory, owner_in_words};
@@ -56,7 +56,15 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
         // Our own role whose tags were changed by hand keeps the ID that we recorded, which nobody can give another.
         _ if recorded => Standing::Ours(role),
         Marked::Ours => Standing::Stranger(role),
-        other @ (Marked::Unmarked | Marked::Another { .. }) => not_ours(owner_in_words(&other)),
+        other @ (Marked::Unmarked | Marked::Another { .. }) => match memory.recorded_role {
+            Some(recorded) => Standing::Foreign(Blocked::RoleReplaced {
+                arn: role.arn.clone(),
+                recorded: recorded.to_owned(),
+                found: role.id.clone(),
+                owner: owner_in_words(&other),
+            }),
+            None => not_ours(owner_in_words(&other)),
+        },
     }
 }
 
@@ -115,6 +123,7 @@ pub(super) fn restore_boundary(plan: &mut Plan, desired: &Desired, role: &Role) 
         plan.steps.push(Step::SetBoundary {
             name: desired.role.arn.name.clone(),
             boundary: desired.role.boundary.clone(),
+            found: role.boundary.clone(),
         });
     }
 }
@@ -122,16 +131,20 @@ pub(super) fn restore_boundary(plan: &mut Plan, desired: &Desired, role: &Role) 
 pub(super) fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
     let name = &desired.role.arn.name;
     restore_boundary(plan, desired, role);
-    if !Document::parse(&role.trust).is_ok_and(|trust| trust.means(&desired.role.trust)) {
+    let differences = policy::differences_of(&role.trust, &desired.role.trust);
+    if !differences.is_empty() {
         plan.steps.push(Step::SetTrust {
             name: name.clone(),
             trust: desired.role.trust.clone(),
+            differences,
         });
     }
-    if !missing_tags(&desired.role.tags, &role.tags).is_empty() {
+    let missing = missing_tags(&desired.role.tags, &role.tags);
+    if !missing.is_empty() {
         plan.steps.push(Step::TagRole {
             name: name.clone(),
             tags: desired.role.tags.clone(),
+            missing: missing.into_keys().collect(),
         });
     }
 }

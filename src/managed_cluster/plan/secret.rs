@@ -1,5 +1,7 @@
 //! The steps that keep the cluster Secret, and what stands in its way.
 
+use std::collections::BTreeSet;
+
 use crate::{argocd::ClusterSecret, domain::eks::ClusterState};
 
 use super::Memory;
@@ -53,6 +55,7 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
         return plan.steps.push(Step::ApplySecret {
             secret: wanted.clone(),
             uid: None,
+            changed: BTreeSet::new(),
         });
     };
     if let Some(difference) = primary.difference(wanted) {
@@ -63,13 +66,14 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
                 keys: difference.null,
             });
         }
-        if difference.apply {
+        if !difference.changed.is_empty() {
             // A Secret is never renamed: Argo CD shards by its UID.
             let mut secret = wanted.clone();
             secret.name.clone_from(&primary.name);
             plan.steps.push(Step::ApplySecret {
                 secret,
                 uid: Some(primary.uid.clone()),
+                changed: difference.changed,
             });
         }
     }

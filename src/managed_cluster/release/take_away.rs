@@ -161,7 +161,7 @@ fn without(mut spoke: Spoke, deleted: &BTreeSet<String>) -> (Spoke, bool) {
 }
 
 /// What a pass deleted, by the names that AWS never gives twice.
-fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
+pub(in crate::managed_cluster) fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
     let entry = spoke
         .and_then(|spoke| spoke.entry.as_ref())
         .filter(|_| outcome.entry_deleted());
@@ -243,6 +243,7 @@ pub(super) async fn carry_out(
         secrets: &secrets,
         deadline: Instant::now() + context.timing.pass_deadline,
         stopping: &|| context.aws.is_closed(),
+        stood_back: &|| context.stood_back(going.metadata, going.identity.mode),
         metrics: &context.metrics,
     };
     apply::apply(steps, site).await

@@ -4,6 +4,7 @@
 //! nothing, and nothing that goes wrong here keeps a role or a cluster from being made. It writes one condition.
 
 pub mod apply;
+mod memory;
 pub mod observe;
 pub mod plan;
 pub mod request;
@@ -11,13 +12,12 @@ pub mod status;
 pub mod step;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Api, Client, Resource, core::DeserializeGuard, runtime::controller::Action};
 use tracing::{debug, info, warn};
 
@@ -37,7 +37,8 @@ use crate::{
 };
 
 use self::{
-    plan::{Memory, WINDOW},
+    memory::Remembered,
+    plan::Memory,
     request::Request,
     step::{Plan, Step},
 };
@@ -82,17 +83,6 @@ impl fmt::Debug for Context {
     }
 }
 
-/// What is remembered of one object, by UID.
-#[derive(Default)]
-struct Remembered {
-    /// What a person asked last; a new wish begins the count of writes anew.
-    asked: (Option<i64>, Option<String>),
-    /// When the annotation was written, by UID of the service account.
-    written: BTreeMap<String, Vec<Instant>>,
-    told: Option<Condition>,
-    released: bool,
-}
-
 impl Context {
     /// A context for the namespaces that the operator serves; everything is looked at again every `resync`. With
     /// `read_only`, nothing but the condition is written.
@@ -131,18 +121,6 @@ impl Context {
             .remove(uid);
         self.backoff.clear(&uid.to_owned());
     }
-
-    /// How often the annotation was written of late, by UID of the service account.
-    fn written(&self, uid: &str) -> BTreeMap<String, usize> {
-        self.remember(uid, |remembered| {
-            remembered.written.retain(|_, times| {
-                times.retain(|at| at.elapsed() < WINDOW);
-                !times.is_empty()
-            });
-            let counts = remembered.written.iter();
-            counts.map(|(account, times)| (account.clone(), times.len())).collect()
-        })
-    }
 }
 
 /// One pass.
@@ -164,10 +142,8 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     let request = Request::of(role);
     let _turn = context.turn.lock().await;
     let released = context.remember(uid, |remembered| {
-        if remembered.asked != asked {
-            remembered.asked = asked;
-            remembered.written.clear();
-        }
+        let recorded = role.status.as_ref().map(|status| status.restarted.as_slice());
+        remembered.hear(asked, recorded.unwrap_or_default());
         remembered.released
     });
     if released {
@@ -195,9 +171,13 @@ async fn bind(role: &ManagementRole, request: &Request, context: &Context) -> (O
             Ok(observed) => observed,
             Err(error) => return (Some(status::failed(&error)), Some(REFUSED)),
         };
-        let written = context.written(uid);
+        let (written, restarted) = context.remember(uid, |remembered| {
+            remembered.forget_gone(&observed);
+            (remembered.written(), remembered.restarted())
+        });
         let memory = Memory {
             written: &written,
+            restarted: &restarted,
             now: jiff::Timestamp::now(),
         };
         let plan = plan::plan(request, &observed, &memory);
@@ -211,13 +191,7 @@ async fn bind(role: &ManagementRole, request: &Request, context: &Context) -> (O
         let outcome = apply::apply(&plan.steps, request, &context.client, now(), &context.metrics).await;
         context.remember(uid, |remembered| {
             for step in &outcome.done {
-                if let Step::Bind { account, .. } = step {
-                    remembered
-                        .written
-                        .entry(account.uid.clone())
-                        .or_default()
-                        .push(Instant::now());
-                }
+                remembered.note(step);
             }
         });
         report(role, &outcome.done, context).await;
@@ -243,7 +217,7 @@ fn log_plan(object: &str, plan: &Plan) {
 
 /// An event for the service accounts, and one for the workloads.
 async fn report(role: &ManagementRole, done: &[Step], context: &Context) {
-    let about = super::about(&role.metadata);
+    let about = super::tell::about(&role.metadata);
     for (reason, restarts) in [("ServiceAccountsChanged", false), ("Restarted", true)] {
         let of = done
             .iter()
@@ -271,15 +245,20 @@ async fn tell(role: &ManagementRole, finding: Finding, context: &Context) -> Res
     let Some(new) = status::condition(old.as_ref(), finding, generation, now()) else {
         return Ok(());
     };
-    if old.as_ref() == Some(&new) {
+    let (restarted, recorded) = context.remember(uid, |remembered| remembered.records());
+    let recorded = recorded.or_else(|| role.status.as_ref().map(|status| status.restarted.clone()));
+    if old.as_ref() == Some(&new) && recorded.unwrap_or_default() == restarted {
         return Ok(());
     }
-    status::write(&Api::all(context.client.clone()), name, &new).await?;
-    context.remember(uid, |remembered| remembered.told = Some(new.clone()));
+    status::write(&Api::all(context.client.clone()), name, &new, &restarted).await?;
+    context.remember(uid, |remembered| {
+        remembered.told = Some(new.clone());
+        remembered.recorded = Some(restarted);
+    });
     let same = old.is_some_and(|old| old.reason == new.reason && old.status == new.status);
     let intended = ["Restarting", "ReadOnly", "Paused"].contains(&new.reason.as_str());
     if !same && new.status != Verdict::True.as_str() && !intended {
-        let about = super::about(&role.metadata);
+        let about = super::tell::about(&role.metadata);
         context
             .reporter
             .report(&about, Weight::Warning, &new.reason, "Bind", &new.message)

@@ -35,6 +35,8 @@ const ROLLING: Duration = Duration::from_secs(10);
 pub struct Memory<'a> {
     /// How often the annotation was written within [`WINDOW`], by UID of the service account.
     pub written: &'a BTreeMap<String, usize>,
+    /// The workloads that were restarted, by UID, each with the role that it was restarted for.
+    pub restarted: &'a BTreeMap<String, String>,
     /// The time.
     pub now: Timestamp,
 }
@@ -97,7 +99,7 @@ pub fn plan(request: &Request, observed: &Observed, memory: &Memory<'_>) -> Plan
         plan.obstacles.insert(Obstacle::Unbound { accounts: unbound });
     }
     match &observed.running {
-        Ok(running) => plan_restarts(&mut plan, request, role, &bound, running, memory.now),
+        Ok(running) => plan_restarts(&mut plan, request, role, &bound, running, memory),
         Err(why) => {
             plan.obstacles.insert(Obstacle::Unseen { why: why.clone() });
         }
@@ -142,7 +144,7 @@ fn plan_restarts(
     role: &str,
     bound: &BTreeMap<&str, &Account>,
     running: &Running,
-    now: Timestamp,
+    memory: &Memory<'_>,
 ) {
     let without: Vec<&Pod> = running
         .pods
@@ -161,7 +163,7 @@ fn plan_restarts(
         .filter(|pod| !restarted(pod))
         .map(|pod| (pod.name.as_str(), pod))
         .collect();
-    let (mut needed, mut restarting) = (BTreeSet::new(), BTreeSet::new());
+    let (mut needed, mut restarting, mut undone) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for workload in &running.workloads {
         let own = |pod: &Pod| pod.account == workload.account && workload.selector.matches(&pod.labels);
         let before = loose.len();
@@ -171,8 +173,9 @@ fn plan_restarts(
         }
         let left = bound
             .get(workload.account.as_str())
-            .and_then(|account| settling(account, now));
-        match decide(request, workload, role, left) {
+            .and_then(|account| settling(account, memory.now));
+        let remembered = memory.restarted.get(&workload.target.uid).map(String::as_str) == Some(role);
+        match decide(request, workload, role, remembered, left) {
             Restart::Done => {
                 restarting.insert(workload.name());
             }
@@ -188,7 +191,13 @@ fn plan_restarts(
             Restart::ByHand => {
                 needed.insert(workload.name());
             }
+            Restart::Undone => {
+                undone.insert(workload.name());
+            }
         }
+    }
+    if !undone.is_empty() {
+        plan.obstacles.insert(Obstacle::RestartUndone { workloads: undone });
     }
     let loose: BTreeSet<String> = loose.into_keys().map(str::to_owned).collect();
     if !needed.is_empty() || !loose.is_empty() {
@@ -215,11 +224,15 @@ enum Restart {
     Now,
     /// A person restarts it.
     ByHand,
+    /// It was restarted for this role, and somebody has taken that back: another restart would go the same way.
+    Undone,
 }
 
-fn decide(request: &Request, workload: &Workload, role: &str, settling: Option<Duration>) -> Restart {
+fn decide(request: &Request, workload: &Workload, role: &str, remembered: bool, settling: Option<Duration>) -> Restart {
     if workload.restarted_for.as_deref() == Some(role) {
         Restart::Done
+    } else if request.restart && remembered {
+        Restart::Undone
     } else if !request.restart || workload.paused {
         Restart::ByHand
     } else if workload.rolling {

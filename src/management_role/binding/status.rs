@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     api::{
-        ManagementRole,
+        ManagementRole, RestartedWorkload,
         condition::{ConditionType, Finding, Verdict, conditions},
     },
     kubernetes::{Failure, KubernetesError, objects},
@@ -75,6 +75,7 @@ pub fn failed(error: &KubernetesError) -> Finding {
         | Failure::Invalid
         | Failure::Throttled
         | Failure::Unreachable
+        | Failure::NotLeading
         | Failure::Other => ("KubernetesError", ""),
     };
     Finding::new(CONDITION, Verdict::Unknown, reason, format!("{error}{advice}"))
@@ -101,7 +102,7 @@ pub fn condition(
     conditions(&old, &[finding], generation, now).pop()
 }
 
-/// Writes the condition, and nothing beside it.
+/// Writes the condition and the restarts, and nothing beside them.
 ///
 /// # Errors
 /// When the API server refuses it.
@@ -109,7 +110,11 @@ pub async fn write(
     api: &Api<DeserializeGuard<ManagementRole>>,
     object: &str,
     condition: &Condition,
+    restarted: &[RestartedWorkload],
 ) -> Result<(), KubernetesError> {
-    let status = json!({ "conditions": [condition] });
+    let mut status = json!({ "conditions": [condition] });
+    if !restarted.is_empty() {
+        status["restarted"] = json!(restarted);
+    }
     objects::apply_status(api, object, MANAGER, &status).await.map(drop)
 }

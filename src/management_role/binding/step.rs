@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::api::RECONCILE_REQUESTED_AT;
 
 use super::{
-    observe::{Kind, ROLE_ANNOTATION, Target},
+    observe::{Kind, RESTARTED_FOR, ROLE_ANNOTATION, Target},
     request::Request,
 };
 
@@ -99,6 +99,12 @@ pub enum Obstacle {
         /// Those that no workload that is known has made.
         pods: BTreeSet<String>,
     },
+    /// Workloads were restarted, somebody took the annotations of that off their pod templates, and their pods are
+    /// without the role again.
+    RestartUndone {
+        /// The workloads, as kubectl takes them.
+        workloads: BTreeSet<String>,
+    },
     /// Pods started after it, and were given no role all the same.
     NotInjected {
         /// Their names.
@@ -138,6 +144,7 @@ impl Obstacle {
             Self::Fought { .. } => "Fought",
             Self::Unbound { .. } => "NotManaged",
             Self::RestartNeeded { .. } => "RestartNeeded",
+            Self::RestartUndone { .. } => "RestartUndone",
             Self::NotInjected { .. } => "NotInjected",
             Self::Restarting { .. } => "Restarting",
             Self::Unseen { .. } => "NotLookedAt",
@@ -191,6 +198,11 @@ impl Obstacle {
                 }
                 told.join("; ")
             }
+            Self::RestartUndone { workloads } => format!(
+                "these were restarted once for the role; since then somebody has taken {RESTARTED_FOR} off their pod templates, and their pods run without the role: {}. Mooring restarts them no more: `kubectl get --show-managed-fields -o yaml` says who writes them. See that EKS's pod identity webhook runs on the hub, and that whatever owns the templates leaves that annotation; then `kubectl rollout restart -n {namespace} {}`, or let Mooring try once more: `kubectl annotate mgr {object} --overwrite {RECONCILE_REQUESTED_AT}=\"$(date)\"`",
+                some(workloads),
+                all(workloads)
+            ),
             Self::NotInjected { pods } => format!(
                 "these pods started after their service account named the role, and have no {role} in AWS_ROLE_ARN: {}. EKS's pod identity webhook has not acted on them: see that the hub is an EKS cluster whose webhook runs, and that the pod template sets no AWS_ROLE_ARN of its own; then restart them",
                 some(pods)
@@ -210,7 +222,10 @@ impl Obstacle {
     pub fn look_again(&self) -> Option<Duration> {
         match self {
             Self::Missing { .. } | Self::Elsewhere { .. } | Self::Fought { .. } | Self::Unbound { .. } => None,
-            Self::RestartNeeded { .. } | Self::NotInjected { .. } | Self::Unseen { .. } => Some(Duration::from_mins(1)),
+            Self::RestartNeeded { .. }
+            | Self::RestartUndone { .. }
+            | Self::NotInjected { .. }
+            | Self::Unseen { .. } => Some(Duration::from_mins(1)),
             Self::Restarting { .. } => Some(Duration::from_secs(10)),
         }
     }

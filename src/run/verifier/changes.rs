@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::api::{ManagedCluster, ManagementRole, RECONCILE_REQUESTED_AT, condition::ConditionType};
+use crate::api::{ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT, condition::ConditionType};
 
 /// What of a `ManagedCluster` makes a new walk worth while. Its condition `Connected`, which comes back through the
 /// watch after each write, does not.
@@ -10,29 +10,39 @@ use crate::api::{ManagedCluster, ManagementRole, RECONCILE_REQUESTED_AT, conditi
 pub(super) struct Matters {
     uid: Option<String>,
     generation: Option<i64>,
-    requested: Option<String>,
+    annotations: [Option<String>; 2],
     secret: Option<String>,
     role: Option<String>,
     endpoint: Option<String>,
-    holds: Vec<(String, String)>,
+    certificate_authority: Option<String>,
+    holds: Vec<(String, String, String)>,
 }
 
 impl Matters {
     pub(super) fn of(cluster: &ManagedCluster) -> Self {
         let status = cluster.status.clone().unwrap_or_default();
-        let annotations = cluster.metadata.annotations.as_ref();
+        let annotation = |key: &str| {
+            cluster
+                .metadata
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(key))
+                .cloned()
+        };
+        let described = status.cluster.unwrap_or_default();
         Self {
             uid: cluster.metadata.uid.clone(),
             generation: cluster.metadata.generation,
-            requested: annotations.and_then(|all| all.get(RECONCILE_REQUESTED_AT)).cloned(),
+            annotations: [RECONCILE_REQUESTED_AT, PAUSED].map(annotation),
             secret: status.secret,
             role: status.deployer_role.map(|role| role.id),
-            endpoint: status.cluster.and_then(|cluster| cluster.endpoint),
+            endpoint: described.endpoint,
+            certificate_authority: described.certificate_authority_sha256,
             holds: status
                 .conditions
                 .into_iter()
                 .filter(|condition| condition.type_ != ConditionType::Connected.as_str())
-                .map(|condition| (condition.type_, condition.status))
+                .map(|condition| (condition.type_, condition.status, condition.reason))
                 .collect(),
         }
     }

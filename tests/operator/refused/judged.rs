@@ -1,6 +1,8 @@
 //! What the doctor would say if Argo CD itself had come as an impostor came: the judge is given the refusal in its own
 //! words, and the documents of both sides as they are in this world.
 
+use std::sync::Arc;
+
 use mooring::{
     access::{
         Found, Hop, Reason, Subject,
@@ -11,7 +13,7 @@ use mooring::{
         judge, scope,
     },
     api::{ManagedCluster, ManagementRole},
-    argocd::{Credentials, Project, SeenCluster},
+    argocd::{Credentials, Project, SeenCluster, Server, fingerprint},
     aws::{ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
     domain::eks::AuthenticationMode,
     kubernetes::Failure,
@@ -21,13 +23,18 @@ use serde_json::json;
 use super::{Met, SPOKE, World};
 use crate::support::{HUB_ACCOUNT, hands::document};
 
+/// What stands for the certificate authority of the cluster.
+const AUTHORITY: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// The chain of the cluster as the doctor reads it.
 pub(super) async fn subject(world: &World) -> Subject {
     let cluster = world.get("ManagedCluster", SPOKE).await.unwrap();
     let cluster: ManagedCluster = serde_json::from_value(cluster).unwrap();
     let role = world.get("ManagementRole", "default").await.unwrap();
     let role: ManagementRole = serde_json::from_value(role).unwrap();
-    Subject::read(&cluster, Some(&role)).unwrap()
+    let mut subject = Subject::read(&cluster, Some(&role)).unwrap();
+    subject.destination.certificate_authority = fingerprint(AUTHORITY);
+    subject
 }
 
 /// Evidence of a chain that holds.
@@ -49,20 +56,20 @@ fn holding(subject: &Subject) -> Evidence {
         vantage: Vantage::Hub,
         hub: HubEvidence {
             service_accounts: subject.hub.service_accounts.iter().map(account).collect(),
-            argocd: ArgoCdEvidence {
-                malformed: Look::Seen(Vec::new()),
-                projects: Look::Seen(vec![Project::read(
-                    "default",
-                    &json!({"destinations": [{"server": "*", "namespace": "*"}]}),
-                )]),
-                impersonation: Look::Absent,
-            },
         },
+        argocd: Arc::new(ArgoCdEvidence {
+            malformed: Look::Seen(Vec::new()),
+            projects: Look::Seen(vec![Project::read(
+                "default",
+                &json!({"destinations": [{"server": "*", "namespace": "*"}]}),
+            )]),
+            impersonation: Look::Absent,
+        }),
         hub_documents: HubDocuments::default(),
         secret: Look::Seen(Ok(SeenCluster {
             name: subject.name.clone(),
-            server: subject.endpoint.clone().unwrap(),
-            certificate_authority: b"-----BEGIN CERTIFICATE-----".to_vec(),
+            server: Server::new(&subject.destination.server),
+            certificate_authority: AUTHORITY.to_vec(),
             credentials: Credentials::Aws {
                 cluster_name: subject.cluster.name.to_string(),
                 role_arn: subject.deployer.to_string(),

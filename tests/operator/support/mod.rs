@@ -3,9 +3,13 @@
 pub(crate) mod bootstrap;
 pub(crate) mod hands;
 pub(crate) mod manifest;
+pub(crate) mod relay;
+pub(crate) mod secrets;
 pub(crate) mod verifier;
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,10 +17,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
+use k8s_openapi::api::{
+    coordination::v1::{Lease, LeaseSpec},
+    core::v1::Secret,
+    events::v1::Event,
+};
 use kube::{
     Api,
-    api::{DeleteParams, ListParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use mooring::domain::{
     arn::{ClusterArn, RoleArn},
@@ -38,6 +46,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const HUB_ACCOUNT: &str = "111111111111";
 pub(crate) const NAMESPACE: &str = "argocd";
+pub(crate) const LEASE: &str = "mooring-controller";
 
 /// What a world is made of.
 pub(crate) struct Setting {
@@ -48,6 +57,8 @@ pub(crate) struct Setting {
     /// Boundaries that deployer roles may bear besides `AWSDenyAll`.
     pub(crate) boundaries: Vec<String>,
     pub(crate) flags: Vec<String>,
+    /// Whether the operator goes through the faulting proxy in front of the API server.
+    pub(crate) proxied: bool,
 }
 
 impl Setting {
@@ -67,6 +78,7 @@ impl Setting {
             aws: aws::Settings::default(),
             boundaries: Vec::new(),
             flags: Vec::new(),
+            proxied: false,
         }
     }
 
@@ -100,6 +112,9 @@ impl World {
         let permit = STAGES.acquire().await.unwrap();
         let stage = Stage::start(setting.fleet.clone(), setting.aws.clone()).await.unwrap();
         stage.bootstrap(&bootstrap::printed(&setting)).unwrap();
+        if setting.proxied {
+            stage.proxy().await.unwrap();
+        }
         let argocd = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         stage.hub.apply_yaml(&argocd.to_string()).await.unwrap();
         for file in ["00-namespace.yaml", "10-rbac.yaml"] {
@@ -129,36 +144,44 @@ impl World {
     }
 
     pub(crate) async fn start_operator(&self) {
-        let log = ["--log-format", "json", "--log-level", "info,mooring=debug"];
+        let operator = Operator::start(&self.stage, &self.operator_options()).await.unwrap();
+        *self.operator() = Some(operator);
+    }
+
+    /// How the operator is run.
+    pub(crate) fn operator_options(&self) -> OperatorOptions {
+        let said = |flag: &str| self.setting.flags.iter().any(|given| given == flag);
         // Tests remove more than anybody would by accident.
-        let counted = self.setting.flags.iter().any(|flag| flag == "--removals-per-hour");
-        let uncounted: &[&str] = if counted { &[] } else { &["--removals-per-hour", "0"] };
-        let flags = log
+        let defaults = [("--log-level", "info,mooring=debug"), ("--removals-per-hour", "0")];
+        let unsaid = defaults.into_iter().filter(|(flag, _)| !said(flag));
+        let flags = ["--log-format", "json"]
             .into_iter()
-            .chain(uncounted.iter().copied())
+            .chain(unsaid.flat_map(|(flag, value)| [flag, value]))
             .map(str::to_owned)
             .chain(self.setting.flags.iter().cloned());
-        let options = OperatorOptions {
+        OperatorOptions {
             command: "controller",
             binary: env!("CARGO_BIN_EXE_mooring").into(),
             role_arn: format!("arn:aws:iam::{HUB_ACCOUNT}:role/{}", bootstrap::OPERATOR_ROLE),
             namespace: bootstrap::OPERATOR_NAMESPACE.to_owned(),
             service_account: Some(bootstrap::OPERATOR_SERVICE_ACCOUNT.to_owned()),
             flags: flags.collect(),
-        };
-        let operator = Operator::start(&self.stage, &options).await.unwrap();
-        *self.operator() = Some(operator);
+        }
     }
 
     pub(crate) fn operator(&self) -> MutexGuard<'_, Option<Operator>> {
         self.operator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the operator by a signal, and gives its exit code.
+    /// Ends the operator by a signal, and gives its exit code. The Lease of one that was killed is made as it was
+    /// installed, so that the next one does not wait: nobody can know better that it is dead.
     pub(crate) async fn end_operator(&self, signal: Signal) -> String {
         let operator = self.operator().take().unwrap();
         operator.signal(signal).unwrap();
         let code = operator.wait_for_exit(PATIENCE).await.unwrap();
+        if signal == Signal::Kill {
+            self.patch_lease(&json!({"spec": null})).await;
+        }
         self.logs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -193,6 +216,21 @@ impl World {
     /// The deployer role that a cluster would have.
     pub(crate) fn deployer(&self, name: &str) -> RoleArn {
         self.hub().deployer_role(&arn(self.cluster(name)))
+    }
+
+    pub(crate) fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.stage.client().unwrap(), bootstrap::OPERATOR_NAMESPACE)
+    }
+
+    /// The operators' Lease.
+    pub(crate) async fn lease(&self) -> LeaseSpec {
+        let lease = self.leases().get(LEASE).await.unwrap();
+        lease.spec.unwrap_or_default()
+    }
+
+    pub(crate) async fn patch_lease(&self, patch: &Value) {
+        let params = PatchParams::default();
+        self.leases().patch(LEASE, &params, &Patch::Merge(patch)).await.unwrap();
     }
 
     // Objects
@@ -393,6 +431,20 @@ pub(crate) fn condition(object: &Value, kind: &str) -> Option<(String, String, S
 /// The message of `Ready`.
 pub(crate) fn message(object: &Value) -> String {
     condition(object, "Ready").unwrap_or_default().2
+}
+
+/// A GET of an operator's own address: status and body.
+pub(crate) fn get(operator: &Operator, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(operator.address()?).ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: mooring\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let status = answer.split(' ').nth(1)?.parse().ok()?;
+    Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
 }
 
 /// A folder of the project.

@@ -106,14 +106,11 @@ impl World {
 
     /// Runs the verifier; it ends with what comes back. It logs to the file given.
     pub(crate) async fn verifier(&self, flags: &[&str], log: &std::path::Path) -> Child {
-        let fixed = [
-            "verifier",
-            "--listen",
-            "127.0.0.1:0",
-            "--log-level",
-            "info,mooring=debug",
-        ];
-        let arguments: Vec<&str> = fixed.iter().chain(flags).copied().collect();
+        let mut arguments = vec!["verifier", "--listen", "127.0.0.1:0", "--log-format", "json"];
+        if !flags.contains(&"--log-level") {
+            arguments.extend(["--log-level", "info,mooring=debug"]);
+        }
+        arguments.extend(flags);
         let log = std::fs::File::create(log).unwrap();
         let mut command = self.as_verifier(&arguments).await;
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);

@@ -1,5 +1,7 @@
 //! The way of a call through the fake: latency, faults, throttling, validation, the service, the log.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -7,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::authenticator::Authenticator;
 use super::contract::{Answer, ApiError, Caller, Request, Service};
+use super::eventual;
 use super::faults::{self, Effect, Faults};
 use super::log::{self, Call, CallLog, Outcome};
 use super::operations::Operation;
@@ -65,6 +68,25 @@ pub(crate) struct Core {
     pub(crate) throttles: Throttles,
     pub(crate) latency: Latency,
     pub(crate) authenticator: Authenticator,
+    /// When each role session began its last write that was carried out.
+    pub(crate) last_writes: Mutex<HashMap<String, Instant>>,
+}
+
+/// How a call that is carried out is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answering {
+    Plainly,
+    FromThePast,
+    WithAClosedConnection,
+    Never,
+}
+
+/// What becomes of a call.
+enum Fate {
+    Refused(ApiError),
+    Hung,
+    Closed,
+    CarriedOut(Answering),
 }
 
 /// A call of an operation that there is, as it arrived.
@@ -74,6 +96,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) operation: &'static Operation,
     /// Who signed it, nobody for an unsigned operation, or what is wrong with the signature.
     pub(crate) caller: Result<Option<Caller>, ApiError>,
+    pub(crate) access_key: String,
     pub(crate) input: Result<Map<String, Value>, ApiError>,
 }
 
@@ -93,6 +116,7 @@ impl Core {
             endpoint,
             operation,
             caller,
+            access_key,
             input,
         } = arrival;
         let latency = self.latency.of(endpoint.service);
@@ -108,6 +132,7 @@ impl Core {
             account,
             region: endpoint.region.clone(),
             caller: caller.as_ref().ok().cloned().flatten(),
+            access_key,
             input: input.as_ref().map(log::kept).unwrap_or_default(),
             outcome: Outcome::Done,
             throttled: false,
@@ -119,31 +144,32 @@ impl Core {
             (Ok(caller), Ok(input)) => (caller, input),
             (Err(error), _) | (_, Err(error)) => return Some(self.end(call, Err(error))),
         };
-        let effect = self.faults.strike(operation, &call.account);
+        let session = session(caller.as_ref(), &input).map(str::to_owned);
+        let called = faults::Called {
+            operation: operation.name,
+            account: &call.account,
+            region: &call.region,
+            session: session.as_deref(),
+        };
+        let effect = self.faults.strike(&called);
         call.fault = effect.is_some();
-        let closes_after = match effect {
-            Some(Effect::Error { status, code, message }) => {
-                return Some(self.end(call, Err(ApiError::new(status, code, message))));
-            }
-            Some(Effect::AccessDenied) => {
-                return Some(self.end(call, Err(faults::denied(operation, caller.as_ref()))));
-            }
-            Some(Effect::Hang) => {
+        let answering = match fate(effect, operation, caller.as_ref()) {
+            Fate::Refused(error) => return Some(self.end(call, Err(error))),
+            Fate::Hung => {
                 self.log.write(Call {
                     outcome: Outcome::Hung,
                     ..call
                 });
                 return std::future::pending().await;
             }
-            Some(Effect::CloseBefore) => {
+            Fate::Closed => {
                 self.log.write(Call {
                     outcome: Outcome::Closed,
                     ..call
                 });
                 return None;
             }
-            Some(Effect::CloseAfter) => true,
-            None => false,
+            Fate::CarriedOut(answering) => answering,
         };
         if let Err(error) = self
             .throttles
@@ -160,16 +186,41 @@ impl Core {
             caller,
             input,
         };
-        let (answer, checks) = trail::collect(|| self.carry_out(operation, &request));
+        let past = (answering == Answering::FromThePast)
+            .then(|| self.last_write(session.as_deref()))
+            .flatten();
+        let before = Instant::now();
+        let (answer, checks) = trail::collect(|| match past {
+            Some(moment) => eventual::as_of(moment, || self.carry_out(operation, &request)),
+            None => self.carry_out(operation, &request),
+        });
         call.checks = checks;
-        if closes_after {
+        if let Some(session) = session.filter(|_| operation.write && answer.is_ok()) {
+            let mut writes = self.last_writes.lock().unwrap_or_else(PoisonError::into_inner);
+            writes.insert(session, before);
+        }
+        let unanswered = |call| {
             self.log.write(Call {
                 outcome: Outcome::Unanswered,
                 ..call
             });
-            return None;
+        };
+        match answering {
+            Answering::Plainly | Answering::FromThePast => Some(self.end(call, answer)),
+            Answering::WithAClosedConnection => {
+                unanswered(call);
+                None
+            }
+            Answering::Never => {
+                unanswered(call);
+                std::future::pending().await
+            }
         }
-        Some(self.end(call, answer))
+    }
+
+    fn last_write(&self, session: Option<&str>) -> Option<Instant> {
+        let writes = self.last_writes.lock().unwrap_or_else(PoisonError::into_inner);
+        writes.get(session?).copied()
     }
 
     /// Writes down a call that named no operation.
@@ -188,6 +239,7 @@ impl Core {
             account: String::new(),
             region: endpoint.region.clone(),
             caller: None,
+            access_key: String::new(),
             input: Map::new(),
             outcome: Outcome::Refused {
                 status: error.status,
@@ -230,6 +282,26 @@ impl Core {
         self.log.write(Call { outcome, ..call });
         answer
     }
+}
+
+/// What becomes of a call on which this fault falls, or none.
+fn fate(effect: Option<Effect>, operation: &Operation, caller: Option<&Caller>) -> Fate {
+    match effect {
+        None => Fate::CarriedOut(Answering::Plainly),
+        Some(Effect::Error { status, code, message }) => Fate::Refused(ApiError::new(status, code, message)),
+        Some(Effect::AccessDenied) => Fate::Refused(faults::denied(operation, caller)),
+        Some(Effect::Hang) => Fate::Hung,
+        Some(Effect::HangAfter) => Fate::CarriedOut(Answering::Never),
+        Some(Effect::CloseBefore) => Fate::Closed,
+        Some(Effect::CloseAfter) => Fate::CarriedOut(Answering::WithAClosedConnection),
+        Some(Effect::Stale) => Fate::CarriedOut(Answering::FromThePast),
+    }
+}
+
+/// The role session that a call is made in, or asks for.
+fn session<'a>(caller: Option<&'a Caller>, input: &'a Map<String, Value>) -> Option<&'a str> {
+    let asked = input.get("RoleSessionName").and_then(Value::as_str);
+    asked.or_else(|| Some(caller?.session.as_ref()?.session_name.as_str()))
 }
 
 /// The account that a call counts for.

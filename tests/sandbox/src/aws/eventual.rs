@@ -4,7 +4,22 @@
 //! time to become visible from all possible endpoints" (IAM user guide, `troubleshoot_general`). The fake keeps the
 //! versions of a value with the moment of each write, so that a read can be answered from the past.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
+
+thread_local! {
+    /// The moment that reads are answered from, where a fault has them answered from the past.
+    static PAST: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Carries something out whose reads see what was there at a moment. A call is carried out on one thread from beginning
+/// to end, so the moment lies with the thread.
+pub(crate) fn as_of<T>(moment: Instant, work: impl FnOnce() -> T) -> T {
+    PAST.set(Some(moment));
+    let result = work();
+    PAST.set(None);
+    result
+}
 
 /// A value with the versions it had; `None` is absence (not yet made, or deleted).
 #[derive(Clone, Debug)]
@@ -40,7 +55,8 @@ impl<T> Eventual<T> {
     /// What a reader sees at `now` when a write takes `delay` to arrive everywhere.
     #[must_use]
     pub fn seen(&self, now: Instant, delay: Duration) -> Option<&T> {
-        let arrived = |when: &Instant| now.duration_since(*when) >= delay;
+        let past = PAST.get();
+        let arrived = |when: &Instant| now.duration_since(*when) >= delay && past.is_none_or(|moment| *when < moment);
         self.versions
             .iter()
             .rev()

@@ -32,6 +32,9 @@ pub struct Call {
     pub region: String,
     /// Who called, if the signature was good.
     pub caller: Option<Caller>,
+    /// The access key that it was signed with, good or not: it tells two sessions of one name apart. Empty when it was
+    /// not signed.
+    pub access_key: String,
     /// The input, without secrets and without texts of more than 512 bytes.
     pub input: Map<String, Value>,
     /// How it ended.
@@ -62,11 +65,18 @@ pub enum Outcome {
     Hung,
     /// The connection was closed before it was carried out.
     Closed,
-    /// Carried out (or refused), but the connection was closed instead of an answer.
+    /// Carried out (or refused), but the connection was closed instead of an answer, or there was none ever.
     Unanswered,
 }
 
 impl Call {
+    /// The name of the role session that it was made in, or that it asked for.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        let by = || Some(self.caller.as_ref()?.session.as_ref()?.session_name.as_str());
+        self.text("RoleSessionName").or_else(by)
+    }
+
     /// The text of a member of the input.
     #[must_use]
     pub fn text(&self, member: &str) -> Option<&str> {
@@ -108,6 +118,15 @@ impl CallLog {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let first = state.calls.partition_point(|call| call.sequence < mark);
         state.calls.range(first..).cloned().collect()
+    }
+
+    /// The calls from a mark on that are asked for.
+    #[must_use]
+    pub fn select(&self, mark: u64, wanted: impl Fn(&Call) -> bool) -> Vec<Call> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = state.calls.partition_point(|call| call.sequence < mark);
+        let calls = state.calls.range(first..);
+        calls.filter(|call| wanted(call)).cloned().collect()
     }
 
     /// Every call that is kept.

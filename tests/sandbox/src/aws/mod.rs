@@ -141,6 +141,7 @@ impl FakeAws {
             throttles: throttle::Throttles::default(),
             latency: settings.latency,
             authenticator: Authenticator::default(),
+            last_writes: std::sync::Mutex::default(),
         });
         core.throttles.set(None, settings.rates);
         let proxy = Proxy::start(Behind::Fake(Arc::clone(&core))).await?;
@@ -196,6 +197,12 @@ impl FakeAws {
         tags: &[(String, String)],
     ) -> Result<Credentials, ApiError> {
         self.core.world.session_credentials(role_arn, session_name, tags)
+    }
+
+    /// Every secret key and session token that was ever given to anybody: what no output may hold.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        self.core.world.secrets()
     }
 
     /// Who has an access key: what [`FakeAws::access`] asks for.

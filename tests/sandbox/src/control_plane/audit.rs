@@ -80,13 +80,14 @@ impl ControlPlane {
         Ok(calls)
     }
 
-    /// Of [`ControlPlane::calls_by`], the writes ([`AuditedCall::is_write`]).
+    /// Of [`ControlPlane::calls_by`], the writes ([`AuditedCall::is_write`]) but for those to Leases, by which a process
+    /// only says every few seconds that it lives.
     ///
     /// # Errors
     /// As [`ControlPlane::audit_mark`].
     pub async fn writes_by(&self, who: &str, since: AuditMark) -> Result<Vec<AuditedCall>, Error> {
         let mut calls = self.calls_by(who, since).await?;
-        calls.retain(AuditedCall::is_write);
+        calls.retain(|call| call.is_write() && call.group != "coordination.k8s.io");
         Ok(calls)
     }
 

@@ -80,9 +80,23 @@ impl ControlPlane {
         name: &str,
         lifetime: Duration,
     ) -> Result<PathBuf, Error> {
+        self.kubeconfig_by_way_of(&self.url(), namespace, name, lifetime).await
+    }
+
+    /// The same, for a server at another address: an [`ApiProxy`](super::ApiProxy) in front of this one.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::kubeconfig_for_service_account`].
+    pub async fn kubeconfig_by_way_of(
+        &self,
+        url: &str,
+        namespace: &str,
+        name: &str,
+        lifetime: Duration,
+    ) -> Result<PathBuf, Error> {
         let token = self.request_token(namespace, name, &[self.issuer()], lifetime).await?;
         let path = self.folder().join(format!("{namespace}.{name}.kubeconfig"));
-        let content = self.kubeconfig(namespace, &format!("token: {token}"));
+        let content = self.kubeconfig(url, namespace, &format!("token: {token}"));
         write_private(&path, content.as_bytes()).map_err(Error::file("write", &path))?;
         Ok(path)
     }
@@ -148,12 +162,8 @@ impl ControlPlane {
     }
 
     /// A kubeconfig with one cluster and one user, whose fields are `user`.
-    pub(super) fn kubeconfig(&self, namespace: &str, user: &str) -> String {
-        let (name, url, ca) = (
-            serde_json::json!(self.name()),
-            self.url(),
-            STANDARD.encode(self.ca_pem()),
-        );
+    pub(super) fn kubeconfig(&self, url: &str, namespace: &str, user: &str) -> String {
+        let (name, ca) = (serde_json::json!(self.name()), STANDARD.encode(self.ca_pem()));
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: {name}\n\
              clusters:\n- name: {name}\n  cluster:\n    server: {url}\n    certificate-authority-data: {ca}\n\

@@ -21,6 +21,9 @@ pub enum Error {
     /// No port could be held on loopback.
     #[error("cannot hold a port on 127.0.0.1 for the API server: {0}")]
     Port(io::Error),
+    /// The faulting proxy in front of the API server could not be started.
+    #[error("cannot start the proxy in front of the API server: {0}")]
+    Proxy(String),
     /// A key or certificate could not be made.
     #[error("cannot make the {subject} of the control plane: {source}")]
     Certificate {

@@ -25,6 +25,7 @@ mod error;
 mod etcd;
 pub(crate) mod guard;
 mod pki;
+mod proxy;
 mod table;
 
 use std::{
@@ -44,6 +45,7 @@ pub use self::{
     assets::prepare,
     audit::{AuditMark, AuditedCall},
     error::Error,
+    proxy::{ApiCall, ApiEffect, ApiFault, ApiFaultId, ApiFaults, ApiProxy, ApiRequest},
 };
 
 /// What a control plane is to be.
@@ -130,7 +132,7 @@ impl ControlPlane {
             admin,
         };
         let kubeconfig = plane.admin_kubeconfig();
-        let content = plane.kubeconfig("default", &clients::certificate_user(&plane.admin));
+        let content = plane.kubeconfig(&plane.url(), "default", &clients::certificate_user(&plane.admin));
         write_private(&kubeconfig, content.as_bytes()).map_err(Error::file("write", kubeconfig))?;
         api_server::ready(&plane.server, &plane.name, &plane.admin()?).await?;
         Ok(plane)
@@ -185,6 +187,14 @@ impl ControlPlane {
     #[must_use]
     pub fn admin_kubeconfig(&self) -> PathBuf {
         self.folder().join("admin.kubeconfig")
+    }
+
+    /// Starts a proxy in front of it, whose faults fall on those whose kubeconfig leads there.
+    ///
+    /// # Errors
+    /// [`Error::Proxy`] when it cannot be started.
+    pub async fn proxy(&self) -> Result<ApiProxy, Error> {
+        ApiProxy::start(self).await
     }
 
     /// The last lines of the API server's own log.

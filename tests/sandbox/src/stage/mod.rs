@@ -20,6 +20,7 @@ use kube::{
     core::ApiResource,
 };
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 pub use self::{
     argocd::Destination,
@@ -30,7 +31,7 @@ pub use self::{
 };
 use crate::{
     aws::{self, ClusterSeed, FakeAws, contract::ApiError, contract::Service},
-    control_plane::{self, ControlPlane, Options},
+    control_plane::{self, ApiProxy, ControlPlane, Options},
 };
 
 /// Why the stage is not as it should be.
@@ -86,6 +87,7 @@ pub struct Stage {
     pub aws: FakeAws,
     /// The accounts and clusters.
     pub fleet: Fleet,
+    proxy: OnceCell<ApiProxy>,
 }
 
 impl Stage {
@@ -107,6 +109,7 @@ impl Stage {
             spokes,
             aws,
             fleet,
+            proxy: OnceCell::new(),
         };
         stage.fleet.seed(&stage.aws, &stage.hub.ca_pem());
         for (cluster, server) in stage.servers() {
@@ -145,6 +148,21 @@ impl Stage {
                 "cluster {name} has no API server: add it to the fleet with ClusterSpec::with_server"
             ))
         })
+    }
+
+    /// A faulting proxy in front of the hub's API server. From the first call on, operators that are started go through
+    /// it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn proxy(&self) -> Result<&ApiProxy, StageError> {
+        Ok(self.proxy.get_or_try_init(|| self.hub.proxy()).await?)
+    }
+
+    /// The faulting proxy, if there is one.
+    #[must_use]
+    pub fn proxied(&self) -> Option<&ApiProxy> {
+        self.proxy.get()
     }
 
     /// Applies every YAML file of a folder, in the order of their names.

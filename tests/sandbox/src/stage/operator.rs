@@ -3,14 +3,18 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use super::{Stage, StageError};
 use crate::control_plane::{
-    ControlPlane,
+    ApiProxy, ControlPlane,
     guard::{Environment, Guarded, new_folder},
 };
+
+/// Each process is a pod of its own.
+static PODS: AtomicUsize = AtomicUsize::new(0);
 
 /// How the operator is run.
 #[derive(Clone, Debug)]
@@ -29,6 +33,13 @@ pub struct OperatorOptions {
     pub flags: Vec<String>,
 }
 
+impl OperatorOptions {
+    fn next_pod(&self) -> String {
+        let service_account = self.service_account.as_deref().unwrap_or("mooring-controller");
+        format!("{service_account}-{}", PODS.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// A signal to the operator's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -45,6 +56,7 @@ pub enum Signal {
 /// A running operator. It ends with this value, and with this process, however that ends.
 pub struct Operator {
     process: Guarded,
+    pod: String,
 }
 
 impl Operator {
@@ -54,8 +66,16 @@ impl Operator {
     /// # Errors
     /// When it cannot be started.
     pub async fn start(stage: &Stage, options: &OperatorOptions) -> Result<Self, StageError> {
+        Self::start_by(stage, options, None).await
+    }
+
+    /// The same, with another way to the hub's API server than straight: the address of a relay in front of it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start_by(stage: &Stage, options: &OperatorOptions, way: Option<&str>) -> Result<Self, StageError> {
+        let pod = options.next_pod();
         let service_account = options.service_account.as_deref().unwrap_or("mooring-controller");
-        let pod = format!("{service_account}-0");
         let cluster = format!(
             "arn:aws:eks:{}:{}:cluster/{}",
             stage.fleet.hub.region, stage.fleet.hub.account, stage.fleet.hub.name
@@ -68,7 +88,8 @@ impl Operator {
             service_account,
             &pod,
         )?);
-        Self::with_environment(&stage.hub, variables, options).await
+        let proxied = stage.proxied().map(ApiProxy::url);
+        Self::spawn(&stage.hub, variables, options, pod, way.or(proxied.as_deref())).await
     }
 
     /// Starts `mooring` against an API server, with these variables and the kubeconfig of its service account only.
@@ -77,23 +98,41 @@ impl Operator {
     /// When it cannot be started.
     pub async fn with_environment(
         hub: &ControlPlane,
-        mut variables: Vec<(String, String)>,
+        variables: Vec<(String, String)>,
         options: &OperatorOptions,
     ) -> Result<Self, StageError> {
-        let kubeconfig = match &options.service_account {
+        Self::spawn(hub, variables, options, options.next_pod(), None).await
+    }
+
+    async fn spawn(
+        hub: &ControlPlane,
+        mut variables: Vec<(String, String)>,
+        options: &OperatorOptions,
+        pod: String,
+        way: Option<&str>,
+    ) -> Result<Self, StageError> {
+        let mut kubeconfig = match &options.service_account {
             Some(name) => {
                 let lifetime = Duration::from_hours(6);
-                hub.kubeconfig_for_service_account(&options.namespace, name, lifetime)
+                let url = way.map_or_else(|| hub.url(), str::to_owned);
+                hub.kubeconfig_by_way_of(&url, &options.namespace, name, lifetime)
                     .await?
             }
             None => hub.admin_kubeconfig(),
         };
+        let folder = new_folder(&std::env::temp_dir(), "mooring-operator-")?;
+        if way.is_some() {
+            // Another operator of the same service account may come by another way.
+            let own = folder.join("kubeconfig");
+            std::fs::copy(&kubeconfig, &own)?;
+            kubeconfig = own;
+        }
         variables.push(("KUBECONFIG".to_owned(), kubeconfig.display().to_string()));
+        variables.push(("MOORING_LEASE_IDENTITY".to_owned(), pod.clone()));
         let pairs: Vec<(&str, &str)> = variables
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        let folder = new_folder(&std::env::temp_dir(), "mooring-operator-")?;
         let flags = [options.command, "--listen", "127.0.0.1:0"].map(str::to_owned);
         let arguments = flags.into_iter().chain(options.flags.iter().cloned());
         let working_directory = folder.clone();
@@ -104,7 +143,13 @@ impl Operator {
             &working_directory,
             &Environment::Only(&pairs),
         )?;
-        Ok(Self { process })
+        Ok(Self { process, pod })
+    }
+
+    /// The name of its pod, which its Lease and its requests bear.
+    #[must_use]
+    pub fn pod(&self) -> &str {
+        &self.pod
     }
 
     /// Where the operator logs to.

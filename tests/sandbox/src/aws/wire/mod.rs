@@ -113,6 +113,7 @@ pub(super) async fn exchange(
                 endpoint,
                 operation,
                 caller,
+                access_key: sigv4::access_key(&received).unwrap_or_default(),
                 input,
             };
             (operation.name.to_owned(), core.receive(arrival).await.ok_or(Closed)?)

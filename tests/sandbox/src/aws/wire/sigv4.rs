@@ -74,6 +74,13 @@ pub(super) fn verify(received: &Received<'_>, endpoint: &Endpoint, world: &World
     Ok(key.caller)
 }
 
+/// The access key that a request names in its header, whether or not it is signed with it.
+pub(super) fn access_key(received: &Received<'_>) -> Option<String> {
+    let authorization = received.headers.get("authorization")?.to_str().ok()?;
+    let (_, credential) = authorization.split_once("Credential=")?;
+    Some(credential.split('/').next()?.to_owned())
+}
+
 impl Claim {
     fn read(received: &Received<'_>, words: &Words) -> Result<Self, ApiError> {
         let header = |name: &str| received.headers.get(name).and_then(|value| value.to_str().ok());

@@ -123,6 +123,14 @@ impl World {
         self.state().timestamp()
     }
 
+    /// Every secret key and session token that was given.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let state = self.state();
+        let of = |key: &KeyRecord| [Some(key.secret_access_key.clone()), key.session_token.clone()];
+        state.keys.values().flat_map(of).flatten().collect()
+    }
+
     /// What is known of an access key, expired ones included.
     #[must_use]
     pub fn credentials(&self, access_key_id: &str) -> Option<KeyRecord> {

@@ -1,0 +1,258 @@
+//! Access that is taken away, as somebody who waits for it is told: what the operator says of the entry, what a walk met at
+//! the cluster, and who may give the access back. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+
+use super::{
+    chain::{Found, Hop, Trouble, Walk},
+    reason::Reason,
+};
+use crate::api::{
+    ManagedCluster,
+    condition::{ConditionType, find},
+};
+
+/// The name under which the API server records who set the mode.
+pub const FIELD_MANAGER: &str = "mooring-revoke";
+
+/// What is known of the access entry, from the operator's own words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state")]
+pub enum Entry {
+    /// The operator has taken it away.
+    Away,
+    /// It stands, or may: the operator's reason and message.
+    Stands {
+        /// The reason of its condition.
+        reason: String,
+        /// What it says.
+        message: String,
+    },
+}
+
+/// What a probe with the deployer role's own token met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state")]
+pub enum Probe {
+    /// The cluster's API server does not know who asks: 401.
+    Refused,
+    /// It was let in.
+    LetIn(Trouble),
+    /// Nobody could look, and why.
+    NotSeen {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A revocation, as far as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revoked {
+    /// The `ManagedCluster`.
+    pub name: String,
+    /// The access entry.
+    pub entry: Entry,
+    /// The probe.
+    pub probe: Probe,
+    /// What may set the mode back.
+    pub warnings: Vec<String>,
+}
+
+impl Revoked {
+    /// 0 when the entry is away and a probe was refused; 1 when access stands, or may; 2 when the entry is away and nobody
+    /// could see that it helps.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match (&self.entry, &self.probe) {
+            (Entry::Stands { .. }, _) | (_, Probe::LetIn(_)) => 1,
+            (Entry::Away, Probe::Refused) => 0,
+            (Entry::Away, Probe::NotSeen { .. }) => 2,
+        }
+    }
+}
+
+/// What the operator says of the entry, once it has heard of the mode; `None` until then.
+#[must_use]
+pub fn entry(object: &ManagedCluster) -> Option<Entry> {
+    let status = object.status.as_ref()?;
+    let generation = object.metadata.generation;
+    let ready = find(&status.conditions, ConditionType::Ready).filter(|_| status.observed_generation == generation)?;
+    let of_entry = find(&status.conditions, ConditionType::AccessEntryReady);
+    if ready.reason == Reason::Suspended.as_str() && of_entry.is_some_and(|entry| entry.reason == ready.reason) {
+        return Some(Entry::Away);
+    }
+    Some(Entry::Stands {
+        reason: ready.reason.clone(),
+        message: ready.message.clone(),
+    })
+}
+
+/// What a walk of the chain says of the access.
+#[must_use]
+pub fn probe(walk: &Walk) -> Probe {
+    match walk.at(Hop::Authentication) {
+        Found::Failed(trouble) if trouble.reason == Reason::Suspended => Probe::Refused,
+        Found::Failed(trouble) if [Reason::ResidualAccess, Reason::AccessStands].contains(&trouble.reason) => {
+            Probe::LetIn(trouble.clone())
+        }
+        Found::Failed(trouble) | Found::Unknown(trouble) => Probe::NotSeen {
+            why: trouble.message.clone(),
+        },
+        Found::Passed { .. } | Found::NotReached => {
+            let (hop, trouble) = match walk.broken().or_else(|| walk.unknown()) {
+                Some((hop, trouble)) => (hop.title(), trouble.message.as_str()),
+                None => ("authentication", "the walk did not come to it"),
+            };
+            Probe::NotSeen {
+                why: format!("{hop}: {trouble}"),
+            }
+        }
+    }
+}
+
+/// Who may set the mode back: whoever applies the object from elsewhere.
+#[must_use]
+pub fn warnings(metadata: &ObjectMeta) -> Vec<String> {
+    let commit = "commit spec.mode: Suspended there, or the next apply may set it back";
+    let mut all = Vec::new();
+    let managers = metadata.managed_fields.iter().flatten().filter(|entry| {
+        let fields = entry.fields_v1.as_ref();
+        fields.is_some_and(|fields| fields.0.pointer("/f:spec/f:mode").is_some())
+    });
+    for manager in managers.filter_map(|entry| entry.manager.as_deref()) {
+        if manager != FIELD_MANAGER {
+            all.push(format!(
+                "field manager {manager} has set spec.mode: where it applies a manifest, {commit}"
+            ));
+        }
+    }
+    let (labels, annotations) = (metadata.labels.as_ref(), metadata.annotations.as_ref());
+    let label = |key: &str| labels.is_some_and(|all| all.contains_key(key));
+    let tracked = [
+        (
+            annotations.is_some_and(|all| all.contains_key("argocd.argoproj.io/tracking-id"))
+                || label("argocd.argoproj.io/instance")
+                || label("app.kubernetes.io/instance"),
+            "an Argo CD Application seems to hold this object",
+        ),
+        (
+            label("kustomize.toolkit.fluxcd.io/name") || label("helm.toolkit.fluxcd.io/name"),
+            "Flux holds this object",
+        ),
+    ];
+    let held = tracked.into_iter().filter(|(held, _)| *held);
+    all.extend(held.map(|(_, who)| format!("{who}: {commit}")));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    fn trouble(reason: Reason) -> Trouble {
+        Trouble {
+            reason,
+            message: "what was met".into(),
+            next: "do this".into(),
+            candidates: Vec::new(),
+        }
+    }
+
+    fn revoked(entry: Entry, probe: Probe) -> Revoked {
+        Revoked {
+            name: "prod".into(),
+            entry,
+            probe,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn stands() -> Entry {
+        Entry::Stands {
+            reason: "Held".into(),
+            message: "the access entry bears a tag".into(),
+        }
+    }
+
+    #[test]
+    fn the_exit_code_is_0_only_when_the_refusal_was_seen() {
+        let not_seen = || Probe::NotSeen { why: "x".into() };
+        let let_in = || Probe::LetIn(trouble(Reason::ResidualAccess));
+        for (entry, probe, code) in [
+            (Entry::Away, Probe::Refused, 0),
+            (Entry::Away, not_seen(), 2),
+            (Entry::Away, let_in(), 1),
+            (stands(), Probe::Refused, 1),
+            (stands(), not_seen(), 1),
+        ] {
+            assert_eq!(revoked(entry, probe).exit_code(), code);
+        }
+    }
+
+    #[test]
+    fn a_walk_tells_whether_the_cluster_lets_in() {
+        let walk = |over: (Hop, Found)| {
+            let passed = |hop| (hop, Found::Passed { seen: "seen".into() });
+            let mut hops: BTreeMap<Hop, Found> = Hop::ALL.into_iter().map(passed).collect();
+            hops.extend([over]);
+            Walk { hops }
+        };
+        let at = |reason| (Hop::Authentication, Found::Failed(trouble(reason)));
+        assert_eq!(probe(&walk(at(Reason::Suspended))), Probe::Refused);
+        for reason in [Reason::ResidualAccess, Reason::AccessStands] {
+            assert_eq!(probe(&walk(at(reason))), Probe::LetIn(trouble(reason)));
+        }
+        let mut cut = walk((Hop::Token, Found::Unknown(trouble(Reason::TokenForbidden))));
+        cut.hops.insert(Hop::Authentication, Found::NotReached);
+        assert_eq!(
+            probe(&cut),
+            Probe::NotSeen {
+                why: "token: what was met".into()
+            }
+        );
+    }
+
+    #[test]
+    fn the_operators_word_counts_once_it_has_heard_of_the_mode() {
+        let object = |observed: i64, ready: &str, entry: &str| -> ManagedCluster {
+            let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "False", "reason": reason, "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+            from_value(json!({
+                "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": "prod", "generation": 2},
+                "spec": {"accountId": "222222222222", "region": "eu-west-1", "mode": "Suspended", "access": {}},
+                "status": {"observedGeneration": observed, "conditions": [condition("Ready", ready), condition("AccessEntryReady", entry)]},
+            }))
+            .unwrap()
+        };
+        assert_eq!(super::entry(&object(1, "Suspended", "Suspended")), None);
+        assert_eq!(super::entry(&object(2, "Suspended", "Suspended")), Some(Entry::Away));
+        assert!(matches!(
+            super::entry(&object(2, "Paused", "Paused")),
+            Some(Entry::Stands { .. })
+        ));
+    }
+
+    #[test]
+    fn whoever_may_set_the_mode_back_is_named() {
+        let metadata: ObjectMeta = from_value(json!({
+            "name": "prod",
+            "annotations": {"argocd.argoproj.io/tracking-id": "fleet:mooring.dev/ManagedCluster:/prod"},
+            "managedFields": [
+                {"manager": "argocd-controller", "operation": "Apply", "fieldsV1": {"f:spec": {"f:mode": {}}}},
+                {"manager": "mooring", "operation": "Apply", "fieldsV1": {"f:status": {}}},
+                {"manager": FIELD_MANAGER, "operation": "Update", "fieldsV1": {"f:spec": {"f:mode": {}}}},
+            ],
+        }))
+        .unwrap();
+        let told = warnings(&metadata);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("argocd-controller") && told[0].contains("commit spec.mode: Suspended"));
+        assert!(told[1].contains("Argo CD"), "{told:?}");
+        assert!(warnings(&ObjectMeta::default()).is_empty());
+    }
+}

@@ -1,0 +1,105 @@
+//! `mooring revoke`: what was seen of access that was taken away, in words or as JSON.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::{
+    access::revoked::{Entry, Probe, Revoked},
+    cli::DoctorOutput,
+};
+
+/// All of it, in the form that was asked for.
+#[must_use]
+pub fn print(revoked: &Revoked, output: DoctorOutput) -> String {
+    match output {
+        DoctorOutput::Json => {
+            let mut value = serde_json::to_value(revoked).unwrap_or_default();
+            value["revoked"] = Value::Bool(revoked.exit_code() == 0);
+            let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+            text.push('\n');
+            text
+        }
+        DoctorOutput::Table => in_words(revoked),
+    }
+}
+
+fn in_words(revoked: &Revoked) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{text}");
+    };
+    let name = &revoked.name;
+    match &revoked.entry {
+        Entry::Away => line(format!("{name}: the access entry is gone")),
+        Entry::Stands { reason, message } => {
+            line(format!("{name}: ACCESS STANDS, or may: {reason}"));
+            line(format!("  {message}"));
+        }
+    }
+    match &revoked.probe {
+        Probe::Refused => line(format!(
+            "{name}: a fresh token of the deployer role was refused by the cluster (401)"
+        )),
+        Probe::LetIn(trouble) => {
+            line(format!("{name}: THE CLUSTER STILL LETS IT IN: {}", trouble.reason));
+            line(format!("  {}", trouble.message));
+            line(format!("  next: {}", trouble.next));
+        }
+        Probe::NotSeen { why } => line(format!("{name}: nobody has seen that it is refused: {why}")),
+    }
+    if revoked.entry == Entry::Away {
+        line(
+            "still open: requests that the API server had begun to serve, as a watch, an exec or a port-forward, and whatever \
+             was made on the cluster with that access, as tokens of its service accounts"
+                .to_owned(),
+        );
+    }
+    for warning in &revoked.warnings {
+        line(format!("warning: {warning}"));
+    }
+    line(format!(
+        "to give the access back: kubectl patch mgc {name} --type merge -p '{{\"spec\":{{\"mode\":\"Enforce\"}}}}'"
+    ));
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Reason, Trouble};
+
+    fn revoked(probe: Probe) -> Revoked {
+        Revoked {
+            name: "prod".into(),
+            entry: Entry::Away,
+            probe,
+            warnings: vec!["commit it".into()],
+        }
+    }
+
+    #[test]
+    fn both_forms_tell_all_of_it() {
+        let text = print(&revoked(Probe::Refused), DoctorOutput::Table);
+        for words in [
+            "the access entry is gone",
+            "refused by the cluster (401)",
+            "still open",
+            "Enforce",
+        ] {
+            assert!(text.contains(words), "{text}");
+        }
+        let residual = revoked(Probe::LetIn(Trouble {
+            reason: Reason::ResidualAccess,
+            message: "what was met".into(),
+            next: "do this".into(),
+            candidates: Vec::new(),
+        }));
+        assert!(print(&residual, DoctorOutput::Table).contains("STILL LETS IT IN: ResidualAccess"));
+        let value: Value = serde_json::from_str(&print(&residual, DoctorOutput::Json)).unwrap();
+        assert_eq!(value["revoked"], false);
+        assert_eq!(value["probe"]["reason"], "ResidualAccess");
+        assert_eq!(value["entry"]["state"], "Away");
+    }
+}

@@ -1,0 +1,72 @@
+//! Somebody else's emergency: what bears the AWS tag `mooring.dev/hold` is not written to, and neither is what hangs on
+//! it. The steps that are left out are told.
+
+use crate::{
+    aws::Role,
+    domain::{eks::AccessEntry, ownership::HOLD_TAG},
+    managed_cluster::{
+        blocked::Blocked,
+        step::{Part, Plan, Step},
+    },
+};
+
+/// Takes out of a plan what would write to a role or an access entry that is held, and what would follow from that.
+///
+/// A role that is deleted takes the entry with it, since an entry holds for the role that was there when it was made: so
+/// a held entry keeps its role from being deleted. The other way round the entry may go: the role is none the worse.
+pub(in crate::managed_cluster) fn withhold(plan: &mut Plan, role: Option<&Role>, entry: Option<&AccessEntry>) {
+    let value = |tags: &crate::domain::ownership::Tags| tags.get(HOLD_TAG).cloned();
+    let role_held = role.and_then(|role| Some((role.arn.clone(), value(&role.tags)?)));
+    let entry_held = entry.and_then(|entry| Some((entry.arn.clone(), value(&entry.tags)?)));
+    if let Some((thing, value)) = role_held {
+        let mut undone = take_out(plan, touches_role);
+        // An entry that could not be made again is not deleted either.
+        if undone.iter().any(|step| matches!(step, Step::CreateAccessEntry { .. })) {
+            let deleted = take_out(plan, |step| matches!(step, Step::DeleteAccessEntry));
+            undone.splice(0..0, deleted);
+        }
+        tell(plan, Part::DeployerRole, format!("role {thing}"), value, &undone);
+    }
+    if let Some((thing, value)) = entry_held {
+        let deletes = |step: &Step| matches!(step, Step::DeleteRole { .. } | Step::DeleteAccessEntry);
+        // What would be made in the place of what is not deleted, and what would be set on that.
+        let afresh = plan.steps.iter().any(deletes);
+        let undone = take_out(plan, |step| {
+            touches_entry(step) || deletes(step) || (afresh && matches!(step, Step::CreateRole { .. }))
+        });
+        tell(plan, Part::AccessEntry, format!("access entry {thing}"), value, &undone);
+    }
+}
+
+fn touches_role(step: &Step) -> bool {
+    step.part() == Part::DeployerRole
+}
+
+fn touches_entry(step: &Step) -> bool {
+    step.part() == Part::AccessEntry
+}
+
+/// Takes the steps out. Where one of them would have made something, what comes after it has nothing to stand on.
+fn take_out(plan: &mut Plan, held: impl Fn(&Step) -> bool) -> Vec<Step> {
+    let makes = |step: &Step| matches!(step, Step::CreateRole { .. } | Step::CreateAccessEntry { .. });
+    let mut undone = Vec::new();
+    let mut cut_off = false;
+    for step in std::mem::take(&mut plan.steps) {
+        if cut_off || held(&step) {
+            cut_off |= makes(&step);
+            undone.push(step);
+        } else {
+            plan.steps.push(step);
+        }
+    }
+    undone
+}
+
+fn tell(plan: &mut Plan, part: Part, thing: String, value: String, undone: &[Step]) {
+    plan.blocked.push(Blocked::Held {
+        part,
+        thing,
+        value,
+        undone: undone.iter().map(Step::words).collect(),
+    });
+}

@@ -1,0 +1,156 @@
+//! What a look at everything brings, and the plan that it leads to: the same for a pass of the controller and for
+//! `mooring plan`, which differ only in whether the plan is carried out.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, runtime::reflector::Store};
+
+use crate::{
+    api::{ManagedClusterStatus, Mode},
+    argocd::WantedSecret,
+    aws::{Account, AwsError},
+    domain::arn::PolicyArn,
+    kubernetes::KubernetesError,
+};
+
+use super::{
+    desired::{Desired, desired},
+    management::Management,
+    observe::{self, LookAtPolicies, Secrets, Spoke},
+    plan::{self, Memory, suspended},
+    request::Request,
+    step::{Plan, Suspicion},
+};
+
+/// What a look starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a> {
+    /// What is asked for.
+    pub request: &'a Request,
+    /// What it stands on.
+    pub management: &'a Management,
+    /// What was recorded.
+    pub old: &'a ManagedClusterStatus,
+}
+
+/// What stands, and what should.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// In the cluster's account.
+    pub spoke: Spoke,
+    /// In Argo CD's namespace.
+    pub secrets: Secrets,
+    /// What should stand.
+    pub desired: Desired,
+}
+
+impl Desired {
+    /// The cluster Secret, where one can be written.
+    #[must_use]
+    pub fn usable_secret(&self) -> Option<&WantedSecret> {
+        self.secret.as_ref().and_then(|secret| secret.as_ref().ok())
+    }
+}
+
+impl Ground<'_> {
+    /// The unique ID of the role that was recorded.
+    #[must_use]
+    pub fn recorded_role(&self) -> Option<&str> {
+        self.old.deployer_role.as_ref().map(|role| role.id.as_str())
+    }
+
+    /// Whether the access is to be taken away and the rest only kept.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.request.identity.mode == Mode::Suspended
+    }
+
+    /// Looks at the cluster's account; at the access entry only where it is to stay.
+    ///
+    /// # Errors
+    /// The first read that failed.
+    pub async fn spoke(&self, account: &Account) -> Result<Spoke, AwsError> {
+        let (cluster, deployer) = (&self.request.identity.cluster, &self.request.deployer);
+        let policies = self.policies();
+        if self.is_suspended() {
+            return Box::pin(observe::spoke_without_entry(account, cluster, deployer, policies)).await;
+        }
+        Box::pin(observe::spoke(account, cluster, deployer, policies)).await
+    }
+
+    /// The same with the access entry in any case.
+    ///
+    /// # Errors
+    /// The first read that failed.
+    pub async fn spoke_with_entry(&self, account: &Account) -> Result<Spoke, AwsError> {
+        let (cluster, deployer) = (&self.request.identity.cluster, &self.request.deployer);
+        Box::pin(observe::spoke(account, cluster, deployer, self.policies())).await
+    }
+
+    fn policies(&self) -> LookAtPolicies<'_> {
+        let request = self.request;
+        match &request.identity.existing {
+            Some(_) => LookAtPolicies::Never,
+            None if request.boundary == PolicyArn::deny_all(self.management.hub.partition()) => {
+                LookAtPolicies::UnlessRecorded(self.recorded_role())
+            }
+            None => LookAtPolicies::Always,
+        }
+    }
+
+    /// Looks at the cluster Secrets, of which `store` holds all that Argo CD sees.
+    ///
+    /// # Errors
+    /// When the API server could not be asked for the name that a new Secret would take.
+    pub async fn secrets(
+        &self,
+        store: &Store<Secret>,
+        api: &Api<Secret>,
+        wanted: Option<&WantedSecret>,
+    ) -> Result<Secrets, KubernetesError> {
+        let uid = self.request.identity.uid.as_str();
+        let servers = [
+            wanted.and_then(|wanted| wanted.data.get("server")),
+            self.old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_ref()),
+        ];
+        let known = observe::Known {
+            name: self.old.secret.as_deref(),
+            servers: servers.into_iter().flatten().map(String::as_str).collect(),
+        };
+        let mut found = observe::secrets(store, uid, wanted, &known);
+        // One that is going stands for nothing: the name may be somebody else's by now.
+        if let Some(wanted) = wanted.filter(|_| found.own.iter().all(|own| own.deleting)) {
+            let Secrets { own, name_taken, .. } = observe::secret_under_name(api, &wanted.name, uid).await?;
+            found.own.retain(|known| own.iter().all(|now| now.name != known.name));
+            found.own.extend(own);
+            found.name_taken = name_taken;
+        }
+        Ok(found)
+    }
+
+    /// What should stand, given what was found in the account.
+    #[must_use]
+    pub fn desired(&self, spoke: &Spoke) -> Desired {
+        desired(self.request, self.management, spoke.cluster.as_ref())
+    }
+
+    /// The steps between the two. `confirmed` is what an earlier look suspected.
+    #[must_use]
+    pub fn plan(&self, survey: &Survey, confirmed: Option<&Suspicion>) -> Plan {
+        let memory = Memory {
+            owner: &self.request.owner,
+            recorded_role: self.recorded_role(),
+            recorded_secret: self.old.secret.as_deref(),
+            confirmed,
+        };
+        let Survey {
+            spoke,
+            secrets,
+            desired,
+        } = survey;
+        if self.is_suspended() {
+            suspended::keep(desired, spoke, secrets, &memory)
+        } else {
+            plan::plan(desired, spoke, secrets, &memory)
+        }
+    }
+}

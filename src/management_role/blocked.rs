@@ -1,0 +1,236 @@
+//! What stands in the way of a plan, as data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::{
+    api::{CLOSED_ACCOUNTS, CONFIRM_HUB},
+    managed_cluster::{held_in_words, words::some},
+};
+
+use super::step::Part;
+
+/// What stands in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "blocked")]
+pub enum Blocked {
+    /// EKS does not know the hub.
+    HubNotFound,
+    /// The hub that EKS describes is not the cluster that the operator runs on.
+    HubMismatch {
+        /// The issuer that EKS gives.
+        described: String,
+        /// The issuer of the API server that we run on.
+        here: String,
+    },
+    /// The hub's issuer is nothing that IAM takes.
+    UnusableIssuer {
+        /// Why.
+        why: String,
+    },
+    /// `oidcProvider: Require`, and there is none.
+    OidcProviderMissing {
+        /// The provider's ARN.
+        arn: String,
+    },
+    /// `oidcProvider: Require`, and the audience is missing.
+    AudienceMissing {
+        /// The provider's ARN.
+        arn: String,
+    },
+    /// `identity.type: Existing`, and there is no such role.
+    RoleMissing {
+        /// Its ARN.
+        arn: String,
+    },
+    /// The hub is another cluster than the one that was recorded, under the same name.
+    HubReplaced {
+        /// The object's own name.
+        object: String,
+        /// The issuer that was recorded.
+        recorded: String,
+        /// The issuer now.
+        issuer: String,
+    },
+    /// A role of our name was made by an object of this name that is no more.
+    RoleLeftBehind {
+        /// The object's own name.
+        object: String,
+        /// The role's ARN.
+        arn: String,
+        /// Who made it.
+        owner: String,
+        /// The hub's issuer now.
+        issuer: String,
+    },
+    /// The role that we made is gone, and one that is not ours stands under its name.
+    RoleReplaced {
+        /// Its ARN.
+        arn: String,
+        /// The unique ID of the role that we made.
+        recorded: String,
+        /// The unique ID of the one that stands there.
+        found: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// A role of that name is not ours.
+    RoleNotOurs {
+        /// Its ARN.
+        arn: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// Our role carries policies that we did not give it.
+    ForeignPolicyAttached {
+        /// Their names.
+        policies: BTreeSet<String>,
+    },
+    /// Something must be deleted to heal, and a second look must agree first.
+    Unconfirmed {
+        /// The unique ID of the role.
+        id: String,
+    },
+    /// The owner of the account has set the tag `mooring.dev/hold` on the role.
+    Held {
+        /// The role's ARN.
+        arn: String,
+        /// The tag's value.
+        value: String,
+        /// What is not done, in words; nothing where it is as the spec says.
+        undone: Vec<String>,
+    },
+    /// The policy has no room for all deployer roles.
+    PolicyFull {
+        /// What was left out.
+        left_out: BTreeSet<String>,
+    },
+    /// The role was made just now; the rest follows at once.
+    JustMade,
+    /// AWS has not carried a write everywhere yet.
+    Propagating,
+    /// Clusters still name the object that is being removed.
+    ClustersRemain {
+        /// Their names.
+        names: BTreeSet<String>,
+        /// Deployer roles of theirs that are kept when they go: each waits for being recorded.
+        retained: BTreeSet<String>,
+    },
+    /// Deployer roles that were kept still trust the role that is being removed.
+    RetainedDeployers {
+        /// Their ARNs.
+        arns: BTreeSet<String>,
+        /// Accounts that cannot be entered to look, and why the first of them cannot.
+        unseen: BTreeMap<String, String>,
+    },
+}
+
+impl Blocked {
+    /// The part that is blocked.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        match self {
+            Self::HubNotFound | Self::HubMismatch { .. } | Self::HubReplaced { .. } => Part::Hub,
+            Self::UnusableIssuer { .. } | Self::OidcProviderMissing { .. } | Self::AudienceMissing { .. } => {
+                Part::OidcProvider
+            }
+            Self::RoleMissing { .. }
+            | Self::RoleNotOurs { .. }
+            | Self::RoleLeftBehind { .. }
+            | Self::RoleReplaced { .. }
+            | Self::Held { .. }
+            | Self::Unconfirmed { .. }
+            | Self::JustMade
+            | Self::Propagating
+            | Self::ClustersRemain { .. }
+            | Self::RetainedDeployers { .. } => Part::Role,
+            Self::ForeignPolicyAttached { .. } | Self::PolicyFull { .. } => Part::Policy,
+        }
+    }
+
+    /// The condition's reason.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::HubNotFound => "HubNotFound",
+            Self::HubMismatch { .. } | Self::HubReplaced { .. } => "HubMismatch",
+            Self::UnusableIssuer { .. } => "UnusableIssuer",
+            Self::OidcProviderMissing { .. } => "OidcProviderMissing",
+            Self::AudienceMissing { .. } => "AudienceMissing",
+            Self::RoleMissing { .. } => "RoleMissing",
+            Self::RoleNotOurs { .. } | Self::RoleLeftBehind { .. } => "RoleNotOurs",
+            Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
+            Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::Held { .. } => "Held",
+            Self::PolicyFull { .. } => "PolicyFull",
+            Self::JustMade => "JustMade",
+            Self::Propagating => "Propagating",
+            Self::ClustersRemain { .. } => "ClustersRemain",
+            Self::RetainedDeployers { .. } => "RetainedDeployers",
+        }
+    }
+
+    /// Whether it ends only when a person acts.
+    #[must_use]
+    pub fn stalled(&self) -> bool {
+        match self {
+            Self::HubNotFound
+            | Self::HubMismatch { .. }
+            | Self::HubReplaced { .. }
+            | Self::RoleLeftBehind { .. }
+            | Self::RoleReplaced { .. }
+            | Self::UnusableIssuer { .. }
+            | Self::OidcProviderMissing { .. }
+            | Self::AudienceMissing { .. }
+            | Self::RoleMissing { .. }
+            | Self::RoleNotOurs { .. }
+            | Self::ForeignPolicyAttached { .. }
+            | Self::PolicyFull { .. }
+            | Self::RetainedDeployers { .. } => true,
+            Self::Held { undone, .. } => !undone.is_empty(),
+            Self::Unconfirmed { .. } | Self::JustMade | Self::Propagating | Self::ClustersRemain { .. } => false,
+        }
+    }
+
+    /// Whether people are told by an event: not of a wait that everybody expects.
+    #[must_use]
+    pub fn told(&self) -> bool {
+        self.stalled() || matches!(self, Self::Unconfirmed { .. })
+    }
+
+    /// What it is and what to do about it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::HubNotFound => "EKS knows no cluster of that name in the operator's account and the region given: correct spec.cluster in a new ManagementRole".to_owned(),
+            Self::HubMismatch { described, here } => format!("spec.cluster is not the cluster that the operator runs on: EKS gives issuer {described}, this API server {here}. Nothing is made for it. Name the hub's own cluster in a new ManagementRole"),
+            Self::UnusableIssuer { why } => format!("the hub's issuer cannot be used: {why}"),
+            Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with audience sts.amazonaws.com, or set oidcProvider to Manage"),
+            Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider`, or set oidcProvider to Manage"),
+            Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct identity.roleArn in a new ManagementRole"),
+            Self::HubReplaced { object, recorded, issuer } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}`"),
+            Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}` lets the role be made afresh; its deployer roles go on trusting it by its name"),
+            Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. Nothing is written to it. Deployer roles trust the name: whoever can use this role holds every cluster. Find out who made it and delete it; then it is made afresh"),
+            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
+            Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
+            Self::Unconfirmed { id } => format!("a role of our name and tags with ID {id} was not recorded as made by us: it is made afresh when a second look in half a minute agrees"),
+            Self::Held { arn, value, undone } => held_in_words(&format!("role {arn}"), value, undone),
+            Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
+            Self::JustMade => "the role was made; its policy follows".to_owned(),
+            Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
+            Self::ClustersRemain { names, .. } => format!("ManagedClusters still name it ({}): delete them first", some(names)),
+            Self::RetainedDeployers { arns, unseen } => {
+                let mut told = Vec::new();
+                if !arns.is_empty() {
+                    told.push(format!("deployer roles that were kept still trust this role ({}), and whoever made a role of its name again would hold them: delete them first", some(arns)));
+                }
+                if let Some(why) = unseen.values().next() {
+                    let accounts: Vec<&str> = unseen.keys().map(String::as_str).collect();
+                    told.push(format!("deployer roles were kept in accounts that cannot be entered to see whether they are gone ({}): {why} If they are closed for good: `kubectl annotate mgr NAME {CLOSED_ACCOUNTS}={}`", accounts.join(", "), accounts.join(",")));
+                }
+                told.join("; ")
+            }
+        }
+    }
+}

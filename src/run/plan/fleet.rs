@@ -1,0 +1,157 @@
+//! The objects that a plan is about: those of the hub, with those of files laid over them.
+
+use std::collections::BTreeSet;
+
+use kube::{Api, Client, ResourceExt};
+
+use crate::{
+    api::{ManagedCluster, ManagementRole},
+    kubernetes::objects,
+    managed_cluster::preview::Planned,
+    management_role::members::Member,
+    run::{Error, Guarded},
+};
+
+use super::Files;
+
+/// Stands for the UID of an object that is not there yet.
+const NEW: &str = "(given by the API server)";
+
+/// All of our objects as they would be once the files are applied, and which of them are asked for.
+pub(super) struct Fleet {
+    roles: Vec<ManagementRole>,
+    clusters: Vec<ManagedCluster>,
+    /// What cannot be read: kind, name and why.
+    unreadable: Vec<(&'static str, String, String)>,
+    /// What the files hold; `None`: everything is asked for.
+    files: Option<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    roles: BTreeSet<String>,
+    clusters: BTreeSet<String>,
+}
+
+impl Fleet {
+    /// Lists what is on the hub, and lays the files over it.
+    pub(super) async fn gather(client: &Client, all: bool, files: Files) -> Result<Self, Error> {
+        if !all && files.roles.is_empty() && files.clusters.is_empty() {
+            return Err(Error::NothingToPlan);
+        }
+        let mut fleet = Self {
+            roles: Vec::new(),
+            clusters: Vec::new(),
+            unreadable: Vec::new(),
+            files: (!all).then(Asked::default),
+        };
+        for role in objects::list(&Api::<Guarded<ManagementRole>>::all(client.clone())).await? {
+            let name = role.name_any();
+            match role.0 {
+                Ok(role) => fleet.roles.push(role),
+                Err(unparsable) => fleet.unreadable.push(("ManagementRole", name, unparsable.error)),
+            }
+        }
+        for cluster in objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await? {
+            let name = cluster.name_any();
+            match cluster.0 {
+                Ok(cluster) => fleet.clusters.push(cluster),
+                Err(unparsable) => fleet.unreadable.push(("ManagedCluster", name, unparsable.error)),
+            }
+        }
+        for role in files.roles {
+            fleet.lay_role(role);
+        }
+        for cluster in files.clusters {
+            fleet.lay_cluster(cluster);
+        }
+        fleet.roles.sort_by_key(ResourceExt::name_any);
+        fleet.clusters.sort_by_key(ResourceExt::name_any);
+        Ok(fleet)
+    }
+
+    fn lay_role(&mut self, mut file: ManagementRole) {
+        let name = file.name_any();
+        let place = self.roles.iter().position(|role| role.name_any() == name);
+        match place.map(|place| self.roles.swap_remove(place)) {
+            Some(live) => (file.metadata, file.status) = (live.metadata, live.status),
+            None => file.metadata.uid = Some(NEW.to_owned()),
+        }
+        self.roles.push(file);
+        self.unreadable
+            .retain(|(kind, other, _)| *kind != "ManagementRole" || *other != name);
+        if let Some(files) = &mut self.files {
+            files.roles.insert(name);
+        }
+    }
+
+    fn lay_cluster(&mut self, mut file: ManagedCluster) {
+        let name = file.name_any();
+        let place = self.clusters.iter().position(|cluster| cluster.name_any() == name);
+        match place.map(|place| self.clusters.swap_remove(place)) {
+            Some(live) => (file.metadata, file.status) = (live.metadata, live.status),
+            None => file.metadata.uid = Some(NEW.to_owned()),
+        }
+        self.clusters.push(file);
+        self.unreadable
+            .retain(|(kind, other, _)| *kind != "ManagedCluster" || *other != name);
+        if let Some(files) = &mut self.files {
+            files.clusters.insert(name);
+        }
+    }
+
+    /// The clusters that are asked for: those of the files, and all of a `ManagementRole` of the files, whose `allow`
+    /// may hold them back.
+    pub(super) fn wanted_clusters(&self) -> Vec<&ManagedCluster> {
+        let wanted = |cluster: &&ManagedCluster| {
+            self.files.as_ref().is_none_or(|files| {
+                files.clusters.contains(&cluster.name_any()) || files.roles.contains(&cluster.spec.management_role)
+            })
+        };
+        self.clusters.iter().filter(wanted).collect()
+    }
+
+    /// The `ManagementRole`s that are asked for, and those that clusters that are asked for stand on.
+    pub(super) fn wanted_roles(&self) -> Vec<&ManagementRole> {
+        let named: BTreeSet<&str> = self
+            .wanted_clusters()
+            .into_iter()
+            .map(|cluster| cluster.spec.management_role.as_str())
+            .collect();
+        let wanted = |role: &&ManagementRole| {
+            let name = role.name_any();
+            self.files
+                .as_ref()
+                .is_none_or(|files| files.roles.contains(&name) || named.contains(name.as_str()))
+        };
+        self.roles.iter().filter(wanted).collect()
+    }
+
+    /// Whether a `ManagementRole` is told of: one that nobody asked for is when something becomes of it.
+    pub(super) fn is_shown(&self, planned: &Planned) -> bool {
+        let asked = self
+            .files
+            .as_ref()
+            .is_none_or(|files| files.roles.contains(&planned.name));
+        asked || !planned.is_unchanged()
+    }
+
+    /// What cannot be read, where it is asked for.
+    pub(super) fn unreadable(&self) -> Vec<Planned> {
+        let shown = self.unreadable.iter().filter(|_| self.files.is_none());
+        let planned = |(kind, name, why): &(&'static str, String, String)| Planned {
+            kind,
+            name: name.clone(),
+            of: None,
+            looked: Err(format!("it cannot be read: {why}")),
+        };
+        shown.map(planned).collect()
+    }
+
+    /// All clusters, for the permission policy of a management role: one that cannot be read counts as present.
+    pub(super) fn members(&self) -> Vec<Member<'_>> {
+        let unreadable = self.unreadable.iter().filter(|(kind, ..)| *kind == "ManagedCluster");
+        let known = self.clusters.iter().map(Member::Known);
+        known.chain(unreadable.map(|_| Member::Unreadable)).collect()
+    }
+}

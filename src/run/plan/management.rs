@@ -1,0 +1,177 @@
+//! A `ManagementRole`: what its own plan is, and what its clusters stand on once that is carried out.
+
+use std::collections::BTreeMap;
+
+use super::{Hub, Look, fleet::Fleet};
+use crate::{
+    api::ManagementRole,
+    aws::ReadBy,
+    domain::name::{AccountId, InvalidName},
+    kubernetes::issuer::issuer,
+    managed_cluster::{
+        management::{Management, NoManagement},
+        preview::{Looked, Planned},
+    },
+    management_role::{
+        self, binding,
+        members::{Members, as_management},
+        observe::{Observed, observe, observe_existing},
+        plan::{Memory, plan_removal},
+        request::{Request, RoleOwner},
+    },
+};
+
+impl Look {
+    /// Plans a `ManagementRole`, and gives what its clusters stand on afterwards.
+    pub(super) async fn management(&self, role: &ManagementRole, fleet: &Fleet) -> (Planned, Result<Hub, String>) {
+        let name = role.metadata.name.clone().unwrap_or_default();
+        let mut planned = Planned {
+            kind: "ManagementRole",
+            name: name.clone(),
+            of: None,
+            looked: Err(String::new()),
+        };
+        match Box::pin(self.role(role, fleet)).await {
+            Err(why) => {
+                let for_clusters = format!("ManagementRole {name} could not be planned");
+                planned.looked = Err(why);
+                (planned, Err(for_clusters))
+            }
+            Ok((request, looked, hub)) => {
+                planned.of = Some(request.hub.cluster.to_string());
+                planned.looked = Ok(looked);
+                (planned, hub)
+            }
+        }
+    }
+
+    async fn role(
+        &self,
+        role: &ManagementRole,
+        fleet: &Fleet,
+    ) -> Result<(Request, Looked, Result<Hub, String>), String> {
+        let read_by = |request: &Request| ReadBy {
+            region: request.hub.cluster.region.clone(),
+            role: request.reader.clone(),
+            external_id: request.external_id.clone(),
+        };
+        let known = role.status.as_ref().and_then(|status| status.hub.as_ref());
+        let known = known.and_then(|hub| hub.account_id.parse::<AccountId>().ok());
+        let mut looked = Looked::default();
+        let account = match known.or_else(|| self.hub_account.clone()) {
+            Some(account) => account,
+            None => {
+                // What it is parsed with only fills ARNs that are not used for this.
+                let by = read_by(&Request::parse(role, &nobody()?).map_err(|refusal| refusal.to_string())?);
+                let own = self.reader.own_account(&by).await?;
+                looked.notes.push(format!(
+                    "the hub is taken to be in account {own}, which the AWS credentials here are of: --hub-account says otherwise"
+                ));
+                own
+            }
+        };
+        let request = Request::parse(role, &account).map_err(|refusal| refusal.to_string())?;
+        let by = read_by(&request);
+        let issuer_here = issuer(&self.client).await.map_err(|error| error.to_string())?;
+        let account = self.reader.enter(&by, &account, &request.hub.cluster.region).await?;
+        let observed = match request.role_owner {
+            RoleOwner::Mooring => Box::pin(observe(&account, &request, issuer_here)).await,
+            RoleOwner::Existing => Box::pin(observe_existing(&account, &request, issuer_here)).await,
+        };
+        let observed = observed.map_err(|error| error.to_string())?;
+        let old = role.status.clone().unwrap_or_default();
+        let memory = Memory {
+            recorded_role: old.role.as_ref().map(|role| role.id.as_str()),
+            recorded_ways: old.assumable.iter().cloned().collect(),
+            recorded_issuer: old.hub.as_ref().and_then(|hub| hub.issuer.as_deref()),
+            ..Memory::default()
+        };
+        let standing = observed.assumable(&request.hub, &memory.recorded_ways);
+        let recorded = old.retained.iter().cloned().collect();
+        let members = Members::gather(&request, &fleet.members(), &standing, &recorded);
+        let going = role.metadata.deletion_timestamp.is_some();
+        let plan = if going {
+            let note = "it is being removed; what the removal waits for is told by its status";
+            looked.notes.push(note.to_owned());
+            removal(&request, &observed, &members, &memory)
+        } else {
+            management_role::preview::foresee(&request, &observed, &members, &memory)
+        };
+        looked.changes = management_role::preview::changes(&plan.steps, &observed);
+        looked.waits = plan.blocked.iter().map(management_role::Blocked::message).collect();
+        if plan.blocked.is_empty() && !going {
+            self.binding(role, &request, &mut looked).await;
+        }
+        let hub = hub(role, &request, &observed, plan).map(|management| Hub {
+            management,
+            read_by: by,
+        });
+        Ok((request, looked, hub))
+    }
+
+    /// Adds what binding the service accounts would change.
+    async fn binding(&self, role: &ManagementRole, request: &Request, looked: &mut Looked) {
+        let mut binding = binding::request::Request::of(role);
+        // Bound once it stands, which the plan before this leads to.
+        binding.role.get_or_insert_with(|| request.role.to_string());
+        match binding::observe::observe(&self.client, &binding).await {
+            Err(error) => looked.unseen.push(error.to_string()),
+            Ok(observed) => {
+                let recorded = role.status.iter().flat_map(|status| &status.restarted);
+                let restarted = recorded.map(|one| (one.uid.clone(), one.role.clone())).collect();
+                let memory = binding::plan::Memory {
+                    written: &BTreeMap::new(),
+                    restarted: &restarted,
+                    now: jiff::Timestamp::now(),
+                };
+                let plan = binding::plan::plan(&binding, &observed, &memory);
+                looked
+                    .changes
+                    .extend(management_role::preview::binding_changes(&plan.steps));
+                let obstacles = plan.obstacles.iter();
+                looked
+                    .notes
+                    .extend(obstacles.map(|obstacle| obstacle.message(&binding)));
+            }
+        }
+    }
+}
+
+/// An account for what needs none.
+fn nobody() -> Result<AccountId, String> {
+    "000000000000".parse().map_err(|error: InvalidName| error.to_string())
+}
+
+/// What a removal has still to take away: nothing, while a deployer role stands on it.
+fn removal(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> management_role::Plan {
+    if members.wanted.is_empty() && !members.unreadable {
+        return plan_removal(request, observed, memory.recorded_role);
+    }
+    management_role::Plan {
+        assumable: observed.assumable(&request.hub, &memory.recorded_ways),
+        ..management_role::Plan::default()
+    }
+}
+
+/// What clusters stand on once the plan is carried out.
+fn hub(
+    role: &ManagementRole,
+    request: &Request,
+    observed: &Observed,
+    plan: management_role::Plan,
+) -> Result<Management, String> {
+    let mut management = match Management::read(role) {
+        Ok(management) => management,
+        // It has not been looked at yet: the plan tells whether it will stand.
+        Err(NoManagement::NotReady(_)) if observed.cluster.is_some() && plan.blocked.is_empty() => {
+            as_management(request)
+        }
+        Err(NoManagement::Missing(why) | NoManagement::Unreadable(why) | NoManagement::NotReady(why)) => {
+            return Err(why);
+        }
+    };
+    if request.role_owner == RoleOwner::Mooring {
+        management.assumable = Some(plan.assumable);
+    }
+    Ok(management)
+}

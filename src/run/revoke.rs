@@ -1,0 +1,155 @@
+//! `mooring revoke`: the edges. What it comes to is judged by [`crate::access::revoked`].
+
+use std::time::{Duration, Instant};
+
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::Error;
+use crate::{
+    access::{
+        Subject,
+        evidence::Vantage,
+        observe::Edges,
+        revoked::{Entry, FIELD_MANAGER, Probe, Revoked, entry, probe, warnings},
+    },
+    api::{ManagedCluster, ManagementRole, Mode},
+    aws::{self, Reader, Walker},
+    cli::{RevokeArgs, given},
+    kubernetes::{connect::connect, objects},
+};
+
+/// How often the object is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How far apart two probes are.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// How long a cluster may go on letting in what it has let in: kube-apiserver knows an accepted token for seconds, and
+/// EKS says that a change of an access entry takes effect within some.
+const LATE: Duration = Duration::from_mins(1);
+
+/// Takes the access to a cluster away, and waits until that was seen, at most as long as was said. `progress` is told a
+/// line at a time.
+///
+/// # Errors
+/// When there is no such cluster, or the API server refuses the change.
+pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoked, Error> {
+    let client = connect(None, None).await?;
+    let api = Api::<ManagedCluster>::all(client.clone());
+    let name = &args.cluster;
+    let missing = || Error::NoSuchCluster(name.clone());
+    let found = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
+    let warnings = warnings(&found.metadata);
+    if found.spec.mode == Mode::Suspended {
+        progress(&format!("{name} is Suspended already"));
+    } else {
+        let patch = json!({"metadata": {"uid": found.metadata.uid}, "spec": {"mode": "Suspended"}});
+        objects::merge(&api, name, FIELD_MANAGER, &patch).await?;
+        progress(&format!("set spec.mode of {name} to Suspended"));
+    }
+    for warning in &warnings {
+        progress(&format!("warning: {warning}"));
+    }
+    let deadline = Instant::now() + args.timeout;
+    let entry = entry_gone(&api, name, deadline, &progress).await?.ok_or_else(missing)?;
+    let probe = if entry == Entry::Away {
+        let object = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
+        refused(&client, &object, args, deadline, &progress).await?
+    } else {
+        Probe::NotSeen {
+            why: "the access entry may still be there".to_owned(),
+        }
+    };
+    Ok(Revoked {
+        name: name.clone(),
+        entry,
+        probe,
+        warnings,
+    })
+}
+
+/// Waits for the operator's word; `None` when the object is gone.
+async fn entry_gone(
+    api: &Api<ManagedCluster>,
+    name: &str,
+    deadline: Instant,
+    progress: &impl Fn(&str),
+) -> Result<Option<Entry>, Error> {
+    let mut told = String::new();
+    loop {
+        let Some(object) = objects::get_opt(api, name).await? else {
+            return Ok(None);
+        };
+        let seen = entry(&object);
+        let (line, last) = match seen {
+            Some(Entry::Away) => {
+                progress("the operator has taken the access entry away");
+                return Ok(Some(Entry::Away));
+            }
+            Some(Entry::Stands { reason, message }) => (
+                format!("the operator says {reason}: {message}"),
+                Entry::Stands { reason, message },
+            ),
+            None => {
+                let message = "the operator has not looked at the object since the mode was set: see that it runs (kubectl -n \
+                               mooring-system get pods)";
+                (
+                    "waiting for the operator".to_owned(),
+                    Entry::Stands {
+                        reason: "NotLookedAt".to_owned(),
+                        message: message.to_owned(),
+                    },
+                )
+            }
+        };
+        if line != told {
+            progress(&line);
+            told = line;
+        }
+        // What only somebody else ends is not waited for.
+        let withheld =
+            matches!(&last, Entry::Stands { reason, .. } if ["Paused", "ReadOnly", "Held"].contains(&reason.as_str()));
+        if withheld || Instant::now() >= deadline {
+            return Ok(Some(last));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Walks the chain with tokens of Argo CD's service accounts until the cluster refuses them, or has let them in for too
+/// long.
+async fn refused(
+    client: &Client,
+    object: &ManagedCluster,
+    args: &RevokeArgs,
+    deadline: Instant,
+    progress: &impl Fn(&str),
+) -> Result<Probe, Error> {
+    let role = &object.spec.management_role;
+    let role = objects::get_opt(&Api::<ManagementRole>::all(client.clone()), role).await?;
+    let subject = match Subject::read(object, role.as_ref()) {
+        Ok(subject) => subject,
+        Err(trouble) => return Ok(Probe::NotSeen { why: trouble.message }),
+    };
+    let settings = aws::Settings {
+        ca_bundle: given(args.ca_bundle.clone()),
+        operation_timeout: Duration::from_secs(20),
+        ..aws::Settings::default()
+    };
+    let walker = Walker::connect(&settings).await?;
+    let reader = Reader::connect(settings).await?;
+    let edges = Edges::new(client.clone(), walker, reader, Vantage::Person, Duration::from_mins(10));
+    progress("asking the cluster whether it still knows the deployer role");
+    let until = deadline.min(Instant::now() + LATE);
+    loop {
+        let seen = probe(&Box::pin(edges.walk(&subject)).await.walk);
+        match &seen {
+            Probe::LetIn(trouble) if Instant::now() < until => {
+                progress(&format!("not yet: {}", trouble.reason));
+            }
+            Probe::LetIn(_) | Probe::Refused | Probe::NotSeen { .. } => return Ok(seen),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}

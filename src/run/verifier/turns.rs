@@ -1,0 +1,187 @@
+//! When each cluster is walked, and what its last walk found. Decides only.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::access::observe::Walked;
+
+/// What a turn of the queue is for.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// The chain is walked.
+    Walk,
+    /// Nothing changed but Argo CD's side: the last walk is looked at again, which calls nobody.
+    Look(Arc<Walked>),
+    /// Not yet: so long still.
+    Wait(Duration),
+}
+
+/// The clusters by UID.
+#[derive(Debug)]
+pub(super) struct Turns {
+    distance: Duration,
+    clusters: Mutex<HashMap<String, Cluster>>,
+}
+
+#[derive(Debug, Default)]
+struct Cluster {
+    begun: Option<Instant>,
+    /// When it is to be walked by the schedule; `None` for as soon as it may be.
+    next: Option<Instant>,
+    due: bool,
+    look: bool,
+    last: Option<Arc<Walked>>,
+}
+
+impl Turns {
+    pub(super) fn new(distance: Duration) -> Self {
+        Self {
+            distance,
+            clusters: Mutex::default(),
+        }
+    }
+
+    /// The least between two walks of one cluster.
+    pub(super) fn distance(&self) -> Duration {
+        self.distance
+    }
+
+    fn with<T>(&self, uid: &str, act: impl FnOnce(&mut Cluster) -> T) -> T {
+        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        act(clusters.entry(uid.to_owned()).or_default())
+    }
+
+    /// Something changed that only a walk tells.
+    pub(super) fn due(&self, uid: &str) {
+        self.with(uid, |cluster| cluster.due = true);
+    }
+
+    /// Something changed at Argo CD's side.
+    pub(super) fn look(&self, uid: &str) {
+        self.with(uid, |cluster| cluster.look = true);
+    }
+
+    /// What the turn is for that has come; a walk counts as begun.
+    pub(super) fn take(&self, uid: &str, now: Instant) -> Turn {
+        self.with(uid, |cluster| {
+            let left = cluster.left(self.distance, now);
+            if left.is_zero() {
+                cluster.begun = Some(now);
+                (cluster.due, cluster.look) = (false, false);
+                return Turn::Walk;
+            }
+            match cluster.last.clone().filter(|_| cluster.look) {
+                Some(last) => {
+                    cluster.look = false;
+                    Turn::Look(last)
+                }
+                None => Turn::Wait(left),
+            }
+        })
+    }
+
+    /// How long until the cluster may and is to be walked.
+    pub(super) fn left(&self, uid: &str, now: Instant) -> Duration {
+        self.with(uid, |cluster| cluster.left(self.distance, now))
+    }
+
+    /// What a walk brought; `None` where there was nothing to walk.
+    pub(super) fn walked(&self, uid: &str, walked: Option<Walked>) {
+        self.with(uid, |cluster| cluster.last = walked.map(Arc::new));
+    }
+
+    /// The next walk is so far away, unless something changes, or has changed since the last began.
+    pub(super) fn again(&self, uid: &str, wait: Duration, now: Instant) {
+        self.with(uid, |cluster| cluster.next = Some(now + wait));
+    }
+
+    pub(super) fn forget(&self, uid: &str) {
+        self.clusters.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+impl Cluster {
+    fn left(&self, distance: Duration, now: Instant) -> Duration {
+        let since = |at: Instant| at.saturating_duration_since(now);
+        let apart = self.begun.map(|begun| since(begun + distance)).unwrap_or_default();
+        let scheduled = self.next.filter(|_| !self.due).map(since).unwrap_or_default();
+        scheduled.max(apart)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{access::Walk, aws::Look};
+
+    const DISTANCE: Duration = Duration::from_secs(30);
+    const INTERVAL: Duration = Duration::from_mins(10);
+
+    fn walked() -> Walked {
+        Walked {
+            walk: Walk::default(),
+            secret: Look::Absent,
+        }
+    }
+
+    fn brief(turn: &Turn) -> &'static str {
+        match turn {
+            Turn::Walk => "walk",
+            Turn::Look(_) => "look",
+            Turn::Wait(_) => "wait",
+        }
+    }
+
+    /// A table with a cluster that was walked at the time given.
+    fn after_a_walk(at: Instant) -> Turns {
+        let turns = Turns::new(DISTANCE);
+        assert_eq!(brief(&turns.take("a", at)), "walk");
+        turns.walked("a", Some(walked()));
+        turns.again("a", INTERVAL, at);
+        turns
+    }
+
+    #[test]
+    fn a_cluster_is_walked_when_something_changed_or_its_time_has_come_and_never_too_soon() {
+        let start = Instant::now();
+        let turns = after_a_walk(start);
+        assert!(matches!(turns.take("a", start + DISTANCE), Turn::Wait(left) if left + DISTANCE == INTERVAL));
+        turns.due("a");
+        assert!(matches!(turns.take("a", start + DISTANCE / 2), Turn::Wait(left) if left == DISTANCE / 2));
+        assert_eq!(brief(&turns.take("a", start + DISTANCE)), "walk");
+        turns.again("a", INTERVAL, start + DISTANCE);
+        assert_eq!(brief(&turns.take("a", start + INTERVAL)), "wait");
+        assert_eq!(brief(&turns.take("a", start + INTERVAL + DISTANCE)), "walk");
+    }
+
+    #[test]
+    fn what_changes_during_a_walk_is_not_forgotten_at_its_end() {
+        let start = Instant::now();
+        let turns = Turns::new(DISTANCE);
+        assert_eq!(brief(&turns.take("a", start)), "walk");
+        turns.due("a");
+        turns.again("a", INTERVAL, start);
+        assert_eq!(turns.left("a", start), DISTANCE);
+        assert_eq!(brief(&turns.take("a", start + DISTANCE)), "walk");
+    }
+
+    #[test]
+    fn a_change_at_argo_cds_side_is_looked_at_without_a_walk() {
+        let start = Instant::now();
+        let turns = after_a_walk(start);
+        let soon = start + Duration::from_secs(1);
+        turns.look("a");
+        assert_eq!(brief(&turns.take("a", soon)), "look");
+        assert_eq!(brief(&turns.take("a", soon)), "wait", "once");
+        let left = turns.left("a", soon) + Duration::from_secs(1);
+        assert_eq!(left, INTERVAL, "the walk is not put off");
+        turns.look("a");
+        turns.walked("a", None);
+        assert_eq!(brief(&turns.take("a", soon)), "wait", "nothing to look at again");
+        turns.forget("a");
+        assert_eq!(brief(&turns.take("a", soon)), "walk");
+    }
+}

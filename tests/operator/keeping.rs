@@ -1,0 +1,452 @@
+//! What happens to clusters and roles behind our back: another cluster under the same name, roles that are not the ones
+//! they were, another hub. Each is told in words, and what heals is healed in order.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use mooring_sandbox::{
+    aws::{AuthenticationMode, ClusterSeed, ClusterStatus},
+    stage::{Signal, is_ready},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    HUB_ACCOUNT, NAMESPACE, Setting, World, condition,
+    hands::{SeenRole, iam_tags, loose_trust},
+    message,
+};
+
+const STATES: &str = "states";
+const ROTATED: &str = "rotated";
+const RECREATED: &str = "recreated";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_changes_is_told_and_followed() {
+    let spokes = [STATES, ROTATED, RECREATED].map(|name| format!("222222222222/eu-west-1/{name}"));
+    let world = World::ready(Setting::of(&spokes.each_ref().map(String::as_str))).await;
+    tokio::join!(states(&world), rotated(&world), recreated(&world));
+    world.never_denied();
+}
+
+fn seed(world: &World, name: &str) -> ClusterSeed {
+    let seeds = world.stage.aws.clusters();
+    seeds.into_iter().find(|seed| seed.name == name).unwrap()
+}
+
+fn change(world: &World, name: &str, change: impl Fn(&mut ClusterSeed)) {
+    let spec = world.cluster(name);
+    let aws = &world.stage.aws;
+    aws.update_cluster(&spec.account, &spec.region, name, change).unwrap();
+}
+
+/// The values of a Secret, and what tells it from another of the same values.
+async fn stands(world: &World, name: &str) -> (Secret, Option<String>) {
+    let mut secret = world.secret(name).await.unwrap();
+    let uid = secret.metadata.uid.clone();
+    secret.metadata.managed_fields = None;
+    secret.metadata.resource_version = None;
+    (secret, uid)
+}
+
+fn value(secret: &Secret, key: &str) -> String {
+    String::from_utf8(secret.data.as_ref().unwrap()[key].0.clone()).unwrap()
+}
+
+async fn told(world: &World, name: &str, parts: &[&str]) {
+    world
+        .eventually(&format!("an event on {name} with {parts:?}"), async || {
+            let events = world.events(name).await;
+            let all = |event: &String| parts.iter().all(|part| event.contains(part));
+            events.iter().any(all).then_some(())
+        })
+        .await;
+}
+
+/// While the cluster cannot be used nothing that stands is touched, and all is well when it can be again.
+async fn states(world: &World) {
+    world.moored(STATES).await;
+    let secret = stands(world, STATES).await;
+    let (role, entry) = (world.seen_role(STATES), world.seen_entry(STATES));
+    world.whole_pass("ManagedCluster", STATES).await;
+    let mark = world.mark();
+    let cases: [(&dyn Fn(&mut ClusterSeed), &str, &str); 3] = [
+        (
+            &|seed| seed.status = ClusterStatus::Failed,
+            "ClusterNotActive",
+            "FAILED: look at `aws eks describe-cluster`",
+        ),
+        (
+            &|seed| seed.status = ClusterStatus::Deleting,
+            "ClusterNotActive",
+            "being deleted: delete this ManagedCluster too",
+        ),
+        (
+            &|seed| seed.authentication_mode = AuthenticationMode::ConfigMap,
+            "AccessEntriesDisabled",
+            "update-cluster-config",
+        ),
+    ];
+    for (harm, reason, words) in cases {
+        change(world, STATES, harm);
+        world.ask("ManagedCluster", STATES).await;
+        let object = world
+            .until("ManagedCluster", STATES, |object| {
+                condition(object, "Ready").is_some_and(|(_, found, _)| found == reason)
+                    && message(object).contains(words)
+            })
+            .await;
+        assert_eq!(condition(&object, "Stalled").unwrap().0, "True", "{reason}");
+        assert_eq!(condition(&object, "ClusterReady").unwrap().1, reason);
+        told(world, STATES, &[reason]).await;
+        change(world, STATES, |seed| {
+            seed.status = ClusterStatus::Updating;
+            seed.authentication_mode = AuthenticationMode::ApiAndConfigMap;
+        });
+        world.ask("ManagedCluster", STATES).await;
+        // An update that is under way is no obstacle.
+        world.is_ready("ManagedCluster", STATES).await;
+    }
+    assert_eq!(world.writes(STATES, mark), Vec::<String>::new());
+    assert_eq!(stands(world, STATES).await, secret);
+    assert_eq!((world.seen_role(STATES), world.seen_entry(STATES)), (role, entry));
+}
+
+/// EKS gives both authorities while it rotates from one to the other.
+async fn rotated(world: &World) {
+    world.moored(ROTATED).await;
+    let (before, uid) = stands(world, ROTATED).await;
+    let old = STANDARD.decode(seed(world, ROTATED).ca_data).unwrap();
+    let both = STANDARD.encode([old.as_slice(), old.as_slice()].concat());
+    change(world, ROTATED, |seed| seed.ca_data.clone_from(&both));
+    world.ask("ManagedCluster", ROTATED).await;
+    let after = world
+        .eventually("the Secret has both authorities", async || {
+            let (secret, _) = stands(world, ROTATED).await;
+            value(&secret, "config")
+                .contains(&format!("\"caData\":\"{both}\""))
+                .then_some(secret)
+        })
+        .await;
+    assert_eq!(
+        (&after.metadata.name, after.metadata.uid.clone()),
+        (&before.metadata.name, uid)
+    );
+    assert_eq!(value(&after, "server"), value(&before, "server"));
+    world.whole_pass("ManagedCluster", ROTATED).await;
+    let object = world.is_ready("ManagedCluster", ROTATED).await;
+    assert_eq!(condition(&object, "SecretReady").unwrap().1, "AsSpecified");
+    assert!(object["status"]["serverChangedAt"].is_null());
+}
+
+/// Another cluster under the same name: other endpoint, authority and issuer, and no access entry.
+async fn recreated(world: &World) {
+    world.moored(RECREATED).await;
+    let (before, uid) = stands(world, RECREATED).await;
+    let (role, entry) = (world.seen_role(RECREATED), world.seen_entry(RECREATED).unwrap());
+    let old = seed(world, RECREATED);
+    let aws = &world.stage.aws;
+    aws.remove_cluster(&old.account, &old.region, RECREATED).unwrap();
+    world.ask("ManagedCluster", RECREATED).await;
+    let gone = world.until_reason("ManagedCluster", RECREATED, "ClusterGone").await;
+    assert_eq!(condition(&gone, "Stalled").unwrap().0, "True");
+    assert!(
+        message(&gone).contains("role and the cluster Secret are kept"),
+        "{}",
+        message(&gone)
+    );
+    assert_eq!(stands(world, RECREATED).await, (before.clone(), uid.clone()));
+    let new = ClusterSeed {
+        status: ClusterStatus::Creating,
+        ca_data: old.ca_data.clone(),
+        ..ClusterSeed::new(&old.account, &old.region, RECREATED)
+    };
+    aws.add_cluster(new.clone());
+    world.ask("ManagedCluster", RECREATED).await;
+    let making = world
+        .until_reason("ManagedCluster", RECREATED, "ClusterNotActive")
+        .await;
+    assert_eq!(condition(&making, "Stalled"), None, "it comes by itself");
+    assert!(message(&making).contains("being created"), "{}", message(&making));
+    let mark = world.mark();
+    change(world, RECREATED, |seed| seed.status = ClusterStatus::Active);
+    let object = world
+        .until("ManagedCluster", RECREATED, |object| {
+            is_ready(object) && object["status"]["cluster"]["issuer"] == json!(new.issuer)
+        })
+        .await;
+    assert_eq!(
+        world.writes(RECREATED, mark),
+        ["CreateAccessEntry", "AssociateAccessPolicy"]
+    );
+    assert_eq!(world.seen_role(RECREATED), role);
+    assert_eq!(world.seen_entry(RECREATED).unwrap().policies, entry.policies);
+    let (after, _) = stands(world, RECREATED).await;
+    assert_eq!(
+        (&after.metadata.name, &after.metadata.uid),
+        (&before.metadata.name, &uid)
+    );
+    assert_eq!(value(&after, "server"), new.endpoint);
+    told(
+        world,
+        RECREATED,
+        &[
+            "ClusterRecreated: ",
+            &format!("was {} and is {}", old.issuer, new.issuer),
+            "Restart",
+        ],
+    )
+    .await;
+    let (status, reason, words) = condition(&object, "SecretReady").unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "ServerChanged"));
+    let command = format!("kubectl -n {NAMESPACE} rollout restart statefulset argocd-application-controller");
+    assert!(words.contains(&command), "{words}");
+    assert!(message(&object).contains("SecretReady"), "{}", message(&object));
+
+    // It is told until the controller was started after it.
+    world.whole_pass("ManagedCluster", RECREATED).await;
+    let object = world.is_ready("ManagedCluster", RECREATED).await;
+    assert_eq!(condition(&object, "SecretReady").unwrap().1, "ServerChanged");
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let pod: Pod = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "argocd-application-controller-0", "labels": {"app.kubernetes.io/name": "argocd-application-controller"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]},
+    }))
+    .unwrap();
+    let pods: Api<Pod> = Api::namespaced(world.stage.client().unwrap(), NAMESPACE);
+    pods.create(&PostParams::default(), &pod).await.unwrap();
+    world.ask("ManagedCluster", RECREATED).await;
+    world
+        .until("ManagedCluster", RECREATED, |object| {
+            condition(object, "SecretReady").is_some_and(|(_, reason, _)| reason == "AsSpecified")
+                && object["status"]["serverChangedAt"].is_null()
+        })
+        .await;
+}
+
+fn management(world: &World) -> Option<SeenRole> {
+    let role = world.hub().management_role_arn(None);
+    world.seen_role_named(role.account.as_str(), role.name.as_str())
+}
+
+fn by_hand(world: &World, operation: &str, mut input: Value) {
+    input["RoleName"] = json!(world.hub().management_role_arn(None).name.as_str());
+    world.iam(HUB_ACCOUNT, operation, input);
+}
+
+/// Deletes the management role and makes another under its name.
+fn remake(world: &World, tags: &std::collections::BTreeMap<String, String>) {
+    let arn = world.hub().management_role_arn(None);
+    by_hand(
+        world,
+        "DeleteRolePolicy",
+        json!({"PolicyName": "mooring-assume-deployers"}),
+    );
+    by_hand(world, "DeleteRole", json!({}));
+    by_hand(
+        world,
+        "CreateRole",
+        json!({"Path": arn.path, "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT), "Tags": iam_tags(tags)}),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently() {
+    let setting = Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "2s"]);
+    let world = World::ready(setting).await;
+    world.moored("one").await;
+    world.whole_pass("ManagementRole", "default").await;
+
+    // Without our tags: told, and not touched, and nothing of a cluster goes.
+    let before = management(&world).unwrap();
+    let moored = (
+        world.seen_role("one"),
+        world.seen_entry("one"),
+        stands(&world, "one").await,
+    );
+    remake(&world, &[("team".to_owned(), "other".to_owned())].into());
+    let theirs = management(&world).unwrap();
+    let mark = world.mark();
+    world.ask("ManagementRole", "default").await;
+    let object = world.until_reason("ManagementRole", "default", "StalePrincipal").await;
+    assert_eq!(condition(&object, "Stalled").unwrap().0, "True");
+    assert_eq!(condition(&object, "RoleReady").unwrap().1, "StalePrincipal");
+    for part in [&before.id, &theirs.id, "delete it; then it is made afresh"] {
+        assert!(message(&object).contains(part), "{}", message(&object));
+    }
+    told(&world, "default", &["StalePrincipal: ", &theirs.id]).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    world.whole_pass("ManagementRole", "default").await;
+    assert_eq!(world.writes("default", mark), Vec::<String>::new());
+    assert_eq!(management(&world), Some(theirs));
+    by_hand(&world, "DeleteRole", json!({}));
+    world.ask("ManagementRole", "default").await;
+    let object = world.is_ready("ManagementRole", "default").await;
+    world.is_ready("ManagedCluster", "one").await;
+    let now = (
+        world.seen_role("one"),
+        world.seen_entry("one"),
+        stands(&world, "one").await,
+    );
+    assert_eq!(now, moored);
+    let afresh = management(&world).unwrap();
+    assert_eq!(object["status"]["role"]["id"], json!(afresh.id));
+    assert_eq!((&afresh.trust, &afresh.boundary), (&before.trust, &before.boundary));
+
+    // With our tags: told, and made afresh when two looks agree.
+    remake(&world, &afresh.tags);
+    let forged = management(&world).unwrap();
+    let mark = world.mark();
+    world.ask("ManagementRole", "default").await;
+    world
+        .until("ManagementRole", "default", |object| {
+            is_ready(object) && object["status"]["role"]["id"] != json!(afresh.id)
+        })
+        .await;
+    let again = management(&world).unwrap();
+    assert_ne!(again.id, forged.id);
+    assert_eq!(again.trust, before.trust);
+    let writes = world.writes("default", mark);
+    assert_eq!(
+        writes,
+        [
+            "PutRolePermissionsBoundary",
+            "DeleteRole",
+            "CreateRole",
+            "PutRolePolicy"
+        ]
+    );
+    told(&world, "default", &["StalePrincipal: ", "delete role"]).await;
+    told(&world, "default", &["StalePrincipal: ", &forged.id]).await;
+
+    // A principal of whom only the unique ID is left, in both trust policies.
+    let ghost = |account: &str| {
+        let input = json!({"RoleName": "ghost", "AssumeRolePolicyDocument": loose_trust(account)});
+        let made = world.iam(account, "CreateRole", input);
+        made["Role"]["Arn"].as_str().unwrap().to_owned()
+    };
+    let trusting = |arn: &str| {
+        let document = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": arn}, "Action": "sts:AssumeRole"}]});
+        json!({"PolicyDocument": document.to_string()})
+    };
+    by_hand(&world, "UpdateAssumeRolePolicy", trusting(&ghost(HUB_ACCOUNT)));
+    world.role("one", "UpdateAssumeRolePolicy", trusting(&ghost("222222222222")));
+    for account in [HUB_ACCOUNT, "222222222222"] {
+        world.iam(account, "DeleteRole", json!({"RoleName": "ghost"}));
+    }
+    assert!(management(&world).unwrap().trust.to_string().contains("AROA"));
+    for (kind, name) in [("ManagementRole", "default"), ("ManagedCluster", "one")] {
+        world.is_ready(kind, name).await;
+        world.ask(kind, name).await;
+        let parts = [
+            "StalePrincipal: ",
+            "AROA",
+            "all that is left of a role or user that was deleted",
+        ];
+        told(&world, name, &parts).await;
+    }
+    assert_eq!(management(&world).unwrap().trust, before.trust);
+    assert!(!world.seen_role("one").unwrap().trust.to_string().contains("AROA"));
+    world.never_denied();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_was_made_again_is_followed_once_a_person_says_so() {
+    let setting = Setting::of(&["222222222222/eu-west-1/one"]);
+    let world = World::ready(setting).await;
+    world.moored("one").await;
+    world.whole_pass("ManagementRole", "default").await;
+    world.end_operator(Signal::Terminate).await;
+
+    // As if the objects had been restored on the cluster that runs here: what was recorded and made is of another.
+    let now = world.stage.fleet.hub.issuer();
+    let former = format!("{}0000", &now[..now.len() - 4]);
+    let provider = |issuer: &str| world.hub().oidc_provider(issuer).unwrap().to_string();
+    let role = management(&world).unwrap();
+    let old_trust = role.trust.to_string().replace(
+        now.strip_prefix("https://").unwrap(),
+        former.strip_prefix("https://").unwrap(),
+    );
+    world.iam(
+        HUB_ACCOUNT,
+        "CreateOpenIDConnectProvider",
+        json!({"Url": former, "ClientIDList": ["sts.amazonaws.com"]}),
+    );
+    by_hand(&world, "UpdateAssumeRolePolicy", json!({"PolicyDocument": old_trust}));
+    let named = |issuer: &str| json!({"OpenIDConnectProviderArn": provider(issuer)});
+    world.iam(HUB_ACCOUNT, "DeleteOpenIDConnectProvider", named(&now));
+    let api = world.stage.mooring("ManagementRole").unwrap();
+    let recorded = Patch::Merge(json!({"status": {"hub": {"issuer": former}}}));
+    api.patch_status("default", &PatchParams::default(), &recorded)
+        .await
+        .unwrap();
+    let kept = (
+        world.seen_role("one"),
+        world.seen_entry("one"),
+        stands(&world, "one").await,
+    );
+
+    let mark = world.mark();
+    world.start_operator().await;
+    let object = world.until_reason("ManagementRole", "default", "HubMismatch").await;
+    assert_eq!(condition(&object, "Stalled").unwrap().0, "True");
+    assert_eq!(condition(&object, "HubReady").unwrap().0, "False");
+    assert_eq!(
+        object["status"]["hub"]["issuer"],
+        json!(former),
+        "what was recorded stays"
+    );
+    let command = format!("kubectl annotate mgr default --overwrite mooring.dev/confirm-hub={now}");
+    assert!(message(&object).contains(&command), "{}", message(&object));
+    told(&world, "default", &["HubMismatch: ", &former, &now]).await;
+    world
+        .until_reason("ManagedCluster", "one", "ManagementRoleNotReady")
+        .await;
+    let confirm = async |issuer: &str| {
+        let annotations = json!({"mooring.dev/confirm-hub": issuer});
+        world
+            .patch(
+                "ManagementRole",
+                "default",
+                json!({"metadata": {"annotations": annotations}}),
+            )
+            .await;
+    };
+    // What names another issuer confirms nothing.
+    confirm(&former).await;
+    world.whole_pass("ManagementRole", "default").await;
+    world.until_reason("ManagementRole", "default", "HubMismatch").await;
+    assert_eq!(world.writes("default", mark), Vec::<String>::new());
+    assert_eq!(world.writes("one", mark), Vec::<String>::new());
+
+    confirm(&now).await;
+    let object = world.is_ready("ManagementRole", "default").await;
+    assert_eq!(object["status"]["hub"]["issuer"], json!(now));
+    assert_eq!(
+        world.writes("default", mark),
+        ["CreateOpenIDConnectProvider", "UpdateAssumeRolePolicy"]
+    );
+    assert_eq!(
+        management(&world).unwrap(),
+        role,
+        "the same role, which deployers go on trusting"
+    );
+    world.iam(HUB_ACCOUNT, "GetOpenIDConnectProvider", named(&former));
+    world.is_ready("ManagedCluster", "one").await;
+    assert_eq!(
+        (
+            world.seen_role("one"),
+            world.seen_entry("one"),
+            stands(&world, "one").await
+        ),
+        kept
+    );
+    assert_eq!(world.writes("one", mark), Vec::<String>::new());
+    // It confirmed that one hub, and stays without effect.
+    world.whole_pass("ManagementRole", "default").await;
+    world.is_ready("ManagementRole", "default").await;
+    world.never_denied();
+}

@@ -1,0 +1,337 @@
+//! `mooring plan`: it tells what the operator then does, exactly, and does nothing itself.
+
+use std::{collections::BTreeMap, process::Stdio};
+
+use mooring_sandbox::{control_plane::AuditMark, stage};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, process::Command};
+
+use crate::{
+    letting_go::{application, argocd, set},
+    support::{
+        HUB_ACCOUNT, Setting, World,
+        bootstrap::OPERATOR_NAMESPACE,
+        hands::{loose_trust, policy_arn},
+        manifest::{ADMIN, EDIT, VIEW, managed_cluster},
+        verifier::VERIFIER,
+    },
+};
+
+/// A person who may read everything on the hub and write nothing.
+const PERSON: &str = "person";
+
+/// What a plan said.
+struct Said {
+    code: i32,
+    /// By kind and name.
+    objects: BTreeMap<String, Value>,
+    text: String,
+}
+
+impl Said {
+    /// The names of the steps on an object.
+    fn steps(&self, object: &str) -> Vec<String> {
+        let changes = self.objects[object]["changes"].as_array().unwrap();
+        let step = |change: &Value| change["step"].as_str().unwrap().to_owned();
+        changes.iter().map(step).collect()
+    }
+
+    fn change(&self, object: &str, step: &str) -> &Value {
+        let changes = self.objects[object]["changes"].as_array().unwrap();
+        let found = changes.iter().find(|change| change["step"] == step);
+        found.unwrap_or_else(|| panic!("no {step}: {}", self.text))
+    }
+}
+
+/// The calls by which the operator carries the steps of AWS out.
+fn calls(steps: &[String]) -> Vec<&str> {
+    let call = |step: &String| match step.as_str() {
+        "CreateRole" => Some("CreateRole"),
+        "PutPolicy" => Some("PutRolePolicy"),
+        "SetTrust" => Some("UpdateAssumeRolePolicy"),
+        "CreateAccessEntry" => Some("CreateAccessEntry"),
+        "SetGroups" => Some("UpdateAccessEntry"),
+        "Associate" | "Rescope" => Some("AssociateAccessPolicy"),
+        "Disassociate" => Some("DisassociateAccessPolicy"),
+        "ApplySecret" => None,
+        other => panic!("a step that this test does not know: {other}"),
+    };
+    steps.iter().filter_map(call).collect()
+}
+
+struct Planner {
+    world: World,
+    mark: AuditMark,
+}
+
+impl Planner {
+    async fn new(setting: Setting) -> Self {
+        let world = World::start(setting).await;
+        let rules = json!([
+            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]},
+        ]);
+        for object in [
+            json!({"apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": {"name": PERSON, "namespace": OPERATOR_NAMESPACE}}),
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": PERSON}, "rules": rules}),
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": PERSON},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": PERSON},
+                "subjects": [{"kind": "ServiceAccount", "name": PERSON, "namespace": OPERATOR_NAMESPACE}]}),
+        ] {
+            world.apply(&object).await;
+        }
+        let mark = world.audit_mark().await;
+        Self { world, mark }
+    }
+
+    /// Runs the command as a person whose AWS credentials the reader roles let in.
+    async fn plan(&self, arguments: &[&str], files: &[&Value]) -> Said {
+        let hub = &self.world.stage.fleet.hub;
+        let lifetime = std::time::Duration::from_hours(1);
+        let kubeconfig = self
+            .world
+            .stage
+            .hub
+            .kubeconfig_for_service_account(OPERATOR_NAMESPACE, PERSON, lifetime);
+        let cluster = format!("arn:aws:eks:{}:{}:cluster/{}", hub.region, hub.account, hub.name);
+        let role = format!("arn:aws:iam::{HUB_ACCOUNT}:role/{VERIFIER}");
+        let aws = &self.world.stage.aws;
+        let pod = aws.pod_identity(&role, &cluster, OPERATOR_NAMESPACE, VERIFIER, "laptop");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mooring"));
+        command.args(["plan", "-o", "json"]).args(arguments);
+        if !files.is_empty() {
+            command.args(["-f", "-"]);
+        }
+        let mut running = command
+            .env_clear()
+            .envs(aws.env())
+            .envs(pod.unwrap())
+            .env("KUBECONFIG", kubeconfig.await.unwrap())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let documents: Vec<String> = files.iter().map(|file| format!("---\n{file}\n")).collect();
+        let mut stdin = running.stdin.take().unwrap();
+        stdin.write_all(documents.concat().as_bytes()).await.unwrap();
+        drop(stdin);
+        let output = running.wait_with_output().await.unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        let text = format!("{out}{}", String::from_utf8(output.stderr).unwrap());
+        let objects: Vec<Value> = serde_json::from_str(&out).unwrap_or_default();
+        let name = |object: &Value| {
+            let part = |key: &str| object[key].as_str().unwrap().to_owned();
+            format!("{} {}", part("kind"), part("name"))
+        };
+        Said {
+            code: output.status.code().unwrap(),
+            objects: objects.into_iter().map(|object| (name(&object), object)).collect(),
+            text,
+        }
+    }
+
+    /// Nothing was ever written by whoever planned: not to AWS, where the reader's sessions are known by their name, and
+    /// not to Kubernetes.
+    async fn wrote_nothing(&self) {
+        let log = self.world.stage.aws.log().all();
+        let by_reader = |call: &&mooring_sandbox::aws::Call| {
+            let session = call.caller.as_ref().and_then(|caller| caller.session.as_ref());
+            session.is_some_and(|session| session.role_name == "mooring-reader")
+        };
+        let reads: Vec<_> = log.iter().filter(by_reader).collect();
+        assert!(!reads.is_empty());
+        let writes: Vec<_> = reads.iter().filter(|call| call.write).collect();
+        assert!(writes.is_empty(), "{writes:#?}");
+        let user = format!("system:serviceaccount:{OPERATOR_NAMESPACE}:{PERSON}");
+        let calls = self.world.stage.hub.calls_by(&user, self.mark).await.unwrap();
+        assert!(!calls.is_empty());
+        let writes: Vec<_> = calls.iter().filter(|call| call.is_write()).collect();
+        assert!(writes.is_empty(), "{writes:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_tells_exactly_what_applying_then_writes_and_writes_nothing_itself() {
+    let planner = Planner::new(Setting::of(&[
+        "222222222222/eu-west-1/first",
+        "333333333333/eu-central-1/second",
+        "222222222222/eu-west-1/third",
+    ]))
+    .await;
+    new_manifests(&planner).await;
+    drift(&planner).await;
+    narrowed(&planner).await;
+    destinations(&planner).await;
+    refused(&planner).await;
+    planner.wrote_nothing().await;
+    planner.world.never_denied();
+}
+
+/// Nothing is there: neither on the hub nor in AWS.
+async fn new_manifests(planner: &Planner) {
+    let world = &planner.world;
+    let management = world.setting.management.clone();
+    let first = managed_cluster(world.cluster("first"), json!({}));
+    let said = planner.plan(&[], &[&management, &first]).await;
+    assert_eq!(said.code, 2, "{}", said.text);
+    let (of_role, of_cluster) = (said.steps("ManagementRole default"), said.steps("ManagedCluster first"));
+    assert_eq!(of_role, ["CreateRole", "PutPolicy"], "{}", said.text);
+    assert_eq!(
+        of_cluster,
+        ["CreateRole", "CreateAccessEntry", "Associate", "ApplySecret"],
+        "{}",
+        said.text
+    );
+    let policy = &said.change("ManagementRole default", "PutPolicy")["policy"];
+    let pattern = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/*";
+    assert!(policy[0].as_str().unwrap().contains(pattern), "{}", said.text);
+
+    let mark = world.mark();
+    world.apply(&management).await;
+    world.is_ready("ManagementRole", "default").await;
+    world.moored("first").await;
+    assert_eq!(world.writes("default", mark), calls(&of_role));
+    assert_eq!(world.writes("first", mark), calls(&of_cluster));
+    for arguments in [&["--all"][..], &[]] {
+        let files: &[&Value] = if arguments.is_empty() {
+            &[&management, &first]
+        } else {
+            &[]
+        };
+        let again = planner.plan(arguments, files).await;
+        assert_eq!(again.code, 0, "{}", again.text);
+    }
+}
+
+/// What somebody changed by hand, before the operator looks.
+async fn drift(planner: &Planner) {
+    let world = &planner.world;
+    world.moored("second").await;
+    let by_hand = json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)});
+    world.role("second", "UpdateAssumeRolePolicy", by_hand);
+    let edit = json!({"policyArn": policy_arn(EDIT), "accessScope": {"type": "cluster"}});
+    world.entry("second", "AssociateAccessPolicy", edit);
+    world.entry("second", "UpdateAccessEntry", json!({"kubernetesGroups": ["masters"]}));
+    let said = planner.plan(&["--all"], &[]).await;
+    assert_eq!(said.code, 2, "{}", said.text);
+    assert_eq!(
+        said.objects["ManagedCluster first"]["result"], "Unchanged",
+        "{}",
+        said.text
+    );
+    let steps = said.steps("ManagedCluster second");
+    assert_eq!(steps, ["SetTrust", "SetGroups", "Disassociate"], "{}", said.text);
+    let management = world.hub().management_role_arn(None).to_string();
+    let trust = said.change("ManagedCluster second", "SetTrust")["policy"].to_string();
+    for part in ["sts:TagSession", "ArnEquals aws:PrincipalArn", &management] {
+        assert!(trust.contains(part), "{part}: {}", said.text);
+    }
+    let lost = |step: &str| said.change("ManagedCluster second", step)["lost"].clone();
+    assert_eq!(lost("SetGroups"), json!(["Kubernetes group masters"]));
+    assert_eq!(lost("Disassociate"), json!([format!("{EDIT} in the whole cluster")]));
+
+    let mark = world.mark();
+    world.ask("ManagedCluster", "second").await;
+    world
+        .eventually("drift is mended", async || {
+            let entry = world.seen_entry("second")?;
+            (entry.groups.is_empty() && entry.policies.len() == 1).then_some(())
+        })
+        .await;
+    world.whole_pass("ManagedCluster", "second").await;
+    assert_eq!(world.writes("second", mark), calls(&steps));
+    let again = planner.plan(&["--all"], &[]).await;
+    assert_eq!(again.code, 0, "{}", again.text);
+}
+
+/// A manifest that differs from what is applied, and takes access away.
+async fn narrowed(planner: &Planner) {
+    let world = &planner.world;
+    let narrow = json!({"access": {"policies": [{"name": VIEW}, {"name": EDIT, "namespaces": ["team-a"]}]}});
+    let manifest = managed_cluster(world.cluster("first"), narrow);
+    let said = planner.plan(&[], &[&manifest]).await;
+    assert_eq!(said.code, 2, "{}", said.text);
+    assert_eq!(said.objects.len(), 1, "{}", said.text);
+    let steps = said.steps("ManagedCluster first");
+    assert_eq!(steps, ["Associate", "Associate", "Disassociate"], "{}", said.text);
+    assert_eq!(
+        said.change("ManagedCluster first", "Disassociate")["lost"],
+        json!([format!("{ADMIN} in the whole cluster")])
+    );
+    // Planned, not applied: the hub is as it was.
+    assert_eq!(planner.plan(&["--all"], &[]).await.code, 0);
+    let mark = world.mark();
+    world.apply(&manifest).await;
+    world.until("ManagedCluster", "first", stage::is_ready).await;
+    assert_eq!(world.writes("first", mark), calls(&steps));
+    assert_eq!(planner.plan(&[], &[&manifest]).await.code, 0);
+}
+
+/// Applications and ApplicationSets that gain or lose a cluster.
+async fn destinations(planner: &Planner) {
+    let world = &planner.world;
+    argocd(world).await;
+    application(world, "argocd/early", json!({"name": "third"})).await;
+    application(world, "argocd/elsewhere", json!({"name": "first"})).await;
+    let production = json!([{"clusters": {"selector": {"matchLabels": {"env": "prod"}}}}]);
+    set(world, "argocd/fleet", production).await;
+    let labelled = managed_cluster(world.cluster("third"), json!({"argocd": {"labels": {"env": "prod"}}}));
+    let all = json!(["Application argocd/early", "ApplicationSet argocd/fleet"]);
+    let said = planner.plan(&[], &[&labelled]).await;
+    let told = &said.objects["ManagedCluster third"]["destinations"];
+    assert_eq!(*told, json!({"gain": all, "lose": []}), "{}", said.text);
+    world.apply(&labelled).await;
+    world.is_ready("ManagedCluster", "third").await;
+    let renamed = managed_cluster(world.cluster("third"), json!({"argocd": {"name": "other"}}));
+    let said = planner.plan(&[], &[&renamed]).await;
+    let told = &said.objects["ManagedCluster third"]["destinations"];
+    assert_eq!(*told, json!({"gain": [], "lose": all}), "{}", said.text);
+    assert_eq!(said.steps("ManagedCluster third"), ["ApplySecret"], "{}", said.text);
+}
+
+/// What cannot be planned is said, with the other objects' plans, and the exit code is another.
+async fn refused(planner: &Planner) {
+    let world = &planner.world;
+    let mut outside = managed_cluster(world.cluster("second"), json!({"accountId": "444444444444"}));
+    outside["metadata"]["name"] = json!("outside");
+    let mut nobodys = managed_cluster(world.cluster("second"), json!({"managementRole": "nobody"}));
+    nobodys["metadata"]["name"] = json!("nobodys");
+    let second = managed_cluster(
+        world.cluster("second"),
+        json!({"access": {"kubernetesGroups": ["team-a"]}}),
+    );
+    let said = planner.plan(&[], &[&outside, &nobodys, &second]).await;
+    assert_eq!(said.code, 1, "{}", said.text);
+    for (name, part) in [("outside", "444444444444"), ("nobodys", "no ManagementRole nobody")] {
+        let object = &said.objects[&format!("ManagedCluster {name}")];
+        assert_eq!(object["result"], "Failed", "{}", said.text);
+        assert!(object["why"].as_str().unwrap().contains(part), "{}", said.text);
+    }
+    assert_eq!(said.steps("ManagedCluster second"), ["SetGroups"], "{}", said.text);
+
+    // A cluster of that name is not there: it is waited for, and nothing is made.
+    let mut missing = managed_cluster(world.cluster("second"), json!({"clusterName": "elsewhere"}));
+    missing["metadata"]["name"] = json!("missing");
+    let said = planner.plan(&[], &[&missing]).await;
+    assert_eq!(said.code, 2, "{}", said.text);
+    assert!(said.steps("ManagedCluster missing").is_empty());
+    assert_eq!(
+        said.objects["ManagedCluster missing"]["waitsFor"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+
+    let nothing = planner
+        .plan(&[], &[&json!({"apiVersion": "v1", "kind": "List", "items": []})])
+        .await;
+    assert_eq!(nothing.code, 1);
+    assert!(
+        nothing.text.contains("neither a ManagedCluster nor a ManagementRole"),
+        "{}",
+        nothing.text
+    );
+}

@@ -1,0 +1,167 @@
+//! What the operator calls in a scenario, found from the logs of a clean run: where faults fall and kills happen.
+
+use std::{collections::BTreeMap, fmt};
+
+use futures::future::join_all;
+use mooring_sandbox::{
+    aws::{Call, contract::Service},
+    control_plane::ApiCall,
+};
+use serde_json::Value;
+use tokio::{sync::OnceCell, time::Instant};
+
+use super::{
+    ground::{Ground, LOOK},
+    scenarios::{SCENARIOS, Scenario},
+    story,
+};
+use crate::support::PATIENCE;
+
+/// Clean runs of each scenario beside each other: only calls that all of them make count, since a call more may depend
+/// on who was quicker.
+const RUNS: usize = 3;
+
+/// One call: the nth of its kind in its scenario.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Point {
+    /// The service of AWS; `None`: the Kubernetes API.
+    pub(super) service: Option<Service>,
+    /// The operation of AWS, or verb and resource.
+    pub(super) kind: String,
+    pub(super) nth: u64,
+    pub(super) write: bool,
+    /// Whether the same session has written before it.
+    pub(super) after_write: bool,
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} #{}", self.kind, self.nth)
+    }
+}
+
+/// A scenario in which nothing went wrong.
+#[derive(Debug)]
+pub(super) struct Clean {
+    pub(super) points: Vec<Point>,
+    /// What stood at the end.
+    pub(super) end: Value,
+}
+
+impl Clean {
+    pub(super) fn writes(&self) -> impl Iterator<Item = &Point> {
+        self.points.iter().filter(|point| point.write)
+    }
+}
+
+/// The clean run of every scenario, in the order of the table; made once.
+pub(super) async fn clean() -> &'static [Clean] {
+    static CLEAN: OnceCell<Vec<Clean>> = OnceCell::const_new();
+    CLEAN.get_or_init(|| Box::pin(run())).await
+}
+
+async fn run() -> Vec<Clean> {
+    let name = |scenario: &Scenario, run: usize| format!("{}-{run:04}", scenario.name);
+    let names: Vec<String> = SCENARIOS
+        .iter()
+        .flat_map(|scenario| (0..RUNS).map(move |run| name(scenario, run)))
+        .collect();
+    let ground = Ground::of(&names).await;
+    let stories = SCENARIOS.iter().map(|scenario| {
+        let ground = &ground;
+        async move {
+            let runs: Vec<(Vec<Point>, Value)> =
+                join_all((0..RUNS).map(|run| one(ground, scenario, name(scenario, run)))).await;
+            let mut points = runs[0].0.clone();
+            points.retain(|point| runs.iter().all(|(points, _)| points.contains(point)));
+            for (_, end) in &runs {
+                let difference = story::difference(&runs[0].1, end);
+                assert!(
+                    difference.is_empty(),
+                    "{}: clean runs end unlike:\n{difference}",
+                    scenario.name
+                );
+            }
+            let missing = format!("{} calls neither AWS nor Kubernetes", scenario.name);
+            assert!(points.iter().any(|point| point.service.is_some()), "{missing}");
+            assert!(points.iter().any(|point| point.service.is_none()), "{missing}");
+            Clean {
+                points,
+                end: runs[0].1.clone(),
+            }
+        }
+    });
+    let clean = join_all(stories).await;
+    ground.sound();
+    clean
+}
+
+async fn one(ground: &Ground, scenario: &Scenario, name: String) -> (Vec<Point>, Value) {
+    ground.prepare(scenario, &name).await;
+    quiet(ground, &name).await;
+    let (aws, api) = ground.mark();
+    ground.begin(scenario, &name).await;
+    // What was done by hand is not at once seen.
+    let wrote = || ground.aws_calls(&name, aws).iter().any(|call| call.write);
+    ground.until(&name, "the clean run writes to AWS", wrote).await;
+    quiet(ground, &name).await;
+    ground
+        .until(&name, "the clean run is at its end", || ground.ended(scenario, &name))
+        .await;
+    let end = story::end(ground, &name);
+    let points = points(ground.aws_calls(&name, aws), ground.api_calls(&name, api));
+    (points, end)
+}
+
+/// The calls in the order in which they came to their end, each with its number among those of its kind.
+pub(super) fn points(aws: Vec<Call>, api: Vec<ApiCall>) -> Vec<Point> {
+    let mut points = Vec::new();
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut wrote = false;
+    let mut nth = |kind: &str| {
+        let count = counts.entry(kind.to_owned()).or_default();
+        *count += 1;
+        *count
+    };
+    for call in aws {
+        points.push(Point {
+            service: Some(call.service),
+            nth: nth(&call.operation),
+            kind: call.operation,
+            write: call.write,
+            after_write: wrote,
+        });
+        wrote |= call.write;
+    }
+    for call in api {
+        let kind = call.request.kind();
+        points.push(Point {
+            service: None,
+            nth: nth(&kind),
+            kind,
+            write: call.request.is_write(),
+            after_write: false,
+        });
+    }
+    points
+}
+
+/// Waits until nothing has been called for a cluster for a while: longer than two looks are apart that must agree.
+async fn quiet(ground: &Ground, name: &str) {
+    let mut last = ground.mark();
+    let (mut looks, deadline) = (0, Instant::now() + 2 * PATIENCE);
+    while looks < 20 {
+        assert!(
+            Instant::now() < deadline,
+            "{name} is never quiet: {}",
+            ground.log_of(name)
+        );
+        tokio::time::sleep(LOOK).await;
+        if ground.aws_calls(name, last.0).is_empty() && ground.api_calls(name, last.1).is_empty() {
+            looks += 1;
+        } else {
+            looks = 0;
+            last = ground.mark();
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Many clusters side by side in one world, each with a story of its own: one API server, one operator, one look at all.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::DynamicObject,
+    core::{ApiResource, GroupVersionKind},
+    runtime::{
+        reflector::{self, ObjectRef, Store},
+        watcher,
+    },
+};
+use mooring_sandbox::{
+    aws::Call,
+    control_plane::{ApiCall, ApiProxy},
+    stage::{is_ready, ready},
+};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::scenarios::{Act, End, Scenario};
+use crate::support::{NAMESPACE, Setting, World};
+
+/// Accounts that the clusters are spread over. The policy of a management role has room for some ninety.
+const ACCOUNTS: usize = 40;
+
+/// How often something is looked at that is waited for.
+pub(super) const LOOK: Duration = Duration::from_millis(250);
+
+/// A world, and what its API server holds at every moment.
+pub(super) struct Ground {
+    pub(super) world: World,
+    objects: Store<DynamicObject>,
+    secrets: Store<Secret>,
+    kind: ApiResource,
+    watching: [JoinHandle<()>; 2],
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        for task in &self.watching {
+            task.abort();
+        }
+    }
+}
+
+impl Ground {
+    /// A hub, a cluster for each name, and an operator that goes through the faulting proxy.
+    pub(super) async fn of(names: &[String]) -> Self {
+        let spokes: Vec<String> = (names.iter().enumerate())
+            .map(|(number, name)| format!("{}/eu-west-1/{name}", 200_000_000_000 + number % ACCOUNTS))
+            .collect();
+        let spokes: Vec<&str> = spokes.iter().map(String::as_str).collect();
+        let flags = ["--confirm-after", "2s", "--passes-per-account", "64"];
+        let mut setting = Setting::of(&spokes).flag(&flags);
+        setting.proxied = true;
+        let world = World::ready(setting).await;
+        world.apply(&foreign_secret()).await;
+        let client = world.stage.client().unwrap();
+        let gvk = GroupVersionKind::gvk("mooring.dev", "v1alpha1", "ManagedCluster");
+        let kind = ApiResource::from_gvk(&gvk);
+        let writer = reflector::store::Writer::new(kind.clone());
+        let objects = writer.as_reader();
+        let api = Api::all_with(client.clone(), &kind);
+        let changes = watcher(api, watcher::Config::default());
+        let watch_objects = reflector::reflector(writer, changes).for_each(|_| std::future::ready(()));
+        let (secrets, writer) = reflector::store::<Secret>();
+        let changes = watcher(Api::namespaced(client, NAMESPACE), watcher::Config::default());
+        let watch_secrets = reflector::reflector(writer, changes).for_each(|_| std::future::ready(()));
+        let watching = [tokio::spawn(watch_objects), tokio::spawn(watch_secrets)];
+        objects.wait_until_ready().await.unwrap();
+        secrets.wait_until_ready().await.unwrap();
+        Self {
+            world,
+            objects,
+            secrets,
+            kind,
+            watching,
+        }
+    }
+
+    pub(super) fn proxy(&self) -> &ApiProxy {
+        self.world.stage.proxied().unwrap()
+    }
+
+    /// The object as the API server has it.
+    pub(super) fn object(&self, name: &str) -> Value {
+        let found = self.objects.get(&ObjectRef::new_with(name, self.kind.clone()));
+        found.map_or(Value::Null, |object| serde_json::to_value(object.as_ref()).unwrap())
+    }
+
+    /// The cluster Secrets of a cluster.
+    pub(super) fn secrets_of(&self, name: &str) -> Vec<Value> {
+        let of = |secret: &&std::sync::Arc<Secret>| {
+            let annotations = secret.metadata.annotations.as_ref();
+            annotations.is_some_and(|all| all.get("mooring.dev/managed-cluster").is_some_and(|of| of == name))
+        };
+        let all = self.secrets.state();
+        let of = all.iter().filter(of);
+        of.map(|secret| serde_json::to_value(secret.as_ref()).unwrap())
+            .collect()
+    }
+
+    /// Words by which requests to the API server about a cluster are known: its name, and the host in its Secret's.
+    pub(super) fn words(&self, name: &str) -> Vec<String> {
+        let endpoint = self.world.cluster(name).endpoint().to_lowercase();
+        let host = endpoint.trim_start_matches("https://").split('.').next().unwrap();
+        vec![name.to_owned(), host.to_owned()]
+    }
+
+    /// The name of the sessions that the operator has for a cluster.
+    pub(super) fn session(&self, name: &str) -> String {
+        format!("{name}@{}", self.world.stage.fleet.hub.name)
+    }
+
+    /// The calls to AWS for a cluster, from a mark on.
+    pub(super) fn aws_calls(&self, name: &str, mark: u64) -> Vec<Call> {
+        let session = self.session(name);
+        let log = self.world.stage.aws.log();
+        log.select(mark, |call| call.session() == Some(session.as_str()))
+    }
+
+    /// The requests to the API server about a cluster, from a mark on.
+    pub(super) fn api_calls(&self, name: &str, mark: usize) -> Vec<ApiCall> {
+        self.proxy().since(mark, &self.words(name))
+    }
+
+    /// A moment in both logs.
+    pub(super) fn mark(&self) -> (u64, usize) {
+        (self.world.mark(), self.proxy().mark())
+    }
+
+    /// Brings a cluster to where its scenario begins.
+    pub(super) async fn prepare(&self, scenario: &Scenario, name: &str) {
+        if let Some(spec) = &scenario.before {
+            self.world.moor(name, spec.clone()).await;
+            self.until(name, "it is moored", || is_ready(&self.object(name))).await;
+        }
+    }
+
+    pub(super) async fn begin(&self, scenario: &Scenario, name: &str) {
+        match &scenario.act {
+            Act::Apply(spec) => self.world.moor(name, spec.clone()).await,
+            Act::ByHand(deed) => {
+                deed(&self.world, name).await;
+                self.world.ask("ManagedCluster", name).await;
+            }
+            Act::Delete => self.world.delete("ManagedCluster", name).await,
+        }
+    }
+
+    /// Whether the object says that the scenario is at its end.
+    pub(super) fn ended(&self, scenario: &Scenario, name: &str) -> bool {
+        let object = self.object(name);
+        match scenario.end {
+            End::Gone => object.is_null(),
+            End::Reason(reason) => {
+                object["status"]["observedGeneration"] == object["metadata"]["generation"] && ready(&object).1 == reason
+            }
+        }
+    }
+
+    /// Waits for something that is cheap to look at.
+    pub(super) async fn until(&self, name: &str, what: &str, look: impl Fn() -> bool) {
+        let deadline = tokio::time::Instant::now() + 2 * crate::support::PATIENCE;
+        while !look() {
+            let object = || serde_json::to_string_pretty(&self.object(name)["status"]).unwrap();
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "{name}: still not: {what}; its status: {}\n{}",
+                object(),
+                self.log_of(name)
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Asks for a pass, if the object is there, and waits until it has begun to look at AWS.
+    pub(super) async fn pass(&self, name: &str) {
+        let (mark, _) = self.mark();
+        self.world.ask("ManagedCluster", name).await;
+        self.until(name, "a pass", || !self.aws_calls(name, mark).is_empty())
+            .await;
+    }
+
+    /// Asks for a pass; the object may go meanwhile.
+    pub(super) async fn try_to_ask(&self, name: &str) {
+        let number = fastrand::u64(..).to_string();
+        let patch = json!({"metadata": {"annotations": {"mooring.dev/reconcile-requested-at": number}}});
+        let _ = self.world.stage.patch("ManagedCluster", name, patch).await;
+    }
+
+    /// What the operator logged about a cluster last.
+    pub(super) fn log_of(&self, name: &str) -> String {
+        let log = self.world.log();
+        let about = log.lines().filter(|line| line.contains(name));
+        let lines: Vec<String> = about.map(|line| line.chars().skip(14).take(420).collect()).collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+
+    /// What holds of the whole world in the end: the operator never panicked, nobody else's Secret was touched, and every
+    /// Secret of ours is of an object that is there.
+    pub(super) fn sound(&self) {
+        let log = self.world.log();
+        assert!(!log.contains("panicked"), "{log}");
+        let alive = self
+            .world
+            .operator()
+            .as_ref()
+            .is_some_and(|operator| operator.exited().is_none());
+        assert!(alive, "the operator ended by itself");
+        for secret in self.secrets.state() {
+            let annotations = secret.metadata.annotations.clone().unwrap_or_default();
+            let fields = secret.metadata.managed_fields.iter().flatten();
+            let ours = fields.map(|entry| entry.manager.clone().unwrap_or_default());
+            let ours = ours.filter(|manager| manager.starts_with("mooring") && manager != "mooring-sandbox");
+            match annotations.get("mooring.dev/managed-cluster") {
+                None => assert_eq!(ours.count(), 0, "{:?}", secret.metadata),
+                Some(of) => assert!(!self.object(of).is_null(), "an orphan: {:?}", secret.metadata),
+            }
+        }
+        self.world.never_denied();
+    }
+}
+
+/// A cluster Secret that somebody wired by hand, for a cluster that is not ours.
+fn foreign_secret() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "name": "by-hand", "namespace": NAMESPACE, "labels": {"argocd.argoproj.io/secret-type": "cluster"},
+        },
+        "stringData": {"name": "by-hand", "server": "https://by-hand.example.com", "config": "{}"},
+    })
+}

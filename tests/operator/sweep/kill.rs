@@ -1,0 +1,169 @@
+//! The operator is killed before and after every write, of AWS and of Kubernetes, and started again. A kill concerns the
+//! whole process, so every cluster is held at a write of its own, and then it is killed once.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::{FutureExt, future::join_all};
+use mooring_sandbox::{
+    aws::{Effect, Fault, FaultId},
+    control_plane::{ApiEffect, ApiFault, ApiFaultId},
+    stage::Signal,
+};
+use tokio::time::Instant;
+
+use super::{
+    ASK, Trial, Trouble,
+    calls::{Point, clean},
+    faults::Way,
+    ground::{Ground, LOOK},
+    rests, say,
+    scenarios::{End, SCENARIOS},
+    story,
+};
+use crate::support::PATIENCE;
+
+/// How long the slowest cluster may take to come to its point.
+const HELD: std::time::Duration = PATIENCE;
+
+/// What holds a cluster at a write.
+enum Hold {
+    Aws(FaultId),
+    Api(ApiFaultId),
+}
+
+impl Hold {
+    /// `TimedOut` holds it before the write, `TimedOutAfter` after it.
+    fn at(ground: &Ground, name: &str, point: &Point, way: Way) -> Self {
+        let after = way == Way::TimedOutAfter;
+        if point.service.is_some() {
+            let effect = if after { Effect::HangAfter } else { Effect::Hang };
+            let fault = Fault::on(&point.kind, effect).in_session(&ground.session(name));
+            Self::Aws(ground.world.stage.aws.faults().add(fault.nth(point.nth)).unwrap())
+        } else {
+            let effect = if after { ApiEffect::HangAfter } else { ApiEffect::Hang };
+            let fault = ApiFault::on(&point.kind, effect).about(&ground.words(name));
+            Self::Api(ground.proxy().faults().add(fault.nth(point.nth)))
+        }
+    }
+
+    fn held(&self, ground: &Ground) -> bool {
+        match self {
+            Self::Aws(id) => ground.world.stage.aws.faults().struck(*id) > 0,
+            Self::Api(id) => ground.proxy().faults().struck(*id) > 0,
+        }
+    }
+}
+
+/// Whoever is held goes no further, whatever else the operator tries for it meanwhile.
+fn freeze(ground: &Ground, name: &str) {
+    let fault = Fault::on_any(Effect::Hang).in_session(&ground.session(name));
+    ground.world.stage.aws.faults().add(fault).unwrap();
+    let fault = ApiFault::on_any(ApiEffect::Hang).about(&ground.words(name));
+    ground.proxy().faults().add(fault);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
+    let started = Instant::now();
+    let mut trials = Vec::new();
+    for (scenario, clean) in SCENARIOS.iter().zip(clean().await) {
+        let points = clean
+            .writes()
+            .flat_map(|point| [(point, Way::TimedOut), (point, Way::TimedOutAfter)]);
+        for (index, (point, way)) in points.enumerate() {
+            trials.push(Trial {
+                name: format!("{}-{index:04}", scenario.name),
+                scenario,
+                clean,
+                trouble: Trouble::At(point.clone(), way),
+            });
+        }
+    }
+    trials.retain(|trial| super::asked_for(&trial.told()));
+    let names: Vec<String> = trials.iter().map(|trial| trial.name.clone()).collect();
+    let ground = Ground::of(&names).await;
+    let (born, _) = ground.mark();
+    join_all(trials.iter().map(|trial| ground.prepare(trial.scenario, &trial.name))).await;
+    let (began, _) = ground.mark();
+    let holds: Vec<Hold> = (trials.iter())
+        .map(|trial| match &trial.trouble {
+            Trouble::At(point, way) => Hold::at(&ground, &trial.name, point, *way),
+            Trouble::Lag => panic!("a lag holds nothing"),
+        })
+        .collect();
+    join_all(trials.iter().map(|trial| ground.begin(trial.scenario, &trial.name))).await;
+    let held = all_held(&ground, &trials, &holds).await;
+    ground.world.end_operator(Signal::Kill).await;
+    ground.world.stage.aws.faults().clear();
+    ground.proxy().faults().clear();
+    ground.world.start_operator().await;
+    let ends = join_all(trials.iter().map(|trial| {
+        let end = async {
+            let at_end = || super::at_end(&ground, trial);
+            let told = || story::difference(&trial.clean.end, &story::end(&ground, &trial.name));
+            let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
+            while !at_end() {
+                assert!(Instant::now() < deadline, "{}\n{}", told(), ground.log_of(&trial.name));
+                tokio::time::sleep(LOOK).await;
+                // Whoever stood well before is looked at later than others by an operator that starts.
+                if Instant::now() >= ask && !ground.object(&trial.name).is_null() {
+                    ground.try_to_ask(&trial.name).await;
+                    ask = Instant::now() + ASK;
+                }
+            }
+            rests(&ground, trial).await;
+            let since = if trial.scenario.end == End::Gone { began } else { born };
+            story::gave_no_more(&ground, trial.scenario, &trial.name, since);
+        };
+        AssertUnwindSafe(Box::pin(end)).catch_unwind()
+    }))
+    .await;
+    say(&format!(
+        "kill sweep: {} points tried in {} s, {} of them not met",
+        trials.len(),
+        started.elapsed().as_secs(),
+        trials.len() - held
+    ));
+    let failed = trials.iter().zip(ends).filter_map(|(trial, end)| {
+        let why = end.err()?;
+        Some(format!(
+            "{}: {}",
+            trial.told(),
+            why.downcast_ref::<String>().cloned().unwrap_or_default()
+        ))
+    });
+    let failed: Vec<String> = failed.collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {} failed:\n{}",
+        failed.len(),
+        trials.len(),
+        failed.join("\n\n")
+    );
+    ground.sound();
+}
+
+/// Waits until every cluster is held at its point; gives how many are.
+async fn all_held(ground: &Ground, trials: &[Trial], holds: &[Hold]) -> usize {
+    let deadline = Instant::now() + HELD;
+    let mut frozen = vec![false; holds.len()];
+    loop {
+        for ((hold, trial), frozen) in holds.iter().zip(trials).zip(&mut frozen) {
+            if !*frozen && hold.held(ground) {
+                *frozen = true;
+                freeze(ground, &trial.name);
+            }
+        }
+        let held = frozen.iter().filter(|frozen| **frozen).count();
+        if held == holds.len() {
+            return held;
+        }
+        let missing = trials.iter().zip(&frozen).filter(|(_, frozen)| !**frozen);
+        let missing: Vec<String> = missing.map(|(trial, _)| trial.told()).collect();
+        if Instant::now() >= deadline {
+            assert!(missing.len() * 20 <= trials.len(), "not held: {missing:#?}");
+            return held;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}

@@ -1,0 +1,281 @@
+//! The same for the management role, of which a hub has one: its stories come one after another, each with a fault in
+//! every chapter.
+
+use std::time::Duration;
+
+use mooring_sandbox::{
+    aws::Call,
+    control_plane::ApiCall,
+    stage::{is_ready, ready},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    ASK, all,
+    calls::{Point, points},
+    faults::{Armed, Way},
+    ground::LOOK,
+    say, story,
+};
+use crate::support::{
+    HUB_ACCOUNT, NAMESPACE, PATIENCE, Setting, World,
+    hands::{document, loose_trust},
+    manifest::VIEW,
+};
+
+/// How many stories `make test` has time for.
+const SOME: usize = 2;
+
+/// How long nothing must have been called for a chapter to be over.
+const QUIET: Duration = Duration::from_secs(4);
+
+/// What happens, one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chapter {
+    Create,
+    /// The first cluster of an account comes, and the policy has to name it.
+    Grow,
+    /// Somebody changes everything that can be changed.
+    Heal,
+    /// The last cluster of the account goes.
+    Shrink,
+    Delete,
+}
+
+const CHAPTERS: [Chapter; 5] = [
+    Chapter::Create,
+    Chapter::Grow,
+    Chapter::Heal,
+    Chapter::Shrink,
+    Chapter::Delete,
+];
+
+const SESSION: &str = "default@hub";
+const CLUSTER: &str = "one";
+
+/// By what requests to the API server are known to be about the management role and the service accounts bound to it.
+fn words() -> Vec<String> {
+    ["default", "argocd-server"].map(str::to_owned).to_vec()
+}
+
+async fn begin(world: &World, chapter: Chapter) {
+    match chapter {
+        Chapter::Create => world.apply(&world.setting.management.clone()).await,
+        Chapter::Grow => {
+            let spec = json!({"access": {"policies": [{"name": VIEW}]}});
+            world.moor(CLUSTER, spec).await;
+        }
+        Chapter::Heal => drift(world).await,
+        Chapter::Shrink => world.delete("ManagedCluster", CLUSTER).await,
+        Chapter::Delete => world.delete("ManagementRole", "default").await,
+    }
+}
+
+async fn drift(world: &World) {
+    let name = world.hub().management_role_arn(None).name.to_string();
+    let by_hand = |operation: &str, mut input: Value| {
+        input["RoleName"] = json!(name);
+        world.iam(HUB_ACCOUNT, operation, input);
+    };
+    by_hand(
+        "UpdateAssumeRolePolicy",
+        json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)}),
+    );
+    by_hand("UntagRole", json!({"TagKeys": ["mooring.dev/uid"]}));
+    by_hand("DeleteRolePermissionsBoundary", json!({}));
+    by_hand("DeleteRolePolicy", json!({"PolicyName": "mooring-assume-deployers"}));
+    world.ask("ManagementRole", "default").await;
+}
+
+/// What stands, without what differs from run to run; nothing while the chapter is not over.
+async fn end(world: &World, chapter: Chapter) -> Option<Value> {
+    let object = world.get("ManagementRole", "default").await;
+    let cluster = world.get("ManagedCluster", CLUSTER).await;
+    let over = match chapter {
+        Chapter::Create | Chapter::Heal => object.as_ref().is_some_and(is_ready),
+        Chapter::Grow => cluster.as_ref().is_some_and(is_ready),
+        Chapter::Shrink => cluster.is_none() && object.as_ref().is_some_and(|object| ready(object).0 == "True"),
+        Chapter::Delete => object.is_none(),
+    };
+    if !over {
+        return None;
+    }
+    let arn = world.hub().management_role_arn(None);
+    let role = world.seen_role_named(arn.account.as_str(), arn.name.as_str());
+    let policy = role.as_ref().map(|_| {
+        let name = json!({"RoleName": arn.name.as_str(), "PolicyName": "mooring-assume-deployers"});
+        let policy = world.try_iam(arn.account.as_str(), "GetRolePolicy", name).ok();
+        policy.map(|policy| document(&policy["PolicyDocument"]))
+    });
+    let status = object.as_ref().map(|object| story::timeless(&object["status"]));
+    let end = json!({
+        "status": status, "policy": policy,
+        "finalizers": object.as_ref().map(|object| object["metadata"]["finalizers"].clone()),
+        "role": role.as_ref().map(|role| {
+            json!({"arn": role.arn, "trust": role.trust, "boundary": role.boundary, "tags": role.tags})
+        }),
+    });
+    let uid = object
+        .as_ref()
+        .and_then(|object| object["metadata"]["uid"].as_str().map(str::to_owned));
+    let mut text = end.to_string();
+    for (word, instead) in [(uid, "UID"), (role.map(|role| role.id), "ROLE-ID")] {
+        if let Some(word) = word {
+            text = text.replace(&word, instead);
+        }
+    }
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+fn mark(world: &World) -> (u64, usize) {
+    (world.mark(), world.stage.proxied().unwrap().mark())
+}
+
+fn called(world: &World, (aws, api): (u64, usize)) -> (Vec<Call>, Vec<ApiCall>) {
+    let aws = world
+        .stage
+        .aws
+        .log()
+        .select(aws, |call| call.session() == Some(SESSION));
+    (aws, world.stage.proxied().unwrap().since(api, &words()))
+}
+
+async fn quiet(world: &World) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut since = (Instant::now(), mark(world));
+    while since.0.elapsed() < QUIET {
+        assert!(Instant::now() < deadline, "never quiet: {:?}", called(world, since.1));
+        tokio::time::sleep(LOOK).await;
+        let (aws, api) = called(world, since.1);
+        if !aws.is_empty() || !api.is_empty() {
+            since = (Instant::now(), mark(world));
+        }
+    }
+}
+
+/// A whole story in which nothing goes wrong: the calls of each chapter, and what stands at its end.
+async fn clean(world: &World) -> Vec<(Vec<Point>, Value)> {
+    let mut chapters = Vec::new();
+    for chapter in CHAPTERS {
+        let since = mark(world);
+        begin(world, chapter).await;
+        quiet(world).await;
+        let end = world
+            .eventually("a chapter is over", async || end(world, chapter).await)
+            .await;
+        let (aws, api) = called(world, since);
+        chapters.push((points(aws, api), end));
+    }
+    chapters
+}
+
+/// A whole story with a fault in each chapter; gives how many fell.
+async fn troubled(world: &World, troubles: &[Option<(Point, Way)>], ends: &[(Vec<Point>, Value)]) -> usize {
+    let mut fell = 0;
+    for ((chapter, trouble), (_, clean)) in CHAPTERS.into_iter().zip(troubles).zip(ends) {
+        let arm = |(point, way): &(Point, Way)| Armed::arm(world, SESSION, &words(), point, *way);
+        let armed = trouble.as_ref().map(arm).unwrap_or_default();
+        begin(world, chapter).await;
+        let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
+        loop {
+            let seen = end(world, chapter).await;
+            if seen.as_ref() == Some(clean) {
+                break;
+            }
+            let told = || {
+                format!(
+                    "{chapter:?} {trouble:?}: {}",
+                    story::difference(clean, &seen.clone().unwrap_or_default())
+                )
+            };
+            assert!(Instant::now() < deadline, "{}", told());
+            tokio::time::sleep(LOOK).await;
+            if Instant::now() >= ask {
+                let number = fastrand::u64(..).to_string();
+                let patch = json!({"metadata": {"annotations": {"mooring.dev/reconcile-requested-at": number}}});
+                let _ = world.stage.patch("ManagementRole", "default", patch).await;
+                ask = Instant::now() + ASK;
+            }
+        }
+        fell += usize::from(trouble.is_some() && armed.struck(world));
+        armed.lift(world);
+        if chapter != Chapter::Delete {
+            world.whole_pass("ManagementRole", "default").await;
+            world.whole_pass("ManagementRole", "default").await;
+            let since = mark(world);
+            world.whole_pass("ManagementRole", "default").await;
+            let (aws, api) = called(world, since);
+            let writes: Vec<_> = aws
+                .iter()
+                .filter(|call| call.write)
+                .map(|call| &call.operation)
+                .collect();
+            assert!(
+                writes.is_empty(),
+                "{chapter:?} {trouble:?}: a second pass writes to AWS: {writes:?}"
+            );
+            let writes: Vec<_> = api.iter().filter(|call| call.request.is_write()).collect();
+            assert!(
+                writes.is_empty(),
+                "{chapter:?} {trouble:?}: a second pass writes to Kubernetes: {writes:?}"
+            );
+        }
+    }
+    fell
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_call_for_the_management_role_fails_the_end_is_that_of_a_clean_run() {
+    let started = Instant::now();
+    let mut setting = Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "2s"]);
+    setting.proxied = true;
+    let world = World::start(setting).await;
+    let metadata = json!({"name": "argocd-server", "namespace": NAMESPACE});
+    world
+        .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
+        .await;
+    let ends = clean(&world).await;
+    // The nth story has the nth trouble of each chapter.
+    let troubles: Vec<Vec<(Point, Way)>> = (ends.iter())
+        .map(|(points, _)| {
+            let of = |point: &Point| Way::of(point).into_iter().map(|way| (point.clone(), way)).collect();
+            points.iter().flat_map::<Vec<_>, _>(of).collect()
+        })
+        .collect();
+    let longest = troubles.iter().map(Vec::len).max().unwrap_or_default();
+    // A step that is prime to the number of ways, so that few stories have many ways and calls.
+    let stories: Vec<usize> = if all() {
+        (0..longest).collect()
+    } else {
+        (0..SOME).map(|story| 7 + story * 11).collect()
+    };
+    let (mut tried, mut fell) = (0, 0);
+    for story in stories {
+        let one: Vec<Option<(Point, Way)>> = (troubles.iter())
+            .map(|of| {
+                if all() {
+                    of.get(story).cloned()
+                } else {
+                    of.get(story % of.len().max(1)).cloned()
+                }
+            })
+            .collect();
+        tried += one.iter().flatten().count();
+        fell += troubled(&world, &one, &ends).await;
+    }
+    let log = world.log();
+    assert!(!log.contains("panicked"), "{log}");
+    world.never_denied();
+    say(&format!(
+        "fault sweep of the management role: {tried} of {} points tried{} in {} s, {} of them not met",
+        troubles.iter().map(Vec::len).sum::<usize>(),
+        if all() { "" } else { " (make sweep tries all)" },
+        started.elapsed().as_secs(),
+        tried - fell
+    ));
+    assert!(
+        (tried - fell) * 5 <= tried,
+        "too many calls were not made: {fell} of {tried}"
+    );
+}

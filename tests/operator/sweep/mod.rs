@@ -1,0 +1,252 @@
+//! Whatever goes wrong, and wherever the operator ends: once it does not any more, the same state stands as if nothing
+//! had, and nothing was given on the way that no spec gives.
+//!
+//! The calls are found from the logs of a clean run (`calls`), and each is swept in every way in which it can go wrong
+//! (`faults`). The clusters stand side by side in one world (`ground`), one for each point, so that no fault falls on
+//! another. `MOORING_SWEEP=all` (`make sweep`) tries every point, and other words there those whose
+//! description holds them (`create (create-0013)`, `Lost at CreateRole`); without it each call is tried in one way, and the
+//! ways take turns: the first call of a scenario in the first way, the second in the second, and so on, each scenario
+//! one further on than the one before it.
+
+mod calls;
+mod faults;
+mod ground;
+mod kill;
+mod management;
+mod scenarios;
+mod story;
+
+use std::{io::Write, panic::AssertUnwindSafe, time::Duration};
+
+use futures::{FutureExt, StreamExt, stream};
+use tokio::time::Instant;
+
+use self::{
+    calls::{Clean, Point, clean},
+    faults::{Armed, Way},
+    ground::{Ground, LOOK},
+    scenarios::{End, SCENARIOS, Scenario},
+};
+use crate::support::PATIENCE;
+
+/// How many clusters have their story at the same time.
+const BESIDE: usize = 100;
+
+/// How late watches are in the story of a watch that lags.
+const LAG: Duration = Duration::from_secs(3);
+
+/// How long the story of one cluster may take before a pass is asked for; whoever was refused waits longer by itself.
+const ASK: Duration = Duration::from_secs(4);
+
+fn all() -> bool {
+    std::env::var("MOORING_SWEEP").is_ok()
+}
+
+/// Whether a trial is asked for, by the words in which it is told.
+fn asked_for(told: &str) -> bool {
+    std::env::var("MOORING_SWEEP").map_or(true, |only| only == "all" || told.contains(&only))
+}
+
+/// Prints a line past the test harness, which shows what a test prints only when it fails.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What goes wrong in one story.
+#[derive(Clone)]
+enum Trouble {
+    At(Point, Way),
+    Lag,
+}
+
+struct Trial {
+    name: String,
+    scenario: &'static Scenario,
+    clean: &'static Clean,
+    trouble: Trouble,
+}
+
+impl Trial {
+    fn told(&self) -> String {
+        match &self.trouble {
+            Trouble::At(point, way) => format!("{} ({}), {way:?} at {point}", self.scenario.name, self.name),
+            Trouble::Lag => format!("{} ({}), watches lag", self.scenario.name, self.name),
+        }
+    }
+}
+
+fn troubles(number: usize, clean: &Clean, all: bool) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    for (index, point) in clean.points.iter().enumerate() {
+        let ways = Way::of(point);
+        let one = ways[(number + index) % ways.len()];
+        let chosen = ways.into_iter().filter(|way| all || *way == one);
+        troubles.extend(chosen.map(|way| Trouble::At(point.clone(), way)));
+    }
+    troubles.push(Trouble::Lag);
+    troubles
+}
+
+/// How one story ended.
+enum Ended {
+    /// The fault fell, and the end was that of a clean run.
+    Held,
+    /// The end was that of a clean run, but the call was not made this time.
+    NotMet,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_call_fails_the_end_is_that_of_a_clean_run() {
+    let started = Instant::now();
+    let mut trials = Vec::new();
+    for ((number, scenario), clean) in SCENARIOS.iter().enumerate().zip(clean().await) {
+        for (index, trouble) in troubles(number, clean, all()).into_iter().enumerate() {
+            trials.push(Trial {
+                name: format!("{}-{index:04}", scenario.name),
+                scenario,
+                clean,
+                trouble,
+            });
+        }
+    }
+    trials.retain(|trial| asked_for(&trial.told()));
+    let names: Vec<String> = trials.iter().map(|trial| trial.name.clone()).collect();
+    let ground = Ground::of(&names).await;
+    let (mut failed, mut not_met) = (Vec::new(), Vec::new());
+    let stories = trials.iter().map(|trial| {
+        let story = AssertUnwindSafe(Box::pin(story(&ground, trial))).catch_unwind();
+        async move { (trial, story.await) }
+    });
+    let mut stories = stream::iter(stories).buffer_unordered(BESIDE);
+    while let Some((trial, ended)) = stories.next().await {
+        match ended {
+            Ok(Ended::Held) => {}
+            Ok(Ended::NotMet) => not_met.push(trial.told()),
+            Err(why) => {
+                let why = why.downcast_ref::<String>().cloned();
+                failed.push(format!("{}: {}", trial.told(), why.unwrap_or_default()));
+            }
+        }
+    }
+    say(&format!(
+        "fault sweep: {} points tried{} in {} s, {} of them not met",
+        trials.len(),
+        if all() { "" } else { " (make sweep tries all)" },
+        started.elapsed().as_secs(),
+        not_met.len()
+    ));
+    assert!(
+        failed.is_empty(),
+        "{} of {} failed:\n{}",
+        failed.len(),
+        trials.len(),
+        failed.join("\n\n")
+    );
+    assert!(
+        not_met.len() * 20 <= trials.len(),
+        "too many calls were not made: {not_met:#?}"
+    );
+    ground.sound();
+}
+
+async fn story(ground: &Ground, trial: &Trial) -> Ended {
+    let Trial { name, scenario, .. } = trial;
+    let (born, _) = ground.mark();
+    ground.prepare(scenario, name).await;
+    let (world, words) = (&ground.world, ground.words(name));
+    let armed = match &trial.trouble {
+        Trouble::At(point, way) => Armed::arm(world, &ground.session(name), &words, point, *way),
+        Trouble::Lag => Armed::lag(world, &words, LAG),
+    };
+    let began = ground.mark();
+    ground.begin(scenario, name).await;
+    let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
+    let mut asked = 0;
+    // At its end, and the fault has fallen; or it does not fall, though a few passes more were made.
+    while !at_end(ground, trial) || !(armed.struck(world) || asked > 4 || ground.object(name).is_null()) {
+        let why = || story::difference(&trial.clean.end, &story::end(ground, name));
+        assert!(
+            Instant::now() < deadline,
+            "not at its end:\n{}\n{}",
+            why(),
+            ground.log_of(name)
+        );
+        tokio::time::sleep(LOOK).await;
+        if Instant::now() >= ask && !ground.object(name).is_null() {
+            ground.try_to_ask(name).await;
+            ask = Instant::now() + ASK;
+            asked += 1;
+        }
+    }
+    let struck = armed.struck(world);
+    armed.lift(world);
+    rests(ground, trial).await;
+    not_remade(ground, trial, began.0);
+    story::gave_no_more(
+        ground,
+        scenario,
+        name,
+        if scenario.end == End::Gone { began.0 } else { born },
+    );
+    if struck { Ended::Held } else { Ended::NotMet }
+}
+
+/// Whether what stands is what stands after a clean run.
+fn at_end(ground: &Ground, trial: &Trial) -> bool {
+    ground.ended(trial.scenario, &trial.name) && story::end(ground, &trial.name) == trial.clean.end
+}
+
+/// The role is made afresh only where its making itself was not answered: whatever else fails, what stands stays.
+fn not_remade(ground: &Ground, trial: &Trial, since: u64) {
+    let destroys = |kind: &str| matches!(kind, "DeleteRole" | "DeleteAccessEntry");
+    let by_design = trial.clean.writes().any(|point| destroys(&point.kind));
+    let unanswered = matches!(&trial.trouble, Trouble::At(point, _) if point.kind == "CreateRole");
+    if by_design || unanswered {
+        return;
+    }
+    let calls = ground.aws_calls(&trial.name, since);
+    let destroyed: Vec<&String> = (calls.iter().map(|call| &call.operation))
+        .filter(|operation| destroys(operation))
+        .collect();
+    assert!(
+        destroyed.is_empty(),
+        "{destroyed:?} for no reason\n{}",
+        ground.log_of(&trial.name)
+    );
+}
+
+/// A whole pass changes nothing any more. What failed last may be tried once more before that.
+async fn rests(ground: &Ground, trial: &Trial) {
+    let name = &trial.name;
+    if ground.object(name).is_null() {
+        return;
+    }
+    let mut writes = Vec::new();
+    for _ in 0..4 {
+        ground.pass(name).await;
+        let (aws, api) = ground.mark();
+        for _ in 0..2 {
+            ground.pass(name).await;
+        }
+        let calls = ground.aws_calls(name, aws).into_iter().filter(|call| call.write);
+        writes = calls.map(|call| call.operation).collect();
+        let calls = ground
+            .api_calls(name, api)
+            .into_iter()
+            .filter(|call| call.request.is_write());
+        writes.extend(calls.map(|call| call.request.kind()));
+        if writes.is_empty() {
+            break;
+        }
+    }
+    assert!(
+        writes.is_empty(),
+        "passes do not come to rest: {writes:?}\n{}",
+        ground.log_of(name)
+    );
+    assert!(
+        at_end(ground, trial),
+        "{}",
+        story::difference(&trial.clean.end, &story::end(ground, name))
+    );
+}

@@ -1,0 +1,232 @@
+//! What stands in the end, in words that are the same for every cluster; and what was given to whom on the way there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use mooring_sandbox::aws::{Call, contract::Service};
+use serde_json::{Value, json};
+
+use super::{
+    ground::Ground,
+    scenarios::{Act, Scenario},
+};
+
+/// Everything of a cluster that stands: object, role, access entry, Secrets. Names, IDs and times are left out or
+/// replaced, so that those of two clusters can be compared.
+pub(super) fn end(ground: &Ground, name: &str) -> Value {
+    let (world, object) = (&ground.world, ground.object(name));
+    let role = world.seen_role(name);
+    let entry = world.seen_entry(name);
+    let spec = world.cluster(name);
+    let deployer = world.deployer(name);
+    let policies = role.as_ref().map(|_| {
+        let input = json!({});
+        [
+            world.role(name, "ListRolePolicies", input.clone())["PolicyNames"].clone(),
+            world.role(name, "ListAttachedRolePolicies", input)["AttachedPolicies"].clone(),
+        ]
+    });
+    let secrets: Vec<Value> = (ground.secrets_of(name).iter())
+        .map(|secret| {
+            let of = |key: &str| secret["metadata"][key].clone();
+            json!({
+                "name": of("name"), "labels": of("labels"), "annotations": of("annotations"), "data": secret["data"],
+                "deletionTimestamp": of("deletionTimestamp"),
+            })
+        })
+        .collect();
+    let status = timeless(&object["status"]);
+    let end = json!({
+        "object": (!object.is_null()).then(|| json!({
+            "finalizers": object["metadata"]["finalizers"], "spec": object["spec"], "status": status,
+        })),
+        "role": role.as_ref().map(|role| {
+            json!({"arn": role.arn, "trust": role.trust, "boundary": role.boundary, "tags": role.tags})
+        }),
+        "policies": policies,
+        "entry": entry.as_ref().map(|entry| {
+            json!({"groups": entry.groups, "tags": entry.tags, "policies": entry.policies})
+        }),
+        "secrets": secrets,
+    });
+    let id = spec.issuer().rsplit('/').next().unwrap().to_owned();
+    let secret = secrets.first().and_then(|secret| secret["name"].as_str());
+    let uid = object["metadata"]["uid"].as_str();
+    let role_id = role.as_ref().map(|role| role.id.as_str());
+    let config = secrets.first().and_then(|secret| secret["data"]["config"].as_str());
+    let authority = STANDARD.encode(world.stage.hub.ca_pem());
+    let words: [(Option<&str>, &str); 9] = [
+        (Some(&authority), "AUTHORITY"),
+        (config, "CONFIG"),
+        (secret, "SECRET"),
+        (Some(deployer.name.as_str()), "ROLE"),
+        (role_id, "ROLE-ID"),
+        (uid, "UID"),
+        (Some(&id), "CLUSTER-ID"),
+        (Some(&spec.account), "ACCOUNT"),
+        (Some(name), "NAME"),
+    ];
+    let mut text = end.to_string();
+    for (word, instead) in words {
+        if let Some(word) = word.filter(|word| !word.is_empty()) {
+            text = text.replace(word, instead);
+        }
+    }
+    let mut end: Value = serde_json::from_str(&text).unwrap();
+    // Base64 hides the words: what is in the Secret is compared as text.
+    for (told, secret) in end["secrets"].as_array_mut().unwrap().iter_mut().zip(&secrets) {
+        told["data"] = plain(&secret["data"], &words);
+    }
+    end
+}
+
+/// A status without times, its conditions in order: which came first depends on who was quicker.
+pub(super) fn timeless(status: &Value) -> Value {
+    let mut status = status.clone();
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+        conditions.sort_by_key(|condition| condition["type"].to_string());
+        for condition in conditions {
+            condition["lastTransitionTime"] = Value::Null;
+        }
+    }
+    status
+}
+
+fn plain(data: &Value, words: &[(Option<&str>, &str)]) -> Value {
+    let members = data.as_object().into_iter().flatten();
+    let text = |value: &Value| {
+        let bytes = STANDARD.decode(value.as_str().unwrap_or_default()).unwrap();
+        let mut text = String::from_utf8(bytes).unwrap();
+        for (word, instead) in words {
+            if let Some(word) = word.filter(|word| !word.is_empty()) {
+                text = text.replace(word, instead);
+            }
+        }
+        text
+    };
+    members.map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+/// What the specs of a scenario give.
+struct Given {
+    policies: BTreeSet<(String, BTreeSet<String>)>,
+    groups: BTreeSet<String>,
+}
+
+fn given(specs: &[Value]) -> Given {
+    let access = specs.iter().map(|spec| &spec["access"]);
+    let policies = access
+        .clone()
+        .filter_map(|access| access["policies"].as_array().cloned());
+    let policy = |policy: Value| {
+        let name = policy["name"].as_str().unwrap().to_owned();
+        (name, texts(&policy["namespaces"]))
+    };
+    Given {
+        policies: policies.flatten().map(policy).collect(),
+        groups: access.flat_map(|access| texts(&access["kubernetesGroups"])).collect(),
+    }
+}
+
+fn texts(list: &Value) -> BTreeSet<String> {
+    let members = list.as_array().into_iter().flatten();
+    members
+        .map(|text| text.as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// At no moment did the operator give what no spec of the scenario gives, nor touch what is not of this cluster; and
+/// while the object was going, it gave nothing at all.
+pub(super) fn gave_no_more(ground: &Ground, scenario: &Scenario, name: &str, since: u64) {
+    let world = &ground.world;
+    let given = given(&scenario.specs(world, name));
+    let (role, cluster) = (world.deployer(name), world.cluster(name));
+    for call in ground.aws_calls(name, since).iter().filter(|call| call.write) {
+        let told = || format!("{name}: {} {:?}", call.operation, call.input);
+        let is = |member: &str, wanted: &str| call.text(member).is_none_or(|text| text == wanted);
+        match call.service {
+            Service::Iam => assert!(
+                is("RoleName", role.name.as_str()) && call.input.contains_key("RoleName"),
+                "{}",
+                told()
+            ),
+            Service::Eks => {
+                let own = call
+                    .text("resourceArn")
+                    .is_none_or(|arn| arn.contains(&format!("/{}/", cluster.name)));
+                let ours = is("principalArn", &role.to_string()) && is("clusterName", &cluster.name);
+                assert!(own && ours && call.account == cluster.account, "{}", told());
+            }
+            Service::Sts => {}
+        }
+        let grant = gives(call);
+        if let Some(policy) = &grant.policy {
+            assert!(
+                given.policies.contains(policy),
+                "{} is more than {:?}",
+                told(),
+                given.policies
+            );
+        }
+        assert!(
+            grant.groups.is_subset(&given.groups),
+            "{} is more than {:?}",
+            told(),
+            given.groups
+        );
+        let anything = grant.policy.is_some() || call.operation == "CreateAccessEntry";
+        assert!(!(anything && matches!(scenario.act, Act::Delete)), "{}", told());
+    }
+}
+
+#[derive(Default)]
+struct Gives {
+    policy: Option<(String, BTreeSet<String>)>,
+    groups: BTreeSet<String>,
+}
+
+/// What a call to EKS gives.
+fn gives(call: &Call) -> Gives {
+    let input = &call.input;
+    let groups = input.get("kubernetesGroups").map(texts).unwrap_or_default();
+    let policy = (call.operation == "AssociateAccessPolicy").then(|| {
+        let arn = call.text("policyArn").unwrap_or_default();
+        let scope = &input["accessScope"];
+        let namespaces = texts(&scope["namespaces"]);
+        let whole = scope["type"] == "cluster";
+        assert_eq!(whole, namespaces.is_empty(), "{input:?}");
+        (arn.rsplit('/').next().unwrap_or_default().to_owned(), namespaces)
+    });
+    Gives { policy, groups }
+}
+
+/// How two ends differ, for people.
+pub(super) fn difference(clean: &Value, end: &Value) -> String {
+    let mut all = BTreeMap::new();
+    differ("", clean, end, &mut all);
+    let lines: Vec<String> = all
+        .into_iter()
+        .map(|(path, (clean, end))| format!("  {path}: {clean} in a clean run, here {end}"))
+        .collect();
+    lines.join("\n")
+}
+
+fn differ(path: &str, clean: &Value, end: &Value, all: &mut BTreeMap<String, (String, String)>) {
+    match (clean, end) {
+        (Value::Object(clean), Value::Object(end)) => {
+            for key in clean.keys().chain(end.keys()) {
+                let of = |map: &serde_json::Map<String, Value>| map.get(key).cloned().unwrap_or_default();
+                differ(&format!("{path}.{key}"), &of(clean), &of(end), all);
+            }
+        }
+        (Value::Array(clean), Value::Array(end)) if clean.len() == end.len() => {
+            for (index, (clean, end)) in clean.iter().zip(end).enumerate() {
+                differ(&format!("{path}[{index}]"), clean, end, all);
+            }
+        }
+        (clean, end) if clean == end => {}
+        (clean, end) => {
+            all.insert(path.to_owned(), (clean.to_string(), end.to_string()));
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Runs the present operator, and takes down what it leaves behind.
+
+use std::path::Path;
+
+use k8s_openapi::api::core::v1::Secret;
+use mooring_sandbox::aws::{Effect, Fault};
+use serde_json::{Value, json};
+
+use super::{Files, GOING, STANDING, full};
+use crate::support::{World, hands::SeenRole, message};
+
+/// What stands in for what differs from run to run.
+pub(super) const UID: &str = "@uid@";
+pub(super) const ROLE_ID: &str = "@role-id@";
+pub(super) const TIME: &str = "2026-01-01T00:00:00Z";
+
+/// Brings every object to where it is recorded.
+pub(super) async fn all(world: &World) -> Files {
+    world.moor("full", full()).await;
+    world.moor("plain", json!({})).await;
+    world.moor("going", json!({})).await;
+    for name in ["full", "plain", GOING] {
+        world.is_ready("ManagedCluster", name).await;
+    }
+    world
+        .moor("refused", json!({"access": {"kubernetesGroups": ["not-a-team"]}}))
+        .await;
+    world.until_reason("ManagedCluster", "refused", "NotAllowed").await;
+    let refused = Fault::on("DeleteRole", Effect::AccessDenied).in_session("going@hub");
+    world.stage.aws.faults().add(refused).unwrap();
+    world.delete("ManagedCluster", GOING).await;
+    let told = |object: &Value| message(object).contains("iam:DeleteRole");
+    world.until("ManagedCluster", GOING, told).await;
+
+    let mut files = Files::new();
+    for name in STANDING.into_iter().chain([GOING]) {
+        files.insert(format!("{name}.json"), cluster(world, name).await);
+    }
+    files.insert("default.json".to_owned(), management_role(world).await);
+    files
+}
+
+async fn cluster(world: &World, name: &str) -> Value {
+    let object = world.get("ManagedCluster", name).await.unwrap();
+    let arn = object["status"]["deployerRole"]["arn"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let role = arn.rsplit('/').next().filter(|name| !name.is_empty()).and_then(|role| {
+        let account = world.cluster(name).account.clone();
+        world.seen_role_named(&account, role)
+    });
+    let principal = json!({"principalArn": arn});
+    let entry = (!arn.is_empty())
+        .then(|| world.try_eks(name, "DescribeAccessEntry", principal.clone()).ok())
+        .flatten()
+        .map(|answer| {
+            let entry = &answer["accessEntry"];
+            let associated = world.eks(name, "ListAssociatedAccessPolicies", principal);
+            let policies = associated["associatedAccessPolicies"].as_array().unwrap().iter();
+            let policy =
+                |policy: &Value| json!({"policyArn": policy["policyArn"], "accessScope": policy["accessScope"]});
+            json!({
+                "principalArn": entry["principalArn"], "kubernetesGroups": entry["kubernetesGroups"],
+                "tags": entry["tags"], "policies": policies.map(policy).collect::<Vec<_>>(),
+            })
+        });
+    let secret = world.secret(name).await.map(|secret| without_authority(&secret));
+    placed(&object, role.as_ref(), json!({"entry": entry, "secret": secret}))
+}
+
+/// The Secret without the certificate authority, which the sandbox makes anew in each run.
+fn without_authority(secret: &Secret) -> Value {
+    let mut secret = secret.clone();
+    let config = secret.data.as_mut().unwrap().get_mut("config").unwrap();
+    let mut value: Value = serde_json::from_slice(&config.0).unwrap();
+    value["tlsClientConfig"]["caData"] = json!("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==");
+    config.0 = value.to_string().into_bytes();
+    serde_json::to_value(secret).unwrap()
+}
+
+async fn management_role(world: &World) -> Value {
+    let object = world.get("ManagementRole", "default").await.unwrap();
+    let arn = world.hub().management_role_arn(None);
+    let role = world.seen_role_named(arn.account.as_str(), arn.name.as_str());
+    let input = json!({"RoleName": arn.name.as_str(), "PolicyName": "mooring-assume-deployers"});
+    let policy = world.iam(arn.account.as_str(), "GetRolePolicy", input);
+    let policy = crate::support::hands::document(&policy["PolicyDocument"]);
+    placed(&object, role.as_ref(), json!({"policy": policy}))
+}
+
+/// The file of one object, without what differs from run to run.
+fn placed(object: &Value, role: Option<&SeenRole>, rest: Value) -> Value {
+    let mut file = json!({
+        "object": object,
+        "role": role.map(|role| {
+            json!({"arn": role.arn, "trust": role.trust, "boundary": role.boundary, "tags": role.tags})
+        }),
+    });
+    crate::support::manifest::merge(&mut file, rest);
+    plain(&mut file);
+    let uid = object["metadata"]["uid"].as_str().unwrap();
+    let mut text = file.to_string().replace(uid, UID);
+    if let Some(role) = role {
+        text = text.replace(&role.id, ROLE_ID);
+    }
+    serde_json::from_str(&text).unwrap()
+}
+
+fn plain(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if members.contains_key("creationTimestamp") {
+                members.remove("resourceVersion");
+                if !members.contains_key("finalizers") {
+                    // A Secret's own UID; that of the object stands in it as a placeholder.
+                    members.remove("uid");
+                }
+            }
+            for (key, value) in members {
+                let time = ["creationTimestamp", "deletionTimestamp", "lastTransitionTime", "time"];
+                if time.contains(&key.as_str()) && value.is_string() {
+                    *value = json!(TIME);
+                } else {
+                    plain(value);
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(plain),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Writes the folder of a version anew.
+pub(super) fn write(folder: &Path, files: &Files) {
+    let _ = std::fs::remove_dir_all(folder);
+    std::fs::create_dir_all(folder).unwrap();
+    for (name, file) in files {
+        let text = serde_json::to_string_pretty(file).unwrap() + "\n";
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    println!("wrote {}", folder.display());
+}
