@@ -82,7 +82,7 @@ mod tests {
             cluster: Some(Cluster {
                 arn: wired.cluster.to_string(),
                 state: ClusterState::Active,
-                endpoint: Some(wired.seen.server.clone()),
+                endpoint: Some(wired.seen.server.as_str().to_owned()),
                 certificate_authority: Some(
                     "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUIKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=".into(),
                 ),

@@ -95,7 +95,7 @@ fn read_one(secret: &Secret) -> Result<Wired, String> {
     }
     let told = |error: InvalidName| error.to_string();
     let role: RoleArn = role.parse().map_err(told)?;
-    let region = region_of(&seen.server).ok_or_else(|| {
+    let region = region_of(seen.server.as_str()).ok_or_else(|| {
         format!(
             "its server {} is not the endpoint of an EKS cluster, which tells the region",
             seen.server
