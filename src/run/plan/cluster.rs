@@ -236,7 +236,15 @@ impl Staying {
             &self.survey.secrets,
             old.secret.as_deref(),
         );
-        looked.waits = plan.blocked.iter().map(managed_cluster::Blocked::message).collect();
+        for blocked in &plan.blocked {
+            // What a suspended cluster does not get is not waited for.
+            let told = if matches!(blocked, managed_cluster::Blocked::Suspended { .. }) {
+                &mut looked.notes
+            } else {
+                &mut looked.waits
+            };
+            told.push(blocked.message());
+        }
         for step in &plan.steps {
             if let Step::ApplySecret { secret, .. } = step {
                 let now = primary(&self.survey.secrets, &secret.name, old.secret.as_deref());
