@@ -235,7 +235,7 @@ fn beyond_policy(
 }
 
 /// The policy of the entries that is meant by a name that none of them has: the same but for its case, its beginning
-/// (AmazonEKS), its end (Policy), and two letters.
+/// (`AmazonEKS`), its end (`Policy`), and two letters.
 fn meant<'a>(name: &str, entries: &[&'a Allowance]) -> Option<&'a str> {
     let bare = |name: &str| {
         let name = name.to_ascii_lowercase();

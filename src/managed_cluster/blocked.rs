@@ -211,7 +211,7 @@ impl Blocked {
             | Self::PolicyPending { .. }
             | Self::RemovalsPaused { .. }
             | Self::RetentionPending { .. } => Part::ManagementRole,
-            Self::Held { part, .. } | Self::Suspended { part } => *part,
+            Self::Held { part, .. } | Self::Suspended { part } | Self::NotAdoptable { part, .. } => *part,
             Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
             | Self::ClusterGone
@@ -225,7 +225,6 @@ impl Blocked {
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
-            Self::NotAdoptable { part, .. } => *part,
             Self::EntryNotOurs { .. } | Self::Propagating { .. } | Self::StoodBack => Part::AccessEntry,
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }

@@ -129,7 +129,7 @@ pub async fn access_entry(
     cluster: &ClusterArn,
     deployer: &RoleArn,
 ) -> Result<Option<AccessEntry>, AwsError> {
-    or_disabled(account.access_entry(&cluster.name, deployer)).await
+    Box::pin(or_disabled(account.access_entry(&cluster.name, deployer))).await
 }
 
 /// Reads what a suspension keeps: everything but the access entry.
@@ -142,7 +142,7 @@ pub async fn spoke_without_entry(
     deployer: &RoleArn,
     policies: LookAtPolicies<'_>,
 ) -> Result<Spoke, AwsError> {
-    let role = role_with_policies(account, deployer, policies);
+    let role = Box::pin(role_with_policies(account, deployer, policies));
     let (cluster, (role, role_policies)) = try_join!(account.cluster(&cluster.name), role)?;
     Ok(Spoke {
         cluster,

@@ -103,7 +103,7 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
     }
     let cut = cut_of(&plan, outcome);
     let kept = match moorable(subject, context) {
-        Ok((management, request)) => keep(subject, &management, &request, context, &account, deadline).await,
+        Ok((management, request)) => Box::pin(keep(subject, &management, &request, context, &account, deadline)).await,
         Err(why) => Kept::Not(why),
     };
     Ok(Pass::Suspended(Box::new(Suspension { cut, kept })))

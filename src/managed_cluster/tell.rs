@@ -104,6 +104,29 @@ fn recreated_in_words((before, now): &(String, String), secret: Option<&str>) ->
     )
 }
 
+/// Tells what a removal leaves to others.
+pub(super) async fn left(context: &Context, metadata: &ObjectMeta, beside: &BTreeMap<Part, Vec<String>>) {
+    let left: Vec<&str> = beside.values().flatten().map(String::as_str).collect();
+    if left.is_empty() {
+        return;
+    }
+    let message = format!("left, since it was taken over and is others' too: {}", left.join("; "));
+    context
+        .reporter
+        .report(&about(metadata), Weight::Normal, "LeftToOthers", "Release", &message)
+        .await;
+}
+
+fn about(metadata: &ObjectMeta) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(ManagedCluster::api_version(&()).into_owned()),
+        kind: Some(ManagedCluster::kind(&()).into_owned()),
+        name: metadata.name.clone(),
+        uid: metadata.uid.clone(),
+        ..Default::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,28 +160,5 @@ mod tests {
             assert!(words.contains(part), "{words}");
         }
         assert!(!recreated_in_words(&issuers, None).contains("Secret"));
-    }
-}
-
-/// Tells what a removal leaves to others.
-pub(super) async fn left(context: &Context, metadata: &ObjectMeta, beside: &BTreeMap<Part, Vec<String>>) {
-    let left: Vec<&str> = beside.values().flatten().map(String::as_str).collect();
-    if left.is_empty() {
-        return;
-    }
-    let message = format!("left, since it was taken over and is others' too: {}", left.join("; "));
-    context
-        .reporter
-        .report(&about(metadata), Weight::Normal, "LeftToOthers", "Release", &message)
-        .await;
-}
-
-fn about(metadata: &ObjectMeta) -> ObjectReference {
-    ObjectReference {
-        api_version: Some(ManagedCluster::api_version(&()).into_owned()),
-        kind: Some(ManagedCluster::kind(&()).into_owned()),
-        name: metadata.name.clone(),
-        uid: metadata.uid.clone(),
-        ..Default::default()
     }
 }

@@ -92,7 +92,6 @@ fn change(step: &Step, observed: &Observed) -> Change {
         Step::CreateRole { role } => new_role(plain, role),
         Step::DeleteRole { .. } => plain.losing(role.map(|role| format!("every session of role {}", role.arn))),
         Step::SetBoundary { boundary, .. } => plain.with_values(vec![boundary_of(role, &boundary.to_string())]),
-        Step::SetTrust { differences, .. } => plain.with_policy(differences),
         Step::TagRole { tags, .. } => plain.with_values(tag_values(role.map(|role| &role.tags), tags)),
         Step::PutPolicy {
             document, differences, ..
@@ -100,7 +99,7 @@ fn change(step: &Step, observed: &Observed) -> Change {
             let all = policy::differences(&Document::new(Vec::new()), document);
             plain.with_policy(&all)
         }
-        Step::PutPolicy { differences, .. } => plain.with_policy(differences),
+        Step::SetTrust { differences, .. } | Step::PutPolicy { differences, .. } => plain.with_policy(differences),
         Step::DeletePolicy { .. } => {
             let nothing = Document::new(Vec::new());
             let found = observed.policy.as_deref().unwrap_or_default();

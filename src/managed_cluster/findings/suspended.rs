@@ -59,11 +59,9 @@ fn set(parts: &mut Vec<Finding>, part: Part, verdict: Verdict, reason: &'static 
 
 /// What keeps access from being taken away is told as that, whatever else it is.
 fn standing(bad: Bad) -> Bad {
+    let Bad { message, .. } = bad;
     Bad {
-        message: format!(
-            "spec.mode is Suspended, and the access is not known to be taken away: {}",
-            bad.message
-        ),
+        message: format!("spec.mode is Suspended, and the access is not known to be taken away: {message}"),
         ..bad
     }
 }

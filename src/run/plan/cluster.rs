@@ -34,7 +34,7 @@ enum Seen {
     /// It stays, and is planned beside the others.
     Staying(Box<Staying>),
     /// It is being removed.
-    Going(Looked, Option<Target>),
+    Going(Box<Looked>, Option<Target>),
 }
 
 struct Staying {
@@ -148,7 +148,7 @@ impl Look {
             notes: vec!["it is being removed; what the removal waits for is told by its status".to_owned()],
             ..Looked::default()
         };
-        Ok(Seen::Going(looked, before))
+        Ok(Seen::Going(Box::new(looked), before))
     }
 }
 
@@ -173,7 +173,7 @@ impl Sight<'_> {
                 Seen::Staying(seen) => seen.plan(self.cluster, claims, destinations),
                 Seen::Going(mut looked, before) => {
                     destinations.tell(before.as_ref(), None, &mut looked);
-                    looked
+                    *looked
                 }
             }),
         }

@@ -58,17 +58,16 @@ impl Look {
         let known = role.status.as_ref().and_then(|status| status.hub.as_ref());
         let known = known.and_then(|hub| hub.account_id.parse::<AccountId>().ok());
         let mut looked = Looked::default();
-        let account = match known.or_else(|| self.hub_account.clone()) {
-            Some(account) => account,
-            None => {
-                // What it is parsed with only fills ARNs that are not used for this.
-                let by = read_by(&Request::parse(role, &nobody()?).map_err(|refusal| refusal.to_string())?);
-                let own = self.reader.own_account(&by).await?;
-                looked.notes.push(format!(
+        let account = if let Some(account) = known.or_else(|| self.hub_account.clone()) {
+            account
+        } else {
+            // What it is parsed with only fills ARNs that are not used for this.
+            let by = read_by(&Request::parse(role, &nobody()?).map_err(|refusal| refusal.to_string())?);
+            let own = self.reader.own_account(&by).await?;
+            looked.notes.push(format!(
                     "the hub is taken to be in account {own}, which the AWS credentials here are of: --hub-account says otherwise"
                 ));
-                own
-            }
+            own
         };
         let request = Request::parse(role, &account).map_err(|refusal| refusal.to_string())?;
         let by = read_by(&request);

@@ -108,6 +108,26 @@ pub(crate) struct Unknown<'a> {
     pub(crate) error: &'a ApiError,
 }
 
+/// A call of which nothing is known yet but what was asked, and where.
+fn begun(at: Timestamp, endpoint: &Endpoint, operation: &Operation) -> Call {
+    Call {
+        sequence: 0,
+        at,
+        service: endpoint.service,
+        operation: operation.name.to_owned(),
+        account: String::new(),
+        region: endpoint.region.clone(),
+        caller: None,
+        access_key: String::new(),
+        input: Map::new(),
+        outcome: Outcome::Done,
+        throttled: false,
+        write: operation.write,
+        checks: Vec::new(),
+        fault: false,
+    }
+}
+
 impl Core {
     /// Answers a call that came over the wire. `None`: the connection is to be closed instead.
     pub(crate) async fn receive(&self, arrival: Arrival<'_>) -> Option<Answer> {
@@ -125,33 +145,24 @@ impl Core {
         }
         let account = account(&caller, &input);
         let mut call = Call {
-            sequence: 0,
-            at,
-            service: endpoint.service,
-            operation: operation.name.to_owned(),
             account,
-            region: endpoint.region.clone(),
             caller: caller.as_ref().ok().cloned().flatten(),
             access_key,
             input: input.as_ref().map(log::kept).unwrap_or_default(),
-            outcome: Outcome::Done,
-            throttled: false,
-            write: operation.write,
-            checks: Vec::new(),
-            fault: false,
+            ..begun(at, endpoint, operation)
         };
         let (caller, input) = match (caller, input) {
             (Ok(caller), Ok(input)) => (caller, input),
             (Err(error), _) | (_, Err(error)) => return Some(self.end(call, Err(error))),
         };
         let session = session(caller.as_ref(), &input).map(str::to_owned);
-        let called = faults::Called {
+        let struck_by = faults::Called {
             operation: operation.name,
             account: &call.account,
             region: &call.region,
             session: session.as_deref(),
         };
-        let effect = self.faults.strike(&called);
+        let effect = self.faults.strike(&struck_by);
         call.fault = effect.is_some();
         let answering = match fate(effect, operation, caller.as_ref()) {
             Fate::Refused(error) => return Some(self.end(call, Err(error))),
