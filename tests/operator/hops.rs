@@ -215,6 +215,7 @@ impl Hands<'_> {
         self.management("PutRolePermissionsBoundary", json!({"PermissionsBoundary": policy}));
     }
 
+    #[allow(clippy::too_many_lines, reason = "a table of ways, one after another")]
     async fn breaks(&self, way: Way) -> Mend {
         let world = self.0;
         let policy = json!({"PolicyName": "mooring-assume-deployers"});
@@ -294,12 +295,12 @@ impl Hands<'_> {
                 Mend::Operator("ManagedCluster")
             }
             Way::EndpointClosed => {
-                self.eks_gives(|seed| seed.endpoint = "https://127.0.0.1:1".to_owned())
+                self.eks_gives(|seed| "https://127.0.0.1:1".clone_into(&mut seed.endpoint))
                     .await
             }
             Way::EndpointPrivate => {
                 let private = |seed: &mut ClusterSeed| {
-                    seed.endpoint = "https://127.0.0.1:1".to_owned();
+                    "https://127.0.0.1:1".clone_into(&mut seed.endpoint);
                     seed.endpoint_public_access = false;
                 };
                 self.eks_gives(private).await
@@ -393,8 +394,8 @@ impl Hands<'_> {
             Way::BoundaryDenies => self.boundary(&format!("arn:aws:iam::{HUB_ACCOUNT}:policy/mooring-management")),
             Way::EndpointClosed | Way::EndpointPrivate | Way::EndpointShowsAnotherCertificate => {
                 self.cluster_is(|seed| {
-                    seed.endpoint = back[0].as_str().unwrap().to_owned();
-                    seed.ca_data = back[1].as_str().unwrap().to_owned();
+                    back[0].as_str().unwrap().clone_into(&mut seed.endpoint);
+                    back[1].as_str().unwrap().clone_into(&mut seed.ca_data);
                     seed.endpoint_public_access = back[2].as_bool().unwrap();
                 });
                 world.ask("ManagedCluster", SPOKE).await;
@@ -474,7 +475,9 @@ async fn any_one_hop_that_is_broken_is_told_as_that_hop_and_no_other_and_holds_o
             "a secret is in {what}"
         );
         // It would be found.
-        let middle = (text.len() / 2..).find(|at| text.is_char_boundary(*at)).unwrap();
+        let middle = (text.len() / 2..=text.len())
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap();
         let (before, after) = text.split_at(middle);
         assert!(given.in_text(&format!("{before} {} {after}", given.any())), "{what}");
     }

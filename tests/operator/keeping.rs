@@ -19,6 +19,9 @@ use crate::support::{
     message,
 };
 
+/// A change of the cluster by hand.
+type Change<'a> = &'a dyn Fn(&mut ClusterSeed);
+
 const STATES: &str = "states";
 const ROTATED: &str = "rotated";
 const RECREATED: &str = "recreated";
@@ -72,7 +75,7 @@ async fn states(world: &World) {
     let (role, entry) = (world.seen_role(STATES), world.seen_entry(STATES));
     world.whole_pass("ManagedCluster", STATES).await;
     let mark = world.mark();
-    let cases: [(&dyn Fn(&mut ClusterSeed), &str, &str); 3] = [
+    let cases: [(Change<'_>, &str, &str); 3] = [
         (
             &|seed| seed.status = ClusterStatus::Failed,
             "ClusterNotActive",
