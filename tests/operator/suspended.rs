@@ -48,6 +48,8 @@ async fn shown(world: &World, name: &str, token: &str) -> bool {
     {
         Ok(_) => true,
         Err(kube::Error::Api(status)) if status.code == 401 => false,
+        // Known for as long as kube-apiserver keeps an accepted token, and allowed nothing any more.
+        Err(kube::Error::Api(status)) if status.code == 403 => true,
         Err(error) => panic!("{error}"),
     }
 }
