@@ -222,7 +222,6 @@ impl Ground {
                 Some(of) => assert!(!self.object(of).is_null(), "an orphan: {:?}", secret.metadata),
             }
         }
-        self.world.never_denied();
     }
 }
 

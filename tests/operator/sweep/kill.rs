@@ -17,7 +17,7 @@ use super::{
     faults::Way,
     ground::{Ground, LOOK},
     rests, say,
-    scenarios::{End, SCENARIOS},
+    scenarios::SCENARIOS,
     story,
 };
 use crate::support::PATIENCE;
@@ -112,7 +112,7 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
                 }
             }
             rests(&ground, trial).await;
-            let since = if trial.scenario.end == End::Gone { began } else { born };
+            let since = if trial.scenario.takes_away() { began } else { born };
             story::gave_no_more(&ground, trial.scenario, &trial.name, since);
         };
         AssertUnwindSafe(Box::pin(end)).catch_unwind()

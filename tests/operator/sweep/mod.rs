@@ -25,7 +25,7 @@ use self::{
     calls::{Clean, Point, clean},
     faults::{Armed, Way},
     ground::{Ground, LOOK},
-    scenarios::{End, SCENARIOS, Scenario},
+    scenarios::{SCENARIOS, Scenario},
 };
 use crate::support::PATIENCE;
 
@@ -186,7 +186,7 @@ async fn story(ground: &Ground, trial: &Trial) -> Ended {
         ground,
         scenario,
         name,
-        if scenario.end == End::Gone { began.0 } else { born },
+        if scenario.takes_away() { began.0 } else { born },
     );
     if struck { Ended::Held } else { Ended::NotMet }
 }

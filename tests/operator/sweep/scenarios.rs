@@ -46,6 +46,11 @@ pub(super) enum End {
 }
 
 impl Scenario {
+    /// Whether access is only taken away in the course of it.
+    pub(super) fn takes_away(&self) -> bool {
+        self.end == End::Gone || self.end == End::Reason("Suspended")
+    }
+
     /// The specs that the object has in the course of it.
     pub(super) fn specs(&self, world: &World, cluster: &str) -> Vec<Value> {
         let after = match &self.act {
@@ -75,6 +80,8 @@ pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         },
         "argocd": {"labels": {"env": "prod"}},
     });
+    let mut suspended = narrow.clone();
+    suspended["mode"] = json!("Suspended");
     vec![
         Scenario {
             name: "create",
@@ -99,6 +106,12 @@ pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
             before: Some(narrow.clone()),
             act: Act::ByHand(|world, name| Box::pin(async move { another_role(world, name) })),
             end: MOORED,
+        },
+        Scenario {
+            name: "suspend",
+            before: Some(narrow.clone()),
+            act: Act::Apply(suspended),
+            end: End::Reason("Suspended"),
         },
         Scenario {
             name: "delete",
