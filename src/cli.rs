@@ -638,13 +638,9 @@ mod tests {
             );
             count += 1;
         }
-        // Eleven of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor and
-        // of revoke that is not of the moment.
-        assert_eq!(
-            count,
-            11 + 7 + 2 * 5 + 1 + 1,
-            "every flag of a process has its variable"
-        );
+        // Eleven of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor, of
+        // revoke and of plan that is not of the moment.
+        assert_eq!(count, 11 + 7 + 2 * 5 + 3, "every flag of a process has its variable");
     }
 
     #[test]

@@ -122,6 +122,7 @@ mod tests {
         assert!(will(&object).contains("while spec.mode is Observe: set it to Enforce"));
         // What is kept while the access is away is mended; of the access itself the hop says so.
         object.spec.mode = Mode::Suspended;
+        object.status.as_mut().unwrap().conditions.clear();
         assert!(will(&object).starts_with("Mooring will make it again"));
         object.spec.mode = Mode::Enforce;
         let ready = json!({"type": "Ready", "status": "False", "reason": "ReadOnly", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});

@@ -1,16 +1,15 @@
 //! What a pass means for the conditions: a finding for each part of the chain, and the summary. Pure.
 
-use crate::{
-    api::condition::{ConditionType, Finding, Verdict},
-    domain::eks::AuthenticationMode,
-};
+mod suspended;
+
+use crate::api::condition::{ConditionType, Finding, Verdict};
 
 use super::{
     apply::{Failure, Outcome, Stop},
     blocked::Blocked,
     error::Error,
     request::Refusal,
-    status::{Cut, Facts, Kept, Pass, SUSPENDED, Suspension},
+    status::{Facts, Pass},
     step::{Part, Plan},
     withheld::Withheld,
 };
@@ -41,7 +40,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
         Pass::Withheld(withheld, plan, facts) => told_withheld(*withheld, plan, facts),
         Pass::Applied(plan, outcome, facts) => told_applied(plan, outcome, facts),
-        Pass::Suspended(suspension) => told_suspended(suspension),
+        Pass::Suspended(suspension) => suspended::told(suspension),
         Pass::Failed(error) => failed(error),
         Pass::Releasing(message, blocked) => summarise(
             Vec::new(),
@@ -109,99 +108,6 @@ fn of_part(plan: &Plan, part: Part) -> Finding {
         Some(note) => Finding::new(part.condition(), Verdict::True, note.reason(), words()),
         None => as_specified(part),
     }
-}
-
-fn told_suspended(suspension: &Suspension) -> Vec<Finding> {
-    let Suspension { cut, kept } = suspension;
-    let mut parts = match kept {
-        Kept::Applied(plan, outcome, _) => {
-            let mut parts: Vec<Finding> = Part::ALL.map(|part| of_part(plan, part)).to_vec();
-            if let Some(bad) = outcome.stop().map(bad_stop)
-                && let Some(at) = bad.part
-            {
-                parts.retain(|finding| finding.kind != at.condition());
-                parts.push(Finding::new(at.condition(), bad.verdict, bad.reason, bad.message));
-            }
-            parts
-        }
-        Kept::Not(_) => Vec::new(),
-    };
-    let bad = match cut {
-        Cut::Away { .. } => {
-            let message = "there is no access entry, since spec.mode is Suspended";
-            set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, message);
-            Bad {
-                part: None,
-                verdict: Verdict::False,
-                reason: SUSPENDED,
-                message: suspended_in_words(kept),
-                stalled: false,
-            }
-        }
-        Cut::Blocked(blocked) => standing(bad_of(blocked)),
-        Cut::Failed(error) => standing(bad_error(error)),
-    };
-    if let Some(part) = bad.part {
-        set(&mut parts, part, bad.verdict, bad.reason, &bad.message);
-        if part != Part::AccessEntry {
-            let message = format!("waits for {}", part.condition().as_str());
-            set(&mut parts, Part::AccessEntry, Verdict::Unknown, "NotReached", &message);
-        }
-    }
-    summarise(parts, &bad)
-}
-
-fn set(parts: &mut Vec<Finding>, part: Part, verdict: Verdict, reason: &'static str, message: &str) {
-    parts.retain(|finding| finding.kind != part.condition());
-    parts.push(Finding::new(part.condition(), verdict, reason, message));
-}
-
-/// What keeps access from being taken away is told as that, whatever else it is.
-fn standing(bad: Bad) -> Bad {
-    Bad {
-        message: format!(
-            "spec.mode is Suspended, and the access is not known to be taken away: {}",
-            bad.message
-        ),
-        ..bad
-    }
-}
-
-fn suspended_in_words(kept: &Kept) -> String {
-    let mut message =
-        "spec.mode is Suspended: the access entry is taken away, the deployer role and the cluster Secret stay, and \
-                       Applications are left alone; set it to Enforce to give the access back"
-            .to_owned();
-    match kept {
-        Kept::Applied(plan, outcome, facts) => {
-            let mode = facts.cluster.as_ref().map(|cluster| cluster.authentication_mode);
-            if mode == Some(AuthenticationMode::ApiAndConfigMap) {
-                message.push_str(
-                    ". The cluster also takes what ConfigMap kube-system/aws-auth maps: `mooring revoke` and the condition \
-                     Connected tell whether that still lets the role in",
-                );
-            }
-            let stopped = outcome.stop().map(|stop| bad_stop(stop).message);
-            let besides: Vec<String> = stopped
-                .into_iter()
-                .chain(
-                    plan.blocked
-                        .iter()
-                        .map(|blocked| format!("{}: {}", blocked.part().condition().as_str(), blocked.message())),
-                )
-                .collect();
-            if !besides.is_empty() {
-                message.push_str(". Besides: ");
-                message.push_str(&besides.join("; "));
-            }
-        }
-        Kept::Not(Some(why)) => {
-            message.push_str(". What stays could not be looked at: ");
-            message.push_str(why);
-        }
-        Kept::Not(None) => {}
-    }
-    message
 }
 
 /// Nothing was written: what is not as the spec says is told, and at its own part.

@@ -1,0 +1,106 @@
+//! What a suspension means for the conditions.
+
+use crate::{
+    api::condition::{Finding, Verdict},
+    domain::eks::AuthenticationMode,
+    managed_cluster::{
+        Blocked, Part,
+        status::{Cut, Kept, SUSPENDED, Suspension},
+    },
+};
+
+use super::{Bad, bad_error, bad_of, bad_stop, of_part, summarise};
+
+/// What holds while access is taken away.
+pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
+    let Suspension { cut, kept } = suspension;
+    let mut parts = match kept {
+        Kept::Applied(plan, outcome, _) => {
+            let mut parts: Vec<Finding> = Part::ALL.map(|part| of_part(plan, part)).to_vec();
+            if let Some(bad) = outcome.stop().map(bad_stop)
+                && let Some(at) = bad.part
+            {
+                parts.retain(|finding| finding.kind != at.condition());
+                parts.push(Finding::new(at.condition(), bad.verdict, bad.reason, bad.message));
+            }
+            parts
+        }
+        Kept::Not(_) => Vec::new(),
+    };
+    let bad = match cut {
+        Cut::Away { .. } => {
+            let message = "there is no access entry, since spec.mode is Suspended";
+            set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, message);
+            Bad {
+                part: None,
+                verdict: Verdict::False,
+                reason: SUSPENDED,
+                message: suspended_in_words(kept),
+                stalled: false,
+            }
+        }
+        Cut::Blocked(blocked) => standing(bad_of(blocked)),
+        Cut::Failed(error) => standing(bad_error(error)),
+    };
+    if let Some(part) = bad.part {
+        set(&mut parts, part, bad.verdict, bad.reason, &bad.message);
+        if part != Part::AccessEntry {
+            let message = format!("waits for {}", part.condition().as_str());
+            set(&mut parts, Part::AccessEntry, Verdict::Unknown, "NotReached", &message);
+        }
+    }
+    summarise(parts, &bad)
+}
+
+fn set(parts: &mut Vec<Finding>, part: Part, verdict: Verdict, reason: &'static str, message: &str) {
+    parts.retain(|finding| finding.kind != part.condition());
+    parts.push(Finding::new(part.condition(), verdict, reason, message));
+}
+
+/// What keeps access from being taken away is told as that, whatever else it is.
+fn standing(bad: Bad) -> Bad {
+    Bad {
+        message: format!(
+            "spec.mode is Suspended, and the access is not known to be taken away: {}",
+            bad.message
+        ),
+        ..bad
+    }
+}
+
+fn suspended_in_words(kept: &Kept) -> String {
+    let mut message =
+        "spec.mode is Suspended: the access entry is taken away, the deployer role and the cluster Secret stay, and \
+                       Applications are left alone; set it to Enforce to give the access back"
+            .to_owned();
+    match kept {
+        Kept::Applied(plan, outcome, facts) => {
+            let mode = facts.cluster.as_ref().map(|cluster| cluster.authentication_mode);
+            if mode == Some(AuthenticationMode::ApiAndConfigMap) {
+                message.push_str(
+                    ". The cluster also takes what ConfigMap kube-system/aws-auth maps: `mooring revoke` and the condition \
+                     Connected tell whether that still lets the role in",
+                );
+            }
+            let stopped = outcome.stop().map(|stop| bad_stop(stop).message);
+            let besides: Vec<String> = stopped
+                .into_iter()
+                .chain(
+                    plan.blocked
+                        .iter()
+                        .map(|blocked| format!("{}: {}", blocked.part().condition().as_str(), blocked.message())),
+                )
+                .collect();
+            if !besides.is_empty() {
+                message.push_str(". Besides: ");
+                message.push_str(&besides.join("; "));
+            }
+        }
+        Kept::Not(Some(why)) => {
+            message.push_str(". What stays could not be looked at: ");
+            message.push_str(why);
+        }
+        Kept::Not(None) => {}
+    }
+    message
+}
