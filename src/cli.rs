@@ -160,7 +160,7 @@ pub struct ControllerArgs {
     #[arg(long, value_name = "COUNT", env = "MOORING_REMOVALS_PER_HOUR", default_value = "5", value_parser = clap::value_parser!(u32).range(..=1000))]
     pub removals_per_hour: u32,
 
-    /// Writes nothing but the status of ManagedClusters and ManagementRoles, and events: neither to AWS nor to Kubernetes.
+    /// Writes nothing but the status of ManagedClusters and ManagementRoles, events and its own Lease: neither to AWS nor to Kubernetes.
     ///
     /// Everything is looked at as before, and the status tells what is not done, also of a removal, which waits. For an
     /// emergency in which nothing may move, and to see what a new release or a restored hub would do before it does it.

@@ -132,7 +132,6 @@ struct Memory {
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
     healed: BTreeSet<String>,
-    cut: BTreeSet<String>,
     made: Option<(String, Instant)>,
     first_waited: Option<i64>,
     looked_at: bool,
@@ -262,7 +261,7 @@ impl Memories {
         self.with(uid, |memory| memory.deleted.extend(what));
     }
 
-    /// Remembers what this process deleted to make it anew, by the same names.
+    /// Remembers what this process deleted though the object stays, by the same names.
     pub fn healed(&self, uid: &str, what: impl IntoIterator<Item = String>) {
         self.with(uid, |memory| memory.healed.extend(what));
     }
@@ -271,16 +270,6 @@ impl Memories {
     pub fn was_healed(&self, uid: &str, what: Option<&String>) -> bool {
         let all = self.lock();
         what.is_some_and(|what| all.get(uid).is_some_and(|memory| memory.healed.contains(what)))
-    }
-
-    /// Remembers the ARN of an access entry that a suspension deleted: AWS never gives it twice.
-    pub fn cut(&self, uid: &str, entry: String) {
-        self.with(uid, |memory| memory.cut.insert(entry));
-    }
-
-    /// Whether a suspension deleted this access entry: what still shows it is a read from before that.
-    pub fn was_cut(&self, uid: &str, entry: &str) -> bool {
-        self.with(uid, |memory| memory.cut.contains(entry))
     }
 
     /// Remembers that this process made the deployer role just now, under this unique ID.

@@ -246,9 +246,9 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         Pass::Suspended(suspension) => match (suspension.cut, suspension.kept) {
             (Cut::Failed(error), _) => return Err(error),
             (Cut::Blocked(blocked), _) => blocked_wait(&blocked),
-            // Looked at once more before it is left alone until the next resync.
-            (Cut::Away { deleted: true }, _) => context.backoff.after_wait(key()),
-            (Cut::Away { deleted: false }, Kept::Applied(plan, outcome, _)) => {
+            // A read may be from before the entry was made: once more, before it is left alone until the next resync.
+            (Cut::Away { settled: false, .. }, _) => context.timing.confirm_after,
+            (Cut::Away { settled: true, .. }, Kept::Applied(plan, outcome, _)) => {
                 match (outcome.into_stop(), plan.in_the_way()) {
                     (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
                     (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
@@ -256,7 +256,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
                     (None, _) => resync(),
                 }
             }
-            (Cut::Away { deleted: false }, Kept::Not(_)) => resync(),
+            (Cut::Away { settled: true, .. }, Kept::Not(_)) => resync(),
         },
         Pass::Applied(plan, outcome, _) => {
             // Whoever got further waits as briefly as at first.

@@ -67,6 +67,8 @@ pub enum Cut {
     Away {
         /// Whether this pass deleted it.
         deleted: bool,
+        /// Whether two looks found none.
+        settled: bool,
     },
     /// Something stands in the way.
     Blocked(Blocked),
@@ -643,7 +645,13 @@ mod tests {
     fn a_suspension_is_told_by_what_became_of_the_access() {
         let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
         let all = || Kept::Applied(Plan::default(), Outcome::default(), Facts::default());
-        let away = suspended(Cut::Away { deleted: true }, all());
+        let away = suspended(
+            Cut::Away {
+                deleted: true,
+                settled: false,
+            },
+            all(),
+        );
         let told = after(&moored, &away, 2);
         for says in [
             "AccessEntryReady False Suspended",
@@ -655,7 +663,10 @@ mod tests {
         assert_eq!(find(&told.conditions, ConditionType::Stalled), None);
         // What could not be looked at is kept, and does not hide that the access is away.
         let unseen = suspended(
-            Cut::Away { deleted: false },
+            Cut::Away {
+                deleted: false,
+                settled: true,
+            },
             Kept::Not(Some("GetRole was refused".into())),
         );
         let message =

@@ -79,8 +79,6 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
     let account = context.aws.enter(&door(identity, management)).await?;
     let deployer = identity.deployer(&management.hub);
     let entry = observe::access_entry(&account, &identity.cluster, &deployer).await?;
-    // What this process deleted is gone, though a read may be from before that.
-    let entry = entry.filter(|entry| !context.memory.was_cut(&identity.uid, &entry.arn));
     let plan = suspended::cut(&identity.owner(&management.hub), entry.as_ref());
     log_plan(&identity.name, &plan);
     let withheld = Withheld::of(metadata, identity.mode, context.read_only);
@@ -98,10 +96,13 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
         metrics: &context.metrics,
     };
     let outcome = apply::apply(&plan.steps, site).await;
-    if let Some(entry) = entry.filter(|_| outcome.entry_deleted()) {
-        context.memory.cut(&identity.uid, entry.arn);
+    // What was deleted before shows up in a read from before that. It is deleted once more, which harms nobody, and no news.
+    let arn = entry.as_ref().map(|entry| &entry.arn);
+    let news = outcome.entry_deleted() && !context.memory.was_healed(&identity.uid, arn);
+    if outcome.entry_deleted() {
+        context.memory.healed(&identity.uid, arn.cloned());
     }
-    let cut = cut_of(&plan, outcome);
+    let cut = cut_of(&plan, outcome, news, subject.old);
     let kept = match moorable(subject, context) {
         Ok((management, request)) => Box::pin(keep(subject, &management, &request, context, &account, deadline)).await,
         Err(why) => Kept::Not(why),
@@ -109,13 +110,14 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
     Ok(Pass::Suspended(Box::new(Suspension { cut, kept })))
 }
 
-fn cut_of(plan: &Plan, outcome: Outcome) -> Cut {
-    let deleted = outcome.entry_deleted();
+fn cut_of(plan: &Plan, outcome: Outcome, deleted: bool, old: &ManagedClusterStatus) -> Cut {
+    // An entry that was made just now may not be seen yet: that there is none is believed when a second look agrees.
+    let settled = !outcome.entry_deleted() && super::turn::is_suspended(old);
     match (outcome.into_stop(), plan.in_the_way()) {
         (Some(Stop::Failed(part, failure)), _) => Cut::Failed(Error::Step(part, failure)),
         (Some(Stop::Blocked(blocked)), _) => Cut::Blocked(blocked),
         (None, Some(blocked)) => Cut::Blocked(blocked.clone()),
-        (None, None) => Cut::Away { deleted },
+        (None, None) => Cut::Away { deleted, settled },
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) async fn tell(
         report.await;
     }
     if let Pass::Suspended(suspension) = pass
-        && matches!(suspension.cut, Cut::Away { deleted: true })
+        && matches!(suspension.cut, Cut::Away { deleted: true, .. })
         && same
     {
         let note = "an access entry of ours was there again while spec.mode is Suspended: it was deleted";

@@ -92,12 +92,12 @@ pub(super) fn lane(metadata: &ObjectMeta, old: &ManagedClusterStatus) -> Lane {
 
 /// A suspension goes ahead of the rest until the access is known to be away.
 pub(super) fn suspending(old: &ManagedClusterStatus) -> Lane {
-    let entry = find(&old.conditions, ConditionType::AccessEntryReady);
-    if entry.is_some_and(|entry| entry.reason == SUSPENDED) {
-        Lane::Normal
-    } else {
-        Lane::Edit
-    }
+    if is_suspended(old) { Lane::Normal } else { Lane::Edit }
+}
+
+/// Whether an earlier look found the access away.
+pub(super) fn is_suspended(old: &ManagedClusterStatus) -> bool {
+    find(&old.conditions, ConditionType::AccessEntryReady).is_some_and(|entry| entry.reason == SUSPENDED)
 }
 
 pub(super) fn management(context: &Context, name: &str) -> Result<Management, Blocked> {

@@ -30,9 +30,11 @@ fn steps(object: &Value) -> Vec<String> {
     steps.map(|step| step.as_str().unwrap().to_owned()).collect()
 }
 
-/// What the operator wrote to Kubernetes besides what it has to say.
+/// What the operator wrote to Kubernetes besides what it has to say, and besides its own Lease.
 fn beside_telling(writes: &[AuditedCall]) -> Vec<String> {
-    let telling = |call: &&AuditedCall| call.resource.ends_with("/status") || call.resource == "events";
+    let telling = |call: &&AuditedCall| {
+        call.resource.ends_with("/status") || ["events", "leases"].contains(&call.resource.as_str())
+    };
     let beside = writes.iter().filter(|call| !telling(call));
     beside
         .map(|call| format!("{} {} {}", call.verb, call.resource, call.name))
