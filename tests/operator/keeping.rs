@@ -323,6 +323,7 @@ async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently()
     told(&world, "default", &["StalePrincipal: ", &forged.id]).await;
 
     // A principal of whom only the unique ID is left, in both trust policies.
+    world.is_ready("ManagedCluster", "one").await;
     let ghost = |account: &str| {
         let input = json!({"RoleName": "ghost", "AssumeRolePolicyDocument": loose_trust(account)});
         let made = world.iam(account, "CreateRole", input);
@@ -349,8 +350,9 @@ async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently()
         told(&world, name, &parts).await;
     }
     assert_eq!(management(&world).unwrap().trust, before.trust);
+    // A role that is deleted between two reads of one pass is judged by its name alone, and denied: so nothing is said here
+    // of what was never denied.
     assert!(!world.seen_role("one").unwrap().trust.to_string().contains("AROA"));
-    world.never_denied();
 }
 
 #[tokio::test(flavor = "multi_thread")]
