@@ -5,7 +5,9 @@
     reason = "the documentation is what --help prints: no backticks around our kinds' names"
 )]
 
+mod import;
 mod lease;
+mod output;
 
 use std::{
     collections::BTreeSet, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
@@ -24,7 +26,9 @@ use crate::{
     telemetry::log::Format,
 };
 
+pub use import::ImportArgs;
 pub use lease::{LeaseArgs, LeaseSettings};
+pub use output::{DoctorOutput, PlanOutput};
 
 /// The Lease by which operators agree on the one that works.
 const CONTROLLER_LEASE: &str = "mooring-controller";
@@ -68,6 +72,13 @@ pub enum Command {
     /// Uses your kubeconfig and your AWS credentials (those of an account, or that enter the reader roles), and changes nothing. What you may not look at is said so. The exit code
     /// is 0 when every hop holds, 1 when something is broken, and 2 when something could not be looked at.
     Doctor(DoctorArgs),
+    /// Prints the manifests that would take over the clusters that an Argo CD was wired to by hand.
+    ///
+    /// It reads Argo CD's cluster Secrets with your kubeconfig, and looks the clusters, roles and access entries up with
+    /// your AWS credentials (those of an account, or that enter the reader roles). It changes nothing, and prints no
+    /// value of a credential. Each manifest has the plan that it leads to, what stands in its way, and the commands by
+    /// which the owners of the things open them. Secrets that cannot be imported are told on standard error.
+    Import(ImportArgs),
     /// Tells what would be written to AWS and Kubernetes, and writes nothing.
     ///
     /// Looks as the operator does and plans with the operator's own code, by your kubeconfig and your AWS credentials
@@ -272,15 +283,6 @@ pub struct RevokeArgs {
     pub ca_bundle: Option<PathBuf>,
 }
 
-/// The form of what the doctor says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DoctorOutput {
-    /// A table for people.
-    Table,
-    /// JSON, one object a cluster.
-    Json,
-}
-
 /// Flags of `mooring plan`.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["files", "all"])))]
@@ -310,15 +312,6 @@ pub struct PlanArgs {
     /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub ca_bundle: Option<PathBuf>,
-}
-
-/// The form of what a plan says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PlanOutput {
-    /// Text for people; what is unchanged is only counted.
-    Text,
-    /// JSON, one object a ManagedCluster or ManagementRole.
-    Json,
 }
 
 /// Flags of `mooring render`.
@@ -574,6 +567,7 @@ mod tests {
             Command::Controller(args) => Ok(args.into()),
             other @ (Command::Verifier(_)
             | Command::Doctor(_)
+            | Command::Import(_)
             | Command::Plan(_)
             | Command::Revoke(_)
             | Command::Render(_)
@@ -639,8 +633,8 @@ mod tests {
             count += 1;
         }
         // Eleven of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor, of
-        // revoke and of plan that is not of the moment.
-        assert_eq!(count, 11 + 7 + 2 * 5 + 3, "every flag of a process has its variable");
+        // revoke, of plan and of import that is not of the moment.
+        assert_eq!(count, 11 + 7 + 2 * 5 + 4, "every flag of a process has its variable");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use mooring::{
-    cli::{Cli, Command, DoctorArgs, PlanArgs, RevokeArgs},
+    cli::{Cli, Command, DoctorArgs, ImportArgs, PlanArgs, RevokeArgs},
     commands::{self, Printed},
     run,
 };
@@ -23,6 +23,7 @@ async fn main() -> ExitCode {
             Ok(code) => return code,
             Err(message) => Err(message),
         },
+        Command::Import(arguments) => import(&arguments).await,
         Command::Plan(arguments) => match plan(&arguments).await {
             Ok(code) => return code,
             Err(message) => Err(message),
@@ -57,6 +58,12 @@ async fn doctor(arguments: &DoctorArgs) -> Result<ExitCode, String> {
         ..Printed::default()
     })?;
     Ok(commands::doctor::verdict(&all).exit_code().into())
+}
+
+async fn import(arguments: &ImportArgs) -> Result<(), String> {
+    let looked = Box::pin(run::import(arguments, |line| eprintln!("mooring: {line}"))).await;
+    let (hub, all, left) = looked.map_err(|error| error.to_string())?;
+    print(commands::import::print(&hub, &all, &left))
 }
 
 async fn plan(arguments: &PlanArgs) -> Result<ExitCode, String> {

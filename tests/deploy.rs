@@ -26,7 +26,7 @@ fn documents(folder: &str) -> Vec<Value> {
         .map(|entry| entry.unwrap().path())
         .collect();
     paths.sort();
-    let is_manifest = |path: &&std::path::PathBuf| !path.ends_with("kustomization.yaml");
+    let is_manifest = |path: &&std::path::PathBuf| path.is_file() && !path.ends_with("kustomization.yaml");
     let texts = paths
         .iter()
         .filter(is_manifest)
@@ -78,7 +78,9 @@ async fn every_manifest_is_taken_strictly_and_without_a_warning() {
     let client = installed().await;
     let (install, examples) = (documents("install"), documents("examples"));
     assert!(install.len() >= 25 && examples.len() == 5);
-    for mut document in install.into_iter().chain(examples) {
+    let adopt = documents("examples/adopt");
+    assert_eq!(adopt.len(), 3);
+    for mut document in install.into_iter().chain(examples).chain(adopt) {
         let name = format!("{}-again", text(&document, "/metadata/name"));
         document["metadata"]["name"] = name.into();
         let answer = send(&client, "POST", &collection(&document), &document, true).await;
@@ -737,6 +739,10 @@ async fn the_operator_writes_cluster_secrets_and_no_others() {
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-secret"}, "stringData": {"a": "b"}});
     apply(&admin, &theirs).await.unwrap();
     apply(&admin, &cluster("by-hand", "Opaque", json!({}))).await.unwrap();
+    let opened = json!({"mooring.dev/adopt": "prod"});
+    for name in ["opened", "opened-too"] {
+        apply(&admin, &cluster(name, "Opaque", opened.clone())).await.unwrap();
+    }
     let minted = cluster("minted", "kubernetes.io/service-account-token", token);
     // The API server takes up policies from a watch of its own.
     for _ in 0..200 {
@@ -759,10 +765,18 @@ async fn the_operator_writes_cluster_secrets_and_no_others() {
             "{refused}: {said}"
         );
     }
-    for name in ["argocd-secret", "by-hand"] {
+    // What the owner of Argo CD has opened is taken over, and deleted only then.
+    for name in ["argocd-secret", "by-hand", "opened-too"] {
         let said = secrets(&operator).delete(name, &DeleteParams::default()).await;
         assert!(said.unwrap_err().to_string().contains("that it made"), "{name}");
     }
+    apply(&operator, &cluster("opened", "Opaque", ours.clone()))
+        .await
+        .unwrap();
+    secrets(&operator)
+        .delete("opened", &DeleteParams::default())
+        .await
+        .unwrap();
     for _ in 0..2 {
         apply(&operator, &cluster("ours", "Opaque", ours.clone()))
             .await

@@ -100,6 +100,7 @@ const PURE: &[&str] = &[
     "access/scope",
     "access/subject",
     "managed_cluster/plan/",
+    "managed_cluster/by_hand",
     "management_role/plan/",
 ];
 const PURE_STEPS: &[&str] = &[

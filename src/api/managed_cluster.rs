@@ -1,6 +1,6 @@
 //! `ManagedCluster`: one EKS cluster, moored to one Argo CD.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -81,6 +81,12 @@ pub struct ManagedClusterSpec {
     #[serde(default)]
     pub argocd: ArgoCd,
 
+    /// Whether Mooring takes over a role, an access entry and a cluster Secret that others made, or that a lost object left
+    /// behind, once their owners have opened them by mooring.dev/adopt. What others wrote beside stays; left false, they
+    /// are refused.
+    #[serde(default)]
+    pub adopt_existing: bool,
+
     /// What happens on AWS when this object is deleted.
     #[serde(default)]
     pub deletion: Deletion,
@@ -150,8 +156,9 @@ pub struct AccessPolicy {
 /// The deployer role.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[x_kube(
-    validation = ("(self.type == 'Existing') == has(self.arn)", "deployerRole.arn goes with type Existing, and only with it: a Managed role's ARN is made from its name"),
-    validation = ("self.type != 'Existing' || (!has(self.name) && !has(self.permissionsBoundary))", "deployerRole.name and permissionsBoundary do not go with type Existing: Mooring writes nothing to that role"),
+    validation = ("self.type != 'Existing' || has(self.arn)", "deployerRole.type Existing needs deployerRole.arn: the role that is used"),
+    validation = ("!has(self.arn) || !has(self.name)", "deployerRole.arn names a role that stands already, and name one that Mooring makes: write one of the two"),
+    validation = ("self.type != 'Existing' || !has(self.permissionsBoundary)", "deployerRole.permissionsBoundary does not go with type Existing: Mooring writes nothing to that role"),
     validation = ("self.type == oldSelf.type && has(self.arn) == has(oldSelf.arn) && (!has(self.arn) || self.arn == oldSelf.arn)", "deployerRole.type and arn never change: delete this ManagedCluster and make it again with the other role"),
 )]
 #[serde(rename_all = "camelCase")]
@@ -160,7 +167,7 @@ pub struct DeployerRole {
     #[serde(default, rename = "type")]
     pub kind: DeployerRoleType,
 
-    /// Existing only: the ARN of the role, in the cluster's account, as the ManagementRole's allow.deployerRoles lets in. Never changes.
+    /// The ARN of a role that stands already in the cluster's account, as the ManagementRole's allow.deployerRoles lets in: with type Existing the one to use, else the one to take over with adoptExisting. Never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = ("self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')", "deployerRole.arn is the ARN of an IAM role, as in arn:aws:iam::222222222222:role/argocd, without wildcards"))]
     #[schemars(with = "String", length(max = 1024))]
@@ -319,6 +326,11 @@ pub struct ManagedClusterStatus {
     #[schemars(with = "DeployerRoleStatus")]
     pub deployer_role: Option<DeployerRoleStatus>,
 
+    /// What the spec gave to an access entry that was taken over: anything else on it is somebody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AccessEntryStatus")]
+    pub access_entry: Option<AccessEntryStatus>,
+
     /// The name of the cluster Secret in Argo CD's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -387,4 +399,16 @@ pub struct DeployerRoleStatus {
     pub arn: String,
     /// The role's unique ID, recorded when Mooring made it: a role of that name with another ID is somebody else's. Of an Existing role, the ID that was seen last.
     pub id: String,
+}
+
+/// What the spec gave to an access entry that was taken over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessEntryStatus {
+    /// The ARNs of access policies.
+    #[serde(default)]
+    pub policies: BTreeSet<String>,
+    /// The names of Kubernetes groups.
+    #[serde(default)]
+    pub kubernetes_groups: BTreeSet<String>,
 }

@@ -15,8 +15,9 @@ pub mod managed_cluster;
 pub mod management_role;
 
 pub use managed_cluster::{
-    Access, AccessPolicy, ArgoCd, ClusterStatus, Deletion, DeletionPolicy, DeployerRole, DeployerRoleStatus,
-    DeployerRoleType, ManagedCluster, ManagedClusterSpec, ManagedClusterStatus, Mode, PlanStatus, WhileInUse,
+    Access, AccessEntryStatus, AccessPolicy, ArgoCd, ClusterStatus, Deletion, DeletionPolicy, DeployerRole,
+    DeployerRoleStatus, DeployerRoleType, ManagedCluster, ManagedClusterSpec, ManagedClusterStatus, Mode, PlanStatus,
+    WhileInUse,
 };
 pub use management_role::{
     Allow, AllowedAccessPolicy, AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, ManagementRole,

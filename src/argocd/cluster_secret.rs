@@ -16,6 +16,10 @@ pub const SECRET_TYPE: (&str, &str) = ("argocd.argoproj.io/secret-type", "cluste
 pub const OWNER_ANNOTATION: &str = "mooring.dev/uid";
 /// The annotation that holds the name of the `ManagedCluster`, for people.
 pub const CLUSTER_ANNOTATION: &str = "mooring.dev/managed-cluster";
+/// The annotation by which the owner of Argo CD opens a cluster Secret that others made to a `ManagedCluster`, by name.
+pub const ADOPT_ANNOTATION: &str = "mooring.dev/adopt";
+/// The annotation of a Secret that was taken over.
+pub const ADOPTED_ANNOTATION: &str = "mooring.dev/adopted";
 /// Every data key that Argo CD reads; all of them are ours on our Secrets.
 pub const KEYS: [&str; 7] = [
     "name",

@@ -18,7 +18,8 @@ pub use application::{APPLICATIONS, Application, Destination, Target};
 pub use application_set::{APPLICATION_SETS, ApplicationSet, Choice};
 pub use changes::Changed;
 pub use cluster_secret::{
-    CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION, Presentation, SECRET_TYPE, WantedSecret,
+    ADOPT_ANNOTATION, ADOPTED_ANNOTATION, CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION,
+    Presentation, SECRET_TYPE, WantedSecret,
 };
 pub use fingerprint::{fingerprint, fingerprint_of_base64};
 pub use parse::{Credentials, SeenCluster};

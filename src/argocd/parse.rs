@@ -63,6 +63,34 @@ pub struct SeenCluster {
     pub credentials: Credentials,
 }
 
+impl SeenCluster {
+    /// What of the config would be lost when Mooring takes the Secret over, and what it changes, in words.
+    #[must_use]
+    pub fn taken_over(&self) -> (Vec<String>, String) {
+        let mut lost = Vec::new();
+        if self.proxied {
+            lost.push("proxyUrl".to_owned());
+        }
+        if !self.server_name.is_empty() {
+            lost.push("tlsClientConfig.serverName".to_owned());
+        }
+        let was = match &self.credentials {
+            Credentials::Aws { role_arn, .. } if role_arn.is_empty() => "Argo CD's own credentials".to_owned(),
+            Credentials::Aws { role_arn, .. } => format!("role {role_arn}"),
+            Credentials::Other => "credentials that are not AWS's".to_owned(),
+        };
+        let unchecked = if self.insecure {
+            ", and the cluster's certificate is checked from now on"
+        } else {
+            ""
+        };
+        (
+            lost,
+            format!("it used {was}, and uses the deployer role from now on{unchecked}"),
+        )
+    }
+}
+
 /// Reads a cluster Secret.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     application::Target,
-    cluster_secret::{KEYS, OWNER_ANNOTATION, SECRET_TYPE, WantedSecret},
+    cluster_secret::{ADOPTED_ANNOTATION, KEYS, OWNER_ANNOTATION, SECRET_TYPE, WantedSecret},
 };
 
 /// Cuts a Secret down before it is kept: values other than `server` and `name` are replaced by their hashes, and of
@@ -145,6 +145,41 @@ impl ClusterSecret {
         }
     }
 
+    /// An annotation's value.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.annotations.get(key).map(String::as_str)
+    }
+
+    /// Whether it was taken over from others: keys of Argo CD's that they set stay.
+    #[must_use]
+    pub fn adopted(&self) -> bool {
+        self.annotations.contains_key(ADOPTED_ANNOTATION)
+    }
+
+    /// Whether a data key is set at all.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(|value| *value != hash(b""))
+    }
+
+    /// Whether a data key has another value than the one wanted, or none is wanted.
+    #[must_use]
+    pub fn differs(&self, key: &str, wanted: &WantedSecret) -> bool {
+        let wanted = wanted.data.get(key).map(|value| hash(value.as_bytes()));
+        self.values.get(key) != wanted.as_ref()
+    }
+
+    /// Argo CD's keys that others set and the spec does not.
+    #[must_use]
+    pub fn others_keys(&self, wanted: &WantedSecret) -> BTreeSet<String> {
+        KEYS.iter()
+            .filter(|key| self.values.contains_key(**key) && !wanted.data.contains_key(**key))
+            .filter(|key| !self.our_keys.contains(**key))
+            .map(|key| (*key).to_owned())
+            .collect()
+    }
+
     /// Whether a key has this value, or is not there where there is to be none.
     pub(super) fn holds(&self, key: &str, value: Option<&String>) -> bool {
         self.values.get(key) == value.map(|value| hash(value.as_bytes())).as_ref()
@@ -198,11 +233,11 @@ impl ClusterSecret {
         changed.extend(keys.map(|key| format!("data {key}")));
         let difference = Difference {
             changed,
-            null: KEYS
-                .iter()
-                .filter(|key| surplus_key(key) && !self.our_keys.contains(**key))
-                .map(|key| (*key).to_owned())
-                .collect(),
+            null: if self.adopted() {
+                BTreeSet::new()
+            } else {
+                self.others_keys(wanted)
+            },
         };
         (difference != Difference::default()).then_some(difference)
     }

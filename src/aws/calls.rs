@@ -40,6 +40,8 @@ pub enum Target {
     AccessEntry,
     /// A role under the hub's path in a spoke's account.
     DeployerRole,
+    /// A role outside of the hub's path that `allow` names, and that the account's owner has opened to us.
+    AdoptedRole,
     /// The management role, by its exact ARN.
     ManagementRole,
     /// The IAM OIDC provider of the hub's issuer.
@@ -150,25 +152,25 @@ calls! {
 
     Iam reads GetRole "GetRole" ["iam:GetRole" DeployerRole Resource, "iam:GetRole" ManagementRole Resource]
         "Reads a role's unique ID, trust policy, boundary and tags."
-    Iam reads ListRolePolicies "ListRolePolicies" ["iam:ListRolePolicies" DeployerRole Resource, "iam:ListRolePolicies" ManagementRole Resource]
+    Iam reads ListRolePolicies "ListRolePolicies" ["iam:ListRolePolicies" DeployerRole Resource, "iam:ListRolePolicies" AdoptedRole Resource, "iam:ListRolePolicies" ManagementRole Resource]
         "Reads which inline policies a role carries, to report any that is not ours."
-    Iam reads ListAttachedRolePolicies "ListAttachedRolePolicies" ["iam:ListAttachedRolePolicies" DeployerRole Resource, "iam:ListAttachedRolePolicies" ManagementRole Resource]
+    Iam reads ListAttachedRolePolicies "ListAttachedRolePolicies" ["iam:ListAttachedRolePolicies" DeployerRole Resource, "iam:ListAttachedRolePolicies" AdoptedRole Resource, "iam:ListAttachedRolePolicies" ManagementRole Resource]
         "Reads which managed policies a role carries, to report any that is not ours."
     Iam reads GetRolePolicy "GetRolePolicy" ["iam:GetRolePolicy" ManagementRole Resource]
         "Reads the management role's permission policy."
     Iam writes CreateRole "CreateRole" ["iam:CreateRole" DeployerRole Boundary, "iam:TagRole" DeployerRole OurTags, "iam:CreateRole" ManagementRole Boundary, "iam:TagRole" ManagementRole OurTags]
         "Makes a deployer role or the management role, with its boundary and our tags from the start."
-    Iam writes UpdateAssumeRolePolicy "UpdateAssumeRolePolicy" ["iam:UpdateAssumeRolePolicy" DeployerRole Boundary, "iam:UpdateAssumeRolePolicy" ManagementRole Boundary]
+    Iam writes UpdateAssumeRolePolicy "UpdateAssumeRolePolicy" ["iam:UpdateAssumeRolePolicy" DeployerRole Boundary, "iam:UpdateAssumeRolePolicy" AdoptedRole Boundary, "iam:UpdateAssumeRolePolicy" ManagementRole Boundary]
         "Puts back a role's trust policy."
-    Iam writes PutRolePermissionsBoundary "PutRolePermissionsBoundary" ["iam:PutRolePermissionsBoundary" DeployerRole Boundary, "iam:PutRolePermissionsBoundary" ManagementRole Boundary]
+    Iam writes PutRolePermissionsBoundary "PutRolePermissionsBoundary" ["iam:PutRolePermissionsBoundary" DeployerRole Boundary, "iam:PutRolePermissionsBoundary" AdoptedRole Boundary, "iam:PutRolePermissionsBoundary" ManagementRole Boundary]
         "Puts back a role's permissions boundary."
-    Iam writes TagRole "TagRole" ["iam:TagRole" DeployerRole OurTags, "iam:TagRole" ManagementRole OurTags]
-        "Puts back our tags on a role."
+    Iam writes TagRole "TagRole" ["iam:TagRole" DeployerRole OurTags, "iam:TagRole" AdoptedRole OurTags, "iam:TagRole" ManagementRole OurTags]
+        "Puts back our tags on a role, or marks one that is taken over."
     Iam writes PutRolePolicy "PutRolePolicy" ["iam:PutRolePolicy" ManagementRole Boundary]
         "Writes which deployer roles the management role may assume."
     Iam writes DeleteRolePolicy "DeleteRolePolicy" ["iam:DeleteRolePolicy" ManagementRole Boundary]
         "Takes the management role's permission policy away when no cluster is left."
-    Iam writes DeleteRole "DeleteRole" ["iam:DeleteRole" DeployerRole Boundary, "iam:DeleteRole" ManagementRole Boundary]
+    Iam writes DeleteRole "DeleteRole" ["iam:DeleteRole" DeployerRole Boundary, "iam:DeleteRole" AdoptedRole Boundary, "iam:DeleteRole" ManagementRole Boundary]
         "Deletes a role of ours when its object is removed."
 
     Iam reads GetOpenIdConnectProvider "GetOpenIDConnectProvider" ["iam:GetOpenIDConnectProvider" OidcProvider Resource]

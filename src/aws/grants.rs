@@ -28,6 +28,8 @@ use crate::{
     policy::{Document, Statement},
 };
 
+use super::adoption_policy::adoptions;
+
 pub use super::reader_policy::{reader_policy, verifier_policy};
 pub use super::session_policy::{session_policy_for_cluster, session_policy_for_management};
 
@@ -76,6 +78,7 @@ pub fn provisioner_policy(
             &boundaries,
         ));
     }
+    statements.extend(adoptions(hub, account, &covering, deployer_boundaries));
     for (index, entry) in covering.into_iter().enumerate() {
         statements.extend(
             Entries {
@@ -140,7 +143,7 @@ pub fn management_boundary(hub: &Hub, accounts: &[Glob], allow_entries: &[Allowa
 }
 
 /// Allows all actions that the table of calls lists for this target under this guard.
-fn allow(sid: &str, on: Target, guard: Guard) -> Statement {
+pub(super) fn allow(sid: &str, on: Target, guard: Guard) -> Statement {
     let needs = CALLS.iter().flat_map(|row| row.needs);
     Statement::allow(
         sid,
@@ -177,7 +180,7 @@ pub(super) fn any_provider(hub: &Hub) -> String {
     format!("arn:{}:iam::{}:oidc-provider/*", hub.partition(), hub.cluster.account)
 }
 
-fn hub_tag(kind: &str) -> String {
+pub(super) fn hub_tag(kind: &str) -> String {
     format!("aws:{kind}/{HUB_TAG}")
 }
 
@@ -628,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_outside_of_the_path_are_let_in_where_they_are_written_down_and_never_written_to() {
+    fn roles_outside_of_the_path_are_let_in_where_they_are_written_down_and_changed_where_they_are_opened() {
         let named = Allowance {
             deployer_roles: vec!["arn:aws:iam::*:role/argocd-*".parse().unwrap()],
             ..allowance()
@@ -647,12 +650,23 @@ mod tests {
                 "{sid}"
             );
         }
-        assert!(
-            document
-                .statements
-                .iter()
-                .all(|statement| !statement.resource.contains(&role))
-        );
+        let hub_arn = hub().cluster.to_string();
+        for statement in document
+            .statements
+            .iter()
+            .filter(|statement| statement.resource.contains(&role))
+        {
+            let sid = statement.sid.as_deref().unwrap();
+            let opened = statement
+                .condition
+                .get("StringEquals")
+                .and_then(|keys| keys.get("aws:ResourceTag/mooring.dev/adopt"));
+            let looks = statement.action.iter().all(|action| action.starts_with("iam:List"));
+            assert!(looks || opened == Some(&[hub_arn.clone()].into()), "{sid}");
+            assert!(!statement.action.contains("iam:CreateRole"), "{sid}");
+        }
+        let without = spoke(&[allowance()]).to_json();
+        assert!(!without.contains("Adopt"), "{without}");
         let boundary = management_boundary(&hub(), &named.accounts, std::slice::from_ref(&named));
         assert_eq!(boundary.statements[0].resource, [role, path].into());
     }
@@ -734,7 +748,7 @@ mod tests {
             management_role: "m".repeat(253).parse().unwrap(),
         };
         let spoke = cluster("222222222222", "us-gov-west-1", &long);
-        let one = session_policy_for_cluster(&hub, &spoke, &hub.deployer_role(&spoke));
+        let one = session_policy_for_cluster(&hub, &spoke, &hub.deployer_role(&spoke), true);
         assert!(one.quota_length() < 2_048, "{}", one.quota_length());
         let own = session_policy_for_management(&hub, &hub.management_role_arn(None));
         assert!(own.quota_length() < 2_048, "{}", own.quota_length());
@@ -744,7 +758,7 @@ mod tests {
     fn a_session_reaches_one_role_and_one_cluster() {
         let spoke = cluster("222222222222", "eu-west-1", "prod-eu");
         let role = hub().deployer_role(&spoke);
-        let document = session_policy_for_cluster(&hub(), &spoke, &role);
+        let document = session_policy_for_cluster(&hub(), &spoke, &role, true);
         let resources: BTreeSet<_> = document
             .statements
             .iter()
@@ -759,7 +773,7 @@ mod tests {
             [role.to_string(), look, anywhere, spoke.to_string(), entry].into()
         );
         let theirs = "arn:aws:iam::222222222222:role/argocd".parse().unwrap();
-        let looks = session_policy_for_cluster(&hub(), &spoke, &theirs);
+        let looks = session_policy_for_cluster(&hub(), &spoke, &theirs, false);
         let iam: BTreeSet<_> = looks
             .statements
             .iter()

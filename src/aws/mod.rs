@@ -11,6 +11,7 @@
 //!
 //! Retries inside a call belong to the SDK (`connect`, `session`); waiting between passes belongs to the caller.
 
+mod adoption_policy;
 mod cache;
 mod calls;
 mod connect;

@@ -10,17 +10,17 @@ use crate::{
 };
 
 /// The session policy of a pass over one cluster: its deployer role, the cluster, and that role's entry on it. A role
-/// under another path than the hub's is somebody else's, and is only looked at.
+/// that `is_ours` is not is only looked at.
 /// Under 2,048 characters for the longest names that AWS takes.
 #[must_use]
-pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &RoleArn) -> Document {
+pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &RoleArn, is_ours: bool) -> Document {
     let ClusterArn { region, account, name } = cluster;
     let partition = hub.partition();
     let entries = format!(
         "arn:{partition}:eks:{region}:{account}:access-entry/{name}/role/{}/*",
         deployer.account
     );
-    let role = (deployer.path == hub.path()).then(|| ActionGrant {
+    let role = is_ours.then(|| ActionGrant {
         sid: "Role",
         actions: vec!["iam:*"],
         resources: vec![deployer.to_string()],

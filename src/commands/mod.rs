@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod crd;
 pub mod doctor;
+pub mod import;
 pub mod manifests;
 pub mod plan;
 pub mod render;

@@ -6,8 +6,11 @@
 //! | object | AWS tag `mooring.dev/uid` | the UID of the `ManagedCluster` or `ManagementRole` |
 //! | object, for people | AWS tag `mooring.dev/object` | its name; never compared |
 //! | role in an entry | AWS tag `mooring.dev/role-id` on an access entry | the unique ID of the role it was made for |
+//! | opened to a hub | AWS tag `mooring.dev/adopt`, set by the account's owner | the ARN of the hub that may take the thing over |
+//! | taken over | AWS tag `mooring.dev/adopted`, and annotation of a cluster Secret | `true`: what stands beside ours is somebody's |
 //! | an owner's hold | AWS tag `mooring.dev/hold` on a role or access entry | anything; never written by us |
 //! | object | annotation `mooring.dev/uid` on a cluster Secret | the UID |
+//! | opened to an object | annotation `mooring.dev/adopt` on a cluster Secret, set by Argo CD's owner | the name of the `ManagedCluster` |
 //! | object, for people | annotation `mooring.dev/managed-cluster` on a cluster Secret | its name |
 //!
 //! Tags can be written by anybody who may tag. A role is ours only when it also bears the unique ID that we recorded
@@ -28,6 +31,11 @@ pub const OBJECT_TAG: &str = "mooring.dev/object";
 /// The tag on an access entry that holds the unique ID of the role it was made for.
 pub const ROLE_ID_TAG: &str = "mooring.dev/role-id";
 
+/// The tag by which the owner of an account opens a role or an access entry to a hub, and the annotation by which the
+/// owner of Argo CD opens a cluster Secret to a `ManagedCluster`. Mooring never sets it.
+pub const ADOPT_TAG: &str = "mooring.dev/adopt";
+/// The tag, and the Secret's annotation, of what was taken over: what stands beside ours on it stays.
+pub const ADOPTED_TAG: &str = "mooring.dev/adopted";
 /// The tag, with any value, by which the owner of an account keeps Mooring from writing to a role or an access entry.
 pub const HOLD_TAG: &str = "mooring.dev/hold";
 
@@ -56,6 +64,8 @@ pub enum Marked {
         hub: String,
         /// The object's name and UID.
         object: String,
+        /// The object's UID; `None` on what a hub works by and made for no object.
+        uid: Option<String>,
     },
     /// None of our tags: a person, Terraform, or another tool.
     Unmarked,
@@ -88,6 +98,7 @@ impl Owner {
                     tags.get(OBJECT_TAG).map_or("an unnamed object", String::as_str),
                     uid.map_or("unknown", String::as_str)
                 ),
+                uid: uid.cloned(),
             },
         }
     }

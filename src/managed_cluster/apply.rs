@@ -9,7 +9,6 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
-    argocd::WantedSecret,
     aws::{Account, AwsError, ErrorKind},
     domain::{
         arn::{ClusterArn, RoleArn},
@@ -25,6 +24,7 @@ use crate::{
 use super::{
     blocked::Blocked,
     plan::entry_tags,
+    secret_write::apply_secret,
     step::{Part, Step},
 };
 
@@ -279,6 +279,10 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
         | Step::DeleteRole { .. }
         | Step::SetBoundary { .. }
         | Step::SetTrust { .. }
+        | Step::AddTrust { .. }
+        | Step::LeaveRole { .. }
+        | Step::AdoptRole { .. }
+        | Step::AdoptAccessEntry { .. }
         | Step::TagRole { .. }
         | Step::CreateAccessEntry { .. }
         | Step::SetGroups { .. }
@@ -313,8 +317,17 @@ async fn run_in_account(
         }
         Step::DeleteRole { name } => account.delete_role(name).await?,
         Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
-        Step::SetTrust { name, trust, .. } => account.set_trust(name, trust).await?,
         Step::TagRole { name, tags, .. } => account.tag_role(name, tags).await?,
+        Step::SetTrust { name, trust, .. } | Step::AddTrust { name, trust, .. } | Step::LeaveRole { name, trust } => {
+            account.set_trust(name, trust).await?;
+        }
+        Step::AdoptRole { arn, id, tags } => {
+            account.tag_role(&arn.name, tags).await?;
+            return Ok(Some(MadeRole {
+                arn: arn.to_string(),
+                id: id.clone(),
+            }));
+        }
         Step::CreateAccessEntry { entry, role_id } => {
             let role_id = role_id.as_deref().or_else(|| made.map(|made| made.id.as_str()));
             let entry = WantedEntry {
@@ -324,7 +337,9 @@ async fn run_in_account(
             account.create_access_entry(cluster, &entry).await?;
         }
         Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups).await?,
-        Step::TagAccessEntry { arn, tags, .. } => account.tag_access_entry(arn, tags).await?,
+        Step::TagAccessEntry { arn, tags, .. } | Step::AdoptAccessEntry { arn, tags } => {
+            account.tag_access_entry(arn, tags).await?;
+        }
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
         Step::Rescope { policy, scope, .. } => account.rescope(cluster, deployer, policy, scope).await?,
@@ -335,31 +350,4 @@ async fn run_in_account(
         | Step::DeleteSecret { .. } => {}
     }
     Ok(None)
-}
-
-/// One atomic server-side apply: a generator of an ApplicationSet must never see half of a Secret.
-///
-/// The Secrets were looked at before the steps in AWS, which take seconds: what somebody has made since is not ours. One
-/// that was made again has another UID, which the API server refuses; where there was none, one look more is taken.
-async fn apply_secret(api: &Api<Secret>, secret: &WantedSecret, uid: Option<&str>) -> Result<(), KubernetesError> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    if uid.is_none() && objects::get_opt(api, &secret.name).await?.is_some() {
-        return Err(KubernetesError::made_meanwhile(format!("Secret {}", secret.name)));
-    }
-    let data: serde_json::Map<_, _> = secret
-        .data
-        .iter()
-        .map(|(key, value)| (key.clone(), json!(STANDARD.encode(value))))
-        .collect();
-    let mut object = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": secret.name, "labels": secret.labels, "annotations": secret.annotations},
-        "type": "Opaque",
-        "data": data,
-    });
-    if let Some(uid) = uid {
-        object["metadata"]["uid"] = json!(uid);
-    }
-    objects::apply(api, &secret.name, &object).await.map(|_| ())
 }

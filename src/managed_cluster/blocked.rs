@@ -90,6 +90,15 @@ pub enum Blocked {
         /// is added.
         document: Option<Document>,
     },
+    /// Something that others made is not taken over.
+    NotAdoptable {
+        /// What, as in "role arn:...".
+        what: String,
+        /// Why, and what would have it taken over.
+        why: String,
+        /// Of which part of the chain it is.
+        part: Part,
+    },
     /// Our role carries policies that we did not give it.
     ForeignPolicyAttached {
         /// The role.
@@ -216,6 +225,7 @@ impl Blocked {
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
+            Self::NotAdoptable { part, .. } => *part,
             Self::EntryNotOurs { .. } | Self::Propagating { .. } | Self::StoodBack => Part::AccessEntry,
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
@@ -244,6 +254,7 @@ impl Blocked {
             Self::RoleNotOurs { .. } => "RoleNotOurs",
             Self::UnusableRole { .. } => "UnusableRole",
             Self::TrustMissing { .. } => "TrustMissing",
+            Self::NotAdoptable { .. } => "NotAdoptable",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
@@ -277,6 +288,7 @@ impl Blocked {
             | Self::RoleReplaced { .. }
             | Self::UnusableRole { .. }
             | Self::TrustMissing { .. }
+            | Self::NotAdoptable { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
@@ -336,15 +348,16 @@ impl Blocked {
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
             Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
-            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: where a ManagedCluster made it, that one moors this cluster already, and this object is one too many; otherwise choose another access.deployerRole.name in a new ManagedCluster, or delete the role if nothing uses it"),
+            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: where a ManagedCluster made it, that one moors this cluster already, and this object is one too many; otherwise choose another access.deployerRole.name in a new ManagedCluster, delete the role if nothing uses it, or have it taken over (spec.adoptExisting; in a new ManagedCluster with access.deployerRole.arn where it stands elsewhere)"),
             Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Its owner can make it; or name another role in a new ManagedCluster"),
             Self::TrustMissing { arn, management_role, document: None } => format!("the trust policy of {arn}, which Mooring does not write, denies sts:AssumeRole to {management_role}: take that statement out of it"),
             Self::TrustMissing { arn, management_role, document: Some(document) } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner set this one, which is the one that stands with what is missing: {}", document.to_json()),
+            Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
             Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it ({}): take them off", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::Unconfirmed { what } => format!("{what}; it is healed when a second look in half a minute agrees"),
-            Self::EntryNotOurs { owner } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): delete it with `aws eks delete-access-entry`"),
+            Self::EntryNotOurs { owner } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): delete it with `aws eks delete-access-entry`, or set spec.adoptExisting to have it taken over"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
-            Self::DuplicateCluster { secrets } => format!("Argo CD already knows this cluster by other Secrets ({}), and picks one at random when there are two: delete or rename those", secrets.join("; ")),
+            Self::DuplicateCluster { secrets } => format!("Argo CD already knows this cluster by other Secrets ({}), and picks one at random when there are two: delete or rename those, or set spec.adoptExisting to have one of the same server taken over", secrets.join("; ")),
             Self::SecretNotOurs { name } => format!("Secret {name} exists and is not ours: delete it"),
             Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),

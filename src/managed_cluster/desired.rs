@@ -22,6 +22,10 @@ pub struct Desired {
     pub role: WantedRole,
     /// Whether that role is somebody else's: it is judged, and never written to.
     pub existing: bool,
+    /// Whether that role stands already, outside of our path, and is ours once it was taken over.
+    pub named: bool,
+    /// Whether what others made is taken over.
+    pub adopt: bool,
     /// The management role, which it must let in.
     pub management_role: RoleArn,
     /// The access entry, without the tag that names the role's unique ID, which AWS gives when the role is made.
@@ -50,6 +54,8 @@ pub fn desired(request: &Request, management: &Management, cluster: Option<&Clus
             ),
         },
         existing: request.identity.existing.is_some(),
+        named: request.identity.adopted.is_some(),
+        adopt: request.adopt,
         management_role: management.role.clone(),
         entry: WantedEntry {
             principal: request.deployer.clone(),

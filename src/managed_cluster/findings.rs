@@ -76,6 +76,10 @@ fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
         ));
         notes.push("its application controller is to be restarted once, as SecretReady says".to_owned());
     }
+    let beside: Vec<&str> = plan.beside.values().flatten().map(String::as_str).collect();
+    if !beside.is_empty() {
+        notes.push(format!("{BESIDE}: {}", beside.join("; ")));
+    }
     let reason = if held { "Held" } else { "Moored" };
     notes.insert(0, "Argo CD can deploy to this cluster".to_owned());
     let message = notes.join("; ");
@@ -106,7 +110,7 @@ fn of_part(plan: &Plan, part: Part) -> Finding {
     }
     match here.first() {
         Some(note) => Finding::new(part.condition(), Verdict::True, note.reason(), words()),
-        None => as_specified(part),
+        None => with_others(plan, part),
     }
 }
 
@@ -225,6 +229,17 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
         message,
         stalled,
     }
+}
+
+const BESIDE: &str = "beside it others wrote, on what was taken over, and Mooring leaves";
+
+/// A part that holds, with what others wrote beside.
+fn with_others(plan: &Plan, part: Part) -> Finding {
+    let message = plan.beside.get(&part).map_or_else(
+        || "as the spec says".to_owned(),
+        |beside| format!("as the spec says; {BESIDE}: {}", beside.join("; ")),
+    );
+    Finding::new(part.condition(), Verdict::True, "AsSpecified", message)
 }
 
 fn as_specified(part: Part) -> Finding {

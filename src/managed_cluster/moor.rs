@@ -1,6 +1,6 @@
 //! One pass over a cluster that stays: look at everything, and carry out what that leads to.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, runtime::reflector::Store};
@@ -64,6 +64,7 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
         store,
         secrets: Api::namespaced(context.client.clone(), &management.namespace),
         withheld: Withheld::of(&cluster.metadata, cluster.spec.mode, context.read_only),
+        living: living(context),
         context,
     };
     let deadline = context.timing.pass_deadline + LAST_STEP;
@@ -83,6 +84,7 @@ pub(super) struct Work<'a> {
     pub(super) store: &'a Store<Secret>,
     pub(super) secrets: Api<Secret>,
     pub(super) withheld: Option<Withheld>,
+    pub(super) living: BTreeSet<String>,
     pub(super) context: &'a Context,
 }
 
@@ -109,6 +111,7 @@ impl Work<'_> {
             request: self.request,
             management: self.management,
             old: self.old,
+            living: &self.living,
         }
     }
 
@@ -148,6 +151,7 @@ impl Work<'_> {
         let confirmed = memory.confirmed(uid, self.context.timing.confirm_after);
         let plan = ground.plan(&survey, confirmed.as_ref());
         memory.suspect(uid, plan.suspicion.as_ref());
+        let access_entry = ground.given(&survey);
         let Survey {
             spoke,
             secrets,
@@ -156,15 +160,12 @@ impl Work<'_> {
         let wanted = desired.usable_secret();
         let wanted_name = wanted.map(|wanted| wanted.name.as_str()).unwrap_or_default();
         let primary = plan::primary(&secrets, wanted_name, self.old.secret.as_deref());
-        let named = |wanted: &WantedSecret| WantedSecret {
-            name: primary.map_or(&wanted.name, |primary| &primary.name).clone(),
-            ..wanted.clone()
-        };
-        memory.want_secret(uid, wanted.map(named));
+        memory.want_secret(uid, wanted.map(|wanted| plan::as_kept(wanted, primary)));
         let deployer = &self.request.deployer;
         let facts = Facts {
             secret: primary.map(|secret| secret.name.clone()),
             existing_role: plan::existing_role(&desired, spoke.role.as_ref()),
+            access_entry,
             cluster: spoke.cluster.clone(),
             server_changed: None,
             not_admitted: (!ground.is_suspended() && !self.management.admits(deployer)).then(|| deployer.to_string()),
@@ -245,4 +246,13 @@ impl Work<'_> {
         }
         Ok(Pass::Applied(plan, outcome, facts))
     }
+}
+
+/// The UIDs of all objects that are there, those that cannot be read among them.
+pub(super) fn living(context: &Context) -> BTreeSet<String> {
+    let objects = context.clusters.state();
+    objects
+        .iter()
+        .filter_map(|object| kube::Resource::meta(object.as_ref()).uid.clone())
+        .collect()
 }

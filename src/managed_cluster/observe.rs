@@ -5,11 +5,12 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
-    argocd::{ClusterSecret, WantedSecret, concerns, cut_down},
+    argocd::{ClusterSecret, WantedSecret, concerns, cut_down, parse},
     aws::{Account, AwsError, ErrorKind, Role, RolePolicies},
     domain::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessEntry, Associations, Cluster},
+        ownership::ADOPTED_TAG,
     },
     kubernetes::{
         KubernetesError,
@@ -45,6 +46,19 @@ pub struct Secrets {
     pub claimed: Vec<String>,
     /// The name that our Secret would have, where a Secret without our annotation has it.
     pub name_taken: Option<String>,
+    /// The one among the others that could be taken over: the only one in the way, and of the same server.
+    pub adoptable: Option<Adoptable>,
+}
+
+/// A cluster Secret that others made, looked at whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adoptable {
+    /// The Secret.
+    pub secret: ClusterSecret,
+    /// Of its config, what Mooring does not write.
+    pub lost: Vec<String>,
+    /// What is changed when it is taken over, in words. No value of a credential is in it.
+    pub changes: String,
 }
 
 /// When the policies on the deployer role are looked at.
@@ -156,10 +170,18 @@ pub async fn spoke_for_removal(account: &Account, identity: &Identity, deployer:
         Ok((role, policies))
     };
     let ((role, role_policies), entry) = try_join!(role, or_disabled(account.access_entry(&cluster.name, deployer)))?;
+    // What others gave to an entry that was taken over stays.
+    let shared = entry.as_ref().is_some_and(|entry| entry.tags.contains_key(ADOPTED_TAG));
+    let associations = if shared {
+        Box::pin(or_disabled(account.associations(&cluster.name, deployer))).await?
+    } else {
+        None
+    };
     Ok(Spoke {
         role,
         role_policies,
         entry,
+        associations,
         ..Spoke::default()
     })
 }
@@ -239,4 +261,36 @@ pub async fn secret_under_name(api: &Api<Secret>, name: &str, uid: &str) -> Resu
         }
     }
     Ok(found)
+}
+
+/// Looks at the one Secret in the way that could be taken over. The watch keeps no more than hashes of what it holds.
+///
+/// # Errors
+/// When the API server could not be asked.
+pub async fn adoptable(
+    api: &Api<Secret>,
+    found: &Secrets,
+    wanted: &WantedSecret,
+) -> Result<Option<Adoptable>, KubernetesError> {
+    let server = wanted.data.get("server").map(String::as_str).unwrap_or_default();
+    let mut others = found.others.iter().filter(|other| !other.deleting);
+    let (Some(other), None) = (others.next(), others.next()) else {
+        return Ok(None);
+    };
+    if other.server != server {
+        return Ok(None);
+    }
+    let Some(mut whole) = objects::get_opt(api, &other.name).await? else {
+        return Ok(None);
+    };
+    let (lost, changes) = match parse::read(&whole) {
+        Ok(seen) => seen.taken_over(),
+        Err(_) => (
+            Vec::new(),
+            "its config, which Argo CD cannot read, is written anew".to_owned(),
+        ),
+    };
+    cut_down(&mut whole, FIELD_MANAGER);
+    let secret = ClusterSecret::read(&whole);
+    Ok((secret.server == server).then_some(Adoptable { secret, lost, changes }))
 }

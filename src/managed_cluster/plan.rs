@@ -1,13 +1,16 @@
 //! 4. plan: the steps from what was observed to what is desired, or why we must wait. Pure and infallible.
 
+mod adopt;
 mod entry;
 mod hold;
 mod role;
 mod secret;
 pub mod suspended;
 
+use std::collections::BTreeSet;
+
 use crate::{
-    api::DeployerRoleStatus,
+    api::{AccessEntryStatus, DeployerRoleStatus},
     aws::Role,
     domain::{
         eks::{AccessEntry, AuthenticationMode, ClusterState},
@@ -19,12 +22,12 @@ use super::{
     blocked::Blocked,
     desired::Desired,
     observe::{Secrets, Spoke},
-    step::{Plan, Step, Suspicion},
+    step::{Part, Plan, Step, Suspicion},
 };
 
 pub use entry::entry_tags;
 pub(super) use hold::withhold;
-pub use secret::primary;
+pub use secret::{as_kept, primary};
 
 use self::role::Standing;
 
@@ -39,6 +42,10 @@ pub struct Memory<'a> {
     pub recorded_secret: Option<&'a str>,
     /// What an earlier look suspected, long enough ago to act on.
     pub confirmed: Option<&'a Suspicion>,
+    /// What we recorded that the spec gave to an access entry that was taken over.
+    pub given: Option<&'a AccessEntryStatus>,
+    /// The UIDs of all `ManagedCluster`s that are there: what is another's and bears none of these was left behind.
+    pub living: &'a BTreeSet<String>,
 }
 
 /// Plans one pass.
@@ -88,20 +95,21 @@ fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
 /// Whose a thing is, for a message.
 pub(crate) fn owner_in_words(marked: &Marked) -> String {
     match marked {
-        Marked::Ours => "it is ours".to_owned(),
-        Marked::Another { hub, object } => format!("hub {hub} made it for {object}"),
+        Marked::Ours => "it bears our tags, and its ID is none that we recorded".to_owned(),
+        Marked::Another { hub, object, .. } => format!("hub {hub} made it for {object}"),
         Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),
     }
 }
 
 fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) {
     let entry = match &spoke.entry {
-        Some(entry) if memory.owner.judge(&entry.tags) != Marked::Ours => {
-            plan.blocked.push(Blocked::EntryNotOurs {
-                owner: owner_in_words(&memory.owner.judge(&entry.tags)),
-            });
-            None
-        }
+        Some(entry) if memory.owner.judge(&entry.tags) != Marked::Ours => match foreign_entry(desired, entry, memory) {
+            Ok(()) => Some(entry),
+            Err(blocked) => {
+                plan.blocked.push(blocked);
+                None
+            }
+        },
         entry => entry.as_ref(),
     };
     let standing = role::standing(desired, spoke, memory);
@@ -117,7 +125,21 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         }
         return;
     }
-    let suspicion = suspicion(&standing, entry);
+    let suspicion = suspicion(&standing, entry.filter(|entry| tells_its_role(entry, memory)));
+    if let Some(entry) = entry.filter(|entry| suspicion.is_some() && adopt::adopted(&entry.tags)) {
+        let others = entry::others(desired, entry, spoke.associations.as_ref(), memory);
+        if !others.is_empty() {
+            plan.blocked.push(Blocked::NotAdoptable {
+                what: format!("access entry {}", entry.arn),
+                why: format!(
+                    "its role is gone, so it lets nobody in, and others gave it {}: delete it, and Mooring makes its own",
+                    others.join(", ")
+                ),
+                part: Part::AccessEntry,
+            });
+            return;
+        }
+    }
     if suspicion.is_some() && suspicion.as_ref() != memory.confirmed {
         plan.blocked.push(Blocked::Unconfirmed {
             what: suspicion_in_words(suspicion.as_ref()),
@@ -133,6 +155,10 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     let role_id = match standing {
         Standing::Ours(role) => {
             role::plan_role(plan, desired, role);
+            Some(role.id.clone())
+        }
+        Standing::Adopt(role) => {
+            role::plan_adoption(plan, desired, role);
             Some(role.id.clone())
         }
         Standing::Existing(role) => {
@@ -156,6 +182,13 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             None
         }
     };
+    if let (None, Some(entry)) = (&role_id, entry_stays.filter(|entry| !tells_its_role(entry, memory))) {
+        plan.blocked.push(Blocked::NotAdoptable {
+            what: format!("access entry {}", entry.arn),
+            why: "the role that it is for is not there, so it lets nobody in: delete it".to_owned(),
+            part: Part::AccessEntry,
+        });
+    }
     // What a spec takes away is taken away, also while its role lets nobody in.
     if plan.blocked.is_empty() || entry_stays.is_some_and(|_| role_id.is_some() && only_trust_missing(plan)) {
         entry::plan_entry(
@@ -164,8 +197,51 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             entry_stays,
             role_id.as_deref(),
             spoke.associations.as_ref(),
+            memory,
         );
     }
+}
+
+/// Whether an access entry that is not ours is taken over.
+fn foreign_entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>) -> Result<(), Blocked> {
+    if desired.adopt {
+        return adopt::entry(desired, entry, memory);
+    }
+    Err(Blocked::EntryNotOurs {
+        owner: owner_in_words(&memory.owner.judge(&entry.tags)),
+    })
+}
+
+/// Whether an entry was made by Mooring, which writes on each for which role it is.
+fn tells_its_role(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
+    entry.tags.contains_key(ROLE_ID_TAG) || memory.owner.judge(&entry.tags) == Marked::Ours
+}
+
+/// What is to be recorded of an access entry that was taken over, or is now: what the spec gives to it, and what it gave
+/// and still stands there.
+#[must_use]
+pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<AccessEntryStatus> {
+    let entry = spoke.entry.as_ref()?;
+    let ours = memory.owner.judge(&entry.tags) == Marked::Ours;
+    let lenient = if ours {
+        adopt::adopted(&entry.tags)
+    } else {
+        desired.adopt && adopt::entry(desired, entry, memory).is_ok()
+    };
+    if !lenient {
+        return None;
+    }
+    let mut given = memory.given.cloned().unwrap_or_default();
+    let found = spoke.associations.as_ref();
+    given
+        .policies
+        .retain(|arn| found.is_some_and(|found| found.keys().any(|policy| policy.as_str() == arn)));
+    given.kubernetes_groups.retain(|group| entry.groups.contains(group));
+    given
+        .policies
+        .extend(desired.associations.keys().map(|policy| policy.as_str().to_owned()));
+    given.kubernetes_groups.extend(desired.entry.groups.iter().cloned());
+    Some(given)
 }
 
 fn only_trust_missing(plan: &Plan) -> bool {
@@ -188,7 +264,7 @@ pub fn existing_role(desired: &Desired, role: Option<&Role>) -> Option<DeployerR
 /// one that stands there. EKS pins an entry to the role's unique ID and never shows it (EKS API, `AccessEntry`).
 fn suspicion(standing: &Standing<'_>, entry: Option<&AccessEntry>) -> Option<Suspicion> {
     let (role_id, stranger) = match standing {
-        Standing::Ours(role) | Standing::Existing(role) => (Some(role.id.as_str()), None),
+        Standing::Ours(role) | Standing::Existing(role) | Standing::Adopt(role) => (Some(role.id.as_str()), None),
         Standing::Stranger(role) => (None, Some(role.id.clone())),
         Standing::Absent | Standing::Foreign(_) => (None, None),
     };

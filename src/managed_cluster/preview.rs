@@ -10,7 +10,7 @@ use crate::{
         eks::{AccessScope, Associations},
         ownership::{Tags, missing_tags},
     },
-    policy::{Difference, Document, Effect, differences},
+    policy::{Difference, Document, Effect, differences, differences_of},
 };
 
 use super::{
@@ -187,6 +187,11 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
         Step::DeleteRole { .. } => aws().losing(role.map(|role| format!("every session of role {}", role.arn))),
         Step::SetBoundary { boundary, .. } => aws().with_values(vec![boundary_of(role, &boundary.to_string())]),
         Step::SetTrust { differences, .. } => aws().with_policy(differences),
+        Step::AddTrust { trust, .. } | Step::LeaveRole { trust, .. } => {
+            let now = role.map(|role| role.trust.as_str()).unwrap_or_default();
+            aws().with_policy(&differences_of(now, trust))
+        }
+        Step::AdoptRole { tags, .. } => aws().with_values(tag_values(role.map(|role| &role.tags), tags)),
         Step::TagRole { tags, .. } => aws().with_values(tag_values(role.map(|role| &role.tags), tags)),
         Step::CreateAccessEntry { entry, role_id } => {
             let mut values = tag_values(None, &entry_tags(&entry.tags, role_id.as_deref()));
@@ -199,7 +204,9 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             let lost = now.difference(wanted).map(|group| format!("Kubernetes group {group}"));
             aws().with_values(groups(now, wanted)).losing(lost)
         }
-        Step::TagAccessEntry { tags, .. } => aws().with_values(tag_values(entry.map(|entry| &entry.tags), tags)),
+        Step::TagAccessEntry { tags, .. } | Step::AdoptAccessEntry { tags, .. } => {
+            aws().with_values(tag_values(entry.map(|entry| &entry.tags), tags))
+        }
         Step::DeleteAccessEntry => {
             let policies = found.iter().map(|(policy, scope)| in_scope(policy.name(), scope));
             let groups = entry.into_iter().flat_map(|entry| &entry.groups);

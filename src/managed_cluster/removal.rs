@@ -2,17 +2,43 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{
-    arn::{PolicyArn, RoleArn},
-    ownership::{Marked, Owner},
+use crate::{
+    api::{AccessEntryStatus, ManagedClusterStatus},
+    domain::{
+        arn::{PolicyArn, RoleArn},
+        eks::{AccessEntry, Associations},
+        ownership::{ADOPTED_TAG, Marked, Owner},
+    },
+    policy::{Document, trust},
 };
 
 use super::{
     blocked::Blocked,
     observe::{Secrets, Spoke},
     plan::withhold,
-    step::{Plan, Step},
+    request::Identity,
+    step::{Part, Plan, Step},
 };
+
+/// What is to be known of things that were taken over: what others wrote there is left to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TakenOver<'a> {
+    /// Whether the role stands outside of our path, and others may have a part in its trust policy.
+    pub role: bool,
+    /// What the spec gave to the access entry, as it was recorded.
+    pub given: Option<&'a AccessEntryStatus>,
+}
+
+impl<'a> TakenOver<'a> {
+    /// What is known of the things of one object.
+    #[must_use]
+    pub fn of(identity: &Identity, status: &'a ManagedClusterStatus) -> Self {
+        Self {
+            role: identity.adopted.is_some(),
+            given: status.access_entry.as_ref(),
+        }
+    }
+}
 
 /// Plans a removal. `spoke` is `None` when nothing in the account is to be touched, or when the account cannot be
 /// entered: the Secret goes all the same, since nothing may deploy there any more.
@@ -24,6 +50,7 @@ pub fn plan_removal(
     recorded_role: Option<&str>,
     spoke: Option<&Spoke>,
     secrets: &Secrets,
+    taken_over: TakenOver<'_>,
 ) -> Plan {
     let mut plan = Plan::default();
     for secret in secrets.own.iter().filter(|secret| !secret.deleting) {
@@ -33,28 +60,42 @@ pub fn plan_removal(
         });
     }
     let Some(spoke) = spoke else { return plan };
-    if spoke
-        .entry
-        .as_ref()
-        .is_some_and(|entry| owner.judge(&entry.tags) == Marked::Ours)
-    {
-        plan.steps.push(Step::DeleteAccessEntry);
+    let entry = spoke.entry.as_ref();
+    if let Some(entry) = entry.filter(|entry| owner.judge(&entry.tags) == Marked::Ours) {
+        leave_entry(&mut plan, entry, spoke.associations.as_ref(), taken_over);
     }
-    plan_role(&mut plan, deployer, boundary, owner, recorded_role, spoke);
+    let whole = Whole {
+        deployer,
+        boundary,
+        owner,
+        recorded_role,
+        shared: taken_over.role,
+    };
+    plan_role(&mut plan, &whole, spoke);
     withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
     // What is held and is not ours to remove keeps nothing.
     plan.blocked.retain(|blocked| !blocked.is_note());
     plan
 }
 
-fn plan_role(
-    plan: &mut Plan,
-    deployer: &RoleArn,
-    boundary: &PolicyArn,
-    owner: &Owner,
-    recorded_role: Option<&str>,
-    spoke: &Spoke,
-) {
+/// The deployer role that is let go of.
+struct Whole<'a> {
+    deployer: &'a RoleArn,
+    boundary: &'a PolicyArn,
+    owner: &'a Owner,
+    recorded_role: Option<&'a str>,
+    /// Whether others may have a part in it.
+    shared: bool,
+}
+
+fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
+    let Whole {
+        deployer,
+        boundary,
+        owner,
+        recorded_role,
+        shared,
+    } = *whole;
     let Some(role) = &spoke.role else { return };
     // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
     if recorded_role == Some(role.id.as_str()) && role.arn == role.id {
@@ -80,7 +121,15 @@ fn plan_role(
         return;
     }
     let name = deployer.name.clone();
-    // The provisioner may only delete a role that has the boundary it knows.
+    let others = trust::without_ours(&role.trust).filter(|_| shared);
+    if let Some(others) = &others {
+        let left = format!("role {}, whose trust policy others have a part in", role.arn);
+        plan.beside.entry(Part::DeployerRole).or_default().push(left);
+        if Document::parse(&role.trust).is_ok_and(|trust| trust.means(others)) {
+            return;
+        }
+    }
+    // The provisioner may only change or delete a role that has the boundary it knows.
     if role.boundary.as_deref() != Some(boundary.to_string().as_str()) {
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),
@@ -88,5 +137,42 @@ fn plan_role(
             found: role.boundary.clone(),
         });
     }
-    plan.steps.push(Step::DeleteRole { name });
+    plan.steps.push(match others {
+        Some(trust) => Step::LeaveRole { name, trust },
+        None => Step::DeleteRole { name },
+    });
+}
+
+/// An entry of ours goes. From one that was taken over, and to which others gave something, what the spec gave goes.
+fn leave_entry(plan: &mut Plan, entry: &AccessEntry, found: Option<&Associations>, taken_over: TakenOver<'_>) {
+    let given = taken_over.given.cloned().unwrap_or_default();
+    let policies = found.map(|found| found.keys().collect::<Vec<_>>()).unwrap_or_default();
+    let (ours, others): (Vec<_>, Vec<_>) = policies
+        .into_iter()
+        .partition(|policy| given.policies.contains(policy.as_str()));
+    let groups: BTreeSet<String> = entry.groups.difference(&given.kubernetes_groups).cloned().collect();
+    if !entry.tags.contains_key(ADOPTED_TAG) || (others.is_empty() && groups.is_empty()) {
+        return plan.steps.push(Step::DeleteAccessEntry);
+    }
+    let names: Vec<&str> = others
+        .iter()
+        .map(|policy| policy.name())
+        .chain(groups.iter().map(String::as_str))
+        .collect();
+    let left = format!("access entry {}, with {} of others", entry.arn, names.join(", "));
+    plan.beside.entry(Part::AccessEntry).or_default().push(left);
+    if entry.groups != groups {
+        plan.steps.push(Step::SetGroups {
+            groups,
+            found: entry.groups.clone(),
+        });
+    }
+    for policy in ours {
+        if let Some(scope) = found.and_then(|found| found.get(policy)) {
+            plan.steps.push(Step::Disassociate {
+                policy: policy.clone(),
+                found: scope.clone(),
+            });
+        }
+    }
 }

@@ -35,6 +35,8 @@ pub struct Identity {
     pub role_name: Option<RoleName>,
     /// The deployer role, where it is somebody else's: it is never written to.
     pub existing: Option<RoleArn>,
+    /// The deployer role, where it stands already and is ours to take over.
+    pub adopted: Option<RoleArn>,
     /// Whether only the Secret is removed with the object.
     pub retain: bool,
     /// How far to go for it.
@@ -65,6 +67,7 @@ impl Identity {
             management_role: text("/spec/managementRole").unwrap_or("default").to_owned(),
             role_name: role_name.map(str::parse).transpose()?,
             existing: existing.then(|| arn.parse()).transpose()?,
+            adopted: (!existing && !arn.is_empty()).then(|| arn.parse()).transpose()?,
             retain: text("/spec/deletion/policy") == Some("Retain"),
             mode: match text("/spec/mode") {
                 Some("Observe") => Mode::Observe,
@@ -99,6 +102,7 @@ impl Identity {
             existing: existing
                 .then(|| role.arn.as_deref().unwrap_or_default().parse())
                 .transpose()?,
+            adopted: role.arn.as_deref().filter(|_| !existing).map(str::parse).transpose()?,
             retain: spec.deletion.policy == DeletionPolicy::Retain,
             mode: spec.mode,
             while_in_use: spec.deletion.while_in_use,
@@ -109,8 +113,8 @@ impl Identity {
     /// The deployer role: under the hub's path in the cluster's account, or somebody else's where that one stands.
     #[must_use]
     pub fn deployer(&self, hub: &Hub) -> RoleArn {
-        if let Some(existing) = &self.existing {
-            return existing.clone();
+        if let Some(named) = self.named() {
+            return named.clone();
         }
         let derived = hub.deployer_role(&self.cluster);
         match &self.role_name {
@@ -120,6 +124,12 @@ impl Identity {
             },
             None => derived,
         }
+    }
+
+    /// The deployer role, where the spec names it by its ARN: one that stands already.
+    #[must_use]
+    pub fn named(&self) -> Option<&RoleArn> {
+        self.existing.as_ref().or(self.adopted.as_ref())
     }
 
     /// The unique ID of the role that we recorded as made by us. Of a role that is somebody else's nothing is ours.
@@ -159,6 +169,8 @@ pub struct Request {
     pub tags: Tags,
     /// How Argo CD presents the cluster.
     pub presentation: Presentation,
+    /// Whether what others made is taken over.
+    pub adopt: bool,
 }
 
 /// What Argo CD calls the cluster that it runs on (Argo CD, `util/db/cluster.go`).
@@ -219,7 +231,7 @@ impl Request {
             });
         }
         let access = &object.spec.access;
-        if let Some(arn) = &identity.existing
+        if let Some(arn) = identity.named()
             && let Some(why) = unusable(arn, &identity, management)
         {
             return Err(Refusal::UnusableRole { arn: arn.clone(), why });
@@ -274,6 +286,7 @@ impl Request {
             boundary,
             tags: access.deployer_role.tags.clone(),
             presentation,
+            adopt: object.spec.adopt_existing,
             identity,
         })
     }
@@ -328,7 +341,7 @@ fn asked(object: &ManagedCluster, identity: &Identity, management: &Management) 
         guarded_namespaces,
         kubernetes_groups: access.kubernetes_groups.iter().cloned().collect(),
         project: object.spec.argocd.project.clone(),
-        deployer_role: identity.existing.clone(),
+        deployer_role: identity.named().cloned(),
     }
 }
 

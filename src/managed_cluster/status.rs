@@ -6,7 +6,7 @@ use kube::{Api, core::DeserializeGuard};
 
 use crate::{
     api::{
-        ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus, PlanStatus,
+        AccessEntryStatus, ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus, PlanStatus,
         condition::{ConditionType, Finding, Verdict, conditions, without},
     },
     argocd::fingerprint_of_base64,
@@ -93,6 +93,8 @@ pub struct Facts {
     pub secret: Option<String>,
     /// The deployer role that somebody else owns, as it was seen.
     pub existing_role: Option<DeployerRoleStatus>,
+    /// What the spec gave to an access entry that was taken over.
+    pub access_entry: Option<AccessEntryStatus>,
     /// The ARN of the deployer role, while the management role cannot assume it yet.
     pub not_admitted: Option<String>,
     /// That the server in it changed, while there is somebody left to tell.
@@ -171,6 +173,7 @@ pub fn status(
                     id: made.id.clone(),
                 });
             }
+            status.access_entry.clone_from(&facts.access_entry);
             status.server_changed_at = facts.server_changed.as_ref().map(|changed| Time(changed.at));
             // Nothing stands on a role of somebody else's before a pass has acted.
             if let Some(existing) = &facts.existing_role {
@@ -325,6 +328,20 @@ mod tests {
             Blocked::ForeignPolicyAttached {
                 role: text(),
                 policies: set(),
+            },
+            Blocked::UnusableRole {
+                arn: text(),
+                why: text(),
+            },
+            Blocked::TrustMissing {
+                arn: text(),
+                management_role: text(),
+                document: None,
+            },
+            Blocked::NotAdoptable {
+                what: text(),
+                why: "its owner has not opened it".into(),
+                part: Part::AccessEntry,
             },
             Blocked::Unconfirmed { what: text() },
             Blocked::EntryNotOurs { owner: text() },

@@ -1,15 +1,14 @@
 //! A plan as data: the steps. Nothing here decides or does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::{
-    api::condition::ConditionType,
     argocd::WantedSecret,
     aws::WantedRole,
     domain::{
-        arn::PolicyArn,
+        arn::{PolicyArn, RoleArn},
         eks::{AccessPolicyArn, AccessScope, WantedEntry},
         name::RoleName,
         ownership::Tags,
@@ -19,8 +18,10 @@ use crate::{
 
 use super::{
     blocked::Blocked,
-    words::{boundary_in_words, names_a_ghost, some, trust_in_words},
+    words::{boundary_in_words, groups_in_words, names_a_ghost, some, trust_in_words},
 };
+
+pub use super::{part::Part, words::scope_in_words};
 
 /// One write. A step carries everything that it needs; nothing is chosen when it is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,6 +63,38 @@ pub enum Step {
         tags: Tags,
         /// The keys that were missing or had another value.
         missing: BTreeSet<String>,
+    },
+    /// Let the management role in by the trust policy of a role that was taken over, beside what others wrote there.
+    AddTrust {
+        /// The role.
+        name: RoleName,
+        /// The management role.
+        management_role: RoleArn,
+        /// The whole trust policy.
+        trust: Document,
+    },
+    /// Take our statement out of the trust policy of a role that was taken over, and leave the role to the others.
+    LeaveRole {
+        /// The role.
+        name: RoleName,
+        /// The trust policy that is left.
+        trust: Document,
+    },
+    /// Mark a role that others made as ours, and record it.
+    AdoptRole {
+        /// The role.
+        arn: RoleArn,
+        /// The unique ID of the role that was looked at.
+        id: String,
+        /// All tags that we want.
+        tags: Tags,
+    },
+    /// Mark an access entry that others made as ours.
+    AdoptAccessEntry {
+        /// The entry's ARN.
+        arn: String,
+        /// All tags that we want.
+        tags: Tags,
     },
     /// Make the access entry.
     CreateAccessEntry {
@@ -117,6 +150,9 @@ pub enum Step {
         secret: WantedSecret,
         /// The UID of the Secret that was looked at; `None`: there was none, and there must be none still.
         uid: Option<String>,
+        /// Where the Secret is somebody else's and is taken over: what that changes.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        adopts: Option<String>,
         /// What of it was missing, changed, or is no longer wanted: keys of `data`, labels and annotations by name.
         changed: BTreeSet<String>,
     },
@@ -160,6 +196,10 @@ impl Step {
             Self::SetBoundary { .. } => "SetBoundary",
             Self::SetTrust { .. } => "SetTrust",
             Self::TagRole { .. } => "TagRole",
+            Self::AddTrust { .. } => "AddTrust",
+            Self::LeaveRole { .. } => "LeaveRole",
+            Self::AdoptRole { .. } => "AdoptRole",
+            Self::AdoptAccessEntry { .. } => "AdoptAccessEntry",
             Self::CreateAccessEntry { .. } => "CreateAccessEntry",
             Self::SetGroups { .. } => "SetGroups",
             Self::TagAccessEntry { .. } => "TagAccessEntry",
@@ -183,6 +223,16 @@ impl Step {
             Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
             Self::SetTrust { name, differences, .. } => trust_in_words(name, differences),
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
+            Self::AddTrust {
+                name, management_role, ..
+            } => {
+                format!("let {management_role} in by the trust policy of {name}, beside what stands there")
+            }
+            Self::LeaveRole { name, .. } => {
+                format!("take Mooring's statement out of the trust policy of {name}, and leave the role")
+            }
+            Self::AdoptRole { arn, id, .. } => format!("take over role {arn} ({id})"),
+            Self::AdoptAccessEntry { arn, .. } => format!("take over access entry {arn}"),
             Self::CreateAccessEntry { entry, .. } => format!("create the access entry of {}", entry.principal),
             Self::SetGroups { groups, found } => groups_in_words(groups, found),
             Self::TagAccessEntry { missing, .. } => format!("restore the tags of the access entry ({})", some(missing)),
@@ -196,6 +246,13 @@ impl Step {
             ),
             Self::Disassociate { policy, found } => {
                 format!("take away {}, associated in {}", policy.name(), scope_in_words(found))
+            }
+            Self::ApplySecret {
+                secret,
+                adopts: Some(was),
+                ..
+            } => {
+                format!("take over cluster Secret {}: {was}", secret.name)
             }
             Self::ApplySecret { secret, changed, .. } if changed.is_empty() => {
                 format!("write cluster Secret {}", secret.name)
@@ -223,10 +280,14 @@ impl Step {
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
             | Self::SetTrust { .. }
+            | Self::AddTrust { .. }
+            | Self::LeaveRole { .. }
+            | Self::AdoptRole { .. }
             | Self::TagRole { .. } => Part::DeployerRole,
             Self::CreateAccessEntry { .. }
             | Self::SetGroups { .. }
             | Self::TagAccessEntry { .. }
+            | Self::AdoptAccessEntry { .. }
             | Self::DeleteAccessEntry
             | Self::Associate { .. }
             | Self::Rescope { .. }
@@ -265,6 +326,10 @@ impl Step {
             Self::CreateRole { .. }
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
+            | Self::AddTrust { .. }
+            | Self::LeaveRole { .. }
+            | Self::AdoptRole { .. }
+            | Self::AdoptAccessEntry { .. }
             | Self::CreateAccessEntry { .. }
             | Self::DeleteAccessEntry
             | Self::ApplySecret { .. }
@@ -297,67 +362,6 @@ impl Step {
     }
 }
 
-/// A scope in words.
-#[must_use]
-pub fn scope_in_words(scope: &AccessScope) -> String {
-    match scope {
-        AccessScope::Cluster => "the whole cluster".to_owned(),
-        AccessScope::Namespaces(names) => format!("namespaces {}", some(names)),
-    }
-}
-
-fn groups_in_words(groups: &BTreeSet<String>, found: &BTreeSet<String>) -> String {
-    let list = |groups: &BTreeSet<String>| some(groups);
-    let surplus: BTreeSet<String> = found.difference(groups).cloned().collect();
-    let taken = if surplus.is_empty() {
-        String::new()
-    } else {
-        format!(", taking away {}", list(&surplus))
-    };
-    format!(
-        "set the Kubernetes groups of the access entry to [{}]{taken}",
-        list(groups)
-    )
-}
-
-/// The parts of the chain, in the order in which they are made; each has a condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Part {
-    /// The `ManagementRole` and its policy.
-    ManagementRole,
-    /// The EKS cluster.
-    Cluster,
-    /// The deployer role.
-    DeployerRole,
-    /// The access entry and its policies.
-    AccessEntry,
-    /// The cluster Secret.
-    Secret,
-}
-
-impl Part {
-    /// All parts, in order.
-    pub const ALL: [Self; 5] = [
-        Self::ManagementRole,
-        Self::Cluster,
-        Self::DeployerRole,
-        Self::AccessEntry,
-        Self::Secret,
-    ];
-
-    /// The condition that speaks of the part.
-    #[must_use]
-    pub fn condition(self) -> ConditionType {
-        match self {
-            Self::ManagementRole => ConditionType::ManagementRoleReady,
-            Self::Cluster => ConditionType::ClusterReady,
-            Self::DeployerRole => ConditionType::DeployerRoleReady,
-            Self::AccessEntry => ConditionType::AccessEntryReady,
-            Self::Secret => ConditionType::SecretReady,
-        }
-    }
-}
-
 /// Something that only a deletion heals. Two looks, some time apart, must agree on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Suspicion {
@@ -374,6 +378,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What stands in the way of the rest.
     pub blocked: Vec<Blocked>,
+    /// What others wrote on things that were taken over, and what is therefore left there, by part of the chain.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<Part, Vec<String>>,
     /// What a second look must confirm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion: Option<Suspicion>,

@@ -1,11 +1,13 @@
 //! What a look at everything brings, and the plan that it leads to: the same for a pass of the controller and for
 //! `mooring plan`, which differ only in whether the plan is carried out.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
-    api::{ManagedClusterStatus, Mode},
+    api::{AccessEntryStatus, ManagedClusterStatus, Mode},
     argocd::WantedSecret,
     aws::{Account, AwsError},
     domain::arn::PolicyArn,
@@ -30,6 +32,8 @@ pub struct Ground<'a> {
     pub management: &'a Management,
     /// What was recorded.
     pub old: &'a ManagedClusterStatus,
+    /// The UIDs of all `ManagedCluster`s that are there.
+    pub living: &'a BTreeSet<String>,
 }
 
 /// What stands, and what should.
@@ -124,6 +128,10 @@ impl Ground<'_> {
             found.own.extend(own);
             found.name_taken = name_taken;
         }
+        let stands = found.own.iter().any(|own| !own.deleting);
+        if let Some(wanted) = wanted.filter(|_| self.request.adopt && !stands) {
+            found.adoptable = observe::adoptable(api, &found, wanted).await?;
+        }
         Ok(found)
     }
 
@@ -133,15 +141,30 @@ impl Ground<'_> {
         desired(self.request, self.management, spoke.cluster.as_ref())
     }
 
-    /// The steps between the two. `confirmed` is what an earlier look suspected.
+    /// What is to be recorded of an access entry that was taken over, or is now.
     #[must_use]
-    pub fn plan(&self, survey: &Survey, confirmed: Option<&Suspicion>) -> Plan {
-        let memory = Memory {
+    pub fn given(&self, survey: &Survey) -> Option<AccessEntryStatus> {
+        if self.is_suspended() {
+            return self.old.access_entry.clone();
+        }
+        plan::given(&survey.desired, &survey.spoke, &self.memory(None))
+    }
+
+    fn memory<'b>(&'b self, confirmed: Option<&'b Suspicion>) -> Memory<'b> {
+        Memory {
             owner: &self.request.owner,
             recorded_role: self.recorded_role(),
             recorded_secret: self.old.secret.as_deref(),
             confirmed,
-        };
+            given: self.old.access_entry.as_ref(),
+            living: self.living,
+        }
+    }
+
+    /// The steps between the two. `confirmed` is what an earlier look suspected.
+    #[must_use]
+    pub fn plan(&self, survey: &Survey, confirmed: Option<&Suspicion>) -> Plan {
+        let memory = self.memory(confirmed);
         let Survey {
             spoke,
             secrets,

@@ -18,7 +18,7 @@ use super::{
     blocked::Blocked,
     log_plan,
     management::Management,
-    moor::{Sight, Work},
+    moor::{Sight, Work, living},
     observe,
     plan::suspended,
     request::{Identity, Request},
@@ -152,6 +152,7 @@ fn work<'a>(
         store,
         secrets: Api::namespaced(context.client.clone(), namespace),
         withheld,
+        living: living(context),
         context,
     })
 }

@@ -1,5 +1,7 @@
 //! Events: what people see of a change under `kubectl describe`.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
 
@@ -7,6 +9,7 @@ use super::{
     Context, Step,
     apply::Stop,
     status::{Cut, Pass, SUSPENDED},
+    step::Part,
     words::in_a_row,
 };
 use crate::{
@@ -25,13 +28,7 @@ pub(super) async fn tell(
     new: &ManagedClusterStatus,
     pass: &Pass,
 ) {
-    let about = ObjectReference {
-        api_version: Some(ManagedCluster::api_version(&()).into_owned()),
-        kind: Some(ManagedCluster::kind(&()).into_owned()),
-        name: metadata.name.clone(),
-        uid: metadata.uid.clone(),
-        ..Default::default()
-    };
+    let about = about(metadata);
     let ready = |status: &ManagedClusterStatus| {
         find(&status.conditions, ConditionType::Ready).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
     };
@@ -141,5 +138,28 @@ mod tests {
             assert!(words.contains(part), "{words}");
         }
         assert!(!recreated_in_words(&issuers, None).contains("Secret"));
+    }
+}
+
+/// Tells what a removal leaves to others.
+pub(super) async fn left(context: &Context, metadata: &ObjectMeta, beside: &BTreeMap<Part, Vec<String>>) {
+    let left: Vec<&str> = beside.values().flatten().map(String::as_str).collect();
+    if left.is_empty() {
+        return;
+    }
+    let message = format!("left, since it was taken over and is others' too: {}", left.join("; "));
+    context
+        .reporter
+        .report(&about(metadata), Weight::Normal, "LeftToOthers", "Release", &message)
+        .await;
+}
+
+fn about(metadata: &ObjectMeta) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(ManagedCluster::api_version(&()).into_owned()),
+        kind: Some(ManagedCluster::kind(&()).into_owned()),
+        name: metadata.name.clone(),
+        uid: metadata.uid.clone(),
+        ..Default::default()
     }
 }

@@ -134,7 +134,12 @@ pub(super) fn door(identity: &Identity, management: &Management) -> Door {
         external_id: management.external_id.clone(),
         region: identity.cluster.region.clone(),
         session_name: aws::session_name(&management.hub, &identity.name),
-        session_policy: aws::grants::session_policy_for_cluster(&management.hub, &identity.cluster, &deployer),
+        session_policy: aws::grants::session_policy_for_cluster(
+            &management.hub,
+            &identity.cluster,
+            &deployer,
+            identity.existing.is_none(),
+        ),
         object: identity.uid.clone(),
     }
 }

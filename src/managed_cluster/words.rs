@@ -1,8 +1,10 @@
 //! How steps of both pipelines are told: what was found, and what is set in its place. People read it in events, where
 //! there is room for a thousand bytes, so everything is bounded.
 
+use std::collections::BTreeSet;
+
 use crate::{
-    domain::{arn::PolicyArn, name::RoleName},
+    domain::{arn::PolicyArn, eks::AccessScope, name::RoleName},
     policy::{self, Difference, Document},
 };
 
@@ -70,6 +72,29 @@ pub(crate) fn policy_in_words(role: &RoleName, document: &Document, differences:
 pub(crate) fn boundary_in_words(role: &RoleName, boundary: &PolicyArn, found: Option<&str>) -> String {
     let found = found.map_or_else(|| "it had none".to_owned(), |found| format!("it was {found}"));
     format!("set the permissions boundary of {role} to {boundary} ({found})")
+}
+
+/// A scope in words.
+#[must_use]
+pub fn scope_in_words(scope: &AccessScope) -> String {
+    match scope {
+        AccessScope::Cluster => "the whole cluster".to_owned(),
+        AccessScope::Namespaces(names) => format!("namespaces {}", some(names)),
+    }
+}
+
+pub(crate) fn groups_in_words(groups: &BTreeSet<String>, found: &BTreeSet<String>) -> String {
+    let list = |groups: &BTreeSet<String>| some(groups);
+    let surplus: BTreeSet<String> = found.difference(groups).cloned().collect();
+    let taken = if surplus.is_empty() {
+        String::new()
+    } else {
+        format!(", taking away {}", list(&surplus))
+    };
+    format!(
+        "set the Kubernetes groups of the access entry to [{}]{taken}",
+        list(groups)
+    )
 }
 
 #[cfg(test)]

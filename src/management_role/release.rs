@@ -181,7 +181,7 @@ fn look(request: &Request, deployer: &RoleArn) -> Door {
         external_id: request.external_id.clone(),
         region: request.hub.cluster.region.clone(),
         session_name: aws::session_name(&request.hub, &request.name),
-        session_policy: aws::grants::session_policy_for_cluster(&request.hub, &cluster, deployer),
+        session_policy: aws::grants::session_policy_for_cluster(&request.hub, &cluster, deployer, false),
         object: format!("{} {deployer}", request.owner.uid),
     }
 }

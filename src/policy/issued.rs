@@ -16,6 +16,9 @@ const ASSUME: [&str; 2] = ["sts:AssumeRole", "sts:TagSession"];
 /// The audience of tokens for AWS, in every partition (EKS user guide, "IAM roles for service accounts").
 pub const AUDIENCE: &str = "sts.amazonaws.com";
 
+/// The `Sid` of our statement in the trust policy of a deployer role.
+pub const MANAGEMENT_ROLE: &str = "ManagementRole";
+
 /// An external ID, where a hop asks for one.
 pub type ExternalId = Option<String>;
 
@@ -45,7 +48,7 @@ fn account_root(partition: &str, account: &AccountId) -> Principals {
 #[must_use]
 pub fn deployer_trust(management_role: &RoleArn) -> Document {
     Document::new(vec![
-        Statement::allow("ManagementRole", ASSUME)
+        Statement::allow(MANAGEMENT_ROLE, ASSUME)
             .to(root(management_role))
             .when("ArnEquals", "aws:PrincipalArn", [management_role]),
     ])

@@ -3,7 +3,7 @@
 use super::{
     document::Document,
     evaluate::{Asked, Asker, Known, Ruling},
-    issued::deployer_trust,
+    issued::{MANAGEMENT_ROLE, deployer_trust},
 };
 use crate::domain::arn::RoleArn;
 
@@ -44,11 +44,22 @@ pub fn with_ours(trust: &str, management_role: &RoleArn) -> Document {
     let Ok(mut document) = Document::parse(trust) else {
         return ours;
     };
-    let sids: Vec<_> = ours.statements.iter().map(|statement| statement.sid.clone()).collect();
-    document.statements.retain(|statement| !sids.contains(&statement.sid));
+    document
+        .statements
+        .retain(|statement| statement.sid.as_deref() != Some(MANAGEMENT_ROLE));
     document.statements.extend(ours.statements);
     document.version = ours.version;
     document
+}
+
+/// What others wrote there: the trust policy without our statement, `None` where nothing is left.
+#[must_use]
+pub fn without_ours(trust: &str) -> Option<Document> {
+    let mut document = Document::parse(trust).ok()?;
+    document
+        .statements
+        .retain(|statement| statement.sid.as_deref() != Some(MANAGEMENT_ROLE));
+    (!document.statements.is_empty()).then_some(document)
 }
 
 #[cfg(test)]
@@ -116,5 +127,11 @@ mod tests {
             "and once is enough"
         );
         assert_eq!(with_ours("", &management()), deployer_trust(&management()));
+        assert!(
+            without_ours(&merged.to_json())
+                .unwrap()
+                .means(&Document::parse(&theirs).unwrap())
+        );
+        assert_eq!(without_ours(&deployer_trust(&management()).to_json()), None);
     }
 }

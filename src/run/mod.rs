@@ -4,6 +4,7 @@ mod binding;
 mod count;
 mod doctor;
 mod feed;
+mod import;
 mod leader;
 mod plan;
 mod revoke;
@@ -61,6 +62,7 @@ use crate::{
 
 pub use self::{
     doctor::doctor,
+    import::import,
     plan::{Files, plan},
     revoke::revoke,
     verifier::verifier,

@@ -7,7 +7,7 @@ mod fleet;
 mod management;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -50,6 +50,7 @@ pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Res
     let look = Look {
         reader: Reader::connect(settings).await?,
         hub_account: args.hub_account.clone(),
+        living: fleet.living(),
         client,
     };
     let (roles, clusters) = (fleet.wanted_roles(), fleet.wanted_clusters());
@@ -109,6 +110,8 @@ pub struct Files {
 struct Look {
     reader: Reader,
     hub_account: Option<AccountId>,
+    /// The UIDs of all `ManagedCluster`s that are there.
+    living: BTreeSet<String>,
     client: Client,
 }
 

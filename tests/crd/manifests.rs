@@ -107,6 +107,7 @@ impl Kind {
                     "shard": 1,
                 },
                 "mode": "Observe",
+                "adoptExisting": true,
                 "deletion": {"policy": "Retain", "whileInUse": "Drain"},
                 });
                 let arn = "arn:aws:iam::222222222222:role/argocd";

@@ -228,31 +228,43 @@ fn managed_cluster() -> Vec<Case> {
         ),
         case(
             "spec.access.deployerRole",
-            "deployerRole.arn goes with type Existing, and only with it: a Managed role's ARN is made from its name",
+            "deployerRole.type Existing needs deployerRole.arn: the role that is used",
             vec![
                 role(json!({"type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd"})),
                 role(json!({"type": "Managed"})),
-                role(json!({"type": "Managed", "name": "argocd"})),
+                role(json!({"type": "Managed", "arn": "arn:aws:iam::222222222222:role/argocd"})),
             ],
             vec![
                 role(json!({"type": "Existing"})),
-                role(json!({"arn": "arn:aws:iam::222222222222:role/argocd"})),
-                role(json!({"type": "Managed", "arn": "arn:aws:iam::222222222222:role/argocd"})),
+                role(json!({"type": "Existing", "name": "argocd"})),
             ],
         ),
         case(
             "spec.access.deployerRole",
-            "deployerRole.name and permissionsBoundary do not go with type Existing: Mooring writes nothing to that role",
-            vec![role(
-                json!({"type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd", "tags": {"a": "b"}}),
-            )],
+            "deployerRole.arn names a role that stands already, and name one that Mooring makes: write one of the two",
+            vec![
+                role(json!({"name": "argocd"})),
+                role(json!({"arn": "arn:aws:iam::222222222222:role/argocd"})),
+            ],
             vec![
                 role(json!({"type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd", "name": "argocd"})),
+                role(json!({"arn": "arn:aws:iam::222222222222:role/argocd", "name": "argocd"})),
+            ],
+        ),
+        case(
+            "spec.access.deployerRole",
+            "deployerRole.permissionsBoundary does not go with type Existing: Mooring writes nothing to that role",
+            vec![
+                role(json!({"type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd", "tags": {"a": "b"}})),
                 role(json!({
-                    "type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd",
+                    "arn": "arn:aws:iam::222222222222:role/argocd",
                     "permissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll",
                 })),
             ],
+            vec![role(json!({
+                "type": "Existing", "arn": "arn:aws:iam::222222222222:role/argocd",
+                "permissionsBoundary": "arn:aws:iam::aws:policy/AWSDenyAll",
+            }))],
         ),
         case(
             "spec.access.deployerRole.arn",

@@ -122,6 +122,7 @@ fn free() -> Vec<(Kind, Value)> {
                 },
                 "argocd": {"name": "renamed", "project": null, "labels": null, "annotations": {"a": "b"}, "namespaces": null, "clusterResources": null, "shard": 2},
                 "mode": "Suspended",
+                "adoptExisting": false,
                 "deletion": {"policy": "Delete", "whileInUse": "Proceed"},
             }),
         ),

@@ -1,15 +1,16 @@
 //! Whose things are: roles that others keep, and two objects that claim one thing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use kube::api::{ListParams, Patch, PatchParams};
 use mooring::policy::trust;
 use mooring_sandbox::aws::contract::Service;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Setting, World, condition,
-    hands::{iam_tags, loose_trust},
-    manifest::managed_cluster,
+    HUB_ACCOUNT, NAMESPACE, Setting, World, condition,
+    hands::{SeenRole, iam_tags, loose_trust, policy_arn},
+    manifest::{ADMIN, EDIT, VIEW, managed_cluster},
     message,
 };
 
@@ -187,5 +188,305 @@ async fn of_two_objects_for_one_cluster_the_second_says_who_has_it() {
     world.until_gone("ManagedCluster", "shared").await;
     world.ask("ManagedCluster", "second").await;
     world.is_ready("ManagedCluster", "second").await;
+    world.never_denied();
+}
+
+/// How somebody wired a cluster by hand: a role in its account, an entry for it, and a cluster Secret.
+pub(crate) struct Wired {
+    name: &'static str,
+    account: String,
+    role: String,
+}
+
+impl Wired {
+    pub(crate) async fn by_hand(world: &World, name: &'static str, trusts: &str) -> Self {
+        let account = world.cluster(name).account.clone();
+        let wired = Self {
+            role: format!("arn:aws:iam::{account}:role/argocd-{name}"),
+            account,
+            name,
+        };
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"AWS": trusts}, "Action": "sts:AssumeRole",
+        }]});
+        let input = json!({
+            "RoleName": format!("argocd-{name}"), "AssumeRolePolicyDocument": trust.to_string(),
+            "Tags": [{"Key": "terraform", "Value": "yes"}],
+        });
+        world.iam(&wired.account, "CreateRole", input);
+        world
+            .eventually("the entry is made", async || {
+                let entry = json!({"principalArn": wired.role, "kubernetesGroups": ["team-theirs"]});
+                world.try_eks(name, "CreateAccessEntry", entry).ok()
+            })
+            .await;
+        for policy in [ADMIN, VIEW] {
+            world
+                .eventually("the policy is associated", async || {
+                    let input = json!({
+                        "principalArn": wired.role, "policyArn": policy_arn(policy), "accessScope": {"type": "cluster"},
+                    });
+                    world.try_eks(name, "AssociateAccessPolicy", input).ok()
+                })
+                .await;
+        }
+        let cluster = world.eks(name, "DescribeCluster", json!({}))["cluster"].clone();
+        let config = json!({
+            "tlsClientConfig": {"caData": cluster["certificateAuthority"]["data"]},
+            "awsAuthConfig": {"clusterName": name, "roleARN": wired.role},
+        });
+        world
+            .apply(&json!({
+                "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+                "metadata": {
+                    "name": format!("by-hand-{name}"), "namespace": NAMESPACE,
+                    "labels": {"argocd.argoproj.io/secret-type": "cluster", "team": "theirs"},
+                },
+                "stringData": {
+                    "name": name, "server": cluster["endpoint"], "config": config.to_string(),
+                    "shard": "1", "note": "theirs to keep",
+                },
+            }))
+            .await;
+        wired
+    }
+
+    pub(crate) fn spec(&self) -> Value {
+        json!({"adoptExisting": true, "access": {"deployerRole": {"arn": self.role}}})
+    }
+
+    /// What the owners of the account and of Argo CD do to have it taken over.
+    pub(crate) async fn open(&self, world: &World) {
+        let hub = world.hub().cluster.to_string();
+        let tags = json!([{"Key": "mooring.dev/adopt", "Value": hub}]);
+        let input = json!({"RoleName": format!("argocd-{}", self.name), "Tags": tags});
+        world.iam(&self.account, "TagRole", input);
+        let entry = self.entry(world).expect("an entry");
+        let input = json!({"resourceArn": entry["accessEntryArn"], "tags": {"mooring.dev/adopt": hub}});
+        let spec = world.cluster(self.name);
+        let aws = &world.stage.aws;
+        aws.call_in(
+            &spec.region,
+            &aws.root(&spec.account),
+            Service::Eks,
+            "TagResource",
+            input,
+        )
+        .unwrap();
+        let patch = json!({"metadata": {"annotations": {"mooring.dev/adopt": self.name}}});
+        world
+            .secrets()
+            .patch(&self.secret(), &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .unwrap();
+    }
+
+    fn secret(&self) -> String {
+        format!("by-hand-{}", self.name)
+    }
+
+    fn entry(&self, world: &World) -> Option<Value> {
+        let principal = json!({"principalArn": self.role});
+        let answer = world.try_eks(self.name, "DescribeAccessEntry", principal).ok()?;
+        Some(answer["accessEntry"].clone())
+    }
+
+    fn policies(&self, world: &World) -> BTreeSet<String> {
+        let principal = json!({"principalArn": self.role});
+        let answer = world.eks(self.name, "ListAssociatedAccessPolicies", principal);
+        let policies = answer["associatedAccessPolicies"].as_array().unwrap().iter();
+        let name = |policy: &Value| {
+            policy["policyArn"]
+                .as_str()
+                .unwrap()
+                .rsplit('/')
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        policies.map(name).collect()
+    }
+
+    fn seen_role(&self, world: &World) -> Option<SeenRole> {
+        world.seen_role_named(&self.account, &format!("argocd-{}", self.name))
+    }
+}
+
+/// A hand-made management role of the hub's account, as the recipes have it.
+pub(crate) fn by_hand_manager(world: &World) -> String {
+    let input = json!({"RoleName": "argocd-manager", "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT)});
+    world.iam(HUB_ACCOUNT, "CreateRole", input);
+    format!("arn:aws:iam::{HUB_ACCOUNT}:role/argocd-manager")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_wired_by_hand_is_taken_over_once_its_owners_have_opened_it() {
+    let world = World::ready(setting(&[
+        "222222222222/eu-west-1/wired",
+        "333333333333/eu-west-1/moved",
+    ]))
+    .await;
+    let manager = by_hand_manager(&world);
+    let wired = Wired::by_hand(&world, "wired", &manager).await;
+    let before = (
+        wired.seen_role(&world),
+        wired.entry(&world),
+        world.secrets().get(&wired.secret()).await.unwrap().data,
+    );
+    // Nobody has opened it: told, and nothing is changed.
+    world.moor("wired", wired.spec()).await;
+    let object = world.until_reason("ManagedCluster", "wired", "NotAdoptable").await;
+    assert!(message(&object).contains("aws iam tag-role"), "{}", message(&object));
+    assert_eq!(world.writes("wired", 0), Vec::<String>::new());
+    let now = (
+        wired.seen_role(&world),
+        wired.entry(&world),
+        world.secrets().get(&wired.secret()).await.unwrap().data,
+    );
+    assert_eq!(now, before);
+
+    wired.open(&world).await;
+    world.ask("ManagedCluster", "wired").await;
+    let object = world.is_ready("ManagedCluster", "wired").await;
+    for told in ["argocd-manager", "team-theirs", VIEW, "shard"] {
+        assert!(message(&object).contains(told), "{told}: {}", message(&object));
+    }
+    let (was, is) = (before.0.unwrap(), wired.seen_role(&world).unwrap());
+    assert_eq!((&is.arn, &is.id), (&was.arn, &was.id));
+    assert_eq!(is.trust["Statement"].as_array().unwrap().len(), 2);
+    assert_eq!(is.tags["terraform"], "yes");
+    assert_eq!(object["status"]["deployerRole"]["id"], was.id);
+    assert!(enters(&world, &wired.role));
+    assert_eq!(wired.policies(&world), [ADMIN.to_owned(), VIEW.to_owned()].into());
+    let secret = world.secrets().get(&wired.secret()).await.unwrap();
+    let data = secret.data.unwrap();
+    assert_eq!(
+        (data["shard"].0.as_slice(), data["note"].0.as_slice()),
+        (&b"1"[..], &b"theirs to keep"[..])
+    );
+    assert_eq!(secret.metadata.labels.unwrap()["team"], "theirs");
+    let secrets = world.secrets().list(&ListParams::default()).await.unwrap();
+    assert_eq!(secrets.items.len(), 1, "no second Secret");
+    // A look more changes nothing.
+    let mark = world.mark();
+    world.whole_pass("ManagedCluster", "wired").await;
+    assert_eq!(world.writes("wired", mark), Vec::<String>::new());
+    // What the spec gave it takes away again, and what others gave stays.
+    let narrower = json!({"spec": {"access": {"policies": [{"name": EDIT}]}}});
+    world.patch("ManagedCluster", "wired", narrower).await;
+    world
+        .eventually("the entry is narrowed", async || {
+            (wired.policies(&world) == [EDIT.to_owned(), VIEW.to_owned()].into()).then_some(())
+        })
+        .await;
+    // A second object for the same thing is told who has it.
+    let mut second = managed_cluster(world.cluster("wired"), wired.spec());
+    second["metadata"]["name"] = json!("second");
+    second["spec"]["clusterName"] = json!("wired");
+    world.apply(&second).await;
+    let object = world.until_reason("ManagedCluster", "second", "NotAdoptable").await;
+    assert!(message(&object).contains("for wired"), "{}", message(&object));
+    world.delete("ManagedCluster", "second").await;
+    world.until_gone("ManagedCluster", "second").await;
+
+    world.delete("ManagedCluster", "wired").await;
+    world.until_gone("ManagedCluster", "wired").await;
+    let left = wired.seen_role(&world).unwrap();
+    assert_eq!(left.id, was.id);
+    assert_eq!(left.trust, was.trust, "ours is taken out of it");
+    assert_eq!(wired.policies(&world), [VIEW.to_owned()].into());
+    assert!(world.secrets().get_opt(&wired.secret()).await.unwrap().is_none());
+
+    moved(&world).await;
+    world.never_denied();
+}
+
+/// What nobody else has a part in is Mooring's from then on, and goes with the object.
+pub(crate) async fn moved(world: &World) {
+    let manager = world.hub().management_role_arn(None).to_string();
+    let moved = Wired::by_hand(world, "moved", &manager).await;
+    let input = json!({"RoleName": "argocd-moved", "PolicyDocument": ours(world)});
+    world.iam(&moved.account, "UpdateAssumeRolePolicy", input);
+    let principal = json!({"principalArn": moved.role, "policyArn": policy_arn(ADMIN)});
+    world.eks("moved", "DisassociateAccessPolicy", principal);
+    world.eks(
+        "moved",
+        "UpdateAccessEntry",
+        json!({"principalArn": moved.role, "kubernetesGroups": []}),
+    );
+    moved.open(world).await;
+    let mut spec = moved.spec();
+    spec["access"]["policies"] = json!([{"name": VIEW}]);
+    world.moor("moved", spec).await;
+    world.is_ready("ManagedCluster", "moved").await;
+    // Drift is mended there as anywhere.
+    let input = json!({"RoleName": "argocd-moved", "PolicyDocument": loose_trust("333333333333")});
+    world.iam(&moved.account, "UpdateAssumeRolePolicy", input);
+    world.ask("ManagedCluster", "moved").await;
+    world
+        .eventually("our statement is back", async || {
+            let role = moved.seen_role(world).unwrap();
+            (role.trust["Statement"].as_array().is_some_and(|all| all.len() == 2)).then_some(())
+        })
+        .await;
+    let input = json!({"RoleName": "argocd-moved", "PolicyDocument": ours(world)});
+    world.iam(&moved.account, "UpdateAssumeRolePolicy", input);
+    world.whole_pass("ManagedCluster", "moved").await;
+    world.delete("ManagedCluster", "moved").await;
+    world.until_gone("ManagedCluster", "moved").await;
+    assert!(moved.seen_role(world).is_none() && moved.entry(world).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_import_prints_takes_the_cluster_over() {
+    let world = World::ready(setting(&["222222222222/eu-west-1/wired"])).await;
+    world.with_verifier().await;
+    let manager = by_hand_manager(&world);
+    let wired = Wired::by_hand(&world, "wired", &manager).await;
+    let arguments = [
+        "import",
+        "--hub-cluster",
+        "hub",
+        "--hub-region",
+        "eu-west-1",
+        "--hub-account",
+        HUB_ACCOUNT,
+    ];
+    let output = world.as_verifier(&arguments).await.output().await.unwrap();
+    let (out, told) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert!(output.status.success(), "{told}");
+    for line in [
+        "#   aws iam tag-role --role-name argocd-wired",
+        "#   kubectl annotate secret -n argocd by-hand-wired mooring.dev/adopt=wired",
+        "#   take over cluster Secret by-hand-wired",
+        "argocd-manager",
+    ] {
+        assert!(out.contains(line), "{line}\n{out}\n{told}");
+    }
+    assert_eq!(
+        world
+            .stage
+            .aws
+            .log()
+            .all()
+            .iter()
+            .filter(|call| call.write && call.caller.as_ref().is_some_and(|by| by.arn.contains("mooring-reader")))
+            .count(),
+        0
+    );
+    let manifest = out
+        .split("---\n")
+        .find(|text| text.contains("kind: ManagedCluster"))
+        .unwrap();
+    let manifest: Value = serde_saphyr::from_str(manifest).unwrap();
+    assert_eq!(manifest["spec"]["access"]["kubernetesGroups"], json!(["team-theirs"]));
+    wired.open(&world).await;
+    world.apply(&manifest).await;
+    let object = world.is_ready("ManagedCluster", "wired").await;
+    assert_eq!(object["status"]["deployerRole"]["arn"], wired.role);
+    assert!(enters(&world, &wired.role));
     world.never_denied();
 }

@@ -9,7 +9,7 @@ use mooring_sandbox::aws::{
 use serde_json::{Value, json};
 
 use crate::{
-    drift, management,
+    adopt, drift, management,
     support::{
         HUB_ACCOUNT, Setting, World, bootstrap,
         manifest::{EDIT, VIEW},
@@ -66,16 +66,19 @@ fn texts(value: &Value) -> Vec<String> {
 async fn everything() -> Vec<Granted> {
     let mut spokes: Vec<&str> = drift::SPOKES.to_vec();
     spokes.push("222222222222/eu-west-1/one");
+    spokes.push("333333333333/eu-west-1/moved");
     let mut setting = Setting::of(&spokes);
     setting.management["spec"]["allow"] = json!([{
         "accounts": ["222222222222", "333333333333"],
         "accessPolicies": [{"name": VIEW, "scope": "Cluster"}, {"name": EDIT, "scope": "Namespace"}],
         "kubernetesGroups": ["team-*"],
+        "deployerRoles": ["arn:aws:iam::333333333333:role/argocd-*"],
     }]);
     let printed = bootstrap::printed(&setting);
     let world = World::ready(setting.flag(&["--confirm-after", "2s"])).await;
     drift::everything(&world).await;
     management::kept(&world).await;
+    adopt::moved(&world).await;
     for spoke in drift::SPOKES {
         world.delete("ManagedCluster", spoke.rsplit('/').next().unwrap()).await;
     }
@@ -185,6 +188,7 @@ fn attacks(key: &str) -> Vec<Vec<String>> {
         "aws:RequestTag/mooring.dev/hub" | "aws:ResourceTag/mooring.dev/hub" => {
             &[&["arn:aws:eks:eu-west-1:999999999999:cluster/another"], &[]]
         }
+        "aws:ResourceTag/mooring.dev/adopt" => &[&[], &["arn:aws:eks:eu-west-1:999999999999:cluster/another"]],
         "eks:principalArn" => &[&["arn:aws:iam::222222222222:role/admin"]],
         "eks:accessEntryType" => &[&["EC2_LINUX"]],
         "eks:kubernetesGroups" => &[&["cluster-admins"]],

@@ -24,10 +24,10 @@ use crate::{
 
 const SPOKE_ACCOUNT: &str = "222222222222";
 
-/// An input that AWS would take, of what is required alone, about what Mooring made for the cluster.
-fn input(world: &World, operation: &Operation) -> Value {
+/// An input that AWS would take, of what is required alone, about what Mooring made for the cluster; `entry` is the ARN of
+/// its access entry.
+fn input(world: &World, entry: &str, operation: &Operation) -> Value {
     let deployer = world.deployer(SPOKE);
-    let entry = world.seen_entry(SPOKE).map(|entry| entry.arn).unwrap_or_default();
     let document = json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{HUB_ACCOUNT}:root")}, "Action": "sts:AssumeRole",
     }]});
@@ -62,10 +62,16 @@ fn input(world: &World, operation: &Operation) -> Value {
     Value::Object(members)
 }
 
-fn asks(world: &World, by: &Credentials, operation: &Operation) -> Result<Value, ApiError> {
+fn asks(world: &World, by: &Credentials, entry: &str, operation: &Operation) -> Result<Value, ApiError> {
     let region = &world.cluster(SPOKE).region;
     let aws = &world.stage.aws;
-    aws.call_in(region, by, operation.service, operation.name, input(world, operation))
+    aws.call_in(
+        region,
+        by,
+        operation.service,
+        operation.name,
+        input(world, entry, operation),
+    )
 }
 
 fn assumes(world: &World, by: &Credentials, role: &str) -> Result<Value, ApiError> {
@@ -81,6 +87,7 @@ fn is_denied(answer: &Result<Value, ApiError>) -> bool {
 async fn who_mints_tokens_writes_nothing_to_aws_and_who_writes_to_aws_mints_none() {
     let world = world(&[]).await;
     let aws = &world.stage.aws;
+    let entry = world.seen_entry(SPOKE).unwrap().arn;
     let role = |account: &str, name: &str| format!("arn:aws:iam::{account}:role/{name}");
     let session = |arn: &str| aws.session(arn, "x", &[]).unwrap();
     let writes: Vec<&Operation> = operations::all().filter(|operation| operation.write).collect();
@@ -91,7 +98,7 @@ async fn who_mints_tokens_writes_nothing_to_aws_and_who_writes_to_aws_mints_none
     let readers = [HUB_ACCOUNT, SPOKE_ACCOUNT].map(|account| session(&role(account, "mooring-reader")));
     for by in readers.iter().chain([&verifier]) {
         for operation in &writes {
-            let answer = asks(&world, by, operation);
+            let answer = asks(&world, by, &entry, operation);
             assert!(is_denied(&answer), "{} by {by:?}: {answer:?}", operation.name);
         }
     }
@@ -149,7 +156,7 @@ async fn who_mints_tokens_writes_nothing_to_aws_and_who_writes_to_aws_mints_none
         } else {
             HUB_ACCOUNT
         };
-        let answer = asks(&world, &aws.root(account), operation);
+        let answer = asks(&world, &aws.root(account), &entry, operation);
         assert!(!is_denied(&answer), "{}: {answer:?}", operation.name);
         let refused = answer.err().map(|error| error.code);
         let unlike = ["ValidationError", "InvalidAction", "InvalidParameterException"];

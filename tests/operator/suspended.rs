@@ -47,7 +47,11 @@ async fn shown(world: &World, name: &str, token: &str) -> bool {
         .await
     {
         Ok(_) => true,
+        // kube-apiserver keeps an accepted token for seconds: who has no access policy any more is still known meanwhile.
+        Err(kube::Error::Api(status)) if status.code == 403 => true,
         Err(kube::Error::Api(status)) if status.code == 401 => false,
+        // Known for as long as kube-apiserver keeps an accepted token, and allowed nothing any more.
+        Err(kube::Error::Api(status)) if status.code == 403 => true,
         Err(error) => panic!("{error}"),
     }
 }

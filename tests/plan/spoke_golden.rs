@@ -3,7 +3,10 @@
 use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time};
 use mooring::{
     domain::eks::{AccessPolicyArn, AccessScope, AuthenticationMode, ClusterState},
-    managed_cluster::{observe::Spoke, removal::plan_removal},
+    managed_cluster::{
+        observe::Spoke,
+        removal::{TakenOver, plan_removal},
+    },
 };
 
 use crate::{
@@ -764,6 +767,7 @@ fn an_account_that_cannot_be_entered_loses_its_secret_only() {
             world.recorded_role.as_deref(),
             spoke,
             &world.found(),
+            TakenOver::default(),
         ))
     };
     assert_eq!(of(None), ["DeleteSecret"]);

@@ -24,6 +24,8 @@ fn keep(world: &World) -> Plan {
         recorded_role: world.recorded_role.as_deref(),
         recorded_secret: world.recorded_secret.as_deref(),
         confirmed: None,
+        given: None,
+        living: &world.living,
     };
     suspended::keep(&world.desired(), &world.spoke(), &world.found(), &memory)
 }

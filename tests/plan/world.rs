@@ -8,21 +8,21 @@ use std::{
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use mooring::{
-    api::{ManagedCluster, ManagementRole},
-    argocd::{ClusterSecret, WantedSecret, cut_down},
+    api::{AccessEntryStatus, ManagedCluster, ManagementRole},
+    argocd::{ClusterSecret, WantedSecret, cut_down, parse},
     aws::{Role, RolePolicies},
     domain::{
         arn::PolicyArn,
         eks::{AccessEntry, Associations, AuthenticationMode, Cluster, ClusterState},
-        ownership::{Marked, Tags},
+        ownership::{ADOPT_TAG, Marked, Tags},
     },
     managed_cluster::{
         Plan, Step,
         desired::{Desired, desired},
         management::Management,
-        observe::{Secrets, Spoke},
+        observe::{Adoptable, Secrets, Spoke},
         plan::{self, Memory, entry_tags},
-        removal::plan_removal,
+        removal::{TakenOver, plan_removal},
         request::Request,
         step::Suspicion,
     },
@@ -99,6 +99,10 @@ pub(crate) struct World {
     /// The unique ID that EKS pinned the entry to, which it never shows.
     pub(crate) pinned: Option<String>,
     pub(crate) suspected: Option<Suspicion>,
+    /// What was recorded that the spec gave to an entry that was taken over.
+    pub(crate) given: Option<AccessEntryStatus>,
+    /// The UIDs of all objects of the hub.
+    pub(crate) living: BTreeSet<String>,
     made: u32,
 }
 
@@ -129,6 +133,8 @@ impl World {
             recorded_secret: None,
             pinned: None,
             suspected: None,
+            given: None,
+            living: [UID.to_owned()].into(),
             made: 0,
         }
     }
@@ -205,8 +211,27 @@ impl World {
         }
         if !found.own.iter().all(|own| own.deleting) {
             found.name_taken = None;
+        } else if self.request.adopt {
+            found.adoptable = self.adoptable(&found);
         }
         found
+    }
+
+    /// The only Secret in the way, if it is of the same server.
+    fn adoptable(&self, found: &Secrets) -> Option<Adoptable> {
+        let wanted = self.desired().secret.and_then(Result::ok)?;
+        let same =
+            |other: &&ClusterSecret| other.server == wanted.data["server"] || other.cluster_name == wanted.data["name"];
+        let mut ways = found.others.iter().filter(same);
+        let (Some(secret), None) = (ways.next(), ways.next()) else {
+            return None;
+        };
+        let (lost, changes) = parse::read(&self.secrets[&secret.name]).unwrap().taken_over();
+        (secret.server == wanted.data["server"]).then(|| Adoptable {
+            secret: secret.clone(),
+            lost,
+            changes,
+        })
     }
 
     /// What would be done, the last look's suspicion being confirmed.
@@ -216,6 +241,8 @@ impl World {
             recorded_role: self.recorded_role.as_deref(),
             recorded_secret: self.recorded_secret.as_deref(),
             confirmed: self.suspected.as_ref(),
+            given: self.given.as_ref(),
+            living: &self.living,
         };
         plan::plan(&self.desired(), &self.spoke(), &self.found(), &memory)
     }
@@ -234,6 +261,15 @@ impl World {
             .map(|secret| secret.name.clone())
             .or_else(|| self.recorded_secret.take());
         self.suspected.clone_from(&plan.suspicion);
+        let memory = Memory {
+            owner: &self.request.owner,
+            recorded_role: self.recorded_role.as_deref(),
+            recorded_secret: self.recorded_secret.as_deref(),
+            confirmed: None,
+            given: self.given.as_ref(),
+            living: &self.living,
+        };
+        self.given = plan::given(&self.desired(), &self.spoke(), &memory);
         for step in &plan.steps {
             self.apply(step);
         }
@@ -254,6 +290,10 @@ impl World {
             self.recorded_role.as_deref().filter(|_| !existing),
             Some(&spoke),
             &self.found(),
+            TakenOver {
+                role: self.request.identity.adopted.is_some(),
+                given: self.given.as_ref(),
+            },
         )
     }
 
@@ -265,6 +305,31 @@ impl World {
                     && (self.request.owner.judge(&role.tags) == Marked::Ours
                         || self.recorded_role.as_ref() == Some(&role.id))
             })
+    }
+
+    /// Whether its owner has opened a thing to us, or an object of ours that is no more left it behind.
+    fn opened(&self, tags: &Tags) -> bool {
+        let hub = Some(self.request.owner.hub.to_string());
+        let left_behind = tags.get("mooring.dev/hub") == hub.as_ref()
+            && tags
+                .get("mooring.dev/uid")
+                .is_some_and(|uid| !self.living.contains(uid));
+        self.request.adopt && (tags.get(ADOPT_TAG) == hub.as_ref() || left_behind)
+    }
+
+    /// What the provisioner's policy asks for before a role is written to.
+    fn writable(&self) {
+        let role = self.role.as_ref().unwrap();
+        assert!(
+            self.role_is_ours() || self.opened(&role.tags),
+            "a role that is not ours"
+        );
+        let hub = self.request.owner.hub.to_string();
+        let named = self.request.identity.adopted.is_some();
+        assert!(
+            !named || role.tags.get(ADOPT_TAG) == Some(&hub),
+            "a role that nobody opened"
+        );
     }
 
     pub(crate) fn entry_is_ours(&self) -> bool {
@@ -311,17 +376,32 @@ impl World {
                 }
             }
             Step::SetBoundary { boundary, .. } => {
-                assert!(self.role_is_ours());
+                self.writable();
                 self.role().boundary = Some(boundary.to_string());
             }
-            Step::SetTrust { trust, .. } => {
-                assert!(self.role_is_ours());
+            Step::SetTrust { trust, .. } | Step::AddTrust { trust, .. } | Step::LeaveRole { trust, .. } => {
+                self.writable();
                 self.bounded();
                 self.role().trust = trust.to_json();
             }
             Step::TagRole { tags, .. } => {
                 assert!(self.role_is_ours());
                 self.role().tags.extend(tags.clone());
+            }
+            Step::AdoptRole { id, tags, .. } => {
+                self.writable();
+                assert!(self.policies.is_empty(), "a role with permissions");
+                assert_eq!(*id, self.role().id);
+                self.role().tags.extend(tags.clone());
+                self.recorded_role = Some(id.clone());
+            }
+            Step::AdoptAccessEntry { tags, .. } => {
+                let entry = self.entry.as_ref().unwrap();
+                assert!(
+                    self.opened(&entry.tags) && !self.entry_is_ours(),
+                    "an entry that nobody opened"
+                );
+                self.entry().tags.extend(tags.clone());
             }
             Step::CreateAccessEntry { entry, role_id } => {
                 assert!(self.entry.is_none(), "ResourceInUseException");
@@ -366,7 +446,12 @@ impl World {
                 assert!(self.entry_is_ours());
                 assert!(self.associations.remove(policy).is_some());
             }
-            Step::ApplySecret { secret, uid, .. } => {
+            Step::ApplySecret {
+                secret, uid, adopts, ..
+            } => {
+                if adopts.is_some() {
+                    self.take_over(&secret.name);
+                }
                 let there = self.secrets.get(&secret.name);
                 assert_eq!(
                     *uid,
@@ -392,6 +477,22 @@ impl World {
                 self.secrets.remove(name);
             }
         }
+    }
+
+    /// Marks a Secret that its owner has opened to the object, as the apply that follows does.
+    fn take_over(&mut self, name: &str) {
+        let annotations = self
+            .secrets
+            .get_mut(name)
+            .unwrap()
+            .metadata
+            .annotations
+            .get_or_insert_default();
+        assert_eq!(
+            annotations.get("mooring.dev/adopt").map(String::as_str),
+            Some("prod-eu")
+        );
+        annotations.insert("mooring.dev/uid".into(), UID.into());
     }
 
     fn our_secret(&mut self, name: &str) -> &mut Secret {

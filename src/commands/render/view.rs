@@ -242,6 +242,8 @@ impl ClusterView {
         let Desired {
             role,
             existing,
+            named: _,
+            adopt: _,
             management_role,
             entry,
             associations,
@@ -280,7 +282,7 @@ impl ClusterView {
             operator_session: Session {
                 provisioner_role: management.hub.provisioner(&cluster.account, &management.provisioner),
                 name: session_name(&management.hub, &request.identity.name),
-                policy: grants::session_policy_for_cluster(&management.hub, cluster, &request.deployer),
+                policy: grants::session_policy_for_cluster(&management.hub, cluster, &request.deployer, !existing),
             },
             cluster: cluster.clone(),
         })))

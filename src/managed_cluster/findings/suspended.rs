@@ -4,7 +4,7 @@ use crate::{
     api::condition::{Finding, Verdict},
     domain::eks::AuthenticationMode,
     managed_cluster::{
-        Blocked, Part,
+        Part,
         status::{Cut, Kept, SUSPENDED, Suspension},
     },
 };

@@ -1,14 +1,18 @@
 //! The steps that keep the access entry and its policies.
 
+use std::collections::BTreeSet;
+
 use crate::domain::{
     eks::{AccessEntry, Associations},
-    ownership::{ROLE_ID_TAG, Tags, missing_tags},
+    ownership::{ADOPTED_TAG, HUB_TAG, Marked, ROLE_ID_TAG, Tags, missing_tags},
 };
 
 use crate::managed_cluster::{
     desired::Desired,
-    step::{Plan, Step},
+    step::{Part, Plan, Step},
 };
+
+use super::{Memory, adopt};
 
 pub(super) fn plan_entry(
     plan: &mut Plan,
@@ -16,7 +20,12 @@ pub(super) fn plan_entry(
     entry: Option<&AccessEntry>,
     role_id: Option<&str>,
     found: Option<&Associations>,
+    memory: &Memory<'_>,
 ) {
+    let ours = entry.is_none_or(|entry| memory.owner.judge(&entry.tags) == Marked::Ours);
+    // What this hub made for an object that is no more is ours whole; what others made is shared.
+    let lenient = entry.is_some_and(|entry| adopt::adopted(&entry.tags) || (!ours && !by_us(entry, memory)));
+    let stays = |given: bool| lenient && !given;
     let nothing = Associations::new();
     let found = match entry {
         None => {
@@ -28,15 +37,34 @@ pub(super) fn plan_entry(
             &nothing
         }
         Some(entry) => {
-            if entry.groups != desired.entry.groups {
+            let mut tags = entry_tags(&desired.entry.tags, role_id);
+            if lenient {
+                tags.insert(ADOPTED_TAG.to_owned(), "true".to_owned());
+            }
+            // The provisioner may do nothing to an entry before it bears our mark.
+            if !ours {
+                plan.steps.push(Step::AdoptAccessEntry {
+                    arn: entry.arn.clone(),
+                    tags: tags.clone(),
+                });
+            }
+            let given = |group: &&String| {
+                memory
+                    .given
+                    .is_some_and(|given| given.kubernetes_groups.contains(*group))
+            };
+            let others = entry.groups.difference(&desired.entry.groups);
+            let others: BTreeSet<String> = others.filter(|group| stays(given(group))).cloned().collect();
+            let groups: BTreeSet<String> = desired.entry.groups.union(&others).cloned().collect();
+            if entry.groups != groups {
                 plan.steps.push(Step::SetGroups {
-                    groups: desired.entry.groups.clone(),
+                    groups,
                     found: entry.groups.clone(),
                 });
             }
-            let tags = entry_tags(&desired.entry.tags, role_id);
+            beside(plan, others.iter().map(|group| format!("Kubernetes group {group}")));
             let missing = missing_tags(&tags, &entry.tags);
-            if !missing.is_empty() {
+            if ours && !missing.is_empty() {
                 plan.steps.push(Step::TagAccessEntry {
                     arn: entry.arn.clone(),
                     tags,
@@ -66,13 +94,56 @@ pub(super) fn plan_entry(
     }
     plan.steps.append(&mut widening);
     plan.steps.append(&mut narrowing);
-    for (policy, found) in found {
-        if !desired.associations.contains_key(policy) {
+    for (policy, scope) in found {
+        if desired.associations.contains_key(policy) {
+            continue;
+        }
+        let given = memory
+            .given
+            .is_some_and(|given| given.policies.contains(policy.as_str()));
+        if stays(given) {
+            beside(plan, [format!("access policy {}", policy.name())]);
+        } else {
             plan.steps.push(Step::Disassociate {
                 policy: policy.clone(),
-                found: found.clone(),
+                found: scope.clone(),
             });
         }
+    }
+}
+
+/// What others gave to an entry that was taken over.
+pub(super) fn others(
+    desired: &Desired,
+    entry: &AccessEntry,
+    found: Option<&Associations>,
+    memory: &Memory<'_>,
+) -> Vec<String> {
+    let given = memory.given.cloned().unwrap_or_default();
+    let policies = found
+        .into_iter()
+        .flat_map(Associations::keys)
+        .filter(|policy| !desired.associations.contains_key(policy) && !given.policies.contains(policy.as_str()));
+    let groups = entry
+        .groups
+        .difference(&desired.entry.groups)
+        .filter(|group| !given.kubernetes_groups.contains(*group));
+    policies
+        .map(|policy| policy.name().to_owned())
+        .chain(groups.cloned())
+        .collect()
+}
+
+/// Whether an object of this hub made it.
+fn by_us(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
+    let hub = memory.owner.hub.to_string();
+    entry.tags.get(HUB_TAG) == Some(&hub) && entry.tags.contains_key(ROLE_ID_TAG)
+}
+
+fn beside(plan: &mut Plan, what: impl IntoIterator<Item = String>) {
+    let mut what = what.into_iter().peekable();
+    if what.peek().is_some() {
+        plan.beside.entry(Part::AccessEntry).or_default().extend(what);
     }
 }
 

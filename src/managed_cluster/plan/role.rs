@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use crate::{
     aws::Role,
-    domain::ownership::{Marked, missing_tags},
-    policy::{self, Ruling, trust},
+    domain::ownership::{ADOPTED_TAG, Marked, missing_tags},
+    policy::{self, Document, Ruling, trust},
 };
 
-use super::{Memory, owner_in_words};
+use super::{Memory, adopt, owner_in_words};
 use crate::managed_cluster::{
     blocked::Blocked,
     desired::Desired,
     observe::Spoke,
-    step::{Plan, Step},
+    step::{Part, Plan, Step},
 };
 
 /// Whose the role is that stands under the name.
@@ -24,6 +24,8 @@ pub(super) enum Standing<'a> {
     Stranger(&'a Role),
     /// Somebody else's by the spec's own word: it is used, and never written to.
     Existing(&'a Role),
+    /// Others made it, and it is taken over.
+    Adopt(&'a Role),
     /// Not to be touched: somebody else's, or not fully there yet.
     Foreign(Blocked),
 }
@@ -36,7 +38,14 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
         };
     }
     let Some(role) = &spoke.role else {
-        return Standing::Absent;
+        return if desired.named {
+            Standing::Foreign(Blocked::UnusableRole {
+                arn: desired.role.arn.to_string(),
+                why: "there is no such role to take over".to_owned(),
+            })
+        } else {
+            Standing::Absent
+        };
     };
     let not_ours = |owner: String| {
         Standing::Foreign(Blocked::RoleNotOurs {
@@ -55,8 +64,13 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
     match memory.owner.judge(&role.tags) {
         // Our own role whose tags were changed by hand keeps the ID that we recorded, which nobody can give another.
         _ if recorded => Standing::Ours(role),
-        Marked::Ours => Standing::Stranger(role),
-        other @ (Marked::Unmarked | Marked::Another { .. }) => match memory.recorded_role {
+        // A role that was being taken over has our tags before its ID is recorded, and others made it.
+        Marked::Ours if !desired.named => Standing::Stranger(role),
+        _ if desired.adopt => match adopt::role(desired, role, spoke, memory) {
+            Ok(role) => Standing::Adopt(role),
+            Err(blocked) => Standing::Foreign(blocked),
+        },
+        other @ (Marked::Ours | Marked::Unmarked | Marked::Another { .. }) => match memory.recorded_role {
             Some(recorded) => Standing::Foreign(Blocked::RoleReplaced {
                 arn: role.arn.clone(),
                 recorded: recorded.to_owned(),
@@ -131,14 +145,7 @@ pub(super) fn restore_boundary(plan: &mut Plan, desired: &Desired, role: &Role) 
 pub(super) fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
     let name = &desired.role.arn.name;
     restore_boundary(plan, desired, role);
-    let differences = policy::differences_of(&role.trust, &desired.role.trust);
-    if !differences.is_empty() {
-        plan.steps.push(Step::SetTrust {
-            name: name.clone(),
-            trust: desired.role.trust.clone(),
-            differences,
-        });
-    }
+    plan_trust(plan, desired, role);
     let missing = missing_tags(&desired.role.tags, &role.tags);
     if !missing.is_empty() {
         plan.steps.push(Step::TagRole {
@@ -147,4 +154,54 @@ pub(super) fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
             missing: missing.into_keys().collect(),
         });
     }
+}
+
+/// On a role of ours the trust policy is ours alone. On one that was taken over our statement stands beside what others
+/// wrote, which is told.
+fn plan_trust(plan: &mut Plan, desired: &Desired, role: &Role) {
+    let name = desired.role.arn.name.clone();
+    if !desired.named {
+        let differences = policy::differences_of(&role.trust, &desired.role.trust);
+        if !differences.is_empty() {
+            plan.steps.push(Step::SetTrust {
+                name,
+                trust: desired.role.trust.clone(),
+                differences,
+            });
+        }
+        return;
+    }
+    let found = Document::parse(&role.trust);
+    let merged = trust::with_ours(&role.trust, &desired.management_role);
+    if !found.is_ok_and(|found| found.means(&merged)) {
+        plan.steps.push(Step::AddTrust {
+            name,
+            management_role: desired.management_role.clone(),
+            trust: merged,
+        });
+    }
+    if let Some(others) = trust::without_ours(&role.trust) {
+        let named = adopt::principals(&others, "AWS").join(", ");
+        let who = if named.is_empty() { "others".to_owned() } else { named };
+        plan.beside
+            .entry(Part::DeployerRole)
+            .or_default()
+            .push(format!("the trust policy of {} also speaks of {who}", role.arn));
+    }
+}
+
+/// Takes over a role: the boundary first, which the provisioner needs for the rest, and the record last, so that a pass
+/// that breaks off takes it over again.
+pub(super) fn plan_adoption(plan: &mut Plan, desired: &Desired, role: &Role) {
+    restore_boundary(plan, desired, role);
+    plan_trust(plan, desired, role);
+    let mut tags = desired.role.tags.clone();
+    if desired.named {
+        tags.insert(ADOPTED_TAG.to_owned(), "true".to_owned());
+    }
+    plan.steps.push(Step::AdoptRole {
+        arn: desired.role.arn.clone(),
+        id: role.id.clone(),
+        tags,
+    });
 }

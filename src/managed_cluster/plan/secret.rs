@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::{argocd::ClusterSecret, domain::eks::ClusterState};
+use crate::{
+    argocd::{ADOPTED_ANNOTATION, ClusterSecret, WantedSecret},
+    domain::eks::ClusterState,
+};
 
-use super::Memory;
+use super::{Memory, adopt};
 use crate::managed_cluster::{
     blocked::Blocked,
     desired::Desired,
     observe::Secrets,
-    step::{Plan, Step},
+    step::{Part, Plan, Step},
 };
 
 pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &Memory<'_>) {
@@ -24,9 +27,12 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     };
     let server = wanted.data.get("server").map(String::as_str).unwrap_or_default();
     let name = wanted.data.get("name").map(String::as_str).unwrap_or_default();
+    let stands = standing_secrets(secrets).next().is_some();
+    let adoptable = secrets.adoptable.as_ref().filter(|_| desired.adopt && !stands);
     let duplicates: Vec<String> = secrets
         .others
         .iter()
+        .filter(|other| adoptable.is_none_or(|adoptable| adoptable.secret.name != other.name))
         .filter(|other| !other.deleting && (other.server == server || other.cluster_name == name))
         .map(|other| {
             let shared = if other.server == server { "server" } else { "name" };
@@ -42,6 +48,18 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     if !duplicates.is_empty() {
         return plan.blocked.push(Blocked::DuplicateCluster { secrets: duplicates });
     }
+    if let Some(adoptable) = adoptable {
+        tell_others(plan, &adoptable.secret, wanted);
+        return match adopt::secret(wanted, adoptable, memory) {
+            Ok(changes) => plan.steps.push(Step::ApplySecret {
+                secret: taken_over(wanted.clone(), &adoptable.secret),
+                uid: Some(adoptable.secret.uid.clone()),
+                changed: BTreeSet::new(),
+                adopts: Some(changes),
+            }),
+            Err(blocked) => plan.blocked.push(blocked),
+        };
+    }
     let Some(primary) = primary(secrets, &wanted.name, memory.recorded_secret) else {
         if let Some(name) = &secrets.name_taken {
             return plan.blocked.push(Blocked::SecretNotOurs { name: name.clone() });
@@ -56,8 +74,13 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
             secret: wanted.clone(),
             uid: None,
             changed: BTreeSet::new(),
+            adopts: None,
         });
     };
+    let wanted = &as_kept(wanted, Some(primary));
+    if primary.adopted() {
+        tell_others(plan, primary, wanted);
+    }
     if let Some(difference) = primary.difference(wanted) {
         if !difference.null.is_empty() {
             plan.steps.push(Step::NullSecretKeys {
@@ -67,13 +90,11 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
             });
         }
         if !difference.changed.is_empty() {
-            // A Secret is never renamed: Argo CD shards by its UID.
-            let mut secret = wanted.clone();
-            secret.name.clone_from(&primary.name);
             plan.steps.push(Step::ApplySecret {
-                secret,
+                secret: wanted.clone(),
                 uid: Some(primary.uid.clone()),
                 changed: difference.changed,
+                adopts: None,
             });
         }
     }
@@ -83,6 +104,37 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
             uid: copy.uid.clone(),
         });
     }
+}
+
+/// Keys of Argo CD's that others set on a Secret that was taken over stay, and are told.
+fn tell_others(plan: &mut Plan, found: &ClusterSecret, wanted: &WantedSecret) {
+    let keys = found.others_keys(wanted);
+    if !keys.is_empty() {
+        let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
+        let told = format!("{keys} of cluster Secret {}", found.name);
+        plan.beside.entry(Part::Secret).or_default().push(told);
+    }
+}
+
+/// The Secret that is wanted, as it is to be on the one that stands. A Secret is never renamed: Argo CD shards by its UID.
+#[must_use]
+pub fn as_kept(wanted: &WantedSecret, standing: Option<&ClusterSecret>) -> WantedSecret {
+    match standing {
+        Some(standing) if standing.adopted() => taken_over(wanted.clone(), standing),
+        Some(standing) => WantedSecret {
+            name: standing.name.clone(),
+            ..wanted.clone()
+        },
+        None => wanted.clone(),
+    }
+}
+
+fn taken_over(mut wanted: WantedSecret, standing: &ClusterSecret) -> WantedSecret {
+    wanted.name.clone_from(&standing.name);
+    wanted
+        .annotations
+        .insert(ADOPTED_ANNOTATION.to_owned(), "true".to_owned());
+    wanted
 }
 
 fn standing_secrets(secrets: &Secrets) -> impl Iterator<Item = &ClusterSecret> {

@@ -44,6 +44,10 @@ pub fn keep(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     match role::standing(desired, spoke, memory) {
         Standing::Ours(role) => role::plan_role(&mut plan, desired, role),
         Standing::Existing(_) => {}
+        // What is not ours yet is not made ours while nothing is to be given.
+        Standing::Adopt(_) => plan.blocked.push(Blocked::Suspended {
+            part: Part::DeployerRole,
+        }),
         Standing::Foreign(blocked) => plan.blocked.push(blocked),
         Standing::Absent | Standing::Stranger(_) => plan.blocked.push(Blocked::Suspended {
             part: Part::DeployerRole,

@@ -18,7 +18,8 @@ use crate::{
         in_words, log_plan,
         management::Management,
         observe::{self, Secrets, Spoke},
-        removal::plan_removal,
+        removal::{TakenOver, plan_removal},
+        tell,
         turn::{self, door},
     },
 };
@@ -117,7 +118,8 @@ async fn in_account(
     let recorded = identity.recorded_role(going.old);
     let boundary = going.boundary.clone();
     let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition()));
-    let plan = plan_removal(&deployer, &boundary, &owner, recorded, observed.as_ref().ok(), secrets);
+    let (seen, taken_over) = (observed.as_ref().ok(), TakenOver::of(identity, going.old));
+    let plan = plan_removal(&deployer, &boundary, &owner, recorded, seen, secrets, taken_over);
     log_plan(&identity.name, &plan);
     if let Some(turn) = begin(context, going, &plan.steps).await? {
         return Ok(turn);
@@ -133,7 +135,7 @@ async fn in_account(
     if let Err(error) = observed {
         return unreachable(error, &deployer.to_string());
     }
-    if let Some(blocked) = plan.blocked.into_iter().next() {
+    if let Some(blocked) = plan.blocked.first().cloned() {
         return Ok(Turn::blocked(blocked));
     }
     if late {
@@ -144,6 +146,7 @@ async fn in_account(
     if !plan.steps.is_empty() {
         context.memory.not_clean(uid);
     } else if context.memory.surely_gone(uid, recorded, context.timing.confirm_after) {
+        tell::left(context, going.metadata, &plan.beside).await;
         return Ok(Turn::Gone);
     }
     Ok(Turn::again(
@@ -192,6 +195,7 @@ async fn retain(
         None,
         None,
         secrets,
+        TakenOver::default(),
     );
     if let Some(turn) = begin(context, going, &plan.steps).await? {
         return Ok(turn);

@@ -1,6 +1,6 @@
 //! A `ManagedCluster`: looked at beside the others, and planned in the order of their names.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
@@ -18,7 +18,7 @@ use crate::{
         plan::primary,
         plan::suspended,
         preview::{self, Looked, Planned},
-        removal::plan_removal,
+        removal::{TakenOver, plan_removal},
         request::{Identity, Request},
         survey::{Ground, Survey},
     },
@@ -41,6 +41,7 @@ struct Staying {
     request: Request,
     management: Management,
     survey: Survey,
+    living: BTreeSet<String>,
 }
 
 impl Look {
@@ -80,6 +81,7 @@ impl Look {
             request: &request,
             management,
             old: cluster.status.as_ref().unwrap_or(&nothing),
+            living: &self.living,
         };
         let spoke = ground
             .spoke_with_entry(&account)
@@ -98,6 +100,7 @@ impl Look {
             management: management.clone(),
             request,
             survey,
+            living: self.living.clone(),
         })))
     }
 
@@ -136,6 +139,7 @@ impl Look {
             identity.recorded_role(old),
             spoke.as_ref(),
             &secrets,
+            TakenOver::of(&identity, old),
         );
         let before = primary(&secrets, "", old.secret.as_deref()).map(ClusterSecret::target);
         let looked = Looked {
@@ -197,6 +201,7 @@ impl Staying {
             request: &self.request,
             management: &self.management,
             old,
+            living: &self.living,
         };
         let mut plan = ground.plan(&self.survey, None);
         if let Some(suspicion) = plan.suspicion.clone() {
@@ -231,7 +236,15 @@ impl Staying {
             &self.survey.secrets,
             old.secret.as_deref(),
         );
-        looked.waits = plan.blocked.iter().map(managed_cluster::Blocked::message).collect();
+        for blocked in &plan.blocked {
+            // What a suspended cluster does not get is not waited for.
+            let told = if matches!(blocked, managed_cluster::Blocked::Suspended { .. }) {
+                &mut looked.notes
+            } else {
+                &mut looked.waits
+            };
+            told.push(blocked.message());
+        }
         for step in &plan.steps {
             if let Step::ApplySecret { secret, .. } = step {
                 let now = primary(&self.survey.secrets, &secret.name, old.secret.as_deref());

@@ -23,6 +23,8 @@ pub(super) struct Fleet {
     clusters: Vec<ManagedCluster>,
     /// What cannot be read: kind, name and why.
     unreadable: Vec<(&'static str, String, String)>,
+    /// The UIDs of the `ManagedCluster`s on the hub, those that cannot be read among them.
+    living: BTreeSet<String>,
     /// What the files hold; `None`: everything is asked for.
     files: Option<Asked>,
 }
@@ -43,6 +45,7 @@ impl Fleet {
             roles: Vec::new(),
             clusters: Vec::new(),
             unreadable: Vec::new(),
+            living: BTreeSet::new(),
             files: (!all).then(Asked::default),
         };
         for role in objects::list(&Api::<Guarded<ManagementRole>>::all(client.clone())).await? {
@@ -54,6 +57,7 @@ impl Fleet {
         }
         for cluster in objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await? {
             let name = cluster.name_any();
+            fleet.living.extend(cluster.uid());
             match cluster.0 {
                 Ok(cluster) => fleet.clusters.push(cluster),
                 Err(unparsable) => fleet.unreadable.push(("ManagedCluster", name, unparsable.error)),
@@ -98,6 +102,11 @@ impl Fleet {
         if let Some(files) = &mut self.files {
             files.clusters.insert(name);
         }
+    }
+
+    /// The UIDs of all `ManagedCluster`s that are there.
+    pub(super) fn living(&self) -> BTreeSet<String> {
+        self.living.clone()
     }
 
     /// The clusters that are asked for: those of the files, and all of a `ManagementRole` of the files, whose `allow`

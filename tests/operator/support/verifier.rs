@@ -65,7 +65,7 @@ impl World {
             .await;
     }
 
-    async fn as_verifier(&self, arguments: &[&str]) -> Command {
+    pub(crate) async fn as_verifier(&self, arguments: &[&str]) -> Command {
         let lifetime = std::time::Duration::from_hours(1);
         let hub = &self.stage.hub;
         let kubeconfig = hub

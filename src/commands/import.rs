@@ -1,0 +1,255 @@
+//! `mooring import`: the cluster Secrets of an Argo CD that was wired by hand, as the `ManagementRole` and the
+//! `ManagedCluster`s that would take them over, each with the plan that it leads to. Pure: what is looked at is looked at
+//! by `run::import`.
+
+mod manifest;
+mod plan;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::arn::RoleArn;
+
+pub use crate::managed_cluster::by_hand::{Hub, Left, Looked, Wired, read};
+pub use manifest::print;
+
+/// Roles that several clusters share: only one object can own such a role.
+fn shared(all: &[Looked]) -> BTreeSet<RoleArn> {
+    let mut count: BTreeMap<&RoleArn, usize> = BTreeMap::new();
+    for looked in all {
+        *count.entry(&looked.wired.role).or_default() += 1;
+    }
+    count
+        .into_iter()
+        .filter(|(_, count)| *count > 1)
+        .map(|(role, _)| role.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Secret;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        api::{ManagedCluster, ManagementRole},
+        aws::Role,
+        domain::eks::{AccessEntry, AccessPolicyArn, AccessScope, AuthenticationMode, Cluster, ClusterState},
+        managed_cluster::observe::Spoke,
+    };
+
+    fn secret(name: &str, data: &Value) -> Secret {
+        let mut secret: Secret = serde_json::from_value(json!({
+            "metadata": {
+                "name": name, "uid": format!("uid-{name}"),
+                "labels": {"argocd.argoproj.io/secret-type": "cluster", "env": "prod"},
+                "annotations": {"team": "platform", "managed-by": "argocd.argoproj.io"},
+            },
+        }))
+        .unwrap();
+        let data = data.as_object().unwrap().iter().map(|(key, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            (key.clone(), k8s_openapi::ByteString(text.into_bytes()))
+        });
+        secret.data = Some(data.collect());
+        secret
+    }
+
+    fn by_hand(name: &str, role: &str) -> Secret {
+        let config =
+            json!({"awsAuthConfig": {"clusterName": name, "roleARN": role}, "tlsClientConfig": {"caData": "AAAA"}});
+        let server = format!("https://0123{:04X}.gr7.eu-west-1.eks.amazonaws.com", name.len());
+        secret(
+            &format!("{name}-secret"),
+            &json!({"name": name, "server": server, "config": config}),
+        )
+    }
+
+    fn hub() -> Hub {
+        Hub {
+            cluster: crate::domain::arn::ClusterArn {
+                region: "eu-west-1".parse().unwrap(),
+                account: "111111111111".parse().unwrap(),
+                name: "hub".parse().unwrap(),
+            },
+            namespace: "argocd".into(),
+            management_role: "default".into(),
+        }
+    }
+
+    fn stands(wired: &Wired) -> Spoke {
+        Spoke {
+            cluster: Some(Cluster {
+                arn: wired.cluster.to_string(),
+                state: ClusterState::Active,
+                endpoint: Some(wired.seen.server.as_str().to_owned()),
+                certificate_authority: Some(
+                    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUIKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=".into(),
+                ),
+                version: None,
+                issuer: None,
+                authentication_mode: AuthenticationMode::Api,
+                public_endpoint: true,
+                connected: false,
+                outpost_id: None,
+            }),
+            role: Some(Role {
+                arn: wired.role.to_string(),
+                id: "AROATHEIRS".into(),
+                name: wired.role.name.to_string(),
+                trust: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:role/argocd-manager"},"Action":"sts:AssumeRole"}]}"#.into(),
+                boundary: None,
+                tags: BTreeMap::new(),
+            }),
+            role_policies: Some(crate::aws::RolePolicies::default()),
+            entry: Some(AccessEntry {
+                arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/x/role/222222222222/argocd/1".into(),
+                principal: wired.role.to_string(),
+                kind: "STANDARD".into(),
+                groups: BTreeSet::new(),
+                tags: BTreeMap::new(),
+            }),
+            associations: Some(
+                [(
+                    AccessPolicyArn::from_aws("arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"),
+                    AccessScope::Cluster,
+                )]
+                .into(),
+            ),
+        }
+    }
+
+    fn looked(secrets: &[Secret], change: impl Fn(&mut Spoke)) -> (Vec<Looked>, Vec<Left>) {
+        let (wired, left) = read(secrets);
+        let all = wired
+            .into_iter()
+            .map(|wired| {
+                let mut spoke = stands(&wired);
+                change(&mut spoke);
+                Looked {
+                    wired,
+                    spoke: Ok(spoke),
+                }
+            })
+            .collect();
+        (all, left)
+    }
+
+    /// The documents that were printed, as YAML, behind the first comment.
+    fn documents(out: &str) -> Vec<Value> {
+        out.split("---\n")
+            .skip(1)
+            .map(|text| serde_saphyr::from_str(text).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn what_is_printed_takes_over_what_was_found() {
+        let secrets = [
+            by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod"),
+            by_hand("Staging_1", "arn:aws:iam::333333333333:role/ci/argocd"),
+        ];
+        let (all, left) = looked(&secrets, |_| {});
+        assert_eq!(left, []);
+        let printed = print(&hub(), &all, &left);
+        assert_eq!(printed.failures, Vec::<String>::new());
+        let documents = documents(&printed.out);
+        assert_eq!(documents.len(), 3);
+        let role: ManagementRole = serde_json::from_value(documents[0].clone()).unwrap();
+        assert_eq!(role.spec.allow.len(), 2);
+        assert_eq!(
+            role.spec.allow[0].deployer_roles,
+            ["arn:aws:iam::222222222222:role/argocd-prod"]
+        );
+        let cluster: ManagedCluster = serde_json::from_value(documents[1].clone()).unwrap();
+        assert!(cluster.spec.adopt_existing);
+        assert_eq!(cluster.spec.access.policies[0].name, "AmazonEKSClusterAdminPolicy");
+        assert_eq!(cluster.spec.argocd.labels["env"], "prod");
+        assert_eq!(cluster.spec.argocd.annotations.keys().collect::<Vec<_>>(), ["team"]);
+        let second: ManagedCluster = serde_json::from_value(documents[2].clone()).unwrap();
+        assert_eq!(second.metadata.name.as_deref(), Some("staging-1"));
+        assert_eq!(second.spec.cluster_name.as_deref(), Some("Staging_1"));
+        assert_eq!(second.spec.argocd.name.as_deref(), Some("Staging_1"));
+        // The plan is the operator's own, once everything is opened.
+        for line in [
+            "#   kubectl annotate secret -n argocd prod-secret mooring.dev/adopt=prod",
+            "#   aws iam tag-role --role-name argocd-prod --tags Key=mooring.dev/adopt,Value=arn:aws:eks:eu-west-1:111111111111:cluster/hub",
+            "#   take over role arn:aws:iam::222222222222:role/argocd-prod (AROATHEIRS)",
+            "#   take over cluster Secret prod-secret: it used role arn:aws:iam::222222222222:role/argocd-prod",
+            "argocd-manager",
+        ] {
+            assert!(printed.out.contains(line), "{line}\n{}", printed.out);
+        }
+        assert!(!printed.out.contains("In its way"), "{}", printed.out);
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_told_at_the_cluster_that_it_is_of() {
+        let one = [by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod")];
+        let (all, left) = looked(&one, |spoke| {
+            spoke.role_policies.as_mut().unwrap().inline.insert("s3".into());
+        });
+        let printed = print(&hub(), &all, &left);
+        assert!(printed.out.contains("In its way: role") && printed.out.contains("carries policies (s3)"));
+        let (mut all, left) = looked(&one, |_| {});
+        all[0].spoke = Err("the account does not let us in".into());
+        let printed = print(&hub(), &all, &left);
+        assert!(printed.out.contains("# Not looked at: the account does not let us in"));
+        let manifest: ManagedCluster = serde_json::from_value(documents(&printed.out)[1].clone()).unwrap();
+        assert_eq!(
+            manifest.spec.access.policies[0].name, "AmazonEKSViewPolicy",
+            "the least"
+        );
+    }
+
+    #[test]
+    fn a_role_that_clusters_share_stays_somebody_elses() {
+        let shared = [
+            by_hand("one", "arn:aws:iam::222222222222:role/argocd"),
+            by_hand("two", "arn:aws:iam::222222222222:role/argocd"),
+        ];
+        let (all, left) = looked(&shared, |_| {});
+        let printed = print(&hub(), &all, &left);
+        for document in &documents(&printed.out)[1..] {
+            assert_eq!(document["spec"]["access"]["deployerRole"]["type"], "Existing");
+        }
+        assert!(printed.out.contains("one object alone can own a role"));
+    }
+
+    #[test]
+    fn secrets_that_cannot_be_imported_say_why_and_no_value_of_theirs() {
+        let token = json!({"name": "a", "server": "https://10.0.0.1", "config": {"bearerToken": "hunter2"}});
+        let broken = json!({"name": "b", "server": "https://x", "config": "{hunter2"});
+        let own = json!({
+            "name": "c", "server": "https://0.gr7.eu-west-1.eks.amazonaws.com",
+            "config": {"awsAuthConfig": {"clusterName": "c"}},
+        });
+        let elsewhere = json!({
+            "name": "d", "server": "https://api.example.com",
+            "config": {"awsAuthConfig": {"clusterName": "d", "roleARN": "arn:aws:iam::222222222222:role/argocd"}},
+        });
+        let mut ours = by_hand("ours", "arn:aws:iam::222222222222:role/argocd-ours");
+        let annotations = ours.metadata.annotations.as_mut().unwrap();
+        annotations.insert("mooring.dev/uid".into(), "u".into());
+        let secrets = [
+            secret("token", &token),
+            secret("broken", &broken),
+            secret("own", &own),
+            secret("elsewhere", &elsewhere),
+            ours,
+        ];
+        let (wired, left) = read(&secrets);
+        assert_eq!(wired, []);
+        let printed = print(&hub(), &[], &left);
+        let told = printed.notes.join("\n");
+        for says in [
+            "Secret token is not imported: Argo CD does not come to it by awsAuthConfig",
+            "Secret broken is not imported: Argo CD cannot read it",
+            "Secret own is not imported: its awsAuthConfig names no role",
+            "Secret elsewhere is not imported: its server https://api.example.com is not the endpoint",
+        ] {
+            assert!(told.contains(says), "{says}\n{told}");
+        }
+        assert!(!told.contains("hunter2") && printed.notes.len() == 4, "{told}");
+    }
+}

@@ -1,0 +1,266 @@
+//! The manifests that would take the clusters over, and the comments on each.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
+
+use serde_json::{Value, json};
+
+use super::{Hub, Left, Looked, plan, shared};
+use crate::{
+    api::ManagementRole,
+    commands::Printed,
+    domain::{
+        eks::{AccessScope, Associations},
+        ownership::ADOPT_TAG,
+    },
+};
+
+/// Labels and annotations that others write on a cluster Secret, or that a `ManagedCluster` may not name.
+fn is_theirs(key: &str) -> bool {
+    key.starts_with("mooring.dev/")
+        || key == "managed-by"
+        || key == "app.kubernetes.io/instance"
+        || key == "kubectl.kubernetes.io/last-applied-configuration"
+        || key.starts_with("argocd.argoproj.io/")
+}
+
+/// Prints the `ManagementRole` and a `ManagedCluster` for each, with what each leads to and what stands in its way.
+#[must_use]
+pub fn print(hub: &Hub, all: &[Looked], left: &[Left]) -> Printed {
+    let mut printed = Printed::default();
+    let role = management_role(hub, all);
+    printed.out.push_str(
+        "# What would take over the clusters that this Argo CD was wired to by hand. Printed by mooring import, which\n\
+         # changed nothing. Read it, and what it says of each; put it into Git a few at a time.\n",
+    );
+    document(
+        &mut printed,
+        "It allows what was found, and no more. Run `mooring bootstrap` on it, and after each change of it.",
+        &role,
+    );
+    let role: Option<ManagementRole> = serde_json::from_value(role).ok();
+    let shared = shared(all);
+    for looked in all {
+        let is_shared = shared.contains(&looked.wired.role);
+        let object = managed_cluster(hub, looked, is_shared);
+        let mut comment = opening(hub, looked, &object, is_shared);
+        match (&role, &looked.spoke) {
+            (_, Err(why)) => {
+                let _ = write!(
+                    comment,
+                    "\nNot looked at: {why}\nWhat Argo CD may do there is a guess: say it in access.policies."
+                );
+            }
+            (None, _) => comment.push_str("\nThe ManagementRole above cannot be read by this release."),
+            (Some(role), Ok(spoke)) => {
+                let lines = plan::lines(hub, role, &object, looked, spoke);
+                if spoke.entry.is_none() {
+                    comment.push_str(
+                        "\nThe cluster has no access entry for the role (aws-auth lets it in, or nothing does): say in access.policies what Argo CD may do.",
+                    );
+                }
+                for line in lines {
+                    let _ = write!(comment, "\n{line}");
+                }
+            }
+        }
+        document(&mut printed, &comment, &object);
+    }
+    for left in left {
+        printed
+            .notes
+            .push(format!("Secret {} is not imported: {}", left.secret, left.why));
+    }
+    printed
+}
+
+fn document(printed: &mut Printed, comment: &str, object: &Value) {
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    match serde_saphyr::to_string_with_options(object, options) {
+        Ok(text) => {
+            printed.out.push_str("---\n");
+            for line in comment.lines() {
+                let _ = writeln!(printed.out, "# {line}");
+            }
+            printed.out.push_str(&text);
+        }
+        Err(error) => printed.failures.push(format!("a manifest cannot be printed: {error}")),
+    }
+}
+
+/// What the owners of the things do to open them.
+fn opening(hub: &Hub, looked: &Looked, object: &Value, shared: bool) -> String {
+    let secret = looked.wired.secret.metadata.name.as_deref().unwrap_or_default();
+    let (namespace, name) = (&hub.namespace, text(object, "/metadata/name"));
+    let mut lines = vec![
+        format!("Secret {secret}, role {}", looked.wired.role),
+        "To open it:".to_owned(),
+        format!("  kubectl annotate secret -n {namespace} {secret} {ADOPT_TAG}={name}"),
+    ];
+    if shared {
+        lines.insert(
+            1,
+            "The role is that of other clusters too, and one object alone can own a role: it stays somebody else's."
+                .to_owned(),
+        );
+    } else {
+        lines.push(format!(
+            "  aws iam tag-role --role-name {} --tags Key={ADOPT_TAG},Value={}",
+            looked.wired.role.name, hub.cluster
+        ));
+    }
+    if let Some(entry) = looked.spoke.as_ref().ok().and_then(|spoke| spoke.entry.as_ref()) {
+        lines.push(format!(
+            "  aws eks tag-resource --region {} --resource-arn {} --tags {ADOPT_TAG}={}",
+            looked.wired.cluster.region, entry.arn, hub.cluster
+        ));
+    }
+    lines.join("\n")
+}
+
+fn text<'a>(object: &'a Value, at: &str) -> &'a str {
+    object.pointer(at).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A name that Kubernetes takes.
+fn object_name(name: &str) -> String {
+    let plain = |c: char| {
+        let c = c.to_ascii_lowercase();
+        if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }
+    };
+    let name: String = name.chars().map(plain).take(253).collect();
+    let name = name.trim_matches(['-', '.']);
+    if name.is_empty() {
+        "cluster".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+fn managed_cluster(hub: &Hub, looked: &Looked, shared: bool) -> Value {
+    let wired = &looked.wired;
+    let shown = if wired.seen.name.is_empty() {
+        wired.cluster.name.as_str()
+    } else {
+        &wired.seen.name
+    };
+    let name = object_name(shown);
+    let entry = looked.spoke.as_ref().ok().and_then(|spoke| spoke.entry.as_ref());
+    let associations = looked.spoke.as_ref().ok().and_then(|spoke| spoke.associations.clone());
+    let mut policies = policies(&associations.unwrap_or_default());
+    let groups: Vec<&String> = entry.map(|entry| entry.groups.iter().collect()).unwrap_or_default();
+    if policies.is_empty() && groups.is_empty() {
+        policies.push(json!({"name": "AmazonEKSViewPolicy"}));
+    }
+    let mut deployer = json!({"arn": wired.role});
+    if shared {
+        deployer["type"] = json!("Existing");
+    }
+    let mut spec = json!({
+        "accountId": wired.cluster.account,
+        "region": wired.cluster.region,
+        "adoptExisting": true,
+        "access": {"policies": policies, "deployerRole": deployer},
+        "argocd": {"name": shown},
+    });
+    if wired.cluster.name.as_str() != name {
+        spec["clusterName"] = json!(wired.cluster.name);
+    }
+    if hub.management_role != "default" {
+        spec["managementRole"] = json!(hub.management_role);
+    }
+    if !groups.is_empty() {
+        spec["access"]["kubernetesGroups"] = json!(groups);
+    }
+    let kept = |all: Option<&BTreeMap<String, String>>| -> BTreeMap<String, String> {
+        let mut all = all.cloned().unwrap_or_default();
+        all.retain(|key, _| !is_theirs(key));
+        all
+    };
+    let metadata = &wired.secret.metadata;
+    for (key, map) in [
+        ("labels", kept(metadata.labels.as_ref())),
+        ("annotations", kept(metadata.annotations.as_ref())),
+    ] {
+        if !map.is_empty() {
+            spec["argocd"][key] = json!(map);
+        }
+    }
+    if !wired.seen.project.is_empty() {
+        spec["argocd"]["project"] = json!(wired.seen.project);
+    }
+    if !wired.seen.namespaces.is_empty() {
+        spec["argocd"]["namespaces"] = json!(wired.seen.namespaces);
+        if wired.seen.cluster_resources {
+            spec["argocd"]["clusterResources"] = json!(true);
+        }
+    }
+    json!({"apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": name}, "spec": spec})
+}
+
+fn policies(associations: &Associations) -> Vec<Value> {
+    associations
+        .iter()
+        .map(|(policy, scope)| match scope {
+            AccessScope::Cluster => json!({"name": policy.name()}),
+            AccessScope::Namespaces(names) => json!({"name": policy.name(), "namespaces": names}),
+        })
+        .collect()
+}
+
+/// One entry of `allow` for each account, with what was found there.
+fn management_role(hub: &Hub, all: &[Looked]) -> Value {
+    let mut allow = Vec::new();
+    let accounts: BTreeSet<_> = all.iter().map(|looked| &looked.wired.cluster.account).collect();
+    for account in accounts {
+        let here: Vec<&Looked> = all
+            .iter()
+            .filter(|looked| looked.wired.cluster.account == *account)
+            .collect();
+        let set = |of: &dyn Fn(&Looked) -> String| here.iter().map(|looked| of(looked)).collect::<BTreeSet<_>>();
+        let mut scopes: BTreeMap<String, &str> = BTreeMap::new();
+        let mut groups = BTreeSet::new();
+        for spoke in here.iter().filter_map(|looked| looked.spoke.as_ref().ok()) {
+            for (policy, scope) in spoke.associations.iter().flatten() {
+                let widest = scopes.entry(policy.name().to_owned()).or_insert("Namespace");
+                if *scope == AccessScope::Cluster {
+                    *widest = "Cluster";
+                }
+            }
+            groups.extend(spoke.entry.iter().flat_map(|entry| entry.groups.iter().cloned()));
+        }
+        let unsaid = |looked: &&Looked| {
+            let spoke = looked.spoke.as_ref().ok();
+            let entry = spoke.and_then(|spoke| spoke.entry.as_ref());
+            let none = spoke.is_none_or(|spoke| spoke.associations.as_ref().is_none_or(Associations::is_empty));
+            none && entry.is_none_or(|entry| entry.groups.is_empty())
+        };
+        if here.iter().any(unsaid) {
+            scopes.insert("AmazonEKSViewPolicy".to_owned(), "Cluster");
+        }
+        let mut entry = json!({
+            "accounts": [account],
+            "regions": set(&|looked| looked.wired.cluster.region.to_string()),
+            "clusters": set(&|looked| looked.wired.cluster.name.to_string()),
+            "accessPolicies": scopes.iter().map(|(name, scope)| json!({"name": name, "scope": scope})).collect::<Vec<_>>(),
+            "deployerRoles": set(&|looked| looked.wired.role.to_string()),
+        });
+        if !groups.is_empty() {
+            entry["kubernetesGroups"] = json!(groups);
+        }
+        allow.push(entry);
+    }
+    if allow.is_empty() {
+        allow.push(json!({"accounts": [hub.cluster.account]}));
+    }
+    json!({
+        "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": {"name": hub.management_role},
+        "spec": {
+            "cluster": {"name": hub.cluster.name, "region": hub.cluster.region},
+            "argocdNamespace": hub.namespace,
+            "allow": allow,
+        },
+    })
+}

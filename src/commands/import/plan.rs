@@ -1,0 +1,108 @@
+//! The plan that a manifest leads to once its things are opened, by the code that the operator plans with.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Hub, Looked};
+use crate::{
+    api::{ManagedCluster, ManagementRole},
+    argocd::{ADOPT_ANNOTATION, ClusterSecret},
+    domain::ownership::ADOPT_TAG,
+    managed_cluster::{
+        Blocked, Step,
+        desired::desired,
+        management::Management,
+        observe::{Adoptable, Secrets, Spoke},
+        plan::{Memory, plan},
+        request::Request,
+    },
+};
+
+/// What it leads to and what stands in its way, a line each.
+pub(super) fn lines(hub: &Hub, role: &ManagementRole, object: &Value, looked: &Looked, spoke: &Spoke) -> Vec<String> {
+    match try_lines(hub, role, object, looked, spoke) {
+        Ok(lines) => lines,
+        Err(why) => vec![format!("In its way: {why}")],
+    }
+}
+
+fn try_lines(
+    hub: &Hub,
+    role: &ManagementRole,
+    object: &Value,
+    looked: &Looked,
+    spoke: &Spoke,
+) -> Result<Vec<String>, String> {
+    let management = management(hub, role)?;
+    let mut object: ManagedCluster = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
+    object.metadata.uid = Some("<UID>".to_owned());
+    let request = Request::parse(&object, &management).map_err(|refusal| refusal.to_string())?;
+    let desired = desired(&request, &management, spoke.cluster.as_ref());
+    let spoke = opened(hub, spoke);
+    let secrets = secrets(looked, &request.identity.name);
+    let living = BTreeSet::new();
+    let memory = Memory {
+        owner: &request.owner,
+        recorded_role: None,
+        recorded_secret: None,
+        confirmed: None,
+        given: None,
+        living: &living,
+    };
+    let plan = plan(&desired, &spoke, &secrets, &memory);
+    let mut lines = Vec::new();
+    if !plan.steps.is_empty() {
+        lines.push("It leads to:".to_owned());
+        lines.extend(plan.steps.iter().map(Step::words).map(|words| format!("  {words}")));
+    }
+    let stays: Vec<&str> = plan.beside.values().flatten().map(String::as_str).collect();
+    if !stays.is_empty() {
+        lines.push(format!("Others wrote, and it stays: {}", stays.join("; ")));
+    }
+    lines.extend(
+        plan.blocked
+            .iter()
+            .map(Blocked::message)
+            .map(|why| format!("In its way: {why}")),
+    );
+    Ok(lines)
+}
+
+fn management(hub: &Hub, role: &ManagementRole) -> Result<Management, String> {
+    let status = json!({
+        "hub": {
+            "accountId": hub.cluster.account, "region": hub.cluster.region, "name": hub.cluster.name,
+            "arn": hub.cluster.to_string(),
+        },
+    });
+    let mut role = role.clone();
+    role.status = serde_json::from_value(status).ok();
+    Management::read_for_removal(&role).map_err(|none| format!("{none:?}"))
+}
+
+/// The account as it is once its owner has done what is said above.
+fn opened(hub: &Hub, spoke: &Spoke) -> Spoke {
+    let mut spoke = spoke.clone();
+    let mark = (ADOPT_TAG.to_owned(), hub.cluster.to_string());
+    if let Some(role) = &mut spoke.role {
+        role.tags.extend([mark.clone()]);
+    }
+    if let Some(entry) = &mut spoke.entry {
+        entry.tags.extend([mark]);
+    }
+    spoke
+}
+
+fn secrets(looked: &Looked, object: &str) -> Secrets {
+    let mut secret = looked.wired.secret.clone();
+    let annotations = secret.metadata.annotations.get_or_insert_default();
+    annotations.insert(ADOPT_ANNOTATION.to_owned(), object.to_owned());
+    let (lost, changes) = looked.wired.seen.taken_over();
+    let secret = ClusterSecret::read(&secret);
+    Secrets {
+        others: vec![secret.clone()],
+        adoptable: Some(Adoptable { secret, lost, changes }),
+        ..Secrets::default()
+    }
+}

@@ -1,0 +1,154 @@
+//! Cluster Secrets that people wired by hand, and the clusters and roles that they are about. Pure.
+
+use k8s_openapi::api::core::v1::Secret;
+
+use crate::{
+    argocd::{Credentials, OWNER_ANNOTATION, SeenCluster, parse},
+    domain::{
+        arn::{ClusterArn, RoleArn},
+        name::{InvalidName, Region},
+    },
+};
+
+use super::observe::Spoke;
+
+/// Where Argo CD runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hub {
+    /// The EKS cluster.
+    pub cluster: ClusterArn,
+    /// Argo CD's namespace.
+    pub namespace: String,
+    /// The name of the `ManagementRole` to print.
+    pub management_role: String,
+}
+
+/// A cluster Secret, and the EKS cluster and role that it is about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wired {
+    /// The Secret.
+    pub secret: Secret,
+    /// What Argo CD reads in it.
+    pub seen: SeenCluster,
+    /// The EKS cluster: the region by the server, the account by the role.
+    pub cluster: ClusterArn,
+    /// The role that Argo CD assumes.
+    pub role: RoleArn,
+}
+
+/// A cluster Secret that cannot be imported, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The Secret's name.
+    pub secret: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What was found in the account of one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Looked {
+    /// The Secret and what it is about.
+    pub wired: Wired,
+    /// What stands in the account; why it could not be looked at, where that is so.
+    pub spoke: Result<Spoke, String>,
+}
+
+/// Reads the cluster Secrets, as leniently as Argo CD does. Those of Mooring are passed over.
+#[must_use]
+pub fn read(secrets: &[Secret]) -> (Vec<Wired>, Vec<Left>) {
+    let (mut wired, mut left) = (Vec::new(), Vec::new());
+    for secret in secrets {
+        let annotations = secret.metadata.annotations.as_ref();
+        if annotations.is_some_and(|all| all.contains_key(OWNER_ANNOTATION)) {
+            continue;
+        }
+        match read_one(secret) {
+            Ok(one) => wired.push(one),
+            Err(why) => left.push(Left {
+                secret: secret.metadata.name.clone().unwrap_or_default(),
+                why,
+            }),
+        }
+    }
+    (wired, left)
+}
+
+fn read_one(secret: &Secret) -> Result<Wired, String> {
+    let seen = parse::read(secret).map_err(|why| format!("Argo CD cannot read it: {why}"))?;
+    let (name, role, profile) = match &seen.credentials {
+        Credentials::Aws {
+            cluster_name,
+            role_arn,
+            profile,
+        } => (cluster_name, role_arn, profile),
+        Credentials::Other => return Err("Argo CD does not come to it by awsAuthConfig".to_owned()),
+    };
+    if !profile.is_empty() {
+        return Err("its awsAuthConfig names a profile, which Mooring does not write".to_owned());
+    }
+    if role.is_empty() {
+        return Err(
+            "its awsAuthConfig names no role: Argo CD comes to it with its own credentials, and Mooring gives each cluster a role"
+                .to_owned(),
+        );
+    }
+    let told = |error: InvalidName| error.to_string();
+    let role: RoleArn = role.parse().map_err(told)?;
+    let region = region_of(seen.server.as_str()).ok_or_else(|| {
+        format!(
+            "its server {} is not the endpoint of an EKS cluster, which tells the region",
+            seen.server
+        )
+    })?;
+    Ok(Wired {
+        cluster: ClusterArn {
+            account: role.account.clone(),
+            region,
+            name: name.parse().map_err(told)?,
+        },
+        secret: secret.clone(),
+        seen,
+        role,
+    })
+}
+
+/// The region of an EKS endpoint: `https://ID.gr7.REGION.eks.amazonaws.com`, in some forms without the second label, or
+/// with `api.aws` in the end (EKS user guide, "Cluster API server endpoint").
+fn region_of(server: &str) -> Option<Region> {
+    let host = server.strip_prefix("https://")?.split([':', '/']).next()?;
+    let labels: Vec<&str> = host.split('.').collect();
+    let at = labels.iter().rposition(|label| *label == "eks")?;
+    let before = at.checked_sub(1).and_then(|before| labels.get(before))?;
+    before
+        .parse()
+        .ok()
+        .or_else(|| labels.get(at + 1).and_then(|after| after.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_is_told_by_the_endpoint() {
+        for (server, region) in [
+            ("https://0123.gr7.eu-west-1.eks.amazonaws.com", Some("eu-west-1")),
+            ("https://0123.yl4.cn-north-1.eks.amazonaws.com.cn", Some("cn-north-1")),
+            (
+                "https://0123.sk1.us-gov-west-1.eks.amazonaws.com:443",
+                Some("us-gov-west-1"),
+            ),
+            ("https://0123.eks-cluster.eu-west-1.api.aws", None),
+            ("https://kubernetes.default.svc", None),
+            ("https://10.0.0.1:6443", None),
+            ("https://api.prod.example.com", None),
+        ] {
+            assert_eq!(
+                region_of(server).map(|region| region.to_string()).as_deref(),
+                region,
+                "{server}"
+            );
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What may be taken over, and what is refused: things that Terraform, eksctl or a person made, or that a lost object
+//! or hub left behind. Pure.
+//!
+//! Two people say so, and neither alone is enough. Whoever owns the `ManagedCluster` sets `adoptExisting`; and whoever
+//! owns the account sets the tag `mooring.dev/adopt`, to the ARN of the hub, on the role and on the entry. What this
+//! very hub made for an object that is no more needs no tag: the account opened it to this hub already.
+
+use crate::{
+    argocd::{ADOPT_ANNOTATION, CLUSTER_ANNOTATION, WantedSecret},
+    aws::Role,
+    domain::{
+        eks::AccessEntry,
+        ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Tags},
+    },
+    policy::{Document, Principals},
+};
+
+use super::{Memory, owner_in_words};
+use crate::managed_cluster::{
+    blocked::Blocked,
+    desired::Desired,
+    observe::{Adoptable, Spoke},
+    step::Part,
+};
+
+/// Whether a thing was taken over: what stands beside ours on it is somebody's, and stays.
+pub(super) fn adopted(tags: &Tags) -> bool {
+    tags.contains_key(ADOPTED_TAG)
+}
+
+/// Whether the object may take over a thing with these tags. `always` it must be opened, also when this hub made it.
+///
+/// # Errors
+/// Who has it, or what is missing.
+fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> String) -> Result<(), String> {
+    let hub = memory.owner.hub.to_string();
+    if let Marked::Another { hub: of, uid, .. } = memory.owner.judge(tags) {
+        let Some(uid) = uid else {
+            return Err(format!(
+                "it is one of those that Mooring on {of} works by, and no object's"
+            ));
+        };
+        if of == hub && memory.living.contains(&uid) {
+            return Err(format!(
+                "{}, which is there still",
+                owner_in_words(&memory.owner.judge(tags))
+            ));
+        }
+        if of == hub && !always {
+            return Ok(());
+        }
+    }
+    match tags.get(ADOPT_TAG) {
+        Some(opened) if *opened == hub => Ok(()),
+        Some(opened) => Err(format!(
+            "its tag {ADOPT_TAG} opens it to {opened}, and this hub is {hub}"
+        )),
+        None => Err(format!(
+            "the owner of the account has not opened it to this hub, which takes the tag {ADOPT_TAG}={hub} on it: `{}`",
+            how()
+        )),
+    }
+}
+
+/// Whether the role that stands there is taken over.
+///
+/// # Errors
+/// Why it is not.
+pub(super) fn role<'a>(
+    desired: &Desired,
+    role: &'a Role,
+    spoke: &Spoke,
+    memory: &Memory<'_>,
+) -> Result<&'a Role, Blocked> {
+    let refused = |why: String| Blocked::NotAdoptable {
+        what: format!("role {}", role.arn),
+        why,
+        part: Part::DeployerRole,
+    };
+    let name = &desired.role.arn.name;
+    let how = || {
+        format!(
+            "aws iam tag-role --role-name {name} --tags Key={ADOPT_TAG},Value={}",
+            memory.owner.hub
+        )
+    };
+    open(&role.tags, memory, desired.named, how).map_err(refused)?;
+    let policies: Vec<&str> = spoke
+        .role_policies
+        .iter()
+        .flat_map(|of| of.inline.iter().chain(&of.attached))
+        .map(String::as_str)
+        .collect();
+    if !policies.is_empty() {
+        return Err(refused(format!(
+            "it carries policies ({}), and a deployer role has no permissions: something else uses it, or they are to be taken off",
+            policies.join(", ")
+        )));
+    }
+    let Ok(trust) = Document::parse(&role.trust) else {
+        return Err(refused("its trust policy cannot be read".to_owned()));
+    };
+    let services = principals(&trust, "Service");
+    if !services.is_empty() {
+        return Err(refused(format!(
+            "its trust policy lets services of AWS in ({}): something else runs with it, as instances do with the role of an instance profile",
+            services.join(", ")
+        )));
+    }
+    if let Some(ghost) = principals(&trust, "AWS").into_iter().find(|named| is_unique_id(named)) {
+        return Err(refused(format!(
+            "its trust policy names {ghost}, which is the trace of a principal that is gone, and AWS takes no document with it: take it out"
+        )));
+    }
+    Ok(role)
+}
+
+/// Whether the access entry that stands there is taken over.
+///
+/// # Errors
+/// Why it is not.
+pub(super) fn entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>) -> Result<(), Blocked> {
+    let refused = |why: String| Blocked::NotAdoptable {
+        what: format!("the access entry of {}", desired.entry.principal),
+        why,
+        part: Part::AccessEntry,
+    };
+    let how = || {
+        format!(
+            "aws eks tag-resource --resource-arn {} --tags {ADOPT_TAG}={}",
+            entry.arn, memory.owner.hub
+        )
+    };
+    open(&entry.tags, memory, false, how).map_err(refused)?;
+    if entry.kind == "STANDARD" {
+        Ok(())
+    } else {
+        Err(refused(format!(
+            "it is of type {}, which is for nodes, and takes no access policies",
+            entry.kind
+        )))
+    }
+}
+
+/// Whether the cluster Secret that stands there is taken over; gives what that changes, in words.
+///
+/// # Errors
+/// Why it is not.
+pub(super) fn secret(wanted: &WantedSecret, found: &Adoptable, memory: &Memory<'_>) -> Result<String, Blocked> {
+    let secret = &found.secret;
+    let refused = |why: String| Blocked::NotAdoptable {
+        what: format!("cluster Secret {}", secret.name),
+        why,
+        part: Part::Secret,
+    };
+    if let Some(owner) = secret.owner.as_ref().filter(|owner| memory.living.contains(*owner)) {
+        let object = secret.annotation(CLUSTER_ANNOTATION).unwrap_or(owner);
+        return Err(refused(format!(
+            "it is ManagedCluster {object}'s, which is there still"
+        )));
+    }
+    let object = &memory.owner.object;
+    if secret.annotation(ADOPT_ANNOTATION) != Some(object.as_str()) {
+        return Err(refused(format!(
+            "the owner of Argo CD has not opened it to this object, which takes the annotation {ADOPT_ANNOTATION}: {object} on it: `kubectl annotate secret {} {ADOPT_ANNOTATION}={object}` in Argo CD's namespace",
+            secret.name
+        )));
+    }
+    let name = wanted.data.get("name").map(String::as_str).unwrap_or_default();
+    if !secret.cluster_name.is_empty() && secret.cluster_name != name {
+        return Err(refused(format!(
+            "Argo CD and its Applications know the cluster as {:?} by it, and by the spec it would be {name:?}: set argocd.name",
+            secret.cluster_name
+        )));
+    }
+    if secret.has("project") && secret.differs("project", wanted) {
+        return Err(refused(
+            "it belongs to another Argo CD project than argocd.project says: set that to its project".to_owned(),
+        ));
+    }
+    if !found.lost.is_empty() {
+        return Err(refused(format!(
+            "its config has {}, which Mooring does not write and would be lost: take it out first, or keep this Secret by hand",
+            found.lost.join(" and ")
+        )));
+    }
+    Ok(found.changes.clone())
+}
+
+/// The principals of one kind that a trust policy lets in.
+pub(super) fn principals(trust: &Document, kind: &str) -> Vec<String> {
+    let named = trust
+        .statements
+        .iter()
+        .filter_map(|statement| match &statement.principal {
+            Some(Principals::Of(kinds)) => kinds.get(kind),
+            Some(Principals::Anyone) | None => None,
+        });
+    let mut all: Vec<String> = named.flatten().cloned().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// `AROA...` and `AIDA...`: what stands in the place of the ARN of a principal that is gone (IAM user guide, "AWS JSON
+/// policy elements: Principal").
+fn is_unique_id(principal: &str) -> bool {
+    let id = |prefix: &str| {
+        principal
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.len() >= 12 && rest.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()))
+    };
+    id("AROA") || id("AIDA")
+}
