@@ -75,7 +75,8 @@ pub(super) async fn tell(
         let edited = old.observed_generation != new.observed_generation;
         let ghost = plan.steps.iter().any(Step::meets_a_ghost);
         let (reason, weight) = match (edited, was_ready || plan.suspicion.is_some()) {
-            (false, true) if ghost => ("StalePrincipal", Weight::Warning),
+            // No spec leads to one.
+            _ if ghost => ("StalePrincipal", Weight::Warning),
             (false, true) => ("DriftMended", Weight::Warning),
             // What was not in order before may be a spec that is still being carried out.
             (true, _) | (_, false) => ("Changed", Weight::Normal),

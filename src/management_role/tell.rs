@@ -75,10 +75,11 @@ pub(super) async fn tell(
             .steps
             .iter()
             .any(|step| matches!(step, Step::DeleteRole { .. }));
-        let (reason, weight) = if edited || !(healed || was_ready && drifted(applied, old)) {
-            ("Changed", Weight::Normal)
-        } else if healed || applied.plan.steps.iter().any(Step::meets_a_ghost) {
+        let (reason, weight) = if healed || applied.plan.steps.iter().any(Step::meets_a_ghost) {
+            // No spec leads to one.
             ("StalePrincipal", Weight::Warning)
+        } else if edited || !was_ready || !drifted(applied, old) {
+            ("Changed", Weight::Normal)
         } else {
             ("DriftMended", Weight::Warning)
         };

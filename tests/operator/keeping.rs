@@ -326,6 +326,7 @@ async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently()
     told(&world, "default", &["StalePrincipal: ", &forged.id]).await;
 
     // A principal of whom only the unique ID is left, in both trust policies.
+    world.is_ready("ManagedCluster", "one").await;
     let ghost = |account: &str| {
         let input = json!({"RoleName": "ghost", "AssumeRolePolicyDocument": loose_trust(account)});
         let made = world.iam(account, "CreateRole", input);
