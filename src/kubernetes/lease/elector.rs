@@ -10,7 +10,7 @@ use tracing::warn;
 use super::{
     Leadership,
     claim::{Seen, Sight, Terms, Verdict, claimed, released},
-    clock::Clock,
+    clock::{Clock, Moment},
 };
 use crate::kubernetes::{
     error::{KubernetesError, call_within},
@@ -119,6 +119,8 @@ impl Elector {
     /// Waits until the lease is ours. `tell` is told at every look how things stand.
     pub async fn acquire(&mut self, mut tell: impl FnMut(Standing)) {
         let terms = self.settings.terms;
+        // Until when a lease that we made where there was none gives nothing yet.
+        let mut quiet = None;
         loop {
             let mut pause = terms.look();
             match self.look().await {
@@ -128,14 +130,26 @@ impl Elector {
                     self.sight.look(lease.as_ref().map(Seen::of), now);
                     match self.sight.verdict(&self.settings.identity, terms) {
                         Some(Verdict::Taken { by, until }) if now < until => {
+                            quiet = None;
                             tell(by.map_or(Standing::Vacant, |by| Standing::Held { by }));
                             pause = pause.min(until.saturating_sub(now));
                         }
                         Some(Verdict::Taken { .. } | Verdict::Free | Verdict::Ours) => {
                             match self.write(lease.as_ref()).await {
-                                Ok(()) if self.leadership.may_write() => return,
-                                // The answer came when the time was over: looked at again.
-                                Ok(()) => {}
+                                Ok(sent) => {
+                                    // One absence is like another: somebody may have held a lease between two looks of
+                                    // ours that was deleted as well, and go on until the next renewal finds our name.
+                                    if lease.is_none() {
+                                        quiet = Some(sent + terms.writes());
+                                    }
+                                    if quiet.is_none_or(|until| until <= sent) {
+                                        self.leadership.extend(sent + terms.writes());
+                                    }
+                                    // Where the answer came when the time was over, it is looked at again.
+                                    if self.leadership.may_write() {
+                                        return;
+                                    }
+                                }
                                 Err(error) if error.is_conflict() => {}
                                 Err(error) => tell(Standing::Unknown(error.to_string())),
                             }
@@ -208,7 +222,7 @@ impl Elector {
             let written = self.written.clone();
             tries -= 1;
             let error = match self.write(written.as_ref()).await {
-                Ok(()) => return Ok(Renewed::Yes),
+                Ok(sent) => return Ok(self.renewed(sent)),
                 Err(error) if error.is_conflict() || error.is_not_found() => error,
                 Err(error) => return Err(error),
             };
@@ -218,7 +232,7 @@ impl Elector {
                     lease = self.lease(),
                     "the lease was deleted: it is made anew, since it was ours"
                 );
-                return self.write(None).await.map(|()| Renewed::Yes);
+                return self.write(None).await.map(|sent| self.renewed(sent));
             };
             match Seen::of(&lease).holder {
                 Some(holder) if holder == self.settings.identity => self.written = Some(lease),
@@ -230,23 +244,27 @@ impl Elector {
         }
     }
 
+    fn renewed(&self, sent: Moment) -> Renewed {
+        self.leadership.extend(sent + self.settings.terms.writes());
+        Renewed::Yes
+    }
+
     async fn look(&self) -> Result<Option<Lease>, KubernetesError> {
         let deadline = self.settings.terms.answer();
         call_within(deadline, "get", &self.lease(), self.api.get_opt(&self.settings.name)).await
     }
 
-    /// Writes our name and the time into what was read, `None` where there was nothing. What counts for our time is when
-    /// the call was begun: nobody has seen the change before.
-    async fn write(&mut self, lease: Option<&Lease>) -> Result<(), KubernetesError> {
+    /// Writes our name and the time into what was read, `None` where there was nothing. Gives when the call was begun,
+    /// which is what counts for our time: nobody has seen the change before.
+    async fn write(&mut self, lease: Option<&Lease>) -> Result<Moment, KubernetesError> {
         let Settings {
             name, identity, terms, ..
         } = &self.settings;
         let sent = self.clock.now();
         let wanted = claimed(name, lease, identity, *terms, Timestamp::now());
         let written = self.put(&wanted, lease.is_none()).await?;
-        self.leadership.extend(sent + terms.writes());
         self.written = Some(written);
-        Ok(())
+        Ok(sent)
     }
 
     async fn put(&self, lease: &Lease, anew: bool) -> Result<Lease, KubernetesError> {

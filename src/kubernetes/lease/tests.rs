@@ -578,6 +578,27 @@ async fn never_two(events: Vec<(u64, Event)>) {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn two_absences_are_not_taken_for_one() {
+    let slow = Way {
+        back: Duration::from_secs(2),
+        ..Way::default()
+    };
+    // One is stopped while the lease is gone, and goes on when it is gone again: another held it meanwhile.
+    never_two(vec![
+        (1, Event::Way(0, slow)),
+        (2000, Event::Delete),
+        (745, Event::Stop(0, 1)),
+        (255, Event::Stop(1, 18)),
+        (0, Event::Kill(0)),
+        (5956, Event::Way(0, Way::default())),
+        (3854, Event::Way(0, Way::default())),
+        (4735, Event::End(0)),
+        (455, Event::Delete),
+    ])
+    .await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
