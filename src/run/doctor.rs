@@ -1,9 +1,9 @@
 //! `mooring doctor`: the edges, for a person. What was found is printed by [`crate::commands::doctor`].
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use futures::{StreamExt, stream};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 
 use super::{Error, Guarded};
 use crate::{
@@ -48,15 +48,7 @@ pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Ex
     clusters.retain(|cluster| args.clusters.is_empty() || args.clusters.contains(&cluster.name_any()));
     clusters.sort_by_key(ResourceExt::name_any);
 
-    let settings = aws::Settings {
-        ca_bundle: given(args.ca_bundle.clone()),
-        operation_timeout: Duration::from_secs(20),
-        ..aws::Settings::default()
-    };
-    let walker = Walker::connect(&settings).await?;
-    let reader = Reader::connect(settings).await?;
-    // One look at the hub does for all of them.
-    let edges = Edges::new(client, walker, reader, Vantage::Person, Duration::from_mins(10));
+    let edges = edges(client, args.ca_bundle.clone()).await?;
     let total = clusters.len();
     let clusters_in_words = if total == 1 {
         "1 cluster"
@@ -95,6 +87,24 @@ pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Ex
     }
     examined.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(examined)
+}
+
+/// The edges of a walk with a person's own credentials. One look at the hub does for all that is walked.
+pub(super) async fn edges(client: Client, ca_bundle: Option<PathBuf>) -> Result<Edges, Error> {
+    let settings = aws::Settings {
+        ca_bundle: given(ca_bundle),
+        operation_timeout: Duration::from_secs(20),
+        ..aws::Settings::default()
+    };
+    let walker = Walker::connect(&settings).await?;
+    let reader = Reader::connect(settings).await?;
+    Ok(Edges::new(
+        client,
+        walker,
+        reader,
+        Vantage::Person,
+        Duration::from_mins(10),
+    ))
 }
 
 fn in_short(one: &Examined) -> String {

@@ -5,17 +5,14 @@ use std::time::{Duration, Instant};
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::Error;
+use super::{Error, doctor::edges};
 use crate::{
     access::{
         Subject,
-        evidence::Vantage,
-        observe::Edges,
         revoked::{Entry, FIELD_MANAGER, Probe, Revoked, entry, probe, warnings},
     },
     api::{ManagedCluster, ManagementRole, Mode},
-    aws::{self, Reader, Walker},
-    cli::{RevokeArgs, given},
+    cli::RevokeArgs,
     kubernetes::{connect::connect, objects},
 };
 
@@ -132,14 +129,7 @@ async fn refused(
         Ok(subject) => subject,
         Err(trouble) => return Ok(Probe::NotSeen { why: trouble.message }),
     };
-    let settings = aws::Settings {
-        ca_bundle: given(args.ca_bundle.clone()),
-        operation_timeout: Duration::from_secs(20),
-        ..aws::Settings::default()
-    };
-    let walker = Walker::connect(&settings).await?;
-    let reader = Reader::connect(settings).await?;
-    let edges = Edges::new(client.clone(), walker, reader, Vantage::Person, Duration::from_mins(10));
+    let edges = edges(client.clone(), args.ca_bundle.clone()).await?;
     progress("asking the cluster whether it still knows the deployer role");
     let until = deadline.min(Instant::now() + LATE);
     loop {
