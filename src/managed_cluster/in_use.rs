@@ -36,6 +36,8 @@ pub struct Going<'a> {
     pub namespace: &'a str,
     /// The namespaces of other Argo CDs: what is in them is no business of this one.
     pub others: Vec<&'a str>,
+    /// Whether the access was taken away: nobody, Argo CD included, can delete anything there by it.
+    pub suspended: bool,
 }
 
 /// What comes next.
@@ -43,7 +45,7 @@ pub struct Going<'a> {
 pub enum Next {
     /// Nobody uses the cluster.
     Remove,
-    /// ApplicationSets are to let go of it first.
+    /// ApplicationSets are to let go of it first, and that is waited for.
     Drain(Plan),
     /// Somebody uses it.
     Wait(Blocked),
@@ -120,16 +122,18 @@ impl Going<'_> {
         });
         Next::Drain(Plan {
             steps: steps.collect(),
+            blocked: vec![told.draining()],
             ..Plan::default()
         })
     }
 
-    /// What is told after the labels were dropped.
+    /// The same for who only looks ahead: what would be written first, and what would be waited for.
     #[must_use]
-    pub fn draining(&self) -> Blocked {
-        Blocked::ApplicationsStillTargeting {
-            why: "the labels of the cluster Secret are dropped, for ApplicationSets to delete their Applications while Argo CD can still reach the cluster; it waits until they are gone".to_owned(),
-            stalled: false,
+    pub fn foresee(&self, policy: WhileInUse, found: &Found) -> Plan {
+        match self.next(policy, found) {
+            Next::Remove => Plan::default(),
+            Next::Wait(blocked) => Plan::waiting(blocked),
+            Next::Drain(plan) => plan,
         }
     }
 }
@@ -156,15 +160,26 @@ struct Telling<'a> {
 
 impl Telling<'_> {
     fn wait(&self, sentences: &[String], stalled: bool) -> Next {
+        Next::Wait(self.waits(sentences, stalled))
+    }
+
+    fn waits(&self, sentences: &[String], stalled: bool) -> Blocked {
         let all = self
             .who()
             .into_iter()
             .chain(sentences.iter().cloned())
             .chain(self.asides());
-        Next::Wait(Blocked::ApplicationsStillTargeting {
+        let hangs = self.skipped().is_some() || self.going.suspended;
+        Blocked::ApplicationsStillTargeting {
             why: all.collect::<Vec<_>>().join(". "),
-            stalled: stalled || !self.used.unreadable.is_empty() || self.skipped().is_some(),
-        })
+            stalled: stalled || hangs || !self.used.unreadable.is_empty(),
+        }
+    }
+
+    /// `Drain`, when the labels are dropped.
+    fn draining(&self) -> Blocked {
+        let told = "The labels of the cluster Secret are dropped, for ApplicationSets to delete their Applications while Argo CD can still reach the cluster, and it waits until they are gone";
+        self.waits(&[told.to_owned()], false)
     }
 
     /// `Block`: nothing is done about them.
@@ -315,6 +330,12 @@ impl Telling<'_> {
                 "The Secret bears argocd.argoproj.io/skip-reconcile, under which Argo CD never ends the deletion of an Application: take it off with `kubectl annotate secret -n {namespace} {name} argocd.argoproj.io/skip-reconcile-`"
             ));
         }
+        if self.going.suspended && !self.used.applications.is_empty() {
+            sentences.push(
+                "spec.mode is Suspended, and a removal gives no access back: Argo CD cannot reach the cluster, so an Application that is to take away what it deployed is never gone. With spec.deletion.whileInUse: Proceed the removal goes on, Argo CD lets go of them, and what they deployed stays"
+                    .to_owned(),
+            );
+        }
         let unreadable = &self.used.unreadable;
         if !unreadable.is_empty() {
             sentences.push(format!(
@@ -398,6 +419,7 @@ mod tests {
             server: None,
             namespace: "argocd",
             others: vec!["argocd-two"],
+            suspended: false,
         };
         let found = Found {
             applications: applications.to_vec(),
@@ -412,6 +434,63 @@ mod tests {
             Next::Wait(Blocked::ApplicationsStillTargeting { why, stalled }) => (why, stalled),
             other @ (Next::Remove | Next::Drain(_) | Next::Wait(_)) => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn nobody_can_delete_anything_on_a_cluster_whose_access_was_taken_away() {
+        let secrets = labelled();
+        let applications = [application("argocd/a", None, true)];
+        let going = |suspended: bool| Going {
+            secrets: secrets.iter().collect(),
+            server: None,
+            namespace: "argocd",
+            others: Vec::new(),
+            suspended,
+        };
+        let found = Found {
+            applications: applications.to_vec(),
+            sets: Ok(Vec::new()),
+        };
+        for policy in [WhileInUse::Block, WhileInUse::Drain] {
+            let look = |suspended: bool| {
+                let plan = going(suspended).foresee(policy, &found);
+                told(Next::Wait(plan.in_the_way().unwrap().clone()))
+            };
+            let (hangs, by_a_person) = look(true);
+            assert!(
+                hangs.contains("spec.mode is Suspended") && hangs.contains("Proceed"),
+                "{hangs}"
+            );
+            assert!(by_a_person);
+            assert!(!look(false).0.contains("Suspended"));
+        }
+    }
+
+    #[test]
+    fn who_looks_ahead_is_told_what_comes_first_and_what_is_waited_for() {
+        let secrets = labelled();
+        let found = Found {
+            applications: vec![application("argocd/a", Some("fleet"), false)],
+            sets: Ok(vec![set("argocd/fleet", &by_label())]),
+        };
+        let going = Going {
+            secrets: secrets.iter().collect(),
+            server: None,
+            namespace: "argocd",
+            others: Vec::new(),
+            suspended: false,
+        };
+        let steps = |policy| {
+            let plan = going.foresee(policy, &found);
+            let names = plan.steps.iter().map(Step::name).collect::<Vec<_>>();
+            (names, plan.in_the_way().map(Blocked::message).unwrap_or_default())
+        };
+        let (nothing, waits) = steps(WhileInUse::Block);
+        assert!(nothing.is_empty() && waits.contains("(argocd/a)"), "{waits}");
+        let (first, waits) = steps(WhileInUse::Drain);
+        assert_eq!(first, ["DropLabels"]);
+        assert!(waits.contains("(argocd/a)") && waits.contains("are dropped"), "{waits}");
+        assert_eq!(steps(WhileInUse::Proceed), (Vec::new(), String::new()));
     }
 
     fn labelled() -> [ClusterSecret; 1] {
@@ -464,6 +543,7 @@ mod tests {
             server: Some("https://OLD"),
             namespace: "argocd",
             others: Vec::new(),
+            suspended: false,
         };
         let found = Found {
             applications: vec![one],
@@ -586,6 +666,7 @@ mod tests {
             server: None,
             namespace: "argocd",
             others: Vec::new(),
+            suspended: false,
         };
         let found = Found {
             applications: owned.to_vec(),

@@ -239,9 +239,15 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             None => resync(),
         },
         Pass::Waiting(blocked) => blocked_wait(&blocked),
-        Pass::Releasing(_, blocked) => blocked
+        Pass::Releasing(releasing) => releasing
+            .blocked
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
+        // A person ends it, and what was not seen is worth another look.
+        Pass::ReleaseWithheld(_, foreseen) if foreseen.unseen.is_some() => {
+            context.backoff.after_error(key()).max(Duration::from_secs(15))
+        }
+        Pass::ReleaseWithheld(..) => resync(),
         Pass::Failed(error) => return Err(error),
         Pass::Suspended(suspension) => match (suspension.cut, suspension.kept) {
             (Cut::Failed(error), _) => return Err(error),

@@ -10,7 +10,7 @@ use crate::{
         eks::{AccessScope, Associations},
         ownership::{Tags, missing_tags},
     },
-    policy::{Difference, Document, Effect, differences, differences_of},
+    policy::{self, Difference, Document, Effect, differences, differences_of},
 };
 
 use super::{
@@ -94,7 +94,7 @@ pub struct Change {
     pub values: Vec<Value>,
     /// What becomes of a policy document, statement by statement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub policy: Vec<Difference>,
+    pub policy: Vec<policy::Change>,
     /// Access that somebody has now and has no more afterwards.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<String>,
@@ -135,7 +135,7 @@ impl Change {
     /// The same with what becomes of a policy document, and with the access that is lost by that.
     #[must_use]
     pub fn with_policy(mut self, differences: &[Difference]) -> Self {
-        self.policy = differences.to_vec();
+        self.policy = differences.iter().map(policy::Change::from).collect();
         self.lost.extend(narrowed(differences));
         self
     }

@@ -7,8 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus},
-    aws::Account,
+    api::{ManagedCluster, ManagedClusterStatus, Mode},
+    aws::{Account, Lane},
+    domain::eks::AccessEntry,
     kubernetes::{KubernetesError, objects},
 };
 
@@ -22,7 +23,7 @@ use super::{
     observe,
     plan::suspended,
     request::{Identity, Request},
-    status::{Cut, Kept, Pass, Suspension},
+    status::{Cut, Facts, Kept, Pass, Suspension},
     step::Plan,
     turn::{admitted, door, management_by},
     withheld::Withheld,
@@ -42,7 +43,7 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
     let object = objects::stored::<ManagedCluster>(&context.client, name).await?;
     let value = object.and_then(|object| serde_json::to_value(object).ok());
     let identity = value.and_then(|value| Identity::read(&value).ok());
-    Ok(identity.filter(|identity| identity.mode == crate::api::Mode::Suspended))
+    Ok(identity.filter(|identity| identity.mode == Mode::Suspended))
 }
 
 /// Takes the access away, and keeps the rest; `None` when a person changed the object before its turn came.
@@ -77,37 +78,110 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
     let Subject { metadata, identity, .. } = subject;
     let deadline = Instant::now() + context.timing.pass_deadline;
     let account = context.aws.enter(&door(identity, management)).await?;
-    let deployer = identity.deployer(&management.hub);
-    let entry = observe::access_entry(&account, &identity.cluster, &deployer).await?;
-    let plan = suspended::cut(&identity.owner(&management.hub), entry.as_ref());
-    log_plan(&identity.name, &plan);
-    let withheld = Withheld::of(metadata, identity.mode, context.read_only);
-    if let Some(withheld) = withheld {
+    let knife = Knife {
+        identity,
+        management,
+        context,
+        account: &account,
+        deadline,
+    };
+    if let Some(withheld) = Withheld::of(metadata, identity.mode, context.read_only) {
+        let (plan, _) = knife.look().await?;
         return Ok(told_only(subject, management, context, &account, withheld, plan).await);
     }
-    let site = Site {
-        account: Some(&account),
-        cluster: &identity.cluster,
-        deployer: &deployer,
-        secrets: &Api::namespaced(context.client.clone(), &management.namespace),
-        deadline,
-        stopping: &|| context.aws.is_closed(),
-        stood_back: &|| false,
-        metrics: &context.metrics,
-    };
-    let outcome = apply::apply(&plan.steps, site).await;
-    // What was deleted before shows up in a read from before that. It is deleted once more, which harms nobody, and no news.
-    let arn = entry.as_ref().map(|entry| &entry.arn);
-    let news = outcome.entry_deleted() && !context.memory.was_healed(&identity.uid, arn);
-    if outcome.entry_deleted() {
-        context.memory.healed(&identity.uid, arn.cloned());
-    }
-    let cut = cut_of(&plan, outcome, news, subject.old);
+    let cut = knife.cut(subject.old).await?;
     let kept = match moorable(subject, context) {
         Ok((management, request)) => Box::pin(keep(subject, &management, &request, context, &account, deadline)).await,
         Err(why) => Kept::Not(why),
     };
     Ok(Pass::Suspended(Box::new(Suspension { cut, kept })))
+}
+
+/// Takes the access entry of an object away that is suspended and being removed; `None` for one that is not suspended. What
+/// else is removed, and when, is no matter of this.
+pub(super) async fn cut_off(
+    metadata: &ObjectMeta,
+    identity: &Identity,
+    old: &ManagedClusterStatus,
+    context: &Context,
+) -> Option<Cut> {
+    if identity.mode != Mode::Suspended {
+        return None;
+    }
+    let management = match management_by(context, &identity.management_role, Management::read_for_removal) {
+        Ok(management) => management,
+        Err(blocked) => return Some(Cut::Blocked(blocked)),
+    };
+    let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Edit).await else {
+        return Some(Cut::Failed(Error::ShuttingDown));
+    };
+    // A person who has taken it back meanwhile, or paused it, is heard by the pass that follows.
+    if context.overtaken(metadata) {
+        return None;
+    }
+    let deadline = Instant::now() + context.timing.pass_deadline;
+    let cut = async {
+        let account = context.aws.enter(&door(identity, &management)).await?;
+        let knife = Knife {
+            identity,
+            management: &management,
+            context,
+            account: &account,
+            deadline,
+        };
+        knife.cut(old).await
+    };
+    Some(Box::pin(cut).await.unwrap_or_else(Cut::Failed))
+}
+
+/// What takes an access entry away.
+struct Knife<'a> {
+    identity: &'a Identity,
+    management: &'a Management,
+    context: &'a Context,
+    account: &'a Account,
+    deadline: Instant,
+}
+
+impl Knife<'_> {
+    /// What would be deleted, and what stands.
+    async fn look(&self) -> Result<(Plan, Option<AccessEntry>), Error> {
+        let identity = self.identity;
+        let deployer = identity.deployer(&self.management.hub);
+        let entry = observe::access_entry(self.account, &identity.cluster, &deployer).await?;
+        let plan = suspended::cut(&identity.owner(&self.management.hub), entry.as_ref());
+        log_plan(&identity.name, &plan);
+        Ok((plan, entry))
+    }
+
+    async fn cut(&self, old: &ManagedClusterStatus) -> Result<Cut, Error> {
+        let Self {
+            identity,
+            management,
+            context,
+            account,
+            deadline,
+        } = *self;
+        let (plan, entry) = self.look().await?;
+        let site = Site {
+            account: Some(account),
+            cluster: &identity.cluster,
+            deployer: &identity.deployer(&management.hub),
+            secrets: &Api::namespaced(context.client.clone(), &management.namespace),
+            deadline,
+            stopping: &|| context.aws.is_closed(),
+            stood_back: &|| false,
+            metrics: &context.metrics,
+        };
+        let outcome = apply::apply(&plan.steps, site).await;
+        // What was deleted before shows up in a read from before that. It is deleted once more, which harms nobody, and no news.
+        let arn = entry.as_ref().map(|entry| &entry.arn);
+        let news = outcome.entry_deleted() && !context.memory.was_healed(&identity.uid, arn);
+        if outcome.entry_deleted() {
+            context.memory.healed(&identity.uid, arn.cloned());
+        }
+        Ok(cut_of(&plan, outcome, news, old))
+    }
 }
 
 fn cut_of(plan: &Plan, outcome: Outcome, deleted: bool, old: &ManagedClusterStatus) -> Cut {
@@ -185,7 +259,8 @@ async fn keep(
             | Pass::Withheld(..)
             | Pass::Suspended(_)
             | Pass::Failed(_)
-            | Pass::Releasing(..) => Kept::Not(None),
+            | Pass::Releasing(_)
+            | Pass::ReleaseWithheld(..) => Kept::Not(None),
         })
     };
     Box::pin(kept)
@@ -202,19 +277,34 @@ async fn told_only(
     withheld: Withheld,
     mut plan: Plan,
 ) -> Pass {
-    let mut facts = super::status::Facts::default();
-    if let Ok((_, request)) = moorable(subject, context)
-        && let Ok(work) = work(subject, management, &request, Some(withheld), context)
-        && let Ok(Ok(Sight {
+    let mut facts = Facts::default();
+    match look_at_rest(subject, management, context, account, withheld).await {
+        Ok(Sight {
             plan: rest,
             facts: seen,
             ..
-        })) = work.look(account).await
-    {
-        plan.steps.extend(rest.steps);
-        plan.blocked.extend(rest.blocked);
-        plan.blocked.sort_by_key(Blocked::part);
-        facts = seen;
+        }) => {
+            plan = plan.followed_by(rest);
+            plan.blocked.sort_by_key(Blocked::part);
+            facts = seen;
+        }
+        Err(why) => facts.unseen = why,
     }
+    facts.suspended = true;
     Pass::Withheld(withheld, plan, facts)
+}
+
+/// What else was made, or why that cannot be looked at.
+async fn look_at_rest(
+    subject: &Subject<'_>,
+    management: &Management,
+    context: &Context,
+    account: &Account,
+    withheld: Withheld,
+) -> Result<Sight, Option<String>> {
+    let (_, request) = moorable(subject, context)?;
+    let waits = |blocked: Blocked| Some(blocked.message());
+    let work = work(subject, management, &request, Some(withheld), context).map_err(waits)?;
+    let sight = work.look(account).await.map_err(|error| Some(error.message()))?;
+    sight.map_err(waits)
 }

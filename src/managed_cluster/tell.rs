@@ -39,10 +39,11 @@ pub(super) async fn tell(
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
     let was_ready = before.is_some_and(|(v, _, _)| v == Verdict::True.as_str());
     // A wait that everybody expects is no news.
-    let expected = matches!(pass, Pass::Waiting(blocked) | Pass::Releasing(_, Some(blocked)) if !blocked.stalled())
+    let expected = matches!(pass, Pass::Waiting(blocked) if !blocked.stalled())
+        || matches!(pass, Pass::Releasing(releasing) if releasing.blocked.as_ref().is_some_and(|blocked| !blocked.stalled()))
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
     if !same && !expected {
-        let intended = matches!(pass, Pass::Withheld(..)) || reason == SUSPENDED;
+        let intended = matches!(pass, Pass::Withheld(..) | Pass::ReleaseWithheld(..)) || reason == SUSPENDED;
         let weight = if intended || verdict == Verdict::True.as_str() {
             Weight::Normal
         } else {
@@ -66,6 +67,15 @@ pub(super) async fn tell(
             .reporter
             .report(&about, Weight::Warning, "AccessTakenAway", "Suspend", note)
             .await;
+    }
+    if let Pass::Releasing(releasing) = pass
+        && matches!(releasing.cut, Some(Cut::Away { deleted: true, .. }))
+    {
+        let note = "the access entry was deleted, since spec.mode is Suspended, while the removal waits";
+        let report = context
+            .reporter
+            .report(&about, Weight::Normal, "AccessTakenAway", "Suspend", note);
+        report.await;
     }
     let moored = old.deployer_role.is_some() && old.secret.is_some();
     if let Pass::Applied(plan, outcome, _) = pass

@@ -164,6 +164,7 @@ async fn a_plan_tells_exactly_what_applying_then_writes_and_writes_nothing_itsel
     drift(&planner).await;
     narrowed(&planner).await;
     destinations(&planner).await;
+    removals(&planner).await;
     refused(&planner).await;
     planner.wrote_nothing().await;
     planner.world.never_denied();
@@ -186,7 +187,13 @@ async fn new_manifests(planner: &Planner) {
     );
     let policy = &said.change("ManagementRole default", "PutPolicy")["policy"];
     let pattern = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/*";
-    assert!(policy[0].as_str().unwrap().contains(pattern), "{}", said.text);
+    let added = &policy[0]["add"][0];
+    assert_eq!(
+        (&added["Action"], &added["Resource"]),
+        (&json!(["sts:AssumeRole", "sts:TagSession"]), &json!(pattern)),
+        "{}",
+        said.text
+    );
 
     let mark = world.mark();
     world.apply(&management).await;
@@ -289,6 +296,57 @@ async fn destinations(planner: &Planner) {
     let told = &said.objects["ManagedCluster third"]["destinations"];
     assert_eq!(*told, json!({"gain": [], "lose": all}), "{}", said.text);
     assert_eq!(said.steps("ManagedCluster third"), ["ApplySecret"], "{}", said.text);
+}
+
+/// What is not deleted yet, and what is.
+async fn removals(planner: &Planner) {
+    let world = &planner.world;
+    let object = "ManagedCluster third";
+    let waits = |said: &Said, part: &str| {
+        let waits = said.objects[object]["waitsFor"].as_array().unwrap();
+        waits.iter().any(|one| one.as_str().unwrap().contains(part))
+    };
+    let said = planner.plan(&["--removal", "third"], &[]).await;
+    assert_eq!(said.code, 2, "{}", said.text);
+    assert_eq!(said.objects.len(), 1, "{}", said.text);
+    let all = ["DeleteSecret", "DeleteAccessEntry", "DeleteRole"];
+    assert_eq!(said.steps(object), all, "{}", said.text);
+    assert!(
+        waits(&said, "1 Application still deploys to this cluster (argocd/early)"),
+        "{}",
+        said.text
+    );
+    let lost = &said.objects[object]["destinations"]["lose"];
+    assert_eq!(
+        *lost,
+        json!(["Application argocd/early", "ApplicationSet argocd/fleet"]),
+        "{}",
+        said.text
+    );
+    assert!(!waits(&said, "removals of ManagedClusters"), "{}", said.text);
+    // One more than the operator would allow.
+    let arguments = ["--removal", "third,second", "--removals-per-hour", "1"];
+    let said = planner.plan(&arguments, &[]).await;
+    assert!(
+        waits(&said, "2 removals of ManagedClusters were asked for"),
+        "{}",
+        said.text
+    );
+    let said = planner.plan(&["--removal", "nobody"], &[]).await;
+    assert_eq!(said.code, 1);
+    assert!(said.text.contains("there is no ManagedCluster nobody"), "{}", said.text);
+
+    // It is as it was, and the same is told once it is deleted.
+    assert_eq!(planner.plan(&["--all"], &[]).await.code, 0);
+    let mark = world.mark();
+    world.delete("ManagedCluster", "third").await;
+    world
+        .until_reason("ManagedCluster", "third", "ApplicationsStillTargeting")
+        .await;
+    let said = planner.plan(&["--all"], &[]).await;
+    assert_eq!(said.steps(object), all, "{}", said.text);
+    assert!(waits(&said, "(argocd/early)"), "{}", said.text);
+    assert_eq!(world.writes("third", mark), Vec::<String>::new());
 }
 
 /// What cannot be planned is said, with the other objects' plans, and the exit code is another.

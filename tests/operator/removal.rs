@@ -87,11 +87,8 @@ async fn a_pause_is_heard_by_a_removal_that_waits_for_its_turn() {
     for name in ["first", "second"] {
         all_gone(&world, name).await;
     }
-    world
-        .until("ManagedCluster", "waits", |object| {
-            message(object).contains("let the removal go on")
-        })
-        .await;
+    let told = world.until_reason("ManagedCluster", "waits", "Paused").await;
+    assert!(message(&told).contains("let the removal go on"), "{}", message(&told));
     assert_eq!(world.writes("waits", mark), Vec::<String>::new());
     assert!(world.secret("waits").await.is_some() && world.seen_entry("waits").is_some());
     assert!(world.seen_role("waits").is_some());

@@ -5,20 +5,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
-use super::{Hub, Look, destinations::Destinations};
+use super::{
+    Hub, Look,
+    destinations::Destinations,
+    going::{Going, Removals},
+};
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus},
-    argocd::{ClusterSecret, Target},
-    aws::ReadBy,
-    domain::arn::PolicyArn,
+    argocd::ClusterSecret,
     managed_cluster::{
         self, Plan, Step, Withheld,
         management::Management,
-        observe::{self, Known},
         plan::primary,
         plan::suspended,
         preview::{self, Looked, Planned},
-        removal::{TakenOver, plan_removal},
         request::{Identity, Request},
         survey::{Ground, Survey},
     },
@@ -33,8 +33,8 @@ pub(super) struct Sight<'a> {
 enum Seen {
     /// It stays, and is planned beside the others.
     Staying(Box<Staying>),
-    /// It is being removed.
-    Going(Box<Looked>, Option<Target>),
+    /// It is being removed, or taken for that.
+    Going(Box<Going>),
 }
 
 struct Staying {
@@ -71,7 +71,10 @@ impl Look {
             .ok_or_else(|| format!("namespace {} was not looked at", management.namespace))?;
         let store = store.as_ref().map_err(Clone::clone)?;
         if cluster.metadata.deletion_timestamp.is_some() {
-            return Box::pin(self.going(cluster, management, read_by, store)).await;
+            let others = stores.keys().filter(|other| **other != management.namespace);
+            let others = others.cloned().collect();
+            let going = Box::pin(self.going(cluster, management, read_by, store, others)).await?;
+            return Ok(Seen::Going(Box::new(going)));
         }
         let request = Request::parse(cluster, management).map_err(|refusal| refusal.to_string())?;
         let identity = &request.identity.cluster;
@@ -103,53 +106,6 @@ impl Look {
             living: self.living.clone(),
         })))
     }
-
-    /// What a removal has still to take away.
-    async fn going(
-        &self,
-        cluster: &ManagedCluster,
-        management: &Management,
-        read_by: &ReadBy,
-        store: &Store<Secret>,
-    ) -> Result<Seen, String> {
-        let identity = Identity::of(cluster).map_err(|error| error.to_string())?;
-        let nothing = ManagedClusterStatus::default();
-        let old = cluster.status.as_ref().unwrap_or(&nothing);
-        let deployer = identity.deployer(&management.hub);
-        let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
-        let known = Known {
-            name: old.secret.as_deref(),
-            servers: server.into_iter().collect(),
-        };
-        let secrets = observe::secrets(store, &identity.uid, None, &known);
-        let spoke = if identity.retain {
-            None
-        } else {
-            let at = &identity.cluster;
-            let account = self.reader.enter(read_by, &at.account, &at.region).await?;
-            let spoke = Box::pin(observe::spoke_for_removal(&account, &identity, &deployer)).await;
-            Some(spoke.map_err(|error| error.to_string())?)
-        };
-        let boundary = cluster.spec.access.deployer_role.permissions_boundary.as_deref();
-        let boundary = boundary.and_then(|arn| arn.parse().ok());
-        let plan = plan_removal(
-            &deployer,
-            &boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition())),
-            &identity.owner(&management.hub),
-            identity.recorded_role(old),
-            spoke.as_ref(),
-            &secrets,
-            TakenOver::of(&identity, old),
-        );
-        let before = primary(&secrets, "", old.secret.as_deref()).map(ClusterSecret::target);
-        let looked = Looked {
-            changes: preview::changes(&plan.steps, &spoke.unwrap_or_default(), &secrets, old.secret.as_deref()),
-            waits: plan.blocked.iter().map(managed_cluster::Blocked::message).collect(),
-            notes: vec!["it is being removed; what the removal waits for is told by its status".to_owned()],
-            ..Looked::default()
-        };
-        Ok(Seen::Going(Box::new(looked), before))
-    }
 }
 
 /// A server and a name in Argo CD that an object planned before takes.
@@ -161,7 +117,12 @@ pub(super) struct Claim {
 
 impl Sight<'_> {
     /// Plans what was seen. `claims` are of the objects planned before, so that of two that want the same one gives way.
-    pub(super) fn planned(self, claims: &mut Vec<Claim>, destinations: &Destinations) -> Planned {
+    pub(super) fn planned(
+        self,
+        claims: &mut Vec<Claim>,
+        destinations: &Destinations,
+        removals: &Removals<'_>,
+    ) -> Planned {
         let cluster = Identity::of(self.cluster)
             .ok()
             .map(|identity| identity.cluster.to_string());
@@ -171,10 +132,7 @@ impl Sight<'_> {
             of: cluster,
             looked: self.seen.map(|seen| match seen {
                 Seen::Staying(seen) => seen.plan(self.cluster, claims, destinations),
-                Seen::Going(mut looked, before) => {
-                    destinations.tell(before.as_ref(), None, &mut looked);
-                    *looked
-                }
+                Seen::Going(going) => going.plan(self.cluster, destinations, removals),
             }),
         }
     }

@@ -1,6 +1,7 @@
 //! A stage with its operator, and the words in which the tests speak of it.
 
 pub(crate) mod bootstrap;
+mod describe;
 pub(crate) mod hands;
 pub(crate) mod manifest;
 pub(crate) mod relay;
@@ -261,7 +262,9 @@ impl World {
     /// Waits until an object is as asked; what the operator logged is shown when it does not come to that.
     pub(crate) async fn until(&self, kind: &str, name: &str, what: impl Fn(&Value) -> bool) -> Value {
         let found = self.stage.wait(kind, name, PATIENCE, what).await;
-        found.unwrap_or_else(|error| panic!("{}\n{error}", tail(&self.log())))
+        let found = found.unwrap_or_else(|error| panic!("{}\n{error}", tail(&self.log())));
+        describe::describe(self, kind, name, &found).await;
+        found
     }
 
     pub(crate) async fn is_ready(&self, kind: &str, name: &str) -> Value {
