@@ -187,7 +187,14 @@ impl Telling<'_> {
         let mut sentences = Vec::new();
         let stays = self.used.applications.iter().any(|user| !user.deleting);
         if stays {
-            sentences.push("Without the cluster Secret Argo CD could not take away what they deployed. Delete them, or give them another destination".to_owned());
+            let (they, them) = if self.used.applications.len() == 1 {
+                ("it", "it")
+            } else {
+                ("they", "them")
+            };
+            if !self.going.suspended {
+                sentences.push(format!("Without the cluster Secret Argo CD could not take away what {they} deployed. Delete {them}, or give {them} another destination"));
+            }
             let anew = self.makers(|grip| *grip == Grip::LetsGo);
             if !anew.is_empty() {
                 sentences.push(format!(
@@ -197,9 +204,9 @@ impl Telling<'_> {
             }
         }
         sentences.extend(self.unstoppable());
-        if stays {
+        if stays && !self.going.suspended {
             sentences.push(
-                "With spec.deletion.whileInUse: Proceed it does not wait, and leaves behind what they deployed"
+                "With spec.deletion.whileInUse: Proceed the removal does not wait, and what was deployed is left behind"
                     .to_owned(),
             );
         }
@@ -332,7 +339,7 @@ impl Telling<'_> {
         }
         if self.going.suspended && !self.used.applications.is_empty() {
             sentences.push(
-                "spec.mode is Suspended, and a removal gives no access back: Argo CD cannot reach the cluster, so an Application that is to take away what it deployed is never gone. With spec.deletion.whileInUse: Proceed the removal goes on, Argo CD lets go of them, and what they deployed stays"
+                "Argo CD cannot reach the cluster, since spec.mode is Suspended, and a removal gives no access back: an Application that is to take away what it deployed is never gone. Delete such Applications without cascade, give them another destination, or set spec.deletion.whileInUse to Proceed: what was deployed stays"
                     .to_owned(),
             );
         }

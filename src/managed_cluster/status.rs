@@ -768,11 +768,7 @@ mod tests {
         };
         for (cut, of_entry, says) in [
             (away, "Suspended", "the access entry is taken away"),
-            (
-                Cut::Blocked(held),
-                "Held",
-                "the access is not known to be taken away: access entry x",
-            ),
+            (Cut::Blocked(held), "Held", "the access is not known to be taken away"),
             (
                 Cut::Failed(denied),
                 "AccessDenied",

@@ -43,7 +43,13 @@ pub(super) async fn tell(
         || matches!(pass, Pass::Releasing(releasing) if releasing.blocked.as_ref().is_some_and(|blocked| !blocked.stalled()))
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
     if !same && !expected {
-        let intended = matches!(pass, Pass::Withheld(..) | Pass::ReleaseWithheld(..)) || reason == SUSPENDED;
+        let intended = match pass {
+            Pass::Withheld(..) | Pass::ReleaseWithheld(..) => true,
+            Pass::Releasing(releasing) => releasing.blocked.is_none(),
+            Pass::Refused(_) | Pass::Waiting(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Failed(_) => {
+                reason == SUSPENDED
+            }
+        };
         let weight = if intended || verdict == Verdict::True.as_str() {
             Weight::Normal
         } else {
@@ -113,6 +119,19 @@ fn recreated_in_words((before, now): &(String, String), secret: Option<&str>) ->
     format!(
         "EKS has another cluster under this name: its OIDC issuer was {before} and is {now}. The access entry went with the old one and is made again{secret}"
     )
+}
+
+/// Tells what a removal has taken away, and what it keeps: nobody can look at the object any more when it is gone.
+pub(super) async fn removed(context: &Context, metadata: &ObjectMeta, done: &[String], kept: Option<String>) {
+    if done.is_empty() {
+        return;
+    }
+    let note = in_a_row(&done.iter().cloned().chain(kept).collect::<Vec<_>>());
+    let about = about(metadata);
+    let report = context
+        .reporter
+        .report(&about, Weight::Normal, "Removed", "Release", &note);
+    report.await;
 }
 
 /// Tells what a removal leaves to others.

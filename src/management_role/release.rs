@@ -40,7 +40,12 @@ pub(super) async fn release(
         return Ok(Action::await_change());
     }
     let pass = if let Some(withheld) = context.withheld(&role.metadata) {
-        Some(Pass::Releasing(withheld.removal_waits(), None))
+        let names = naming(&role.metadata.name.clone().unwrap_or_default(), &live(context).await?);
+        let remain = (!names.is_empty()).then(|| Blocked::ClustersRemain {
+            names,
+            retained: BTreeSet::new(),
+        });
+        Some(Pass::ReleaseWithheld(withheld, remain))
     } else {
         match take_away(role, old, context).await {
             Ok(blocked) => blocked,

@@ -38,6 +38,8 @@ pub enum Pass {
     Failed(Error),
     /// The object is being removed, and this is what remains.
     Releasing(String, Option<Blocked>),
+    /// The object is being removed and nothing is written for it; with what it would wait for besides.
+    ReleaseWithheld(Withheld, Option<Blocked>),
 }
 
 /// A pass that went through.
@@ -151,6 +153,10 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             )
         }
         Pass::Failed(error) => failed(error),
+        Pass::ReleaseWithheld(withheld, in_the_way) => {
+            let in_the_way: Vec<String> = in_the_way.iter().map(Blocked::message).collect();
+            alone(withheld.reason(), withheld.removal_waits_with(&[], &in_the_way), false)
+        }
         Pass::Releasing(message, blocked) => alone(
             blocked.as_ref().map_or("Releasing", Blocked::reason),
             message.clone(),
@@ -269,7 +275,7 @@ pub fn status(
         Pass::Releasing(_, Some(Blocked::ClustersRemain { retained, .. })) => {
             status.retained = retained.iter().cloned().collect();
         }
-        Pass::Refused(_) | Pass::Withheld(..) | Pass::Failed(_) | Pass::Releasing(..) => {}
+        Pass::Refused(_) | Pass::Withheld(..) | Pass::Failed(_) | Pass::Releasing(..) | Pass::ReleaseWithheld(..) => {}
     }
     status
 }
@@ -338,7 +344,7 @@ pub async fn write(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{collections::BTreeSet, sync::Arc};
 
     use super::*;
     use crate::aws::{AwsError, Call, ErrorKind};
@@ -379,6 +385,26 @@ mod tests {
     }
 
     #[test]
+    fn a_removal_for_which_nothing_is_written_has_the_reason_of_that() {
+        let names: BTreeSet<String> = ["prod".to_owned()].into();
+        let remain = Blocked::ClustersRemain {
+            names,
+            retained: BTreeSet::new(),
+        };
+        for withheld in [Withheld::Paused, Withheld::ReadOnly] {
+            let told = after(&mismatched(), &Pass::ReleaseWithheld(withheld, Some(remain.clone())), 2);
+            let ready = find(&told.conditions, ConditionType::Ready).unwrap();
+            assert_eq!(
+                (ready.status.as_str(), ready.reason.as_str()),
+                ("False", withheld.reason())
+            );
+            for part in [withheld.end(), "(prod)"] {
+                assert!(ready.message.contains(part), "{part}: {}", ready.message);
+            }
+        }
+    }
+
+    #[test]
     fn a_pass_that_broke_off_never_clears_a_mismatch_or_a_record() {
         let old = mismatched();
         for pass in [
@@ -387,6 +413,7 @@ mod tests {
             Pass::Failed(Error::Deadline(1)),
             Pass::Failed(Error::Unreadable("x".into())),
             Pass::Releasing("x".into(), None),
+            Pass::ReleaseWithheld(Withheld::Paused, None),
         ] {
             let told = after(&old, &pass, 2);
             assert_eq!(verdict(&told, ConditionType::HubReady), Some("False"));

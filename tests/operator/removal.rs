@@ -292,6 +292,9 @@ async fn retained(world: &World) {
     );
     assert_eq!(world.writes("retained", mark), Vec::<String>::new());
     let arn = world.deployer("retained").to_string();
+    let events = world.events("retained").await;
+    let kept = |event: &&String| event.starts_with("Removed: delete cluster Secret ") && event.contains(&arn);
+    assert!(events.iter().any(|event| kept(&event)), "{events:?}");
     let management = world.get("ManagementRole", "default").await.unwrap();
     assert_eq!(management["status"]["retained"], json!([arn]));
     world.whole_pass("ManagementRole", "default").await;

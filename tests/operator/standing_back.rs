@@ -72,7 +72,7 @@ async fn used(world: &World) {
     for part in [
         "(team-a/shop)",
         "Argo CD cannot reach the cluster",
-        "spec.deletion.whileInUse: Proceed",
+        "set spec.deletion.whileInUse to Proceed",
     ] {
         assert!(message(&told).contains(part), "{part}: {}", message(&told));
     }

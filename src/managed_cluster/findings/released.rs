@@ -25,8 +25,8 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
             set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, NO_ENTRY);
             message.push_str(". Besides, the access entry is taken away, since spec.mode is Suspended");
         }
-        Some(Cut::Blocked(blocked)) => uncut(&mut parts, &mut message, standing(bad_of(blocked))),
-        Some(Cut::Failed(error)) => uncut(&mut parts, &mut message, standing(bad_error(error))),
+        Some(Cut::Blocked(blocked)) => uncut(&mut parts, &mut message, &standing(bad_of(blocked))),
+        Some(Cut::Failed(error)) => uncut(&mut parts, &mut message, &standing(bad_error(error))),
     }
     summarise(
         parts,
@@ -40,10 +40,12 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
     )
 }
 
-fn uncut(parts: &mut Vec<Finding>, message: &mut String, bad: Bad) {
+fn uncut(parts: &mut Vec<Finding>, message: &mut String, bad: &Bad) {
     set(parts, Part::AccessEntry, bad.verdict, bad.reason, &bad.message);
-    message.push_str(". Besides, ");
-    message.push_str(&bad.message);
+    let why = Part::AccessEntry.condition().as_str();
+    message.push_str(". Besides, spec.mode is Suspended, and the access is not known to be taken away: ");
+    message.push_str(why);
+    message.push_str(" says why");
 }
 
 /// What is told while it is being removed and nothing is written for it.

@@ -135,6 +135,7 @@ async fn in_account(
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, account.as_ref().ok()).await;
+    tell::removed(context, going.metadata, outcome.done(), None).await;
     context.memory.want_secret(uid, None);
     context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
     match outcome.into_stop() {
@@ -213,6 +214,8 @@ async fn retain(
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, None).await;
+    let kept = format!("role {deployer} and its access entry are kept, since spec.deletion.policy is Retain");
+    tell::removed(context, going.metadata, outcome.done(), Some(kept)).await;
     if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
         return Err(Error::Step(part, failure));
     }

@@ -53,17 +53,15 @@ fn columns(kind: &str, object: &Value) -> String {
 /// As much of JSONPath as printer columns use: fields, and a condition by its type.
 fn at(object: &Value, path: &str) -> String {
     let mut value = object;
-    for part in path.split('.').skip(1) {
-        let (field, filter) = part
-            .split_once('[')
-            .map_or((part, None), |(field, filter)| (field, Some(filter)));
+    let (to_condition, of_condition) = path.split_once("[?(@.type==\"").unwrap_or((path, ""));
+    for field in to_condition.split('.').skip(1) {
         value = &value[field];
-        if let Some(wanted) = filter.and_then(|filter| filter.split('"').nth(1)) {
-            let found = value
-                .as_array()
-                .and_then(|all| all.iter().find(|one| one["type"] == wanted));
-            value = found.unwrap_or(&Value::Null);
-        }
+    }
+    if let Some((wanted, field)) = of_condition.split_once("\")].") {
+        let found = value
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["type"] == wanted));
+        value = found.map_or(&Value::Null, |condition| &condition[field]);
     }
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
