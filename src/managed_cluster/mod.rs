@@ -112,7 +112,14 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
                         None => Ok(Action::requeue(Duration::ZERO)),
                     }
                 }
-                None => Err(error),
+                // What was recorded cannot be read and must not be written over, and the access goes all the same.
+                None => {
+                    if let Some(identity) = suspend::unparsable(object.meta(), &context).await? {
+                        let nothing = ManagedClusterStatus::default();
+                        Box::pin(suspend::cut_off(object.meta(), &identity, &nothing, &context)).await;
+                    }
+                    Err(error)
+                }
             }
         }
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
+    argocd::ClusterSecret,
     aws::{Role, WantedRole},
     domain::{
         eks::{AccessScope, Associations},
@@ -237,7 +238,7 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             aws().losing(lost)
         }
         Step::ApplySecret { secret, .. } => {
-            let now = primary(secrets, &secret.name, recorded_secret);
+            let now = replaced(step, secrets, recorded_secret);
             let values = secret.values_from(now).into_iter();
             let values = values.map(|(of, before, after)| Value { of, before, after });
             plain(Side::Kubernetes).with_values(values.collect())
@@ -249,6 +250,16 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             plain(Side::Kubernetes).losing(lost)
         }
     }
+}
+
+/// The cluster Secret that a step writes over: ours, or the one of others that it takes over.
+#[must_use]
+pub fn replaced<'a>(step: &Step, secrets: &'a Secrets, recorded: Option<&str>) -> Option<&'a ClusterSecret> {
+    let Step::ApplySecret { secret, adopts, .. } = step else {
+        return None;
+    };
+    let adoptable = secrets.adoptable.as_ref().filter(|_| adopts.is_some());
+    primary(secrets, &secret.name, recorded).or(adoptable.map(|adoptable| &adoptable.secret))
 }
 
 fn in_scope(policy: &str, scope: &AccessScope) -> String {

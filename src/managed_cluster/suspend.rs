@@ -97,15 +97,15 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
     Ok(Pass::Suspended(Box::new(Suspension { cut, kept })))
 }
 
-/// Takes the access entry of an object away that is suspended and being removed; `None` for one that is not suspended. What
-/// else is removed, and when, is no matter of this.
+/// Takes the access entry of an object away that is suspended, and of which nothing else is kept: it is being removed, or
+/// nobody can read what was made. `None` for one that is not suspended, or for which nothing is written.
 pub(super) async fn cut_off(
     metadata: &ObjectMeta,
     identity: &Identity,
     old: &ManagedClusterStatus,
     context: &Context,
 ) -> Option<Cut> {
-    if identity.mode != Mode::Suspended {
+    if identity.mode != Mode::Suspended || Withheld::of(metadata, identity.mode, context.read_only).is_some() {
         return None;
     }
     let management = match management_by(context, &identity.management_role, Management::read_for_removal) {

@@ -8,7 +8,7 @@ use kube::Resource;
 use super::{
     Context, Step,
     apply::Stop,
-    status::{Cut, Pass, SUSPENDED},
+    status::{Cut, Kept, Pass, SUSPENDED},
     step::Part,
     words::in_a_row,
 };
@@ -84,13 +84,27 @@ pub(super) async fn tell(
         report.await;
     }
     let moored = old.deployer_role.is_some() && old.secret.is_some();
-    if let Pass::Applied(plan, outcome, _) = pass
+    let kept = match pass {
+        Pass::Applied(plan, outcome, _) => Some((plan, outcome, was_ready || plan.suspicion.is_some())),
+        // All was well before where nothing but the access was away.
+        Pass::Suspended(suspension) => match &suspension.kept {
+            Kept::Applied(plan, outcome, _) => Some((plan, outcome, same)),
+            Kept::Not(_) => None,
+        },
+        Pass::Refused(_)
+        | Pass::Waiting(_)
+        | Pass::Withheld(..)
+        | Pass::Failed(_)
+        | Pass::Releasing(_)
+        | Pass::ReleaseWithheld(..) => None,
+    };
+    if let Some((plan, outcome, was_well)) = kept
         && (was_ready || moored)
         && !outcome.done().is_empty()
     {
         let edited = old.observed_generation != new.observed_generation;
         let ghost = plan.steps.iter().any(Step::meets_a_ghost);
-        let (reason, weight) = match (edited, was_ready || plan.suspicion.is_some()) {
+        let (reason, weight) = match (edited, was_well) {
             // No spec leads to one.
             _ if ghost => ("StalePrincipal", Weight::Warning),
             (false, true) => ("DriftMended", Weight::Warning),

@@ -23,6 +23,7 @@ use crate::{
         status::Releasing,
         tell,
         turn::{self, door},
+        words::in_a_row,
     },
 };
 
@@ -135,7 +136,8 @@ async fn in_account(
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, account.as_ref().ok()).await;
-    tell::removed(context, going.metadata, outcome.done(), None).await;
+    let done = outcome.done().to_vec();
+    tell::removed(context, going.metadata, &done, None).await;
     context.memory.want_secret(uid, None);
     context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
     match outcome.into_stop() {
@@ -160,9 +162,16 @@ async fn in_account(
         tell::left(context, going.metadata, &plan.beside).await;
         return Ok(Turn::Gone);
     }
-    Ok(Turn::again(
-        "removed the cluster Secret, the access entry and the deployer role; looking once more",
-    ))
+    Ok(Turn::again(&looking_once_more(&done)))
+}
+
+/// What a removal says that waits for another look to find nothing.
+fn looking_once_more(done: &[String]) -> String {
+    if done.is_empty() {
+        "nothing is left to take away that can be seen; looking once more, since AWS may show it late".to_owned()
+    } else {
+        format!("done: {}; looking once more for what is left", in_a_row(done))
+    }
 }
 
 /// What there is to take away.

@@ -11,12 +11,12 @@ use super::{
     going::{Going, Removals},
 };
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus},
+    api::{ManagedCluster, ManagedClusterStatus, Mode},
     argocd::ClusterSecret,
     managed_cluster::{
         self, Plan, Step, Withheld,
         management::Management,
-        plan::primary,
+        observe::{self, Secrets},
         plan::suspended,
         preview::{self, Looked, Planned},
         request::{Identity, Request},
@@ -33,6 +33,8 @@ pub(super) struct Sight<'a> {
 enum Seen {
     /// It stays, and is planned beside the others.
     Staying(Box<Staying>),
+    /// Its access is taken away, and nothing else is known of it.
+    Cut(Box<Looked>),
     /// It is being removed, or taken for that.
     Going(Box<Going>),
 }
@@ -76,7 +78,10 @@ impl Look {
             let going = Box::pin(self.going(cluster, management, read_by, store, others)).await?;
             return Ok(Seen::Going(Box::new(going)));
         }
-        let request = Request::parse(cluster, management).map_err(|refusal| refusal.to_string())?;
+        let request = match Request::parse(cluster, management) {
+            Ok(request) => request,
+            Err(refusal) => return Box::pin(self.cut(cluster, management, read_by, &refusal.to_string())).await,
+        };
         let identity = &request.identity.cluster;
         let account = self.reader.enter(read_by, &identity.account, &identity.region).await?;
         let nothing = ManagedClusterStatus::default();
@@ -108,6 +113,47 @@ impl Look {
     }
 }
 
+impl Look {
+    /// What becomes of an object that asks for what it may not have: nothing, but that the access of one that is suspended
+    /// is taken away all the same.
+    async fn cut(
+        &self,
+        cluster: &ManagedCluster,
+        management: &Management,
+        read_by: &ReadBy,
+        refusal: &str,
+    ) -> Result<Seen, String> {
+        let suspended = |identity: &Identity| identity.mode == Mode::Suspended;
+        let identity = Identity::of(cluster)
+            .ok()
+            .filter(suspended)
+            .ok_or_else(|| refusal.to_owned())?;
+        let at = &identity.cluster;
+        let account = self.reader.enter(read_by, &at.account, &at.region).await?;
+        let deployer = identity.deployer(&management.hub);
+        let spoke = Box::pin(observe::spoke_for_removal(&account, &identity, &deployer)).await;
+        let spoke = spoke.map_err(|error| error.to_string())?;
+        let plan = suspended::cut(&identity.owner(&management.hub), spoke.entry.as_ref());
+        Ok(Seen::Cut(Box::new(Looked {
+            changes: preview::changes(&plan.steps, &spoke, &Secrets::default(), None),
+            waits: plan.blocked.iter().map(managed_cluster::Blocked::message).collect(),
+            notes: withheld_note(cluster).into_iter().collect(),
+            unseen: vec![format!("what stays while spec.mode is Suspended: {refusal}")],
+            ..Looked::default()
+        })))
+    }
+}
+
+/// That the operator does nothing of a plan.
+fn withheld_note(cluster: &ManagedCluster) -> Option<String> {
+    let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, false)?;
+    Some(format!(
+        "{}, so the operator does nothing of this: {}",
+        withheld.why(),
+        withheld.end()
+    ))
+}
+
 /// A server and a name in Argo CD that an object planned before takes.
 pub(super) struct Claim {
     server: String,
@@ -132,6 +178,7 @@ impl Sight<'_> {
             of: cluster,
             looked: self.seen.map(|seen| match seen {
                 Seen::Staying(seen) => seen.plan(self.cluster, claims, destinations),
+                Seen::Cut(looked) => *looked,
                 Seen::Going(going) => going.plan(self.cluster, destinations, removals),
             }),
         }
@@ -175,13 +222,7 @@ impl Staying {
             plan = cut;
         }
         let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, false);
-        if let Some(withheld) = withheld {
-            looked.notes.push(format!(
-                "{}, so the operator does nothing of this: {}",
-                withheld.why(),
-                withheld.end()
-            ));
-        }
+        looked.notes.extend(withheld_note(cluster));
         let name = self.management.hub.management_role.to_string();
         if self.management.going && ground.recorded_role().is_none() {
             plan = Plan::waiting(managed_cluster::Blocked::ManagementRoleGoing { name });
@@ -205,7 +246,7 @@ impl Staying {
         }
         for step in &plan.steps {
             if let Step::ApplySecret { secret, .. } = step {
-                let now = primary(&self.survey.secrets, &secret.name, old.secret.as_deref());
+                let now = preview::replaced(step, &self.survey.secrets, old.secret.as_deref());
                 let (before, after) = (now.map(ClusterSecret::target), secret.target_over(now));
                 destinations.tell(before.as_ref(), Some(&after), &mut looked);
             }
