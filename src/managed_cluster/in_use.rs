@@ -187,13 +187,15 @@ impl Telling<'_> {
         let mut sentences = Vec::new();
         let stays = self.used.applications.iter().any(|user| !user.deleting);
         if stays {
-            let (they, them) = if self.used.applications.len() == 1 {
-                ("it", "it")
-            } else {
-                ("they", "them")
-            };
             if !self.going.suspended {
-                sentences.push(format!("Without the cluster Secret Argo CD could not take away what {they} deployed. Delete {them}, or give {them} another destination"));
+                let advice = if self.used.applications.len() == 1 {
+                    "it deployed. Delete it, or give it another destination"
+                } else {
+                    "they deployed. Delete them, or give them another destination"
+                };
+                sentences.push(format!(
+                    "Without the cluster Secret Argo CD could not take away what {advice}"
+                ));
             }
             let anew = self.makers(|grip| *grip == Grip::LetsGo);
             if !anew.is_empty() {

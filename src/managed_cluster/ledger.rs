@@ -250,7 +250,7 @@ mod tests {
 
     use super::*;
 
-    fn metadata(name: &str, minute: i64, more: Value) -> ObjectMeta {
+    fn metadata(name: &str, minute: i64, more: &Value) -> ObjectMeta {
         let at = Timestamp::from_second(minute * 60).unwrap().to_string();
         let mut metadata = json!({"name": name, "uid": name, "deletionTimestamp": at, "finalizers": [FINALIZER]});
         metadata
@@ -279,8 +279,8 @@ mod tests {
     #[test]
     fn the_objects_of_the_hub_tell_whether_too_many_are_to_be_removed() {
         let none = || json!({});
-        let three = ["a", "b", "c"].map(|name| metadata(name, 5, none()));
-        let role = metadata("default", 0, none());
+        let three = ["a", "b", "c"].map(|name| metadata(name, 5, &none()));
+        let role = metadata("default", 0, &none());
         let held = told(&three, &role, &[]).unwrap();
         assert!(held.contains("3 removals") && held.contains("(a, b, c)"), "{held}");
         assert_eq!(told(&three[..2], &role, &[]), None);
@@ -288,15 +288,15 @@ mod tests {
         let mut unmade = three.clone();
         unmade[2].finalizers = None;
         assert_eq!(told(&unmade, &role, &[]), None);
-        let over = status(&asked(&metadata("d", 4, none())));
+        let over = status(&asked(&metadata("d", 4, &none())));
         assert!(told(&three[..2], &role, std::slice::from_ref(&over)).is_some());
     }
 
     #[test]
     fn a_person_says_for_one_or_for_all_that_they_are_meant() {
-        let three = ["a", "b", "c"].map(|name| metadata(name, 5, json!({})));
+        let three = ["a", "b", "c"].map(|name| metadata(name, 5, &json!({})));
         let meant = |time: &str| json!({"annotations": {REMOVALS_CONFIRMED_AT: time}});
-        let role = |time: &str| metadata("default", 0, meant(time));
+        let role = |time: &str| metadata("default", 0, &meant(time));
         assert_eq!(told(&three, &role("1970-01-01T00:06:00Z"), &[]), None);
         assert!(
             told(&three, &role("1970-01-01T00:04:00Z"), &[]).is_some(),
@@ -305,7 +305,7 @@ mod tests {
         let words = told(&three, &role("yes"), &[]).unwrap();
         assert!(words.contains("is not a time"), "{words}");
         let mut one = three.clone();
-        one[0] = metadata("a", 5, meant("1970-01-01T00:06:00Z"));
-        assert_eq!(told(&one, &metadata("default", 0, json!({})), &[]), None);
+        one[0] = metadata("a", 5, &meant("1970-01-01T00:06:00Z"));
+        assert_eq!(told(&one, &metadata("default", 0, &json!({})), &[]), None);
     }
 }

@@ -259,7 +259,7 @@ pub fn replaced<'a>(step: &Step, secrets: &'a Secrets, recorded: Option<&str>) -
         return None;
     };
     let adoptable = secrets.adoptable.as_ref().filter(|_| adopts.is_some());
-    primary(secrets, &secret.name, recorded).or(adoptable.map(|adoptable| &adoptable.secret))
+    primary(secrets, &secret.name, recorded).or_else(|| adoptable.map(|adoptable| &adoptable.secret))
 }
 
 fn in_scope(policy: &str, scope: &AccessScope) -> String {

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, Mode},
     argocd::ClusterSecret,
+    aws::ReadBy,
     managed_cluster::{
         self, Plan, Step, Withheld,
         management::Management,

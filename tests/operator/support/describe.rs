@@ -50,7 +50,7 @@ fn columns(kind: &str, object: &Value) -> String {
     out
 }
 
-/// As much of JSONPath as printer columns use: fields, and a condition by its type.
+/// As much of `JSONPath` as printer columns use: fields, and a condition by its type.
 fn at(object: &Value, path: &str) -> String {
     let mut value = object;
     let (to_condition, of_condition) = path.split_once("[?(@.type==\"").unwrap_or((path, ""));
