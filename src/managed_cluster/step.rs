@@ -396,18 +396,6 @@ impl Plan {
         }
     }
 
-    /// This plan, and another one behind it.
-    #[must_use]
-    pub fn followed_by(mut self, mut next: Self) -> Self {
-        self.steps.append(&mut next.steps);
-        self.blocked.append(&mut next.blocked);
-        for (part, mut beside) in next.beside {
-            self.beside.entry(part).or_default().append(&mut beside);
-        }
-        self.suspicion = self.suspicion.or(next.suspicion);
-        self
-    }
-
     /// What stands in the way first, notes aside.
     #[must_use]
     pub fn in_the_way(&self) -> Option<&Blocked> {
