@@ -232,6 +232,8 @@ pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<Ac
         return None;
     }
     let mut given = memory.given.cloned().unwrap_or_default();
+    // An entry that stands has lost nothing.
+    given.lost.clear();
     let found = spoke.associations.as_ref();
     given
         .policies

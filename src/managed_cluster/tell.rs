@@ -67,6 +67,24 @@ pub(super) async fn tell(
             .report(&about, Weight::Warning, "AccessTakenAway", "Suspend", note)
             .await;
     }
+    if let Some(lost) = old
+        .access_entry
+        .as_ref()
+        .map(|entry| &entry.lost)
+        .filter(|lost| !lost.is_empty())
+        && matches!(pass, Pass::Applied(..))
+        && new.access_entry.as_ref().is_none_or(|entry| entry.lost.is_empty())
+    {
+        let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+        let note = format!(
+            "the access entry is made anew with what the spec gives; what others had given it went with the suspension: {}",
+            lost.join(", ")
+        );
+        let report = context
+            .reporter
+            .report(&about, Weight::Warning, "NotGivenBack", "Moor", &note);
+        report.await;
+    }
     let moored = old.deployer_role.is_some() && old.secret.is_some();
     if let Pass::Applied(plan, outcome, _) = pass
         && (was_ready || moored)

@@ -3,7 +3,7 @@
 use super::{
     document::Document,
     evaluate::{Asked, Asker, Known, Ruling},
-    issued::{MANAGEMENT_ROLE, deployer_trust},
+    issued::{ITSELF, MANAGEMENT_ROLE, deployer_trust, trusts_itself},
 };
 use crate::domain::arn::RoleArn;
 
@@ -49,6 +49,17 @@ pub fn with_ours(trust: &str, management_role: &RoleArn) -> Document {
         .retain(|statement| statement.sid.as_deref() != Some(MANAGEMENT_ROLE));
     document.statements.extend(ours.statements);
     document.version = ours.version;
+    document
+}
+
+/// The trust policy of a role that somebody else keeps, with the statement by which it may assume itself.
+#[must_use]
+pub fn with_itself(trust: &str, role: &RoleArn) -> Document {
+    let mut document = Document::parse(trust).unwrap_or_else(|_| Document::new(Vec::new()));
+    document
+        .statements
+        .retain(|statement| statement.sid.as_deref() != Some(ITSELF));
+    document.statements.push(trusts_itself(role));
     document
 }
 
