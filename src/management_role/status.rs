@@ -143,9 +143,8 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                     let mut findings = held();
                     let mut can_act = "Argo CD's service accounts can act with this role".to_owned();
                     if !plan.acting.is_empty() {
-                        let secrets = some(&plan.acting);
-                        let itself = ", and it may assume itself as long as cluster Secrets that Mooring did not write need that";
-                        can_act.push_str(&format!("{itself} ({secrets})"));
+                        can_act.push_str(", and it may assume itself as long as cluster Secrets that Mooring did not write need that: ");
+                        can_act.push_str(&some(&plan.acting));
                     }
                     // Whatever is left is no obstacle, and worth a word.
                     let (reason, message) = plan.blocked.first().map_or_else(

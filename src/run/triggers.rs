@@ -224,7 +224,7 @@ impl Triggers {
                 let arn = role.status.as_ref().and_then(|status| status.role.as_ref());
                 arn.is_some_and(|role| [&before, &now].iter().any(|of| of.as_ref() == Some(&role.arn)))
             })
-            .map(|role| role.name_any())
+            .map(ResourceExt::name_any)
             .collect()
     }
 }
