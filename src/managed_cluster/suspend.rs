@@ -107,6 +107,11 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
         Some(entry) if !plan.steps.is_empty() => others(entry, subject, &account, &deployer).await,
         Some(_) | None => BTreeSet::new(),
     };
+    if !others.is_empty() {
+        // Told before it goes: an operator that is killed in between must not be the only one that knew.
+        let told = super::tell::going_too(context, metadata, &others);
+        let _ = tokio::time::timeout(LOOK_AT_OTHERS, told).await;
+    }
     let outcome = apply::apply(&plan.steps, site).await;
     let given = subject.old.access_entry.as_ref();
     let mut lost = given.map(|entry| entry.lost.clone()).unwrap_or_default();
