@@ -1,7 +1,10 @@
 //! One pass over a cluster that is suspended: the access entry first, and by itself, so that nothing that only matters
 //! for giving access can hold it up. Then what else was made is kept, where that can be looked at.
 
-use std::time::Instant;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
@@ -9,7 +12,7 @@ use kube::Api;
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, Mode},
     aws::{Account, Lane},
-    domain::eks::AccessEntry,
+    domain::{eks::AccessEntry, ownership::ADOPTED_TAG},
     kubernetes::{KubernetesError, objects},
 };
 
@@ -28,6 +31,9 @@ use super::{
     turn::{admitted, door, management_by},
     withheld::Withheld,
 };
+
+/// How long a suspension looks at what others gave to the entry that it deletes.
+const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
 
 /// What is suspended. The spec may be beyond reading, or ask for what it may not have.
 pub(super) struct Subject<'a> {
@@ -71,6 +77,7 @@ fn not_cut(cut: Cut) -> Pass {
     Pass::Suspended(Box::new(Suspension {
         cut,
         kept: Kept::Not(None),
+        lost: BTreeSet::new(),
     }))
 }
 
@@ -79,7 +86,9 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
     let deadline = Instant::now() + context.timing.pass_deadline;
     let account = context.aws.enter(&door(identity, management)).await?;
     let knife = Knife {
+        metadata,
         identity,
+        old: subject.old,
         management,
         context,
         account: &account,
@@ -89,12 +98,12 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
         let (plan, _) = knife.look().await?;
         return Ok(told_only(subject, management, context, &account, withheld, plan).await);
     }
-    let cut = knife.cut(subject.old).await?;
+    let (cut, lost) = knife.cut().await?;
     let kept = match moorable(subject, context) {
         Ok((management, request)) => Box::pin(keep(subject, &management, &request, context, &account, deadline)).await,
         Err(why) => Kept::Not(why),
     };
-    Ok(Pass::Suspended(Box::new(Suspension { cut, kept })))
+    Ok(Pass::Suspended(Box::new(Suspension { cut, kept, lost })))
 }
 
 /// Takes the access entry of an object away that is suspended, and of which nothing else is kept: it is being removed, or
@@ -123,20 +132,24 @@ pub(super) async fn cut_off(
     let cut = async {
         let account = context.aws.enter(&door(identity, &management)).await?;
         let knife = Knife {
+            metadata,
             identity,
+            old,
             management: &management,
             context,
             account: &account,
             deadline,
         };
-        knife.cut(old).await
+        knife.cut().await.map(|(cut, _)| cut)
     };
     Some(Box::pin(cut).await.unwrap_or_else(Cut::Failed))
 }
 
 /// What takes an access entry away.
 struct Knife<'a> {
+    metadata: &'a ObjectMeta,
     identity: &'a Identity,
+    old: &'a ManagedClusterStatus,
     management: &'a Management,
     context: &'a Context,
     account: &'a Account,
@@ -154,9 +167,12 @@ impl Knife<'_> {
         Ok((plan, entry))
     }
 
-    async fn cut(&self, old: &ManagedClusterStatus) -> Result<Cut, Error> {
+    /// Deletes the entry. With what became of that comes what others gave to it, and went with it, now or before.
+    async fn cut(&self) -> Result<(Cut, BTreeSet<String>), Error> {
         let Self {
+            metadata,
             identity,
+            old,
             management,
             context,
             account,
@@ -173,14 +189,43 @@ impl Knife<'_> {
             stood_back: &|| false,
             metrics: &context.metrics,
         };
+        let others = match &entry {
+            Some(entry) if !plan.steps.is_empty() => self.others(entry).await,
+            Some(_) | None => BTreeSet::new(),
+        };
+        if !others.is_empty() {
+            // Told before it goes: an operator that is killed in between must not be the only one that knew.
+            let told = super::tell::going_too(context, metadata, &others);
+            let _ = tokio::time::timeout(LOOK_AT_OTHERS, told).await;
+        }
         let outcome = apply::apply(&plan.steps, site).await;
+        let given = old.access_entry.as_ref();
+        let mut lost = given.map(|entry| entry.lost.clone()).unwrap_or_default();
+        if outcome.entry_deleted() {
+            lost.extend(others);
+        }
         // What was deleted before shows up in a read from before that. It is deleted once more, which harms nobody, and no news.
         let arn = entry.as_ref().map(|entry| &entry.arn);
         let news = outcome.entry_deleted() && !context.memory.was_healed(&identity.uid, arn);
         if outcome.entry_deleted() {
             context.memory.healed(&identity.uid, arn.cloned());
         }
-        Ok(cut_of(&plan, outcome, news, old))
+        Ok((cut_of(&plan, outcome, news, old), lost))
+    }
+
+    /// What others gave to the entry that is about to go. It is looked at for a moment only: the access goes all the same.
+    async fn others(&self, entry: &AccessEntry) -> BTreeSet<String> {
+        let given = self.old.access_entry.as_ref();
+        if !entry.tags.contains_key(ADOPTED_TAG) {
+            return BTreeSet::new();
+        }
+        let deployer = self.identity.deployer(&self.management.hub);
+        let look = Box::pin(self.account.associations(&self.identity.cluster.name, &deployer));
+        match tokio::time::timeout(LOOK_AT_OTHERS, look).await {
+            Ok(Ok(policies)) => suspended::lost(entry, Ok(&policies.unwrap_or_default()), given),
+            Ok(Err(error)) => suspended::lost(entry, Err(&error.code), given),
+            Err(_) => suspended::lost(entry, Err("EKS did not answer in time"), given),
+        }
     }
 }
 
