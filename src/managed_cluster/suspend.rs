@@ -1,10 +1,9 @@
 //! One pass over a cluster that is suspended: the access entry first, and by itself, so that nothing that only matters
 //! for giving access can hold it up. Then what else was made is kept, where that can be looked at.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+mod knife;
+
+use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
@@ -12,28 +11,22 @@ use kube::Api;
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, Mode},
     aws::{Account, Lane},
-    domain::{eks::AccessEntry, ownership::ADOPTED_TAG},
     kubernetes::{KubernetesError, objects},
 };
 
+use self::knife::Knife;
 use super::{
     Context, Error, LAST_STEP,
-    apply::{self, Outcome, Site, Stop},
     blocked::Blocked,
     log_plan,
     management::Management,
     moor::{Sight, Work, living},
-    observe,
-    plan::suspended,
     request::{Identity, Request},
     status::{Cut, Facts, Kept, Pass, Suspension},
     step::Plan,
     turn::{admitted, door, management_by},
     withheld::Withheld,
 };
-
-/// How long a suspension looks at what others gave to the entry that it deletes.
-const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
 
 /// What is suspended. The spec may be beyond reading, or ask for what it may not have.
 pub(super) struct Subject<'a> {
@@ -143,101 +136,6 @@ pub(super) async fn cut_off(
         knife.cut().await.map(|(cut, _)| cut)
     };
     Some(Box::pin(cut).await.unwrap_or_else(Cut::Failed))
-}
-
-/// What takes an access entry away.
-struct Knife<'a> {
-    metadata: &'a ObjectMeta,
-    identity: &'a Identity,
-    old: &'a ManagedClusterStatus,
-    management: &'a Management,
-    context: &'a Context,
-    account: &'a Account,
-    deadline: Instant,
-}
-
-impl Knife<'_> {
-    /// What would be deleted, and what stands.
-    async fn look(&self) -> Result<(Plan, Option<AccessEntry>), Error> {
-        let identity = self.identity;
-        let deployer = identity.deployer(&self.management.hub);
-        let entry = observe::access_entry(self.account, &identity.cluster, &deployer).await?;
-        let plan = suspended::cut(&identity.owner(&self.management.hub), entry.as_ref());
-        log_plan(&identity.name, &plan);
-        Ok((plan, entry))
-    }
-
-    /// Deletes the entry. With what became of that comes what others gave to it, and went with it, now or before.
-    async fn cut(&self) -> Result<(Cut, BTreeSet<String>), Error> {
-        let Self {
-            metadata,
-            identity,
-            old,
-            management,
-            context,
-            account,
-            deadline,
-        } = *self;
-        let (plan, entry) = self.look().await?;
-        let site = Site {
-            account: Some(account),
-            cluster: &identity.cluster,
-            deployer: &identity.deployer(&management.hub),
-            secrets: &Api::namespaced(context.client.clone(), &management.namespace),
-            deadline,
-            stopping: &|| context.aws.is_closed(),
-            stood_back: &|| false,
-            metrics: &context.metrics,
-        };
-        let others = match &entry {
-            Some(entry) if !plan.steps.is_empty() => self.others(entry).await,
-            Some(_) | None => BTreeSet::new(),
-        };
-        if !others.is_empty() {
-            // Told before it goes: an operator that is killed in between must not be the only one that knew.
-            let told = super::tell::going_too(context, metadata, &others);
-            let _ = tokio::time::timeout(LOOK_AT_OTHERS, told).await;
-        }
-        let outcome = apply::apply(&plan.steps, site).await;
-        let given = old.access_entry.as_ref();
-        let mut lost = given.map(|entry| entry.lost.clone()).unwrap_or_default();
-        if outcome.entry_deleted() {
-            lost.extend(others);
-        }
-        // What was deleted before shows up in a read from before that. It is deleted once more, which harms nobody, and no news.
-        let arn = entry.as_ref().map(|entry| &entry.arn);
-        let news = outcome.entry_deleted() && !context.memory.was_healed(&identity.uid, arn);
-        if outcome.entry_deleted() {
-            context.memory.healed(&identity.uid, arn.cloned());
-        }
-        Ok((cut_of(&plan, outcome, news, old), lost))
-    }
-
-    /// What others gave to the entry that is about to go. It is looked at for a moment only: the access goes all the same.
-    async fn others(&self, entry: &AccessEntry) -> BTreeSet<String> {
-        let given = self.old.access_entry.as_ref();
-        if !entry.tags.contains_key(ADOPTED_TAG) {
-            return BTreeSet::new();
-        }
-        let deployer = self.identity.deployer(&self.management.hub);
-        let look = Box::pin(self.account.associations(&self.identity.cluster.name, &deployer));
-        match tokio::time::timeout(LOOK_AT_OTHERS, look).await {
-            Ok(Ok(policies)) => suspended::lost(entry, Ok(&policies.unwrap_or_default()), given),
-            Ok(Err(error)) => suspended::lost(entry, Err(&error.code), given),
-            Err(_) => suspended::lost(entry, Err("EKS did not answer in time"), given),
-        }
-    }
-}
-
-fn cut_of(plan: &Plan, outcome: Outcome, deleted: bool, old: &ManagedClusterStatus) -> Cut {
-    // An entry that was made just now may not be seen yet: that there is none is believed when a second look agrees.
-    let settled = !outcome.entry_deleted() && super::turn::is_suspended(old);
-    match (outcome.into_stop(), plan.in_the_way()) {
-        (Some(Stop::Failed(part, failure)), _) => Cut::Failed(Error::Step(part, failure)),
-        (Some(Stop::Blocked(blocked)), _) => Cut::Blocked(blocked),
-        (None, Some(blocked)) => Cut::Blocked(blocked.clone()),
-        (None, None) => Cut::Away { deleted, settled },
-    }
 }
 
 /// What the rest of the spec asks for, or in words why that cannot be kept now.

@@ -41,11 +41,10 @@ pub(super) async fn release(
     }
     let pass = if let Some(withheld) = context.withheld(&role.metadata) {
         let names = naming(&role.metadata.name.clone().unwrap_or_default(), &live(context).await?);
-        let remain = (!names.is_empty()).then(|| Blocked::ClustersRemain {
-            names,
-            retained: BTreeSet::new(),
-        });
-        Some(Pass::ReleaseWithheld(withheld, remain))
+        let retained = BTreeSet::new();
+        let remain = (!names.is_empty()).then(|| Blocked::ClustersRemain { names, retained }.message());
+        let message = withheld.removal_waits_with(&[], remain.as_slice());
+        Some(Pass::ReleaseWithheld(withheld, message))
     } else {
         match take_away(role, old, context).await {
             Ok(blocked) => blocked,

@@ -41,8 +41,8 @@ pub enum Pass {
     Failed(Error),
     /// The object is being removed, and this is what remains.
     Releasing(String, Option<Blocked>),
-    /// The object is being removed and nothing is written for it; with what it would wait for besides.
-    ReleaseWithheld(Withheld, Option<Blocked>),
+    /// The object is being removed and nothing is written for it, and what is told of that.
+    ReleaseWithheld(Withheld, String),
 }
 
 /// A pass that went through.
@@ -160,10 +160,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             )
         }
         Pass::Failed(error) => failed(error),
-        Pass::ReleaseWithheld(withheld, in_the_way) => {
-            let in_the_way: Vec<String> = in_the_way.iter().map(Blocked::message).collect();
-            alone(withheld.reason(), withheld.removal_waits_with(&[], &in_the_way), false)
-        }
+        Pass::ReleaseWithheld(withheld, message) => alone(withheld.reason(), message.clone(), false),
         Pass::Releasing(message, blocked) => alone(
             blocked.as_ref().map_or("Releasing", Blocked::reason),
             message.clone(),
@@ -352,7 +349,7 @@ pub async fn write(
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, sync::Arc};
+    use std::sync::Arc;
 
     use super::*;
     use crate::aws::{AwsError, Call, ErrorKind};
@@ -394,21 +391,15 @@ mod tests {
 
     #[test]
     fn a_removal_for_which_nothing_is_written_has_the_reason_of_that() {
-        let names: BTreeSet<String> = ["prod".to_owned()].into();
-        let remain = Blocked::ClustersRemain {
-            names,
-            retained: BTreeSet::new(),
-        };
         for withheld in [Withheld::Paused, Withheld::ReadOnly] {
-            let told = after(&mismatched(), &Pass::ReleaseWithheld(withheld, Some(remain.clone())), 2);
+            let pass = Pass::ReleaseWithheld(withheld, withheld.removal_waits());
+            let told = after(&mismatched(), &pass, 2);
             let ready = find(&told.conditions, ConditionType::Ready).unwrap();
             assert_eq!(
                 (ready.status.as_str(), ready.reason.as_str()),
                 ("False", withheld.reason())
             );
-            for part in [withheld.end(), "(prod)"] {
-                assert!(ready.message.contains(part), "{part}: {}", ready.message);
-            }
+            assert!(ready.message.contains(withheld.end()), "{}", ready.message);
         }
     }
 
@@ -421,7 +412,7 @@ mod tests {
             Pass::Failed(Error::Deadline(1)),
             Pass::Failed(Error::Unreadable("x".into())),
             Pass::Releasing("x".into(), None),
-            Pass::ReleaseWithheld(Withheld::Paused, None),
+            Pass::ReleaseWithheld(Withheld::Paused, "x".into()),
         ] {
             let told = after(&old, &pass, 2);
             assert_eq!(verdict(&told, ConditionType::HubReady), Some("False"));
