@@ -8,7 +8,7 @@ use kube::{Api, runtime::reflector::Store};
 use super::{
     Hub, Look,
     destinations::Destinations,
-    going::{Going, Removals},
+    going::{Going, Removals, whole_spoke},
 };
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, Mode},
@@ -17,7 +17,7 @@ use crate::{
     managed_cluster::{
         self, Plan, Step, Withheld,
         management::Management,
-        observe::{self, Secrets},
+        observe::Secrets,
         plan::suspended,
         preview::{self, Looked, Planned},
         request::{Identity, Request},
@@ -132,8 +132,7 @@ impl Look {
         let at = &identity.cluster;
         let account = self.reader.enter(read_by, &at.account, &at.region).await?;
         let deployer = identity.deployer(&management.hub);
-        let spoke = Box::pin(observe::spoke_for_removal(&account, &identity, &deployer)).await;
-        let spoke = spoke.map_err(|error| error.to_string())?;
+        let spoke = Box::pin(whole_spoke(&account, &identity, &deployer)).await?;
         let plan = suspended::cut(&identity.owner(&management.hub), spoke.entry.as_ref());
         Ok(Seen::Cut(Box::new(Looked {
             changes: preview::changes(&plan.steps, &spoke, &Secrets::default(), None),

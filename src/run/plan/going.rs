@@ -7,8 +7,8 @@ use super::{Look, destinations::Destinations};
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, Mode},
     argocd::ClusterSecret,
-    aws::ReadBy,
-    domain::arn::PolicyArn,
+    aws::{Account, ReadBy},
+    domain::arn::{PolicyArn, RoleArn},
     managed_cluster::{
         self, Plan, Withheld, in_use,
         ledger::{self, Hub},
@@ -40,6 +40,17 @@ pub(super) struct Removals<'a> {
     pub(super) limit: u32,
 }
 
+/// What a removal looks at, and besides what the access entry gives, which is lost with it.
+pub(super) async fn whole_spoke(account: &Account, identity: &Identity, deployer: &RoleArn) -> Result<Spoke, String> {
+    let spoke = Box::pin(observe::spoke_for_removal(account, identity, deployer)).await;
+    let mut spoke = spoke.map_err(|error| error.to_string())?;
+    if spoke.entry.is_some() && spoke.associations.is_none() {
+        let found = account.associations(&identity.cluster.name, deployer).await;
+        spoke.associations = found.map_err(|error| error.to_string())?;
+    }
+    Ok(spoke)
+}
+
 impl Look {
     /// Looks at what a removal has still to take away.
     pub(super) async fn going(
@@ -65,8 +76,7 @@ impl Look {
         } else {
             let at = &identity.cluster;
             let account = self.reader.enter(read_by, &at.account, &at.region).await?;
-            let spoke = Box::pin(observe::spoke_for_removal(&account, &identity, &deployer)).await;
-            Some(spoke.map_err(|error| error.to_string())?)
+            Some(Box::pin(whole_spoke(&account, &identity, &deployer)).await?)
         };
         let boundary = cluster.spec.access.deployer_role.permissions_boundary.as_deref();
         let boundary = boundary.and_then(|arn| arn.parse().ok());
