@@ -83,24 +83,7 @@ pub(super) async fn tell(
             .report(&about, Weight::Normal, "AccessTakenAway", "Suspend", note);
         report.await;
     }
-    if let Some(lost) = old
-        .access_entry
-        .as_ref()
-        .map(|entry| &entry.lost)
-        .filter(|lost| !lost.is_empty())
-        && matches!(pass, Pass::Applied(..))
-        && new.access_entry.as_ref().is_none_or(|entry| entry.lost.is_empty())
-    {
-        let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
-        let note = format!(
-            "the access entry is made anew with what the spec gives; what others had given it went with the suspension: {}",
-            lost.join(", ")
-        );
-        let report = context
-            .reporter
-            .report(&about, Weight::Warning, "NotGivenBack", "Moor", &note);
-        report.await;
-    }
+    not_given_back(context, &about, old, new, pass).await;
     let moored = old.deployer_role.is_some() && old.secret.is_some();
     let kept = match pass {
         Pass::Applied(plan, outcome, _) => Some((plan, outcome, was_ready || plan.suspicion.is_some())),
@@ -131,6 +114,34 @@ pub(super) async fn tell(
         };
         let note = in_a_row(outcome.done());
         context.reporter.report(&about, weight, reason, "Mend", &note).await;
+    }
+}
+
+/// Tells that what others had given to an access entry did not come back with it.
+async fn not_given_back(
+    context: &Context,
+    about: &ObjectReference,
+    old: &ManagedClusterStatus,
+    new: &ManagedClusterStatus,
+    pass: &Pass,
+) {
+    if let Some(lost) = old
+        .access_entry
+        .as_ref()
+        .map(|entry| &entry.lost)
+        .filter(|lost| !lost.is_empty())
+        && matches!(pass, Pass::Applied(..))
+        && new.access_entry.as_ref().is_none_or(|entry| entry.lost.is_empty())
+    {
+        let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+        let note = format!(
+            "the access entry is made anew with what the spec gives; what others had given it went with the suspension: {}",
+            lost.join(", ")
+        );
+        let report = context
+            .reporter
+            .report(about, Weight::Warning, "NotGivenBack", "Moor", &note);
+        report.await;
     }
 }
 
