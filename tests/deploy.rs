@@ -492,6 +492,42 @@ async fn the_verifier_gets_tokens_for_sts_of_argo_cds_service_accounts_and_the_o
         let refused = token(&verifier, namespace, name, &sts).await.unwrap_err();
         assert!(refused.contains("forbidden"), "{refused}");
     }
+    // RBAC refused those. Where somebody has given the verifier more by RBAC, the admission policy still holds it.
+    let rule = json!([{"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]}]);
+    // By a group that it has in this test alone.
+    let group = "more-than-mooring-gives";
+    let subject = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}]);
+    let reference =
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "more-than-mooring-gives"});
+    for object in [
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": "more-than-mooring-gives"}, "rules": rule,
+        }),
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": "more-than-mooring-gives"}, "roleRef": reference, "subjects": subject,
+        }),
+    ] {
+        server.apply_yaml(&object.to_string()).await.unwrap();
+    }
+    let user = "system:serviceaccount:mooring-system:mooring-verifier";
+    let verifier = server.client_of_user(user, &["system:authenticated", group]).unwrap();
+    for (namespace, name) in [("argocd", "argocd-repo-server"), ("default", "argocd-server")] {
+        let mut refused = String::new();
+        // The authorizer hears of a new role some moments after it was made.
+        for _ in 0..200 {
+            refused = token(&verifier, namespace, name, &sts).await.unwrap_err();
+            if !refused.contains("cannot create resource") {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert!(
+            refused.contains("the verifier asks for tokens of Argo CD's service accounts and no others"),
+            "{namespace}/{name}: {refused}"
+        );
+    }
     let operator = as_service_account("mooring-controller").await;
     for name in ours {
         let refused = token(&operator, "argocd", name, &sts).await.unwrap_err();

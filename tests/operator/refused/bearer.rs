@@ -51,6 +51,11 @@ fn asking() -> Vec<Way> {
             Made(|token| "sts.eu-west-1.amazonaws.com.example.org".clone_into(&mut token.host)),
         ),
         (
+            "a token by way of a region that there is not",
+            "unexpected hostname \"sts.eu-nowhere-9.amazonaws.com\"",
+            Made(|token| "sts.eu-nowhere-9.amazonaws.com".clone_into(&mut token.host)),
+        ),
+        (
             "a token by way of an endpoint of one's own",
             "unexpected hostname \"127.0.0.1:4566\"",
             Made(|token| "127.0.0.1:4566".clone_into(&mut token.host)),

@@ -17,7 +17,10 @@ use crate::{
 };
 
 pub(super) const LIMIT: Duration = Duration::from_secs(90);
-const CLUSTERS: [&str; 4] = ["hub", "platform", "prod-eu", "tools"];
+const CLUSTERS: [&str; 4] = ["hub", "platform", "prod-eu", LET_GO];
+
+/// The one that is deleted.
+const LET_GO: &str = "tools";
 
 pub(super) async fn all(demo: &Demo<'_>) -> Result<(), StageError> {
     moor(demo).await?;
@@ -28,6 +31,7 @@ pub(super) async fn all(demo: &Demo<'_>) -> Result<(), StageError> {
     break_and_mend(demo).await?;
     narrow(demo).await?;
     let_go(demo).await?;
+    still_connected(demo).await?;
     last_word(demo)
 }
 
@@ -295,15 +299,13 @@ async fn narrow(demo: &Demo<'_>) -> Result<(), StageError> {
 
 async fn let_go(demo: &Demo<'_>) -> Result<(), StageError> {
     demo.teller.scene("Delete a ManagedCluster");
-    let object = demo.stage.wait("ManagedCluster", "tools", LIMIT, is_ready).await?;
+    let object = demo.stage.wait("ManagedCluster", LET_GO, LIMIT, is_ready).await?;
     let arn = text(&object["status"]["deployerRole"]["arn"]);
     let audit = demo.stage.hub.audit_mark().await?;
     let mark = demo.stage.aws.log().mark();
     let api = demo.stage.mooring("ManagedCluster")?;
-    api.delete("tools", &kube::api::DeleteParams::default()).await?;
-    demo.stage
-        .wait("ManagedCluster", "tools", LIMIT, Value::is_null)
-        .await?;
+    api.delete(LET_GO, &kube::api::DeleteParams::default()).await?;
+    demo.stage.wait("ManagedCluster", LET_GO, LIMIT, Value::is_null).await?;
     let writes = demo.stage.hub.writes_by("mooring", audit).await?;
     let secret = writes
         .iter()
@@ -329,9 +331,31 @@ async fn let_go(demo: &Demo<'_>) -> Result<(), StageError> {
     demo.teller
         .say("2. the access entry was deleted, and with it every way into the cluster");
     demo.teller.say("3. the deployer role was deleted");
-    let secret = secret_of(demo, "tools").await?;
+    let secret = secret_of(demo, LET_GO).await?;
     expect(secret.is_none() && role_of(demo, &arn).is_err(), "nothing is left")?;
     demo.teller.proved("gone in order, and nothing is left behind");
+    Ok(())
+}
+
+/// After all that was done, every cluster that is left is connected, by a walk of the spec of now.
+async fn still_connected(demo: &Demo<'_>) -> Result<(), StageError> {
+    demo.teller.scene("And in the end");
+    let left = CLUSTERS.into_iter().filter(|cluster| *cluster != LET_GO);
+    for cluster in left.clone() {
+        let walked = |object: &Value| {
+            let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+            conditions.any(|condition| {
+                condition["type"] == "Connected"
+                    && condition["status"] == "True"
+                    && condition["observedGeneration"] == object["metadata"]["generation"]
+            })
+        };
+        demo.stage.wait("ManagedCluster", cluster, LIMIT, walked).await?;
+    }
+    demo.teller.proved(&format!(
+        "Connected is True for {}",
+        left.collect::<Vec<_>>().join(", ")
+    ));
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 //!
 //! Sources: `pkg/token/token.go`, `pkg/arn` and `pkg/server` of kubernetes-sigs/aws-iam-authenticator, whose `Verify`
 //! this holds to check by check; EKS user guide, "Grant IAM users access to Kubernetes with EKS access entries". Every
-//! check of a token is made as there and none is looser, with one exception: a region is known by the form of its name,
-//! not by a list. Nodes (entries of other types than `STANDARD`) are not modelled.
+//! check of a token is made as there and none is looser. Nodes (entries of other types than `STANDARD`) are not
+//! modelled.
 
 mod bearer;
 mod log;

@@ -12,7 +12,7 @@ pub(crate) struct Partition {
     pub(crate) id: &'static str,
     suffix: &'static str,
     dual_stack: &'static str,
-    /// What stands before `-word-number` in the names of its regions.
+    /// The names of its regions, as botocore has them.
     regions: &'static [&'static str],
     /// The region that IAM's requests are signed for.
     iam_region: &'static str,
@@ -20,7 +20,44 @@ pub(crate) struct Partition {
     iam_label: Option<&'static str>,
 }
 
-const COMMERCIAL: &[&str] = &["us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx"];
+const COMMERCIAL: &[&str] = &[
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "me-west-1",
+    "mx-central-1",
+    "sa-east-1",
+    "sa-west-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
 
 const PARTITIONS: &[Partition] = &[
     partition("aws", "amazonaws.com", "api.aws", COMMERCIAL, "us-east-1", None),
@@ -28,7 +65,7 @@ const PARTITIONS: &[Partition] = &[
         "aws-us-gov",
         "amazonaws.com",
         "api.aws",
-        &["us-gov"],
+        &["us-gov-east-1", "us-gov-west-1"],
         "us-gov-west-1",
         Some("us-gov"),
     ),
@@ -36,7 +73,7 @@ const PARTITIONS: &[Partition] = &[
         "aws-cn",
         "amazonaws.com.cn",
         "api.amazonwebservices.com.cn",
-        &["cn"],
+        &["cn-north-1", "cn-northwest-1"],
         "cn-north-1",
         Some("cn-north-1"),
     ),
@@ -44,7 +81,7 @@ const PARTITIONS: &[Partition] = &[
         "aws-eusc",
         "amazonaws.eu",
         "api.amazonwebservices.eu",
-        &["eusc-de"],
+        &["eusc-de-east-1"],
         "eusc-de-east-1",
         Some("eusc-de-east-1"),
     ),
@@ -52,7 +89,7 @@ const PARTITIONS: &[Partition] = &[
         "aws-iso",
         "c2s.ic.gov",
         "api.aws.ic.gov",
-        &["us-iso"],
+        &["us-iso-east-1", "us-iso-west-1"],
         "us-iso-east-1",
         Some("us-iso-east-1"),
     ),
@@ -60,7 +97,7 @@ const PARTITIONS: &[Partition] = &[
         "aws-iso-b",
         "sc2s.sgov.gov",
         "api.aws.scloud",
-        &["us-isob"],
+        &["us-isob-east-1", "us-isob-west-1"],
         "us-isob-east-1",
         Some("us-isob-east-1"),
     ),
@@ -68,7 +105,7 @@ const PARTITIONS: &[Partition] = &[
         "aws-iso-e",
         "cloud.adc-e.uk",
         "api.cloud-aws.adc-e.uk",
-        &["eu-isoe"],
+        &["eu-isoe-west-1"],
         "eu-isoe-west-1",
         Some("eu-isoe-west-1"),
     ),
@@ -76,7 +113,7 @@ const PARTITIONS: &[Partition] = &[
         "aws-iso-f",
         "csp.hci.ic.gov",
         "api.aws.hci.ic.gov",
-        &["us-isof"],
+        &["us-isof-east-1", "us-isof-south-1"],
         "us-isof-south-1",
         Some("us-isof-south-1"),
     ),
@@ -107,14 +144,7 @@ impl Partition {
     }
 
     fn has(&self, region: &str) -> bool {
-        self.regions.iter().any(|prefix| {
-            let rest = region.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
-            rest.and_then(|rest| rest.split_once('-'))
-                .is_some_and(|(word, number)| {
-                    let letters = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase());
-                    letters && !number.is_empty() && number.chars().all(|c| c.is_ascii_digit())
-                })
-        })
+        self.regions.contains(&region)
     }
 
     fn service(&self, labels: &[&str], dual_stack: bool) -> Option<(Service, String)> {
@@ -224,6 +254,7 @@ mod tests {
             "s3.amazonaws.com",
             "eks.amazonaws.com",
             "eks.mars-1.amazonaws.com",
+            "sts.eu-nowhere-9.amazonaws.com",
             "iam.eu-west-1.amazonaws.com",
             "sts.amazonaws.com.cn",
             "sts.eu-west-1.amazonaws.com.evil.example",
