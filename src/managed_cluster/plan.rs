@@ -126,7 +126,7 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         return;
     }
     let suspicion = suspicion(&standing, entry.filter(|entry| tells_its_role(entry, memory)));
-    if let Some(entry) = entry.filter(|entry| suspicion.is_some() && adopt::adopted(&entry.tags)) {
+    if let Some(entry) = entry.filter(|entry| suspicion.is_some() && entry::shared(entry, memory)) {
         let others = entry::others(desired, entry, spoke.associations.as_ref(), memory);
         if !others.is_empty() {
             plan.blocked.push(Blocked::NotAdoptable {
@@ -149,7 +149,14 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     }
     let entry_stays = entry.filter(|_| suspicion.is_none());
     plan.suspicion = suspicion;
-    if entry.is_some() && entry_stays.is_none() {
+    if let Some(entry) = entry.filter(|_| entry_stays.is_none()) {
+        // The provisioner may do nothing to an entry before it bears our mark.
+        if memory.owner.judge(&entry.tags) != Marked::Ours {
+            plan.steps.push(Step::AdoptAccessEntry {
+                arn: entry.arn.clone(),
+                tags: desired.entry.tags.clone(),
+            });
+        }
         plan.steps.push(Step::DeleteAccessEntry);
     }
     let role_id = match standing {
