@@ -148,6 +148,17 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         return;
     }
     let entry_stays = entry.filter(|_| suspicion.is_none());
+    // Once a role stood there again, nobody could tell any more that the entry is for the one that is gone.
+    if let Some(entry) =
+        entry_stays.filter(|entry| matches!(standing, Standing::Absent) && !tells_its_role(entry, memory))
+    {
+        plan.blocked.push(Blocked::NotAdoptable {
+            what: format!("access entry {}", entry.arn),
+            why: "the role that it is for is not there, so it lets nobody in: delete it".to_owned(),
+            part: Part::AccessEntry,
+        });
+        return;
+    }
     plan.suspicion = suspicion;
     if let Some(entry) = entry.filter(|_| entry_stays.is_none()) {
         // The provisioner may do nothing to an entry before it bears our mark.
@@ -189,13 +200,6 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             None
         }
     };
-    if let (None, Some(entry)) = (&role_id, entry_stays.filter(|entry| !tells_its_role(entry, memory))) {
-        plan.blocked.push(Blocked::NotAdoptable {
-            what: format!("access entry {}", entry.arn),
-            why: "the role that it is for is not there, so it lets nobody in: delete it".to_owned(),
-            part: Part::AccessEntry,
-        });
-    }
     // What a spec takes away is taken away, also while its role lets nobody in.
     if plan.blocked.is_empty() || entry_stays.is_some_and(|_| role_id.is_some() && only_trust_missing(plan)) {
         entry::plan_entry(

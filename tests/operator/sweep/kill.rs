@@ -103,7 +103,7 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
         let end = async {
             let at_end = || super::at_end(&ground, trial);
             let told = || story::difference(&trial.clean.end, &story::end(&ground, trial.scenario, &trial.name));
-            let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
+            let (deadline, mut ask) = (Instant::now() + 5 * PATIENCE, Instant::now() + ASK);
             while !at_end() {
                 assert!(Instant::now() < deadline, "{}\n{}", told(), ground.log_of(&trial.name));
                 tokio::time::sleep(LOOK).await;

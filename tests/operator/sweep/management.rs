@@ -217,7 +217,7 @@ async fn troubled(world: &World, troubles: &[Option<Trouble>], ends: &[(Vec<Poin
         let over = async || end(world, chapter).await.as_ref() == Some(clean);
         let kill = matches!(trouble, Some(Trouble::Kill(..)));
         let met = kill && killed(world, &armed, over).await;
-        let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
+        let (deadline, mut ask) = (Instant::now() + 5 * PATIENCE, Instant::now() + ASK);
         loop {
             let seen = end(world, chapter).await;
             if seen.as_ref() == Some(clean) {

@@ -184,7 +184,7 @@ async fn story(ground: &Ground, trial: &Trial) -> Ended {
     };
     let began = ground.mark();
     ground.begin(scenario, name).await;
-    let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
+    let (deadline, mut ask) = (Instant::now() + 5 * PATIENCE, Instant::now() + ASK);
     let mut asked = 0;
     // At its end, and the fault has fallen; or it does not fall, though a few passes more were made.
     while !at_end(ground, trial) || !(armed.struck(world) || asked > 4 || ground.object(name).is_null()) {
