@@ -230,6 +230,7 @@ async fn troubled(world: &World, troubles: &[Option<Trouble>], ends: &[(Vec<Poin
                 )
             };
             assert!(Instant::now() < deadline, "{}", told());
+            world.keep_running().await;
             tokio::time::sleep(LOOK).await;
             if Instant::now() >= ask {
                 let number = fastrand::u64(..).to_string();
