@@ -22,11 +22,6 @@ const SPOKES: [&str; 2] = ["222222222222/eu-west-1/one", "222222222222/eu-west-1
 const DURATION: SignedDuration = SignedDuration::from_secs(15);
 const BOUND: SignedDuration = SignedDuration::from_secs(20);
 
-/// A world whose operators hold their Lease for as long as they do by default.
-fn setting(spokes: &[&str]) -> Setting {
-    Setting::of(spokes).flag(&["--lease-duration", "15s"])
-}
-
 /// Starts another operator beside the first.
 async fn second(world: &World) -> Operator {
     let operator = Operator::start(&world.stage, &world.operator_options()).await.unwrap();
@@ -101,7 +96,7 @@ fn take(world: &World) -> Operator {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_one_writes_and_a_clean_stop_hands_over_at_once() {
-    let world = World::ready(setting(&SPOKES)).await;
+    let world = World::ready(Setting::of(&SPOKES)).await;
     let first = take(&world);
     let second = second(&world).await;
     let start = AuditMark::default();
@@ -154,7 +149,7 @@ fn stopped_at(operator: &Operator) -> Timestamp {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_leader_is_followed_within_twenty_seconds_and_an_edited_lease_is_given_up() {
-    let world = World::ready(setting(&SPOKES)).await;
+    let world = World::ready(Setting::of(&SPOKES)).await;
     let first = take(&world);
     let next = second(&world).await;
     first.signal(Signal::Kill).unwrap();
@@ -210,7 +205,7 @@ async fn a_killed_leader_is_followed_within_twenty_seconds_and_an_edited_lease_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_was_stopped_in_a_pass_starts_no_write_when_it_goes_on() {
-    let world = World::ready(setting(&SPOKES).flag(&["--confirm-after", "2s"])).await;
+    let world = World::ready(Setting::of(&SPOKES).flag(&["--confirm-after", "2s"])).await;
     let first = take(&world);
     let second = second(&world).await;
     let held = Fault::on("CreateAccessEntry", Effect::Hang).in_account(ACCOUNT).nth(1);
@@ -251,7 +246,7 @@ async fn a_leader_that_was_stopped_in_a_pass_starts_no_write_when_it_goes_on() {
 async fn a_leader_whose_renewals_are_not_answered_stops_in_time_with_all_its_tries() {
     let spokes: Vec<String> = (0..4).map(|number| format!("{ACCOUNT}/eu-west-1/c{number}")).collect();
     let spokes: Vec<&str> = spokes.iter().map(String::as_str).collect();
-    let world = World::without_operator(setting(&spokes).flag(&["--confirm-after", "2s"])).await;
+    let world = World::without_operator(Setting::of(&spokes).flag(&["--confirm-after", "2s"])).await;
     world.install().await;
     let relay = Relay::to(&world.stage.hub.url()).await;
     let options = world.operator_options();
@@ -312,7 +307,7 @@ async fn a_leader_whose_renewals_are_not_answered_stops_in_time_with_all_its_tri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_verifiers_one_walks() {
-    let world = World::ready(setting(&SPOKES)).await;
+    let world = World::ready(Setting::of(&SPOKES)).await;
     world.with_verifier().await;
     let logs = [1, 2].map(|_| std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..))));
     let text = |number: usize| std::fs::read_to_string(&logs[number]).unwrap_or_default();

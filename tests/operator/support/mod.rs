@@ -154,13 +154,8 @@ impl World {
     /// How the operator is run.
     pub(crate) fn operator_options(&self) -> OperatorOptions {
         let said = |flag: &str| self.setting.flags.iter().any(|given| given == flag);
-        // Tests remove more than anybody would by accident; and a machine that does other things too may keep an operator
-        // waiting for longer than its lease lasts by default, after which a kubelet would start it again.
-        let defaults = [
-            ("--log-level", "info,mooring=debug"),
-            ("--removals-per-hour", "0"),
-            ("--lease-duration", "60s"),
-        ];
+        // Tests remove more than anybody would by accident.
+        let defaults = [("--log-level", "info,mooring=debug"), ("--removals-per-hour", "0")];
         let unsaid = defaults.into_iter().filter(|(flag, _)| !said(flag));
         let flags = ["--log-format", "json"]
             .into_iter()

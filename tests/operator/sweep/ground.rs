@@ -62,8 +62,10 @@ impl Ground {
             .map(|(number, name)| format!("{}/eu-west-1/{name}", 200_000_000_000 + number % ACCOUNTS))
             .collect();
         let spokes: Vec<&str> = spokes.iter().map(String::as_str).collect();
+        // So many stories at once may keep an operator waiting for longer than its lease lasts by default.
+        let lasting = ["--lease-duration", "60s"];
         let flags = ["--confirm-after", "2s", "--passes-per-account", "64"];
-        let mut setting = Setting::of(&spokes).flag(&flags);
+        let mut setting = Setting::of(&spokes).flag(&flags).flag(&lasting);
         setting.proxied = true;
         setting.management["spec"]["allow"][0]["deployerRoles"] = json!(["arn:aws:iam::*:role/argocd-*"]);
         let world = World::ready(setting).await;
