@@ -304,6 +304,7 @@ fn wire(
         aws: aws.clone(),
         client: client.clone(),
         clusters: cluster_store,
+        secrets: clusters.secrets.clone(),
         binding: Arc::clone(&binding.context),
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),
