@@ -8,7 +8,7 @@ use super::{present, read, versions};
 use crate::support::folder;
 
 /// Fields that no recorded object has, each with why.
-const LEFT_OUT: [(&str, &str); 9] = [
+const LEFT_OUT: [(&str, &str); 10] = [
     (
         "ManagedCluster.spec.access.deployerRole.arn",
         "goes with no role that Mooring made",
