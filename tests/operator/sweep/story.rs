@@ -52,7 +52,7 @@ pub(super) fn end(ground: &Ground, scenario: &Scenario, name: &str) -> Value {
     let secret = secrets.first().and_then(|secret| secret["name"].as_str());
     // Where the object is gone, what it left to somebody else may still bear its mark.
     let mark = role.as_ref().and_then(|role| role.tags.get("mooring.dev/uid"));
-    let uid = object["metadata"]["uid"].as_str().or(mark.map(String::as_str));
+    let uid = object["metadata"]["uid"].as_str().or_else(|| mark.map(String::as_str));
     let role_id = role.as_ref().map(|role| role.id.as_str());
     let config = secrets.first().and_then(|secret| secret["data"]["config"].as_str());
     let authority = STANDARD.encode(world.stage.hub.ca_pem());
