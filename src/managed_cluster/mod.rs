@@ -61,6 +61,7 @@ pub(crate) use blocked::held_in_words;
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;
+pub use release::recorded;
 pub use step::{Part, Plan, Step};
 pub use withheld::{Withheld, paused};
 
@@ -98,21 +99,23 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
             let error = Error::Unreadable(unparsable.error.clone());
             let name = object.meta().name.as_deref().unwrap_or_default();
             // What was recorded stays: a role whose ID we forgot would be made afresh.
-            match objects::stored_status::<ManagedCluster, _>(&context.client, name).await? {
-                Some(old) => {
-                    let suspended = suspend::unparsable(object.meta(), &context).await?;
-                    let pass = match &suspended {
-                        Some(identity) => {
-                            Box::pin(suspend(subject(object.meta(), identity, None, &old), &context)).await
-                        }
-                        None => Some(Pass::Failed(error)),
-                    };
-                    match pass {
-                        Some(pass) => conclude(&context, object.meta(), suspended.as_ref(), &old, pass).await,
-                        None => Ok(Action::requeue(Duration::ZERO)),
-                    }
+            if let Some(old) = objects::stored_status::<ManagedCluster, _>(&context.client, name).await? {
+                let suspended = suspend::unparsable(object.meta(), &context).await?;
+                let pass = match &suspended {
+                    Some(identity) => Box::pin(suspend(subject(object.meta(), identity, None, &old), &context)).await,
+                    None => Some(Pass::Failed(error)),
+                };
+                match pass {
+                    Some(pass) => conclude(&context, object.meta(), suspended.as_ref(), &old, pass).await,
+                    None => Ok(Action::requeue(Duration::ZERO)),
                 }
-                None => Err(error),
+            } else {
+                // What was recorded cannot be read and must not be written over, and the access goes all the same.
+                if let Some(identity) = suspend::unparsable(object.meta(), &context).await? {
+                    let nothing = ManagedClusterStatus::default();
+                    Box::pin(suspend::cut_off(object.meta(), &identity, &nothing, &context)).await;
+                }
+                Err(error)
             }
         }
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
@@ -232,16 +235,21 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         }
     };
     let wait = match pass {
-        Pass::Refused(_) => resync(),
         // What only a person ends is looked at again with everything else.
         Pass::Withheld(_, plan, _) => match plan.in_the_way().filter(|blocked| !blocked.stalled()) {
             Some(blocked) => blocked_wait(blocked),
             None => resync(),
         },
         Pass::Waiting(blocked) => blocked_wait(&blocked),
-        Pass::Releasing(_, blocked) => blocked
+        Pass::Releasing(releasing) => releasing
+            .blocked
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
+        // A person ends it, but what was not seen is worth another look.
+        Pass::ReleaseWithheld(_, foreseen) if foreseen.unseen.is_some() => {
+            context.backoff.after_error(key()).max(Duration::from_secs(15))
+        }
+        Pass::Refused(_) | Pass::ReleaseWithheld(..) => resync(),
         Pass::Failed(error) => return Err(error),
         Pass::Suspended(suspension) => match (suspension.cut, suspension.kept) {
             (Cut::Failed(error), _) => return Err(error),
