@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
-    adopt::{Wired, by_hand_manager},
     letting_go::{application, argocd, set},
     support::{
         HUB_ACCOUNT, Setting, World,
@@ -155,21 +154,18 @@ impl Planner {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_tells_exactly_what_applying_then_writes_and_writes_nothing_itself() {
-    let mut setting = Setting::of(&[
+    let planner = Planner::new(Setting::of(&[
         "222222222222/eu-west-1/first",
         "333333333333/eu-central-1/second",
         "222222222222/eu-west-1/third",
-        "222222222222/eu-west-1/wired",
-    ]);
-    setting.management["spec"]["allow"][0]["deployerRoles"] = json!(["arn:aws:iam::*:role/argocd-*"]);
-    let planner = Planner::new(setting).await;
+    ]))
+    .await;
     new_manifests(&planner).await;
     drift(&planner).await;
     narrowed(&planner).await;
     destinations(&planner).await;
     removals(&planner).await;
     standing_back(&planner).await;
-    adoption(&planner).await;
     refused(&planner).await;
     planner.wrote_nothing().await;
     planner.world.never_denied();
@@ -392,45 +388,6 @@ async fn standing_back(planner: &Planner) {
     let notes = said.objects[object]["notes"].to_string();
     assert!(
         notes.contains("spec.mode is Observe, so the operator does nothing of this"),
-        "{}",
-        said.text
-    );
-}
-
-/// Who deploys to a cluster by hand-wired things gains nothing when those are taken over, and may lose it by what changes.
-async fn adoption(planner: &Planner) {
-    let world = &planner.world;
-    let manager = by_hand_manager(world);
-    let wired = Wired::by_hand(world, "wired", &manager).await;
-    wired.open(world).await;
-    application(world, "argocd/wired", json!({"name": "wired"})).await;
-    let theirs = json!([{"clusters": {"selector": {"matchLabels": {"team": "theirs"}}}}]);
-    set(world, "argocd/theirs", theirs).await;
-    let mut spec = wired.spec();
-    spec["argocd"] = json!({"labels": {"team": "ours"}});
-    let said = planner
-        .plan(&[], &[&managed_cluster(world.cluster("wired"), spec)])
-        .await;
-    let object = "ManagedCluster wired";
-    assert_eq!(said.code, 2, "{}", said.text);
-    let steps = said.steps(object);
-    for step in ["AdoptRole", "AdoptAccessEntry", "ApplySecret"] {
-        assert!(steps.contains(&step.to_owned()), "{step}: {}", said.text);
-    }
-    let told = &said.objects[object]["destinations"];
-    assert_eq!(
-        *told,
-        json!({"gain": [], "lose": ["ApplicationSet argocd/theirs"]}),
-        "{}",
-        said.text
-    );
-    let values = said.change(object, "ApplySecret")["values"].as_array().unwrap();
-    let relabelled = |value: &&Value| value["before"] == "theirs" && value["after"] == "ours";
-    assert_eq!(values.iter().filter(relabelled).count(), 1, "{}", said.text);
-    assert!(
-        values
-            .iter()
-            .all(|value| value["of"] != "name" && value["of"] != "server"),
         "{}",
         said.text
     );
