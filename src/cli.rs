@@ -69,8 +69,9 @@ pub enum Command {
     Verifier(VerifierArgs),
     /// Walks the chain to clusters now, and tells which hop is broken and what to do.
     ///
-    /// Uses your kubeconfig and your AWS credentials (those of an account, or that enter the reader roles), and changes nothing. What you may not look at is said so. The exit code
-    /// is 0 when every hop holds, 1 when something is broken, and 2 when something could not be looked at.
+    /// Uses your kubeconfig and your AWS credentials (those of an account, or that enter the reader roles), and changes nothing.
+    /// What you may not look at is said so. The exit code is 0 when every hop holds, 1 when something is broken, 2 when
+    /// something could not be looked at, and 3 when the walk could not begin (no kubeconfig, no such cluster).
     Doctor(DoctorArgs),
     /// Prints the manifests that would take over the clusters that an Argo CD was wired to by hand.
     ///

@@ -21,7 +21,10 @@ async fn main() -> ExitCode {
         Command::Verifier(arguments) => run::verifier(arguments).await.map_err(|error| error.to_string()),
         Command::Doctor(arguments) => match doctor(&arguments).await {
             Ok(code) => return code,
-            Err(message) => Err(message),
+            Err(message) => {
+                complain(&message);
+                return NOT_RUN.into();
+            }
         },
         Command::Import(arguments) => import(&arguments).await,
         Command::Plan(arguments) => match plan(&arguments).await {
@@ -42,11 +45,18 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            for line in message.lines() {
-                eprintln!("mooring: {line}");
-            }
+            complain(&message);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The exit code of a doctor that could not begin: it tells nothing of any cluster.
+const NOT_RUN: u8 = 3;
+
+fn complain(message: &str) {
+    for line in message.lines() {
+        eprintln!("mooring: {line}");
     }
 }
 

@@ -979,3 +979,18 @@ fn people_may_look_by_the_reader_roles_alone() {
     };
     assert!(boot(ROLE, &same).unwrap_err().to_string().contains("--verifier-role"));
 }
+
+/// A script must not take a doctor that saw no cluster for one that saw a broken one.
+#[test]
+fn a_doctor_that_cannot_begin_says_so_by_a_code_of_its_own() {
+    let output = Command::new(env!("CARGO_BIN_EXE_mooring"))
+        .args(["doctor", "prod-eu"])
+        .env("KUBECONFIG", "/nowhere/kubeconfig")
+        .env("HOME", "/nowhere")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.starts_with("mooring: "), "{said}");
+}

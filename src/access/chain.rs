@@ -80,15 +80,24 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// What is wrong; no URL in it shows a password.
+    /// What is wrong; no URL in it shows a password, and no text of others commands the terminal that shows it.
     pub fn new(reason: Reason, message: impl AsRef<str>, next: impl AsRef<str>) -> Self {
         Self {
             reason,
-            message: without_passwords(message.as_ref()).into_owned(),
-            next: without_passwords(next.as_ref()).into_owned(),
+            message: on_one_line(&without_passwords(message.as_ref())),
+            next: on_one_line(&without_passwords(next.as_ref())),
             candidates: Vec::new(),
         }
     }
+}
+
+fn on_one_line(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 /// What a walk found at a hop.
@@ -156,4 +165,16 @@ pub struct Examined {
     pub cluster: Option<String>,
     /// The walk, or why there was none.
     pub walk: Result<Walk, Trouble>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_others_commands_no_terminal() {
+        let told = Trouble::new(Reason::Forbidden, "said:\n\u{1b}[2Jgone\u{9b}", "do\rthis");
+        assert_eq!(told.message, "said: \u{fffd}[2Jgone\u{fffd}");
+        assert_eq!(told.next, "do this");
+    }
 }

@@ -56,12 +56,21 @@ pub(in crate::access) fn judge(
         Look::Seen(projects) => {
             let admits =
                 |project: &&crate::argocd::Project| project.admits(server, &seen.name, &seen.namespaces, &seen.project);
-            match projects.iter().find(admits) {
-                Some(project) => passed(format!(
+            match (projects.iter().find(admits), &argocd.impersonation) {
+                // Without it, nobody asked whether the cluster lets Argo CD act as a project's service account.
+                (Some(_), Look::Unseen(why)) => unknown(
+                    Reason::ArgoCdNotSeen,
+                    format!(
+                        "whether application.sync.impersonation.enabled is set could not be read from ConfigMap argocd-cm: \
+                         {why}"
+                    ),
+                    format!("let whoever runs this get ConfigMap argocd-cm in namespace {namespace}"),
+                ),
+                (Some(project), _) => passed(format!(
                     "Argo CD reads the cluster Secret; AppProject {} admits {own}",
                     project.name
                 )),
-                None => failed(
+                (None, _) => failed(
                     Reason::NoProjectAdmits,
                     format!(
                         "none of the {} AppProjects in namespace {namespace} admits {own} as a destination",

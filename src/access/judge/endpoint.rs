@@ -97,6 +97,10 @@ fn unreachable(subject: &Subject, evidence: &Evidence, reason: Reason, said: &st
         }
         Look::Unseen(_) => None,
     };
+    let said = &match &evidence.spoke_documents.cluster {
+        Look::Unseen(why) => format!("{said}. What EKS says of the endpoint could not be read: {why}"),
+        Look::Seen(_) | Look::Absent => said.to_owned(),
+    };
     // A firewall lets packets fall, so a private endpoint shows as no answer or as a name that does not resolve.
     let silent = matches!(reason, Reason::ConnectionTimedOut | Reason::NameNotResolved);
     match network {

@@ -814,7 +814,27 @@ fn table() -> Vec<(Hop, Reason, Break)> {
                 argocd(evidence).projects = Look::Unseen("forbidden".into());
             }),
         ),
+        (
+            ArgoCd,
+            Reason::ArgoCdNotSeen,
+            change(|_, evidence| {
+                argocd(evidence).impersonation = Look::Unseen("forbidden".into());
+            }),
+        ),
     ]
+}
+
+#[test]
+fn what_eks_did_not_tell_of_an_endpoint_is_said() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    evidence.endpoint = Attempt::Failed(Unreached::TimedOut("no answer".into()));
+    evidence.reviews.clear();
+    evidence.spoke_documents.cluster = Look::Unseen("not authorized to perform eks:DescribeCluster".into());
+    let walk = judge(&subject, &evidence);
+    let (hop, trouble) = walk.broken().unwrap();
+    assert_eq!((hop, trouble.reason), (Hop::Endpoint, Reason::ConnectionTimedOut));
+    assert!(trouble.message.contains("eks:DescribeCluster"), "{}", trouble.message);
 }
 
 #[test]
