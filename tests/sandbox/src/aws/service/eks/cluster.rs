@@ -109,7 +109,8 @@ pub struct ClusterSeed {
     pub tags: BTreeMap<String, String>,
     /// What ails it.
     pub health_issues: Vec<HealthIssue>,
-    /// `mapRoles` of the `ConfigMap` `kube-system/aws-auth`, which counts in the modes that name it.
+    /// `mapRoles` of the `ConfigMap` `kube-system/aws-auth`, which counts in the modes that name it. On a stage, a cluster
+    /// with an API server has what the `ConfigMap` there says.
     pub aws_auth: Vec<RoleMapping>,
 }
 
