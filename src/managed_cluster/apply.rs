@@ -12,7 +12,7 @@ use crate::{
     aws::{Account, AwsError, ErrorKind},
     domain::{
         arn::{ClusterArn, RoleArn},
-        eks::WantedEntry,
+        eks::{AccessPolicyArn, WantedEntry},
     },
     kubernetes::{
         KubernetesError,
@@ -26,6 +26,7 @@ use super::{
     plan::entry_tags,
     secret_write::apply_secret,
     step::{Part, Step},
+    unmoved::Unmoved,
 };
 
 /// Where a plan is carried out.
@@ -67,6 +68,9 @@ pub enum Failure {
     /// The operator is stopping.
     #[error("the operator is stopping; the next one goes on")]
     Stopping,
+    /// EKS took another scope of an access policy, and did not show it within some seconds.
+    #[error("EKS does not show the new scope yet")]
+    ScopeUnmoved,
 }
 
 impl Failure {
@@ -75,7 +79,7 @@ impl Failure {
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::Aws(error) => super::error::stalled(error),
-            Self::Kubernetes(_) | Self::NotEntered | Self::OutOfTime | Self::Stopping => false,
+            Self::Kubernetes(_) | Self::NotEntered | Self::OutOfTime | Self::Stopping | Self::ScopeUnmoved => false,
         }
     }
 }
@@ -106,6 +110,8 @@ pub struct Outcome {
     role_deleted: bool,
     entry_deleted: bool,
     server_changed: bool,
+    unmoved: Option<Unmoved>,
+    reassociated: Vec<AccessPolicyArn>,
     stop: Option<Stop>,
 }
 
@@ -138,6 +144,18 @@ impl Outcome {
     #[must_use]
     pub fn server_changed(&self) -> bool {
         self.server_changed
+    }
+
+    /// The scope that was given to an access policy and does not show, if one does not.
+    #[must_use]
+    pub fn unmoved(&self) -> Option<&Unmoved> {
+        self.unmoved.as_ref()
+    }
+
+    /// The access policies that were associated anew.
+    #[must_use]
+    pub fn reassociated(&self) -> &[AccessPolicyArn] {
+        &self.reassociated
     }
 
     #[cfg(test)]
@@ -218,9 +236,15 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
             outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
             outcome.server_changed |= step.changes_server();
+            if let Step::Reassociate { policy, .. } = step {
+                outcome.reassociated.push(policy.clone());
+            }
             outcome.done.push(step.words());
         }
         Err(failure) => {
+            if let (Failure::ScopeUnmoved, Step::Rescope { policy, scope, found }) = (&failure, step) {
+                outcome.unmoved = Some(Unmoved::new(policy.clone(), found.clone(), scope.clone()));
+            }
             let why = stop(step, failure);
             let result = if matches!(why, Stop::Blocked(_)) {
                 "blocked"
@@ -239,12 +263,18 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
 /// What AWS says while a write is on its way everywhere is a wait, not an error (reference: IAM user guide,
 /// "Changes that I make are not always immediately visible").
 fn stop(step: &Step, failure: Failure) -> Stop {
-    let Failure::Aws(error) = &failure else {
-        return Stop::Failed(step.part(), failure);
+    let error = match &failure {
+        Failure::Aws(error) => error,
+        Failure::ScopeUnmoved => return Stop::Blocked(Blocked::ScopeUnmoved { what: step.words() }),
+        Failure::Kubernetes(_) | Failure::NotEntered | Failure::OutOfTime | Failure::Stopping => {
+            return Stop::Failed(step.part(), failure);
+        }
     };
     let what = match (step, error.kind) {
         (Step::CreateAccessEntry { .. }, ErrorKind::InvalidPrincipal) => "the new deployer role",
-        (Step::Associate { .. } | Step::Rescope { .. }, ErrorKind::EntryNotVisible) => "the new access entry",
+        (Step::Associate { .. } | Step::Rescope { .. } | Step::Reassociate { .. }, ErrorKind::EntryNotVisible) => {
+            "the new access entry"
+        }
         (Step::CreateRole { .. }, ErrorKind::AlreadyExists) => "an earlier change of the deployer role",
         (Step::CreateAccessEntry { .. }, ErrorKind::AlreadyExists) => "an earlier change of the access entry",
         (_, ErrorKind::Conflict) => "another change of the same thing",
@@ -275,6 +305,13 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
             objects::merge(site.secrets, name, FIELD_MANAGER, &patch).await?;
         }
         Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
+        Step::Rescope { policy, scope, .. } => {
+            let account = site.account.ok_or(Failure::NotEntered)?;
+            let (cluster, deployer) = (&site.cluster.name, site.deployer);
+            if !account.rescope(cluster, deployer, policy, scope).await? {
+                return Err(Failure::ScopeUnmoved);
+            }
+        }
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
         | Step::SetBoundary { .. }
@@ -289,7 +326,7 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
         | Step::TagAccessEntry { .. }
         | Step::DeleteAccessEntry
         | Step::Associate { .. }
-        | Step::Rescope { .. }
+        | Step::Reassociate { .. }
         | Step::Disassociate { .. } => {
             let Some(account) = site.account else {
                 return Err(Failure::NotEntered);
@@ -342,9 +379,13 @@ async fn run_in_account(
         }
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
-        Step::Rescope { policy, scope, .. } => account.rescope(cluster, deployer, policy, scope).await?,
+        Step::Reassociate { policy, scope, .. } => {
+            account.disassociate(cluster, deployer, policy).await?;
+            account.associate(cluster, deployer, policy, scope).await?;
+        }
         Step::Disassociate { policy, .. } => account.disassociate(cluster, deployer, policy).await?,
-        Step::ApplySecret { .. }
+        Step::Rescope { .. }
+        | Step::ApplySecret { .. }
         | Step::NullSecretKeys { .. }
         | Step::DropLabels { .. }
         | Step::DeleteSecret { .. } => {}

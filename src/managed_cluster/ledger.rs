@@ -70,6 +70,7 @@ impl Ledger {
             return Ok(None);
         }
         let mut begun = self.begun.lock().await;
+        recall(context, &identity.management_role, &mut begun).await?;
         let seen = Seen::gather(context, &begun);
         if let Some(blocked) = self.judge(&seen, going, identity, context) {
             return Ok(Some(blocked));
@@ -108,6 +109,23 @@ impl Ledger {
             why: words(&burst, self.limit, identity, &notes.collect::<Vec<_>>()),
         })
     }
+}
+
+/// Reads what was recorded in a `ManagementRole` that does not parse, which the watch does not bring.
+async fn recall(
+    context: &Context,
+    role: &str,
+    begun: &mut BTreeMap<String, BTreeSet<Asked>>,
+) -> Result<(), KubernetesError> {
+    let broken = context.management_role(role).is_some_and(|object| object.0.is_err());
+    if !broken || begun.contains_key(role) {
+        return Ok(());
+    }
+    let stored = objects::stored::<ManagementRole>(&context.client, role).await?;
+    let removals = stored.and_then(|stored| stored.data.pointer("/status/removals").cloned());
+    let removals = removals.and_then(|removals| serde_json::from_value::<Vec<RemovalStatus>>(removals).ok());
+    begun.insert(role.to_owned(), removals.iter().flatten().map(record).collect());
+    Ok(())
 }
 
 /// What is there, as far as the watches and this process know.

@@ -137,6 +137,15 @@ pub enum Step {
         /// The scope that was found.
         found: AccessScope,
     },
+    /// Take an access policy from the entry and associate it anew, since its scope did not change in place.
+    Reassociate {
+        /// The policy.
+        policy: AccessPolicyArn,
+        /// The new scope.
+        scope: AccessScope,
+        /// The scope that was found, and found again.
+        found: AccessScope,
+    },
     /// Take an access policy from the entry.
     Disassociate {
         /// The policy.
@@ -206,6 +215,7 @@ impl Step {
             Self::DeleteAccessEntry => "DeleteAccessEntry",
             Self::Associate { .. } => "Associate",
             Self::Rescope { .. } => "Rescope",
+            Self::Reassociate { .. } => "Reassociate",
             Self::Disassociate { .. } => "Disassociate",
             Self::ApplySecret { .. } => "ApplySecret",
             Self::NullSecretKeys { .. } => "NullSecretKeys",
@@ -243,6 +253,12 @@ impl Step {
                 policy.name(),
                 scope_in_words(scope),
                 scope_in_words(found)
+            ),
+            Self::Reassociate { policy, scope, found } => format!(
+                "take away {}, associated in {}, and associate it anew in {}, since EKS did not change its scope in place",
+                policy.name(),
+                scope_in_words(found),
+                scope_in_words(scope)
             ),
             Self::Disassociate { policy, found } => {
                 format!("take away {}, associated in {}", policy.name(), scope_in_words(found))
@@ -291,6 +307,7 @@ impl Step {
             | Self::DeleteAccessEntry
             | Self::Associate { .. }
             | Self::Rescope { .. }
+            | Self::Reassociate { .. }
             | Self::Disassociate { .. } => Part::AccessEntry,
             Self::ApplySecret { .. }
             | Self::NullSecretKeys { .. }
@@ -314,7 +331,7 @@ impl Step {
         );
         let gives = matches!(
             failed,
-            Self::Associate { .. } | Self::Rescope { .. } | Self::Disassociate { .. }
+            Self::Associate { .. } | Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. }
         );
         match self {
             Self::SetTrust { .. }
@@ -322,7 +339,7 @@ impl Step {
             | Self::TagAccessEntry { .. }
             | Self::SetGroups { .. }
             | Self::Associate { .. } => mends,
-            Self::Rescope { .. } | Self::Disassociate { .. } => mends || gives,
+            Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. } => mends || gives,
             Self::CreateRole { .. }
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
@@ -343,6 +360,12 @@ impl Step {
     #[must_use]
     pub fn changes_server(&self) -> bool {
         matches!(self, Self::ApplySecret { uid: Some(_), changed, .. } if changed.contains("data server"))
+    }
+
+    /// Whether the step changes nothing but the `config` of a Secret that is there: the certificate authority is in it.
+    #[must_use]
+    pub fn changes_config_alone(&self) -> bool {
+        matches!(self, Self::ApplySecret { uid: Some(_), changed, .. } if changed.iter().eq(["data config"]))
     }
 
     /// Whether the step takes somebody out of a trust policy of whom only the unique ID is left.

@@ -34,7 +34,13 @@ use crate::{
     api::{FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus, Mode},
     aws::{self, Account, Aws, Door, Lane},
     domain::name::Partition,
-    kubernetes::{backoff::Backoff, events::Reporter, finalizer, issuer::issuer, objects},
+    kubernetes::{
+        backoff::Backoff,
+        events::{Reporter, Weight},
+        finalizer,
+        issuer::issuer,
+        objects,
+    },
     managed_cluster::{LAST_STEP, Timing, Withheld, now},
     telemetry::Metrics,
 };
@@ -118,13 +124,17 @@ impl Context {
 pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let result = match &object.0 {
-        Err(unparsable) => {
-            let error = Error::Unreadable(unparsable.error.clone());
+        Err(broken) if object.meta().deletion_timestamp.is_some() => {
+            debug!(error = %broken.error, "removing an object that does not parse");
+            release::unparsable(object.meta(), &context).await
+        }
+        Err(broken) => {
+            let error = Error::Unreadable(broken.error.clone());
             let name = object.meta().name.as_deref().unwrap_or_default();
             // What was recorded stays: a role whose ID we forgot would be made afresh.
             match objects::stored_status::<ManagementRole, _>(&context.client, name).await? {
                 Some(old) => conclude(&context, object.meta(), &status::own(old), Pass::Failed(error)).await,
-                None => Err(error),
+                None => Err(untellable(object.meta(), error, &context).await),
             }
         }
         Ok(role) => {
@@ -141,6 +151,15 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     };
     context.metrics.pass_ended("ManagementRole", started.elapsed());
     result
+}
+
+/// Tells of an object whose status cannot be read, and so is not written to either.
+async fn untellable(metadata: &ObjectMeta, error: Error, context: &Context) -> Error {
+    let (about, reason) = (tell::about(metadata), error.telling().reason);
+    let note = error.message();
+    let report = context.reporter.report(&about, Weight::Warning, reason, "Keep", &note);
+    report.await;
+    error
 }
 
 /// Parses the object against the account that the operator itself lives in.

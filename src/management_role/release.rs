@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{core::DeserializeGuard, runtime::controller::Action};
 
 use crate::{
@@ -14,7 +15,8 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         name::ClusterName,
     },
-    kubernetes::finalizer,
+    kubernetes::{finalizer, objects},
+    managed_cluster::management::unparsable,
 };
 
 use super::{
@@ -25,9 +27,32 @@ use super::{
     members_of, observe, parse,
     plan::plan_removal,
     request::{Request, RoleOwner},
-    status::Pass,
+    status::{self, Pass},
     step::Blocked,
 };
+
+/// Lets go of an object that cannot be read, by the names in it that never change and by what was recorded.
+pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Action, Error> {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let Some(stored) = objects::stored::<ManagementRole>(&context.client, name).await? else {
+        return Ok(Action::await_change());
+    };
+    let value = serde_json::to_value(&stored).unwrap_or_default();
+    let role = match unparsable::read(&value) {
+        Ok(role) => role,
+        Err(why) => {
+            let error = Error::Unreadable(format!(
+                "{why}. Without that nobody can tell what was made for it: let the release that wrote it remove it, or set it \
+                 right with that release's CustomResourceDefinitions"
+            ));
+            return Err(super::untellable(metadata, error, context).await);
+        }
+    };
+    let uid = role.metadata.uid.as_deref().unwrap_or_default();
+    let known = context.remember(uid, |remembered| remembered.status.clone());
+    let old = status::own(known.or_else(|| role.status.clone()).unwrap_or_default());
+    release(&role, &old, context).await
+}
 
 pub(super) async fn release(
     role: &ManagementRole,

@@ -37,6 +37,7 @@ mod powers;
 mod refusals;
 mod refused;
 mod removal;
+mod rescope;
 mod residual;
 mod support;
 mod suspended;

@@ -64,7 +64,11 @@ async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone(
         "{said:#}"
     );
     let next = said["probe"]["next"].as_str().unwrap();
-    for words in ["mapRoles", "kubectl -n kube-system edit configmap aws-auth", "authenticationMode=API"] {
+    for words in [
+        "mapRoles",
+        "kubectl -n kube-system edit configmap aws-auth",
+        "authenticationMode=API",
+    ] {
         assert!(next.contains(words), "{next}");
     }
     assert!(progress.contains("not yet: ResidualAccess"), "{progress}");
@@ -93,9 +97,7 @@ async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone(
         "{said:#} {progress}"
     );
     world
-        .until("ManagedCluster", NAME, |object| {
-            connected(object, "False", "Suspended")
-        })
+        .until("ManagedCluster", NAME, |object| connected(object, "False", "Suspended"))
         .await;
     verifier.kill().await.unwrap();
     assert!(!let_in(&world, NAME).await);
@@ -103,7 +105,9 @@ async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone(
     // Without access entries the mapping alone counts: nothing else is left to end it.
     map(&world).await;
     world
-        .eventually("the mapping to let in", async || let_in(&world, NAME).await.then_some(()))
+        .eventually("the mapping to let in", async || {
+            let_in(&world, NAME).await.then_some(())
+        })
         .await;
     world
         .stage

@@ -8,8 +8,10 @@ use crate::domain::{
 };
 
 use crate::managed_cluster::{
+    blocked::Blocked,
     desired::Desired,
     step::{Part, Plan, Step},
+    unmoved::{self, Unmoved},
 };
 
 use super::{Memory, adopt};
@@ -77,23 +79,33 @@ pub(super) fn plan_entry(
     // Widening comes before narrowing, so that there is no moment without access.
     let mut narrowing = Vec::new();
     let mut widening = Vec::new();
+    let mut anew = Vec::new();
     for (policy, scope) in &desired.associations {
         let (policy, scope) = (policy.clone(), scope.clone());
         let Some(found) = found.get(&policy).cloned() else {
             plan.steps.push(Step::Associate { policy, scope });
             continue;
         };
-        if found != scope {
-            let side = if scope.covers(&found) {
-                &mut widening
-            } else {
-                &mut narrowing
-            };
-            side.push(Step::Rescope { policy, scope, found });
+        if found == scope {
+            continue;
+        }
+        let side = if scope.covers(&found) {
+            &mut widening
+        } else {
+            &mut narrowing
+        };
+        match unmoved::about(memory.unmoved, &policy, &found, &scope) {
+            None => side.push(Step::Rescope { policy, scope, found }),
+            Some(Unmoved { confirmed: true, .. }) => anew.push(Step::Reassociate { policy, scope, found }),
+            Some(_) => plan.blocked.push(Blocked::ScopeUnmoved {
+                what: Step::Rescope { policy, scope, found }.words(),
+            }),
         }
     }
     plan.steps.append(&mut widening);
     plan.steps.append(&mut narrowing);
+    // While one is away, whatever else gives the same access stands: what came before it, and what goes after it.
+    plan.steps.append(&mut anew);
     for (policy, scope) in found {
         if desired.associations.contains_key(policy) {
             continue;

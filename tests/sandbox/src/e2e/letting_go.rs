@@ -62,11 +62,7 @@ impl<'a> Kept<'a> {
     fn entry(&self) -> bool {
         let input = json!({"clusterName": self.cluster, "principalArn": self.role});
         let root = self.world.stage.aws.root(self.account);
-        let found = self
-            .world
-            .stage
-            .aws
-            .call(&root, Aws::Eks, "DescribeAccessEntry", input);
+        let found = self.world.stage.aws.call(&root, Aws::Eks, "DescribeAccessEntry", input);
         found.is_ok()
     }
 
@@ -104,7 +100,10 @@ impl<'a> Kept<'a> {
         self.world
             .until(&what, async |sight| {
                 let wrong = self.out_of_order(application).await?;
-                expect(wrong.is_none(), &format!("in order, but: {}", wrong.unwrap_or_default()))?;
+                expect(
+                    wrong.is_none(),
+                    &format!("in order, but: {}", wrong.unwrap_or_default()),
+                )?;
                 Ok(sight.object("ManagedCluster", self.object).is_none())
             })
             .await?;
@@ -156,9 +155,7 @@ async fn block(world: &World<'_>) -> Result<(), StageError> {
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", "Application"));
     let applications: Api<DynamicObject> = Api::namespaced_with(world.stage.client()?, NAMESPACE, &kind);
     let cascade = Patch::Merge(json!({"metadata": {"finalizers": [CASCADE]}}));
-    applications
-        .patch("prod-eu", &PatchParams::default(), &cascade)
-        .await?;
+    applications.patch("prod-eu", &PatchParams::default(), &cascade).await?;
     applications.delete("prod-eu", &DeleteParams::default()).await?;
     world
         .teller

@@ -82,24 +82,25 @@ mod tests {
 
     use super::*;
 
-    fn read(data: serde_json::Value) -> Vec<RoleMapping> {
+    fn read(data: &serde_json::Value) -> Vec<RoleMapping> {
         mappings(&from_value(json!({"data": data})).unwrap())
     }
 
     #[test]
     fn roles_are_read_as_people_write_them() {
-        let text = "- rolearn: arn:aws:iam::222222222222:role/argocd\n  username: argocd\n  groups:\n  - system:masters\n";
+        let text =
+            "- rolearn: arn:aws:iam::222222222222:role/argocd\n  username: argocd\n  groups:\n  - system:masters\n";
         let argocd = RoleMapping {
             role_arn: "arn:aws:iam::222222222222:role/argocd".to_owned(),
             username: "argocd".to_owned(),
             groups: vec!["system:masters".to_owned()],
         };
-        assert_eq!(read(json!({"mapRoles": text, "mapUsers": "[]"})), [argocd]);
+        assert_eq!(read(&json!({"mapRoles": text, "mapUsers": "[]"})), [argocd]);
     }
 
     #[test]
     fn what_is_no_list_of_roles_maps_nobody() {
-        assert_eq!(read(json!({"mapRoles": "all of them"})), []);
-        assert_eq!(read(json!({})), []);
+        assert_eq!(read(&json!({"mapRoles": "all of them"})), []);
+        assert_eq!(read(&json!({})), []);
     }
 }
