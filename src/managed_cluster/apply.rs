@@ -14,20 +14,13 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessPolicyArn, WantedEntry},
     },
-    kubernetes::{
-        KubernetesError,
-        objects::{self, FIELD_MANAGER},
-    },
+    kubernetes::objects::{self, FIELD_MANAGER},
     telemetry::Metrics,
 };
 
-use super::{
-    blocked::Blocked,
-    plan::entry_tags,
-    secret_write::apply_secret,
-    step::{Part, Step},
-    unmoved::Unmoved,
-};
+use super::{blocked::Blocked, plan::entry_tags, secret_write::apply_secret, step::Step, unmoved::Unmoved};
+
+pub use super::failure::{Failure, MadeRole, Stop};
 
 /// Where a plan is carried out.
 #[derive(Clone, Copy)]
@@ -48,58 +41,6 @@ pub struct Site<'a> {
     pub stood_back: &'a (dyn Fn() -> bool + Sync),
     /// Counters.
     pub metrics: &'a Metrics,
-}
-
-/// Why a step was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// AWS refused or could not be reached.
-    #[error(transparent)]
-    Aws(#[from] AwsError),
-    /// The API server refused or could not be reached.
-    #[error(transparent)]
-    Kubernetes(#[from] KubernetesError),
-    /// A step in an account that was not entered.
-    #[error("the account was not entered")]
-    NotEntered,
-    /// The pass ran out of time before the step was begun.
-    #[error("the pass ran out of time before this step")]
-    OutOfTime,
-    /// The operator is stopping.
-    #[error("the operator is stopping; the next one goes on")]
-    Stopping,
-    /// EKS took another scope of an access policy, and did not show it within some seconds.
-    #[error("EKS does not show the new scope yet")]
-    ScopeUnmoved,
-}
-
-impl Failure {
-    /// Whether only a person can mend it: a try without one fails in the same way.
-    #[must_use]
-    pub fn needs_a_person(&self) -> bool {
-        match self {
-            Self::Aws(error) => super::error::stalled(error),
-            Self::Kubernetes(_) | Self::NotEntered | Self::OutOfTime | Self::Stopping | Self::ScopeUnmoved => false,
-        }
-    }
-}
-
-/// What stopped a plan.
-#[derive(Debug)]
-pub enum Stop {
-    /// AWS needs time.
-    Blocked(Blocked),
-    /// A step failed.
-    Failed(Part, Failure),
-}
-
-/// A role that was made: what makes it ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MadeRole {
-    /// Its ARN.
-    pub arn: String,
-    /// Its unique ID.
-    pub id: String,
 }
 
 /// What became of a plan. Only [`apply`] makes one.

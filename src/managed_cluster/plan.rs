@@ -118,6 +118,10 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     let standing = role::standing(desired, spoke, memory);
     if let Standing::Foreign(blocked) = standing {
         plan.blocked.push(blocked);
+        let ours = entry.filter(|entry| memory.owner.judge(&entry.tags) == Marked::Ours);
+        if let Some(entry) = ours {
+            entry::plan_narrowing(plan, desired, entry, spoke.associations.as_ref(), memory);
+        }
         return;
     }
     if let Some(blocked) = role::foreign_policies(desired, spoke) {

@@ -1,6 +1,6 @@
 //! A plan as data: the steps. Nothing here decides or does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -16,12 +16,13 @@ use crate::{
     policy::{Difference, Document},
 };
 
-use super::{
-    blocked::Blocked,
-    words::{boundary_in_words, groups_in_words, names_a_ghost, some, trust_in_words},
-};
+use super::words::{boundary_in_words, groups_in_words, names_a_ghost, some, trust_in_words};
 
-pub use super::{part::Part, words::scope_in_words};
+pub use super::{
+    part::Part,
+    planned::{Plan, Suspicion},
+    words::scope_in_words,
+};
 
 /// One write. A step carries everything that it needs; nothing is chosen when it is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -382,52 +383,5 @@ impl Step {
             (previous, self),
             (Self::Associate { .. }, Self::Associate { .. }) | (Self::Disassociate { .. }, Self::Disassociate { .. })
         )
-    }
-}
-
-/// Something that only a deletion heals. Two looks, some time apart, must agree on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Suspicion {
-    /// The unique ID of a role that bears our tags and that we did not record.
-    pub role_id: Option<String>,
-    /// The role ID that the access entry was made for, where that is not the role's.
-    pub entry_made_for: Option<String>,
-}
-
-/// What to do, and what stands in the way. The same observation always leads to the same plan.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Plan {
-    /// The writes, in order.
-    pub steps: Vec<Step>,
-    /// What stands in the way of the rest.
-    pub blocked: Vec<Blocked>,
-    /// What others wrote on things that were taken over, and what is therefore left there, by part of the chain.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub beside: BTreeMap<Part, Vec<String>>,
-    /// What a second look must confirm.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub suspicion: Option<Suspicion>,
-}
-
-impl Plan {
-    /// A plan that only waits.
-    #[must_use]
-    pub fn waiting(blocked: Blocked) -> Self {
-        Self {
-            blocked: vec![blocked],
-            ..Self::default()
-        }
-    }
-
-    /// What stands in the way first, notes aside.
-    #[must_use]
-    pub fn in_the_way(&self) -> Option<&Blocked> {
-        self.blocked.iter().find(|blocked| !blocked.is_note())
-    }
-
-    /// Whether there is nothing to do and nothing in the way.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.steps.is_empty() && self.blocked.iter().all(Blocked::is_note)
     }
 }

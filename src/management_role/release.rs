@@ -17,6 +17,7 @@ use crate::{
     },
     kubernetes::{finalizer, objects},
     managed_cluster::management::unparsable,
+    policy::trust,
 };
 
 use super::{
@@ -113,11 +114,15 @@ async fn take_away(
     let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
+    // The turn may have taken minutes to come.
+    if context.overtaken(&role.metadata) {
+        return Ok(Some(releasing(Blocked::StoodBack)));
+    }
     let account = enter(&request, context).await?;
     let observed = observe::observe_for_removal(&account, &request).await?;
     let plan = plan_removal(&request, &observed, old.role.as_ref().map(|role| role.id.as_str()));
     super::log_plan(&name, &plan);
-    let outcome = carry_out(&plan, &account, context).await;
+    let outcome = carry_out(&plan, &account, &role.metadata, context).await;
     if outcome.role_deleted() {
         context.remember(uid, |remembered| remembered.let_go = true);
     }
@@ -155,7 +160,7 @@ fn naming(name: &str, clusters: &[Arc<DeserializeGuard<ManagedCluster>>]) -> BTr
         .collect()
 }
 
-/// Of the deployer roles that were kept, those that are still there; and the accounts that cannot be entered to look,
+/// Of the deployer roles that were kept, those that are still there and may trust the role; and the accounts that cannot be entered to look,
 /// with what AWS said, but for those that a person has said are closed.
 async fn still_there(
     role: &ManagementRole,
@@ -182,7 +187,12 @@ async fn still_there(
             account.role(&deployer.name).await
         };
         match look.await {
-            Ok(found) => kept.extend(found.filter(|role| role.arn == *arn).map(|_| arn.clone())),
+            Ok(found) => {
+                // One that certainly lets nobody in any more who has the name is nobody's to hold.
+                let trusts =
+                    |role: &aws::Role| role.arn == *arn && !trust::lets_in(&role.trust, &request.role).refuses();
+                kept.extend(found.filter(trusts).map(|_| arn.clone()));
+            }
             Err(error) if error.kind == ErrorKind::Denied => {
                 let why = crate::managed_cluster::in_words(&error);
                 unseen.insert(deployer.account.to_string(), why);

@@ -550,6 +550,27 @@ fn each_obstacle_stops_what_comes_after_it() {
             },
             &["SetBoundary", "SetTrust", "!ForeignPolicyAttached"],
         ),
+        // An entry of ours gives no more than the spec, whatever is the matter with the role.
+        (
+            "role-replaced-and-more-access",
+            SCOPED,
+            |w| {
+                w.role().id = "AROASTRANGER".into();
+                w.role().tags.clear();
+                w.entry().groups = ["others".to_owned()].into();
+                w.associations.remove(&policy("AmazonEKSViewPolicy"));
+                w.associations
+                    .insert(policy("AmazonEKSEditPolicy"), AccessScope::Cluster);
+                w.associations
+                    .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
+            },
+            &[
+                "SetGroups",
+                "Rescope AmazonEKSEditPolicy",
+                "Disassociate AmazonEKSAdminPolicy",
+                "!StalePrincipal",
+            ],
+        ),
         // What the spec took away is taken away all the same.
         (
             "bounded-with-policy-and-more-access",

@@ -124,6 +124,34 @@ pub(super) fn plan_entry(
     }
 }
 
+/// Takes away what the spec does not give, and nothing else: whatever is the matter with the role, an entry of ours gives
+/// no more than the spec.
+pub(super) fn plan_narrowing(
+    plan: &mut Plan,
+    desired: &Desired,
+    entry: &AccessEntry,
+    found: Option<&Associations>,
+    memory: &Memory<'_>,
+) {
+    let mut whole = Plan::default();
+    plan_entry(&mut whole, desired, Some(entry), None, found, memory);
+    plan.steps.extend(whole.steps.into_iter().filter_map(taking_away));
+}
+
+/// A step, as far as it takes away.
+fn taking_away(step: Step) -> Option<Step> {
+    if let Step::SetGroups { groups, found } = step {
+        let groups: BTreeSet<String> = groups.intersection(&found).cloned().collect();
+        return (groups != found).then_some(Step::SetGroups { groups, found });
+    }
+    let takes = if let Step::Rescope { scope, found, .. } | Step::Reassociate { scope, found, .. } = &step {
+        found.covers(scope)
+    } else {
+        matches!(step, Step::Disassociate { .. })
+    };
+    takes.then_some(step)
+}
+
 /// What others gave to an entry that was taken over.
 pub(super) fn others(
     desired: &Desired,
