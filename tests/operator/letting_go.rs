@@ -186,13 +186,7 @@ async fn blocked(world: &World) {
     }
     assert!(!told.contains("elsewhere"), "{told}");
     untouched(world, "blocked", mark).await;
-    let events = world.events("blocked").await;
-    assert!(
-        events
-            .iter()
-            .any(|event| event.starts_with("ApplicationsStillTargeting: ")),
-        "{events:?}"
-    );
+    world.told("blocked", "ApplicationsStillTargeting: ").await;
     // A hang-up that Argo CD says nothing of.
     let secret = world.secret("blocked").await.unwrap().metadata.name.unwrap();
     let skip = json!({"metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": "true"}}});
@@ -465,11 +459,7 @@ async fn more_removals_in_an_hour_than_allowed_wait_for_a_person_also_after_a_re
         told.contains("kubectl annotate mgr default --overwrite mooring.dev/removals-confirmed-at="),
         "{told}"
     );
-    let events = world.events("three").await;
-    assert!(
-        events.iter().any(|event| event.starts_with("RemovalsPaused: ")),
-        "{events:?}"
-    );
+    world.told("three", "RemovalsPaused: ").await;
     // A whole folder goes from Git while nobody looks; each says so, and each operator that starts says the same.
     world.end_operator(Signal::Kill).await;
     for name in ["four", "five", "six"] {

@@ -41,6 +41,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Two stages at a time: each takes 300 MB.
 static STAGES: Semaphore = Semaphore::const_new(2);
 
+/// What the operator logs last where it lost its lease.
+const LOST: &str = "the lease is lost: this process ends";
+
 /// Long enough for a machine that does other things too; nothing is asserted on time.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -189,6 +192,30 @@ impl World {
         code
     }
 
+    /// Starts the operator again where it ended because it lost its lease, as the kubelet would: a starved machine can
+    /// keep it from renewing in time. However else it ended is for the test to see.
+    pub(crate) async fn keep_running(&self) {
+        let ended = {
+            let mut operator = self.operator();
+            operator.take_if(|operator| operator.exited().is_some() && operator.log_text().contains(LOST))
+        };
+        if let Some(operator) = ended {
+            eprintln!("the operator lost its lease, and is started again");
+            self.logs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_str(&operator.log_text());
+            self.start_operator().await;
+        }
+    }
+
+    async fn keep_it_running<T>(&self) -> T {
+        loop {
+            self.keep_running().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
     /// Everything that operators of this world logged.
     pub(crate) fn log(&self) -> String {
         let mut text = self.logs.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -260,7 +287,10 @@ impl World {
 
     /// Waits until an object is as asked; what the operator logged is shown when it does not come to that.
     pub(crate) async fn until(&self, kind: &str, name: &str, what: impl Fn(&Value) -> bool) -> Value {
-        let found = self.stage.wait(kind, name, PATIENCE, what).await;
+        let found = tokio::select! {
+            found = self.stage.wait(kind, name, PATIENCE, what) => found,
+            never = self.keep_it_running() => never,
+        };
         found.unwrap_or_else(|error| panic!("{}\n{error}", tail(&self.log())))
     }
 
@@ -295,6 +325,7 @@ impl World {
                 return found;
             }
             assert!(Instant::now() < deadline, "{}\nstill not: {what}", tail(&self.log()));
+            self.keep_running().await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -334,6 +365,15 @@ impl World {
             )
         };
         events.items.into_iter().filter(about).map(text).collect()
+    }
+
+    /// Waits for an event about an object that begins so: they are written after the status that says the same.
+    pub(crate) async fn told(&self, object: &str, beginning: &str) -> String {
+        self.eventually(&format!("an event `{beginning}` about {object}"), async || {
+            let events = self.events(object).await;
+            events.into_iter().find(|event| event.starts_with(beginning))
+        })
+        .await
     }
 
     // Passes and calls

@@ -174,6 +174,7 @@ impl Ground {
                 object(),
                 self.log_of(name)
             );
+            self.world.keep_running().await;
             tokio::time::sleep(LOOK).await;
         }
     }

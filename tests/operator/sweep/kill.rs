@@ -104,6 +104,7 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
             let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
             while !at_end() {
                 assert!(Instant::now() < deadline, "{}\n{}", told(), ground.log_of(&trial.name));
+                ground.world.keep_running().await;
                 tokio::time::sleep(LOOK).await;
                 // Whoever stood well before is looked at later than others by an operator that starts.
                 if Instant::now() >= ask && !ground.object(&trial.name).is_null() {

@@ -190,6 +190,7 @@ async fn troubled(world: &World, troubles: &[Option<(Point, Way)>], ends: &[(Vec
                 )
             };
             assert!(Instant::now() < deadline, "{}", told());
+            world.keep_running().await;
             tokio::time::sleep(LOOK).await;
             if Instant::now() >= ask {
                 let number = fastrand::u64(..).to_string();

@@ -171,6 +171,7 @@ async fn story(ground: &Ground, trial: &Trial) -> Ended {
             why(),
             ground.log_of(name)
         );
+        world.keep_running().await;
         tokio::time::sleep(LOOK).await;
         if Instant::now() >= ask && !ground.object(name).is_null() {
             ground.try_to_ask(name).await;
