@@ -449,11 +449,6 @@ async fn held_by_an_empty_map(world: &World) {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert_eq!(named_role(world, CONTROLLER).await, None);
-    let audit = world.audit_mark().await;
-    world.ask("ManagementRole", "default").await;
-    told(world, "HeldByOthers").await;
-    let asked = writes(world, audit).await;
-    assert!(asked.len() <= 1, "asked for once, and not fought for: {asked:?}");
     apply(None).await;
     told(world, "Bound").await;
     assert_eq!(named_role(world, CONTROLLER).await, Some(role));

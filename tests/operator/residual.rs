@@ -51,7 +51,7 @@ async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone(
     let mut verifier = world.verifier(&["--interval", "5s", "--distance", "1s"], &log).await;
     // The entry takes precedence, so the mapping is nobody's trouble while it stands.
     world
-        .until("ManagedCluster", NAME, |object| connected(object, "True", "Connected"))
+        .until("ManagedCluster", NAME, |object| connected(object, "True", "ChainHolds"))
         .await;
 
     let (code, said, progress) = revoke(&world, NAME, &["--timeout", "20s"]).await;
