@@ -84,7 +84,7 @@ async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone(
     let doctor = world.doctor(&[NAME]).await;
     assert_eq!(
         (doctor.code, doctor.troubles()),
-        (1, vec![("authentication".to_owned(), "ResidualAccess".to_owned())]),
+        (1, vec![("Authentication".to_owned(), "ResidualAccess".to_owned())]),
         "{}",
         doctor.text
     );

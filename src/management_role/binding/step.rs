@@ -235,11 +235,9 @@ impl Obstacle {
     #[must_use]
     pub fn look_again(&self) -> Option<Duration> {
         match self {
-            Self::Missing { .. }
-            | Self::Elsewhere { .. }
-            | Self::Held { .. }
-            | Self::Fought { .. }
-            | Self::Unbound { .. } => None,
+            Self::Missing { .. } | Self::Elsewhere { .. } | Self::Fought { .. } | Self::Unbound { .. } => None,
+            // Who holds what is no part of what is watched.
+            Self::Held { .. } => Some(Duration::from_secs(30)),
             Self::RestartNeeded { .. }
             | Self::RestartUndone { .. }
             | Self::NotInjected { .. }
