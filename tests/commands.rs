@@ -586,7 +586,9 @@ fn bootstrap_gives_the_hub_account_and_every_account_that_is_named() {
     means(
         &hub["managedPolicies"][0]["document"],
         &json!({"Version": "2012-10-17", "Statement": [{"Sid": "Deployers", "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"],
-            "Resource": ids.iter().map(|account| format!("arn:aws:iam::{account}:{PATH}/*")).collect::<Vec<_>>()}]}),
+            "Resource": ids.iter().map(|account| format!("arn:aws:iam::{account}:{PATH}/*")).collect::<Vec<_>>()},
+            {"Sid": "Itself", "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Resource": "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-b949815e"}]}),
     );
     let operator = &hub["roles"][0];
     assert_eq!(

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 
 use crate::{
     api::{
-        ManagedCluster, ManagementRole, Mode, PAUSED, RECONCILE_REQUESTED_AT,
+        DeployerRoleType, IdentityType, ManagedCluster, ManagementRole, Mode, PAUSED, RECONCILE_REQUESTED_AT,
         condition::{ConditionType, find, holds},
     },
     managed_cluster::Withheld,
@@ -22,6 +22,8 @@ pub struct Mending {
     object: String,
     /// Why the operator writes nothing for it, and what ends that; `None` when it does write.
     held: Option<(String, String)>,
+    /// The role is somebody else's by the spec, so the operator never writes to it.
+    role_is_theirs: bool,
 }
 
 impl Mending {
@@ -29,19 +31,25 @@ impl Mending {
     #[must_use]
     pub fn of_cluster(cluster: &ManagedCluster) -> Self {
         let conditions = cluster.status.as_ref().map(|status| status.conditions.as_slice());
-        Self::of(
-            "mgc",
-            &cluster.metadata,
-            cluster.spec.mode,
-            conditions.unwrap_or_default(),
-        )
+        Self {
+            role_is_theirs: cluster.spec.access.deployer_role.kind == DeployerRoleType::Existing,
+            ..Self::of(
+                "mgc",
+                &cluster.metadata,
+                cluster.spec.mode,
+                conditions.unwrap_or_default(),
+            )
+        }
     }
 
     /// Of a `ManagementRole`.
     #[must_use]
     pub fn of_role(role: &ManagementRole) -> Self {
         let conditions = role.status.as_ref().map(|status| status.conditions.as_slice());
-        Self::of("mgr", &role.metadata, Mode::Enforce, conditions.unwrap_or_default())
+        Self {
+            role_is_theirs: role.spec.identity.kind == IdentityType::Existing,
+            ..Self::of("mgr", &role.metadata, Mode::Enforce, conditions.unwrap_or_default())
+        }
     }
 
     fn of(kind: &str, metadata: &ObjectMeta, mode: Mode, conditions: &[Condition]) -> Self {
@@ -69,7 +77,21 @@ impl Mending {
         } else {
             None
         };
-        Self { object, held }
+        Self {
+            object,
+            held,
+            role_is_theirs: false,
+        }
+    }
+
+    /// The same of what is done to the object's role, which may be somebody else's.
+    #[must_use]
+    pub fn will_to_role(&self, does: &str) -> String {
+        if self.role_is_theirs {
+            format!("the role is its owner's (type Existing) and Mooring never writes to it: have them {does}")
+        } else {
+            self.will(does)
+        }
     }
 
     /// Says who does this, and how to have it done now: `does` is in the infinitive, as in "make it again".
@@ -131,6 +153,17 @@ mod tests {
         let held = json!({"type": "DeployerRoleReady", "status": "False", "reason": "Held", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
         object.status.as_mut().unwrap().conditions = vec![serde_json::from_value(held).unwrap()];
         assert!(will(&object).contains("while the owner of the account holds a part of it"));
+        object.spec.access.deployer_role.kind = DeployerRoleType::Existing;
+        let said = Mending::of_cluster(&object).will_to_role("make it again");
+        assert!(
+            said.ends_with("have them make it again") && !said.contains("Mooring will"),
+            "{said}"
+        );
+        object.spec.access.deployer_role.kind = DeployerRoleType::Managed;
+        assert_eq!(
+            Mending::of_cluster(&object).will_to_role("x"),
+            will(&object).replace("make it again", "x")
+        );
         let mut role = role();
         assert!(Mending::of_role(&role).will("x").starts_with("Mooring will x at"));
         role.metadata.annotations = Some([(PAUSED.to_owned(), "true".to_owned())].into());

@@ -411,4 +411,8 @@ pub struct AccessEntryStatus {
     /// The names of Kubernetes groups.
     #[serde(default)]
     pub kubernetes_groups: BTreeSet<String>,
+    /// What others gave to the entry and went with it when spec.mode became Suspended, in words. Mooring does not give it back: the spec does not ask for it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(length(max = 200))]
+    pub lost: BTreeSet<String>,
 }

@@ -364,6 +364,11 @@ pub struct ManagementRoleStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retained: Vec<String>,
 
+    /// Cluster Secrets that Mooring did not write and by which Argo CD assumes the management role itself, up to 20 of them. As long as there is one, the role may assume itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub assumes_itself_for: Vec<String>,
+
     /// ManagedClusters whose removal has begun in the last hour, so that a burst of removals is noticed after a restart of the operator too. Not written while the operator counts no removals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]

@@ -11,21 +11,25 @@ use sha2::{Digest, Sha256};
 use super::{
     application::Target,
     cluster_secret::{ADOPTED_ANNOTATION, KEYS, OWNER_ANNOTATION, SECRET_TYPE, WantedSecret},
+    parse::{self, Credentials},
 };
 
 /// Cuts a Secret down before it is kept: values other than `server` and `name` are replaced by their hashes, and of
-/// `managedFields` only the entry of `field_manager` stays.
+/// `managedFields` only the entry of `field_manager` stays. Of `config` the ARN of the role that Argo CD assumes is kept.
 ///
-/// An empty `stringData` marks it as cut down. The API server never returns that field (Kubernetes API, `Secret`), so
-/// nobody can make a value pass for its own hash.
+/// `stringData`, which holds that alone, marks it as cut down. The API server never returns that field (Kubernetes API,
+/// `Secret`), so nobody can make a value pass for its own hash.
 pub fn cut_down(secret: &mut Secret, field_manager: &str) {
     let hashed = is_cut_down(secret);
+    if !hashed {
+        let role = assumed_role(secret).map(|arn| (ROLE.to_owned(), arn));
+        secret.string_data = Some(role.into_iter().collect());
+    }
     for (key, ByteString(value)) in secret.data.iter_mut().flatten() {
         if !hashed && is_hashed(key) {
             *value = hash(value).into_bytes();
         }
     }
-    secret.string_data = Some(BTreeMap::new());
     // What kubectl keeps of the whole Secret, its credentials too.
     if let Some(annotations) = &mut secret.metadata.annotations {
         annotations.remove(LAST_APPLIED);
@@ -38,8 +42,19 @@ pub fn cut_down(secret: &mut Secret, field_manager: &str) {
 /// Where `kubectl apply` keeps what it was given.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// Where a Secret that was cut down says which role Argo CD assumes.
+const ROLE: &str = "roleARN";
+
 fn is_cut_down(secret: &Secret) -> bool {
-    secret.string_data.as_ref().is_some_and(BTreeMap::is_empty)
+    secret.string_data.is_some()
+}
+
+/// The role that Argo CD assumes by a whole Secret, as its own rules read it.
+fn assumed_role(secret: &Secret) -> Option<String> {
+    match parse::read(secret).ok()?.credentials {
+        Credentials::Aws { role_arn, .. } => Some(role_arn).filter(|arn| !arn.is_empty()),
+        Credentials::Other => None,
+    }
 }
 
 fn is_hashed(key: &str) -> bool {
@@ -63,6 +78,8 @@ pub struct ClusterSecret {
     pub server: String,
     /// `data.name`.
     pub cluster_name: String,
+    /// The ARN of the role that Argo CD assumes by it.
+    pub role: Option<String>,
     /// The UID of the `ManagedCluster` that it was written for.
     pub owner: Option<String>,
     /// Whether it is being deleted.
@@ -134,6 +151,11 @@ impl ClusterSecret {
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             server: text("server").trim_end_matches('/').to_owned(),
             cluster_name: text("name"),
+            role: if cut_down {
+                secret.string_data.as_ref().and_then(|kept| kept.get(ROLE)).cloned()
+            } else {
+                assumed_role(secret)
+            },
             owner: annotations.get(OWNER_ANNOTATION).cloned(),
             deleting: metadata.deletion_timestamp.is_some(),
             values: secret.data.iter().flatten().map(hashed).collect(),
@@ -339,6 +361,10 @@ mod tests {
         let mut secret = stored(&wanted());
         let before = secret.data.clone();
         assert!(before.as_ref().unwrap()["config"].0.starts_with(b"sha256:"));
+        let role = ClusterSecret::read(&secret).role;
+        assert_eq!(role.as_deref(), Some("arn:aws:iam::111122223333:role/argocd-prod"));
+        let kept = BTreeMap::from([(ROLE.to_owned(), role.unwrap())]);
+        assert_eq!(secret.string_data, Some(kept), "and nothing else");
         cut_down(&mut secret, "mooring");
         assert_eq!(secret.data, before, "cutting down twice changes nothing");
     }

@@ -25,7 +25,7 @@ use crate::{
         name::{AccountId, RoleName},
         ownership::HUB_TAG,
     },
-    policy::{Document, Statement},
+    policy::{self, Document, Statement},
 };
 
 use super::adoption_policy::adoptions;
@@ -126,9 +126,10 @@ pub(super) fn entering(sid: &str, hub: &Hub, accounts: &[Glob], by: &RoleName) -
 }
 
 /// The permissions boundary of the management role: whatever its policy says, it can only assume roles under the
-/// hub's path, in the accounts of `accounts` (IDs, or `*`), and those that `allow` names beside.
+/// hub's path, in the accounts of `accounts` (IDs, or `*`), those that `allow` names beside, and itself, which cluster
+/// Secrets that people wired by hand may need. Only its own policy and its trust, both Mooring's, give any of it.
 #[must_use]
-pub fn management_boundary(hub: &Hub, accounts: &[Glob], allow_entries: &[Allowance]) -> Document {
+pub fn management_boundary(hub: &Hub, role: &RoleArn, accounts: &[Glob], allow_entries: &[Allowance]) -> Document {
     let (partition, path) = (hub.partition(), hub.path());
     let mut roles: BTreeSet<String> = widest(accounts)
         .into_iter()
@@ -139,7 +140,10 @@ pub fn management_boundary(hub: &Hub, accounts: &[Glob], allow_entries: &[Allowa
         roles.extend(named.flat_map(|pattern| pattern.in_accounts(&entry.accounts)));
     }
     // The same two actions as for a provisioner: one hop is like the other.
-    Document::new(vec![allow("Deployers", Target::Provisioner, Guard::Resource).on(roles)])
+    Document::new(vec![
+        allow("Deployers", Target::Provisioner, Guard::Resource).on(roles),
+        allow(policy::ITSELF, Target::Provisioner, Guard::Resource).on([role]),
+    ])
 }
 
 /// Allows all actions that the table of calls lists for this target under this guard.
@@ -483,7 +487,7 @@ mod tests {
             own(&[], &unknown),
             own(&[], &existing),
             operator_policy(&hub(), &globs(&["*"]), &"mooring-provisioner".parse().unwrap()),
-            management_boundary(&hub(), &globs(&["*"]), &[]),
+            management_boundary(&hub(), &management().role, &globs(&["*"]), &[]),
         ] {
             let mut sids = BTreeSet::new();
             for statement in &document.statements {
@@ -623,10 +627,10 @@ mod tests {
             operator.to_json(),
             r#"{"Version":"2012-10-17","Statement":[{"Sid":"Provisioners","Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":["arn:aws:iam::111111111111:role/mooring-provisioner","arn:aws:iam::222222222222:role/mooring-provisioner"]}]}"#
         );
-        let boundary = management_boundary(&hub(), &globs(&["222222222222", "*"]), &[]);
+        let boundary = management_boundary(&hub(), &management().role, &globs(&["222222222222", "*"]), &[]);
         assert_eq!(
             boundary.to_json(),
-            r#"{"Version":"2012-10-17","Statement":[{"Sid":"Deployers","Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":"arn:aws:iam::*:role/mooring/111111111111-eu-west-1-hub/default/*"}]}"#
+            r#"{"Version":"2012-10-17","Statement":[{"Sid":"Deployers","Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":"arn:aws:iam::*:role/mooring/111111111111-eu-west-1-hub/default/*"},{"Sid":"Itself","Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession"],"Resource":"arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-default-b949815e"}]}"#
         );
     }
 
@@ -667,12 +671,17 @@ mod tests {
         }
         let without = spoke(&[allowance()]).to_json();
         assert!(!without.contains("Adopt"), "{without}");
-        let boundary = management_boundary(&hub(), &named.accounts, std::slice::from_ref(&named));
+        let boundary = management_boundary(
+            &hub(),
+            &management().role,
+            &named.accounts,
+            std::slice::from_ref(&named),
+        );
         assert_eq!(boundary.statements[0].resource, [role, path].into());
     }
 
     /// Whoever may write deployer roles in the hub's account may not by that rewrite whom the management role trusts,
-    /// nor may the management role assume itself.
+    /// nor may the management role assume itself by such a pattern.
     #[test]
     fn no_pattern_for_deployer_roles_holds_the_management_role() {
         let everywhere = Allowance {
@@ -681,7 +690,7 @@ mod tests {
         };
         let role = hub().management_role_arn(None).to_string();
         let provisioner = own(&[everywhere], &management());
-        let boundary = management_boundary(&hub(), &globs(&["*"]), &[]);
+        let boundary = management_boundary(&hub(), &management().role, &globs(&["*"]), &[]);
         let mut patterns = 0;
         for statement in provisioner.statements.iter().chain(&boundary.statements) {
             let sid = statement.sid.as_deref().unwrap_or_default();

@@ -217,6 +217,45 @@ mod tests {
     }
 
     #[test]
+    fn two_clusters_are_never_printed_under_one_name() {
+        let secrets = [
+            by_hand("staging_1", "arn:aws:iam::222222222222:role/argocd-a"),
+            by_hand("staging-1", "arn:aws:iam::222222222222:role/argocd-b"),
+            by_hand("Staging-1", "arn:aws:iam::222222222222:role/argocd-c"),
+        ];
+        let (all, left) = looked(&secrets, |_| {});
+        let printed = print(&hub(), &all, &left);
+        let named = |document: &Value| {
+            let at = |at: &str| document.pointer(at).and_then(Value::as_str).unwrap().to_owned();
+            (at("/metadata/name"), at("/spec/clusterName"))
+        };
+        let of = |name: &str, cluster: &str| (name.to_owned(), cluster.to_owned());
+        let documents = documents(&printed.out);
+        assert_eq!(named(&documents[1]), of("staging-1", "staging_1"));
+        assert_eq!(documents[2]["metadata"]["name"], "staging-1-2");
+        assert_eq!(documents[2]["spec"]["clusterName"], "staging-1");
+        assert_eq!(named(&documents[3]), of("staging-1-3", "Staging-1"));
+        for (name, at) in [("staging-1", 1), ("staging-1-2", 2), ("staging-1-3", 3)] {
+            let opened = format!("mooring.dev/adopt={name}\n");
+            assert!(printed.out.contains(&opened), "{name} of {at}: {}", printed.out);
+        }
+    }
+
+    #[test]
+    fn a_role_of_the_hubs_own_account_does_not_tell_where_the_cluster_is() {
+        let one = [by_hand("prod", "arn:aws:iam::111111111111:role/argocd-manager")];
+        let (all, left) = looked(&one, |spoke| spoke.cluster = None);
+        let printed = print(&hub(), &all, &left);
+        assert!(
+            printed.out.contains("# The role is of the hub's own account"),
+            "{}",
+            printed.out
+        );
+        let (all, left) = looked(&one, |_| {});
+        assert!(!print(&hub(), &all, &left).out.contains("hub's own account, as"));
+    }
+
+    #[test]
     fn secrets_that_cannot_be_imported_say_why_and_no_value_of_theirs() {
         let token = json!({"name": "a", "server": "https://10.0.0.1", "config": {"bearerToken": "hunter2"}});
         let broken = json!({"name": "b", "server": "https://x", "config": "{hunter2"});

@@ -135,7 +135,12 @@ fn management_role(
     let members = Members::gather(&request, &members, &BTreeSet::new(), &BTreeSet::new());
     let (permission, full) = permission(&request, &members);
     rendered.refused.extend(full.into_iter().map(|why| refused(&why)));
-    let view = RoleView::new(&request, &provider, desired_role(&request, &provider), permission);
+    let view = RoleView::new(
+        &request,
+        &provider,
+        desired_role(&request, &provider, false),
+        permission,
+    );
     rendered.document(&format!("ManagementRole {name}"), &view);
     Ok(Management {
         hub: request.hub,
@@ -155,7 +160,7 @@ fn management_role(
 /// and has none yet. For a role of somebody else's, what it has to carry.
 fn permission(request: &Request, members: &Members) -> (Option<Document>, Option<String>) {
     if request.role_owner == RoleOwner::Existing {
-        return (policy::assume_deployers(&members.wanted), None);
+        return (policy::assume_deployers(&members.wanted, None), None);
     }
     // The policy does not depend on the issuer.
     let issuer = "https://issuer.invalid".to_owned();

@@ -63,6 +63,11 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     if plan.blocked.is_empty() {
         secret::plan_secret(&mut plan, desired, secrets, memory);
     }
+    // Nothing is taken over by halves: a role that Mooring owns is no use where its entry or Secret stays others'.
+    let adopts = |step: &Step| matches!(step, Step::AdoptRole { .. } | Step::AdoptAccessEntry { .. });
+    if plan.steps.iter().any(adopts) && plan.blocked.iter().any(Blocked::stalled) {
+        plan.steps.clear();
+    }
     withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
     // What is told first is what comes first in the chain: everything before it is said to hold.
     plan.blocked.sort_by_key(Blocked::part);
@@ -255,6 +260,8 @@ pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<Ac
         return None;
     }
     let mut given = memory.given.cloned().unwrap_or_default();
+    // An entry that stands has lost nothing.
+    given.lost.clear();
     let found = spoke.associations.as_ref();
     given
         .policies

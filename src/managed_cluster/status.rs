@@ -1,5 +1,7 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Api, core::DeserializeGuard};
@@ -58,6 +60,8 @@ pub struct Suspension {
     pub cut: Cut,
     /// Of the rest.
     pub kept: Kept,
+    /// What others gave to the entry, and went with it, now or before.
+    pub lost: BTreeSet<String>,
 }
 
 /// What became of the access entry of a cluster that is suspended.
@@ -161,10 +165,16 @@ pub fn status(
         });
     }
     let facts = match pass {
-        Pass::Suspended(suspension) => match &suspension.kept {
-            Kept::Applied(_, _, facts) => Some(facts),
-            Kept::Not(_) => None,
-        },
+        Pass::Suspended(suspension) => {
+            if !suspension.lost.is_empty() {
+                let entry = status.access_entry.get_or_insert_default();
+                entry.lost.clone_from(&suspension.lost);
+            }
+            match &suspension.kept {
+                Kept::Applied(_, _, facts) => Some(facts),
+                Kept::Not(_) => None,
+            }
+        }
         Pass::Applied(_, outcome, facts) => {
             if outcome.role_deleted() {
                 status.deployer_role = None;
@@ -638,7 +648,11 @@ mod tests {
     }
 
     fn suspended(cut: Cut, kept: Kept) -> Pass {
-        Pass::Suspended(Box::new(Suspension { cut, kept }))
+        Pass::Suspended(Box::new(Suspension {
+            cut,
+            kept,
+            lost: BTreeSet::new(),
+        }))
     }
 
     #[test]

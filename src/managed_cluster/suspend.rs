@@ -1,7 +1,10 @@
 //! One pass over a cluster that is suspended: the access entry first, and by itself, so that nothing that only matters
 //! for giving access can hold it up. Then what else was made is kept, where that can be looked at.
 
-use std::time::Instant;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
@@ -9,6 +12,7 @@ use kube::Api;
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus},
     aws::Account,
+    domain::{arn::RoleArn, eks::AccessEntry, ownership::ADOPTED_TAG},
     kubernetes::{KubernetesError, objects},
 };
 
@@ -27,6 +31,9 @@ use super::{
     turn::{admitted, door, way_in},
     withheld::Withheld,
 };
+
+/// How long a suspension looks at what others gave to the entry that it deletes.
+const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
 
 /// What is suspended. The spec may be beyond reading, or ask for what it may not have.
 pub(super) struct Subject<'a> {
@@ -71,6 +78,7 @@ fn not_cut(cut: Cut) -> Pass {
     Pass::Suspended(Box::new(Suspension {
         cut,
         kept: Kept::Not(None),
+        lost: BTreeSet::new(),
     }))
 }
 
@@ -96,7 +104,21 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
         stood_back: &|| false,
         metrics: &context.metrics,
     };
+    let others = match &entry {
+        Some(entry) if !plan.steps.is_empty() => others(entry, subject, &account, &deployer).await,
+        Some(_) | None => BTreeSet::new(),
+    };
+    if !others.is_empty() {
+        // Told before it goes: an operator that is killed in between must not be the only one that knew.
+        let told = super::tell::going_too(context, metadata, &others);
+        let _ = tokio::time::timeout(LOOK_AT_OTHERS, told).await;
+    }
     let outcome = apply::apply(&plan.steps, site).await;
+    let given = subject.old.access_entry.as_ref();
+    let mut lost = given.map(|entry| entry.lost.clone()).unwrap_or_default();
+    if outcome.entry_deleted() {
+        lost.extend(others);
+    }
     // What was deleted before shows up in a read from before that. It is deleted once more, which harms nobody, and no news.
     let arn = entry.as_ref().map(|entry| &entry.arn);
     let news = outcome.entry_deleted() && !context.memory.was_healed(&identity.uid, arn);
@@ -108,7 +130,21 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
         Ok((management, request)) => Box::pin(keep(subject, &management, &request, context, &account, deadline)).await,
         Err(why) => Kept::Not(why),
     };
-    Ok(Pass::Suspended(Box::new(Suspension { cut, kept })))
+    Ok(Pass::Suspended(Box::new(Suspension { cut, kept, lost })))
+}
+
+/// What others gave to the entry that is about to go. It is looked at for a moment only: the access goes all the same.
+async fn others(entry: &AccessEntry, subject: &Subject<'_>, account: &Account, deployer: &RoleArn) -> BTreeSet<String> {
+    let given = subject.old.access_entry.as_ref();
+    if !entry.tags.contains_key(ADOPTED_TAG) {
+        return BTreeSet::new();
+    }
+    let look = Box::pin(account.associations(&subject.identity.cluster.name, deployer));
+    match tokio::time::timeout(LOOK_AT_OTHERS, look).await {
+        Ok(Ok(policies)) => suspended::lost(entry, Ok(&policies.unwrap_or_default()), given),
+        Ok(Err(error)) => suspended::lost(entry, Err(&error.code), given),
+        Err(_) => suspended::lost(entry, Err("EKS did not answer in time"), given),
+    }
 }
 
 fn cut_of(plan: &Plan, outcome: Outcome, deleted: bool, old: &ManagedClusterStatus) -> Cut {

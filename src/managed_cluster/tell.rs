@@ -1,6 +1,6 @@
 //! Events: what people see of a change under `kubectl describe`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::Resource;
@@ -82,6 +82,24 @@ pub(super) async fn tell(
             .report(&about, Weight::Warning, "AccessTakenAway", "Suspend", note)
             .await;
     }
+    if let Some(lost) = old
+        .access_entry
+        .as_ref()
+        .map(|entry| &entry.lost)
+        .filter(|lost| !lost.is_empty())
+        && matches!(pass, Pass::Applied(..))
+        && new.access_entry.as_ref().is_none_or(|entry| entry.lost.is_empty())
+    {
+        let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+        let note = format!(
+            "the access entry is made anew with what the spec gives; what others had given it went with the suspension: {}",
+            lost.join(", ")
+        );
+        let report = context
+            .reporter
+            .report(&about, Weight::Warning, "NotGivenBack", "Moor", &note);
+        report.await;
+    }
     let moored = old.deployer_role.is_some() && old.secret.is_some();
     if let Pass::Applied(plan, outcome, _) = pass
         && (was_ready || moored)
@@ -153,6 +171,19 @@ pub(super) async fn unreadable(context: &Context, metadata: &ObjectMeta, error: 
     context
         .reporter
         .report(&about(metadata), Weight::Warning, reason, "Moor", &note)
+        .await;
+}
+
+/// Tells what others gave to an access entry that a suspension is about to delete.
+pub(super) async fn going_too(context: &Context, metadata: &ObjectMeta, others: &BTreeSet<String>) {
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    let note = format!(
+        "spec.mode is Suspended, and the access entry that is deleted was taken over: with it goes what others gave it, which Mooring does not give back: {}",
+        others.join(", ")
+    );
+    context
+        .reporter
+        .report(&about(metadata), Weight::Warning, "OthersAccessTaken", "Suspend", &note)
         .await;
 }
 

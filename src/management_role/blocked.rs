@@ -7,12 +7,13 @@ use serde::Serialize;
 use crate::{
     api::{CLOSED_ACCOUNTS, CONFIRM_HUB},
     managed_cluster::{held_in_words, words::some},
+    policy::Document,
 };
 
 use super::step::Part;
 
 /// What stands in the way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "blocked")]
 pub enum Blocked {
     /// EKS does not know the hub.
@@ -43,6 +44,20 @@ pub enum Blocked {
     RoleMissing {
         /// Its ARN.
         arn: String,
+    },
+    /// `identity.type: Existing`, and cluster Secrets need the role to trust itself, which it does not.
+    SelfTrustMissing {
+        /// Its ARN.
+        arn: String,
+        /// The cluster Secrets.
+        secrets: BTreeSet<String>,
+        /// The trust policy to set.
+        document: Document,
+    },
+    /// Cluster Secrets that others wrote still make Argo CD act as the role that is to be removed.
+    SecretsRemain {
+        /// Their names.
+        secrets: BTreeSet<String>,
     },
     /// The hub is another cluster than the one that was recorded, under the same name.
     HubReplaced {
@@ -147,6 +162,8 @@ impl Blocked {
             | Self::Propagating
             | Self::StoodBack
             | Self::ClustersRemain { .. }
+            | Self::SelfTrustMissing { .. }
+            | Self::SecretsRemain { .. }
             | Self::RetainedDeployers { .. } => Part::Role,
             Self::ForeignPolicyAttached { .. } | Self::PolicyFull { .. } => Part::Policy,
         }
@@ -170,6 +187,8 @@ impl Blocked {
             Self::JustMade => "JustMade",
             Self::Propagating => "Propagating",
             Self::ClustersRemain { .. } => "ClustersRemain",
+            Self::SelfTrustMissing { .. } => "SelfTrustMissing",
+            Self::SecretsRemain { .. } => "SecretsRemain",
             Self::RetainedDeployers { .. } => "RetainedDeployers",
             Self::StoodBack => "StoodBack",
         }
@@ -191,14 +210,22 @@ impl Blocked {
             | Self::RoleNotOurs { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::PolicyFull { .. }
+            | Self::SecretsRemain { .. }
             | Self::RetainedDeployers { .. } => true,
             Self::Held { undone, .. } => !undone.is_empty(),
-            Self::Unconfirmed { .. }
+            Self::SelfTrustMissing { .. }
+            | Self::Unconfirmed { .. }
             | Self::JustMade
             | Self::Propagating
             | Self::StoodBack
             | Self::ClustersRemain { .. } => false,
         }
+    }
+
+    /// Whether it stands in nobody's way: what is held and as the spec says, and what only others are to mend.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        matches!(self, Self::Held { undone, .. } if undone.is_empty()) || matches!(self, Self::SelfTrustMissing { .. })
     }
 
     /// Whether people are told by an event: not of a wait that everybody expects.
@@ -217,6 +244,8 @@ impl Blocked {
             Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with audience sts.amazonaws.com, or set oidcProvider to Manage"),
             Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider`, or set oidcProvider to Manage"),
             Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct identity.roleArn in a new ManagementRole"),
+            Self::SelfTrustMissing { arn, secrets, document } => format!("cluster Secrets make Argo CD assume role {arn} though it is that role already ({}), which AWS takes only where its trust policy says so, and this one does not: set that to {}, or let a ManagedCluster take them over", some(secrets), document.to_json()),
+            Self::SecretsRemain { secrets } => format!("cluster Secrets that Mooring did not write make Argo CD act as this role ({}): delete them, or name another role in them, first", some(secrets)),
             Self::HubReplaced { object, recorded, issuer } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}`"),
             Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}` lets the role be made afresh; its deployer roles go on trusting it by its name"),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. Nothing is written to it. Deployer roles trust the name: whoever can use this role holds every cluster. Find out who made it and delete it; then it is made afresh"),

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::core::v1::Secret;
+
 use crate::{
     api::ManagedCluster,
+    argocd::ClusterSecret,
     domain::{arn::RoleArn, hub::Hub},
     managed_cluster::{
         management::{Management, account_pattern},
@@ -32,6 +35,20 @@ pub struct Members {
     pub retained: BTreeSet<String>,
     /// Whether there is a member that could not be read.
     pub unreadable: bool,
+    /// Cluster Secrets by which Argo CD assumes the management role itself: people wire some so. `None` where nobody has
+    /// looked at them, and what stands for them is kept.
+    pub acting: Option<BTreeSet<String>>,
+}
+
+/// The cluster Secrets by which Argo CD assumes this role, by name. One that is going needs nothing any more.
+#[must_use]
+pub fn acting<'a>(role: &RoleArn, secrets: impl Iterator<Item = &'a Secret>) -> BTreeSet<String> {
+    let arn = role.to_string();
+    secrets
+        .map(ClusterSecret::read)
+        .filter(|secret| !secret.deleting && secret.role.as_ref() == Some(&arn))
+        .map(|secret| secret.name)
+        .collect()
 }
 
 /// The resource by which a policy names a deployer role. One outside of the hub's path is always named itself.

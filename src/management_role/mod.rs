@@ -17,12 +17,12 @@ pub mod step;
 mod tell;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client, Resource,
     core::DeserializeGuard,
@@ -35,6 +35,7 @@ use tracing::{debug, info};
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus, Mode},
+    argocd::SECRET_TYPE,
     aws::{self, Account, Aws, Door, Lane},
     domain::name::Partition,
     kubernetes::{
@@ -70,6 +71,8 @@ pub struct Context {
     pub clusters: Store<DeserializeGuard<ManagedCluster>>,
     /// All `ManagementRole`s.
     pub roles: Store<DeserializeGuard<ManagementRole>>,
+    /// The cluster Secrets of each of Argo CD's namespaces that is served.
+    pub secrets: BTreeMap<String, Store<Secret>>,
     /// The binding of service accounts, which a removal lets go of.
     pub binding: Arc<binding::Context>,
     /// Events.
@@ -307,16 +310,36 @@ async fn members(
     let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
         Members::gather(request, &members_of(objects), &standing, &recorded)
     };
-    let seen = gather(&context.clusters.state());
+    let mut seen = gather(&context.clusters.state());
+    seen.acting = acting(request, observed.assumes_itself(), context).await?;
     if standing.is_subset(&seen.wanted) {
         return Ok(seen);
     }
     let live = gather(&live(context).await?);
     Ok(Members {
+        acting: seen.acting,
         wanted: seen.wanted.union(&live.wanted).cloned().collect(),
         retained: live.retained,
         unreadable: seen.unreadable || live.unreadable,
     })
+}
+
+/// The cluster Secrets by which Argo CD assumes the management role itself; `None` in a namespace that is not served.
+/// Before what they need is taken away, the API server itself is asked.
+async fn acting(request: &Request, stands: bool, context: &Context) -> Result<Option<BTreeSet<String>>, Error> {
+    let namespace = request.namespace.to_string();
+    let Some(store) = context.secrets.get(&namespace) else {
+        return Ok(None);
+    };
+    let known = store.state();
+    let mut secrets = members::acting(&request.role, known.iter().map(AsRef::as_ref));
+    if secrets.is_empty() && stands {
+        let api = Api::<Secret>::namespaced(context.client.clone(), &namespace);
+        let (key, value) = SECRET_TYPE;
+        let live = objects::list_labelled(&api, &format!("{key}={value}")).await?;
+        secrets = members::acting(&request.role, live.iter());
+    }
+    Ok(Some(secrets))
 }
 
 fn members_of(objects: &[Arc<DeserializeGuard<ManagedCluster>>]) -> Vec<Member<'_>> {

@@ -7,7 +7,7 @@ use futures::try_join;
 use crate::{
     aws::{Account, AwsError, OidcProvider, Role, RolePolicies},
     domain::{arn::RoleArn, eks::Cluster, hub::Hub},
-    policy::{Document, Effect},
+    policy::{Document, Effect, ITSELF},
 };
 
 use super::{request::Request, step::POLICY_NAME};
@@ -43,6 +43,21 @@ impl Observed {
             .filter(|resource| issued(hub, resource) || recorded.contains(resource))
             .collect()
     }
+
+    /// Whether the role may assume itself, or is on the way to it: by its trust or its policy as they stand.
+    #[must_use]
+    pub fn assumes_itself(&self) -> bool {
+        let trust = self.role.as_ref().map(|role| role.trust.as_str());
+        trust.into_iter().chain(self.policy.as_deref()).any(names_itself)
+    }
+}
+
+/// Whether a policy has the statement by which the role may assume itself.
+fn names_itself(text: &str) -> bool {
+    Document::parse(text).is_ok_and(|document| {
+        let mut all = document.statements.iter();
+        all.any(|statement| statement.sid.as_deref() == Some(ITSELF))
+    })
 }
 
 /// Whether we may have issued it: a deployer role under the hub's path, or everything under that path in one account.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::{
     aws::WantedRole,
     domain::{
-        arn::OidcProviderArn,
+        arn::{OidcProviderArn, RoleArn},
         ownership::{HOLD_TAG, Marked},
     },
     policy::{self, AUDIENCE, Document},
@@ -39,14 +39,19 @@ pub struct Memory<'a> {
     pub deleted: Option<&'a str>,
 }
 
-/// The role that should exist.
+/// The role that should exist. It trusts `itself` only where a cluster Secret needs that: a session that was stolen could
+/// renew itself by it.
 #[must_use]
-pub fn desired_role(request: &Request, provider: &OidcProviderArn) -> WantedRole {
+pub fn desired_role(request: &Request, provider: &OidcProviderArn, itself: bool) -> WantedRole {
+    let mut trust = policy::irsa_trust(provider, &request.namespace, &request.service_accounts);
+    trust
+        .statements
+        .extend(itself.then(|| policy::trusts_itself(&request.role)));
     let mut tags = request.tags.clone();
     tags.extend(request.owner.tags());
     WantedRole {
         arn: request.role.clone(),
-        trust: policy::irsa_trust(provider, &request.namespace, &request.service_accounts),
+        trust,
         boundary: request.boundary.clone(),
         tags,
         description: format!(
@@ -88,7 +93,7 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         return plan;
     }
     if request.role_owner == RoleOwner::Existing {
-        plan_existing(&mut plan, request, observed);
+        plan_existing(&mut plan, request, observed, members);
         return plan;
     }
     let provider = match request.hub.oidc_provider(&issuer) {
@@ -103,14 +108,20 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         // A role cannot trust a provider that is not there, and AWS's refusal would hide what is to be done.
         return plan;
     }
-    let wanted = desired_role(request, &provider);
+    let itself = members
+        .acting
+        .as_ref()
+        .map_or_else(|| observed.assumes_itself(), |secrets| !secrets.is_empty());
+    plan.acting = members.acting.clone().unwrap_or_default();
+    let wanted = desired_role(request, &provider, itself);
     role::plan_role(&mut plan, request, observed, &wanted, (memory, &issuer));
     let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != Part::Role);
     if role_stands {
-        plan_policy(&mut plan, request, observed, members, &memory.recorded_ways);
+        plan_policy(&mut plan, request, observed, (members, itself), &memory.recorded_ways);
     }
     if withhold(&mut plan, observed) {
         plan.assumable = observed.assumable(&request.hub, &memory.recorded_ways);
+        plan.acting.retain(|_| observed.assumes_itself());
     }
     plan
 }
@@ -139,7 +150,7 @@ fn withhold(plan: &mut Plan, observed: &Observed) -> bool {
     true
 }
 
-fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed) {
+fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed, members: &Members) {
     match &observed.role {
         None => plan.blocked.push(Blocked::RoleMissing {
             arn: request.role.to_string(),
@@ -148,7 +159,16 @@ fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed) {
             arn: role.arn.clone(),
             owner: format!("identity.roleArn says {}", request.role),
         }),
-        Some(_) => {}
+        Some(role) => {
+            let secrets = members.acting.clone().unwrap_or_default();
+            if !secrets.is_empty() && policy::trust::lets_in(&role.trust, &request.role).refuses() {
+                plan.blocked.push(Blocked::SelfTrustMissing {
+                    document: policy::trust::with_itself(&role.trust, &request.role),
+                    arn: role.arn.clone(),
+                    secrets,
+                });
+            }
+        }
     }
 }
 
@@ -182,16 +202,17 @@ fn plan_policy(
     plan: &mut Plan,
     request: &Request,
     observed: &Observed,
-    members: &Members,
+    (members, itself): (&Members, bool),
     recorded: &BTreeSet<String>,
 ) {
+    let itself = itself.then_some(&request.role);
     let standing = observed.assumable(&request.hub, recorded);
     let mut wanted = members.wanted.clone();
     if members.unreadable {
         // Nobody knows what an object that does not parse needs, so nothing is taken away meanwhile.
         wanted.extend(standing.iter().cloned());
     }
-    let (mut fitting, mut left_out) = fit(&wanted, &standing);
+    let (mut fitting, mut left_out) = fit(&wanted, &standing, itself);
     // A pattern of a wider assumePolicy goes only when it is not the way of one that would be left out.
     let ways: BTreeSet<String> = standing
         .iter()
@@ -203,9 +224,9 @@ fn plan_policy(
         .collect();
     if !ways.is_empty() {
         wanted.extend(ways);
-        (fitting, left_out) = fit(&wanted, &standing);
+        (fitting, left_out) = fit(&wanted, &standing, itself);
     }
-    let document = policy::assume_deployers(&fitting);
+    let document = policy::assume_deployers(&fitting, itself);
     let name = request.role.name.clone();
     match (document, observed.policy.as_deref()) {
         (None, None) => {}
@@ -233,10 +254,15 @@ fn plan_policy(
 
 /// As many resources as one policy takes: first those that stand, then the new ones in order, so that a full policy
 /// never takes a way from anybody.
-fn fit(wanted: &BTreeSet<String>, standing: &BTreeSet<String>) -> (BTreeSet<String>, BTreeSet<String>) {
+fn fit(
+    wanted: &BTreeSet<String>,
+    standing: &BTreeSet<String>,
+    itself: Option<&RoleArn>,
+) -> (BTreeSet<String>, BTreeSet<String>) {
     let kept = wanted.intersection(standing);
     let new = wanted.difference(standing);
-    let empty = Document::new(vec![]).quota_length() + 120;
+    let alone = policy::assume_deployers(&BTreeSet::new(), itself).unwrap_or_else(|| Document::new(vec![]));
+    let empty = alone.quota_length() + 120;
     let mut room = INLINE_QUOTA.saturating_sub(empty);
     let (mut fitting, mut left_out) = (BTreeSet::new(), BTreeSet::new());
     for resource in kept.chain(new) {

@@ -70,6 +70,7 @@ pub fn foresee(request: &Request, observed: &Observed, members: &Members, memory
     first.steps.append(&mut second.steps);
     first.blocked = second.blocked;
     first.assumable = second.assumable;
+    first.acting = second.acting;
     first
 }
 

@@ -105,6 +105,10 @@ async fn take_away(
         binding::release(role, &context.binding).await?;
         return Ok(None);
     }
+    let secrets = super::acting(&request, true, context).await?.unwrap_or_default();
+    if !secrets.is_empty() {
+        return Ok(Some(releasing(Blocked::SecretsRemain { secrets })));
+    }
     let (arns, unseen) = still_there(role, &request, old, context).await?;
     if !arns.is_empty() || !unseen.is_empty() {
         return Ok(Some(releasing(Blocked::RetainedDeployers { arns, unseen })));

@@ -13,7 +13,7 @@ use crate::{
         KubernetesError,
         objects::{self, FIELD_MANAGER},
     },
-    managed_cluster::Withheld,
+    managed_cluster::{Withheld, words::some},
 };
 
 use super::{
@@ -24,6 +24,9 @@ use super::{
     request::{Refusal, Request, RoleOwner},
     step::{Blocked, Part, Plan},
 };
+
+/// How many cluster Secrets the status names.
+const NAMED: usize = 20;
 
 /// Every way in which a pass can end.
 #[derive(Debug)]
@@ -138,7 +141,11 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             bad.map_or_else(
                 || {
                     let mut findings = held();
-                    let can_act = "Argo CD's service accounts can act with this role".to_owned();
+                    let mut can_act = "Argo CD's service accounts can act with this role".to_owned();
+                    if !plan.acting.is_empty() {
+                        can_act.push_str(", and it may assume itself as long as cluster Secrets that Mooring did not write need that: ");
+                        can_act.push_str(&some(&plan.acting));
+                    }
                     // Whatever is left is no obstacle, and worth a word.
                     let (reason, message) = plan.blocked.first().map_or_else(
                         || ("Ready", can_act.clone()),
@@ -316,6 +323,7 @@ fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
     if outcome.policy_done() {
         status.assumable = plan.assumable.iter().cloned().collect();
         status.retained = members.retained.iter().cloned().collect();
+        status.assumes_itself_for = plan.acting.iter().take(NAMED).cloned().collect();
     }
 }
 
@@ -438,6 +446,12 @@ mod tests {
             Blocked::OidcProviderMissing { arn: "a".into() },
             Blocked::AudienceMissing { arn: "a".into() },
             Blocked::RoleMissing { arn: "a".into() },
+            Blocked::SelfTrustMissing {
+                arn: "a".into(),
+                secrets: names(),
+                document: crate::policy::Document::new(Vec::new()),
+            },
+            Blocked::SecretsRemain { secrets: names() },
             Blocked::RoleNotOurs {
                 arn: "a".into(),
                 owner: "b".into(),

@@ -188,14 +188,16 @@ pub struct Plan {
     pub blocked: Vec<Blocked>,
     /// What the role may assume once the steps are done.
     pub assumable: BTreeSet<String>,
+    /// The cluster Secrets for which the role may assume itself.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub acting: BTreeSet<String>,
 }
 
 impl Plan {
     /// What stands in the way first. What is held and as the spec says stands in nobody's way.
     #[must_use]
     pub fn in_the_way(&self) -> Option<&Blocked> {
-        let is_note = |blocked: &&Blocked| matches!(blocked, Blocked::Held { undone, .. } if undone.is_empty());
-        self.blocked.iter().find(|blocked| !is_note(blocked))
+        self.blocked.iter().find(|blocked| !blocked.is_note())
     }
 
     /// Whether there is nothing to do and nothing in the way.

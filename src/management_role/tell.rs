@@ -91,8 +91,17 @@ pub(super) async fn tell(
 /// Whether somebody changed what stands in AWS. The policy also changes with the clusters that name the object, and that
 /// is nobody's drift: what counts is whether it was still as it was recorded.
 fn drifted(applied: &Applied, old: &ManagementRoleStatus) -> bool {
+    let itself = !old.assumes_itself_for.is_empty();
+    // A cluster Secret that needs it came or went.
+    if itself == applied.plan.acting.is_empty() {
+        return false;
+    }
     let recorded: BTreeSet<String> = old.assumable.iter().cloned().collect();
-    let policy = match (policy::assume_deployers(&recorded), applied.observed.policy.as_deref()) {
+    let itself = itself.then_some(&applied.request.role);
+    let policy = match (
+        policy::assume_deployers(&recorded, itself),
+        applied.observed.policy.as_deref(),
+    ) {
         (None, None) => false,
         (Some(recorded), Some(found)) => !policy::differences_of(found, &recorded).is_empty(),
         (Some(_), None) | (None, Some(_)) => true,

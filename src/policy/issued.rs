@@ -19,6 +19,9 @@ pub const AUDIENCE: &str = "sts.amazonaws.com";
 /// The `Sid` of our statement in the trust policy of a deployer role.
 pub const MANAGEMENT_ROLE: &str = "ManagementRole";
 
+/// The `Sid` of the statements by which the management role may assume itself.
+pub const ITSELF: &str = "Itself";
+
 /// An external ID, where a hop asks for one.
 pub type ExternalId = Option<String>;
 
@@ -52,6 +55,15 @@ pub fn deployer_trust(management_role: &RoleArn) -> Document {
             .to(root(management_role))
             .when("ArnEquals", "aws:PrincipalArn", [management_role]),
     ])
+}
+
+/// The statement of a role's trust policy by which it may assume itself. A role does not trust itself by being itself
+/// (IAM user guide, "Methods to assume a role"; announced for 2022-09-21).
+#[must_use]
+pub fn trusts_itself(role: &RoleArn) -> Statement {
+    Statement::allow(ITSELF, ASSUME)
+        .to(root(role))
+        .when("ArnEquals", "aws:PrincipalArn", [role])
 }
 
 /// The trust policy of a provisioner role: the operator's role, with the external ID where one is set.
@@ -136,11 +148,14 @@ pub fn operator_trust(
     Document::new(statements)
 }
 
-/// The management role's permission policy: to assume these roles and nothing else. `None` when there is no role to
-/// assume, since IAM takes no policy without statements.
+/// The management role's permission policy: to assume these roles, `itself` where that is given, and nothing else.
+/// `None` when there is no role to assume, since IAM takes no policy without statements.
 #[must_use]
-pub fn assume_deployers(resources: &std::collections::BTreeSet<String>) -> Option<Document> {
-    (!resources.is_empty()).then(|| Document::new(vec![Statement::allow("Deployers", ASSUME).on(resources)]))
+pub fn assume_deployers(resources: &std::collections::BTreeSet<String>, itself: Option<&RoleArn>) -> Option<Document> {
+    let deployers = (!resources.is_empty()).then(|| Statement::allow("Deployers", ASSUME).on(resources));
+    let itself = itself.map(|role| Statement::allow(ITSELF, ASSUME).on([role]));
+    let statements: Vec<Statement> = deployers.into_iter().chain(itself).collect();
+    (!statements.is_empty()).then(|| Document::new(statements))
 }
 
 /// A session policy: at most 2,048 characters (STS `AssumeRole`, `Policy`).
@@ -190,6 +205,6 @@ mod tests {
 
     #[test]
     fn nothing_to_assume_is_no_policy() {
-        assert_eq!(assume_deployers(&std::collections::BTreeSet::new()), None);
+        assert_eq!(assume_deployers(&std::collections::BTreeSet::new(), None), None);
     }
 }

@@ -1,9 +1,10 @@
 //! What the trust policy of a role that somebody else keeps says to the management role, and what it lacks. Pure.
 
 use super::{
-    document::Document,
+    difference::is_unique_id,
+    document::{Document, Principals},
     evaluate::{Asked, Asker, Known, Ruling},
-    issued::{MANAGEMENT_ROLE, deployer_trust},
+    issued::{ITSELF, MANAGEMENT_ROLE, deployer_trust, trusts_itself},
 };
 use crate::domain::arn::RoleArn;
 
@@ -36,6 +37,27 @@ pub fn lets_in(trust: &str, management_role: &RoleArn) -> Ruling {
     })
 }
 
+/// Takes out principals of whom only the unique ID is left: they let nobody in, and AWS takes no document with one (IAM
+/// user guide, "AWS JSON policy elements: Principal").
+fn without_ghosts(document: &mut Document) {
+    for statement in &mut document.statements {
+        let Some(Principals::Of(kinds)) = &mut statement.principal else {
+            continue;
+        };
+        if let Some(named) = kinds.get_mut("AWS") {
+            named.retain(|principal| !is_unique_id(principal));
+            if named.is_empty() {
+                kinds.remove("AWS");
+            }
+        }
+    }
+    let names_nobody =
+        |principal: &Option<Principals>| matches!(principal, Some(Principals::Of(kinds)) if kinds.is_empty());
+    document
+        .statements
+        .retain(|statement| !names_nobody(&statement.principal));
+}
+
 /// The trust policy with the statement that lets the management role in, beside what others wrote there. A statement of
 /// ours for a management role of before is replaced.
 #[must_use]
@@ -47,8 +69,21 @@ pub fn with_ours(trust: &str, management_role: &RoleArn) -> Document {
     document
         .statements
         .retain(|statement| statement.sid.as_deref() != Some(MANAGEMENT_ROLE));
+    without_ghosts(&mut document);
     document.statements.extend(ours.statements);
     document.version = ours.version;
+    document
+}
+
+/// The trust policy of a role that somebody else keeps, with the statement by which it may assume itself.
+#[must_use]
+pub fn with_itself(trust: &str, role: &RoleArn) -> Document {
+    let mut document = Document::parse(trust).unwrap_or_else(|_| Document::new(Vec::new()));
+    document
+        .statements
+        .retain(|statement| statement.sid.as_deref() != Some(ITSELF));
+    without_ghosts(&mut document);
+    document.statements.push(trusts_itself(role));
     document
 }
 
@@ -127,6 +162,13 @@ mod tests {
             "and once is enough"
         );
         assert_eq!(with_ours("", &management()), deployer_trust(&management()));
+        // A ghost beside others goes alone; one that was alone takes its statement with it. AWS would refuse either.
+        let ghost = |principal: &str| with_ours(&trust(principal, ""), &management());
+        let two = ghost(r#"{"AWS":["AROAEXAMPLEEXAMPLE123","arn:aws:iam::111111111111:role/argocd-manager"]}"#);
+        assert_eq!(two.statements.len(), 2);
+        assert!(two.to_json().contains("argocd-manager") && !two.to_json().contains("AROA"));
+        let alone = ghost(r#"{"AWS":"AROAEXAMPLEEXAMPLE123"}"#);
+        assert_eq!(alone, deployer_trust(&management()));
         assert!(
             without_ours(&merged.to_json())
                 .unwrap()

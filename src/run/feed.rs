@@ -63,7 +63,9 @@ pub(super) async fn watch_all(
                 due
             }
             Some(touched) = roles.next() => triggers.role(&touched, &context.clusters.state()),
-            Some(touched) = secrets.next() => triggers.secret(&touched, &context.memory),
+            Some(touched) = secrets.next() => {
+                triggers.secret(&touched, &context.memory, &context.management_roles.state())
+            }
             Some(name) = sets.next() => Due { roles: vec![name], ..Due::default() },
             else => return,
         };

@@ -305,6 +305,7 @@ fn wire(
         client: client.clone(),
         clusters: cluster_store,
         roles: role_store,
+        secrets: clusters.secrets.clone(),
         binding: Arc::clone(&binding.context),
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),

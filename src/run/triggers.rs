@@ -72,6 +72,7 @@ pub(super) struct Triggers {
     roles: HashMap<String, Asked>,
     names: HashMap<String, String>,
     secrets: HashMap<String, (String, String)>,
+    assumed: HashMap<String, String>,
 }
 
 impl Triggers {
@@ -159,8 +160,13 @@ impl Triggers {
         due
     }
 
-    /// A cluster Secret came, changed or went.
-    pub(super) fn secret(&mut self, touched: &Touched<Secret>, memories: &Memories) -> Due {
+    /// A cluster Secret came, changed or went; `roles` are all `ManagementRole`s.
+    pub(super) fn secret(
+        &mut self,
+        touched: &Touched<Secret>,
+        memories: &Memories,
+        roles: &[std::sync::Arc<Role>],
+    ) -> Due {
         let secret = ClusterSecret::read(touched.object());
         let now = (secret.server.clone(), secret.cluster_name.clone());
         let before = match touched {
@@ -188,8 +194,38 @@ impl Triggers {
         clusters.sort();
         Due {
             clusters,
+            sets: self.acting(touched, &secret, roles),
             ..Due::default()
         }
+    }
+
+    /// The `ManagementRole`s whose own role Argo CD assumes by a Secret from now on, or no more.
+    fn acting(
+        &mut self,
+        touched: &Touched<Secret>,
+        secret: &ClusterSecret,
+        roles: &[std::sync::Arc<Role>],
+    ) -> Vec<String> {
+        let stands = matches!(touched, Touched::Applied(_)) && !secret.deleting;
+        let now = secret.role.clone().filter(|_| stands);
+        let before = match &now {
+            Some(arn) => self.assumed.insert(secret.uid.clone(), arn.clone()),
+            None => self.assumed.remove(&secret.uid),
+        };
+        if before == now {
+            return Vec::new();
+        }
+        let namespace = touched.object().metadata.namespace.as_deref().unwrap_or_default();
+        roles
+            .iter()
+            .filter_map(|role| role.0.as_ref().ok())
+            .filter(|role| role.spec.argocd_namespace == namespace)
+            .filter(|role| {
+                let arn = role.status.as_ref().and_then(|status| status.role.as_ref());
+                arn.is_some_and(|role| [&before, &now].iter().any(|of| of.as_ref() == Some(&role.arn)))
+            })
+            .map(ResourceExt::name_any)
+            .collect()
     }
 }
 
@@ -582,7 +618,7 @@ mod tests {
     fn our_own_secret_coming_back_causes_nothing_and_every_other_change_does() {
         let (mut triggers, memories, a, _) = written();
         assert_eq!(
-            triggers.secret(&applied(&secret(&a, |_| {})), &memories),
+            triggers.secret(&applied(&secret(&a, |_| {})), &memories, &[]),
             Due::default()
         );
         let changes: [fn(&mut Secret); 5] = [
@@ -608,22 +644,22 @@ mod tests {
             |s| s.metadata.labels = None,
         ];
         for change in changes {
-            triggers.secret(&applied(&secret(&a, |_| {})), &memories);
+            triggers.secret(&applied(&secret(&a, |_| {})), &memories, &[]);
             assert_eq!(
-                triggers.secret(&applied(&secret(&a, change)), &memories).clusters,
+                triggers.secret(&applied(&secret(&a, change)), &memories, &[]).clusters,
                 names(&["a"])
             );
         }
         assert_eq!(
             triggers
-                .secret(&Touched::Deleted(secret(&a, |_| {})), &memories)
+                .secret(&Touched::Deleted(secret(&a, |_| {})), &memories, &[])
                 .clusters,
             names(&["a"])
         );
         let theirs = secret(&a, |s| {
             s.metadata.labels.as_mut().unwrap().insert("theirs".into(), "x".into());
         });
-        assert_eq!(triggers.secret(&applied(&theirs), &memories), Due::default());
+        assert_eq!(triggers.secret(&applied(&theirs), &memories, &[]), Due::default());
     }
 
     #[test]
@@ -633,7 +669,7 @@ mod tests {
             s.metadata.name = Some("copy".into());
             s.metadata.uid = Some("copy".into());
         });
-        assert_eq!(triggers.secret(&applied(&copy), &memories).clusters, names(&["a"]));
+        assert_eq!(triggers.secret(&applied(&copy), &memories, &[]).clusters, names(&["a"]));
     }
 
     #[test]
@@ -651,24 +687,53 @@ mod tests {
             })
         };
         assert_eq!(
-            triggers.secret(&applied(&duplicate(None)), &memories).clusters,
+            triggers.secret(&applied(&duplicate(None)), &memories, &[]).clusters,
             names(&["b"])
         );
         // It is made another cluster's: it is out of the way.
         assert_eq!(
             triggers
-                .secret(&applied(&duplicate(Some("https://z"))), &memories)
+                .secret(&applied(&duplicate(Some("https://z"))), &memories, &[])
                 .clusters,
             names(&["b"])
         );
         assert_eq!(
-            triggers.secret(&applied(&duplicate(Some("https://z"))), &memories),
+            triggers.secret(&applied(&duplicate(Some("https://z"))), &memories, &[]),
             Due::default()
         );
-        triggers.secret(&applied(&duplicate(None)), &memories);
+        triggers.secret(&applied(&duplicate(None)), &memories, &[]);
         assert_eq!(
-            triggers.secret(&Touched::Deleted(duplicate(None)), &memories).clusters,
+            triggers
+                .secret(&Touched::Deleted(duplicate(None)), &memories, &[])
+                .clusters,
             names(&["b"])
         );
+    }
+
+    #[test]
+    fn a_set_is_marked_when_a_secret_of_its_namespace_begins_or_ends_to_name_the_role_itself() {
+        let memories = Memories::default();
+        let roles = [role(&json!({}))];
+        let by_hand = |namespace: &str, arn: &str| {
+            let config = json!({"awsAuthConfig": {"clusterName": "x", "roleARN": arn}}).to_string();
+            let mut secret = Secret::default();
+            secret.metadata.uid = Some("by-hand".into());
+            secret.metadata.namespace = Some(namespace.into());
+            secret.data = Some([("config".to_owned(), ByteString(config.into_bytes()))].into());
+            crate::argocd::cut_down(&mut secret, "mooring");
+            Arc::new(secret)
+        };
+        let (itself, other) = (
+            "arn:aws:iam::111111111111:role/mooring/management",
+            "arn:aws:iam::111111111111:role/other",
+        );
+        let mut triggers = Triggers::default();
+        let mut sets = |touched: Touched<Secret>| triggers.secret(&touched, &memories, &roles).sets;
+        assert_eq!(sets(applied(&by_hand("elsewhere", itself))), names(&[]));
+        assert_eq!(sets(applied(&by_hand("argocd", other))), names(&["default"]), "no more");
+        assert_eq!(sets(applied(&by_hand("argocd", itself))), names(&["default"]));
+        assert_eq!(sets(applied(&by_hand("argocd", itself))), names(&[]), "nothing new");
+        assert_eq!(sets(Touched::Deleted(by_hand("argocd", itself))), names(&["default"]));
+        assert_eq!(sets(applied(&by_hand("argocd", other))), names(&[]));
     }
 }

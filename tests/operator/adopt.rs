@@ -490,3 +490,132 @@ async fn what_import_prints_takes_the_cluster_over() {
     assert!(enters(&world, &wired.role));
     world.never_denied();
 }
+
+/// A cluster Secret by which Argo CD, which is the management role already, assumes it once more.
+async fn acts_as_itself(world: &World, name: &str, role: &str) {
+    let config = json!({"awsAuthConfig": {"clusterName": "wired", "roleARN": role}});
+    let labels = json!({"argocd.argoproj.io/secret-type": "cluster"});
+    world
+        .apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+            "stringData": {"name": name, "server": format!("https://{name}.example.com"), "config": config.to_string()},
+        }))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_whose_role_is_the_management_role_itself_works_as_long_as_it_is_there() {
+    let world = World::ready(Setting::of(&["222222222222/eu-west-1/one"])).await;
+    world.moored("one").await;
+    let role = world.hub().management_role_arn(None);
+    let itself = role.to_string();
+    let seen = || world.seen_role_named(HUB_ACCOUNT, role.name.as_str()).unwrap();
+    let (before, deployer) = (seen(), world.deployer("one").to_string());
+    assert!(!enters(&world, &itself));
+    // One of another role, and one in another namespace, give nothing.
+    acts_as_itself(&world, "other", &arn("argocd-other")).await;
+    for name in ["by-hand", "by-hand-too"] {
+        acts_as_itself(&world, name, &itself).await;
+    }
+    world
+        .eventually("the role may assume itself", async || {
+            enters(&world, &itself).then_some(())
+        })
+        .await;
+    let object = world
+        .eventually("the status names both Secrets", async || {
+            let object = world.get("ManagementRole", "default").await?;
+            let both = json!(["by-hand", "by-hand-too"]);
+            (object["status"]["assumesItselfFor"] == both).then_some(object)
+        })
+        .await;
+    assert!(message(&object).contains("by-hand-too"), "{}", message(&object));
+    assert!(enters(&world, &deployer), "and what it could it can");
+    let mark = world.mark();
+    world.whole_pass("ManagementRole", "default").await;
+    assert_eq!(world.writes("default", mark), Vec::<String>::new());
+    // The first goes, and the second still needs it; then that is made to name another role.
+    world
+        .secrets()
+        .delete("by-hand", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    world
+        .eventually("the status names the other", async || {
+            let object = world.get("ManagementRole", "default").await?;
+            (object["status"]["assumesItselfFor"] == json!(["by-hand-too"])).then_some(())
+        })
+        .await;
+    assert!(enters(&world, &itself));
+    // A removal would cut it off.
+    world.delete("ManagedCluster", "one").await;
+    world.until_gone("ManagedCluster", "one").await;
+    world.delete("ManagementRole", "default").await;
+    let object = world.until_reason("ManagementRole", "default", "SecretsRemain").await;
+    assert!(message(&object).contains("by-hand-too"), "{}", message(&object));
+    assert_eq!(seen().id, before.id);
+    acts_as_itself(&world, "by-hand-too", &arn("argocd-other")).await;
+    world.until_gone("ManagementRole", "default").await;
+    assert!(world.seen_role_named(HUB_ACCOUNT, role.name.as_str()).is_none());
+    world.never_denied();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_management_role_ceases_to_assume_itself_with_the_last_secret_that_needs_it() {
+    let world = World::ready(Setting::of(&["222222222222/eu-west-1/one"])).await;
+    world.moored("one").await;
+    let role = world.hub().management_role_arn(None);
+    let itself = role.to_string();
+    let seen = || world.seen_role_named(HUB_ACCOUNT, role.name.as_str()).unwrap();
+    let before = seen();
+    acts_as_itself(&world, "by-hand", &itself).await;
+    world
+        .eventually("the role may assume itself", async || {
+            enters(&world, &itself).then_some(())
+        })
+        .await;
+    world
+        .secrets()
+        .delete("by-hand", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    world
+        .eventually("it may no more", async || {
+            let object = world.get("ManagementRole", "default").await?;
+            (seen() == before && object["status"]["assumesItselfFor"].is_null()).then_some(())
+        })
+        .await;
+    assert!(!enters(&world, &itself) && enters(&world, world.deployer("one").to_string().as_str()));
+    world.never_denied();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_tells_what_others_had_given_the_entry_and_does_not_give_it_back() {
+    let world = World::ready(setting(&["222222222222/eu-west-1/wired"])).await;
+    let manager = by_hand_manager(&world);
+    let wired = Wired::by_hand(&world, "wired", &manager).await;
+    wired.open(&world).await;
+    world.moor("wired", wired.spec()).await;
+    world.is_ready("ManagedCluster", "wired").await;
+    let mode = |mode: &str| json!({"spec": {"mode": mode}});
+    world.patch("ManagedCluster", "wired", mode("Suspended")).await;
+    let object = world.until_reason("ManagedCluster", "wired", "Suspended").await;
+    let told = message(&object);
+    for what in ["Kubernetes group team-theirs", &format!("access policy {VIEW}")] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    assert!(!told.contains(ADMIN), "what the spec gives comes back: {told}");
+    assert!(wired.entry(&world).is_none());
+    // It is remembered for as long as that lasts.
+    world.whole_pass("ManagedCluster", "wired").await;
+    let object = world.get("ManagedCluster", "wired").await.unwrap();
+    let lost = object["status"]["accessEntry"]["lost"].as_array().unwrap().len();
+    assert_eq!(lost, 2, "{}", object["status"]["accessEntry"]);
+    world.patch("ManagedCluster", "wired", mode("Enforce")).await;
+    let object = world.is_ready("ManagedCluster", "wired").await;
+    assert_eq!(wired.policies(&world), [ADMIN.to_owned()].into());
+    assert_eq!(wired.entry(&world).unwrap()["kubernetesGroups"], json!([]));
+    assert!(object["status"]["accessEntry"].is_null(), "{}", object["status"]);
+    world.never_denied();
+}

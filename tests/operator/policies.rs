@@ -306,6 +306,10 @@ async fn nobody_else_enters_and_the_management_role_goes_nowhere_else() {
     world.iam("222222222222", "UpdateAssumeRolePolicy", input);
     assert!(enters(&admins[0], &victim), "it lets the whole account in");
     assert!(!enters(&management, &victim), "but not the management role");
+    assert!(
+        !enters(&management, &management),
+        "its trust does not name itself, where no Secret needs that"
+    );
     let lists = |from: &str| {
         let credentials = world.stage.aws.session(from, "attack", &[]).unwrap();
         let service = mooring_sandbox::aws::contract::Service::Iam;

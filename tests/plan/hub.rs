@@ -64,6 +64,8 @@ pub(crate) struct World {
     pub(crate) clusters: Vec<ManagedCluster>,
     pub(crate) unreadable: bool,
     pub(crate) retained: BTreeSet<String>,
+    /// Cluster Secrets whose role is the management role; `None`: nobody looked.
+    pub(crate) acting: Option<BTreeSet<String>>,
     pub(crate) recorded: Option<String>,
     pub(crate) recorded_issuer: Option<String>,
     pub(crate) deleted: Option<String>,
@@ -94,6 +96,7 @@ impl World {
             clusters,
             unreadable: false,
             retained: BTreeSet::new(),
+            acting: Some(BTreeSet::new()),
             recorded: None,
             recorded_issuer: None,
             deleted: None,
@@ -120,12 +123,15 @@ impl World {
         if self.unreadable {
             members.push(Member::Unreadable);
         }
-        Members::gather(
-            &self.request,
-            &members,
-            &self.observed.assumable(&self.request.hub, &BTreeSet::new()),
-            &self.retained,
-        )
+        Members {
+            acting: self.acting.clone(),
+            ..Members::gather(
+                &self.request,
+                &members,
+                &self.observed.assumable(&self.request.hub, &BTreeSet::new()),
+                &self.retained,
+            )
+        }
     }
 
     pub(crate) fn memory(&self) -> Memory<'_> {

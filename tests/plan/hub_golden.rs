@@ -531,3 +531,65 @@ fn a_removal_takes_policy_and_role_and_leaves_what_is_not_ours() {
     }
     golden("management-removal", &all);
 }
+
+/// A role must say that it trusts itself (IAM user guide, "Methods to assume a role"), and the policy of one that is
+/// trusted by its account must let it.
+#[test]
+fn it_may_assume_itself_as_long_as_a_cluster_secret_needs_that_and_no_longer() {
+    for spec in [json!({}), json!({"assumePolicy": "Explicit"})] {
+        let mut world = World::new(&spec, vec![prod()]);
+        world.pass();
+        world.pass();
+        let (trust, policy) = (world.role().trust.clone(), world.observed.policy.clone());
+        assert!(!world.observed.assumes_itself());
+        world.acting = Some(["by-hand".to_owned()].into());
+        let itself = world.request.role.to_string();
+        let plan = world.pass();
+        assert_eq!(brief(&plan), ["SetTrust", "PutPolicy"]);
+        assert_eq!(plan.acting.iter().collect::<Vec<_>>(), ["by-hand"]);
+        assert!(world.plan().is_clean() && world.observed.assumes_itself());
+        for text in [world.role().trust.clone(), world.observed.policy.clone().unwrap()] {
+            let document: Value = serde_json::from_str(&text).unwrap();
+            let all = document["Statement"].as_array().unwrap();
+            let ours: Vec<_> = all.iter().filter(|one| one["Sid"] == "Itself").collect();
+            assert_eq!((all.len(), ours.len()), (2, 1), "beside what was there: {text}");
+            assert!(ours[0].to_string().contains(&itself) && !ours[0].to_string().contains('*'));
+        }
+        // Nobody could look: what stands is kept. What there was is not given to anybody else.
+        world.acting = None;
+        assert!(world.plan().is_clean());
+        world.acting = Some([].into());
+        assert_eq!(brief(&world.pass()), ["SetTrust", "PutPolicy"]);
+        assert_eq!(
+            (world.role().trust.clone(), world.observed.policy.clone()),
+            (trust, policy)
+        );
+        world.acting = None;
+        assert!(world.plan().is_clean(), "and where nobody looks, nothing is given");
+    }
+}
+
+#[test]
+fn a_role_of_somebody_elses_that_does_not_trust_itself_is_told_what_to_set() {
+    let arn = "arn:aws:iam::111111111111:role/argocd-manager";
+    let mut world = World::new(&json!({"identity": {"type": "Existing", "roleArn": arn}}), vec![prod()]);
+    world.observed.role = Some(mooring::aws::Role {
+        arn: arn.into(),
+        id: "AROATHEIRS".into(),
+        name: "argocd-manager".into(),
+        trust: r#"{"Version":"2012-10-17","Statement":[]}"#.into(),
+        boundary: None,
+        tags: std::collections::BTreeMap::new(),
+    });
+    assert_eq!(brief(&world.plan()), [""; 0]);
+    world.acting = Some(["by-hand".to_owned()].into());
+    let plan = world.plan();
+    assert_eq!(brief(&plan), ["!SelfTrustMissing"]);
+    assert!(plan.is_clean(), "it stands in nobody's way");
+    let told = plan.blocked[0].message();
+    assert!(told.contains("by-hand") && told.contains("aws:PrincipalArn"), "{told}");
+    let document = format!("{{{}", told.split_once(": set that to {").unwrap().1);
+    let document = document.rsplit_once(", or let").unwrap().0;
+    world.observed.role.as_mut().unwrap().trust = document.to_owned();
+    assert_eq!(brief(&world.plan()), [""; 0]);
+}

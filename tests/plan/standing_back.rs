@@ -149,3 +149,39 @@ fn nothing_is_half_healed_while_it_is_held() {
         );
     }
 }
+
+#[test]
+fn what_goes_with_an_entry_that_was_taken_over_is_what_the_spec_did_not_give() {
+    use mooring::{
+        api::AccessEntryStatus,
+        domain::eks::{AccessPolicyArn, AccessScope, Associations},
+    };
+    let mut world = moored();
+    let policy = |name: &str| AccessPolicyArn::from_aws(&format!("arn:aws:eks::aws:cluster-access-policy/{name}"));
+    let ours = policy("AmazonEKSClusterAdminPolicy");
+    let given = AccessEntryStatus {
+        policies: [ours.as_str().to_owned()].into(),
+        ..AccessEntryStatus::default()
+    };
+    let found: Associations = [
+        (ours, AccessScope::Cluster),
+        (policy("AmazonEKSViewPolicy"), AccessScope::Cluster),
+    ]
+    .into();
+    let entry = world.entry();
+    entry.groups.insert("theirs".into());
+    assert!(
+        suspended::lost(entry, Ok(&found), Some(&given)).is_empty(),
+        "ours alone"
+    );
+    entry.tags.insert("mooring.dev/adopted".into(), "true".into());
+    let lost = suspended::lost(entry, Ok(&found), Some(&given));
+    assert_eq!(lost.len(), 2, "{lost:?}");
+    assert!(lost.contains("Kubernetes group theirs"));
+    assert!(lost.iter().any(|what| what.contains("AmazonEKSViewPolicy")), "{lost:?}");
+    let unseen = suspended::lost(entry, Err("ThrottlingException"), Some(&given));
+    assert!(
+        unseen.iter().any(|what| what.contains("could not be looked at")),
+        "{unseen:?}"
+    );
+}

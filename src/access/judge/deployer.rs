@@ -35,7 +35,7 @@ fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &s
         return failed(
             Reason::DeployerRoleMissing,
             format!("there is no role {}. {said}", subject.deployer),
-            format!("somebody deleted it: {}", subject.mending.will("make it again")),
+            format!("somebody deleted it: {}", subject.mending.will_to_role("make it again")),
         );
     }
     // A session that brings tags (EKS Pod Identity's are transitive) needs a second action on both sides.
@@ -131,11 +131,11 @@ fn next(subject: &Subject, kind: PolicyKind) -> String {
              ID, which Argo CD cannot send",
             subject
                 .mending
-                .will(&format!("put the trust policy of {deployer} back"))
+                .will_to_role(&format!("put the trust policy of {deployer} back"))
         ),
         PolicyKind::Identity => format!(
             "let {management} do sts:AssumeRole and sts:TagSession on {deployer}: {}; for a role of yours you write it",
-            subject.hub.mending.will("write that policy")
+            subject.hub.mending.will_to_role("write that policy")
         ),
         PolicyKind::Boundary => format!(
             "let the permissions boundary of {management} allow sts:AssumeRole and sts:TagSession on {deployer}: compare it \

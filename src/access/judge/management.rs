@@ -178,7 +178,7 @@ fn denied(
                 format!("there is no role {}. {said}", subject.hub.role),
                 format!(
                     "somebody deleted it: {}; a role of yours you make again yourself",
-                    subject.hub.mending.will("make it again")
+                    subject.hub.mending.will_to_role("make it again")
                 ),
             );
         }

@@ -80,7 +80,7 @@ fn documented(subject: &Subject, evidence: &mut Evidence) {
         .map(|name| name.parse().unwrap())
         .collect();
     let trust = irsa_trust(&provider, &"argocd".parse().unwrap(), &accounts);
-    let deployers = assume_deployers(&[subject.deployer.to_string()].into()).unwrap();
+    let deployers = assume_deployers(&[subject.deployer.to_string()].into(), None).unwrap();
     evidence.hub_documents = HubDocuments {
         role: Look::Seen(RoleDocuments {
             id: "AROAMANAGEMENT".into(),

@@ -25,7 +25,7 @@ pub(super) fn refuses(
     }
     let mends = format!(
         "{}; that of a role of yours you change yourself",
-        subject.hub.mending.will("put its trust policy back")
+        subject.hub.mending.will_to_role("put its trust policy back")
     );
     if ruling(true, true) == Ruling::Denied {
         return Some(failed(

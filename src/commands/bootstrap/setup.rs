@@ -147,9 +147,15 @@ impl<'a> Setup<'a> {
     }
 
     fn boundary(&self, notes: &mut Vec<String>) -> ManagedPolicy {
-        let mut document = grants::management_boundary(self.hub, &self.allowed, &self.request.allow);
+        let mut document =
+            grants::management_boundary(self.hub, &self.request.role, &self.allowed, &self.request.allow);
         if document.quota_length() > MANAGED_QUOTA {
-            document = grants::management_boundary(self.hub, &[Glob("*".to_owned())], &self.request.allow);
+            document = grants::management_boundary(
+                self.hub,
+                &self.request.role,
+                &[Glob("*".to_owned())],
+                &self.request.allow,
+            );
             notes.push(format!(
                 "the accounts of spec.allow are too many for one managed policy ({MANAGED_QUOTA} characters): policy {} is for roles under {} in any account",
                 self.request.boundary.name,

@@ -42,9 +42,11 @@ pub fn print(hub: &Hub, all: &[Looked], left: &[Left]) -> Printed {
     );
     let role: Option<ManagementRole> = serde_json::from_value(role).ok();
     let shared = shared(all);
+    let mut taken = BTreeSet::new();
     for looked in all {
         let is_shared = shared.contains(&looked.wired.role);
-        let object = managed_cluster(hub, looked, is_shared);
+        let name = free_name(&mut taken, &object_name(shown(looked)));
+        let object = managed_cluster(hub, looked, (&name, is_shared));
         let mut comment = opening(hub, looked, &object, is_shared);
         match (&role, &looked.spoke) {
             (_, Err(why)) => {
@@ -63,6 +65,11 @@ pub fn print(hub: &Hub, all: &[Looked], left: &[Left]) -> Printed {
                 }
                 for line in lines {
                     let _ = write!(comment, "\n{line}");
+                }
+                if spoke.cluster.is_none() && looked.wired.role.account == hub.cluster.account {
+                    comment.push_str(
+                        "\nThe role is of the hub's own account, as Argo CD's own role is, and EKS has no such cluster there: correct accountId, and leave access.deployerRole out, so that Mooring makes a role in the cluster's account. The Secret goes on as it is until then.",
+                    );
                 }
             }
         }
@@ -139,14 +146,25 @@ fn object_name(name: &str) -> String {
     }
 }
 
-fn managed_cluster(hub: &Hub, looked: &Looked, shared: bool) -> Value {
+/// A name that no manifest before has: two objects of one name would be one, and the second cluster would be lost.
+fn free_name(taken: &mut BTreeSet<String>, name: &str) -> String {
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| taken.insert(name.clone())).unwrap_or_default()
+}
+
+/// The cluster's name in Argo CD.
+fn shown(looked: &Looked) -> &str {
     let wired = &looked.wired;
-    let shown = if wired.seen.name.is_empty() {
+    if wired.seen.name.is_empty() {
         wired.cluster.name.as_str()
     } else {
         &wired.seen.name
-    };
-    let name = object_name(shown);
+    }
+}
+
+fn managed_cluster(hub: &Hub, looked: &Looked, (name, shared): (&str, bool)) -> Value {
+    let wired = &looked.wired;
     let entry = looked.spoke.as_ref().ok().and_then(|spoke| spoke.entry.as_ref());
     let associations = looked.spoke.as_ref().ok().and_then(|spoke| spoke.associations.clone());
     let mut policies = policies(&associations.unwrap_or_default());
@@ -163,7 +181,7 @@ fn managed_cluster(hub: &Hub, looked: &Looked, shared: bool) -> Value {
         "region": wired.cluster.region,
         "adoptExisting": true,
         "access": {"policies": policies, "deployerRole": deployer},
-        "argocd": {"name": shown},
+        "argocd": {"name": shown(looked)},
     });
     if wired.cluster.name.as_str() != name {
         spec["clusterName"] = json!(wired.cluster.name);

@@ -1,5 +1,7 @@
 //! What a suspension means for the conditions.
 
+use std::collections::BTreeSet;
+
 use crate::{
     api::condition::{Finding, Verdict},
     domain::eks::AuthenticationMode,
@@ -13,7 +15,7 @@ use super::{Bad, bad_error, bad_of, bad_stop, of_part, summarise};
 
 /// What holds while access is taken away.
 pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
-    let Suspension { cut, kept } = suspension;
+    let Suspension { cut, kept, lost } = suspension;
     let mut parts = match kept {
         Kept::Applied(plan, outcome, _) => {
             let mut parts: Vec<Finding> = Part::ALL.map(|part| of_part(plan, part)).to_vec();
@@ -35,7 +37,7 @@ pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
                 part: None,
                 verdict: Verdict::False,
                 reason: SUSPENDED,
-                message: suspended_in_words(kept),
+                message: suspended_in_words(kept, lost),
                 stalled: false,
             }
         }
@@ -66,11 +68,16 @@ fn standing(bad: Bad) -> Bad {
     }
 }
 
-fn suspended_in_words(kept: &Kept) -> String {
+fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>) -> String {
     let mut message =
         "spec.mode is Suspended: the access entry is taken away, the deployer role and the cluster Secret stay, and \
                        Applications are left alone; set it to Enforce to give the access back"
             .to_owned();
+    if !lost.is_empty() {
+        let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
+        message.push_str(". With the entry went what others had given it, which Mooring does not give back: ");
+        message.push_str(&lost.join(", "));
+    }
     match kept {
         Kept::Applied(plan, outcome, facts) => {
             let mode = facts.cluster.as_ref().map(|cluster| cluster.authentication_mode);

@@ -48,7 +48,15 @@ fn touches_entry(step: &Step) -> bool {
 
 /// Takes the steps out. Where one of them would have made something, what comes after it has nothing to stand on.
 fn take_out(plan: &mut Plan, held: impl Fn(&Step) -> bool) -> Vec<Step> {
-    let makes = |step: &Step| matches!(step, Step::CreateRole { .. } | Step::CreateAccessEntry { .. });
+    let makes = |step: &Step| {
+        matches!(
+            step,
+            Step::CreateRole { .. }
+                | Step::CreateAccessEntry { .. }
+                | Step::AdoptRole { .. }
+                | Step::AdoptAccessEntry { .. }
+        )
+    };
     let mut undone = Vec::new();
     let mut cut_off = false;
     for step in std::mem::take(&mut plan.steps) {

@@ -1,10 +1,13 @@
 //! The two plans of a suspension: the access entry is cut off, which needs nothing but who we are; and what else was
 //! made is kept as the spec says, as far as that can be known.
 
-use super::{Memory, hold, owner_in_words, role, role::Standing, secret, unusable_cluster};
+use std::collections::BTreeSet;
+
+use super::{Memory, adopt, hold, owner_in_words, role, role::Standing, secret, unusable_cluster};
 use crate::{
+    api::AccessEntryStatus,
     domain::{
-        eks::AccessEntry,
+        eks::{AccessEntry, Associations},
         ownership::{Marked, Owner},
     },
     managed_cluster::{
@@ -12,6 +15,7 @@ use crate::{
         desired::Desired,
         observe::{Secrets, Spoke},
         step::{Part, Plan, Step},
+        words::scope_in_words,
     },
 };
 
@@ -29,6 +33,34 @@ pub fn cut(owner: &Owner, entry: Option<&AccessEntry>) -> Plan {
     }
     hold::withhold(&mut plan, None, entry);
     plan
+}
+
+/// What others gave to an entry that was taken over, and goes with it; in words, each. `policies` is why, where they
+/// could not be looked at: the access goes all the same.
+#[must_use]
+pub fn lost(
+    entry: &AccessEntry,
+    policies: Result<&Associations, &str>,
+    given: Option<&AccessEntryStatus>,
+) -> BTreeSet<String> {
+    if !adopt::adopted(&entry.tags) {
+        return BTreeSet::new();
+    }
+    let given = given.cloned().unwrap_or_default();
+    let groups = entry.groups.difference(&given.kubernetes_groups);
+    let mut lost: BTreeSet<String> = groups.map(|group| format!("Kubernetes group {group}")).collect();
+    match policies {
+        Ok(policies) => lost.extend(
+            policies
+                .iter()
+                .filter(|(policy, _)| !given.policies.contains(policy.as_str()))
+                .map(|(policy, scope)| format!("access policy {} {}", policy.name(), scope_in_words(scope))),
+        ),
+        Err(why) => {
+            lost.insert(format!("its access policies, which could not be looked at ({why})"));
+        }
+    }
+    lost
 }
 
 /// Keeps the deployer role and the cluster Secret that were made as the spec says. Nothing that would give access is

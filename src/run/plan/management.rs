@@ -2,19 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+
 use super::{Hub, Look, fleet::Fleet};
 use crate::{
     api::ManagementRole,
+    argocd::SECRET_TYPE,
     aws::ReadBy,
     domain::name::{AccountId, InvalidName},
-    kubernetes::issuer::issuer,
+    kubernetes::{issuer::issuer, objects},
     managed_cluster::{
         management::{Management, NoManagement},
         preview::{Looked, Planned},
     },
     management_role::{
         self, binding,
-        members::{Members, as_management},
+        members::{Members, acting, as_management},
         observe::{Observed, observe, observe_existing},
         plan::{Memory, plan_removal},
         request::{Request, RoleOwner},
@@ -87,7 +91,14 @@ impl Look {
         };
         let standing = observed.assumable(&request.hub, &memory.recorded_ways);
         let recorded = old.retained.iter().cloned().collect();
-        let members = Members::gather(&request, &fleet.members(), &standing, &recorded);
+        let mut members = Members::gather(&request, &fleet.members(), &standing, &recorded);
+        let (key, value) = SECRET_TYPE;
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), request.namespace.as_str());
+        match objects::list_labelled(&secrets, &format!("{key}={value}")).await {
+            Ok(secrets) => members.acting = Some(acting(&request.role, secrets.iter())),
+            // What stands for them is kept in the plan.
+            Err(error) => looked.unseen.push(error.to_string()),
+        }
         let going = role.metadata.deletion_timestamp.is_some();
         let plan = if going {
             let note = "it is being removed; what the removal waits for is told by its status";
@@ -98,7 +109,7 @@ impl Look {
         };
         looked.changes = management_role::preview::changes(&plan.steps, &observed);
         looked.waits = plan.blocked.iter().map(management_role::Blocked::message).collect();
-        if plan.blocked.is_empty() && !going {
+        if plan.in_the_way().is_none() && !going {
             self.binding(role, &request, &mut looked).await;
         }
         let hub = hub(role, &request, &observed, plan).map(|management| Hub {
@@ -162,7 +173,7 @@ fn hub(
     let mut management = match Management::read(role) {
         Ok(management) => management,
         // It has not been looked at yet: the plan tells whether it will stand.
-        Err(NoManagement::NotReady(_)) if observed.cluster.is_some() && plan.blocked.is_empty() => {
+        Err(NoManagement::NotReady(_)) if observed.cluster.is_some() && plan.in_the_way().is_none() => {
             as_management(request)
         }
         Err(NoManagement::Missing(why) | NoManagement::Unreadable(why) | NoManagement::NotReady(why)) => {
