@@ -17,7 +17,6 @@ use crate::{
     },
     kubernetes::{finalizer, objects},
     managed_cluster::management::unparsable,
-    policy::trust,
 };
 
 use super::{
@@ -164,8 +163,8 @@ fn naming(name: &str, clusters: &[Arc<DeserializeGuard<ManagedCluster>>]) -> BTr
         .collect()
 }
 
-/// Of the deployer roles that were kept, those that are still there and may trust the role; and the accounts that cannot be entered to look,
-/// with what AWS said, but for those that a person has said are closed.
+/// Of the deployer roles that were kept, those that are still there and may trust the role; and the accounts that cannot
+/// be entered to look, with what AWS said, but for those that a person has said are closed.
 async fn still_there(
     role: &ManagementRole,
     request: &Request,
@@ -192,9 +191,10 @@ async fn still_there(
         };
         match look.await {
             Ok(found) => {
-                // One that certainly lets nobody in any more who has the name is nobody's to hold.
-                let trusts =
-                    |role: &aws::Role| role.arn == *arn && !trust::lets_in(&role.trust, &request.role).refuses();
+                // Only one that does not so much as name the hub's account, nor everybody, is surely nobody's to hold:
+                // what Argo CD cannot fulfil, as an external ID, whoever made the role again might.
+                let named = |text: &str| text.contains(request.role.account.as_str()) || text.contains('*');
+                let trusts = |role: &aws::Role| role.arn == *arn && named(&role.trust);
                 kept.extend(found.filter(trusts).map(|_| arn.clone()));
             }
             Err(error) if error.kind == ErrorKind::Denied => {
