@@ -193,7 +193,8 @@ async fn still_there(
             Ok(found) => {
                 // Only one that does not so much as name the hub's account, nor everybody, is surely nobody's to hold:
                 // what Argo CD cannot fulfil, as an external ID, whoever made the role again might.
-                let named = |text: &str| text.contains(request.role.account.as_str()) || text.contains('*');
+                let named =
+                    |text: &str| text.is_empty() || text.contains('*') || text.contains(request.role.account.as_str());
                 let trusts = |role: &aws::Role| role.arn == *arn && named(&role.trust);
                 kept.extend(found.filter(trusts).map(|_| arn.clone()));
             }
