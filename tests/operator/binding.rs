@@ -77,7 +77,7 @@ async fn annotate(world: &World, manager: &str, name: &str, role: Value) {
 
 /// Whether we own anything of a service account, and what.
 fn ours(account: &ServiceAccount) -> Option<Value> {
-    let entries = account.metadata.managed_fields.as_ref().unwrap();
+    let entries = account.metadata.managed_fields.as_deref().unwrap_or_default();
     let by_us = |name: &str| name.starts_with("mooring") && name != "mooring-sandbox";
     let mine: Vec<_> = entries
         .iter()
