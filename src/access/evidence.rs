@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
+    api::IdentityType,
     argocd::{Project, SeenCluster},
     aws::{AwsError, ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
     kubernetes::{Failure, KubernetesError},
@@ -103,6 +104,20 @@ pub struct ServiceAccountEvidence {
     pub token: Attempt<Claims, KubernetesRefusal>,
     /// The exchange of the token for the management role.
     pub exchange: Attempt<(), AwsRefusal>,
+}
+
+impl ServiceAccountEvidence {
+    /// Whether its pods get the management role by EKS Pod Identity alone. The role's trust policy then need not let a
+    /// web identity in, and what an exchange would say is beside the point.
+    #[must_use]
+    pub fn is_by_pod_identity(&self, identity: IdentityType) -> bool {
+        let Look::Seen(pods) = &self.pods else {
+            return false;
+        };
+        identity == IdentityType::Existing
+            && self.annotation == Look::Seen(None)
+            && pods.iter().any(|pod| pod.binding == PodBinding::PodIdentity)
+    }
 }
 
 /// Argo CD's namespace: common to all clusters of its Argo CD.

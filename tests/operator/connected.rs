@@ -302,3 +302,85 @@ async fn a_change_at_argo_cds_side_is_told_when_it_is_made_and_nobody_else_is_as
     std::fs::remove_file(&log).unwrap();
     assert!(!text.contains("hunter2"), "{text}");
 }
+
+/// A look at the hub that found all well is kept for minutes; what is refused meanwhile is judged by what stands now.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_breaks_in_a_row_are_each_told_for_what_they_are() {
+    let world = world(&[]).await;
+    let hands = Hands(&world);
+    for (kind, name) in [("ManagementRole", "default"), ("ManagedCluster", SPOKE)] {
+        let paused = json!({"metadata": {"annotations": {"mooring.dev/paused": "true"}}});
+        world.patch(kind, name, paused).await;
+    }
+    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
+    let _verifier = world.verifier(&["--interval", "3h", "--distance", "1s"], &log).await;
+    let walked = async |number: u32, status: &str, reason: &str| {
+        let label = json!({"spec": {"argocd": {"labels": {"number": number.to_string()}}}});
+        world.patch("ManagedCluster", SPOKE, label).await;
+        world
+            .until("ManagedCluster", SPOKE, |object| connected(object, status, reason))
+            .await;
+    };
+    walked(0, "True", "ChainHolds").await;
+
+    let trusted = world.seen_role(SPOKE).unwrap().trust.to_string();
+    let nobody = trusted.replace("management-default", "nobody");
+    world.role(SPOKE, "UpdateAssumeRolePolicy", json!({"PolicyDocument": nobody}));
+    walked(1, "False", "RefusedByTrustPolicy").await;
+    world.role(SPOKE, "UpdateAssumeRolePolicy", json!({"PolicyDocument": trusted}));
+    walked(2, "True", "ChainHolds").await;
+
+    // Longer than one reading of the documents explains, and much shorter than the look at the hub lasts.
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    hands.management("DeleteRolePolicy", json!({"PolicyName": "mooring-assume-deployers"}));
+    walked(3, "False", "RefusedByIdentityPolicy").await;
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    tells_no_token(&text);
+}
+
+/// Whoever binds by EKS Pod Identity has a role that lets no web identity in: that is no break.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_pod_identity_gives_is_not_walked_and_not_called_broken() {
+    let mut setting = Setting::of(&["222222222222/eu-central-1/prod-eu"]);
+    let arn = format!("arn:aws:iam::{HUB_ACCOUNT}:role/argocd");
+    setting.management["spec"]["identity"] = json!({"type": "Existing", "roleArn": arn});
+    setting.management["spec"]["serviceAccounts"] = json!(["argocd-server"]);
+    setting.fleet = setting.fleet.with_servers();
+    let world = World::start(setting).await;
+    let trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+    }]});
+    world.iam(
+        HUB_ACCOUNT,
+        "CreateRole",
+        json!({"RoleName": "argocd", "AssumeRolePolicyDocument": trust.to_string()}),
+    );
+    world.apply(&world.setting.management.clone()).await;
+    world.is_ready("ManagementRole", "default").await;
+    world.with_verifier().await;
+    world.bind("argocd-server", false).await;
+    let credentials =
+        json!([{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}]);
+    world
+        .apply(&json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "argocd-server-0", "namespace": NAMESPACE},
+            "spec": {
+                "serviceAccountName": "argocd-server", "automountServiceAccountToken": false,
+                "containers": [{"name": "argocd", "image": "argocd", "env": credentials}],
+            },
+        }))
+        .await;
+    world.moored(SPOKE).await;
+    let mark = world.mark();
+    let said = world.doctor(&[SPOKE]).await;
+    let expected = ("ServiceAccount".to_owned(), "PodIdentityNotWalked".to_owned());
+    assert_eq!((said.code, said.troubles()), (2, vec![expected]), "{}", said.text);
+    let exchanges = |call: &mooring_sandbox::aws::Call| call.operation == "AssumeRoleWithWebIdentity";
+    assert!(
+        !world.stage.aws.log().since(mark).iter().any(exchanges),
+        "{}",
+        said.text
+    );
+}

@@ -73,7 +73,6 @@ fn one(subject: &Subject, seen: &ServiceAccountEvidence) -> Found {
         }
         Look::Absent | Look::Unseen(_) => &[],
     };
-    let by_pod_identity = pods.iter().any(|pod| pod.binding == PodBinding::PodIdentity);
     match (subject.hub.identity, annotation) {
         (_, Some(bound)) if bound == role => predating(subject, name, pods, &role),
         (IdentityType::Irsa, bound) => failed(
@@ -84,7 +83,7 @@ fn one(subject: &Subject, seen: &ServiceAccountEvidence) -> Found {
             },
             annotate,
         ),
-        (IdentityType::Existing, None) if by_pod_identity => unknown(
+        (identity, None) if seen.is_by_pod_identity(identity) => unknown(
             Reason::PodIdentityNotWalked,
             format!(
                 "the pods of {namespace}/{name} get their credentials by EKS Pod Identity, which gives them to the pod alone"

@@ -265,6 +265,8 @@ fn table() -> Vec<(Hop, Reason, Break)> {
                     binding: PodBinding::PodIdentity,
                 };
                 account(evidence).pods = Look::Seen(vec![pod]);
+                account(evidence).token = Attempt::NotMade;
+                account(evidence).exchange = Attempt::NotMade;
             }),
         ),
         (

@@ -1,5 +1,7 @@
 //! The hub's side: service accounts, their pods, a token of each, and its exchange for the management role.
 
+use std::time::Duration;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures::future::join_all;
 use k8s_openapi::api::{
@@ -11,7 +13,7 @@ use kube::{
     api::{ListParams, PostParams},
 };
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::{sync::Mutex, time::Instant};
 
 use super::Edges;
 use crate::{
@@ -37,8 +39,12 @@ const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 pub(super) struct HubView {
     pub(super) evidence: HubEvidence,
     pub(super) session: Option<RoleSession>,
-    documents: OnceCell<HubDocuments>,
+    documents: Mutex<Option<(Instant, HubDocuments)>>,
 }
+
+/// How long the documents of the hub's account explain refusals. A look at the hub that found all well lasts for
+/// minutes; what is refused meanwhile is judged by what stands now.
+const DOCUMENTS_LAST: Duration = Duration::from_secs(10);
 
 impl HubView {
     /// Whether the session, if there is one, lasts for another walk.
@@ -58,9 +64,15 @@ impl HubView {
         self.evidence.service_accounts.iter().all(through)
     }
 
-    /// The documents of the hub's account: read at most once for this look, however many clusters ask.
+    /// The documents of the hub's account: read once for all clusters that ask at about the same time.
     pub(super) async fn documents(&self, edges: &Edges, subject: &HubSubject) -> HubDocuments {
-        let read = || async {
+        let mut kept = self.documents.lock().await;
+        if let Some((read, documents)) = kept.as_ref()
+            && read.elapsed() < DOCUMENTS_LAST
+        {
+            return documents.clone();
+        }
+        let read = async {
             let by = &subject.read_by;
             let issuer = self
                 .evidence
@@ -81,7 +93,9 @@ impl HubView {
             let (role, provider) = Box::pin(futures::future::join(role, provider)).await;
             HubDocuments { role, provider }
         };
-        self.documents.get_or_init(read).await.clone()
+        let documents = Box::pin(read).await;
+        *kept = Some((Instant::now(), documents.clone()));
+        documents
     }
 }
 
@@ -96,7 +110,7 @@ pub(super) async fn look(edges: &Edges, subject: &HubSubject) -> HubView {
     HubView {
         evidence: HubEvidence { service_accounts },
         session,
-        documents: OnceCell::new(),
+        documents: Mutex::default(),
     }
 }
 
@@ -114,7 +128,7 @@ async fn service_account(
         annotation,
         pods,
     };
-    if evidence.annotation == Look::Absent {
+    if evidence.annotation == Look::Absent || evidence.is_by_pod_identity(subject.identity) {
         return (evidence, None);
     }
     let token = match request_token(&api, name).await {
