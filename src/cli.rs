@@ -285,7 +285,7 @@ pub struct RevokeArgs {
 
 /// Flags of `mooring plan`.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["files", "all"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["files", "all", "removals"])))]
 pub struct PlanArgs {
     /// A file with ManagedClusters and ManagementRoles as YAML or JSON, or - for standard input.
     ///
@@ -298,6 +298,17 @@ pub struct PlanArgs {
     /// Plan every ManagedCluster and ManagementRole of the hub; files may be laid over them.
     #[arg(long)]
     pub all: bool,
+
+    /// Plan the removal of this ManagedCluster, as if it were deleted now.
+    ///
+    /// Repeat the flag, or separate by commas. What would be taken away is told, and what would hold it up: Applications
+    /// that still deploy there, and too many removals within an hour.
+    #[arg(long = "removal", value_name = "NAME", value_delimiter = ',')]
+    pub removals: Vec<String>,
+
+    /// How many removals within an hour the operator allows, as its own flag of this name says; 0 for any number.
+    #[arg(long, value_name = "COUNT", default_value = "5", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub removals_per_hour: u32,
 
     /// The AWS account of the hub, for a ManagementRole that the operator has not looked at yet: 12 digits.
     ///
@@ -590,6 +601,7 @@ mod tests {
             &["plan", "--all"][..],
             &["plan", "-f", "a.yaml", "b.yaml"],
             &["plan", "-f", "-", "--all", "-o", "json"],
+            &["plan", "--removal", "prod", "--removals-per-hour", "0"],
         ] {
             assert!(matches!(parse(right).unwrap().command, Command::Plan(_)), "{right:?}");
         }

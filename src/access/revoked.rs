@@ -80,7 +80,8 @@ pub fn entry(object: &ManagedCluster) -> Option<Entry> {
     let generation = object.metadata.generation;
     let ready = find(&status.conditions, ConditionType::Ready).filter(|_| status.observed_generation == generation)?;
     let of_entry = find(&status.conditions, ConditionType::AccessEntryReady);
-    if ready.reason == Reason::Suspended.as_str() && of_entry.is_some_and(|entry| entry.reason == ready.reason) {
+    // While the object is being removed, the summary has the reason that the removal waits for.
+    if of_entry.is_some_and(|entry| entry.reason == Reason::Suspended.as_str()) {
         return Some(Entry::Away);
     }
     Some(Entry::Stands {
@@ -231,6 +232,10 @@ mod tests {
         };
         assert_eq!(super::entry(&object(1, "Suspended", "Suspended")), None);
         assert_eq!(super::entry(&object(2, "Suspended", "Suspended")), Some(Entry::Away));
+        assert_eq!(
+            super::entry(&object(2, "ApplicationsStillTargeting", "Suspended")),
+            Some(Entry::Away)
+        );
         assert!(matches!(
             super::entry(&object(2, "Paused", "Paused")),
             Some(Entry::Stands { .. })

@@ -135,7 +135,7 @@ fn of_looked(out: &mut String, looked: &Looked) {
             line(out, 3, &of_value(value));
         }
         for difference in &change.policy {
-            line(out, 3, &difference.to_string());
+            line(out, 3, &difference.words);
         }
     }
     let lost = looked.changes.iter().flat_map(|change| &change.lost);
@@ -291,7 +291,10 @@ ManagedCluster gone
         assert_eq!(value[0]["result"], "Changes");
         let trust = &value[0]["changes"][0];
         assert_eq!((&trust["step"], &trust["on"]), (&json!("SetTrust"), &json!("AWS")));
-        assert_eq!(trust["policy"][1], "in statement A, Principal AWS: take away *");
+        assert_eq!(
+            trust["policy"][1],
+            json!({"words": "in statement A, Principal AWS: take away *", "statement": "A", "element": "Principal AWS", "remove": ["*"], "add": []})
+        );
         assert_eq!(value[0]["changes"][1]["lost"], json!(["Kubernetes group b"]));
         assert_eq!(value[0]["destinations"]["lose"], json!(["Application argocd/shop"]));
         assert_eq!(

@@ -380,7 +380,12 @@ impl Blocked {
 
 /// What is told of a thing that its owner holds.
 pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> String {
-    let held = format!("{thing} bears the tag mooring.dev/hold ({value:?})");
+    let value = if value.is_empty() {
+        String::new()
+    } else {
+        format!(" ({value:?})")
+    };
+    let held = format!("{thing} bears the tag mooring.dev/hold{value}");
     if undone.is_empty() {
         format!("{held}, so nothing is written to it")
     } else {

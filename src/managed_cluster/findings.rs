@@ -1,6 +1,8 @@
 //! What a pass means for the conditions: a finding for each part of the chain, and the summary. Pure.
 
+mod released;
 mod suspended;
+mod withheld;
 
 use crate::api::condition::{ConditionType, Finding, Verdict};
 
@@ -11,7 +13,6 @@ use super::{
     request::Refusal,
     status::{Facts, Pass},
     step::{Part, Plan},
-    withheld::Withheld,
 };
 
 /// What holds after a pass: a finding for each part, the summary, and `Stalled` when a person must act.
@@ -38,20 +39,12 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             )
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
-        Pass::Withheld(withheld, plan, facts) => told_withheld(*withheld, plan, facts),
+        Pass::Withheld(withheld, plan, facts) => withheld::told(*withheld, plan, facts),
         Pass::Applied(plan, outcome, facts) => told_applied(plan, outcome, facts),
         Pass::Suspended(suspension) => suspended::told(suspension),
         Pass::Failed(error) => failed(error),
-        Pass::Releasing(message, blocked) => summarise(
-            Vec::new(),
-            &Bad {
-                part: None,
-                verdict: Verdict::False,
-                reason: blocked.as_ref().map_or("Releasing", Blocked::reason),
-                message: message.clone(),
-                stalled: blocked.as_ref().is_some_and(Blocked::stalled),
-            },
-        ),
+        Pass::Releasing(releasing) => released::told(releasing),
+        Pass::ReleaseWithheld(withheld, foreseen) => released::withheld(*withheld, foreseen),
     }
 }
 
@@ -112,52 +105,6 @@ fn of_part(plan: &Plan, part: Part) -> Finding {
         Some(note) => Finding::new(part.condition(), Verdict::True, note.reason(), words()),
         None => with_others(plan, part),
     }
-}
-
-/// Nothing was written: what is not as the spec says is told, and at its own part.
-fn told_withheld(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Finding> {
-    let all = undone(plan, facts, |_| true);
-    let clean = plan.is_clean() && facts.not_admitted.is_none();
-    let tell = |part: Part| {
-        let undone = undone_of(plan, facts, part);
-        let found = of_part(plan, part);
-        if undone.is_empty() || found.verdict != Verdict::True || clean {
-            return found;
-        }
-        Finding::new(part.condition(), Verdict::False, withheld.reason(), undone.join("; "))
-    };
-    let parts = Part::ALL.map(tell).to_vec();
-    if clean {
-        let notes: Vec<String> = [withheld.nothing_to_do()].into_iter().chain(all).collect();
-        let finding = Finding::new(ConditionType::Ready, Verdict::True, withheld.reason(), notes.join("; "));
-        return with(parts, finding);
-    }
-    summarise(
-        parts,
-        &Bad {
-            part: None,
-            verdict: Verdict::False,
-            reason: withheld.reason(),
-            message: withheld.not_done(&all),
-            stalled: false,
-        },
-    )
-}
-
-fn undone_of(plan: &Plan, facts: &Facts, part: Part) -> Vec<String> {
-    undone(plan, facts, |of| of == part)
-}
-
-/// What would be done and what stands in its way, in words.
-fn undone(plan: &Plan, facts: &Facts, of: impl Fn(Part) -> bool) -> Vec<String> {
-    let admit = facts.admission().filter(|_| of(Part::ManagementRole));
-    let steps = plan.steps.iter().filter(|step| of(step.part()));
-    let blocked = plan.blocked.iter().filter(|blocked| of(blocked.part()));
-    admit
-        .into_iter()
-        .chain(steps.map(super::Step::words))
-        .chain(blocked.map(Blocked::message))
-        .collect()
 }
 
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
@@ -245,6 +192,12 @@ fn with_others(plan: &Plan, part: Part) -> Finding {
         |beside| format!("as the spec says; {BESIDE}: {}", beside.join("; ")),
     );
     Finding::new(part.condition(), Verdict::True, "AsSpecified", message)
+}
+
+/// Puts another finding in the place of what is told of a part.
+fn set(parts: &mut Vec<Finding>, part: Part, verdict: Verdict, reason: &'static str, message: &str) {
+    parts.retain(|finding| finding.kind != part.condition());
+    parts.push(Finding::new(part.condition(), verdict, reason, message));
 }
 
 fn as_specified(part: Part) -> Finding {

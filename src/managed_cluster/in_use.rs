@@ -4,15 +4,19 @@
 //! Application's finalizers and leaves the workloads behind (v3.6.1, `controller/appcontroller.go`,
 //! `finalizeApplicationDeletion`).
 
+mod telling;
+
 use crate::{
     api::WhileInUse,
-    argocd::{Application, ApplicationSet, Change, ClusterSecret, Grip, Maker, Target, Usage, User},
+    argocd::{Application, ApplicationSet, Change, ClusterSecret, Target, Usage},
 };
+
+use self::telling::Telling;
 
 use super::{
     blocked::Blocked,
     step::{Plan, Step},
-    words::{named, some},
+    words::named,
 };
 
 /// What Argo CD has, as it was listed.
@@ -36,6 +40,8 @@ pub struct Going<'a> {
     pub namespace: &'a str,
     /// The namespaces of other Argo CDs: what is in them is no business of this one.
     pub others: Vec<&'a str>,
+    /// Whether the access was taken away: nobody, Argo CD included, can delete anything there by it.
+    pub suspended: bool,
 }
 
 /// What comes next.
@@ -43,7 +49,7 @@ pub struct Going<'a> {
 pub enum Next {
     /// Nobody uses the cluster.
     Remove,
-    /// ApplicationSets are to let go of it first.
+    /// ApplicationSets are to let go of it first, and that is waited for.
     Drain(Plan),
     /// Somebody uses it.
     Wait(Blocked),
@@ -120,16 +126,18 @@ impl Going<'_> {
         });
         Next::Drain(Plan {
             steps: steps.collect(),
+            blocked: vec![told.draining()],
             ..Plan::default()
         })
     }
 
-    /// What is told after the labels were dropped.
+    /// The same for who only looks ahead: what would be written first, and what would be waited for.
     #[must_use]
-    pub fn draining(&self) -> Blocked {
-        Blocked::ApplicationsStillTargeting {
-            why: "the labels of the cluster Secret are dropped, for ApplicationSets to delete their Applications while Argo CD can still reach the cluster; it waits until they are gone".to_owned(),
-            stalled: false,
+    pub fn foresee(&self, policy: WhileInUse, found: &Found) -> Plan {
+        match self.next(policy, found) {
+            Next::Remove => Plan::default(),
+            Next::Wait(blocked) => Plan::waiting(blocked),
+            Next::Drain(plan) => plan,
         }
     }
 }
@@ -144,203 +152,6 @@ fn invited(secrets: &[&&ClusterSecret], sets: &[ApplicationSet]) -> Vec<String> 
     invited.sort();
     invited.dedup();
     invited
-}
-
-/// What is said of those who use the cluster.
-struct Telling<'a> {
-    going: &'a Going<'a>,
-    used: &'a Usage,
-    /// Why the ApplicationSets could not be listed.
-    sets: Option<&'a str>,
-}
-
-impl Telling<'_> {
-    fn wait(&self, sentences: &[String], stalled: bool) -> Next {
-        let all = self
-            .who()
-            .into_iter()
-            .chain(sentences.iter().cloned())
-            .chain(self.asides());
-        Next::Wait(Blocked::ApplicationsStillTargeting {
-            why: all.collect::<Vec<_>>().join(". "),
-            stalled: stalled || !self.used.unreadable.is_empty() || self.skipped().is_some(),
-        })
-    }
-
-    /// `Block`: nothing is done about them.
-    fn block(&self) -> Next {
-        let mut sentences = Vec::new();
-        let stays = self.used.applications.iter().any(|user| !user.deleting);
-        if stays {
-            sentences.push("Without the cluster Secret Argo CD could not take away what they deployed. Delete them, or give them another destination".to_owned());
-            let anew = self.makers(|grip| *grip == Grip::LetsGo);
-            if !anew.is_empty() {
-                sentences.push(format!(
-                    "{} choose{} the cluster by the labels of its Secret and make{} them anew, until spec.deletion.whileInUse is Drain, which drops the labels",
-                    named("ApplicationSet", &anew), s_for_one(&anew), s_for_one(&anew)
-                ));
-            }
-        }
-        sentences.extend(self.unstoppable());
-        if stays {
-            sentences.push(
-                "With spec.deletion.whileInUse: Proceed it does not wait, and leaves behind what they deployed"
-                    .to_owned(),
-            );
-        }
-        self.wait(&sentences, stays)
-    }
-
-    /// `Drain`, after the labels were dropped.
-    fn drained(&self) -> Next {
-        let lets_go = self.makers(|grip| *grip == Grip::LetsGo);
-        let stays = |user: &&User| !user.deleting && !user.owners.iter().any(|owner| lets_go.contains(owner));
-        let left: Vec<String> = self
-            .used
-            .applications
-            .iter()
-            .filter(stays)
-            .map(|user| user.id.clone())
-            .collect();
-        let mut sentences =
-            vec!["The labels of the cluster Secret are dropped, and it waits until they are gone".to_owned()];
-        if !left.is_empty() {
-            sentences.push(format!(
-                "Nobody deletes {}: do so, or give {} another destination",
-                named("Application", &left),
-                if left.len() == 1 { "it" } else { "them" }
-            ));
-        }
-        sentences.extend(self.unstoppable());
-        self.wait(&sentences, !left.is_empty())
-    }
-
-    /// `Drain`, when the labels cannot be dropped.
-    fn undrained(&self, why: &str) -> Next {
-        let mut sentences = vec![capitalised(why)];
-        sentences.extend(self.unstoppable());
-        self.wait(&sentences, true)
-    }
-
-    /// Who uses the cluster, and how many.
-    fn who(&self) -> Option<String> {
-        let ids: Vec<String> = self.used.applications.iter().map(|user| user.id.clone()).collect();
-        let deleting = self.used.applications.iter().filter(|user| user.deleting).count();
-        let going = match deleting {
-            0 => String::new(),
-            all if all == ids.len() => ", and being deleted".to_owned(),
-            some => format!(", {some} of them being deleted"),
-        };
-        let verb = if ids.len() == 1 {
-            "Application still deploys"
-        } else {
-            "Applications still deploy"
-        };
-        (!ids.is_empty()).then(|| format!("{} {verb} to this cluster ({}){going}", ids.len(), some(&ids)))
-    }
-
-    /// The ApplicationSets of a kind, by namespace and name.
-    fn makers(&self, grip: impl Fn(&Grip) -> bool) -> Vec<String> {
-        let of = |maker: &&Maker| grip(&maker.grip);
-        self.used
-            .makers
-            .iter()
-            .filter(of)
-            .map(|maker| maker.id.clone())
-            .collect()
-    }
-
-    /// The ApplicationSets that go on whatever the Secret's labels are, each kind with what to do about it.
-    fn unstoppable(&self) -> Vec<String> {
-        let name = self
-            .going
-            .secrets
-            .first()
-            .map(|secret| secret.cluster_name.as_str())
-            .unwrap_or_default();
-        let mut sentences = Vec::new();
-        let mut tell = |makers: Vec<String>, says: &dyn Fn(&str, &str) -> String| {
-            if !makers.is_empty() {
-                sentences.push(says(&named("ApplicationSet", &makers), s_for_one(&makers)));
-            }
-        };
-        tell(self.makers(|grip| *grip == Grip::Unlabelled), &|who, _| {
-            format!(
-                "{who} would go on without the labels, as `clusters: {{}}` does, and cannot be drained: exclude the cluster there, as by `selector: {{matchExpressions: [{{key: name, operator: NotIn, values: [{name}]}}]}}` beside `clusters`"
-            )
-        });
-        tell(self.makers(|grip| *grip == Grip::Perhaps), &|who, _| {
-            format!(
-                "{who} may go on without the labels, with a selector that is filled in by a template or cannot be read: exclude the cluster there"
-            )
-        });
-        tell(self.makers(|grip| matches!(grip, Grip::Others(_))), &|who, s| {
-            format!(
-                "{who} make{s} Applications by generators that do not look at labels ({}): take the cluster out of what they read",
-                self.kinds()
-            )
-        });
-        tell(self.makers(|grip| *grip == Grip::Keeps), &|who, s| {
-            format!(
-                "{who} leave{s} behind what is generated no longer (spec.syncPolicy.applicationsSync): delete those Applications yourself"
-            )
-        });
-        sentences
-    }
-
-    /// The kinds of generators that do not look at Secrets.
-    fn kinds(&self) -> String {
-        let mut kinds: Vec<&str> = Vec::new();
-        for maker in &self.used.makers {
-            if let Grip::Others(of) = &maker.grip {
-                kinds.extend(of.iter().map(String::as_str));
-            }
-        }
-        kinds.sort_unstable();
-        kinds.dedup();
-        kinds.join(", ")
-    }
-
-    /// The Secret that keeps Argo CD from deleting anything on the cluster.
-    fn skipped(&self) -> Option<&str> {
-        let skips = |secret: &&&ClusterSecret| secret.target().skips_reconcile();
-        self.going.secrets.iter().find(skips).map(|secret| secret.name.as_str())
-    }
-
-    fn asides(&self) -> Vec<String> {
-        let mut sentences = Vec::new();
-        if let Some(name) = self.skipped() {
-            let namespace = self.going.namespace;
-            sentences.push(format!(
-                "The Secret bears argocd.argoproj.io/skip-reconcile, under which Argo CD never ends the deletion of an Application: take it off with `kubectl annotate secret -n {namespace} {name} argocd.argoproj.io/skip-reconcile-`"
-            ));
-        }
-        let unreadable = &self.used.unreadable;
-        if !unreadable.is_empty() {
-            sentences.push(format!(
-                "Nobody can tell where {} deploy{}, whose destination cannot be read: correct or delete {}",
-                named("Application", unreadable),
-                s_for_one(unreadable),
-                if unreadable.len() == 1 { "it" } else { "them" }
-            ));
-        }
-        if let Some(why) = self.sets {
-            sentences.push(format!("Which ApplicationSets make them could not be seen: {why}"));
-        }
-        sentences
-    }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
-}
-
-fn s_for_one(names: &[String]) -> &'static str {
-    if names.len() == 1 { "s" } else { "" }
 }
 
 #[cfg(test)]
@@ -398,6 +209,7 @@ mod tests {
             server: None,
             namespace: "argocd",
             others: vec!["argocd-two"],
+            suspended: false,
         };
         let found = Found {
             applications: applications.to_vec(),
@@ -412,6 +224,63 @@ mod tests {
             Next::Wait(Blocked::ApplicationsStillTargeting { why, stalled }) => (why, stalled),
             other @ (Next::Remove | Next::Drain(_) | Next::Wait(_)) => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn nobody_can_delete_anything_on_a_cluster_whose_access_was_taken_away() {
+        let secrets = labelled();
+        let applications = [application("argocd/a", None, true)];
+        let going = |suspended: bool| Going {
+            secrets: secrets.iter().collect(),
+            server: None,
+            namespace: "argocd",
+            others: Vec::new(),
+            suspended,
+        };
+        let found = Found {
+            applications: applications.to_vec(),
+            sets: Ok(Vec::new()),
+        };
+        for policy in [WhileInUse::Block, WhileInUse::Drain] {
+            let look = |suspended: bool| {
+                let plan = going(suspended).foresee(policy, &found);
+                told(Next::Wait(plan.in_the_way().unwrap().clone()))
+            };
+            let (hangs, by_a_person) = look(true);
+            assert!(
+                hangs.contains("spec.mode is Suspended") && hangs.contains("Proceed"),
+                "{hangs}"
+            );
+            assert!(by_a_person);
+            assert!(!look(false).0.contains("Suspended"));
+        }
+    }
+
+    #[test]
+    fn who_looks_ahead_is_told_what_comes_first_and_what_is_waited_for() {
+        let secrets = labelled();
+        let found = Found {
+            applications: vec![application("argocd/a", Some("fleet"), false)],
+            sets: Ok(vec![set("argocd/fleet", &by_label())]),
+        };
+        let going = Going {
+            secrets: secrets.iter().collect(),
+            server: None,
+            namespace: "argocd",
+            others: Vec::new(),
+            suspended: false,
+        };
+        let steps = |policy| {
+            let plan = going.foresee(policy, &found);
+            let names = plan.steps.iter().map(Step::name).collect::<Vec<_>>();
+            (names, plan.in_the_way().map(Blocked::message).unwrap_or_default())
+        };
+        let (nothing, waits) = steps(WhileInUse::Block);
+        assert!(nothing.is_empty() && waits.contains("(argocd/a)"), "{waits}");
+        let (first, waits) = steps(WhileInUse::Drain);
+        assert_eq!(first, ["DropLabels"]);
+        assert!(waits.contains("(argocd/a)") && waits.contains("are dropped"), "{waits}");
+        assert_eq!(steps(WhileInUse::Proceed), (Vec::new(), String::new()));
     }
 
     fn labelled() -> [ClusterSecret; 1] {
@@ -464,6 +333,7 @@ mod tests {
             server: Some("https://OLD"),
             namespace: "argocd",
             others: Vec::new(),
+            suspended: false,
         };
         let found = Found {
             applications: vec![one],
@@ -586,6 +456,7 @@ mod tests {
             server: None,
             namespace: "argocd",
             others: Vec::new(),
+            suspended: false,
         };
         let found = Found {
             applications: owned.to_vec(),

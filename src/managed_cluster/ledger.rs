@@ -1,7 +1,10 @@
 //! The removals that have begun, remembered across restarts in the status of their `ManagementRole`, and what the breaker
 //! says of the next one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -10,7 +13,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::{
-    api::{FINALIZER, ManagementRole, REMOVALS_CONFIRMED_AT, RemovalStatus},
+    api::{FINALIZER, ManagedCluster, ManagementRole, REMOVALS_CONFIRMED_AT, RemovalStatus},
     kubernetes::{KubernetesError, finalizer, objects},
 };
 
@@ -52,7 +55,8 @@ impl Ledger {
             return None;
         }
         let begun = self.begun.lock().await;
-        self.judge(&Seen::gather(context, &begun), going, identity, context)
+        let (clusters, roles) = (context.clusters.state(), context.management_roles.state());
+        Hub::of(&clusters, &roles).judge(self.limit, &begun, going, identity)
     }
 
     /// The same right before something is taken away. What may go on is recorded first, so that it counts however this
@@ -71,10 +75,12 @@ impl Ledger {
         }
         let mut begun = self.begun.lock().await;
         recall(context, &identity.management_role, &mut begun).await?;
-        let seen = Seen::gather(context, &begun);
-        if let Some(blocked) = self.judge(&seen, going, identity, context) {
+        let (clusters, roles) = (context.clusters.state(), context.management_roles.state());
+        let hub = Hub::of(&clusters, &roles);
+        if let Some(blocked) = hub.judge(self.limit, &begun, going, identity) {
             return Ok(Some(blocked));
         }
+        let seen = hub.seen(&begun);
         let asked = asked(going);
         if !seen.removals.waiting.contains(&asked) {
             return Ok(None);
@@ -93,22 +99,100 @@ impl Ledger {
         begun.insert(role.clone(), record);
         Ok(None)
     }
+}
 
-    fn judge(&self, seen: &Seen, going: &ObjectMeta, identity: &Identity, context: &Context) -> Option<Blocked> {
+/// Whether a removal is held up because too many were asked for, by an operator that allows `limit` an hour, as far as the
+/// objects of the hub tell.
+#[must_use]
+pub fn held(hub: &Hub<'_>, limit: u32, going: &ObjectMeta, identity: &Identity) -> Option<Blocked> {
+    hub.judge(limit, &BTreeMap::new(), going, identity)
+}
+
+/// What is known of the objects of a hub.
+#[derive(Clone, Debug, Default)]
+pub struct Hub<'a> {
+    /// Each `ManagedCluster`, and the `ManagementRole` that it names where it can be read.
+    pub clusters: Vec<(&'a ObjectMeta, Option<&'a str>)>,
+    /// Each `ManagementRole`, and the removals that its status records.
+    pub roles: Vec<(&'a ObjectMeta, &'a [RemovalStatus])>,
+}
+
+impl<'a> Hub<'a> {
+    fn of(
+        clusters: &'a [Arc<DeserializeGuard<ManagedCluster>>],
+        roles: &'a [Arc<DeserializeGuard<ManagementRole>>],
+    ) -> Self {
+        let names = |cluster: &'a DeserializeGuard<ManagedCluster>| {
+            let read = cluster.0.as_ref().ok();
+            read.map(|cluster| cluster.spec.management_role.as_str())
+        };
+        let records = |role: &'a DeserializeGuard<ManagementRole>| {
+            let status = role.0.as_ref().ok().and_then(|role| role.status.as_ref());
+            status.map(|status| status.removals.as_slice()).unwrap_or_default()
+        };
+        Self {
+            clusters: clusters.iter().map(|one| (one.meta(), names(one))).collect(),
+            roles: roles.iter().map(|one| (one.meta(), records(one))).collect(),
+        }
+    }
+
+    fn judge(
+        &self,
+        limit: u32,
+        begun: &BTreeMap<String, BTreeSet<Asked>>,
+        going: &ObjectMeta,
+        identity: &Identity,
+    ) -> Option<Blocked> {
+        let seen = self.seen(begun);
         if !seen.removals.waiting.contains(&asked(going)) {
             return None;
         }
-        let burst = seen.removals.burst(self.limit)?;
-        let role = context.management_role(&identity.management_role);
-        let notes = [Some(going), role.as_ref().map(|role| role.meta())];
-        let notes = notes
-            .into_iter()
-            .flatten()
-            .filter_map(|metadata| confirmed(metadata).err());
+        let burst = seen.removals.burst(limit)?;
+        let named = |(role, _): &&(&ObjectMeta, _)| role.name.as_deref() == Some(identity.management_role.as_str());
+        let role = self.roles.iter().find(named).map(|(role, _)| *role);
+        let notes = [Some(going), role].into_iter().flatten();
+        let notes = notes.filter_map(|metadata| confirmed(metadata).err());
         Some(Blocked::RemovalsPaused {
-            why: words(&burst, self.limit, identity, &notes.collect::<Vec<_>>()),
+            why: words(&burst, limit, identity, &notes.collect::<Vec<_>>()),
         })
     }
+
+    fn seen(&self, begun: &BTreeMap<String, BTreeSet<Asked>>) -> Seen {
+        let mut recorded = begun.clone();
+        let mut confirmed_by_role = BTreeMap::new();
+        for (metadata, removals) in &self.roles {
+            let name = metadata.name.clone().unwrap_or_default();
+            confirmed_by_role.insert(name.clone(), confirmed(metadata).ok().flatten());
+            recorded.entry(name).or_default().extend(removals.iter().map(record));
+        }
+        let by_role = |role: Option<&str>| role.and_then(|role| confirmed_by_role.get(role).copied()).flatten();
+        let meant = |until: Option<Timestamp>, at: Timestamp| until.is_some_and(|until| at <= until);
+        let uids: BTreeSet<&str> = recorded.values().flatten().map(|asked| asked.uid.as_str()).collect();
+        let mut removals = Removals::default();
+        for (metadata, role) in &self.clusters {
+            let uid = metadata.uid.as_deref().unwrap_or_default();
+            let going = metadata.deletion_timestamp.is_some() && finalizer::bears(metadata, FINALIZER);
+            if !going || uids.contains(uid) {
+                continue;
+            }
+            let asked = asked(metadata);
+            if !meant(confirmed(metadata).ok().flatten(), asked.at) && !meant(by_role(*role), asked.at) {
+                removals.waiting.insert(asked);
+            }
+        }
+        for (role, records) in &recorded {
+            let counts = records.iter().filter(|asked| !meant(by_role(Some(role)), asked.at));
+            removals.begun.extend(counts.cloned());
+        }
+        Seen { removals, recorded }
+    }
+}
+
+/// What is there, as far as anybody knows.
+struct Seen {
+    removals: Removals,
+    /// What has begun, by `ManagementRole`, whether or not it counts.
+    recorded: BTreeMap<String, BTreeSet<Asked>>,
 }
 
 /// Reads what was recorded in a `ManagementRole` that does not parse, which the watch does not bring.
@@ -126,53 +210,6 @@ async fn recall(
     let removals = removals.and_then(|removals| serde_json::from_value::<Vec<RemovalStatus>>(removals).ok());
     begun.insert(role.to_owned(), removals.iter().flatten().map(record).collect());
     Ok(())
-}
-
-/// What is there, as far as the watches and this process know.
-struct Seen {
-    removals: Removals,
-    /// What has begun, by `ManagementRole`, whether or not it counts.
-    recorded: BTreeMap<String, BTreeSet<Asked>>,
-}
-
-impl Seen {
-    fn gather(context: &Context, begun: &BTreeMap<String, BTreeSet<Asked>>) -> Self {
-        let mut recorded = begun.clone();
-        let mut confirmed_by_role = BTreeMap::new();
-        for role in context.management_roles.state() {
-            let name = role.meta().name.clone().unwrap_or_default();
-            confirmed_by_role.insert(name.clone(), confirmed(role.meta()).ok().flatten());
-            let status = role.0.as_ref().ok().and_then(|role| role.status.as_ref());
-            let records = status.into_iter().flat_map(|status| &status.removals).map(record);
-            recorded.entry(name).or_default().extend(records);
-        }
-        let by_role = |role: Option<&str>| role.and_then(|role| confirmed_by_role.get(role).copied()).flatten();
-        let meant = |until: Option<Timestamp>, at: Timestamp| until.is_some_and(|until| at <= until);
-        let uids: BTreeSet<&str> = recorded.values().flatten().map(|asked| asked.uid.as_str()).collect();
-        let mut removals = Removals::default();
-        for cluster in context.clusters.state() {
-            let metadata = cluster.meta();
-            let uid = metadata.uid.as_deref().unwrap_or_default();
-            let going = metadata.deletion_timestamp.is_some() && finalizer::bears(metadata, FINALIZER);
-            if !going || uids.contains(uid) {
-                continue;
-            }
-            let asked = asked(metadata);
-            let role = cluster
-                .0
-                .as_ref()
-                .ok()
-                .map(|cluster| cluster.spec.management_role.as_str());
-            if !meant(confirmed(metadata).ok().flatten(), asked.at) && !meant(by_role(role), asked.at) {
-                removals.waiting.insert(asked);
-            }
-        }
-        for (role, records) in &recorded {
-            let counts = records.iter().filter(|asked| !meant(by_role(Some(role)), asked.at));
-            removals.begun.extend(counts.cloned());
-        }
-        Self { removals, recorded }
-    }
 }
 
 /// Until when a person has said that removals are meant, by an object's annotation.
@@ -223,4 +260,70 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, notes: &[String]) -> St
         burst.count,
         some(&burst.waiting)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn metadata(name: &str, minute: i64, more: &Value) -> ObjectMeta {
+        let at = Timestamp::from_second(minute * 60).unwrap().to_string();
+        let mut metadata = json!({"name": name, "uid": name, "deletionTimestamp": at, "finalizers": [FINALIZER]});
+        metadata
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().cloned().unwrap_or_default());
+        serde_json::from_value(metadata).unwrap()
+    }
+
+    fn identity(name: &str) -> Identity {
+        let object = json!({"metadata": {"name": name, "uid": name}, "spec": {"accountId": "222222222222", "region": "eu-west-1"}});
+        Identity::read(&object).unwrap()
+    }
+
+    /// Whether the first of these is held up where 2 removals an hour are allowed.
+    fn told(clusters: &[ObjectMeta], role: &ObjectMeta, recorded: &[RemovalStatus]) -> Option<String> {
+        let hub = Hub {
+            clusters: clusters.iter().map(|one| (one, Some("default"))).collect(),
+            roles: vec![(role, recorded)],
+        };
+        let first = &clusters[0];
+        let held = held(&hub, 2, first, &identity(first.name.as_deref().unwrap()));
+        held.map(|blocked| blocked.message())
+    }
+
+    #[test]
+    fn the_objects_of_the_hub_tell_whether_too_many_are_to_be_removed() {
+        let none = || json!({});
+        let three = ["a", "b", "c"].map(|name| metadata(name, 5, &none()));
+        let role = metadata("default", 0, &none());
+        let held = told(&three, &role, &[]).unwrap();
+        assert!(held.contains("3 removals") && held.contains("(a, b, c)"), "{held}");
+        assert_eq!(told(&three[..2], &role, &[]), None);
+        // Who bears no finalizer of ours has nothing to be taken away, and who is over was recorded.
+        let mut unmade = three.clone();
+        unmade[2].finalizers = None;
+        assert_eq!(told(&unmade, &role, &[]), None);
+        let over = status(&asked(&metadata("d", 4, &none())));
+        assert!(told(&three[..2], &role, std::slice::from_ref(&over)).is_some());
+    }
+
+    #[test]
+    fn a_person_says_for_one_or_for_all_that_they_are_meant() {
+        let three = ["a", "b", "c"].map(|name| metadata(name, 5, &json!({})));
+        let meant = |time: &str| json!({"annotations": {REMOVALS_CONFIRMED_AT: time}});
+        let role = |time: &str| metadata("default", 0, &meant(time));
+        assert_eq!(told(&three, &role("1970-01-01T00:06:00Z"), &[]), None);
+        assert!(
+            told(&three, &role("1970-01-01T00:04:00Z"), &[]).is_some(),
+            "said before"
+        );
+        let words = told(&three, &role("yes"), &[]).unwrap();
+        assert!(words.contains("is not a time"), "{words}");
+        let mut one = three.clone();
+        one[0] = metadata("a", 5, &meant("1970-01-01T00:06:00Z"));
+        assert_eq!(told(&one, &metadata("default", 0, &json!({})), &[]), None);
+    }
 }

@@ -140,6 +140,11 @@ async fn unparsable(metadata: &ObjectMeta, broken: &str, context: &Context) -> R
     let name = metadata.name.as_deref().unwrap_or_default();
     // What was recorded stays: a role whose ID we forgot would be made afresh.
     let Some(old) = objects::stored_status::<ManagedCluster, _>(&context.client, name).await? else {
+        // What was recorded cannot be read and must not be written over, and the access goes all the same.
+        if let Some(identity) = suspend::unparsable(metadata, context).await? {
+            let nothing = ManagedClusterStatus::default();
+            Box::pin(suspend::cut_off(metadata, &identity, &nothing, context)).await;
+        }
         tell::unreadable(context, metadata, &error).await;
         return Err(error);
     };
@@ -239,16 +244,21 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         }
     };
     let wait = match pass {
-        Pass::Refused(_) => resync(),
         // What only a person ends is looked at again with everything else.
         Pass::Withheld(_, plan, _) => match plan.in_the_way().filter(|blocked| !blocked.stalled()) {
             Some(blocked) => blocked_wait(blocked),
             None => resync(),
         },
         Pass::Waiting(blocked) => blocked_wait(&blocked),
-        Pass::Releasing(_, blocked) => blocked
+        Pass::Releasing(releasing) => releasing
+            .blocked
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
+        // A person ends it, but what was not seen is worth another look.
+        Pass::ReleaseWithheld(_, foreseen) if foreseen.unseen.is_some() => {
+            context.backoff.after_error(key()).max(Duration::from_secs(15))
+        }
+        Pass::Refused(_) | Pass::ReleaseWithheld(..) => resync(),
         Pass::Failed(error) => return Err(error),
         Pass::Suspended(suspension) => match (suspension.cut, suspension.kept) {
             (Cut::Failed(error), _) => return Err(error),

@@ -23,7 +23,7 @@ use super::{
     release::gone,
     request::Request,
     server::left_to_tell,
-    status::{Facts, Pass},
+    status::{Facts, Pass, Releasing},
     step::{Plan, Step},
     survey::{Ground, Survey},
     turn::{admitted, door, lane, permitted},
@@ -170,6 +170,8 @@ impl Work<'_> {
             access_entry,
             cluster: spoke.cluster.clone(),
             server_changed: None,
+            suspended: ground.is_suspended(),
+            unseen: None,
             not_admitted: (!ground.is_suspended() && !self.management.admits(deployer)).then(|| deployer.to_string()),
         };
         Ok(Ok(Sight {
@@ -221,7 +223,7 @@ impl Work<'_> {
         }
         let (api, metadata) = (self.context.api(), self.metadata);
         if finalizer::add(&api, metadata, FINALIZER).await? == finalizer::Hold::TooLate {
-            return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
+            return Ok(Pass::Releasing(Releasing::again("the object is being removed")));
         }
         let site = Site {
             account: Some(account),

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
+    argocd::ClusterSecret,
     aws::{Role, WantedRole},
     domain::{
         eks::{AccessScope, Associations},
         ownership::{Tags, missing_tags},
     },
-    policy::{Difference, Document, Effect, differences, differences_of},
+    policy::{self, Difference, Document, Effect, differences, differences_of},
 };
 
 use super::{
@@ -94,7 +95,7 @@ pub struct Change {
     pub values: Vec<Value>,
     /// What becomes of a policy document, statement by statement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub policy: Vec<Difference>,
+    pub policy: Vec<policy::Change>,
     /// Access that somebody has now and has no more afterwards.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<String>,
@@ -135,7 +136,7 @@ impl Change {
     /// The same with what becomes of a policy document, and with the access that is lost by that.
     #[must_use]
     pub fn with_policy(mut self, differences: &[Difference]) -> Self {
-        self.policy = differences.to_vec();
+        self.policy = differences.iter().map(policy::Change::from).collect();
         self.lost.extend(narrowed(differences));
         self
     }
@@ -237,7 +238,7 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             aws().losing(lost)
         }
         Step::ApplySecret { secret, .. } => {
-            let now = primary(secrets, &secret.name, recorded_secret);
+            let now = replaced(step, secrets, recorded_secret);
             let values = secret.values_from(now).into_iter();
             let values = values.map(|(of, before, after)| Value { of, before, after });
             plain(Side::Kubernetes).with_values(values.collect())
@@ -249,6 +250,16 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             plain(Side::Kubernetes).losing(lost)
         }
     }
+}
+
+/// The cluster Secret that a step writes over: ours, or the one of others that it takes over.
+#[must_use]
+pub fn replaced<'a>(step: &Step, secrets: &'a Secrets, recorded: Option<&str>) -> Option<&'a ClusterSecret> {
+    let Step::ApplySecret { secret, adopts, .. } = step else {
+        return None;
+    };
+    let adoptable = secrets.adoptable.as_ref().filter(|_| adopts.is_some());
+    primary(secrets, &secret.name, recorded).or_else(|| adoptable.map(|adoptable| &adoptable.secret))
 }
 
 fn in_scope(policy: &str, scope: &AccessScope) -> String {

@@ -1,8 +1,9 @@
 //! Letting go: Secret, access entry, deployer role, and then the finalizer, once a later look is clean.
 //!
 //! Before anything is taken away, `hold` asks whether it may be: too many removals at once, and Applications that still
-//! deploy to the cluster, hold it up. Then `take_away` does it.
+//! deploy to the cluster, hold it up. Then `take_away` does it; where nothing may be written, `foresee` says what it would do.
 
+mod foresee;
 mod hold;
 mod take_away;
 
@@ -21,7 +22,13 @@ use crate::{
 pub(super) use self::take_away::gone;
 
 use super::{
-    Context, Error, blocked::Blocked, conclude, known_status, request::Identity, status::Pass, withheld::Withheld,
+    Context, Error,
+    blocked::Blocked,
+    conclude, known_status,
+    request::Identity,
+    status::{Pass, Releasing},
+    suspend::cut_off,
+    withheld::Withheld,
 };
 
 /// An object that is being removed.
@@ -53,11 +60,11 @@ enum Turn {
 
 impl Turn {
     fn blocked(blocked: Blocked) -> Self {
-        Self::Remains(Pass::Releasing(blocked.message(), Some(blocked)))
+        Self::Remains(Pass::Releasing(Releasing::blocked(blocked)))
     }
 
     fn again(message: &str) -> Self {
-        Self::Remains(Pass::Releasing(message.to_owned(), None))
+        Self::Remains(Pass::Releasing(Releasing::again(message)))
     }
 }
 
@@ -123,11 +130,17 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
         return Ok(Action::await_change());
     }
     let pass = if let Some(withheld) = Withheld::of(metadata, identity.mode, context.read_only) {
-        Some(Pass::Releasing(withheld.removal_waits(), None))
+        match Box::pin(foresee::foresee(context, going)).await {
+            Some(foreseen) => Some(Pass::ReleaseWithheld(withheld, foreseen)),
+            None => return Ok(Action::requeue(Duration::ZERO)),
+        }
     } else {
+        // What waits gives nobody access meanwhile, whatever it waits for.
+        let cut = Box::pin(cut_off(metadata, identity, going.old, context)).await;
         match Box::pin(take_away::take_away(context, going)).await {
             Ok(Turn::Overtaken) => return Ok(Action::requeue(Duration::ZERO)),
             Ok(Turn::Gone) => None,
+            Ok(Turn::Remains(Pass::Releasing(releasing))) => Some(Pass::Releasing(Releasing { cut, ..releasing })),
             Ok(Turn::Remains(pass)) => Some(pass),
             Err(error) => Some(Pass::Failed(error)),
         }

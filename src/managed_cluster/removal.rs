@@ -78,6 +78,20 @@ pub fn plan_removal(
     plan
 }
 
+impl Plan {
+    /// This plan, and another one behind it.
+    #[must_use]
+    pub fn followed_by(mut self, mut next: Self) -> Self {
+        self.steps.append(&mut next.steps);
+        self.blocked.append(&mut next.blocked);
+        for (part, mut beside) in next.beside {
+            self.beside.entry(part).or_default().append(&mut beside);
+        }
+        self.suspicion = self.suspicion.or(next.suspicion);
+        self
+    }
+}
+
 /// The deployer role that is let go of.
 struct Whole<'a> {
     deployer: &'a RoleArn,

@@ -47,7 +47,51 @@ pub enum Pass {
     /// The pass could not be carried through.
     Failed(Error),
     /// The object is being removed, and this is what remains.
-    Releasing(String, Option<Blocked>),
+    Releasing(Releasing),
+    /// The object is being removed and nothing is written for it: what was looked at and is not done.
+    ReleaseWithheld(Withheld, Foreseen),
+}
+
+/// How far a removal is.
+#[derive(Debug)]
+pub struct Releasing {
+    /// In words.
+    pub message: String,
+    /// What it waits for.
+    pub blocked: Option<Blocked>,
+    /// What became of the access entry of an object that is suspended besides.
+    pub cut: Option<Cut>,
+}
+
+impl Releasing {
+    /// A removal that goes on by itself.
+    #[must_use]
+    pub fn again(message: &str) -> Self {
+        Self {
+            message: message.to_owned(),
+            blocked: None,
+            cut: None,
+        }
+    }
+
+    /// A removal that waits.
+    #[must_use]
+    pub fn blocked(blocked: Blocked) -> Self {
+        Self {
+            message: blocked.message(),
+            blocked: Some(blocked),
+            cut: None,
+        }
+    }
+}
+
+/// What a removal would do, and what would hold it up.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Foreseen {
+    /// As far as it could be seen.
+    pub plan: Plan,
+    /// What could not be looked at, in words.
+    pub unseen: Option<String>,
 }
 
 /// The reason of what a suspension has taken away.
@@ -105,6 +149,10 @@ pub struct Facts {
     pub not_admitted: Option<String>,
     /// That the server in it changed, while there is somebody left to tell.
     pub server_changed: Option<ServerChanged>,
+    /// Whether access is to be taken away.
+    pub suspended: bool,
+    /// What could not be looked at of what is only kept, in words.
+    pub unseen: Option<String>,
 }
 
 impl Facts {
@@ -194,13 +242,19 @@ pub fn status(
             Some(facts)
         }
         Pass::Withheld(_, _, facts) => Some(facts),
-        Pass::Refused(_) | Pass::Waiting(_) | Pass::Failed(_) | Pass::Releasing(..) => None,
+        Pass::Refused(_) | Pass::Waiting(_) | Pass::Failed(_) | Pass::Releasing(_) | Pass::ReleaseWithheld(..) => None,
     };
     status.plan = match pass {
         Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
+        Pass::ReleaseWithheld(Withheld::Observe, foreseen) => Some(in_words(&foreseen.plan, &Facts::default())),
         // A look that failed, or has to wait, knows nothing better, as long as the same is asked.
         Pass::Failed(_) | Pass::Waiting(_) => status.plan.filter(|_| old.observed_generation == generation),
-        Pass::Withheld(..) | Pass::Refused(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Releasing(..) => None,
+        Pass::Withheld(..)
+        | Pass::ReleaseWithheld(..)
+        | Pass::Refused(_)
+        | Pass::Applied(..)
+        | Pass::Suspended(_)
+        | Pass::Releasing(_) => None,
     };
     if let Some(facts) = facts {
         status.secret = facts.secret.clone().or(status.secret);
@@ -423,7 +477,7 @@ mod tests {
             for pass in [
                 Pass::Waiting(blocked.clone()),
                 Pass::Applied(plan, Outcome::default(), Facts::default()),
-                Pass::Releasing("what remains".into(), Some(blocked)),
+                Pass::Releasing(Releasing::blocked(blocked)),
             ] {
                 let told = after(&ManagedClusterStatus::default(), &pass, 1);
                 let ready = find(&told.conditions, ConditionType::Ready).unwrap();
@@ -431,7 +485,7 @@ mod tests {
                 let stands = find(&told.conditions, ConditionType::Stalled);
                 assert_eq!(stands.is_some(), stalled, "{reason}");
                 assert!(stands.is_none_or(|c| c.status == "True" && c.message == ready.message));
-                if !matches!(pass, Pass::Releasing(..)) {
+                if !matches!(pass, Pass::Releasing(_)) {
                     let of_part = find(&told.conditions, part.condition()).unwrap();
                     assert_eq!((of_part.status.as_str(), of_part.reason.as_str()), ("False", reason));
                 }
@@ -488,7 +542,7 @@ mod tests {
                 "account 2, nor region x",
             ),
             (
-                Pass::Releasing("looking once more".into(), None),
+                Pass::Releasing(Releasing::again("looking once more")),
                 "Ready False Releasing",
                 false,
                 "once more",
@@ -605,6 +659,141 @@ mod tests {
         );
     }
 
+    /// What is told of an object by `Ready`: verdict, reason and message.
+    fn ready(status: &ManagedClusterStatus) -> (String, String, String) {
+        let ready = find(&status.conditions, ConditionType::Ready).unwrap().clone();
+        (ready.status, ready.reason, ready.message)
+    }
+
+    #[test]
+    fn a_removal_for_which_nothing_is_written_has_the_reason_of_that_and_tells_what_is_left() {
+        let foreseen = || Foreseen {
+            plan: Plan {
+                steps: vec![Step::DeleteAccessEntry],
+                blocked: vec![Blocked::RemovalsPaused {
+                    why: "9 removals were asked for".into(),
+                }],
+                ..Plan::default()
+            },
+            unseen: Some("AWS did not answer".into()),
+        };
+        for withheld in [Withheld::Paused, Withheld::Observe, Withheld::ReadOnly] {
+            let pass = Pass::ReleaseWithheld(withheld, foreseen());
+            let told = after(&ManagedClusterStatus::default(), &pass, 1);
+            let (verdict, reason, message) = ready(&told);
+            assert_eq!((verdict.as_str(), reason.as_str()), ("False", withheld.reason()));
+            for part in [
+                "it is being removed",
+                withheld.end(),
+                "What is then done: delete the access entry",
+                "9 removals",
+                "AWS did not answer",
+            ] {
+                assert!(message.contains(part), "{part}: {message}");
+            }
+            assert_eq!(
+                find(&told.conditions, ConditionType::Stalled),
+                None,
+                "a person wants it so"
+            );
+            let plan = told.plan.map(|plan| (plan.steps.concat(), plan.blocked.concat()));
+            let whole = (
+                "delete the access entry".to_owned(),
+                "9 removals were asked for".to_owned(),
+            );
+            assert_eq!(plan, (withheld == Withheld::Observe).then_some(whole));
+        }
+    }
+
+    #[test]
+    fn a_cluster_without_access_is_not_ready_whatever_else_holds_it() {
+        let suspended = |plan: Plan, unseen: Option<&str>| {
+            let facts = Facts {
+                suspended: true,
+                unseen: unseen.map(str::to_owned),
+                ..Facts::default()
+            };
+            after(
+                &ManagedClusterStatus::default(),
+                &Pass::Withheld(Withheld::Paused, plan, facts),
+                1,
+            )
+        };
+        let never_made = Plan {
+            blocked: vec![Blocked::Suspended { part: Part::Secret }],
+            ..Plan::default()
+        };
+        for plan in [Plan::default(), never_made] {
+            let told = suspended(plan, Some("the spec cannot be read"));
+            let (verdict, reason, message) = ready(&told);
+            assert_eq!((verdict.as_str(), reason.as_str()), ("False", "Suspended"));
+            for part in ["no access entry", "mooring.dev/paused", "the spec cannot be read"] {
+                assert!(message.contains(part), "{part}: {message}");
+            }
+            assert!(
+                brief(&told).contains(&"AccessEntryReady False Suspended".to_owned()),
+                "{:?}",
+                brief(&told)
+            );
+        }
+        let stands = Plan {
+            steps: vec![Step::DeleteAccessEntry],
+            ..Plan::default()
+        };
+        let foreign = Plan {
+            blocked: vec![Blocked::EntryNotOurs { owner: "them".into() }],
+            ..Plan::default()
+        };
+        for (plan, of_entry) in [(stands, "Paused"), (foreign, "AccessEntryNotOurs")] {
+            let told = suspended(plan, None);
+            assert_eq!(ready(&told).1, "Paused");
+            let of_entry = format!("AccessEntryReady False {of_entry}");
+            assert!(brief(&told).contains(&of_entry), "{:?}", brief(&told));
+        }
+    }
+
+    #[test]
+    fn a_removal_that_waits_tells_what_became_of_the_access_it_takes_away_first() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let told = |cut: Cut| {
+            let blocked = Blocked::RemovalsPaused {
+                why: "9 removals were asked for".into(),
+            };
+            let releasing = Releasing {
+                cut: Some(cut),
+                ..Releasing::blocked(blocked)
+            };
+            after(&moored, &Pass::Releasing(releasing), 2)
+        };
+        let held = Blocked::Held {
+            part: Part::AccessEntry,
+            thing: "access entry x".into(),
+            value: "INC-1".into(),
+            undone: vec!["delete the access entry".into()],
+        };
+        let denied = Error::Aws(aws(ErrorKind::Denied, Call::DeleteAccessEntry, "r"));
+        let away = Cut::Away {
+            deleted: true,
+            settled: false,
+        };
+        for (cut, of_entry, says) in [
+            (away, "Suspended", "the access entry is taken away"),
+            (Cut::Blocked(held), "Held", "the access is not known to be taken away"),
+            (
+                Cut::Failed(denied),
+                "AccessDenied",
+                "the access is not known to be taken away: ",
+            ),
+        ] {
+            let told = told(cut);
+            let (_, reason, message) = ready(&told);
+            assert_eq!(reason, "RemovalsPaused");
+            assert!(message.starts_with("9 removals") && message.contains(says), "{message}");
+            let of_entry = format!("AccessEntryReady False {of_entry}");
+            assert!(brief(&told).contains(&of_entry), "{:?}", brief(&told));
+        }
+    }
+
     #[test]
     fn a_plan_in_the_status_is_bounded_and_goes_with_the_mode() {
         let policy = |n: usize| Step::Disassociate {
@@ -641,7 +830,8 @@ mod tests {
         for pass in [
             clear(Facts::default()),
             Pass::Withheld(Withheld::Paused, Plan::default(), Facts::default()),
-            Pass::Releasing("x".into(), None),
+            Pass::ReleaseWithheld(Withheld::Paused, Foreseen::default()),
+            Pass::Releasing(Releasing::again("x")),
         ] {
             assert_eq!(after(&more, &pass, 1).plan, None, "{pass:?}");
         }
@@ -837,7 +1027,10 @@ mod tests {
             (refused(), refused()),
             (failed(), failed()),
             (clear(Facts::default()), clear(Facts::default())),
-            (Pass::Releasing("x".into(), None), Pass::Releasing("x".into(), None)),
+            (
+                Pass::Releasing(Releasing::again("x")),
+                Pass::Releasing(Releasing::again("x")),
+            ),
         ];
         let blocked = after(
             &ManagedClusterStatus::default(),
@@ -871,7 +1064,7 @@ mod tests {
             Pass::Waiting(Blocked::PolicyPending { name: "default".into() }),
             Pass::Failed(Error::Unreadable("x".into())),
             Pass::Failed(Error::Deadline(1)),
-            Pass::Releasing("x".into(), None),
+            Pass::Releasing(Releasing::again("x")),
             clear(Facts::default()),
         ] {
             let told = after(&moored, &pass, 2);

@@ -1,39 +1,32 @@
 //! One pass over a cluster that is suspended: the access entry first, and by itself, so that nothing that only matters
 //! for giving access can hold it up. Then what else was made is kept, where that can be looked at.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+mod knife;
+
+use std::{collections::BTreeSet, time::Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus},
-    aws::Account,
-    domain::{arn::RoleArn, eks::AccessEntry, ownership::ADOPTED_TAG},
+    api::{ManagedCluster, ManagedClusterStatus, Mode},
+    aws::{Account, Lane},
     kubernetes::{KubernetesError, objects},
 };
 
+use self::knife::Knife;
 use super::{
     Context, Error, LAST_STEP,
-    apply::{self, Outcome, Site, Stop},
     blocked::Blocked,
     log_plan,
     management::Management,
     moor::{Sight, Work, living},
-    observe,
-    plan::suspended,
     request::{Identity, Request},
-    status::{Cut, Kept, Pass, Suspension},
+    status::{Cut, Facts, Kept, Pass, Suspension},
     step::Plan,
     turn::{admitted, door, way_in},
     withheld::Withheld,
 };
-
-/// How long a suspension looks at what others gave to the entry that it deletes.
-const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
 
 /// What is suspended. The spec may be beyond reading, or ask for what it may not have.
 pub(super) struct Subject<'a> {
@@ -49,7 +42,7 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
     let object = objects::stored::<ManagedCluster>(&context.client, name).await?;
     let value = object.and_then(|object| serde_json::to_value(object).ok());
     let identity = value.and_then(|value| Identity::read(&value).ok());
-    Ok(identity.filter(|identity| identity.mode == crate::api::Mode::Suspended))
+    Ok(identity.filter(|identity| identity.mode == Mode::Suspended))
 }
 
 /// Takes the access away, and keeps the rest; `None` when a person changed the object before its turn came.
@@ -86,46 +79,20 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
     let Subject { metadata, identity, .. } = subject;
     let deadline = Instant::now() + context.timing.pass_deadline;
     let account = context.aws.enter(&door(identity, management)).await?;
-    let deployer = identity.deployer(&management.hub);
-    let entry = observe::access_entry(&account, &identity.cluster, &deployer).await?;
-    let plan = suspended::cut(&identity.owner(&management.hub), entry.as_ref());
-    log_plan(&identity.name, &plan);
-    let withheld = Withheld::of(metadata, identity.mode, context.read_only);
-    if let Some(withheld) = withheld {
+    let knife = Knife {
+        metadata,
+        identity,
+        old: subject.old,
+        management,
+        context,
+        account: &account,
+        deadline,
+    };
+    if let Some(withheld) = Withheld::of(metadata, identity.mode, context.read_only) {
+        let (plan, _) = knife.look().await?;
         return Ok(told_only(subject, management, context, &account, withheld, plan).await);
     }
-    let site = Site {
-        account: Some(&account),
-        cluster: &identity.cluster,
-        deployer: &deployer,
-        secrets: &Api::namespaced(context.client.clone(), &management.namespace),
-        deadline,
-        stopping: &|| context.aws.is_closed(),
-        stood_back: &|| false,
-        metrics: &context.metrics,
-    };
-    let others = match &entry {
-        Some(entry) if !plan.steps.is_empty() => others(entry, subject, &account, &deployer).await,
-        Some(_) | None => BTreeSet::new(),
-    };
-    if !others.is_empty() {
-        // Told before it goes: an operator that is killed in between must not be the only one that knew.
-        let told = super::tell::going_too(context, metadata, &others);
-        let _ = tokio::time::timeout(LOOK_AT_OTHERS, told).await;
-    }
-    let outcome = apply::apply(&plan.steps, site).await;
-    let given = subject.old.access_entry.as_ref();
-    let mut lost = given.map(|entry| entry.lost.clone()).unwrap_or_default();
-    if outcome.entry_deleted() {
-        lost.extend(others);
-    }
-    // What was deleted before shows up in a read from before that. It is deleted once more, which harms nobody, and no news.
-    let arn = entry.as_ref().map(|entry| &entry.arn);
-    let news = outcome.entry_deleted() && !context.memory.was_healed(&identity.uid, arn);
-    if outcome.entry_deleted() {
-        context.memory.healed(&identity.uid, arn.cloned());
-    }
-    let cut = cut_of(&plan, outcome, news, subject.old);
+    let (cut, lost) = knife.cut().await?;
     let kept = match moorable(subject, context) {
         Ok((management, request)) => Box::pin(keep(subject, &management, &request, context, &account, deadline)).await,
         Err(why) => Kept::Not(why),
@@ -133,29 +100,44 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
     Ok(Pass::Suspended(Box::new(Suspension { cut, kept, lost })))
 }
 
-/// What others gave to the entry that is about to go. It is looked at for a moment only: the access goes all the same.
-async fn others(entry: &AccessEntry, subject: &Subject<'_>, account: &Account, deployer: &RoleArn) -> BTreeSet<String> {
-    let given = subject.old.access_entry.as_ref();
-    if !entry.tags.contains_key(ADOPTED_TAG) {
-        return BTreeSet::new();
+/// Takes the access entry of an object away that is suspended, and of which nothing else is kept: it is being removed, or
+/// nobody can read what was made. `None` for one that is not suspended, or for which nothing is written.
+pub(super) async fn cut_off(
+    metadata: &ObjectMeta,
+    identity: &Identity,
+    old: &ManagedClusterStatus,
+    context: &Context,
+) -> Option<Cut> {
+    if identity.mode != Mode::Suspended || Withheld::of(metadata, identity.mode, context.read_only).is_some() {
+        return None;
     }
-    let look = Box::pin(account.associations(&subject.identity.cluster.name, deployer));
-    match tokio::time::timeout(LOOK_AT_OTHERS, look).await {
-        Ok(Ok(policies)) => suspended::lost(entry, Ok(&policies.unwrap_or_default()), given),
-        Ok(Err(error)) => suspended::lost(entry, Err(&error.code), given),
-        Err(_) => suspended::lost(entry, Err("EKS did not answer in time"), given),
+    let management = match way_in(context, &identity.management_role).await {
+        Ok(Ok(management)) => management,
+        Ok(Err(blocked)) => return Some(Cut::Blocked(blocked)),
+        Err(error) => return Some(Cut::Failed(error.into())),
+    };
+    let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Edit).await else {
+        return Some(Cut::Failed(Error::ShuttingDown));
+    };
+    // A person who has taken it back meanwhile, or paused it, is heard by the pass that follows.
+    if context.overtaken(metadata) {
+        return None;
     }
-}
-
-fn cut_of(plan: &Plan, outcome: Outcome, deleted: bool, old: &ManagedClusterStatus) -> Cut {
-    // An entry that was made just now may not be seen yet: that there is none is believed when a second look agrees.
-    let settled = !outcome.entry_deleted() && super::turn::is_suspended(old);
-    match (outcome.into_stop(), plan.in_the_way()) {
-        (Some(Stop::Failed(part, failure)), _) => Cut::Failed(Error::Step(part, failure)),
-        (Some(Stop::Blocked(blocked)), _) => Cut::Blocked(blocked),
-        (None, Some(blocked)) => Cut::Blocked(blocked.clone()),
-        (None, None) => Cut::Away { deleted, settled },
-    }
+    let deadline = Instant::now() + context.timing.pass_deadline;
+    let cut = async {
+        let account = context.aws.enter(&door(identity, &management)).await?;
+        let knife = Knife {
+            metadata,
+            identity,
+            old,
+            management: &management,
+            context,
+            account: &account,
+            deadline,
+        };
+        knife.cut().await.map(|(cut, _)| cut)
+    };
+    Some(Box::pin(cut).await.unwrap_or_else(Cut::Failed))
 }
 
 /// What the rest of the spec asks for, or in words why that cannot be kept now.
@@ -222,7 +204,8 @@ async fn keep(
             | Pass::Withheld(..)
             | Pass::Suspended(_)
             | Pass::Failed(_)
-            | Pass::Releasing(..) => Kept::Not(None),
+            | Pass::Releasing(_)
+            | Pass::ReleaseWithheld(..) => Kept::Not(None),
         })
     };
     Box::pin(kept)
@@ -239,19 +222,34 @@ async fn told_only(
     withheld: Withheld,
     mut plan: Plan,
 ) -> Pass {
-    let mut facts = super::status::Facts::default();
-    if let Ok((_, request)) = moorable(subject, context)
-        && let Ok(work) = work(subject, management, &request, Some(withheld), context)
-        && let Ok(Ok(Sight {
+    let mut facts = Facts::default();
+    match look_at_rest(subject, management, context, account, withheld).await {
+        Ok(Sight {
             plan: rest,
             facts: seen,
             ..
-        })) = work.look(account).await
-    {
-        plan.steps.extend(rest.steps);
-        plan.blocked.extend(rest.blocked);
-        plan.blocked.sort_by_key(Blocked::part);
-        facts = seen;
+        }) => {
+            plan = plan.followed_by(rest);
+            plan.blocked.sort_by_key(Blocked::part);
+            facts = seen;
+        }
+        Err(why) => facts.unseen = why,
     }
+    facts.suspended = true;
     Pass::Withheld(withheld, plan, facts)
+}
+
+/// What else was made, or why that cannot be looked at.
+async fn look_at_rest(
+    subject: &Subject<'_>,
+    management: &Management,
+    context: &Context,
+    account: &Account,
+    withheld: Withheld,
+) -> Result<Sight, Option<String>> {
+    let (_, request) = moorable(subject, context)?;
+    let waits = |blocked: Blocked| Some(blocked.message());
+    let work = work(subject, management, &request, Some(withheld), context).map_err(waits)?;
+    let sight = work.look(account).await.map_err(|error| Some(error.message()))?;
+    sight.map_err(waits)
 }

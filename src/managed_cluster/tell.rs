@@ -8,7 +8,7 @@ use kube::Resource;
 use super::{
     Context, Error, Step,
     apply::Stop,
-    status::{Cut, Pass, SUSPENDED},
+    status::{Cut, Kept, Pass, SUSPENDED},
     step::Part,
     words::in_a_row,
 };
@@ -40,10 +40,17 @@ pub(super) async fn tell(
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
     let was_ready = before.is_some_and(|(v, _, _)| v == Verdict::True.as_str());
     // A wait that everybody expects is no news.
-    let expected = matches!(pass, Pass::Waiting(blocked) | Pass::Releasing(_, Some(blocked)) if !blocked.stalled())
+    let expected = matches!(pass, Pass::Waiting(blocked) if !blocked.stalled())
+        || matches!(pass, Pass::Releasing(releasing) if releasing.blocked.as_ref().is_some_and(|blocked| !blocked.stalled()))
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
     if !same && !expected {
-        let intended = matches!(pass, Pass::Withheld(..)) || reason == SUSPENDED;
+        let intended = match pass {
+            Pass::Withheld(..) | Pass::ReleaseWithheld(..) => true,
+            Pass::Releasing(releasing) => releasing.blocked.is_none(),
+            Pass::Refused(_) | Pass::Waiting(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Failed(_) => {
+                reason == SUSPENDED
+            }
+        };
         let weight = if intended || verdict == Verdict::True.as_str() {
             Weight::Normal
         } else {
@@ -58,20 +65,7 @@ pub(super) async fn tell(
             .report(&about, Weight::Warning, "ClusterRecreated", "Moor", &note);
         report.await;
     }
-    let rotation = rotated(old, new).filter(|_| was_ready);
-    if let Some(name) = rotation
-        && let Pass::Applied(_, _, facts) = pass
-    {
-        let authority = facts
-            .cluster
-            .as_ref()
-            .and_then(|seen| seen.certificate_authority.as_deref());
-        let note = rotated_in_words(certificates_in_base64(authority.unwrap_or_default()), name);
-        context
-            .reporter
-            .report(&about, Weight::Normal, ROTATED, "Mend", &note)
-            .await;
-    }
+    let rotation = was_ready && tell_rotation(context, &about, old, new, pass).await;
     if let Pass::Suspended(suspension) = pass
         && matches!(suspension.cut, Cut::Away { deleted: true, .. })
         && same
@@ -82,6 +76,59 @@ pub(super) async fn tell(
             .report(&about, Weight::Warning, "AccessTakenAway", "Suspend", note)
             .await;
     }
+    if let Pass::Releasing(releasing) = pass
+        && matches!(releasing.cut, Some(Cut::Away { deleted: true, .. }))
+    {
+        let note = "the access entry was deleted, since spec.mode is Suspended, while the removal waits";
+        let report = context
+            .reporter
+            .report(&about, Weight::Normal, "AccessTakenAway", "Suspend", note);
+        report.await;
+    }
+    not_given_back(context, &about, old, new, pass).await;
+    let moored = old.deployer_role.is_some() && old.secret.is_some();
+    let kept = match pass {
+        Pass::Applied(plan, outcome, _) => Some((plan, outcome, was_ready || plan.suspicion.is_some())),
+        // All was well before where nothing but the access was away.
+        Pass::Suspended(suspension) => match &suspension.kept {
+            Kept::Applied(plan, outcome, _) => Some((plan, outcome, same)),
+            Kept::Not(_) => None,
+        },
+        Pass::Refused(_)
+        | Pass::Waiting(_)
+        | Pass::Withheld(..)
+        | Pass::Failed(_)
+        | Pass::Releasing(_)
+        | Pass::ReleaseWithheld(..) => None,
+    };
+    if let Some((plan, outcome, was_well)) = kept
+        && (was_ready || moored)
+        && !outcome.done().is_empty()
+        // What AWS changed is nobody's drift.
+        && !(rotation && plan.steps.iter().all(Step::changes_config_alone))
+    {
+        let edited = old.observed_generation != new.observed_generation;
+        let ghost = plan.steps.iter().any(Step::meets_a_ghost);
+        let (reason, weight) = match (edited, was_well) {
+            // No spec leads to one.
+            _ if ghost => ("StalePrincipal", Weight::Warning),
+            (false, true) => ("DriftMended", Weight::Warning),
+            // What was not in order before may be a spec that is still being carried out.
+            (true, _) | (_, false) => ("Changed", Weight::Normal),
+        };
+        let note = in_a_row(outcome.done());
+        context.reporter.report(&about, weight, reason, "Mend", &note).await;
+    }
+}
+
+/// Tells that what others had given to an access entry did not come back with it.
+async fn not_given_back(
+    context: &Context,
+    about: &ObjectReference,
+    old: &ManagedClusterStatus,
+    new: &ManagedClusterStatus,
+    pass: &Pass,
+) {
     if let Some(lost) = old
         .access_entry
         .as_ref()
@@ -97,28 +144,30 @@ pub(super) async fn tell(
         );
         let report = context
             .reporter
-            .report(&about, Weight::Warning, "NotGivenBack", "Moor", &note);
+            .report(about, Weight::Warning, "NotGivenBack", "Moor", &note);
         report.await;
     }
-    let moored = old.deployer_role.is_some() && old.secret.is_some();
-    if let Pass::Applied(plan, outcome, _) = pass
-        && (was_ready || moored)
-        && !outcome.done().is_empty()
-        // What AWS changed is nobody's drift.
-        && !(rotation.is_some() && plan.steps.iter().all(Step::changes_config_alone))
-    {
-        let edited = old.observed_generation != new.observed_generation;
-        let ghost = plan.steps.iter().any(Step::meets_a_ghost);
-        let (reason, weight) = match (edited, was_ready || plan.suspicion.is_some()) {
-            // No spec leads to one.
-            _ if ghost => ("StalePrincipal", Weight::Warning),
-            (false, true) => ("DriftMended", Weight::Warning),
-            // What was not in order before may be a spec that is still being carried out.
-            (true, _) | (_, false) => ("Changed", Weight::Normal),
-        };
-        let note = in_a_row(outcome.done());
-        context.reporter.report(&about, weight, reason, "Mend", &note).await;
-    }
+}
+
+/// Tells that EKS gives the cluster another certificate authority; gives whether it does.
+async fn tell_rotation(
+    context: &Context,
+    about: &ObjectReference,
+    old: &ManagedClusterStatus,
+    new: &ManagedClusterStatus,
+    pass: &Pass,
+) -> bool {
+    let (Some(name), Pass::Applied(_, _, facts)) = (rotated(old, new), pass) else {
+        return false;
+    };
+    let seen = facts.cluster.as_ref();
+    let authority = seen.and_then(|seen| seen.certificate_authority.as_deref());
+    let note = rotated_in_words(certificates_in_base64(authority.unwrap_or_default()), name);
+    context
+        .reporter
+        .report(about, Weight::Normal, ROTATED, "Mend", &note)
+        .await;
+    true
 }
 
 /// The reason of the event that tells that EKS gives a cluster another certificate authority.
@@ -172,6 +221,19 @@ pub(super) async fn unreadable(context: &Context, metadata: &ObjectMeta, error: 
         .reporter
         .report(&about(metadata), Weight::Warning, reason, "Moor", &note)
         .await;
+}
+
+/// Tells what a removal has taken away, and what it keeps: nobody can look at the object any more when it is gone.
+pub(super) async fn removed(context: &Context, metadata: &ObjectMeta, done: &[String], kept: Option<String>) {
+    if done.is_empty() {
+        return;
+    }
+    let note = in_a_row(&done.iter().cloned().chain(kept).collect::<Vec<_>>());
+    let about = about(metadata);
+    let report = context
+        .reporter
+        .report(&about, Weight::Normal, "Removed", "Release", &note);
+    report.await;
 }
 
 /// Tells what others gave to an access entry that a suspension is about to delete.

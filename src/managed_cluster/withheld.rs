@@ -76,7 +76,26 @@ impl Withheld {
     /// What is told of a removal that waits.
     #[must_use]
     pub fn removal_waits(self) -> String {
-        format!("{}: {} to let the removal go on", self.why(), self.end())
+        format!(
+            "it is being removed, and {}: {} to let the removal go on",
+            self.why(),
+            self.end()
+        )
+    }
+
+    /// The same with what is still to do, and what would hold that up, each in words.
+    #[must_use]
+    pub fn removal_waits_with(self, undone: &[String], in_the_way: &[String]) -> String {
+        let mut told = self.removal_waits();
+        if !undone.is_empty() {
+            told.push_str(". What is then done: ");
+            told.push_str(&undone.join("; "));
+        }
+        if !in_the_way.is_empty() {
+            told.push_str(". What holds it up besides: ");
+            told.push_str(&in_the_way.join("; "));
+        }
+        told
     }
 }
 
@@ -133,6 +152,12 @@ mod tests {
             (Withheld::Observe, "Enforce"),
         ] {
             assert!(withheld.removal_waits().contains(end), "{}", withheld.removal_waits());
+            assert_eq!(withheld.removal_waits_with(&[], &[]), withheld.removal_waits());
+            let told = withheld.removal_waits_with(&["a".into(), "b".into()], &["c".into()]);
+            assert!(
+                told.ends_with("What is then done: a; b. What holds it up besides: c"),
+                "{told}"
+            );
             assert!(withheld.nothing_to_do().contains(withheld.why()));
             assert!(withheld.not_done(&["a".into(), "b".into()]).ends_with("not done: a; b"));
         }

@@ -65,7 +65,8 @@ pub(crate) fn policy_in_words(role: &RoleName, document: &Document, differences:
     let count: usize = resources.sum();
     let changes = policy::in_words(differences, DIFFERENCES_LIMIT);
     let sep = if changes.is_empty() { "" } else { ": " };
-    format!("let {role} assume deployer roles by {count} resources{sep}{changes}")
+    let plural = if count == 1 { "" } else { "s" };
+    format!("let {role} assume deployer roles by {count} resource{plural}{sep}{changes}")
 }
 
 /// A change of a permissions boundary.

@@ -414,7 +414,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         }
     };
     let wait = match pass {
-        Pass::Refused(_) | Pass::Withheld(..) => resync(),
+        Pass::Refused(_) | Pass::Withheld(..) | Pass::ReleaseWithheld(..) => resync(),
         Pass::Failed(error) => return Err(error),
         Pass::Releasing(_, blocked) => blocked
             .as_ref()

@@ -65,7 +65,11 @@ pub(super) async fn release(
         return Ok(Action::await_change());
     }
     let pass = if let Some(withheld) = context.withheld(&role.metadata) {
-        Some(Pass::Releasing(withheld.removal_waits(), None))
+        let names = naming(&role.metadata.name.clone().unwrap_or_default(), &live(context).await?);
+        let retained = BTreeSet::new();
+        let remain = (!names.is_empty()).then(|| Blocked::ClustersRemain { names, retained }.message());
+        let message = withheld.removal_waits_with(&[], remain.as_slice());
+        Some(Pass::ReleaseWithheld(withheld, message))
     } else {
         match take_away(role, old, context).await {
             Ok(blocked) => blocked,

@@ -41,6 +41,8 @@ pub enum Pass {
     Failed(Error),
     /// The object is being removed, and this is what remains.
     Releasing(String, Option<Blocked>),
+    /// The object is being removed and nothing is written for it, and what is told of that.
+    ReleaseWithheld(Withheld, String),
 }
 
 /// A pass that went through.
@@ -158,6 +160,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             )
         }
         Pass::Failed(error) => failed(error),
+        Pass::ReleaseWithheld(withheld, message) => alone(withheld.reason(), message.clone(), false),
         Pass::Releasing(message, blocked) => alone(
             blocked.as_ref().map_or("Releasing", Blocked::reason),
             message.clone(),
@@ -276,7 +279,7 @@ pub fn status(
         Pass::Releasing(_, Some(Blocked::ClustersRemain { retained, .. })) => {
             status.retained = retained.iter().cloned().collect();
         }
-        Pass::Refused(_) | Pass::Withheld(..) | Pass::Failed(_) | Pass::Releasing(..) => {}
+        Pass::Refused(_) | Pass::Withheld(..) | Pass::Failed(_) | Pass::Releasing(..) | Pass::ReleaseWithheld(..) => {}
     }
     status
 }
@@ -387,6 +390,20 @@ mod tests {
     }
 
     #[test]
+    fn a_removal_for_which_nothing_is_written_has_the_reason_of_that() {
+        for withheld in [Withheld::Paused, Withheld::ReadOnly] {
+            let pass = Pass::ReleaseWithheld(withheld, withheld.removal_waits());
+            let told = after(&mismatched(), &pass, 2);
+            let ready = find(&told.conditions, ConditionType::Ready).unwrap();
+            assert_eq!(
+                (ready.status.as_str(), ready.reason.as_str()),
+                ("False", withheld.reason())
+            );
+            assert!(ready.message.contains(withheld.end()), "{}", ready.message);
+        }
+    }
+
+    #[test]
     fn a_pass_that_broke_off_never_clears_a_mismatch_or_a_record() {
         let old = mismatched();
         for pass in [
@@ -395,6 +412,7 @@ mod tests {
             Pass::Failed(Error::Deadline(1)),
             Pass::Failed(Error::Unreadable("x".into())),
             Pass::Releasing("x".into(), None),
+            Pass::ReleaseWithheld(Withheld::Paused, "x".into()),
         ] {
             let told = after(&old, &pass, 2);
             assert_eq!(verdict(&told, ConditionType::HubReady), Some("False"));

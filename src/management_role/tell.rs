@@ -52,7 +52,11 @@ pub(super) async fn tell(
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
     let expected = matches!(pass, Pass::Applied(applied) if applied.plan.in_the_way().is_some_and(|b| !b.told()));
     if !same && !expected {
-        let weight = if verdict == Verdict::True.as_str() {
+        let intended = matches!(
+            pass,
+            Pass::Withheld(..) | Pass::ReleaseWithheld(..) | Pass::Releasing(_, None)
+        );
+        let weight = if intended || verdict == Verdict::True.as_str() {
             Weight::Normal
         } else {
             Weight::Warning

@@ -296,9 +296,15 @@ fn statement_in_words(statement: &Statement) -> String {
     words
 }
 
+/// Whether an element, by its operator and key or by the key alone, holds an external ID: it belongs to whoever set it.
+pub(super) fn is_external_id(element: &str) -> bool {
+    let key = element.rsplit(' ').next().unwrap_or_default();
+    key.eq_ignore_ascii_case("sts:ExternalId")
+}
+
 /// Values in a row. An external ID belongs to whoever set it and is not shown.
 fn list(element: &str, values: &Values) -> String {
-    if element.to_ascii_lowercase().ends_with(" sts:externalid") {
+    if is_external_id(element) {
         return "a value that is not shown".to_owned();
     }
     let one = |value: &String| match (element, is_unique_id(value)) {

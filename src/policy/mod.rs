@@ -1,11 +1,13 @@
 //! IAM policy documents as values: read what AWS returns, compare by meaning, build what we issue. Pure.
 
+pub mod change;
 pub mod difference;
 pub mod document;
 pub mod evaluate;
 pub mod issued;
 pub mod trust;
 
+pub use change::Change;
 pub use difference::{Difference, differences, differences_of, in_words, shown};
 pub use document::{Document, Effect, InvalidDocument, Principals, Statement};
 pub use evaluate::{Asked, Asker, Known, Ruling};

@@ -4,6 +4,7 @@
 mod cluster;
 mod destinations;
 mod fleet;
+mod going;
 mod management;
 
 use std::{
@@ -19,7 +20,7 @@ use kube::{
     runtime::{reflector, reflector::Store, watcher::Event},
 };
 
-use self::{destinations::Destinations, fleet::Fleet};
+use self::{destinations::Destinations, fleet::Fleet, going::Removals};
 use super::Error;
 use crate::{
     api::{ManagedCluster, ManagementRole},
@@ -41,7 +42,7 @@ const AT_ONCE: usize = 8;
 /// When the files hold nothing of ours, or our objects cannot be listed.
 pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Result<Vec<Planned>, Error> {
     let client = connect(None, None).await?;
-    let fleet = Fleet::gather(&client, args.all, files).await?;
+    let fleet = Fleet::gather(&client, args.all, &args.removals, files).await?;
     let settings = aws::Settings {
         ca_bundle: given(args.ca_bundle.clone()),
         operation_timeout: Duration::from_secs(30),
@@ -88,11 +89,15 @@ pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Res
     }
     let destinations = Destinations::look(&look.client).await;
     let mut claims = Vec::new();
+    let removals = Removals {
+        hub: fleet.hub(),
+        limit: args.removals_per_hour,
+    };
     all.extend(fleet.unreadable());
     all.extend(
         sights
             .into_iter()
-            .map(|sight| sight.planned(&mut claims, &destinations)),
+            .map(|sight| sight.planned(&mut claims, &destinations, &removals)),
     );
     Ok(all)
 }

@@ -39,6 +39,7 @@ mod refused;
 mod removal;
 mod rescope;
 mod residual;
+mod standing_back;
 mod support;
 mod suspended;
 mod sweep;

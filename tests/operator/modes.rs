@@ -146,11 +146,19 @@ async fn standing(world: &World) {
 
     // Its removal is not carried out either, and says what to do.
     world.delete("ManagedCluster", "standing").await;
-    world
+    let told = world
         .until("ManagedCluster", "standing", |object| {
             message(object).contains("spec.mode is Observe: set it to Enforce to let the removal go on")
         })
         .await;
+    assert_eq!(stage::ready(&told).1, "Observe");
+    let secret = world.secret("standing").await.unwrap().metadata.name.unwrap();
+    let left = [
+        format!("delete cluster Secret {secret}"),
+        "delete the access entry".to_owned(),
+        format!("delete role {}", world.deployer("standing").name),
+    ];
+    assert_eq!(steps(&told), left);
     assert_eq!(world.writes("standing", mark), Vec::<String>::new());
     assert_eq!(world.seen_entry("standing"), entry);
     assert!(world.secret("standing").await.is_some() && world.seen_role("standing").is_some());
@@ -263,11 +271,13 @@ async fn a_read_only_operator_tells_everything_and_writes_nothing() {
     ] {
         assert!(message(&told).contains(words), "{}", message(&told));
     }
-    world
+    let told = world
         .until("ManagedCluster", "going", |object| {
             message(object).contains("--read-only: start the operator without it to let the removal go on")
         })
         .await;
+    assert_eq!(stage::ready(&told).1, "ReadOnly");
+    assert!(message(&told).contains("delete role going-"), "{}", message(&told));
     let told = world.until_reason("ManagementRole", "default", "ReadOnly").await;
     assert!(
         message(&told).contains("restore the trust policy of management-default"),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
+    adopt::{Wired, by_hand_manager},
     letting_go::{application, argocd, set},
     support::{
         HUB_ACCOUNT, Setting, World,
@@ -154,16 +155,21 @@ impl Planner {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_tells_exactly_what_applying_then_writes_and_writes_nothing_itself() {
-    let planner = Planner::new(Setting::of(&[
+    let mut setting = Setting::of(&[
         "222222222222/eu-west-1/first",
         "333333333333/eu-central-1/second",
         "222222222222/eu-west-1/third",
-    ]))
-    .await;
+        "222222222222/eu-west-1/wired",
+    ]);
+    setting.management["spec"]["allow"][0]["deployerRoles"] = json!(["arn:aws:iam::*:role/argocd-*"]);
+    let planner = Planner::new(setting).await;
     new_manifests(&planner).await;
     drift(&planner).await;
     narrowed(&planner).await;
     destinations(&planner).await;
+    removals(&planner).await;
+    standing_back(&planner).await;
+    adoption(&planner).await;
     refused(&planner).await;
     planner.wrote_nothing().await;
     planner.world.never_denied();
@@ -186,7 +192,13 @@ async fn new_manifests(planner: &Planner) {
     );
     let policy = &said.change("ManagementRole default", "PutPolicy")["policy"];
     let pattern = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/*";
-    assert!(policy[0].as_str().unwrap().contains(pattern), "{}", said.text);
+    let added = &policy[0]["add"][0];
+    assert_eq!(
+        (&added["Action"], &added["Resource"]),
+        (&json!(["sts:AssumeRole", "sts:TagSession"]), &json!(pattern)),
+        "{}",
+        said.text
+    );
 
     let mark = world.mark();
     world.apply(&management).await;
@@ -289,6 +301,139 @@ async fn destinations(planner: &Planner) {
     let told = &said.objects["ManagedCluster third"]["destinations"];
     assert_eq!(*told, json!({"gain": [], "lose": all}), "{}", said.text);
     assert_eq!(said.steps("ManagedCluster third"), ["ApplySecret"], "{}", said.text);
+}
+
+/// What is not deleted yet, and what is.
+async fn removals(planner: &Planner) {
+    let world = &planner.world;
+    let object = "ManagedCluster third";
+    let waits = |said: &Said, part: &str| {
+        let waits = said.objects[object]["waitsFor"].as_array().unwrap();
+        waits.iter().any(|one| one.as_str().unwrap().contains(part))
+    };
+    let said = planner.plan(&["--removal", "third"], &[]).await;
+    assert_eq!(said.code, 2, "{}", said.text);
+    assert_eq!(said.objects.len(), 1, "{}", said.text);
+    let all = ["DeleteSecret", "DeleteAccessEntry", "DeleteRole"];
+    assert_eq!(said.steps(object), all, "{}", said.text);
+    assert!(
+        waits(&said, "1 Application still deploys to this cluster (argocd/early)"),
+        "{}",
+        said.text
+    );
+    let lost = &said.objects[object]["destinations"]["lose"];
+    assert_eq!(
+        *lost,
+        json!(["Application argocd/early", "ApplicationSet argocd/fleet"]),
+        "{}",
+        said.text
+    );
+    assert!(!waits(&said, "removals of ManagedClusters"), "{}", said.text);
+    // One more than the operator would allow.
+    let arguments = ["--removal", "third,second", "--removals-per-hour", "1"];
+    let said = planner.plan(&arguments, &[]).await;
+    assert!(
+        waits(&said, "2 removals of ManagedClusters were asked for"),
+        "{}",
+        said.text
+    );
+    let said = planner.plan(&["--removal", "nobody"], &[]).await;
+    assert_eq!(said.code, 1);
+    assert!(said.text.contains("there is no ManagedCluster nobody"), "{}", said.text);
+
+    // It is as it was, and the same is told once it is deleted.
+    assert_eq!(planner.plan(&["--all"], &[]).await.code, 0);
+    let mark = world.mark();
+    world.delete("ManagedCluster", "third").await;
+    world
+        .until_reason("ManagedCluster", "third", "ApplicationsStillTargeting")
+        .await;
+    let said = planner.plan(&["--all"], &[]).await;
+    assert_eq!(said.steps(object), all, "{}", said.text);
+    assert!(waits(&said, "(argocd/early)"), "{}", said.text);
+    assert_eq!(world.writes("third", mark), Vec::<String>::new());
+}
+
+/// What the operator does though access is taken away, and what it does not though it is planned.
+async fn standing_back(planner: &Planner) {
+    let world = &planner.world;
+    let object = "ManagedCluster first";
+    let access = json!({"policies": [{"name": VIEW}, {"name": EDIT, "namespaces": ["team-a"]}]});
+    let cut = managed_cluster(world.cluster("first"), json!({"mode": "Suspended", "access": access}));
+    let said = planner.plan(&[], &[&cut]).await;
+    assert_eq!(said.code, 2, "{}", said.text);
+    assert_eq!(said.steps(object), ["DeleteAccessEntry"], "{}", said.text);
+    let lost = |said: &Said| said.change(object, "DeleteAccessEntry")["lost"].to_string();
+    assert!(
+        lost(&said).contains(VIEW) && lost(&said).contains("team-a"),
+        "{}",
+        said.text
+    );
+    // A spec that asks for too much keeps nobody's access, and hides nothing of what is done.
+    let access = json!({"policies": [{"name": "AmazonEKSAdminViewPolicy"}]});
+    let beyond = managed_cluster(world.cluster("first"), json!({"mode": "Suspended", "access": access}));
+    let said = planner.plan(&[], &[&beyond]).await;
+    assert_eq!(said.code, 1, "{}", said.text);
+    assert_eq!(said.steps(object), ["DeleteAccessEntry"], "{}", said.text);
+    assert!(lost(&said).contains(VIEW), "{}", said.text);
+    let unseen = said.objects[object]["notLookedAt"].to_string();
+    assert!(
+        unseen.contains("does not allow access policy AmazonEKSAdminViewPolicy"),
+        "{}",
+        said.text
+    );
+
+    let observed = managed_cluster(
+        world.cluster("first"),
+        json!({"mode": "Observe", "access": {"policies": [{"name": VIEW}]}}),
+    );
+    let said = planner.plan(&[], &[&observed]).await;
+    assert_eq!(said.steps(object), ["Disassociate"], "{}", said.text);
+    let notes = said.objects[object]["notes"].to_string();
+    assert!(
+        notes.contains("spec.mode is Observe, so the operator does nothing of this"),
+        "{}",
+        said.text
+    );
+}
+
+/// Who deploys to a cluster by hand-wired things gains nothing when those are taken over, and may lose it by what changes.
+async fn adoption(planner: &Planner) {
+    let world = &planner.world;
+    let manager = by_hand_manager(world);
+    let wired = Wired::by_hand(world, "wired", &manager).await;
+    wired.open(world).await;
+    application(world, "argocd/wired", json!({"name": "wired"})).await;
+    let theirs = json!([{"clusters": {"selector": {"matchLabels": {"team": "theirs"}}}}]);
+    set(world, "argocd/theirs", theirs).await;
+    let mut spec = wired.spec();
+    spec["argocd"] = json!({"labels": {"team": "ours"}});
+    let said = planner
+        .plan(&[], &[&managed_cluster(world.cluster("wired"), spec)])
+        .await;
+    let object = "ManagedCluster wired";
+    assert_eq!(said.code, 2, "{}", said.text);
+    let steps = said.steps(object);
+    for step in ["AdoptRole", "AdoptAccessEntry", "ApplySecret"] {
+        assert!(steps.contains(&step.to_owned()), "{step}: {}", said.text);
+    }
+    let told = &said.objects[object]["destinations"];
+    assert_eq!(
+        *told,
+        json!({"gain": [], "lose": ["ApplicationSet argocd/theirs"]}),
+        "{}",
+        said.text
+    );
+    let values = said.change(object, "ApplySecret")["values"].as_array().unwrap();
+    let relabelled = |value: &&Value| value["before"] == "theirs" && value["after"] == "ours";
+    assert_eq!(values.iter().filter(relabelled).count(), 1, "{}", said.text);
+    assert!(
+        values
+            .iter()
+            .all(|value| value["of"] != "name" && value["of"] != "server"),
+        "{}",
+        said.text
+    );
 }
 
 /// What cannot be planned is said, with the other objects' plans, and the exit code is another.

@@ -88,11 +88,8 @@ async fn a_pause_is_heard_by_a_removal_that_waits_for_its_turn() {
     for name in ["first", "second"] {
         all_gone(&world, name).await;
     }
-    world
-        .until("ManagedCluster", "waits", |object| {
-            message(object).contains("let the removal go on")
-        })
-        .await;
+    let told = world.until_reason("ManagedCluster", "waits", "Paused").await;
+    assert!(message(&told).contains("let the removal go on"), "{}", message(&told));
     assert_eq!(world.writes("waits", mark), Vec::<String>::new());
     assert!(world.secret("waits").await.is_some() && world.seen_entry("waits").is_some());
     assert!(world.seen_role("waits").is_some());
@@ -303,6 +300,9 @@ async fn retained(world: &World) {
         world.deployer("retained").to_string(),
         world.deployer("disowned").to_string(),
     );
+    let events = world.events("retained").await;
+    let kept = |event: &&String| event.starts_with("Removed: delete cluster Secret ") && event.contains(&arn);
+    assert!(events.iter().any(|event| kept(&event)), "{events:?}");
     let management = world.get("ManagementRole", "default").await.unwrap();
     assert_eq!(management["status"]["retained"], json!([disowned, arn]));
     world.whole_pass("ManagementRole", "default").await;

@@ -235,6 +235,21 @@ async fn beyond(world: &World) {
     );
     assert_eq!(world.seen_entry("beyond"), None);
     assert_eq!(world.writes("beyond", mark), ["DeleteAccessEntry"]);
+    // Nothing is to be done, and Argo CD cannot deploy all the same; nor is it hidden that something cannot be looked at.
+    let pause = json!({"metadata": {"annotations": {"mooring.dev/paused": "true"}}});
+    world.patch("ManagedCluster", "beyond", pause).await;
+    let told = world
+        .until("ManagedCluster", "beyond", |object| {
+            message(object).contains("nothing will be written while mooring.dev/paused is set")
+        })
+        .await;
+    assert_eq!(stage::ready(&told), ("False".to_owned(), "Suspended".to_owned()));
+    assert_eq!(condition(&told, "AccessEntryReady").unwrap().1, "Suspended");
+    assert!(
+        message(&told).contains("could not be looked at: ManagementRole default does not allow"),
+        "{}",
+        message(&told)
+    );
 }
 
 /// Suspended from the start: nothing is made, and nothing holds it.

@@ -11,7 +11,10 @@ use crate::{
     },
 };
 
-use super::{Bad, bad_error, bad_of, bad_stop, of_part, summarise};
+use super::{Bad, bad_error, bad_of, bad_stop, of_part, set, summarise};
+
+/// That the access is away.
+pub(super) const NO_ENTRY: &str = "there is no access entry, since spec.mode is Suspended";
 
 /// What holds while access is taken away.
 pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
@@ -31,8 +34,7 @@ pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
     };
     let bad = match cut {
         Cut::Away { .. } => {
-            let message = "there is no access entry, since spec.mode is Suspended";
-            set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, message);
+            set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, NO_ENTRY);
             Bad {
                 part: None,
                 verdict: Verdict::False,
@@ -54,13 +56,8 @@ pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
     summarise(parts, &bad)
 }
 
-fn set(parts: &mut Vec<Finding>, part: Part, verdict: Verdict, reason: &'static str, message: &str) {
-    parts.retain(|finding| finding.kind != part.condition());
-    parts.push(Finding::new(part.condition(), verdict, reason, message));
-}
-
 /// What keeps access from being taken away is told as that, whatever else it is.
-fn standing(bad: Bad) -> Bad {
+pub(super) fn standing(bad: Bad) -> Bad {
     let Bad { message, .. } = bad;
     Bad {
         message: format!("spec.mode is Suspended, and the access is not known to be taken away: {message}"),

@@ -1,7 +1,7 @@
 //! What holds a removal up before anything is taken away.
 
 use crate::{
-    api::WhileInUse,
+    api::{Mode, WhileInUse},
     kubernetes::{Failure, KubernetesError},
     managed_cluster::{
         Blocked, Context, Error, Plan,
@@ -25,7 +25,46 @@ pub(super) async fn hold(
         return Ok(Some(Turn::blocked(blocked)));
     }
     let policy = going.identity.while_in_use;
-    let cluster = in_use::Going {
+    let cluster = in_argocd(context, going, management, secrets);
+    // It is the Secret whose going orphans: where there is none, nothing is left to wait for.
+    if cluster.secrets.is_empty() || policy == WhileInUse::Proceed {
+        return Ok(None);
+    }
+    let found = match context.applications.look(&context.client).await {
+        Ok(found) => found,
+        Err(error) => return Ok(Some(Turn::blocked(unseen(&error)))),
+    };
+    match cluster.next(policy, &found) {
+        Next::Remove => Ok(None),
+        Next::Wait(blocked) => Ok(Some(Turn::blocked(blocked))),
+        Next::Drain(plan) => drain(context, going, management, &plan).await.map(Some),
+    }
+}
+
+/// The same where nothing is written: what would come first, and what would be waited for.
+pub(super) async fn foresee(context: &Context, going: &Going<'_>, management: &Management, secrets: &Secrets) -> Plan {
+    let mut plan = Plan::default();
+    plan.blocked
+        .extend(context.ledger.held(context, going.metadata, going.identity).await);
+    let policy = going.identity.while_in_use;
+    let cluster = in_argocd(context, going, management, secrets);
+    if cluster.secrets.is_empty() || policy == WhileInUse::Proceed {
+        return plan;
+    }
+    plan.followed_by(match context.applications.look(&context.client).await {
+        Ok(found) => cluster.foresee(policy, &found),
+        Err(error) => Plan::waiting(unseen(&error)),
+    })
+}
+
+/// The cluster as Argo CD sees it.
+fn in_argocd<'a>(
+    context: &'a Context,
+    going: &Going<'a>,
+    management: &'a Management,
+    secrets: &'a Secrets,
+) -> in_use::Going<'a> {
+    in_use::Going {
         secrets: secrets
             .own
             .iter()
@@ -40,33 +79,13 @@ pub(super) async fn hold(
         others: (context.secrets.keys().map(String::as_str))
             .filter(|other| *other != management.namespace)
             .collect(),
-    };
-    // It is the Secret whose going orphans: where there is none, nothing is left to wait for.
-    if cluster.secrets.is_empty() || policy == WhileInUse::Proceed {
-        return Ok(None);
-    }
-    let found = match context.applications.look(&context.client).await {
-        Ok(found) => found,
-        Err(error) => return Ok(Some(Turn::blocked(unseen(&error)))),
-    };
-    match cluster.next(policy, &found) {
-        Next::Remove => Ok(None),
-        Next::Wait(blocked) => Ok(Some(Turn::blocked(blocked))),
-        Next::Drain(plan) => drain(context, going, management, &plan, cluster.draining())
-            .await
-            .map(Some),
+        suspended: going.identity.mode == Mode::Suspended,
     }
 }
 
 /// Drops the labels, by which ApplicationSets let go: they delete what they made, so this is the first step of the
 /// removal.
-async fn drain(
-    context: &Context,
-    going: &Going<'_>,
-    management: &Management,
-    plan: &Plan,
-    after: Blocked,
-) -> Result<Turn, Error> {
+async fn drain(context: &Context, going: &Going<'_>, management: &Management, plan: &Plan) -> Result<Turn, Error> {
     if let Some(blocked) = context.ledger.begin(context, going.metadata, going.identity).await? {
         return Ok(Turn::blocked(blocked));
     }
@@ -78,7 +97,7 @@ async fn drain(
     match outcome.into_stop() {
         Some(Stop::Failed(part, failure)) => Err(Error::Step(part, failure)),
         Some(Stop::Blocked(blocked)) => Ok(Turn::blocked(blocked)),
-        None => Ok(Turn::blocked(after)),
+        None => Ok(plan.in_the_way().cloned().map_or(Turn::Overtaken, Turn::blocked)),
     }
 }
 

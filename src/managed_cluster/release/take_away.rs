@@ -13,14 +13,17 @@ use crate::{
     aws::{Account, AwsError, Call, ErrorKind, Lane},
     domain::arn::PolicyArn,
     managed_cluster::{
-        Blocked, Context, Error, Step,
+        Blocked, Context, Error, Plan, Step,
         apply::{self, Outcome, Site, Stop},
         in_words, log_plan,
         management::Management,
         observe::{self, Secrets, Spoke},
         removal::{TakenOver, plan_removal},
+        request::Identity,
+        status::Releasing,
         tell,
         turn::{self, door},
+        words::in_a_row,
     },
 };
 
@@ -36,12 +39,11 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
     let management = match turn::way_in(context, &identity.management_role).await? {
         Ok(management) => management,
         Err(blocked) => {
-            let message = format!(
-                "the removal needs ManagementRole {} to enter the account: {}",
-                identity.management_role,
-                blocked.message()
-            );
-            return Ok(Turn::Remains(super::Pass::Releasing(message, Some(blocked))));
+            let releasing = Releasing {
+                message: needs_management(identity, &blocked),
+                ..Releasing::blocked(blocked)
+            };
+            return Ok(Turn::Remains(super::Pass::Releasing(releasing)));
         }
     };
     let Some(secrets) = own_secrets(context, going, &management).await? else {
@@ -72,8 +74,21 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
     in_account(context, going, &management, &secrets).await
 }
 
+/// Why a removal waits for the `ManagementRole`.
+pub(super) fn needs_management(identity: &Identity, blocked: &Blocked) -> String {
+    format!(
+        "the removal needs ManagementRole {} to enter the account: {}",
+        identity.management_role,
+        blocked.message()
+    )
+}
+
 /// The cluster Secrets of the object; `None` when its namespace is not served.
-async fn own_secrets(context: &Context, going: &Going<'_>, management: &Management) -> Result<Option<Secrets>, Error> {
+pub(super) async fn own_secrets(
+    context: &Context,
+    going: &Going<'_>,
+    management: &Management,
+) -> Result<Option<Secrets>, Error> {
     let Some(store) = context.secrets.get(&management.namespace) else {
         return Ok(None);
     };
@@ -113,17 +128,15 @@ async fn in_account(
         }
         Err(error) => (Err(error), false),
     };
-    let owner = identity.owner(&management.hub);
     let recorded = identity.recorded_role(going.old);
-    let boundary = going.boundary.clone();
-    let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition()));
-    let (seen, taken_over) = (observed.as_ref().ok(), TakenOver::of(identity, going.old));
-    let plan = plan_removal(&deployer, &boundary, &owner, recorded, seen, secrets, taken_over);
+    let plan = planned(going, management, observed.as_ref().ok(), secrets);
     log_plan(&identity.name, &plan);
     if let Some(turn) = begin(context, going, &plan.steps).await? {
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, account.as_ref().ok()).await;
+    let done = outcome.done().to_vec();
+    tell::removed(context, going.metadata, &done, None).await;
     context.memory.want_secret(uid, None);
     context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
     match outcome.into_stop() {
@@ -148,9 +161,26 @@ async fn in_account(
         tell::left(context, going.metadata, &plan.beside).await;
         return Ok(Turn::Gone);
     }
-    Ok(Turn::again(
-        "removed the cluster Secret, the access entry and the deployer role; looking once more",
-    ))
+    Ok(Turn::again(&looking_once_more(&done)))
+}
+
+/// What a removal says that waits for another look to find nothing.
+fn looking_once_more(done: &[String]) -> String {
+    if done.is_empty() {
+        "nothing is left to take away that can be seen; looking once more, since AWS may show it late".to_owned()
+    } else {
+        format!("done: {}; looking once more for what is left", in_a_row(done))
+    }
+}
+
+/// What there is to take away.
+pub(super) fn planned(going: &Going<'_>, management: &Management, spoke: Option<&Spoke>, secrets: &Secrets) -> Plan {
+    let (identity, hub) = (going.identity, &management.hub);
+    let boundary = going.boundary.clone();
+    let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(hub.partition()));
+    let (deployer, owner) = (identity.deployer(hub), identity.owner(hub));
+    let (recorded, taken_over) = (identity.recorded_role(going.old), TakenOver::of(identity, going.old));
+    plan_removal(&deployer, &boundary, &owner, recorded, spoke, secrets, taken_over)
 }
 
 /// What was seen, without what this process deleted already and AWS still shows; and whether there was any.
@@ -187,19 +217,13 @@ async fn retain(
 ) -> Result<Turn, Error> {
     let identity = going.identity;
     let deployer = identity.deployer(&management.hub);
-    let plan = plan_removal(
-        &deployer,
-        &PolicyArn::deny_all(management.hub.partition()),
-        &identity.owner(&management.hub),
-        None,
-        None,
-        secrets,
-        TakenOver::default(),
-    );
+    let plan = planned(going, management, None, secrets);
     if let Some(turn) = begin(context, going, &plan.steps).await? {
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, None).await;
+    let kept = format!("role {deployer} and its access entry are kept, since spec.deletion.policy is Retain");
+    tell::removed(context, going.metadata, outcome.done(), Some(kept)).await;
     if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
         return Err(Error::Step(part, failure));
     }

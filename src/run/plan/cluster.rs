@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
-use super::{Hub, Look, destinations::Destinations};
+use super::{
+    Hub, Look,
+    destinations::Destinations,
+    going::{Going, Removals, whole_spoke},
+};
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus},
-    argocd::{ClusterSecret, Target},
+    api::{ManagedCluster, ManagedClusterStatus, Mode},
+    argocd::ClusterSecret,
     aws::ReadBy,
-    domain::arn::PolicyArn,
     managed_cluster::{
         self, Plan, Step, Withheld,
         management::Management,
-        observe::{self, Known},
-        plan::primary,
+        observe::Secrets,
         plan::suspended,
         preview::{self, Looked, Planned},
-        removal::{TakenOver, plan_removal},
         request::{Identity, Request},
         survey::{Ground, Survey},
     },
@@ -33,8 +34,10 @@ pub(super) struct Sight<'a> {
 enum Seen {
     /// It stays, and is planned beside the others.
     Staying(Box<Staying>),
-    /// It is being removed.
-    Going(Box<Looked>, Option<Target>),
+    /// Its access is taken away, and nothing else is known of it.
+    Cut(Box<Looked>),
+    /// It is being removed, or taken for that.
+    Going(Box<Going>),
 }
 
 struct Staying {
@@ -71,9 +74,15 @@ impl Look {
             .ok_or_else(|| format!("namespace {} was not looked at", management.namespace))?;
         let store = store.as_ref().map_err(Clone::clone)?;
         if cluster.metadata.deletion_timestamp.is_some() {
-            return Box::pin(self.going(cluster, management, read_by, store)).await;
+            let others = stores.keys().filter(|other| **other != management.namespace);
+            let others = others.cloned().collect();
+            let going = Box::pin(self.going(cluster, management, read_by, store, others)).await?;
+            return Ok(Seen::Going(Box::new(going)));
         }
-        let request = Request::parse(cluster, management).map_err(|refusal| refusal.to_string())?;
+        let request = match Request::parse(cluster, management) {
+            Ok(request) => request,
+            Err(refusal) => return Box::pin(self.cut(cluster, management, read_by, &refusal.to_string())).await,
+        };
         let identity = &request.identity.cluster;
         let account = self.reader.enter(read_by, &identity.account, &identity.region).await?;
         let nothing = ManagedClusterStatus::default();
@@ -103,53 +112,46 @@ impl Look {
             living: self.living.clone(),
         })))
     }
+}
 
-    /// What a removal has still to take away.
-    async fn going(
+impl Look {
+    /// What becomes of an object that asks for what it may not have: nothing, but that the access of one that is suspended
+    /// is taken away all the same.
+    async fn cut(
         &self,
         cluster: &ManagedCluster,
         management: &Management,
         read_by: &ReadBy,
-        store: &Store<Secret>,
+        refusal: &str,
     ) -> Result<Seen, String> {
-        let identity = Identity::of(cluster).map_err(|error| error.to_string())?;
-        let nothing = ManagedClusterStatus::default();
-        let old = cluster.status.as_ref().unwrap_or(&nothing);
+        let suspended = |identity: &Identity| identity.mode == Mode::Suspended;
+        let identity = Identity::of(cluster)
+            .ok()
+            .filter(suspended)
+            .ok_or_else(|| refusal.to_owned())?;
+        let at = &identity.cluster;
+        let account = self.reader.enter(read_by, &at.account, &at.region).await?;
         let deployer = identity.deployer(&management.hub);
-        let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
-        let known = Known {
-            name: old.secret.as_deref(),
-            servers: server.into_iter().collect(),
-        };
-        let secrets = observe::secrets(store, &identity.uid, None, &known);
-        let spoke = if identity.retain {
-            None
-        } else {
-            let at = &identity.cluster;
-            let account = self.reader.enter(read_by, &at.account, &at.region).await?;
-            let spoke = Box::pin(observe::spoke_for_removal(&account, &identity, &deployer)).await;
-            Some(spoke.map_err(|error| error.to_string())?)
-        };
-        let boundary = cluster.spec.access.deployer_role.permissions_boundary.as_deref();
-        let boundary = boundary.and_then(|arn| arn.parse().ok());
-        let plan = plan_removal(
-            &deployer,
-            &boundary.unwrap_or_else(|| PolicyArn::deny_all(management.hub.partition())),
-            &identity.owner(&management.hub),
-            identity.recorded_role(old),
-            spoke.as_ref(),
-            &secrets,
-            TakenOver::of(&identity, old),
-        );
-        let before = primary(&secrets, "", old.secret.as_deref()).map(ClusterSecret::target);
-        let looked = Looked {
-            changes: preview::changes(&plan.steps, &spoke.unwrap_or_default(), &secrets, old.secret.as_deref()),
+        let spoke = Box::pin(whole_spoke(&account, &identity, &deployer)).await?;
+        let plan = suspended::cut(&identity.owner(&management.hub), spoke.entry.as_ref());
+        Ok(Seen::Cut(Box::new(Looked {
+            changes: preview::changes(&plan.steps, &spoke, &Secrets::default(), None),
             waits: plan.blocked.iter().map(managed_cluster::Blocked::message).collect(),
-            notes: vec!["it is being removed; what the removal waits for is told by its status".to_owned()],
+            notes: withheld_note(cluster).into_iter().collect(),
+            unseen: vec![format!("what stays while spec.mode is Suspended: {refusal}")],
             ..Looked::default()
-        };
-        Ok(Seen::Going(Box::new(looked), before))
+        })))
     }
+}
+
+/// That the operator does nothing of a plan.
+fn withheld_note(cluster: &ManagedCluster) -> Option<String> {
+    let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, false)?;
+    Some(format!(
+        "{}, so the operator does nothing of this: {}",
+        withheld.why(),
+        withheld.end()
+    ))
 }
 
 /// A server and a name in Argo CD that an object planned before takes.
@@ -161,7 +163,12 @@ pub(super) struct Claim {
 
 impl Sight<'_> {
     /// Plans what was seen. `claims` are of the objects planned before, so that of two that want the same one gives way.
-    pub(super) fn planned(self, claims: &mut Vec<Claim>, destinations: &Destinations) -> Planned {
+    pub(super) fn planned(
+        self,
+        claims: &mut Vec<Claim>,
+        destinations: &Destinations,
+        removals: &Removals<'_>,
+    ) -> Planned {
         let cluster = Identity::of(self.cluster)
             .ok()
             .map(|identity| identity.cluster.to_string());
@@ -171,10 +178,8 @@ impl Sight<'_> {
             of: cluster,
             looked: self.seen.map(|seen| match seen {
                 Seen::Staying(seen) => seen.plan(self.cluster, claims, destinations),
-                Seen::Going(mut looked, before) => {
-                    destinations.tell(before.as_ref(), None, &mut looked);
-                    *looked
-                }
+                Seen::Cut(looked) => *looked,
+                Seen::Going(going) => going.plan(self.cluster, destinations, removals),
             }),
         }
     }
@@ -217,13 +222,7 @@ impl Staying {
             plan = cut;
         }
         let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, false);
-        if let Some(withheld) = withheld {
-            looked.notes.push(format!(
-                "{}, so the operator does nothing of this: {}",
-                withheld.why(),
-                withheld.end()
-            ));
-        }
+        looked.notes.extend(withheld_note(cluster));
         let name = self.management.hub.management_role.to_string();
         if self.management.going && ground.recorded_role().is_none() {
             plan = Plan::waiting(managed_cluster::Blocked::ManagementRoleGoing { name });
@@ -247,7 +246,7 @@ impl Staying {
         }
         for step in &plan.steps {
             if let Step::ApplySecret { secret, .. } = step {
-                let now = primary(&self.survey.secrets, &secret.name, old.secret.as_deref());
+                let now = preview::replaced(step, &self.survey.secrets, old.secret.as_deref());
                 let (before, after) = (now.map(ClusterSecret::target), secret.target_over(now));
                 destinations.tell(before.as_ref(), Some(&after), &mut looked);
             }

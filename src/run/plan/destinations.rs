@@ -5,7 +5,7 @@ use kube::Client;
 use crate::{
     argocd::{APPLICATION_SETS, APPLICATIONS, Application, ApplicationSet, Change, Target},
     kubernetes::{KubernetesError, objects},
-    managed_cluster::preview::Looked,
+    managed_cluster::{in_use, preview::Looked},
 };
 
 /// How many objects a page has: an Application may be a megabyte large, most of it status that is passed over.
@@ -32,6 +32,15 @@ impl Destinations {
             sets: sets.unwrap_or_default(),
         });
         Self(found.map_err(|error| error.to_string()))
+    }
+
+    /// The same as a removal looks at them; `None` where they could not be listed.
+    pub(super) fn found(&self) -> Option<in_use::Found> {
+        let Found { applications, sets } = self.0.as_ref().ok()?;
+        Some(in_use::Found {
+            applications: applications.clone(),
+            sets: Ok(sets.clone()),
+        })
     }
 
     /// Tells what becomes of them when Argo CD knows a cluster otherwise afterwards, or not at all.

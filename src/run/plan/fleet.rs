@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use kube::{Api, Client, ResourceExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::{Api, Client, Resource, ResourceExt};
 
 use crate::{
-    api::{ManagedCluster, ManagementRole},
+    api::{ManagedCluster, ManagementRole, RemovalStatus},
     kubernetes::objects,
-    managed_cluster::preview::Planned,
+    managed_cluster::{self, ledger::Hub, preview::Planned},
     management_role::members::Member,
     run::{Error, Guarded},
 };
@@ -25,6 +26,8 @@ pub(super) struct Fleet {
     unreadable: Vec<(&'static str, String, String)>,
     /// The UIDs of the `ManagedCluster`s on the hub, those that cannot be read among them.
     living: BTreeSet<String>,
+    /// Every `ManagedCluster` on the hub, and the `ManagementRole` that it names where it can be read.
+    stored: Vec<(ObjectMeta, Option<String>)>,
     /// What the files hold; `None`: everything is asked for.
     files: Option<Asked>,
 }
@@ -35,10 +38,18 @@ struct Asked {
     clusters: BTreeSet<String>,
 }
 
+/// The removals that a `ManagementRole` records.
+fn recorded(role: &ManagementRole) -> &[RemovalStatus] {
+    role.status
+        .as_ref()
+        .map(|status| status.removals.as_slice())
+        .unwrap_or_default()
+}
+
 impl Fleet {
     /// Lists what is on the hub, and lays the files over it.
-    pub(super) async fn gather(client: &Client, all: bool, files: Files) -> Result<Self, Error> {
-        if !all && files.roles.is_empty() && files.clusters.is_empty() {
+    pub(super) async fn gather(client: &Client, all: bool, removals: &[String], files: Files) -> Result<Self, Error> {
+        if !all && removals.is_empty() && files.roles.is_empty() && files.clusters.is_empty() {
             return Err(Error::NothingToPlan);
         }
         let mut fleet = Self {
@@ -46,6 +57,7 @@ impl Fleet {
             clusters: Vec::new(),
             unreadable: Vec::new(),
             living: BTreeSet::new(),
+            stored: Vec::new(),
             files: (!all).then(Asked::default),
         };
         for role in objects::list(&Api::<Guarded<ManagementRole>>::all(client.clone())).await? {
@@ -58,6 +70,12 @@ impl Fleet {
         for cluster in objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await? {
             let name = cluster.name_any();
             fleet.living.extend(cluster.uid());
+            let names = cluster
+                .0
+                .as_ref()
+                .ok()
+                .map(|cluster| cluster.spec.management_role.clone());
+            fleet.stored.push((cluster.meta().clone(), names));
             match cluster.0 {
                 Ok(cluster) => fleet.clusters.push(cluster),
                 Err(unparsable) => fleet.unreadable.push(("ManagedCluster", name, unparsable.error)),
@@ -68,6 +86,9 @@ impl Fleet {
         }
         for cluster in files.clusters {
             fleet.lay_cluster(cluster);
+        }
+        for name in removals {
+            fleet.remove(name)?;
         }
         fleet.roles.sort_by_key(ResourceExt::name_any);
         fleet.clusters.sort_by_key(ResourceExt::name_any);
@@ -101,6 +122,43 @@ impl Fleet {
             .retain(|(kind, other, _)| *kind != "ManagedCluster" || *other != name);
         if let Some(files) = &mut self.files {
             files.clusters.insert(name);
+        }
+    }
+
+    /// Takes a cluster for deleted as of now.
+    fn remove(&mut self, name: &str) -> Result<(), Error> {
+        let missing = || Error::NoSuchCluster(name.to_owned());
+        let is_it = |metadata: &ObjectMeta| metadata.name.as_deref() == Some(name);
+        let stored = self
+            .stored
+            .iter_mut()
+            .map(|(metadata, _)| metadata)
+            .find(|one| is_it(one));
+        let stored = stored.ok_or_else(missing)?;
+        stored
+            .deletion_timestamp
+            .get_or_insert_with(|| Time(managed_cluster::now()));
+        if let Some(cluster) = self.clusters.iter_mut().find(|cluster| is_it(&cluster.metadata)) {
+            cluster
+                .metadata
+                .deletion_timestamp
+                .clone_from(&stored.deletion_timestamp);
+        }
+        if let Some(files) = &mut self.files {
+            files.clusters.insert(name.to_owned());
+        }
+        Ok(())
+    }
+
+    /// What tells how many removals were asked for.
+    pub(super) fn hub(&self) -> Hub<'_> {
+        Hub {
+            clusters: self
+                .stored
+                .iter()
+                .map(|(metadata, role)| (metadata, role.as_deref()))
+                .collect(),
+            roles: self.roles.iter().map(|role| (&role.metadata, recorded(role))).collect(),
         }
     }
 
@@ -147,7 +205,12 @@ impl Fleet {
 
     /// What cannot be read, where it is asked for.
     pub(super) fn unreadable(&self) -> Vec<Planned> {
-        let shown = self.unreadable.iter().filter(|_| self.files.is_none());
+        let asked = |kind: &str, name: &String| {
+            self.files
+                .as_ref()
+                .is_none_or(|files| kind == "ManagedCluster" && files.clusters.contains(name))
+        };
+        let shown = self.unreadable.iter().filter(|(kind, name, _)| asked(kind, name));
         let planned = |(kind, name, why): &(&'static str, String, String)| Planned {
             kind,
             name: name.clone(),

@@ -1,6 +1,7 @@
 //! A stage with its operator, and the words in which the tests speak of it.
 
 pub(crate) mod bootstrap;
+mod describe;
 pub(crate) mod hands;
 pub(crate) mod manifest;
 pub(crate) mod relay;
@@ -291,7 +292,9 @@ impl World {
             found = self.stage.wait(kind, name, PATIENCE, what) => found,
             never = self.keep_it_running() => never,
         };
-        found.unwrap_or_else(|error| panic!("{}\n{error}", tail(&self.log())))
+        let found = found.unwrap_or_else(|error| panic!("{}\n{error}", tail(&self.log())));
+        describe::describe(self, kind, name, &found).await;
+        found
     }
 
     pub(crate) async fn is_ready(&self, kind: &str, name: &str) -> Value {

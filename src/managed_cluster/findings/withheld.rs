@@ -1,0 +1,84 @@
+//! What it means for the conditions that nothing is written.
+
+use crate::{
+    api::condition::{ConditionType, Finding, Verdict},
+    managed_cluster::{
+        Blocked, Part, Plan, Step,
+        status::{Facts, SUSPENDED},
+        withheld::Withheld,
+    },
+};
+
+use super::{Bad, of_part, set, summarise, suspended::NO_ENTRY, with};
+
+/// What is not as the spec says is told, and at its own part.
+pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Finding> {
+    let all = undone(plan, facts, |_| true);
+    let clean = plan.steps.is_empty() && plan.blocked.iter().all(is_no_obstacle) && facts.not_admitted.is_none();
+    let tell = |part: Part| {
+        let undone = undone(plan, facts, |of| of == part);
+        let found = of_part(plan, part);
+        if undone.is_empty() || found.verdict != Verdict::True || clean {
+            return found;
+        }
+        Finding::new(part.condition(), Verdict::False, withheld.reason(), undone.join("; "))
+    };
+    let mut parts = Part::ALL.map(tell).to_vec();
+    if facts.suspended && is_cut_off(plan) {
+        set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, NO_ENTRY);
+    }
+    let unseen = facts
+        .unseen
+        .iter()
+        .map(|why| format!("what stays could not be looked at: {why}"));
+    if clean && !facts.suspended {
+        let notes: Vec<String> = [withheld.nothing_to_do()].into_iter().chain(all).collect();
+        let finding = Finding::new(ConditionType::Ready, Verdict::True, withheld.reason(), notes.join("; "));
+        return with(parts, finding);
+    }
+    let (reason, message) = if clean {
+        let told = format!("{NO_ENTRY}; nothing will be written while {}", withheld.why());
+        let notes: Vec<String> = [told].into_iter().chain(all).chain(unseen).collect();
+        (SUSPENDED, notes.join("; "))
+    } else {
+        let not_done: Vec<String> = [withheld.not_done(&all)].into_iter().chain(unseen).collect();
+        (withheld.reason(), not_done.join(". Besides, "))
+    };
+    summarise(
+        parts,
+        &Bad {
+            part: None,
+            verdict: Verdict::False,
+            reason,
+            message,
+            stalled: false,
+        },
+    )
+}
+
+/// What a person wants so, and what only stands beside.
+fn is_no_obstacle(blocked: &Blocked) -> bool {
+    blocked.is_note() || matches!(blocked, Blocked::Suspended { .. })
+}
+
+/// Whether no access entry is left to delete.
+fn is_cut_off(plan: &Plan) -> bool {
+    let entry = |part: Part| part == Part::AccessEntry;
+    !plan.steps.iter().any(|step| entry(step.part()))
+        && !plan
+            .blocked
+            .iter()
+            .any(|blocked| entry(blocked.part()) && !is_no_obstacle(blocked))
+}
+
+/// What would be done and what stands in its way, in words.
+fn undone(plan: &Plan, facts: &Facts, of: impl Fn(Part) -> bool) -> Vec<String> {
+    let admit = facts.admission().filter(|_| of(Part::ManagementRole));
+    let steps = plan.steps.iter().filter(|step| of(step.part()));
+    let wanted = |blocked: &&Blocked| of(blocked.part()) && !matches!(blocked, Blocked::Suspended { .. });
+    admit
+        .into_iter()
+        .chain(steps.map(Step::words))
+        .chain(plan.blocked.iter().filter(wanted).map(Blocked::message))
+        .collect()
+}

@@ -1,0 +1,125 @@
+//! The access entry of what is suspended: looked at, and taken away.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
+
+use crate::{
+    api::ManagedClusterStatus,
+    aws::Account,
+    domain::{eks::AccessEntry, ownership::ADOPTED_TAG},
+    managed_cluster::{
+        Context, Error,
+        apply::{self, Outcome, Site, Stop},
+        log_plan,
+        management::Management,
+        observe,
+        plan::suspended,
+        request::Identity,
+        status::Cut,
+        step::Plan,
+        tell, turn,
+    },
+};
+
+/// How long a suspension looks at what others gave to the entry that it deletes.
+const LOOK_AT_OTHERS: Duration = Duration::from_secs(5);
+
+/// What takes an access entry away.
+pub(super) struct Knife<'a> {
+    pub(super) metadata: &'a ObjectMeta,
+    pub(super) identity: &'a Identity,
+    pub(super) old: &'a ManagedClusterStatus,
+    pub(super) management: &'a Management,
+    pub(super) context: &'a Context,
+    pub(super) account: &'a Account,
+    pub(super) deadline: Instant,
+}
+
+impl Knife<'_> {
+    /// What would be deleted, and what stands.
+    pub(super) async fn look(&self) -> Result<(Plan, Option<AccessEntry>), Error> {
+        let identity = self.identity;
+        let deployer = identity.deployer(&self.management.hub);
+        let entry = observe::access_entry(self.account, &identity.cluster, &deployer).await?;
+        let plan = suspended::cut(&identity.owner(&self.management.hub), entry.as_ref());
+        log_plan(&identity.name, &plan);
+        Ok((plan, entry))
+    }
+
+    /// Deletes the entry. With what became of that comes what others gave to it, and went with it, now or before.
+    pub(super) async fn cut(&self) -> Result<(Cut, BTreeSet<String>), Error> {
+        let Self {
+            metadata,
+            identity,
+            old,
+            management,
+            context,
+            account,
+            deadline,
+        } = *self;
+        let (plan, entry) = self.look().await?;
+        let site = Site {
+            account: Some(account),
+            cluster: &identity.cluster,
+            deployer: &identity.deployer(&management.hub),
+            secrets: &Api::namespaced(context.client.clone(), &management.namespace),
+            deadline,
+            stopping: &|| context.aws.is_closed(),
+            stood_back: &|| false,
+            metrics: &context.metrics,
+        };
+        let others = match &entry {
+            Some(entry) if !plan.steps.is_empty() => self.others(entry).await,
+            Some(_) | None => BTreeSet::new(),
+        };
+        if !others.is_empty() {
+            // Told before it goes: an operator that is killed in between must not be the only one that knew.
+            let told = tell::going_too(context, metadata, &others);
+            let _ = tokio::time::timeout(LOOK_AT_OTHERS, told).await;
+        }
+        let outcome = apply::apply(&plan.steps, site).await;
+        let given = old.access_entry.as_ref();
+        let mut lost = given.map(|entry| entry.lost.clone()).unwrap_or_default();
+        if outcome.entry_deleted() {
+            lost.extend(others);
+        }
+        // What was deleted before shows up in a read from before that. It is deleted once more, which harms nobody, and no news.
+        let arn = entry.as_ref().map(|entry| &entry.arn);
+        let news = outcome.entry_deleted() && !context.memory.was_healed(&identity.uid, arn);
+        if outcome.entry_deleted() {
+            context.memory.healed(&identity.uid, arn.cloned());
+        }
+        Ok((cut_of(&plan, outcome, news, old), lost))
+    }
+
+    /// What others gave to the entry that is about to go. It is looked at for a moment only: the access goes all the same.
+    async fn others(&self, entry: &AccessEntry) -> BTreeSet<String> {
+        let given = self.old.access_entry.as_ref();
+        if !entry.tags.contains_key(ADOPTED_TAG) {
+            return BTreeSet::new();
+        }
+        let deployer = self.identity.deployer(&self.management.hub);
+        let look = Box::pin(self.account.associations(&self.identity.cluster.name, &deployer));
+        match tokio::time::timeout(LOOK_AT_OTHERS, look).await {
+            Ok(Ok(policies)) => suspended::lost(entry, Ok(&policies.unwrap_or_default()), given),
+            Ok(Err(error)) => suspended::lost(entry, Err(&error.code), given),
+            Err(_) => suspended::lost(entry, Err("EKS did not answer in time"), given),
+        }
+    }
+}
+
+fn cut_of(plan: &Plan, outcome: Outcome, deleted: bool, old: &ManagedClusterStatus) -> Cut {
+    // An entry that was made just now may not be seen yet: that there is none is believed when a second look agrees.
+    let settled = !outcome.entry_deleted() && turn::is_suspended(old);
+    match (outcome.into_stop(), plan.in_the_way()) {
+        (Some(Stop::Failed(part, failure)), _) => Cut::Failed(Error::Step(part, failure)),
+        (Some(Stop::Blocked(blocked)), _) => Cut::Blocked(blocked),
+        (None, Some(blocked)) => Cut::Blocked(blocked.clone()),
+        (None, None) => Cut::Away { deleted, settled },
+    }
+}

@@ -1,0 +1,141 @@
+//! Removals that stand back: what they would do is told, and what is suspended gives no access while it waits.
+
+use mooring_sandbox::stage;
+use serde_json::{Value, json};
+
+use crate::{
+    letting_go::{application, argocd},
+    support::{Setting, World, condition, message},
+};
+
+fn mode(mode: &str) -> Value {
+    json!({"spec": {"mode": mode}})
+}
+
+fn pause(value: &Value) -> Value {
+    json!({"metadata": {"annotations": {"mooring.dev/paused": value}}})
+}
+
+fn steps(object: &Value) -> Vec<&str> {
+    let steps = object["status"]["plan"]["steps"].as_array().into_iter().flatten();
+    steps.map(|step| step.as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_stands_back_tells_what_is_left_and_one_that_is_suspended_gives_no_access() {
+    let spokes = ["222222222222/eu-west-1/used", "333333333333/eu-west-1/kept"];
+    let world = World::ready(Setting::of(&spokes).flag(&["--confirm-after", "2s"])).await;
+    argocd(&world).await;
+    tokio::join!(used(&world), kept(&world));
+    world.never_denied();
+}
+
+async fn used(world: &World) {
+    let name = "used";
+    world.moored(name).await;
+    application(world, "team-a/shop", json!({"name": name})).await;
+    world.patch("ManagedCluster", name, mode("Observe")).await;
+    world.until_reason("ManagedCluster", name, "Observe").await;
+    let mark = world.mark();
+    world.delete("ManagedCluster", name).await;
+    let told = world
+        .until("ManagedCluster", name, |object| {
+            stage::ready(object).1 == "Observe" && message(object).contains("it is being removed")
+        })
+        .await;
+    let (secret, role) = (world.secret(name).await.unwrap(), world.seen_role(name).unwrap());
+    let left = [
+        format!("delete cluster Secret {}", secret.metadata.name.clone().unwrap()),
+        "delete the access entry".to_owned(),
+        format!("delete role {}", world.deployer(name).name),
+    ];
+    assert_eq!(steps(&told), left);
+    let blocked = told["status"]["plan"]["blocked"].to_string();
+    for text in [&blocked, &message(&told)] {
+        assert!(
+            text.contains("1 Application still deploys to this cluster (team-a/shop)"),
+            "{text}"
+        );
+    }
+    assert_eq!(world.writes(name, mark), Vec::<String>::new());
+    assert!(world.seen_entry(name).is_some());
+
+    // Somebody has an emergency while the removal waits: the access goes at once, and nothing else.
+    world.patch("ManagedCluster", name, mode("Suspended")).await;
+    let told = world
+        .until_reason("ManagedCluster", name, "ApplicationsStillTargeting")
+        .await;
+    assert_eq!(world.seen_entry(name), None);
+    assert_eq!(world.writes(name, mark), ["DeleteAccessEntry"]);
+    assert_eq!(condition(&told, "AccessEntryReady").unwrap().1, "Suspended");
+    assert!(told["status"]["plan"].is_null());
+    for part in [
+        "(team-a/shop)",
+        "Argo CD cannot reach the cluster",
+        "set spec.deletion.whileInUse to Proceed",
+    ] {
+        assert!(message(&told).contains(part), "{part}: {}", message(&told));
+    }
+    assert_eq!(condition(&told, "Stalled").unwrap().1, "ApplicationsStillTargeting");
+    world
+        .eventually("an event", async || {
+            let events = world.events(name).await;
+            events
+                .iter()
+                .any(|event| event.starts_with("AccessTakenAway: "))
+                .then_some(())
+        })
+        .await;
+    assert_eq!(world.seen_role(name).unwrap().id, role.id);
+    assert_eq!(world.secret(name).await.unwrap().metadata.uid, secret.metadata.uid);
+
+    world.patch("ManagedCluster", name, pause(&json!("true"))).await;
+    let told = world.until_reason("ManagedCluster", name, "Paused").await;
+    assert!(
+        message(&told).contains("take the annotation away"),
+        "{}",
+        message(&told)
+    );
+    let proceed = json!({"spec": {"deletion": {"whileInUse": "Proceed"}}});
+    world.patch("ManagedCluster", name, proceed).await;
+    let told = world
+        .until("ManagedCluster", name, |object| {
+            object["status"]["observedGeneration"] == object["metadata"]["generation"]
+                && stage::ready(object).1 == "Paused"
+        })
+        .await;
+    assert!(!message(&told).contains("team-a/shop"), "{}", message(&told));
+    assert!(message(&told).contains("delete role used-"), "{}", message(&told));
+    assert_eq!(world.writes(name, mark), ["DeleteAccessEntry"]);
+    world.patch("ManagedCluster", name, pause(&Value::Null)).await;
+    world.until_gone("ManagedCluster", name).await;
+    assert!(world.secret(name).await.is_none() && world.seen_role(name).is_none());
+}
+
+/// A removal that keeps role and entry keeps no entry of what is suspended.
+async fn kept(world: &World) {
+    let name = "kept";
+    world.moored(name).await;
+    world.patch("ManagedCluster", name, pause(&json!("true"))).await;
+    world.until_reason("ManagedCluster", name, "Paused").await;
+    let spec = json!({"spec": {"mode": "Suspended", "deletion": {"policy": "Retain"}}});
+    world.patch("ManagedCluster", name, spec).await;
+    let told = world
+        .until("ManagedCluster", name, |object| {
+            message(object).contains("delete the access entry")
+        })
+        .await;
+    assert_eq!(stage::ready(&told), ("False".to_owned(), "Paused".to_owned()));
+    world.delete("ManagedCluster", name).await;
+    let told = world
+        .until("ManagedCluster", name, |object| {
+            message(object).contains("it is being removed")
+        })
+        .await;
+    assert!(!message(&told).contains("delete role"), "{}", message(&told));
+    assert!(world.seen_entry(name).is_some() && world.secret(name).await.is_some());
+    world.patch("ManagedCluster", name, pause(&Value::Null)).await;
+    world.until_gone("ManagedCluster", name).await;
+    assert_eq!(world.seen_entry(name), None);
+    assert!(world.secret(name).await.is_none() && world.seen_role(name).is_some());
+}
