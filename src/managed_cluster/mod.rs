@@ -64,6 +64,7 @@ pub(crate) use blocked::held_in_words;
 pub use context::{Context, Memories, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;
+pub use release::recorded;
 pub use step::{Part, Plan, Step};
 pub use withheld::{Withheld, paused};
 

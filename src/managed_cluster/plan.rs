@@ -135,19 +135,13 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         return;
     }
     let suspicion = suspicion(&standing, entry.filter(|entry| tells_its_role(entry, memory)));
-    if let Some(entry) = entry.filter(|entry| suspicion.is_some() && adopt::adopted(&entry.tags)) {
-        let others = entry::others(desired, entry, spoke.associations.as_ref(), memory);
-        if !others.is_empty() {
-            plan.blocked.push(Blocked::NotAdoptable {
-                what: format!("access entry {}", entry.arn),
-                why: format!(
-                    "its role is gone, so it lets nobody in, and others gave it {}: delete it, and Mooring makes its own",
-                    others.join(", ")
-                ),
-                part: Part::AccessEntry,
-            });
-            return;
-        }
+    // A role under our name that nobody made yet, or that is not there any more.
+    let absent = matches!(standing, Standing::Absent);
+    if let Some(blocked) =
+        entry.and_then(|entry| of_a_role_gone(desired, spoke, entry, (suspicion.is_some(), absent), memory))
+    {
+        plan.blocked.push(blocked);
+        return;
     }
     if suspicion.is_some() && suspicion.as_ref() != memory.confirmed {
         plan.blocked.push(Blocked::Unconfirmed {
@@ -158,7 +152,14 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     }
     let entry_stays = entry.filter(|_| suspicion.is_none());
     plan.suspicion = suspicion;
-    if entry.is_some() && entry_stays.is_none() {
+    if let Some(entry) = entry.filter(|_| entry_stays.is_none()) {
+        // The provisioner may do nothing to an entry before it bears our mark.
+        if memory.owner.judge(&entry.tags) != Marked::Ours {
+            plan.steps.push(Step::AdoptAccessEntry {
+                arn: entry.arn.clone(),
+                tags: desired.entry.tags.clone(),
+            });
+        }
         plan.steps.push(Step::DeleteAccessEntry);
     }
     let role_id = match standing {
@@ -191,13 +192,6 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             None
         }
     };
-    if let (None, Some(entry)) = (&role_id, entry_stays.filter(|entry| !tells_its_role(entry, memory))) {
-        plan.blocked.push(Blocked::NotAdoptable {
-            what: format!("access entry {}", entry.arn),
-            why: "the role that it is for is not there, so it lets nobody in: delete it".to_owned(),
-            part: Part::AccessEntry,
-        });
-    }
     // What a spec takes away is taken away, also while its role lets nobody in.
     if plan.blocked.is_empty() || entry_stays.is_some_and(|_| role_id.is_some() && only_trust_missing(plan)) {
         entry::plan_entry(
@@ -228,6 +222,36 @@ fn plan_beside_policies(
         let role_id = Some(role.id.as_str());
         entry::plan_entry(plan, desired, Some(entry), role_id, spoke.associations.as_ref(), memory);
     }
+}
+
+/// What is told of an access entry that others made or have a part in, and whose role is gone: only they can delete it.
+fn of_a_role_gone(
+    desired: &Desired,
+    spoke: &Spoke,
+    entry: &AccessEntry,
+    (suspected, absent): (bool, bool),
+    memory: &Memory<'_>,
+) -> Option<Blocked> {
+    let why = if suspected && entry::shared(entry, memory) {
+        let others = entry::others(desired, entry, spoke.associations.as_ref(), memory);
+        if others.is_empty() {
+            return None;
+        }
+        format!(
+            "its role is gone, so it lets nobody in, and others gave it {}: delete it, and Mooring makes its own",
+            others.join(", ")
+        )
+    } else if !suspected && absent && !tells_its_role(entry, memory) {
+        // Once a role stood there again, nobody could tell any more that the entry is for the one that is gone.
+        "the role that it is for is not there, so it lets nobody in: delete it".to_owned()
+    } else {
+        return None;
+    };
+    Some(Blocked::NotAdoptable {
+        what: format!("access entry {}", entry.arn),
+        why,
+        part: Part::AccessEntry,
+    })
 }
 
 /// Whether an access entry that is not ours is taken over.

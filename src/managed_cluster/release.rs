@@ -106,7 +106,10 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
 
 /// What a status of any release recorded. What it made is never taken for nothing because another part of it cannot be
 /// read.
-fn recorded(status: Option<&Value>) -> Result<ManagedClusterStatus, String> {
+///
+/// # Errors
+/// Which part of it, and why.
+pub fn recorded(status: Option<&Value>) -> Result<ManagedClusterStatus, String> {
     let Some(status) = status.filter(|status| !status.is_null()) else {
         return Ok(ManagedClusterStatus::default());
     };

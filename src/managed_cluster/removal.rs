@@ -7,7 +7,7 @@ use crate::{
     domain::{
         arn::{PolicyArn, RoleArn},
         eks::{AccessEntry, Associations},
-        ownership::{ADOPTED_TAG, Marked, Owner},
+        ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Owner},
     },
     policy::{Document, trust},
 };
@@ -116,8 +116,10 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
         plan.blocked.push(Blocked::RolePropagating);
         return;
     }
+    // On a role of others our tags alone say nothing: whoever forges them has not opened it to us.
+    let opened = !shared || role.tags.get(ADOPT_TAG) == Some(&owner.hub.to_string());
     let ours = role.arn == deployer.to_string()
-        && (owner.judge(&role.tags) == Marked::Ours || recorded_role == Some(role.id.as_str()));
+        && ((owner.judge(&role.tags) == Marked::Ours && opened) || recorded_role == Some(role.id.as_str()));
     if !ours {
         return;
     }

@@ -193,24 +193,21 @@ async fn of_two_objects_for_one_cluster_the_second_says_who_has_it() {
 
 /// How somebody wired a cluster by hand: a role in its account, an entry for it, and a cluster Secret.
 pub(crate) struct Wired {
-    name: &'static str,
+    name: String,
     account: String,
     role: String,
 }
 
 impl Wired {
-    pub(crate) async fn by_hand(world: &World, name: &'static str, trusts: &str) -> Self {
+    pub(crate) async fn by_hand(world: &World, name: &str, trusts: &str) -> Self {
         let account = world.cluster(name).account.clone();
         let wired = Self {
             role: format!("arn:aws:iam::{account}:role/argocd-{name}"),
             account,
-            name,
+            name: name.to_owned(),
         };
-        let trust = json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": {"AWS": trusts}, "Action": "sts:AssumeRole",
-        }]});
         let input = json!({
-            "RoleName": format!("argocd-{name}"), "AssumeRolePolicyDocument": trust.to_string(),
+            "RoleName": format!("argocd-{name}"), "AssumeRolePolicyDocument": hand_made_trust(trusts).to_string(),
             "Tags": [{"Key": "terraform", "Value": "yes"}],
         });
         world.iam(&wired.account, "CreateRole", input);
@@ -263,7 +260,7 @@ impl Wired {
         world.iam(&self.account, "TagRole", input);
         let entry = self.entry(world).expect("an entry");
         let input = json!({"resourceArn": entry["accessEntryArn"], "tags": {"mooring.dev/adopt": hub}});
-        let spec = world.cluster(self.name);
+        let spec = world.cluster(&self.name);
         let aws = &world.stage.aws;
         aws.call_in(
             &spec.region,
@@ -287,13 +284,13 @@ impl Wired {
 
     fn entry(&self, world: &World) -> Option<Value> {
         let principal = json!({"principalArn": self.role});
-        let answer = world.try_eks(self.name, "DescribeAccessEntry", principal).ok()?;
+        let answer = world.try_eks(&self.name, "DescribeAccessEntry", principal).ok()?;
         Some(answer["accessEntry"].clone())
     }
 
     fn policies(&self, world: &World) -> BTreeSet<String> {
         let principal = json!({"principalArn": self.role});
-        let answer = world.eks(self.name, "ListAssociatedAccessPolicies", principal);
+        let answer = world.eks(&self.name, "ListAssociatedAccessPolicies", principal);
         let policies = answer["associatedAccessPolicies"].as_array().unwrap().iter();
         let name = |policy: &Value| {
             policy["policyArn"]
@@ -312,10 +309,18 @@ impl Wired {
     }
 }
 
+/// The trust policy of a role that somebody made for `trusts`, as the recipes have it.
+pub(crate) fn hand_made_trust(trusts: &str) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": trusts}, "Action": "sts:AssumeRole",
+    }]})
+}
+
 /// A hand-made management role of the hub's account, as the recipes have it.
 pub(crate) fn by_hand_manager(world: &World) -> String {
     let input = json!({"RoleName": "argocd-manager", "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT)});
-    world.iam(HUB_ACCOUNT, "CreateRole", input);
+    let made = world.try_iam(HUB_ACCOUNT, "CreateRole", input);
+    assert!(made.is_ok() || made.is_err_and(|error| error.code == "EntityAlreadyExists"));
     format!("arn:aws:iam::{HUB_ACCOUNT}:role/argocd-manager")
 }
 

@@ -39,13 +39,13 @@ pub(crate) async fn argocd(world: &World) {
     world.apply(&team).await;
 }
 
-fn of_argocd(world: &World, kind: &str, namespace: &str) -> Api<DynamicObject> {
+pub(crate) fn of_argocd(world: &World, kind: &str, namespace: &str) -> Api<DynamicObject> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("argoproj.io", "v1alpha1", kind));
     Api::namespaced_with(world.stage.client().unwrap(), namespace, &resource)
 }
 
 /// Makes an object of Argo CD's; `id` is namespace and name.
-async fn make(world: &World, kind: &str, id: &str, spec: Value, owner: Option<&str>) {
+pub(crate) async fn make(world: &World, kind: &str, id: &str, spec: Value, owner: Option<&str>) {
     let (namespace, name) = id.split_once('/').unwrap();
     let owners: Vec<Value> = owner
         .map(|owner| json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": owner, "uid": "1"}))

@@ -11,6 +11,7 @@
     reason = "tables of cases, and a model that names only what it changes"
 )]
 
+mod adoption;
 mod binding;
 mod documents;
 mod foresee;

@@ -150,6 +150,29 @@ fn nothing_is_half_healed_while_it_is_held() {
     }
 }
 
+/// What is to be taken over and is held stays whole, and nothing is given to it.
+#[test]
+fn nothing_is_given_to_a_role_that_is_held_before_it_is_taken_over() {
+    let adopting = format!("{ADMIN}adoptExisting: true\n");
+    for entry in [false, true] {
+        let mut world = World::moored(&adopting);
+        let hub = world.request.owner.hub.to_string();
+        let theirs = [("mooring.dev/adopt".to_owned(), hub)];
+        world.role().tags = theirs.clone().into();
+        world.role().tags.insert(HOLD_TAG.into(), "INC-42".into());
+        world.entry().tags = theirs.into();
+        if !entry {
+            world.entry = None;
+            world.associations.clear();
+        }
+        world.secrets.clear();
+        (world.recorded_role, world.recorded_secret) = (None, None);
+        let plan = world.plan();
+        assert!(plan.steps.is_empty(), "{entry}: {:?}", names(&plan));
+        assert!(held(&plan)[0].1.len() > 1, "{plan:?}");
+    }
+}
+
 #[test]
 fn what_goes_with_an_entry_that_was_taken_over_is_what_the_spec_did_not_give() {
     use mooring::{

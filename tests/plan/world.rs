@@ -314,7 +314,7 @@ impl World {
     }
 
     /// Whether its owner has opened a thing to us, or an object of ours that is no more left it behind.
-    fn opened(&self, tags: &Tags) -> bool {
+    pub(crate) fn opened(&self, tags: &Tags) -> bool {
         let hub = Some(self.request.owner.hub.to_string());
         let left_behind = tags.get("mooring.dev/hub") == hub.as_ref()
             && tags

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures::future::join_all;
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -12,7 +11,6 @@ use kube::{
     Api,
     api::{ListParams, PostParams},
 };
-use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::Edges;
@@ -223,22 +221,13 @@ async fn request_token(api: &Api<ServiceAccount>, name: &str) -> Result<(WebToke
     .await
     .map_err(|error| KubernetesRefusal::from(&error))?;
     let token = answer.status.map(|status| status.token).unwrap_or_default();
-    let claims = Claims {
-        issuer: issuer(&token).unwrap_or_default(),
-    };
+    let claims = Claims::of(&token);
     Ok((WebToken::new(token), claims))
-}
-
-/// `iss` of a token. Only read, never believed: STS verifies the token.
-fn issuer(token: &str) -> Option<String> {
-    let payload = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
-    claims.get("iss").and_then(Value::as_str).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -277,17 +266,5 @@ mod tests {
         let mut going = pod(&json!({"containers": []}), &json!({"phase": "Running"}));
         going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
         assert!(!runs(&going));
-    }
-
-    #[test]
-    fn the_issuer_is_read_from_a_token_and_nothing_else_is() {
-        let payload = BASE64_URL_SAFE_NO_PAD.encode(r#"{"iss":"https://issuer.example","sub":"s"}"#);
-        assert_eq!(
-            issuer(&format!("h.{payload}.s")).as_deref(),
-            Some("https://issuer.example")
-        );
-        for wrong in ["", "a", "a.b.c", "a.!.c"] {
-            assert_eq!(issuer(wrong), None, "{wrong}");
-        }
     }
 }

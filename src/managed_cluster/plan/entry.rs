@@ -25,8 +25,7 @@ pub(super) fn plan_entry(
     memory: &Memory<'_>,
 ) {
     let ours = entry.is_none_or(|entry| memory.owner.judge(&entry.tags) == Marked::Ours);
-    // What this hub made for an object that is no more is ours whole; what others made is shared.
-    let lenient = entry.is_some_and(|entry| adopt::adopted(&entry.tags) || (!ours && !by_us(entry, memory)));
+    let lenient = entry.is_some_and(|entry| shared(entry, memory));
     let stays = |given: bool| lenient && !given;
     let nothing = Associations::new();
     let found = match entry {
@@ -172,6 +171,12 @@ pub(super) fn others(
         .map(|policy| policy.name().to_owned())
         .chain(groups.cloned())
         .collect()
+}
+
+/// Whether others may have a part in an entry: in what they made, and not in what this hub made for an object that is no
+/// more.
+pub(super) fn shared(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
+    adopt::adopted(&entry.tags) || (memory.owner.judge(&entry.tags) != Marked::Ours && !by_us(entry, memory))
 }
 
 /// Whether an object of this hub made it.

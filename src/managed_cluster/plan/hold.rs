@@ -46,7 +46,8 @@ fn touches_entry(step: &Step) -> bool {
     step.part() == Part::AccessEntry
 }
 
-/// Takes the steps out. Where one of them would have made something, what comes after it has nothing to stand on.
+/// Takes the steps out. Where one of them would have made something, or made it ours, what comes after it has nothing to
+/// stand on.
 fn take_out(plan: &mut Plan, held: impl Fn(&Step) -> bool) -> Vec<Step> {
     let makes = |step: &Step| {
         matches!(

@@ -4,13 +4,20 @@
 //! A target takes bytes. Its corpus is in `corpus/NAME`, one file an input: `make test` reads every one, and `make fuzz`
 //! looks for more, guided by coverage. An input that breaks a target lands in the corpus too, and stays there.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{
+    ByteString,
+    api::{coordination::v1::Lease, core::v1::Secret},
+    jiff::Timestamp,
+};
 use mooring::{
-    access::subject::{HubSubject, Subject},
-    api::{ManagedCluster, ManagementRole},
-    argocd::{ClusterSecret, Project, concerns, cut_down, parse},
+    access::{
+        evidence::Claims,
+        subject::{HubSubject, Subject},
+    },
+    api::{ManagedCluster, ManagedClusterStatus, ManagementRole},
+    argocd::{Application, ApplicationSet, ClusterSecret, Project, Usage, concerns, cut_down, parse},
     aws::{self, CALLS},
     domain::{
         allow::Glob,
@@ -19,8 +26,10 @@ use mooring::{
         hub::Hub,
         name::{AccountId, ClusterName, KubernetesName, Partition, PolicyName, Region, RoleName},
     },
+    kubernetes::lease::claim::{self, Seen, Terms},
     managed_cluster::{
         management::Management,
+        recorded,
         request::{Identity, Request},
     },
     policy::{Asked, Asker, Document, Known},
@@ -38,6 +47,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("name", name),
     ("pattern", pattern),
     ("refusal", refusal),
+    ("lease", lease),
+    ("token", token),
 ];
 
 /// An IAM document, as AWS may return it: what is read prints and reads back as the same, and means itself.
@@ -134,6 +145,18 @@ fn object(input: &[u8]) {
             let _ = Request::parse(&cluster, &management);
         }
     }
+    if let Some(status) = value.get("status") {
+        // What a removal goes by is read whatever else cannot be.
+        let whole = serde_json::from_value::<ManagedClusterStatus>(status.clone());
+        let read = recorded(Some(status));
+        if let Ok(whole) = whole {
+            assert_eq!(read, Ok(whole));
+        }
+    }
+    let applications: Vec<Application> = serde_json::from_value(value.clone()).into_iter().collect();
+    let sets: Vec<ApplicationSet> = serde_json::from_value(value.clone()).into_iter().collect();
+    let target = ClusterSecret::read(&Secret::default()).target();
+    let _ = Usage::gather(&[target], &applications, &sets);
     let namespaces = ["a".to_owned()];
     let project = Project::read("p", &value);
     let _ = (
@@ -231,6 +254,29 @@ fn refusal(input: &[u8]) {
         };
         assert!(!error.hint().is_empty() && error.to_string().contains(message));
     }
+}
+
+/// A Lease, as anybody who may write it may have left it: it is looked at and claimed, and what was claimed is ours.
+fn lease(input: &[u8]) {
+    let Ok(found) = serde_json::from_slice::<Lease>(input) else {
+        return;
+    };
+    let terms = Terms {
+        duration: Duration::from_secs(15),
+    };
+    let seen = Seen::of(&found);
+    assert_eq!(seen, Seen::of(&found));
+    let now = Timestamp::UNIX_EPOCH;
+    let claimed = claim::claimed("mooring-controller", Some(&found), "us", terms, now);
+    let holder = claimed.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+    assert_eq!(holder, Some("us"));
+    let released = claim::released(&claimed, now);
+    assert_ne!(Seen::of(&released), Seen::of(&claimed));
+}
+
+/// A service account's token: nothing but the issuer is read from it.
+fn token(input: &[u8]) {
+    let _ = Claims::of(&String::from_utf8_lossy(input));
 }
 
 fn account() -> AccountId {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mooring::domain::arn::RoleArn;
 use mooring_sandbox::aws::contract::{Answer, Service};
 use serde_json::{Value, json};
 
@@ -66,13 +67,18 @@ impl World {
 
     /// The access entry of a cluster's deployer role, if it is there.
     pub(crate) fn seen_entry(&self, cluster: &str) -> Option<SeenEntry> {
-        let principal = json!({"principalArn": self.deployer(cluster).to_string()});
-        let entry = match self.try_eks(cluster, "DescribeAccessEntry", principal) {
+        self.seen_entry_of(cluster, &self.deployer(cluster))
+    }
+
+    /// The access entry of a role on a cluster, if it is there.
+    pub(crate) fn seen_entry_of(&self, cluster: &str, role: &RoleArn) -> Option<SeenEntry> {
+        let principal = json!({"principalArn": role.to_string()});
+        let entry = match self.try_eks(cluster, "DescribeAccessEntry", principal.clone()) {
             Ok(answer) => answer["accessEntry"].clone(),
             Err(error) if error.code == "ResourceNotFoundException" => return None,
             Err(error) => panic!("{error:?}"),
         };
-        let associated = self.entry(cluster, "ListAssociatedAccessPolicies", json!({}));
+        let associated = self.eks(cluster, "ListAssociatedAccessPolicies", principal);
         let policies = associated["associatedAccessPolicies"].as_array().unwrap().iter();
         let policy = |policy: &Value| {
             let name = text(&policy["policyArn"]).rsplit('/').next().unwrap().to_owned();

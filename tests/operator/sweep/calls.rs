@@ -92,7 +92,7 @@ async fn run() -> Vec<Clean> {
         }
     });
     let clean = join_all(stories).await;
-    ground.sound();
+    ground.sound(&names);
     // Later, a stale read may hide that a person took a boundary away, without which AWS refuses what it allows else.
     ground.world.never_denied();
     clean
@@ -110,7 +110,7 @@ async fn one(ground: &Ground, scenario: &Scenario, name: String) -> (Vec<Point>,
     ground
         .until(&name, "the clean run is at its end", || ground.ended(scenario, &name))
         .await;
-    let end = story::end(ground, &name);
+    let end = story::end(ground, scenario, &name);
     let points = points(ground.aws_calls(&name, aws), ground.api_calls(&name, api));
     (points, end)
 }

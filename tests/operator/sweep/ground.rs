@@ -14,15 +14,22 @@ use kube::{
     },
 };
 use mooring_sandbox::{
-    aws::Call,
+    aws::{Call, contract::Service},
     control_plane::{ApiCall, ApiProxy},
-    stage::{is_ready, ready},
+    stage::ready,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::scenarios::{Act, End, Scenario};
-use crate::support::{NAMESPACE, Setting, World};
+use super::{
+    applications::Sets,
+    deeds,
+    scenarios::{Act, Before, End, Scenario, of},
+};
+use crate::{
+    letting_go,
+    support::{NAMESPACE, Setting, World},
+};
 
 /// Accounts that the clusters are spread over. The policy of a management role has room for some ninety.
 const ACCOUNTS: usize = 40;
@@ -37,6 +44,7 @@ pub(super) struct Ground {
     secrets: Store<Secret>,
     kind: ApiResource,
     watching: [JoinHandle<()>; 2],
+    sets: Sets,
 }
 
 impl Drop for Ground {
@@ -54,10 +62,14 @@ impl Ground {
             .map(|(number, name)| format!("{}/eu-west-1/{name}", 200_000_000_000 + number % ACCOUNTS))
             .collect();
         let spokes: Vec<&str> = spokes.iter().map(String::as_str).collect();
+        // So many stories at once may keep an operator waiting for longer than its lease lasts by default.
+        let lasting = ["--lease-duration", "60s"];
         let flags = ["--confirm-after", "2s", "--passes-per-account", "64"];
-        let mut setting = Setting::of(&spokes).flag(&flags);
+        let mut setting = Setting::of(&spokes).flag(&flags).flag(&lasting);
         setting.proxied = true;
+        setting.management["spec"]["allow"][0]["deployerRoles"] = json!(["arn:aws:iam::*:role/argocd-*"]);
         let world = World::ready(setting).await;
+        letting_go::argocd(&world).await;
         world.apply(&foreign_secret()).await;
         let client = world.stage.client().unwrap();
         let gvk = GroupVersionKind::gvk("mooring.dev", "v1alpha1", "ManagedCluster");
@@ -73,12 +85,14 @@ impl Ground {
         let watching = [tokio::spawn(watch_objects), tokio::spawn(watch_secrets)];
         objects.wait_until_ready().await.unwrap();
         secrets.wait_until_ready().await.unwrap();
+        let sets = Sets::reconcile(letting_go::of_argocd(&world, "Application", NAMESPACE), secrets.clone());
         Self {
             world,
             objects,
             secrets,
             kind,
             watching,
+            sets,
         }
     }
 
@@ -92,11 +106,14 @@ impl Ground {
         found.map_or(Value::Null, |object| serde_json::to_value(object.as_ref()).unwrap())
     }
 
-    /// The cluster Secrets of a cluster.
+    /// The cluster Secrets of a cluster: those that say so, and those that bear its name or its server's.
     pub(super) fn secrets_of(&self, name: &str) -> Vec<Value> {
+        let words = self.words(name);
         let of = |secret: &&std::sync::Arc<Secret>| {
             let annotations = secret.metadata.annotations.as_ref();
+            let named = secret.metadata.name.as_deref().unwrap_or_default();
             annotations.is_some_and(|all| all.get("mooring.dev/managed-cluster").is_some_and(|of| of == name))
+                || words.iter().any(|word| named.contains(word.as_str()))
         };
         let all = self.secrets.state();
         let of = all.iter().filter(of);
@@ -135,15 +152,21 @@ impl Ground {
 
     /// Brings a cluster to where its scenario begins.
     pub(super) async fn prepare(&self, scenario: &Scenario, name: &str) {
-        if let Some(spec) = &scenario.before {
-            self.world.moor(name, spec.clone()).await;
-            self.until(name, "it is moored", || is_ready(&self.object(name))).await;
+        for before in &scenario.before {
+            match before {
+                Before::Wired => deeds::wired(&self.world, name).await,
+                Before::ByHand(deed) => deed(&self.world, name).await,
+                Before::Apply(spec, reason) => {
+                    self.world.moor(name, of(&self.world, name, spec)).await;
+                    self.until(name, reason, || self.tells(name, reason)).await;
+                }
+            }
         }
     }
 
     pub(super) async fn begin(&self, scenario: &Scenario, name: &str) {
         match &scenario.act {
-            Act::Apply(spec) => self.world.moor(name, spec.clone()).await,
+            Act::Apply(spec) => self.world.moor(name, of(&self.world, name, spec)).await,
             Act::ByHand(deed) => {
                 deed(&self.world, name).await;
                 self.world.ask("ManagedCluster", name).await;
@@ -152,14 +175,17 @@ impl Ground {
         }
     }
 
+    /// Whether `Ready` has a reason for the object's generation.
+    fn tells(&self, name: &str, reason: &str) -> bool {
+        let object = self.object(name);
+        object["status"]["observedGeneration"] == object["metadata"]["generation"] && ready(&object).1 == reason
+    }
+
     /// Whether the object says that the scenario is at its end.
     pub(super) fn ended(&self, scenario: &Scenario, name: &str) -> bool {
-        let object = self.object(name);
         match scenario.end {
-            End::Gone => object.is_null(),
-            End::Reason(reason) => {
-                object["status"]["observedGeneration"] == object["metadata"]["generation"] && ready(&object).1 == reason
-            }
+            End::Gone => self.object(name).is_null(),
+            End::Reason(reason) => self.tells(name, reason),
         }
     }
 
@@ -202,9 +228,10 @@ impl Ground {
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
-    /// What holds of the whole world in the end: the operator never panicked, nobody else's Secret was touched, and every
-    /// Secret of ours is of an object that is there.
-    pub(super) fn sound(&self) {
+    /// What holds of the whole world in the end: the operator never panicked, nobody else's Secret was touched, every
+    /// Secret of ours is of an object that is there, no Application lost its cluster, and nothing was written to AWS but in
+    /// the session of an object.
+    pub(super) fn sound(&self, names: &[String]) {
         let log = self.world.log();
         assert!(!log.contains("panicked"), "{log}");
         let alive = self
@@ -223,6 +250,16 @@ impl Ground {
                 Some(of) => assert!(!self.object(of).is_null(), "an orphan: {:?}", secret.metadata),
             }
         }
+        self.sets.none_orphaned();
+        let sessions: Vec<String> = names.iter().map(|name| self.session(name)).collect();
+        let hub = self.session("default");
+        let known = |call: &Call| {
+            call.session()
+                .is_none_or(|by| by == hub || sessions.iter().any(|session| session == by))
+        };
+        let others = self.world.stage.aws.log();
+        let others = others.select(0, |call| call.write && call.service != Service::Sts && !known(call));
+        assert!(others.is_empty(), "{others:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use futures::{FutureExt, future::join_all};
+use futures::{FutureExt, StreamExt, future::join_all, stream};
 use mooring_sandbox::{
     aws::{Effect, Fault, FaultId},
     control_plane::{ApiEffect, ApiFault, ApiFaultId},
@@ -12,7 +12,7 @@ use mooring_sandbox::{
 use tokio::time::Instant;
 
 use super::{
-    ASK, Trial, Trouble,
+    ASK, BESIDE, Trial, Trouble,
     calls::{Point, clean},
     faults::Way,
     ground::{Ground, LOOK},
@@ -72,6 +72,7 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
             .flat_map(|point| [(point, Way::TimedOut), (point, Way::TimedOutAfter)]);
         for (index, (point, way)) in points.enumerate() {
             trials.push(Trial {
+                number: index,
                 name: format!("{}-{index:04}", scenario.name),
                 scenario,
                 clean,
@@ -83,7 +84,8 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
     let names: Vec<String> = trials.iter().map(|trial| trial.name.clone()).collect();
     let ground = Ground::of(&names).await;
     let (born, _) = ground.mark();
-    join_all(trials.iter().map(|trial| ground.prepare(trial.scenario, &trial.name))).await;
+    let prepared = trials.iter().map(|trial| ground.prepare(trial.scenario, &trial.name));
+    stream::iter(prepared).buffer_unordered(BESIDE).collect::<()>().await;
     let (began, _) = ground.mark();
     let holds: Vec<Hold> = (trials.iter())
         .map(|trial| match &trial.trouble {
@@ -100,8 +102,8 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
     let ends = join_all(trials.iter().map(|trial| {
         let end = async {
             let at_end = || super::at_end(&ground, trial);
-            let told = || story::difference(&trial.clean.end, &story::end(&ground, &trial.name));
-            let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
+            let told = || story::difference(&trial.clean.end, &story::end(&ground, trial.scenario, &trial.name));
+            let (deadline, mut ask) = (Instant::now() + 5 * PATIENCE, Instant::now() + ASK);
             while !at_end() {
                 assert!(Instant::now() < deadline, "{}\n{}", told(), ground.log_of(&trial.name));
                 ground.world.keep_running().await;
@@ -141,7 +143,7 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
         trials.len(),
         failed.join("\n\n")
     );
-    ground.sound();
+    ground.sound(&names);
 }
 
 /// Waits until every cluster is held at its point; gives how many are.

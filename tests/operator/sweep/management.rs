@@ -1,12 +1,12 @@
-//! The same for the management role, of which a hub has one: its stories come one after another, each with a fault in
-//! every chapter.
+//! The same for the management role, of which a hub has one: its stories come one after another, each with a fault, or a
+//! kill, in every chapter.
 
 use std::time::Duration;
 
 use mooring_sandbox::{
-    aws::Call,
-    control_plane::ApiCall,
-    stage::{is_ready, ready},
+    aws::{Call, Effect, Fault},
+    control_plane::{ApiCall, ApiEffect, ApiFault},
+    stage::{Signal, is_ready, ready},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -22,6 +22,7 @@ use crate::support::{
     HUB_ACCOUNT, NAMESPACE, PATIENCE, Setting, World,
     hands::{document, loose_trust},
     manifest::VIEW,
+    tail,
 };
 
 /// How many stories `make test` has time for.
@@ -170,14 +171,53 @@ async fn clean(world: &World) -> Vec<(Vec<Point>, Value)> {
     chapters
 }
 
-/// A whole story with a fault in each chapter; gives how many fell.
-async fn troubled(world: &World, troubles: &[Option<(Point, Way)>], ends: &[(Vec<Point>, Value)]) -> usize {
-    let mut fell = 0;
+/// What goes wrong in a chapter.
+#[derive(Clone, Debug)]
+enum Trouble {
+    Fault(Point, Way),
+    /// The operator is killed before the write (`TimedOut`) or after it (`TimedOutAfter`).
+    Kill(Point, Way),
+}
+
+impl Trouble {
+    fn arm(&self, world: &World) -> Armed {
+        let (Self::Fault(point, way) | Self::Kill(point, way)) = self;
+        Armed::arm(world, SESSION, &words(), point, *way)
+    }
+}
+
+/// Waits until the operator is held at a write, kills it and starts another. Gives whether it came there before the
+/// chapter was over.
+async fn killed(world: &World, armed: &Armed, over: impl AsyncFn() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while !armed.struck(world) {
+        assert!(Instant::now() < deadline, "never held\n{}", tail(&world.log()));
+        tokio::time::sleep(LOOK).await;
+        if over().await {
+            return false;
+        }
+    }
+    // Whoever is held goes no further, whatever else the operator tries meanwhile.
+    let (aws, api) = (world.stage.aws.faults(), world.stage.proxied().unwrap().faults());
+    aws.add(Fault::on_any(Effect::Hang).in_session(SESSION)).unwrap();
+    api.add(ApiFault::on_any(ApiEffect::Hang).about(&words()));
+    world.end_operator(Signal::Kill).await;
+    aws.clear();
+    api.clear();
+    world.start_operator().await;
+    true
+}
+
+/// A whole story with trouble in each chapter; gives how much of it came.
+async fn troubled(world: &World, troubles: &[Option<Trouble>], ends: &[(Vec<Point>, Value)]) -> usize {
+    let mut came = 0;
     for ((chapter, trouble), (_, clean)) in CHAPTERS.into_iter().zip(troubles).zip(ends) {
-        let arm = |(point, way): &(Point, Way)| Armed::arm(world, SESSION, &words(), point, *way);
-        let armed = trouble.as_ref().map(arm).unwrap_or_default();
+        let armed = trouble.as_ref().map(|trouble| trouble.arm(world)).unwrap_or_default();
         begin(world, chapter).await;
-        let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
+        let over = async || end(world, chapter).await.as_ref() == Some(clean);
+        let kill = matches!(trouble, Some(Trouble::Kill(..)));
+        let met = kill && killed(world, &armed, over).await;
+        let (deadline, mut ask) = (Instant::now() + 5 * PATIENCE, Instant::now() + ASK);
         loop {
             let seen = end(world, chapter).await;
             if seen.as_ref() == Some(clean) {
@@ -199,36 +239,49 @@ async fn troubled(world: &World, troubles: &[Option<(Point, Way)>], ends: &[(Vec
                 ask = Instant::now() + ASK;
             }
         }
-        fell += usize::from(trouble.is_some() && armed.struck(world));
+        came += usize::from(trouble.is_some() && (met || armed.struck(world)));
         armed.lift(world);
         if chapter != Chapter::Delete {
-            world.whole_pass("ManagementRole", "default").await;
-            world.whole_pass("ManagementRole", "default").await;
-            let since = mark(world);
-            world.whole_pass("ManagementRole", "default").await;
-            let (aws, api) = called(world, since);
-            let writes: Vec<_> = aws
-                .iter()
-                .filter(|call| call.write)
-                .map(|call| &call.operation)
-                .collect();
-            assert!(
-                writes.is_empty(),
-                "{chapter:?} {trouble:?}: a second pass writes to AWS: {writes:?}"
-            );
-            let writes: Vec<_> = api.iter().filter(|call| call.request.is_write()).collect();
-            assert!(
-                writes.is_empty(),
-                "{chapter:?} {trouble:?}: a second pass writes to Kubernetes: {writes:?}"
-            );
+            rests(world, &format!("{chapter:?} {trouble:?}")).await;
         }
     }
-    fell
+    came
+}
+
+/// A whole pass changes nothing any more.
+async fn rests(world: &World, told: &str) {
+    world.whole_pass("ManagementRole", "default").await;
+    world.whole_pass("ManagementRole", "default").await;
+    let since = mark(world);
+    world.whole_pass("ManagementRole", "default").await;
+    let (aws, api) = called(world, since);
+    let writes: Vec<_> = aws
+        .iter()
+        .filter(|call| call.write)
+        .map(|call| &call.operation)
+        .collect();
+    assert!(writes.is_empty(), "{told}: a second pass writes to AWS: {writes:?}");
+    let writes: Vec<_> = api.iter().filter(|call| call.request.is_write()).collect();
+    assert!(
+        writes.is_empty(),
+        "{told}: a second pass writes to Kubernetes: {writes:?}"
+    );
+}
+
+/// The stories to tell, each with trouble in its chapters: all of them, or some.
+fn stories(of: &[Vec<Trouble>], some: usize) -> Vec<Vec<Option<Trouble>>> {
+    let longest = of.iter().map(Vec::len).max().unwrap_or_default();
+    if all() {
+        let nth = |story: usize| of.iter().map(|of| of.get(story).cloned()).collect();
+        return (0..longest).map(nth).collect();
+    }
+    // A step that is prime to the number of ways, so that few stories have many ways and calls.
+    let nth = |story: usize| of.iter().map(|of| of.get(story % of.len().max(1)).cloned()).collect();
+    (0..some).map(|story| nth(7 + story * 11)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_call_for_the_management_role_fails_the_end_is_that_of_a_clean_run() {
-    let started = Instant::now();
+async fn whatever_happens_to_the_management_role_the_end_is_that_of_a_clean_run() {
     let mut setting = Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "2s"]);
     setting.proxied = true;
     let world = World::start(setting).await;
@@ -237,45 +290,43 @@ async fn whatever_call_for_the_management_role_fails_the_end_is_that_of_a_clean_
         .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
         .await;
     let ends = clean(&world).await;
-    // The nth story has the nth trouble of each chapter.
-    let troubles: Vec<Vec<(Point, Way)>> = (ends.iter())
-        .map(|(points, _)| {
-            let of = |point: &Point| Way::of(point).into_iter().map(|way| (point.clone(), way)).collect();
-            points.iter().flat_map::<Vec<_>, _>(of).collect()
-        })
-        .collect();
-    let longest = troubles.iter().map(Vec::len).max().unwrap_or_default();
-    // A step that is prime to the number of ways, so that few stories have many ways and calls.
-    let stories: Vec<usize> = if all() {
-        (0..longest).collect()
-    } else {
-        (0..SOME).map(|story| 7 + story * 11).collect()
+    let faults = |point: &Point| -> Vec<Trouble> {
+        let ways = Way::of(point).into_iter();
+        ways.map(|way| Trouble::Fault(point.clone(), way)).collect()
     };
-    let (mut tried, mut fell) = (0, 0);
-    for story in stories {
-        let one: Vec<Option<(Point, Way)>> = (troubles.iter())
-            .map(|of| {
-                if all() {
-                    of.get(story).cloned()
-                } else {
-                    of.get(story % of.len().max(1)).cloned()
-                }
-            })
-            .collect();
-        tried += one.iter().flatten().count();
-        fell += troubled(&world, &one, &ends).await;
-    }
+    let kills = |point: &Point| -> Vec<Trouble> {
+        let ways = [Way::TimedOut, Way::TimedOutAfter].into_iter().filter(|_| point.write);
+        ways.map(|way| Trouble::Kill(point.clone(), way)).collect()
+    };
+    let each = |of: &dyn Fn(&Point) -> Vec<Trouble>| -> Vec<Vec<Trouble>> {
+        ends.iter()
+            .map(|(points, _)| points.iter().flat_map(of).collect())
+            .collect()
+    };
+    tried(&world, "fault", &each(&faults), SOME, &ends).await;
+    tried(&world, "kill", &each(&kills), 1, &ends).await;
     let log = world.log();
     assert!(!log.contains("panicked"), "{log}");
+}
+
+/// Tells the stories of one sweep.
+async fn tried(world: &World, what: &str, of: &[Vec<Trouble>], some: usize, ends: &[(Vec<Point>, Value)]) {
+    let started = Instant::now();
+    let (mut tried, mut came) = (0, 0);
+    for story in stories(of, some) {
+        tried += story.iter().flatten().count();
+        came += Box::pin(troubled(world, &story, ends)).await;
+    }
     say(&format!(
-        "fault sweep of the management role: {tried} of {} points tried{} in {} s, {} of them not met",
-        troubles.iter().map(Vec::len).sum::<usize>(),
+        "{what} sweep of the management role: {tried} of {} points tried{} in {} s, {} of them not met",
+        of.iter().map(Vec::len).sum::<usize>(),
         if all() { "" } else { " (make sweep tries all)" },
         started.elapsed().as_secs(),
-        tried - fell
+        tried - came
     ));
     assert!(
-        (tried - fell) * 5 <= tried,
-        "too many calls were not made: {fell} of {tried}"
+        tried - came <= 1.max(tried / 20),
+        "too many calls were not made: {} of {tried}",
+        tried - came
     );
 }

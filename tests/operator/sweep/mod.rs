@@ -8,12 +8,15 @@
 //! ways take turns: the first call of a scenario in the first way, the second in the second, and so on, each scenario
 //! one further on than the one before it.
 
+mod applications;
 mod calls;
+mod deeds;
 mod faults;
 mod ground;
 mod kill;
 mod management;
 mod scenarios;
+mod start;
 mod story;
 
 use std::{io::Write, panic::AssertUnwindSafe, time::Duration};
@@ -30,7 +33,11 @@ use self::{
 use crate::support::PATIENCE;
 
 /// How many clusters have their story at the same time.
-const BESIDE: usize = 100;
+const BESIDE: usize = 80;
+
+/// How many clusters stand in one world: the policy of a management role has no room for more roles that are named one by
+/// one.
+const WORLD: usize = 240;
 
 /// How late watches are in the story of a watch that lags.
 const LAG: Duration = Duration::from_secs(3);
@@ -60,6 +67,8 @@ enum Trouble {
 }
 
 struct Trial {
+    /// Counted from zero among those of its scenario.
+    number: usize,
     name: String,
     scenario: &'static Scenario,
     clean: &'static Clean,
@@ -102,6 +111,7 @@ async fn whatever_call_fails_the_end_is_that_of_a_clean_run() {
     for ((number, scenario), clean) in SCENARIOS.iter().enumerate().zip(clean().await) {
         for (index, trouble) in troubles(number, clean, all()).into_iter().enumerate() {
             trials.push(Trial {
+                number: index,
                 name: format!("{}-{index:04}", scenario.name),
                 scenario,
                 clean,
@@ -110,23 +120,11 @@ async fn whatever_call_fails_the_end_is_that_of_a_clean_run() {
         }
     }
     trials.retain(|trial| asked_for(&trial.told()));
-    let names: Vec<String> = trials.iter().map(|trial| trial.name.clone()).collect();
-    let ground = Ground::of(&names).await;
+    // By number, so that those of one scenario are spread over the worlds.
+    trials.sort_by_key(|trial| trial.number);
     let (mut failed, mut not_met) = (Vec::new(), Vec::new());
-    let stories = trials.iter().map(|trial| {
-        let story = AssertUnwindSafe(Box::pin(story(&ground, trial))).catch_unwind();
-        async move { (trial, story.await) }
-    });
-    let mut stories = stream::iter(stories).buffer_unordered(BESIDE);
-    while let Some((trial, ended)) = stories.next().await {
-        match ended {
-            Ok(Ended::Held) => {}
-            Ok(Ended::NotMet) => not_met.push(trial.told()),
-            Err(why) => {
-                let why = why.downcast_ref::<String>().cloned();
-                failed.push(format!("{}: {}", trial.told(), why.unwrap_or_default()));
-            }
-        }
+    for trials in trials.chunks(WORLD) {
+        Box::pin(side_by_side(trials, &mut failed, &mut not_met)).await;
     }
     say(&format!(
         "fault sweep: {} points tried{} in {} s, {} of them not met",
@@ -146,7 +144,33 @@ async fn whatever_call_fails_the_end_is_that_of_a_clean_run() {
         not_met.len() * 20 <= trials.len(),
         "too many calls were not made: {not_met:#?}"
     );
-    ground.sound();
+}
+
+/// Tries these in a world of their own, and tells which failed, and whose call was not made.
+async fn side_by_side(trials: &[Trial], failed: &mut Vec<String>, not_met: &mut Vec<String>) {
+    let names: Vec<String> = trials.iter().map(|trial| trial.name.clone()).collect();
+    let ground = Ground::of(&names).await;
+    let stories = trials.iter().map(|trial| {
+        let story = AssertUnwindSafe(Box::pin(story(&ground, trial))).catch_unwind();
+        async move { (trial, story.await) }
+    });
+    let mut stories = stream::iter(stories).buffer_unordered(BESIDE);
+    while let Some((trial, ended)) = stories.next().await {
+        match ended {
+            Ok(Ended::Held) => {}
+            Ok(Ended::NotMet) => not_met.push(trial.told()),
+            Err(why) => {
+                let why = why.downcast_ref::<String>().cloned();
+                let told = format!("{}: {}", trial.told(), why.unwrap_or_default());
+                // A sweep of everything takes long: what fails is told at once.
+                if all() {
+                    say(&told);
+                }
+                failed.push(told);
+            }
+        }
+    }
+    ground.sound(&names);
 }
 
 async fn story(ground: &Ground, trial: &Trial) -> Ended {
@@ -160,11 +184,11 @@ async fn story(ground: &Ground, trial: &Trial) -> Ended {
     };
     let began = ground.mark();
     ground.begin(scenario, name).await;
-    let (deadline, mut ask) = (Instant::now() + 3 * PATIENCE, Instant::now() + ASK);
+    let (deadline, mut ask) = (Instant::now() + 5 * PATIENCE, Instant::now() + ASK);
     let mut asked = 0;
     // At its end, and the fault has fallen; or it does not fall, though a few passes more were made.
     while !at_end(ground, trial) || !(armed.struck(world) || asked > 4 || ground.object(name).is_null()) {
-        let why = || story::difference(&trial.clean.end, &story::end(ground, name));
+        let why = || story::difference(&trial.clean.end, &story::end(ground, scenario, name));
         assert!(
             Instant::now() < deadline,
             "not at its end:\n{}\n{}",
@@ -194,7 +218,7 @@ async fn story(ground: &Ground, trial: &Trial) -> Ended {
 
 /// Whether what stands is what stands after a clean run.
 fn at_end(ground: &Ground, trial: &Trial) -> bool {
-    ground.ended(trial.scenario, &trial.name) && story::end(ground, &trial.name) == trial.clean.end
+    ground.ended(trial.scenario, &trial.name) && story::end(ground, trial.scenario, &trial.name) == trial.clean.end
 }
 
 /// The role is made afresh only where its making itself was not answered: whatever else fails, what stands stays.
@@ -248,6 +272,6 @@ async fn rests(ground: &Ground, trial: &Trial) {
     assert!(
         at_end(ground, trial),
         "{}",
-        story::difference(&trial.clean.end, &story::end(ground, name))
+        story::difference(&trial.clean.end, &story::end(ground, trial.scenario, name))
     );
 }

@@ -4,26 +4,34 @@
 use std::sync::LazyLock;
 
 use futures::future::BoxFuture;
-use k8s_openapi::ByteString;
-use kube::api::{Patch, PatchParams};
+use mooring::domain::arn::RoleArn;
 use serde_json::{Value, json};
 
+use super::deeds;
 use crate::support::{
-    HUB_ACCOUNT, World,
-    hands::{iam_tags, loose_trust, policy_arn},
+    World,
     manifest::{ADMIN, EDIT, VIEW, managed_cluster},
 };
 
 /// Something that people do by hand.
 type Deed = for<'a> fn(&'a World, &'a str) -> BoxFuture<'a, ()>;
 
-/// One row.
+/// One row. `ACCOUNT` and `NAME` in a spec stand for the cluster's own.
 pub(super) struct Scenario {
     pub(super) name: &'static str,
-    /// The spec that the cluster is moored with before it begins, over the plain one; `None`: it is not moored.
-    pub(super) before: Option<Value>,
+    /// What comes before it begins.
+    pub(super) before: Vec<Before>,
     pub(super) act: Act,
     pub(super) end: End,
+}
+
+/// What brings a cluster to where its scenario begins.
+pub(super) enum Before {
+    /// The manifest is applied with this spec, over the plain one, until `Ready` has this reason.
+    Apply(Value, &'static str),
+    /// Somebody wired it by hand.
+    Wired,
+    ByHand(Deed),
 }
 
 /// What begins it.
@@ -53,16 +61,44 @@ impl Scenario {
 
     /// The specs that the object has in the course of it.
     pub(super) fn specs(&self, world: &World, cluster: &str) -> Vec<Value> {
+        let before = self.before.iter().filter_map(|before| match before {
+            Before::Apply(spec, _) => Some(spec),
+            Before::Wired | Before::ByHand(_) => None,
+        });
         let after = match &self.act {
             Act::Apply(spec) => Some(spec),
             Act::ByHand(_) | Act::Delete => None,
         };
-        let whole = |spec: &Value| managed_cluster(world.cluster(cluster), spec.clone())["spec"].clone();
-        self.before.iter().chain(after).map(whole).collect()
+        let whole = |spec: &Value| managed_cluster(world.cluster(cluster), of(world, cluster, spec))["spec"].clone();
+        before.chain(after).map(whole).collect()
+    }
+
+    /// The role that Argo CD enters the cluster with.
+    pub(super) fn role(&self, world: &World, cluster: &str) -> RoleArn {
+        let specs = self.specs(world, cluster);
+        let named = specs
+            .iter()
+            .find_map(|spec| spec["access"]["deployerRole"]["arn"].as_str());
+        named.map_or_else(|| world.deployer(cluster), |arn| arn.parse().unwrap())
+    }
+
+    /// Whether role, entry and Secret were there before Mooring, made by somebody else.
+    pub(super) fn adopts(&self) -> bool {
+        self.before.iter().any(|before| matches!(before, Before::Wired))
     }
 }
 
-const MOORED: End = End::Reason("Moored");
+/// A spec of one cluster.
+pub(super) fn of(world: &World, cluster: &str, spec: &Value) -> Value {
+    let text = spec.to_string().replace("ACCOUNT", &world.cluster(cluster).account);
+    serde_json::from_str(&text.replace("NAME", cluster)).unwrap()
+}
+
+const MOORED: &str = "Moored";
+const SUSPENDED: &str = "Suspended";
+const DRIFT: Deed = |world, name| Box::pin(deeds::drift(world, name));
+const ANOTHER_ROLE: Deed = |world, name| Box::pin(async move { deeds::another_role(world, name) });
+const DEPLOYED_TO: Deed = |world, name| Box::pin(deeds::deployed_to(world, name));
 
 pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
     let narrow = json!({
@@ -80,104 +116,56 @@ pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         },
         "argocd": {"labels": {"env": "prod"}},
     });
-    let mut suspended = narrow.clone();
-    suspended["mode"] = json!("Suspended");
+    let with = |over: Value| {
+        let mut spec = narrow.clone();
+        crate::support::manifest::merge(&mut spec, over);
+        spec
+    };
+    let suspended = with(json!({"mode": "Suspended"}));
+    let enforced = with(json!({"mode": "Enforce"}));
+    let drained = with(json!({"deletion": {"whileInUse": "Drain"}}));
+    let adopting = with(json!({
+        "adoptExisting": true,
+        "access": {"deployerRole": {"arn": "arn:aws:iam::ACCOUNT:role/argocd-NAME"}},
+    }));
+    let moored = || Before::Apply(narrow.clone(), MOORED);
+    let row = |name, before, act, end| Scenario { name, before, act, end };
+    let reason = End::Reason;
     vec![
-        Scenario {
-            name: "create",
-            before: None,
-            act: Act::Apply(narrow.clone()),
-            end: MOORED,
-        },
-        Scenario {
-            name: "update",
-            before: Some(narrow.clone()),
-            act: Act::Apply(other),
-            end: MOORED,
-        },
-        Scenario {
-            name: "heal",
-            before: Some(narrow.clone()),
-            act: Act::ByHand(|world, name| Box::pin(drift(world, name))),
-            end: MOORED,
-        },
-        Scenario {
-            name: "remake",
-            before: Some(narrow.clone()),
-            act: Act::ByHand(|world, name| Box::pin(async move { another_role(world, name) })),
-            end: MOORED,
-        },
-        Scenario {
-            name: "suspend",
-            before: Some(narrow.clone()),
-            act: Act::Apply(suspended),
-            end: End::Reason("Suspended"),
-        },
-        Scenario {
-            name: "delete",
-            before: Some(narrow),
-            act: Act::Delete,
-            end: End::Gone,
-        },
+        row("create", vec![], Act::Apply(narrow.clone()), reason(MOORED)),
+        row(
+            "adopt",
+            vec![Before::Wired],
+            Act::Apply(adopting.clone()),
+            reason(MOORED),
+        ),
+        row("update", vec![moored()], Act::Apply(other), reason(MOORED)),
+        row("heal", vec![moored()], Act::ByHand(DRIFT), reason(MOORED)),
+        row("remake", vec![moored()], Act::ByHand(ANOTHER_ROLE), reason(MOORED)),
+        row(
+            "suspend",
+            vec![moored()],
+            Act::Apply(suspended.clone()),
+            reason(SUSPENDED),
+        ),
+        row(
+            "resume",
+            vec![moored(), Before::Apply(suspended, SUSPENDED)],
+            Act::Apply(enforced),
+            reason(MOORED),
+        ),
+        row("delete", vec![moored()], Act::Delete, End::Gone),
+        row(
+            "drain",
+            vec![Before::Apply(drained, MOORED), Before::ByHand(DEPLOYED_TO)],
+            Act::Delete,
+            End::Gone,
+        ),
+        row(
+            "leave",
+            vec![Before::Wired, Before::Apply(adopting, MOORED)],
+            Act::Delete,
+            End::Gone,
+        ),
     ]
 });
-
-/// Everything that is made is changed in every field that can be changed.
-async fn drift(world: &World, name: &str) {
-    world.role(
-        name,
-        "UpdateAssumeRolePolicy",
-        json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)}),
-    );
-    world.role(name, "UntagRole", json!({"TagKeys": ["mooring.dev/uid"]}));
-    world.role(name, "DeleteRolePermissionsBoundary", json!({}));
-    world.entry(name, "UpdateAccessEntry", json!({"kubernetesGroups": ["theirs"]}));
-    let associate = |policy: &str, scope: Value| {
-        let input = json!({"policyArn": policy_arn(policy), "accessScope": scope});
-        world.entry(name, "AssociateAccessPolicy", input);
-    };
-    associate(ADMIN, json!({"type": "cluster"}));
-    associate(VIEW, json!({"type": "namespace", "namespaces": ["kube-system"]}));
-    let gone = json!({"policyArn": policy_arn(EDIT)});
-    world.entry(name, "DisassociateAccessPolicy", gone);
-    let arn = world.seen_entry(name).unwrap().arn;
-    untag_entry(world, name, &arn);
-    let secret = world.secret(name).await.unwrap().metadata.name.unwrap();
-    let theirs = json!({"data": {"config": ByteString(b"{}".to_vec()), "shard": ByteString(b"7".to_vec())}});
-    let patch = Patch::Merge(theirs);
-    world
-        .secrets()
-        .patch(&secret, &PatchParams::default(), &patch)
-        .await
-        .unwrap();
-}
-
-fn untag_entry(world: &World, name: &str, arn: &str) {
-    let spec = world.cluster(name);
-    let aws = &world.stage.aws;
-    let input = json!({"resourceArn": arn, "tagKeys": ["mooring.dev/object"]});
-    let eks = mooring_sandbox::aws::contract::Service::Eks;
-    aws.call_in(&spec.region, &aws.root(&spec.account), eks, "UntagResource", input)
-        .unwrap();
-}
-
-/// Somebody deletes the deployer role and makes another in its place, with our tags.
-fn another_role(world: &World, name: &str) {
-    let role = world.seen_role(name).unwrap();
-    world.role(name, "DeleteRole", json!({}));
-    let path = role
-        .arn
-        .split_once(":role")
-        .unwrap()
-        .1
-        .rsplit_once('/')
-        .unwrap()
-        .0
-        .to_owned()
-        + "/";
-    let input = json!({
-        "Path": path, "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT), "Tags": iam_tags(&role.tags),
-        "PermissionsBoundary": role.boundary,
-    });
-    world.role(name, "CreateRole", input);
-}

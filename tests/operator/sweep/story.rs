@@ -3,24 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use mooring::policy::{self, Document};
 use mooring_sandbox::aws::{Call, contract::Service};
 use serde_json::{Value, json};
 
-use super::{ground::Ground, scenarios::Scenario};
+use super::{deeds::THEIR_GROUP, ground::Ground, scenarios::Scenario};
+use crate::adopt::{by_hand_manager, hand_made_trust};
 
 /// Everything of a cluster that stands: object, role, access entry, Secrets. Names, IDs and times are left out or
 /// replaced, so that those of two clusters can be compared.
-pub(super) fn end(ground: &Ground, name: &str) -> Value {
+pub(super) fn end(ground: &Ground, scenario: &Scenario, name: &str) -> Value {
     let (world, object) = (&ground.world, ground.object(name));
-    let role = world.seen_role(name);
-    let entry = world.seen_entry(name);
     let spec = world.cluster(name);
-    let deployer = world.deployer(name);
+    let deployer = scenario.role(world, name);
+    let role = world.seen_role_named(&spec.account, deployer.name.as_str());
+    let entry = world.seen_entry_of(name, &deployer);
     let policies = role.as_ref().map(|_| {
-        let input = json!({});
+        let input = json!({"RoleName": deployer.name.as_str()});
         [
-            world.role(name, "ListRolePolicies", input.clone())["PolicyNames"].clone(),
-            world.role(name, "ListAttachedRolePolicies", input)["AttachedPolicies"].clone(),
+            world.iam(&spec.account, "ListRolePolicies", input.clone())["PolicyNames"].clone(),
+            world.iam(&spec.account, "ListAttachedRolePolicies", input)["AttachedPolicies"].clone(),
         ]
     });
     let secrets: Vec<Value> = (ground.secrets_of(name).iter())
@@ -48,7 +50,9 @@ pub(super) fn end(ground: &Ground, name: &str) -> Value {
     });
     let id = spec.issuer().rsplit('/').next().unwrap().to_owned();
     let secret = secrets.first().and_then(|secret| secret["name"].as_str());
-    let uid = object["metadata"]["uid"].as_str();
+    // Where the object is gone, what it left to somebody else may still bear its mark.
+    let mark = role.as_ref().and_then(|role| role.tags.get("mooring.dev/uid"));
+    let uid = object["metadata"]["uid"].as_str().or_else(|| mark.map(String::as_str));
     let role_id = role.as_ref().map(|role| role.id.as_str());
     let config = secrets.first().and_then(|secret| secret["data"]["config"].as_str());
     let authority = STANDARD.encode(world.stage.hub.ca_pem());
@@ -140,8 +144,12 @@ fn texts(list: &Value) -> BTreeSet<String> {
 /// where access is only taken away, it gave nothing at all.
 pub(super) fn gave_no_more(ground: &Ground, scenario: &Scenario, name: &str, since: u64) {
     let world = &ground.world;
-    let given = given(&scenario.specs(world, name));
-    let (role, cluster) = (world.deployer(name), world.cluster(name));
+    let mut given = given(&scenario.specs(world, name));
+    if scenario.adopts() {
+        // What others gave stays.
+        given.groups.insert(THEIR_GROUP.to_owned());
+    }
+    let (role, cluster) = (scenario.role(world, name), world.cluster(name));
     for call in ground.aws_calls(name, since).iter().filter(|call| call.write) {
         let told = || format!("{name}: {} {:?}", call.operation, call.input);
         let is = |member: &str, wanted: &str| call.text(member).is_none_or(|text| text == wanted);
@@ -159,6 +167,10 @@ pub(super) fn gave_no_more(ground: &Ground, scenario: &Scenario, name: &str, sin
                 assert!(own && ours && call.account == cluster.account, "{}", told());
             }
             Service::Sts => {}
+        }
+        if let Some(trust) = trust(call) {
+            let let_in = lets_in(ground, scenario, trust);
+            assert!(let_in, "{} lets in who is not of the chain", told());
         }
         let grant = gives(call);
         if let Some(policy) = &grant.policy {
@@ -178,6 +190,38 @@ pub(super) fn gave_no_more(ground: &Ground, scenario: &Scenario, name: &str, sin
         let anything = grant.policy.is_some() || call.operation == "CreateAccessEntry";
         assert!(!(anything && scenario.takes_away()), "{}", told());
     }
+}
+
+/// The trust policy that a call sets.
+fn trust(call: &Call) -> Option<&str> {
+    let member = match call.operation.as_str() {
+        "CreateRole" => "AssumeRolePolicyDocument",
+        "UpdateAssumeRolePolicy" => "PolicyDocument",
+        _ => return None,
+    };
+    let told = || panic!("{member} of {} is not in the log", call.operation);
+    Some(call.text(member).unwrap_or_else(told))
+}
+
+/// Whether a trust policy lets the management role in and nobody else; on what was wired by hand, the one who was let in
+/// by hand as well.
+fn lets_in(ground: &Ground, scenario: &Scenario, trust: &str) -> bool {
+    let world = &ground.world;
+    let management = policy::deployer_trust(&world.hub().management_role_arn(None));
+    let theirs = scenario.adopts().then(|| hand_made_trust(&by_hand_manager(world)));
+    let theirs = theirs
+        .iter()
+        .map(|theirs| Document::parse(&theirs.to_string()).unwrap());
+    let known: Vec<Document> = (std::iter::once(management).chain(theirs))
+        .flat_map(|document| document.statements)
+        .map(|statement| Document::new(vec![statement]))
+        .collect();
+    let document = Document::parse(trust).unwrap();
+    let mut statements = document.statements.into_iter();
+    statements.all(|statement| {
+        let one = Document::new(vec![statement]);
+        known.iter().any(|known| known.means(&one))
+    })
 }
 
 #[derive(Default)]

@@ -5,6 +5,7 @@
 //! writes the folder of the present version, by running it; nobody writes there by hand. The folder of a version that
 //! was released never changes again.
 
+mod fields;
 mod record;
 mod restore;
 
@@ -60,12 +61,15 @@ fn setting() -> Setting {
     let allow = &mut setting.management["spec"]["allow"][0];
     manifest::merge(
         allow,
-        json!({"regions": ["eu-*"], "clusters": ["*"], "projects": ["*"]}),
+        json!({
+            "regions": ["eu-*"], "clusters": ["*"], "projects": ["*"],
+            "deployerRoles": ["arn:aws:iam::*:role/argocd-*"],
+        }),
     );
     setting
 }
 
-/// Every field that a cluster's spec has.
+/// Every field that a cluster's spec has, as far as they go together; `fields` holds it.
 fn full() -> Value {
     json!({
         "clusterName": "full", "managementRole": "default", "mode": "Enforce",
@@ -81,7 +85,7 @@ fn full() -> Value {
             "name": "full-in-argocd", "project": "team", "labels": {"env": "prod"},
             "annotations": {"example.com/vpc": "v"}, "namespaces": ["team-a"], "clusterResources": false, "shard": 2,
         },
-        "deletion": {"policy": "Delete"},
+        "adoptExisting": false, "deletion": {"policy": "Delete", "whileInUse": "Block"},
     })
 }
 

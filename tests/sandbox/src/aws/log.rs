@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 
 use super::contract::{Caller, Check, Service};
 
-/// The longest text of an input that the log keeps; policy documents are longer.
-const MAX_TEXT: usize = 512;
+/// The longest text of an input that the log keeps: the trust policy of a deployer role is shorter, and a permission policy
+/// may be longer.
+const MAX_TEXT: usize = 1024;
 /// Members of an input that are secrets.
 const SECRETS: &[&str] = &["WebIdentityToken", "TokenCode"];
 /// How many calls are kept; older ones are forgotten, so that a sandbox may stand for days.
@@ -35,7 +36,7 @@ pub struct Call {
     /// The access key that it was signed with, good or not: it tells two sessions of one name apart. Empty when it was
     /// not signed.
     pub access_key: String,
-    /// The input, without secrets and without texts of more than 512 bytes.
+    /// The input, without secrets and without texts of more than 1,024 bytes.
     pub input: Map<String, Value>,
     /// How it ended.
     pub outcome: Outcome,

@@ -217,7 +217,10 @@ async fn answer(
     let watched = asked.verb == "watch";
     let code = Some(head.status.as_u16());
     if watched {
-        shared.write(asked, code, false);
+        shared.write(asked, code, effect.is_some());
+        if effect == Some(ApiEffect::CloseAfter) {
+            return Err(Closed);
+        }
         let lines = watch::lines(body, Arc::clone(shared));
         return Ok(Response::from_parts(head, Either::Right(StreamBody::new(lines))));
     }

@@ -1,0 +1,102 @@
+//! The same while an operator starts: each of its first reads of the API server fails once, in every way but silence,
+//! which ends after minutes (`kubernetes::connect`). An edit that was made meanwhile is acted on, and nothing is lost.
+
+use std::collections::BTreeSet;
+
+use mooring_sandbox::{
+    control_plane::{ApiEffect, ApiFault, ApiProxy},
+    stage::Signal,
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{all, say};
+use crate::support::{Setting, World};
+
+const WAYS: [ApiEffect; 5] = [
+    ApiEffect::Refuse(429),
+    ApiEffect::Refuse(500),
+    ApiEffect::Refuse(403),
+    ApiEffect::Close,
+    ApiEffect::CloseAfter,
+];
+
+/// One of how many `make test` has time for.
+const ONE_OF: usize = 7;
+
+const CLUSTER: &str = "one";
+
+/// Words that every request holds.
+fn any() -> Vec<String> {
+    vec![String::new()]
+}
+
+fn proxy(world: &World) -> &ApiProxy {
+    world.stage.proxied().unwrap()
+}
+
+/// Ends the operator, starts another, and waits until it has acted on an edit that was made meanwhile.
+async fn start(world: &World, number: usize) {
+    world.end_operator(Signal::Terminate).await;
+    let labels = json!({"spec": {"argocd": {"labels": {"edit": format!("n{number}")}}}});
+    world.patch("ManagedCluster", CLUSTER, labels).await;
+    world.start_operator().await;
+    world
+        .eventually("the edit is acted on", async || {
+            let labels = world.secret(CLUSTER).await?.metadata.labels?;
+            (labels.get("edit") == Some(&format!("n{number}"))).then_some(())
+        })
+        .await;
+    world.is_ready("ManagedCluster", CLUSTER).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_read_of_a_start_fails_nothing_is_lost() {
+    let started = Instant::now();
+    let mut setting = Setting::of(&["222222222222/eu-west-1/one"]);
+    setting.proxied = true;
+    let world = World::ready(setting).await;
+    world.moored(CLUSTER).await;
+    let mark = proxy(&world).mark();
+    start(&world, 0).await;
+    let calls = proxy(&world).since(mark, &any());
+    let reads: BTreeSet<String> = (calls.iter())
+        .filter(|call| !call.request.is_write() || call.request.resource.starts_with("leases"))
+        .map(|call| call.request.kind())
+        .collect();
+    let told = |kind: &str| reads.iter().any(|read| read == kind);
+    for kind in ["watch managedclusters.mooring.dev", "watch secrets"] {
+        assert!(told(kind), "{kind} is none of {reads:?}");
+    }
+    let trials: Vec<(&String, ApiEffect)> = (reads.iter())
+        .flat_map(|kind| WAYS.into_iter().map(move |way| (kind, way)))
+        .enumerate()
+        .filter(|(number, _)| all() || number % ONE_OF == 0)
+        .map(|(_, trial)| trial)
+        .collect();
+    let (mut tried, mut not_met) = (0, Vec::new());
+    for (kind, way) in trials {
+        tried += 1;
+        let mark = world.mark();
+        let faults = proxy(&world).faults();
+        let fault = faults.add(ApiFault::on(kind, way).about(&any()).nth(1));
+        start(&world, tried).await;
+        if faults.struck(fault) == 0 {
+            not_met.push(format!("{way:?} at {kind}"));
+        }
+        faults.remove(fault);
+        let writes = world.writes(CLUSTER, mark);
+        assert!(writes.is_empty(), "{way:?} at {kind}: {writes:?}");
+    }
+    let log = world.log();
+    assert!(!log.contains("panicked"), "{log}");
+    say(&format!(
+        "fault sweep of a start: {tried} of {} points tried{} in {} s, {} of them not met",
+        reads.len() * WAYS.len(),
+        if all() { "" } else { " (make sweep tries all)" },
+        started.elapsed().as_secs(),
+        not_met.len()
+    ));
+    assert!(not_met.len() * 5 <= tried, "too many calls were not made: {not_met:#?}");
+    world.never_denied();
+}
