@@ -109,6 +109,8 @@ const PURE_STEPS: &[&str] = &[
     "plan",
     "removal",
     "step",
+    "planned",
+    "unmoved",
     "management",
     "members",
     "in_use",

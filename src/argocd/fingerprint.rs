@@ -23,6 +23,14 @@ pub fn fingerprint_of_base64(data: &str) -> Option<String> {
     STANDARD.decode(data).ok().map(|pem| fingerprint(&pem))
 }
 
+/// How many certificates there are in a certificate authority as EKS gives it: two while it rotates from one to another.
+#[must_use]
+pub fn certificates_in_base64(data: &str) -> usize {
+    let pem = STANDARD.decode(data).unwrap_or_default();
+    let begin = b"-----BEGIN CERTIFICATE-----";
+    pem.windows(begin.len()).filter(|window| window == begin).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +42,14 @@ mod tests {
         assert_eq!(fingerprint(b"abc"), of_abc);
         assert_eq!(fingerprint_of_base64("YWJj").as_deref(), Some(of_abc));
         assert_eq!(fingerprint_of_base64("not base64 !"), None);
+    }
+
+    #[test]
+    fn certificates_are_counted() {
+        let one = "-----BEGIN CERTIFICATE-----\nYWJj\n-----END CERTIFICATE-----\n";
+        for (pem, count) in [(one.to_owned(), 1), (format!("{one}{one}"), 2), ("abc".to_owned(), 0)] {
+            assert_eq!(certificates_in_base64(&STANDARD.encode(pem)), count);
+        }
+        assert_eq!(certificates_in_base64("not base64 !"), 0);
     }
 }

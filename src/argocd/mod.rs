@@ -21,7 +21,7 @@ pub use cluster_secret::{
     ADOPT_ANNOTATION, ADOPTED_ANNOTATION, CLUSTER_ANNOTATION, Connection, InvalidConnection, OWNER_ANNOTATION,
     Presentation, SECRET_TYPE, WantedSecret,
 };
-pub use fingerprint::{fingerprint, fingerprint_of_base64};
+pub use fingerprint::{certificates_in_base64, fingerprint, fingerprint_of_base64};
 pub use parse::{Credentials, SeenCluster};
 pub use project::Project;
 pub use seen::{ClusterSecret, Difference, concerns, cut_down};

@@ -197,8 +197,8 @@ impl Account {
     }
 
     /// Gives an association another scope, without a moment in which the entry lacks the policy: EKS takes a second
-    /// association as the new scope (EKS user guide, "Associate access policies with access entries"). Should it not
-    /// show after some looks, the association is taken away and made anew.
+    /// association as the new scope (EKS user guide, "Associate access policies with access entries"). Gives whether it
+    /// shows after some looks, a second apart.
     ///
     /// # Errors
     /// When EKS refuses, or the entry is gone.
@@ -208,7 +208,7 @@ impl Account {
         principal: &RoleArn,
         policy: &AccessPolicyArn,
         scope: &AccessScope,
-    ) -> Result<(), AwsError> {
+    ) -> Result<bool, AwsError> {
         self.associate(cluster, principal, policy, scope).await?;
         for look in 0..LOOKS {
             if look > 0 {
@@ -216,12 +216,11 @@ impl Account {
             }
             let found = self.associations(cluster, principal).await?;
             if found.as_ref().and_then(|found| found.get(policy)) == Some(scope) {
-                return Ok(());
+                return Ok(true);
             }
         }
-        tracing::warn!(%cluster, %principal, %policy, "the scope did not change in place; making the association anew");
-        self.disassociate(cluster, principal, policy).await?;
-        self.associate(cluster, principal, policy, scope).await
+        tracing::warn!(%cluster, %principal, %policy, "the new scope does not show yet");
+        Ok(false)
     }
 
     /// Takes an access policy from an entry. That it is gone already is no error.

@@ -89,6 +89,18 @@ impl Account {
         }
     }
 
+    /// Whether a refused read of what a role carries was of a role that is gone since it was seen: AWS judges it by its
+    /// name without our path then, of which only `GetRole` may be asked.
+    ///
+    /// # Errors
+    /// The refusal, while the role is there; any other error as it is.
+    pub async fn gone_since(&self, name: &RoleName, refused: AwsError) -> Result<(), AwsError> {
+        if refused.kind == ErrorKind::Denied && self.role(name).await?.is_none() {
+            return Ok(());
+        }
+        Err(refused)
+    }
+
     /// The text of an inline policy, percent-decoded, or `None`.
     ///
     /// # Errors

@@ -581,7 +581,7 @@ async fn a_new_scope_that_shows_late_needs_no_gap() {
         Answer::Http(200, "", "{}".to_owned())
     })
     .await;
-    account
+    let shows = account
         .rescope(
             &"prod".parse().unwrap(),
             &principal(),
@@ -590,6 +590,7 @@ async fn a_new_scope_that_shows_late_needs_no_gap() {
         )
         .await
         .unwrap();
+    assert!(shows);
     assert!(
         canned
             .operations()
@@ -599,7 +600,7 @@ async fn a_new_scope_that_shows_late_needs_no_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scope_that_does_not_change_in_place_is_made_anew() {
+async fn a_scope_that_does_not_change_in_place_is_told_and_nothing_is_taken_away() {
     let (canned, account) = account(|seen| {
         if seen.operation.starts_with("GET") {
             return listed(r#"{"type":"cluster","namespaces":[]}"#, "");
@@ -607,15 +608,36 @@ async fn a_scope_that_does_not_change_in_place_is_made_anew() {
         Answer::Http(200, "", "{}".to_owned())
     })
     .await;
-    account
+    let shows = account
         .rescope(&"prod".parse().unwrap(), &principal(), &edit(), &namespaces(&["a"]))
         .await
         .unwrap();
+    assert!(!shows);
     let methods: Vec<_> = canned.operations()[1..]
         .iter()
         .map(|o| o.split(' ').next().unwrap().to_owned())
         .collect();
-    assert_eq!(methods, ["POST", "GET", "GET", "GET", "GET", "DELETE", "POST"]);
+    assert_eq!(methods, ["POST", "GET", "GET", "GET", "GET"]);
+}
+
+/// AWS judges a read of what a role carries by the role's name alone once it is gone (IAM, `Role.Arn`).
+#[tokio::test(start_paused = true)]
+async fn a_role_that_goes_between_two_reads_is_gone_and_not_refused() {
+    let name = "x".parse().unwrap();
+    for (there, gone) in [(false, true), (true, false)] {
+        let (_, account) = account(move |seen| match seen.operation.as_str() {
+            "GetRole" if there => result(
+                "GetRole",
+                "<Role><Path>/</Path><RoleName>x</RoleName><RoleId>AROAX</RoleId><Arn>arn:aws:iam::222222222222:role/x</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate></Role>",
+            ),
+            "GetRole" => query_error(404, "NoSuchEntity", "The role with name x cannot be found."),
+            _ => query_error(403, "AccessDenied", "not authorized to perform"),
+        })
+        .await;
+        let refused = account.role_policies(&name).await.unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::Denied);
+        assert_eq!(account.gone_since(&name, refused).await.is_ok(), gone);
+    }
 }
 
 #[tokio::test(start_paused = true)]

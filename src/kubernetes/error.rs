@@ -136,6 +136,22 @@ impl KubernetesError {
         self.failure() == Failure::Conflict
     }
 
+    /// Which other field managers hold which fields, in the API server's own words, where a server-side apply without
+    /// force was refused for that; nothing else ends by reading again (`FieldManagerConflict` of the apiserver).
+    #[must_use]
+    pub fn held_by_others(&self) -> Option<String> {
+        let Cause::Kube(cause) = &self.cause else { return None };
+        let details = status(cause)?.details.as_ref()?;
+        let held = details
+            .causes
+            .iter()
+            .filter(|cause| cause.reason == "FieldManagerConflict");
+        let held: Vec<String> = held
+            .map(|cause| format!("{} ({})", cause.message, cause.field))
+            .collect();
+        (!held.is_empty()).then(|| held.join(", "))
+    }
+
     /// True when there is no such object or kind.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

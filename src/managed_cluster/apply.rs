@@ -12,21 +12,15 @@ use crate::{
     aws::{Account, AwsError, ErrorKind},
     domain::{
         arn::{ClusterArn, RoleArn},
-        eks::WantedEntry,
+        eks::{AccessPolicyArn, WantedEntry},
     },
-    kubernetes::{
-        KubernetesError,
-        objects::{self, FIELD_MANAGER},
-    },
+    kubernetes::objects::{self, FIELD_MANAGER},
     telemetry::Metrics,
 };
 
-use super::{
-    blocked::Blocked,
-    plan::entry_tags,
-    secret_write::apply_secret,
-    step::{Part, Step},
-};
+use super::{blocked::Blocked, plan::entry_tags, secret_write::apply_secret, step::Step, unmoved::Unmoved};
+
+pub use super::failure::{Failure, MadeRole, Stop};
 
 /// Where a plan is carried out.
 #[derive(Clone, Copy)]
@@ -49,55 +43,6 @@ pub struct Site<'a> {
     pub metrics: &'a Metrics,
 }
 
-/// Why a step was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// AWS refused or could not be reached.
-    #[error(transparent)]
-    Aws(#[from] AwsError),
-    /// The API server refused or could not be reached.
-    #[error(transparent)]
-    Kubernetes(#[from] KubernetesError),
-    /// A step in an account that was not entered.
-    #[error("the account was not entered")]
-    NotEntered,
-    /// The pass ran out of time before the step was begun.
-    #[error("the pass ran out of time before this step")]
-    OutOfTime,
-    /// The operator is stopping.
-    #[error("the operator is stopping; the next one goes on")]
-    Stopping,
-}
-
-impl Failure {
-    /// Whether only a person can mend it: a try without one fails in the same way.
-    #[must_use]
-    pub fn needs_a_person(&self) -> bool {
-        match self {
-            Self::Aws(error) => super::error::stalled(error),
-            Self::Kubernetes(_) | Self::NotEntered | Self::OutOfTime | Self::Stopping => false,
-        }
-    }
-}
-
-/// What stopped a plan.
-#[derive(Debug)]
-pub enum Stop {
-    /// AWS needs time.
-    Blocked(Blocked),
-    /// A step failed.
-    Failed(Part, Failure),
-}
-
-/// A role that was made: what makes it ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MadeRole {
-    /// Its ARN.
-    pub arn: String,
-    /// Its unique ID.
-    pub id: String,
-}
-
 /// What became of a plan. Only [`apply`] makes one.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -106,6 +51,8 @@ pub struct Outcome {
     role_deleted: bool,
     entry_deleted: bool,
     server_changed: bool,
+    unmoved: Option<Unmoved>,
+    reassociated: Vec<AccessPolicyArn>,
     stop: Option<Stop>,
 }
 
@@ -138,6 +85,18 @@ impl Outcome {
     #[must_use]
     pub fn server_changed(&self) -> bool {
         self.server_changed
+    }
+
+    /// The scope that was given to an access policy and does not show, if one does not.
+    #[must_use]
+    pub fn unmoved(&self) -> Option<&Unmoved> {
+        self.unmoved.as_ref()
+    }
+
+    /// The access policies that were associated anew.
+    #[must_use]
+    pub fn reassociated(&self) -> &[AccessPolicyArn] {
+        &self.reassociated
     }
 
     #[cfg(test)]
@@ -218,9 +177,15 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
             outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
             outcome.server_changed |= step.changes_server();
+            if let Step::Reassociate { policy, .. } = step {
+                outcome.reassociated.push(policy.clone());
+            }
             outcome.done.push(step.words());
         }
         Err(failure) => {
+            if let (Failure::ScopeUnmoved, Step::Rescope { policy, scope, found }) = (&failure, step) {
+                outcome.unmoved = Some(Unmoved::new(policy.clone(), found.clone(), scope.clone()));
+            }
             let why = stop(step, failure);
             let result = if matches!(why, Stop::Blocked(_)) {
                 "blocked"
@@ -239,12 +204,18 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
 /// What AWS says while a write is on its way everywhere is a wait, not an error (reference: IAM user guide,
 /// "Changes that I make are not always immediately visible").
 fn stop(step: &Step, failure: Failure) -> Stop {
-    let Failure::Aws(error) = &failure else {
-        return Stop::Failed(step.part(), failure);
+    let error = match &failure {
+        Failure::Aws(error) => error,
+        Failure::ScopeUnmoved => return Stop::Blocked(Blocked::ScopeUnmoved { what: step.words() }),
+        Failure::Kubernetes(_) | Failure::NotEntered | Failure::OutOfTime | Failure::Stopping => {
+            return Stop::Failed(step.part(), failure);
+        }
     };
     let what = match (step, error.kind) {
         (Step::CreateAccessEntry { .. }, ErrorKind::InvalidPrincipal) => "the new deployer role",
-        (Step::Associate { .. } | Step::Rescope { .. }, ErrorKind::EntryNotVisible) => "the new access entry",
+        (Step::Associate { .. } | Step::Rescope { .. } | Step::Reassociate { .. }, ErrorKind::EntryNotVisible) => {
+            "the new access entry"
+        }
         (Step::CreateRole { .. }, ErrorKind::AlreadyExists) => "an earlier change of the deployer role",
         (Step::CreateAccessEntry { .. }, ErrorKind::AlreadyExists) => "an earlier change of the access entry",
         (_, ErrorKind::Conflict) => "another change of the same thing",
@@ -275,6 +246,13 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
             objects::merge(site.secrets, name, FIELD_MANAGER, &patch).await?;
         }
         Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
+        Step::Rescope { policy, scope, .. } => {
+            let account = site.account.ok_or(Failure::NotEntered)?;
+            let (cluster, deployer) = (&site.cluster.name, site.deployer);
+            if !account.rescope(cluster, deployer, policy, scope).await? {
+                return Err(Failure::ScopeUnmoved);
+            }
+        }
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
         | Step::SetBoundary { .. }
@@ -289,7 +267,7 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
         | Step::TagAccessEntry { .. }
         | Step::DeleteAccessEntry
         | Step::Associate { .. }
-        | Step::Rescope { .. }
+        | Step::Reassociate { .. }
         | Step::Disassociate { .. } => {
             let Some(account) = site.account else {
                 return Err(Failure::NotEntered);
@@ -342,9 +320,13 @@ async fn run_in_account(
         }
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
-        Step::Rescope { policy, scope, .. } => account.rescope(cluster, deployer, policy, scope).await?,
+        Step::Reassociate { policy, scope, .. } => {
+            account.disassociate(cluster, deployer, policy).await?;
+            account.associate(cluster, deployer, policy, scope).await?;
+        }
         Step::Disassociate { policy, .. } => account.disassociate(cluster, deployer, policy).await?,
-        Step::ApplySecret { .. }
+        Step::Rescope { .. }
+        | Step::ApplySecret { .. }
         | Step::NullSecretKeys { .. }
         | Step::DropLabels { .. }
         | Step::DeleteSecret { .. } => {}

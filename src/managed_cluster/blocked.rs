@@ -111,6 +111,11 @@ pub enum Blocked {
         /// What was seen, in words.
         what: String,
     },
+    /// EKS has taken another scope for an access policy, and still shows the one before; a second look must agree.
+    ScopeUnmoved {
+        /// The change, in words.
+        what: String,
+    },
     /// The access entry is not ours.
     EntryNotOurs {
         /// Whose it is.
@@ -225,7 +230,9 @@ impl Blocked {
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
-            Self::EntryNotOurs { .. } | Self::Propagating { .. } | Self::StoodBack => Part::AccessEntry,
+            Self::EntryNotOurs { .. } | Self::ScopeUnmoved { .. } | Self::Propagating { .. } | Self::StoodBack => {
+                Part::AccessEntry
+            }
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
@@ -257,7 +264,7 @@ impl Blocked {
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
-            Self::Propagating { .. } | Self::RolePropagating => "Propagating",
+            Self::Propagating { .. } | Self::RolePropagating | Self::ScopeUnmoved { .. } => "Propagating",
             Self::DuplicateCluster { .. } => "DuplicateCluster",
             Self::SecretNotOurs { .. } => "SecretNotOurs",
             Self::SecretGoing { .. } => "SecretGoing",
@@ -301,6 +308,7 @@ impl Blocked {
             Self::ManagementRoleNotReady { .. }
             | Self::PolicyPending { .. }
             | Self::Unconfirmed { .. }
+            | Self::ScopeUnmoved { .. }
             | Self::Propagating { .. }
             | Self::RolePropagating
             | Self::SecretGoing { .. }
@@ -354,6 +362,7 @@ impl Blocked {
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
             Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it ({}): take them off", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::Unconfirmed { what } => format!("{what}; it is healed when a second look in half a minute agrees"),
+            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. When a second look in half a minute agrees, the association is taken away and made anew"),
             Self::EntryNotOurs { owner } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): delete it with `aws eks delete-access-entry`, or set spec.adoptExisting to have it taken over"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets } => format!("Argo CD already knows this cluster by other Secrets ({}), and picks one at random when there are two: delete or rename those, or set spec.adoptExisting to have one of the same server taken over", secrets.join("; ")),

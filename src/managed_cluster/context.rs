@@ -20,6 +20,7 @@ use crate::{
     api::{ManagedCluster, ManagedClusterStatus, ManagementRole, Mode},
     argocd::{CLUSTER_ANNOTATION, WantedSecret},
     aws::Aws,
+    domain::eks::{AccessPolicyArn, Associations},
     kubernetes::{backoff::Backoff, events::Reporter},
     telemetry::Metrics,
 };
@@ -28,6 +29,7 @@ use super::{
     applications::Looks,
     ledger::Ledger,
     step::Suspicion,
+    unmoved::{Tried, Unmoved},
     withheld::{Withheld, paused},
 };
 
@@ -124,6 +126,7 @@ pub struct Memories {
 #[derive(Default)]
 struct Memory {
     suspicion: Option<(Suspicion, Instant)>,
+    scopes: Tried,
     status: Option<ManagedClusterStatus>,
     unwritten: bool,
     secret: Option<WantedSecret>,
@@ -170,6 +173,29 @@ impl Memories {
         self.with(uid, |memory| match (suspicion, &memory.suspicion) {
             (Some(now), Some((before, _))) if now == before => {}
             (now, _) => memory.suspicion = now.map(|what| (what.clone(), Instant::now())),
+        });
+    }
+
+    /// The scopes that were given to access policies and did not show; a look that agrees `after` that is the second.
+    pub fn unmoved(&self, uid: &str, after: Duration) -> Vec<Unmoved> {
+        self.with(uid, |memory| memory.scopes.all(after))
+    }
+
+    /// Forgets the scopes that show by now, or that somebody has changed again.
+    pub fn still_unmoved(&self, uid: &str, found: Option<&Associations>) {
+        let shows = |unmoved: &Unmoved| found.and_then(|found| found.get(&unmoved.policy)) == Some(&unmoved.found);
+        self.with(uid, |memory| memory.scopes.keep(shows));
+    }
+
+    /// Remembers a scope that was given and does not show, and forgets the policies that were associated anew.
+    pub fn rescoped(&self, uid: &str, unmoved: Option<&Unmoved>, anew: &[AccessPolicyArn]) {
+        self.with(uid, |memory| {
+            for policy in anew {
+                memory.scopes.forget(policy);
+            }
+            if let Some(unmoved) = unmoved {
+                memory.scopes.note(unmoved.clone());
+            }
         });
     }
 

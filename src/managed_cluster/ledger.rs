@@ -74,6 +74,7 @@ impl Ledger {
             return Ok(None);
         }
         let mut begun = self.begun.lock().await;
+        recall(context, &identity.management_role, &mut begun).await?;
         let (clusters, roles) = (context.clusters.state(), context.management_roles.state());
         let hub = Hub::of(&clusters, &roles);
         if let Some(blocked) = hub.judge(self.limit, &begun, going, identity) {
@@ -192,6 +193,23 @@ struct Seen {
     removals: Removals,
     /// What has begun, by `ManagementRole`, whether or not it counts.
     recorded: BTreeMap<String, BTreeSet<Asked>>,
+}
+
+/// Reads what was recorded in a `ManagementRole` that does not parse, which the watch does not bring.
+async fn recall(
+    context: &Context,
+    role: &str,
+    begun: &mut BTreeMap<String, BTreeSet<Asked>>,
+) -> Result<(), KubernetesError> {
+    let broken = context.management_role(role).is_some_and(|object| object.0.is_err());
+    if !broken || begun.contains_key(role) {
+        return Ok(());
+    }
+    let stored = objects::stored::<ManagementRole>(&context.client, role).await?;
+    let removals = stored.and_then(|stored| stored.data.pointer("/status/removals").cloned());
+    let removals = removals.and_then(|removals| serde_json::from_value::<Vec<RemovalStatus>>(removals).ok());
+    begun.insert(role.to_owned(), removals.iter().flatten().map(record).collect());
+    Ok(())
 }
 
 /// Until when a person has said that removals are meant, by an object's annotation.

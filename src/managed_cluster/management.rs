@@ -1,5 +1,7 @@
 //! What a `ManagementRole` gives to the clusters that name it. Pure.
 
+pub mod unparsable;
+
 use std::collections::BTreeSet;
 
 use crate::{

@@ -18,6 +18,7 @@ pub mod by_hand;
 mod context;
 pub mod desired;
 mod error;
+mod failure;
 pub mod findings;
 pub mod in_use;
 pub mod ledger;
@@ -26,6 +27,7 @@ mod moor;
 pub mod observe;
 mod part;
 pub mod plan;
+mod planned;
 pub mod preview;
 mod release;
 pub mod removal;
@@ -39,6 +41,7 @@ pub mod survey;
 mod suspend;
 mod tell;
 mod turn;
+pub mod unmoved;
 pub mod withheld;
 pub(crate) mod words;
 
@@ -91,33 +94,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let result = match &object.0 {
-        Err(unparsable) if object.meta().deletion_timestamp.is_some() => {
-            debug!(error = %unparsable.error, "removing an object that does not parse");
-            release::unparsable(object.meta(), &context).await
-        }
-        Err(unparsable) => {
-            let error = Error::Unreadable(unparsable.error.clone());
-            let name = object.meta().name.as_deref().unwrap_or_default();
-            // What was recorded stays: a role whose ID we forgot would be made afresh.
-            if let Some(old) = objects::stored_status::<ManagedCluster, _>(&context.client, name).await? {
-                let suspended = suspend::unparsable(object.meta(), &context).await?;
-                let pass = match &suspended {
-                    Some(identity) => Box::pin(suspend(subject(object.meta(), identity, None, &old), &context)).await,
-                    None => Some(Pass::Failed(error)),
-                };
-                match pass {
-                    Some(pass) => conclude(&context, object.meta(), suspended.as_ref(), &old, pass).await,
-                    None => Ok(Action::requeue(Duration::ZERO)),
-                }
-            } else {
-                // What was recorded cannot be read and must not be written over, and the access goes all the same.
-                if let Some(identity) = suspend::unparsable(object.meta(), &context).await? {
-                    let nothing = ManagedClusterStatus::default();
-                    Box::pin(suspend::cut_off(object.meta(), &identity, &nothing, &context)).await;
-                }
-                Err(error)
-            }
-        }
+        Err(broken) => unparsable(object.meta(), &broken.error, &context).await,
         Ok(cluster) if cluster.metadata.deletion_timestamp.is_some() => release::known(cluster, &context).await,
         Ok(cluster) => {
             let old = known_status(cluster, &context);
@@ -148,6 +125,39 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
     };
     context.metrics.pass_ended("ManagedCluster", started.elapsed());
     result
+}
+
+/// A pass over an object that does not parse.
+async fn unparsable(metadata: &ObjectMeta, broken: &str, context: &Context) -> Result<Action, Error> {
+    if metadata.deletion_timestamp.is_some() {
+        debug!(error = %broken, "removing an object that does not parse");
+        let released = release::unparsable(metadata, context).await;
+        if let Err(error @ Error::Unreadable(_)) = &released {
+            tell::unreadable(context, metadata, error).await;
+        }
+        return released;
+    }
+    let error = Error::Unreadable(broken.to_owned());
+    let name = metadata.name.as_deref().unwrap_or_default();
+    // What was recorded stays: a role whose ID we forgot would be made afresh.
+    let Some(old) = objects::stored_status::<ManagedCluster, _>(&context.client, name).await? else {
+        // What was recorded cannot be read and must not be written over, and the access goes all the same.
+        if let Some(identity) = suspend::unparsable(metadata, context).await? {
+            let nothing = ManagedClusterStatus::default();
+            Box::pin(suspend::cut_off(metadata, &identity, &nothing, context)).await;
+        }
+        tell::unreadable(context, metadata, &error).await;
+        return Err(error);
+    };
+    let suspended = suspend::unparsable(metadata, context).await?;
+    let pass = match &suspended {
+        Some(identity) => Box::pin(suspend(subject(metadata, identity, None, &old), context)).await,
+        None => Some(Pass::Failed(error)),
+    };
+    match pass {
+        Some(pass) => conclude(context, metadata, suspended.as_ref(), &old, pass).await,
+        None => Ok(Action::requeue(Duration::ZERO)),
+    }
 }
 
 fn subject<'a>(
@@ -224,7 +234,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         if blocked.part() == Part::ManagementRole {
             // Its watch wakes the object when that changes.
             WATCHED_WAIT
-        } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
+        } else if matches!(blocked, Blocked::Unconfirmed { .. } | Blocked::ScopeUnmoved { .. }) {
             context.timing.confirm_after + Duration::from_millis(500)
         } else if blocked.polled() {
             context.backoff.after_wait(key())

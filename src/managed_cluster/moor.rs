@@ -149,8 +149,10 @@ impl Work<'_> {
             desired,
         };
         let confirmed = memory.confirmed(uid, self.context.timing.confirm_after);
-        let plan = ground.plan(&survey, confirmed.as_ref());
+        let unmoved = memory.unmoved(uid, self.context.timing.confirm_after);
+        let plan = ground.plan(&survey, confirmed.as_ref(), &unmoved);
         memory.suspect(uid, plan.suspicion.as_ref());
+        memory.still_unmoved(uid, survey.spoke.associations.as_ref());
         let access_entry = ground.given(&survey);
         let Survey {
             spoke,
@@ -238,6 +240,9 @@ impl Work<'_> {
             self.context.memory.made_role(self.uid(), &made.id);
         }
         self.context.memory.healed(self.uid(), gone(Some(&spoke), &outcome));
+        self.context
+            .memory
+            .rescoped(self.uid(), outcome.unmoved(), outcome.reassociated());
         let told = self.old.server_changed_at.as_ref().map(|at| at.0);
         let (client, namespace) = (&self.context.client, &self.management.namespace);
         facts.server_changed = left_to_tell(client, namespace, outcome.server_changed(), told).await;

@@ -113,11 +113,24 @@ async fn role_with_policies(
                 LookAtPolicies::Never => false,
             }
     };
-    let role_policies = match &role {
-        Some(role) if matter(role) => Some(account.role_policies(&deployer.name).await?),
-        Some(_) | None => None,
-    };
-    Ok((role, role_policies))
+    match &role {
+        Some(seen) if matter(seen) => policies_of(account, deployer, role).await,
+        Some(_) | None => Ok((role, None)),
+    }
+}
+
+async fn policies_of(
+    account: &Account,
+    deployer: &RoleArn,
+    role: Option<Role>,
+) -> Result<(Option<Role>, Option<RolePolicies>), AwsError> {
+    match account.role_policies(&deployer.name).await {
+        Ok(policies) => Ok((role, Some(policies))),
+        Err(refused) => {
+            account.gone_since(&deployer.name, refused).await?;
+            Ok((None, None))
+        }
+    }
 }
 
 /// Reads the access entry alone: what a suspension takes away, and waits for nothing else.
@@ -163,11 +176,10 @@ pub async fn spoke_for_removal(account: &Account, identity: &Identity, deployer:
             return Ok((None, None));
         }
         let role = account.role(&deployer.name).await?;
-        let policies = match &role {
-            Some(role) if role.arn == deployer.to_string() => Some(account.role_policies(&deployer.name).await?),
-            Some(_) | None => None,
-        };
-        Ok((role, policies))
+        match &role {
+            Some(seen) if seen.arn == deployer.to_string() => policies_of(account, deployer, role).await,
+            Some(_) | None => Ok((role, None)),
+        }
     };
     let ((role, role_policies), entry) = try_join!(role, or_disabled(account.access_entry(&cluster.name, deployer)))?;
     // What others gave to an entry that was taken over stays.

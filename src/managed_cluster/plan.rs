@@ -23,6 +23,7 @@ use super::{
     desired::Desired,
     observe::{Secrets, Spoke},
     step::{Part, Plan, Step, Suspicion},
+    unmoved::Unmoved,
 };
 
 pub use entry::entry_tags;
@@ -42,6 +43,8 @@ pub struct Memory<'a> {
     pub recorded_secret: Option<&'a str>,
     /// What an earlier look suspected, long enough ago to act on.
     pub confirmed: Option<&'a Suspicion>,
+    /// Scopes that this process gave and that did not show.
+    pub unmoved: &'a [Unmoved],
     /// What we recorded that the spec gave to an access entry that was taken over.
     pub given: Option<&'a AccessEntryStatus>,
     /// The UIDs of all `ManagedCluster`s that are there: what is another's and bears none of these was left behind.
@@ -120,14 +123,15 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     let standing = role::standing(desired, spoke, memory);
     if let Standing::Foreign(blocked) = standing {
         plan.blocked.push(blocked);
+        let ours = entry.filter(|entry| memory.owner.judge(&entry.tags) == Marked::Ours);
+        if let Some(entry) = ours {
+            entry::plan_narrowing(plan, desired, entry, spoke.associations.as_ref(), memory);
+        }
         return;
     }
     if let Some(blocked) = role::foreign_policies(desired, spoke) {
         plan.blocked.push(blocked);
-        // Whoever put a policy on the role must not keep its trust and boundary from being restored by that.
-        if let Standing::Ours(role) = standing {
-            role::plan_role(plan, desired, role);
-        }
+        plan_beside_policies(plan, desired, spoke, &standing, entry, memory);
         return;
     }
     let suspicion = suspicion(&standing, entry.filter(|entry| tells_its_role(entry, memory)));
@@ -198,6 +202,25 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             spoke.associations.as_ref(),
             memory,
         );
+    }
+}
+
+/// Whoever put a policy on the role must not keep what stands from being as the spec says by that: the role's trust and
+/// boundary, and what the entry gives on the cluster. Nothing is made, and nothing deleted.
+fn plan_beside_policies(
+    plan: &mut Plan,
+    desired: &Desired,
+    spoke: &Spoke,
+    standing: &Standing<'_>,
+    entry: Option<&AccessEntry>,
+    memory: &Memory<'_>,
+) {
+    let Standing::Ours(role) = standing else { return };
+    role::plan_role(plan, desired, role);
+    let ours = entry.filter(|entry| memory.owner.judge(&entry.tags) == Marked::Ours);
+    if let Some(entry) = ours.filter(|entry| suspicion(standing, Some(entry)).is_none()) {
+        let role_id = Some(role.id.as_str());
+        entry::plan_entry(plan, desired, Some(entry), role_id, spoke.associations.as_ref(), memory);
     }
 }
 

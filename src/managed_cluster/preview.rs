@@ -219,7 +219,7 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             before: None,
             after: Some(scope_in_words(scope)),
         }]),
-        Step::Rescope { policy, scope, .. } => {
+        Step::Rescope { policy, scope, .. } | Step::Reassociate { policy, scope, .. } => {
             let now = found.get(policy);
             let narrower = now.filter(|now| !scope.covers(now));
             let lost = narrower.map(|now| {

@@ -1,6 +1,6 @@
 //! A plan as data: the steps. Nothing here decides or does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
@@ -16,12 +16,13 @@ use crate::{
     policy::{Difference, Document},
 };
 
-use super::{
-    blocked::Blocked,
-    words::{boundary_in_words, groups_in_words, names_a_ghost, some, trust_in_words},
-};
+use super::words::{boundary_in_words, groups_in_words, names_a_ghost, some, trust_in_words};
 
-pub use super::{part::Part, words::scope_in_words};
+pub use super::{
+    part::Part,
+    planned::{Plan, Suspicion},
+    words::scope_in_words,
+};
 
 /// One write. A step carries everything that it needs; nothing is chosen when it is carried out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -137,6 +138,15 @@ pub enum Step {
         /// The scope that was found.
         found: AccessScope,
     },
+    /// Take an access policy from the entry and associate it anew, since its scope did not change in place.
+    Reassociate {
+        /// The policy.
+        policy: AccessPolicyArn,
+        /// The new scope.
+        scope: AccessScope,
+        /// The scope that was found, and found again.
+        found: AccessScope,
+    },
     /// Take an access policy from the entry.
     Disassociate {
         /// The policy.
@@ -206,6 +216,7 @@ impl Step {
             Self::DeleteAccessEntry => "DeleteAccessEntry",
             Self::Associate { .. } => "Associate",
             Self::Rescope { .. } => "Rescope",
+            Self::Reassociate { .. } => "Reassociate",
             Self::Disassociate { .. } => "Disassociate",
             Self::ApplySecret { .. } => "ApplySecret",
             Self::NullSecretKeys { .. } => "NullSecretKeys",
@@ -243,6 +254,12 @@ impl Step {
                 policy.name(),
                 scope_in_words(scope),
                 scope_in_words(found)
+            ),
+            Self::Reassociate { policy, scope, found } => format!(
+                "take away {}, associated in {}, and associate it anew in {}, since EKS did not change its scope in place",
+                policy.name(),
+                scope_in_words(found),
+                scope_in_words(scope)
             ),
             Self::Disassociate { policy, found } => {
                 format!("take away {}, associated in {}", policy.name(), scope_in_words(found))
@@ -291,6 +308,7 @@ impl Step {
             | Self::DeleteAccessEntry
             | Self::Associate { .. }
             | Self::Rescope { .. }
+            | Self::Reassociate { .. }
             | Self::Disassociate { .. } => Part::AccessEntry,
             Self::ApplySecret { .. }
             | Self::NullSecretKeys { .. }
@@ -314,7 +332,7 @@ impl Step {
         );
         let gives = matches!(
             failed,
-            Self::Associate { .. } | Self::Rescope { .. } | Self::Disassociate { .. }
+            Self::Associate { .. } | Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. }
         );
         match self {
             Self::SetTrust { .. }
@@ -322,7 +340,7 @@ impl Step {
             | Self::TagAccessEntry { .. }
             | Self::SetGroups { .. }
             | Self::Associate { .. } => mends,
-            Self::Rescope { .. } | Self::Disassociate { .. } => mends || gives,
+            Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. } => mends || gives,
             Self::CreateRole { .. }
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
@@ -345,6 +363,12 @@ impl Step {
         matches!(self, Self::ApplySecret { uid: Some(_), changed, .. } if changed.contains("data server"))
     }
 
+    /// Whether the step changes nothing but the `config` of a Secret that is there: the certificate authority is in it.
+    #[must_use]
+    pub fn changes_config_alone(&self) -> bool {
+        matches!(self, Self::ApplySecret { uid: Some(_), changed, .. } if changed.iter().eq(["data config"]))
+    }
+
     /// Whether the step takes somebody out of a trust policy of whom only the unique ID is left.
     #[must_use]
     pub fn meets_a_ghost(&self) -> bool {
@@ -359,52 +383,5 @@ impl Step {
             (previous, self),
             (Self::Associate { .. }, Self::Associate { .. }) | (Self::Disassociate { .. }, Self::Disassociate { .. })
         )
-    }
-}
-
-/// Something that only a deletion heals. Two looks, some time apart, must agree on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Suspicion {
-    /// The unique ID of a role that bears our tags and that we did not record.
-    pub role_id: Option<String>,
-    /// The role ID that the access entry was made for, where that is not the role's.
-    pub entry_made_for: Option<String>,
-}
-
-/// What to do, and what stands in the way. The same observation always leads to the same plan.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Plan {
-    /// The writes, in order.
-    pub steps: Vec<Step>,
-    /// What stands in the way of the rest.
-    pub blocked: Vec<Blocked>,
-    /// What others wrote on things that were taken over, and what is therefore left there, by part of the chain.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub beside: BTreeMap<Part, Vec<String>>,
-    /// What a second look must confirm.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub suspicion: Option<Suspicion>,
-}
-
-impl Plan {
-    /// A plan that only waits.
-    #[must_use]
-    pub fn waiting(blocked: Blocked) -> Self {
-        Self {
-            blocked: vec![blocked],
-            ..Self::default()
-        }
-    }
-
-    /// What stands in the way first, notes aside.
-    #[must_use]
-    pub fn in_the_way(&self) -> Option<&Blocked> {
-        self.blocked.iter().find(|blocked| !blocked.is_note())
-    }
-
-    /// Whether there is nothing to do and nothing in the way.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.steps.is_empty() && self.blocked.iter().all(Blocked::is_note)
     }
 }

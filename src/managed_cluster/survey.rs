@@ -21,6 +21,7 @@ use super::{
     plan::{self, Memory, suspended},
     request::Request,
     step::{Plan, Suspicion},
+    unmoved::Unmoved,
 };
 
 /// What a look starts from.
@@ -147,24 +148,26 @@ impl Ground<'_> {
         if self.is_suspended() {
             return self.old.access_entry.clone();
         }
-        plan::given(&survey.desired, &survey.spoke, &self.memory(None))
+        plan::given(&survey.desired, &survey.spoke, &self.memory(None, &[]))
     }
 
-    fn memory<'b>(&'b self, confirmed: Option<&'b Suspicion>) -> Memory<'b> {
+    fn memory<'b>(&'b self, confirmed: Option<&'b Suspicion>, unmoved: &'b [Unmoved]) -> Memory<'b> {
         Memory {
             owner: &self.request.owner,
             recorded_role: self.recorded_role(),
             recorded_secret: self.old.secret.as_deref(),
             confirmed,
+            unmoved,
             given: self.old.access_entry.as_ref(),
             living: self.living,
         }
     }
 
-    /// The steps between the two. `confirmed` is what an earlier look suspected.
+    /// The steps between the two. `confirmed` is what an earlier look suspected, and `unmoved` are the scopes that were
+    /// given and did not show.
     #[must_use]
-    pub fn plan(&self, survey: &Survey, confirmed: Option<&Suspicion>) -> Plan {
-        let memory = self.memory(confirmed);
+    pub fn plan(&self, survey: &Survey, confirmed: Option<&Suspicion>, unmoved: &[Unmoved]) -> Plan {
+        let memory = self.memory(confirmed, unmoved);
         let Survey {
             spoke,
             secrets,

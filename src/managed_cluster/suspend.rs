@@ -24,7 +24,7 @@ use super::{
     request::{Identity, Request},
     status::{Cut, Facts, Kept, Pass, Suspension},
     step::Plan,
-    turn::{admitted, door, management_by},
+    turn::{admitted, door, way_in},
     withheld::Withheld,
 };
 
@@ -49,9 +49,10 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
 pub(super) async fn suspend(subject: Subject<'_>, context: &Context) -> Option<Pass> {
     let name = &subject.identity.management_role;
     // What enters the account, and no more: neither the role nor its policy matters for taking access away.
-    let management = match management_by(context, name, Management::read_for_removal) {
-        Ok(management) => management,
-        Err(blocked) => return Some(not_cut(Cut::Blocked(blocked))),
+    let management = match way_in(context, name).await {
+        Ok(Ok(management)) => management,
+        Ok(Err(blocked)) => return Some(not_cut(Cut::Blocked(blocked))),
+        Err(error) => return Some(not_cut(Cut::Failed(error.into()))),
     };
     let lane = super::turn::suspending(subject.old);
     let Ok(_admission) = admitted(subject.metadata, subject.identity, lane, context).await? else {
@@ -110,9 +111,10 @@ pub(super) async fn cut_off(
     if identity.mode != Mode::Suspended || Withheld::of(metadata, identity.mode, context.read_only).is_some() {
         return None;
     }
-    let management = match management_by(context, &identity.management_role, Management::read_for_removal) {
-        Ok(management) => management,
-        Err(blocked) => return Some(Cut::Blocked(blocked)),
+    let management = match way_in(context, &identity.management_role).await {
+        Ok(Ok(management)) => management,
+        Ok(Err(blocked)) => return Some(Cut::Blocked(blocked)),
+        Err(error) => return Some(Cut::Failed(error.into())),
     };
     let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Edit).await else {
         return Some(Cut::Failed(Error::ShuttingDown));

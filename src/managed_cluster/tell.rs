@@ -6,7 +6,7 @@ use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta:
 use kube::Resource;
 
 use super::{
-    Context, Step,
+    Context, Error, Step,
     apply::Stop,
     status::{Cut, Kept, Pass, SUSPENDED},
     step::Part,
@@ -17,6 +17,7 @@ use crate::{
         ManagedCluster, ManagedClusterStatus,
         condition::{ConditionType, Verdict, find},
     },
+    argocd::certificates_in_base64,
     kubernetes::events::Weight,
 };
 
@@ -64,6 +65,7 @@ pub(super) async fn tell(
             .report(&about, Weight::Warning, "ClusterRecreated", "Moor", &note);
         report.await;
     }
+    let rotation = was_ready && tell_rotation(context, &about, old, new, pass).await;
     if let Pass::Suspended(suspension) = pass
         && matches!(suspension.cut, Cut::Away { deleted: true, .. })
         && same
@@ -102,6 +104,8 @@ pub(super) async fn tell(
     if let Some((plan, outcome, was_well)) = kept
         && (was_ready || moored)
         && !outcome.done().is_empty()
+        // What AWS changed is nobody's drift.
+        && !(rotation && plan.steps.iter().all(Step::changes_config_alone))
     {
         let edited = old.observed_generation != new.observed_generation;
         let ghost = plan.steps.iter().any(Step::meets_a_ghost);
@@ -145,6 +149,52 @@ async fn not_given_back(
     }
 }
 
+/// Tells that EKS gives the cluster another certificate authority; gives whether it does.
+async fn tell_rotation(
+    context: &Context,
+    about: &ObjectReference,
+    old: &ManagedClusterStatus,
+    new: &ManagedClusterStatus,
+    pass: &Pass,
+) -> bool {
+    let (Some(name), Pass::Applied(_, _, facts)) = (rotated(old, new), pass) else {
+        return false;
+    };
+    let seen = facts.cluster.as_ref();
+    let authority = seen.and_then(|seen| seen.certificate_authority.as_deref());
+    let note = rotated_in_words(certificates_in_base64(authority.unwrap_or_default()), name);
+    context
+        .reporter
+        .report(about, Weight::Normal, ROTATED, "Mend", &note)
+        .await;
+    true
+}
+
+/// The reason of the event that tells that EKS gives a cluster another certificate authority.
+const ROTATED: &str = "CertificateAuthorityRotated";
+
+/// The cluster Secret of a cluster that EKS gives another certificate authority, where it is the same cluster.
+fn rotated<'a>(old: &ManagedClusterStatus, new: &'a ManagedClusterStatus) -> Option<&'a str> {
+    let (before, now) = (old.cluster.as_ref()?, new.cluster.as_ref()?);
+    let same = before.issuer == now.issuer && before.endpoint == now.endpoint;
+    let (was, is) = (
+        before.certificate_authority_sha256.as_ref()?,
+        now.certificate_authority_sha256.as_ref()?,
+    );
+    new.secret.as_deref().filter(|_| same && was != is)
+}
+
+fn rotated_in_words(certificates: usize, secret: &str) -> String {
+    let many = if certificates > 1 {
+        format!("{certificates} certificates, as long as EKS rotates from one to another")
+    } else {
+        "one certificate".to_owned()
+    };
+    format!(
+        "EKS gives the cluster another certificate authority ({many}), and cluster Secret {secret} gets it in place: nothing is to be done in Argo CD. Whoever else connects to the cluster needs it too"
+    )
+}
+
 /// The issuers of the cluster that was there and of the one that is there now, where those are two: EKS gives every
 /// cluster an issuer of its own (EKS user guide, "Create an IAM OIDC provider for your cluster").
 fn recreated(old: &ManagedClusterStatus, new: &ManagedClusterStatus) -> Option<(String, String)> {
@@ -162,6 +212,15 @@ fn recreated_in_words((before, now): &(String, String), secret: Option<&str>) ->
     format!(
         "EKS has another cluster under this name: its OIDC issuer was {before} and is {now}. The access entry went with the old one and is made again{secret}"
     )
+}
+
+/// Tells of an object whose status cannot be read either, and so is not written.
+pub(super) async fn unreadable(context: &Context, metadata: &ObjectMeta, error: &Error) {
+    let (reason, note) = (error.telling().reason, error.message());
+    context
+        .reporter
+        .report(&about(metadata), Weight::Warning, reason, "Moor", &note)
+        .await;
 }
 
 /// Tells what a removal has taken away, and what it keeps: nobody can look at the object any more when it is gone.
@@ -217,6 +276,31 @@ fn about(metadata: &ObjectMeta) -> ObjectReference {
 mod tests {
     use super::*;
     use crate::api::ClusterStatus;
+
+    #[test]
+    fn an_authority_is_rotated_when_it_is_another_and_the_cluster_is_not() {
+        let with = |authority: Option<&str>, issuer: &str| ManagedClusterStatus {
+            cluster: Some(ClusterStatus {
+                issuer: Some(issuer.to_owned()),
+                certificate_authority_sha256: authority.map(str::to_owned),
+                ..ClusterStatus::default()
+            }),
+            secret: Some("cluster-x".to_owned()),
+            ..ManagedClusterStatus::default()
+        };
+        assert_eq!(rotated(&with(Some("a"), "i"), &with(Some("b"), "i")), Some("cluster-x"));
+        assert_eq!(rotated(&with(Some("a"), "i"), &with(Some("a"), "i")), None);
+        assert_eq!(
+            rotated(&with(None, "i"), &with(Some("a"), "i")),
+            None,
+            "not known before"
+        );
+        assert_eq!(
+            rotated(&with(Some("a"), "i"), &with(Some("b"), "j")),
+            None,
+            "another cluster"
+        );
+    }
 
     fn of(issuer: Option<&str>) -> ManagedClusterStatus {
         ManagedClusterStatus {

@@ -9,12 +9,13 @@ use crate::{
         condition::{ConditionType, find},
     },
     aws::{self, Admission, Door, Lane, ShuttingDown},
+    kubernetes::{KubernetesError, objects},
 };
 
 use super::{
     Context,
     blocked::Blocked,
-    management::{Management, NoManagement},
+    management::{Management, NoManagement, unparsable},
     request::{Identity, Request},
     status::{Pass, SUSPENDED},
     withheld::Withheld,
@@ -101,27 +102,51 @@ pub(super) fn is_suspended(old: &ManagedClusterStatus) -> bool {
 }
 
 pub(super) fn management(context: &Context, name: &str) -> Result<Management, Blocked> {
-    management_by(context, name, Management::read)
+    let object = context.management_role(name).ok_or_else(|| missing(name))?;
+    match &object.0 {
+        Err(broken) => Err(unreadable(name, &broken.error)),
+        Ok(object) => read_by(name, object, Management::read),
+    }
 }
 
-pub(super) fn management_by(
-    context: &Context,
+fn missing(name: &str) -> Blocked {
+    Blocked::ManagementRoleMissing { name: name.to_owned() }
+}
+
+fn unreadable(name: &str, why: &str) -> Blocked {
+    let why = format!("ManagementRole {name} cannot be read: {why}");
+    Blocked::ManagementRoleNotReady { why }
+}
+
+fn read_by(
     name: &str,
+    object: &ManagementRole,
     read: impl FnOnce(&ManagementRole) -> Result<Management, NoManagement>,
 ) -> Result<Management, Blocked> {
-    let missing = || Blocked::ManagementRoleMissing { name: name.to_owned() };
-    let object = context.management_role(name).ok_or_else(missing)?;
-    let not_ready = |why: String| Blocked::ManagementRoleNotReady { why };
-    match &object.0 {
-        Err(unparsable) => Err(not_ready(format!(
-            "ManagementRole {name} cannot be read: {}",
-            unparsable.error
-        ))),
-        Ok(object) => read(object).map_err(|none| match none {
-            NoManagement::Missing(_) => missing(),
-            NoManagement::Unreadable(why) | NoManagement::NotReady(why) => not_ready(why),
-        }),
-    }
+    read(object).map_err(|none| match none {
+        NoManagement::Missing(_) => missing(name),
+        NoManagement::Unreadable(why) | NoManagement::NotReady(why) => Blocked::ManagementRoleNotReady { why },
+    })
+}
+
+/// What taking access away needs of the `ManagementRole`: the way into accounts. That never changes, and is read also of
+/// one that does not parse.
+pub(super) async fn way_in(context: &Context, name: &str) -> Result<Result<Management, Blocked>, KubernetesError> {
+    let Some(object) = context.management_role(name) else {
+        return Ok(Err(missing(name)));
+    };
+    let broken = match &object.0 {
+        Ok(object) => return Ok(read_by(name, object, Management::read_for_removal)),
+        Err(broken) => broken,
+    };
+    let Some(stored) = objects::stored::<ManagementRole>(&context.client, name).await? else {
+        return Ok(Err(missing(name)));
+    };
+    let value = serde_json::to_value(&stored).unwrap_or_default();
+    Ok(match unparsable::read(&value) {
+        Ok(object) => read_by(name, &object, Management::read_for_removal),
+        Err(why) => Err(unreadable(name, &format!("{}; {why}", broken.error))),
+    })
 }
 
 /// The way into a cluster's account: a session that can touch this one cluster and role only.

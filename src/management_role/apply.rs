@@ -11,6 +11,21 @@ use crate::{
 
 use super::step::{Blocked, POLICY_NAME, Part, Step};
 
+/// Where a plan is carried out.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    /// The hub's account.
+    pub account: &'a Account,
+    /// When the pass must be over: no step starts after it.
+    pub deadline: Instant,
+    /// Whether the operator is stopping: no step starts then either.
+    pub stopping: &'a (dyn Fn() -> bool + Sync),
+    /// Whether a person has changed or paused the object since the plan was made: no step starts then either.
+    pub overtaken: &'a (dyn Fn() -> bool + Sync),
+    /// Counters.
+    pub metrics: &'a Metrics,
+}
+
 /// Why a step was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -83,21 +98,20 @@ impl Outcome {
 }
 
 /// Carries out the steps in order.
-pub async fn apply(
-    steps: &[Step],
-    account: &Account,
-    deadline: Instant,
-    stopping: impl Fn() -> bool,
-    metrics: &Metrics,
-) -> Outcome {
+pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
+    let metrics = site.metrics;
     let mut outcome = Outcome::default();
     for step in steps {
-        let result = if stopping() {
+        if (site.overtaken)() {
+            outcome.stop = Some(Stop::Blocked(Blocked::StoodBack));
+            return outcome;
+        }
+        let result = if (site.stopping)() {
             Err(Failure::Stopping)
-        } else if Instant::now() >= deadline {
+        } else if Instant::now() >= site.deadline {
             Err(Failure::OutOfTime)
         } else {
-            run(step, account).await.map_err(Failure::Aws)
+            run(step, site.account).await.map_err(Failure::Aws)
         };
         match result {
             Ok(made) => {

@@ -132,6 +132,8 @@ pub enum Blocked {
         /// Deployer roles of theirs that are kept when they go: each waits for being recorded.
         retained: BTreeSet<String>,
     },
+    /// A person changed or paused the object while its pass ran.
+    StoodBack,
     /// Deployer roles that were kept still trust the role that is being removed.
     RetainedDeployers {
         /// Their ARNs.
@@ -158,6 +160,7 @@ impl Blocked {
             | Self::Unconfirmed { .. }
             | Self::JustMade
             | Self::Propagating
+            | Self::StoodBack
             | Self::ClustersRemain { .. }
             | Self::SelfTrustMissing { .. }
             | Self::SecretsRemain { .. }
@@ -187,6 +190,7 @@ impl Blocked {
             Self::SelfTrustMissing { .. } => "SelfTrustMissing",
             Self::SecretsRemain { .. } => "SecretsRemain",
             Self::RetainedDeployers { .. } => "RetainedDeployers",
+            Self::StoodBack => "StoodBack",
         }
     }
 
@@ -213,6 +217,7 @@ impl Blocked {
             | Self::Unconfirmed { .. }
             | Self::JustMade
             | Self::Propagating
+            | Self::StoodBack
             | Self::ClustersRemain { .. } => false,
         }
     }
@@ -251,6 +256,7 @@ impl Blocked {
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
             Self::JustMade => "the role was made; its policy follows".to_owned(),
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
+            Self::StoodBack => "the object was changed or a pause was set while the pass ran: it ended before its next step, and the next pass heeds that".to_owned(),
             Self::ClustersRemain { names, .. } => format!("ManagedClusters still name it ({}): delete them first", some(names)),
             Self::RetainedDeployers { arns, unseen } => {
                 let mut told = Vec::new();

@@ -26,7 +26,10 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Obje
 use kube::{
     Api, Client, Resource,
     core::DeserializeGuard,
-    runtime::{controller::Action, reflector::Store},
+    runtime::{
+        controller::Action,
+        reflector::{ObjectRef, Store},
+    },
 };
 use tracing::{debug, info};
 
@@ -35,8 +38,14 @@ use crate::{
     argocd::SECRET_TYPE,
     aws::{self, Account, Aws, Door, Lane},
     domain::name::Partition,
-    kubernetes::{backoff::Backoff, events::Reporter, finalizer, issuer::issuer, objects},
-    managed_cluster::{LAST_STEP, Timing, Withheld, now},
+    kubernetes::{
+        backoff::Backoff,
+        events::{Reporter, Weight},
+        finalizer,
+        issuer::issuer,
+        objects,
+    },
+    managed_cluster::{LAST_STEP, Timing, Withheld, now, paused},
     telemetry::Metrics,
 };
 
@@ -44,7 +53,7 @@ pub use error::Error;
 pub use step::{Blocked, Plan, Step};
 
 use self::{
-    apply::{Outcome, Stop},
+    apply::{Outcome, Site, Stop},
     members::{Member, Members},
     observe::Observed,
     plan::Memory,
@@ -60,6 +69,8 @@ pub struct Context {
     pub client: Client,
     /// All `ManagedCluster`s.
     pub clusters: Store<DeserializeGuard<ManagedCluster>>,
+    /// All `ManagementRole`s.
+    pub roles: Store<DeserializeGuard<ManagementRole>>,
     /// The cluster Secrets of each of Argo CD's namespaces that is served.
     pub secrets: BTreeMap<String, Store<Secret>>,
     /// The binding of service accounts, which a removal lets go of.
@@ -100,6 +111,19 @@ impl Context {
         Withheld::of(metadata, Mode::Enforce, self.read_only)
     }
 
+    /// Whether a person has changed, paused or deleted the object since the watch brought it like this: what is written
+    /// from then on is not what they want any more.
+    fn overtaken(&self, seen: &ObjectMeta) -> bool {
+        let asked = |metadata: &ObjectMeta| {
+            let going = metadata.deletion_timestamp.is_some();
+            (metadata.uid.clone(), metadata.generation, going, paused(metadata))
+        };
+        let now = self
+            .roles
+            .get(&ObjectRef::new(seen.name.as_deref().unwrap_or_default()));
+        now.is_none_or(|now| asked(now.meta()) != asked(seen))
+    }
+
     fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
         let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         change(all.entry(uid.to_owned()).or_default())
@@ -121,13 +145,17 @@ impl Context {
 pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let result = match &object.0 {
-        Err(unparsable) => {
-            let error = Error::Unreadable(unparsable.error.clone());
+        Err(broken) if object.meta().deletion_timestamp.is_some() => {
+            debug!(error = %broken.error, "removing an object that does not parse");
+            release::unparsable(object.meta(), &context).await
+        }
+        Err(broken) => {
+            let error = Error::Unreadable(broken.error.clone());
             let name = object.meta().name.as_deref().unwrap_or_default();
             // What was recorded stays: a role whose ID we forgot would be made afresh.
             match objects::stored_status::<ManagementRole, _>(&context.client, name).await? {
                 Some(old) => conclude(&context, object.meta(), &status::own(old), Pass::Failed(error)).await,
-                None => Err(error),
+                None => Err(untellable(object.meta(), error, &context).await),
             }
         }
         Ok(role) => {
@@ -137,13 +165,25 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
             if role.metadata.deletion_timestamp.is_some() {
                 release::release(role, &old, &context).await
             } else {
-                let pass = Box::pin(keep(role, &old, &context)).await.unwrap_or_else(Pass::Failed);
+                let kept = Box::pin(keep(role, &old, &context)).await;
+                let Some(pass) = kept.unwrap_or_else(|error| Some(Pass::Failed(error))) else {
+                    return Ok(Action::requeue(Duration::ZERO));
+                };
                 conclude(&context, &role.metadata, &old, pass).await
             }
         }
     };
     context.metrics.pass_ended("ManagementRole", started.elapsed());
     result
+}
+
+/// Tells of an object whose status cannot be read, and so is not written to either.
+async fn untellable(metadata: &ObjectMeta, error: Error, context: &Context) -> Error {
+    let (about, reason) = (tell::about(metadata), error.telling().reason);
+    let note = error.message();
+    let report = context.reporter.report(&about, Weight::Warning, reason, "Keep", &note);
+    report.await;
+    error
 }
 
 /// Parses the object against the account that the operator itself lives in.
@@ -153,18 +193,22 @@ async fn parse(role: &ManagementRole, context: &Context) -> Result<Result<Reques
     Ok(Request::parse(role, &caller.account).and_then(|request| request.check_partition(partition).map(|()| request)))
 }
 
-/// Makes the management role true, as far as it can be.
-async fn keep(role: &ManagementRole, old: &ManagementRoleStatus, context: &Context) -> Result<Pass, Error> {
+/// Makes the management role true, as far as it can be; `None` when a person changed the object before its turn came.
+async fn keep(role: &ManagementRole, old: &ManagementRoleStatus, context: &Context) -> Result<Option<Pass>, Error> {
     let request = match parse(role, context).await? {
         Ok(request) => request,
-        Err(refusal) => return Ok(Pass::Refused(refusal)),
+        Err(refusal) => return Ok(Some(Pass::Refused(refusal))),
     };
     let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
+    // The turn may have taken minutes to come.
+    if context.overtaken(&role.metadata) {
+        return Ok(None);
+    }
     let deadline = context.timing.pass_deadline + LAST_STEP;
     match Box::pin(tokio::time::timeout(deadline, in_account(role, old, request, context))).await {
-        Ok(result) => result,
+        Ok(result) => result.map(Some),
         Err(_) => Err(Error::Deadline(deadline.as_secs())),
     }
 }
@@ -209,8 +253,14 @@ async fn in_account(
     if finalizer::add(&context.api(), &role.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
         return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
     }
-    let stopping = || context.aws.is_closed();
-    let outcome = apply::apply(&plan.steps, &account, deadline, stopping, &context.metrics).await;
+    let site = Site {
+        account: &account,
+        deadline,
+        stopping: &|| context.aws.is_closed(),
+        overtaken: &|| context.overtaken(&role.metadata),
+        metrics: &context.metrics,
+    };
+    let outcome = apply::apply(&plan.steps, site).await;
     if outcome.role_deleted() {
         let id = observed.role.as_ref().map(|role| role.id.clone());
         context.remember(&uid, |remembered| remembered.deleted = id);
@@ -396,13 +446,13 @@ async fn enter(request: &Request, context: &Context) -> Result<Account, Error> {
 }
 
 /// What [`release`] does with a plan.
-async fn carry_out(plan: &Plan, account: &Account, context: &Context) -> Outcome {
-    apply::apply(
-        &plan.steps,
+async fn carry_out(plan: &Plan, account: &Account, metadata: &ObjectMeta, context: &Context) -> Outcome {
+    let site = Site {
         account,
-        Instant::now() + context.timing.pass_deadline,
-        || context.aws.is_closed(),
-        &context.metrics,
-    )
-    .await
+        deadline: Instant::now() + context.timing.pass_deadline,
+        stopping: &|| context.aws.is_closed(),
+        overtaken: &|| context.overtaken(metadata),
+        metrics: &context.metrics,
+    };
+    apply::apply(&plan.steps, site).await
 }

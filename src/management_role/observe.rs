@@ -91,7 +91,7 @@ pub async fn observe(account: &Account, request: &Request, issuer_here: String) 
             None => Ok(None),
         }
     };
-    let (provider, (policies, policy)) = try_join!(provider, policies(account, request, role.as_ref()))?;
+    let (provider, (role, policies, policy)) = try_join!(provider, with_policies(account, request, role))?;
     Ok(Observed {
         cluster,
         issuer_here,
@@ -103,17 +103,21 @@ pub async fn observe(account: &Account, request: &Request, issuer_here: String) 
 }
 
 /// The policies on a role of ours that is there: AWS judges a read of one that is not by its name without our path.
-async fn policies(
+async fn with_policies(
     account: &Account,
     request: &Request,
-    role: Option<&Role>,
-) -> Result<(RolePolicies, Option<String>), AwsError> {
+    role: Option<Role>,
+) -> Result<(Option<Role>, RolePolicies, Option<String>), AwsError> {
     let name = &request.role.name;
-    match role {
-        Some(role) if role.arn == request.role.to_string() => {
-            try_join!(account.role_policies(name), account.role_policy(name, POLICY_NAME))
+    if role.as_ref().is_none_or(|role| role.arn != request.role.to_string()) {
+        return Ok((role, RolePolicies::default(), None));
+    }
+    match try_join!(account.role_policies(name), account.role_policy(name, POLICY_NAME)) {
+        Ok((policies, policy)) => Ok((role, policies, policy)),
+        Err(refused) => {
+            account.gone_since(name, refused).await?;
+            Ok((None, RolePolicies::default(), None))
         }
-        Some(_) | None => Ok((RolePolicies::default(), None)),
     }
 }
 
@@ -140,7 +144,7 @@ pub async fn observe_existing(account: &Account, request: &Request, issuer_here:
 /// The first read that failed.
 pub async fn observe_for_removal(account: &Account, request: &Request) -> Result<Observed, AwsError> {
     let role = account.role(&request.role.name).await?;
-    let (policies, policy) = policies(account, request, role.as_ref()).await?;
+    let (role, policies, policy) = with_policies(account, request, role).await?;
     Ok(Observed {
         role,
         policies,

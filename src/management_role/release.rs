@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{core::DeserializeGuard, runtime::controller::Action};
 
 use crate::{
@@ -14,7 +15,8 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         name::ClusterName,
     },
-    kubernetes::finalizer,
+    kubernetes::{finalizer, objects},
+    managed_cluster::management::unparsable,
 };
 
 use super::{
@@ -25,9 +27,32 @@ use super::{
     members_of, observe, parse,
     plan::plan_removal,
     request::{Request, RoleOwner},
-    status::Pass,
+    status::{self, Pass},
     step::Blocked,
 };
+
+/// Lets go of an object that cannot be read, by the names in it that never change and by what was recorded.
+pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Result<Action, Error> {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let Some(stored) = objects::stored::<ManagementRole>(&context.client, name).await? else {
+        return Ok(Action::await_change());
+    };
+    let value = serde_json::to_value(&stored).unwrap_or_default();
+    let role = match unparsable::read(&value) {
+        Ok(role) => role,
+        Err(why) => {
+            let error = Error::Unreadable(format!(
+                "{why}. Without that nobody can tell what was made for it: let the release that wrote it remove it, or set it \
+                 right with that release's CustomResourceDefinitions"
+            ));
+            return Err(super::untellable(metadata, error, context).await);
+        }
+    };
+    let uid = role.metadata.uid.as_deref().unwrap_or_default();
+    let known = context.remember(uid, |remembered| remembered.status.clone());
+    let old = status::own(known.or_else(|| role.status.clone()).unwrap_or_default());
+    release(&role, &old, context).await
+}
 
 pub(super) async fn release(
     role: &ManagementRole,
@@ -96,11 +121,15 @@ async fn take_away(
     let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
+    // The turn may have taken minutes to come.
+    if context.overtaken(&role.metadata) {
+        return Ok(Some(releasing(Blocked::StoodBack)));
+    }
     let account = enter(&request, context).await?;
     let observed = observe::observe_for_removal(&account, &request).await?;
     let plan = plan_removal(&request, &observed, old.role.as_ref().map(|role| role.id.as_str()));
     super::log_plan(&name, &plan);
-    let outcome = carry_out(&plan, &account, context).await;
+    let outcome = carry_out(&plan, &account, &role.metadata, context).await;
     if outcome.role_deleted() {
         context.remember(uid, |remembered| remembered.let_go = true);
     }
@@ -138,8 +167,8 @@ fn naming(name: &str, clusters: &[Arc<DeserializeGuard<ManagedCluster>>]) -> BTr
         .collect()
 }
 
-/// Of the deployer roles that were kept, those that are still there; and the accounts that cannot be entered to look,
-/// with what AWS said, but for those that a person has said are closed.
+/// Of the deployer roles that were kept, those that are still there and may trust the role; and the accounts that cannot
+/// be entered to look, with what AWS said, but for those that a person has said are closed.
 async fn still_there(
     role: &ManagementRole,
     request: &Request,
@@ -165,7 +194,14 @@ async fn still_there(
             account.role(&deployer.name).await
         };
         match look.await {
-            Ok(found) => kept.extend(found.filter(|role| role.arn == *arn).map(|_| arn.clone())),
+            Ok(found) => {
+                // Only one that does not so much as name the hub's account, nor everybody, is surely nobody's to hold:
+                // what Argo CD cannot fulfil, as an external ID, whoever made the role again might.
+                let named =
+                    |text: &str| text.is_empty() || text.contains('*') || text.contains(request.role.account.as_str());
+                let trusts = |role: &aws::Role| role.arn == *arn && named(&role.trust);
+                kept.extend(found.filter(trusts).map(|_| arn.clone()));
+            }
             Err(error) if error.kind == ErrorKind::Denied => {
                 let why = crate::managed_cluster::in_words(&error);
                 unseen.insert(deployer.account.to_string(), why);

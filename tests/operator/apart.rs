@@ -10,7 +10,7 @@ use mooring_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{HUB_ACCOUNT, Setting, World, manifest::VIEW};
+use crate::support::{HUB_ACCOUNT, Setting, World, condition, manifest::VIEW, message};
 
 const ACCOUNT: &str = "222222222222";
 /// Where only the one cluster is that something is wrong with.
@@ -134,4 +134,79 @@ async fn one_whose_aws_does_not_answer_holds_up_no_other() {
     faults.clear();
     // What is tried again by itself gets through; nobody has to ask.
     world.is_ready("ManagedCluster", "wrong").await;
+}
+
+/// Taking away needs little of a `ManagementRole`, and that never changes: neither its own removal nor those of its clusters
+/// wait until somebody sets the rest right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_management_role_that_cannot_be_read_is_removed_and_so_are_its_clusters() {
+    let world = World::ready(
+        Setting::of(&["222222222222/eu-west-1/leaving", "222222222222/eu-west-1/cut"]).flag(&["--confirm-after", "2s"]),
+    )
+    .await;
+    world.moored("leaving").await;
+    world.moored("cut").await;
+    world.apply(&second(&world)).await;
+    // Nobody has set the accounts up for it, so it has a finalizer and no role.
+    world.until_reason("ManagementRole", "second", "AccessDenied").await;
+    world.end_operator(Signal::Terminate).await;
+    opened(&world, "managementroles", "ManagementRole", "second").await;
+    let later = json!({"spec": {"allow": "everything", "assumePolicy": "Organization"}});
+    world.patch("ManagementRole", "default", later).await;
+    let other = json!({"spec": {"identity": {"type": "PodIdentity"}}});
+    world.patch("ManagementRole", "second", other).await;
+    world.start_operator().await;
+    let told = world
+        .until("ManagementRole", "default", |object| ready(object).1 == "InvalidSpec")
+        .await;
+    assert!(message(&told).contains("cannot be read"), "{}", message(&told));
+    assert_ne!(
+        condition(&told, "HubReady").unwrap().0,
+        "False",
+        "that would stop what takes away"
+    );
+
+    let suspended = json!({"spec": {"mode": "Suspended"}});
+    world.patch("ManagedCluster", "cut", suspended).await;
+    world.until_reason("ManagedCluster", "cut", "Suspended").await;
+    assert_eq!(world.seen_entry("cut"), None);
+    world.delete("ManagementRole", "default").await;
+    let waits = world
+        .until("ManagementRole", "default", |object| {
+            message(object).contains("leaving")
+        })
+        .await;
+    assert!(message(&waits).contains("cut"), "{}", message(&waits));
+    for name in ["leaving", "cut"] {
+        world.delete("ManagedCluster", name).await;
+        world.until_gone("ManagedCluster", name).await;
+        assert_eq!((world.seen_role(name), world.seen_entry(name)), (None, None), "{name}");
+        assert!(world.secret(name).await.is_none(), "{name}");
+    }
+    let role = world.hub().management_role_arn(None);
+    let stands = || world.seen_role_named(HUB_ACCOUNT, role.name.as_str());
+    assert!(stands().is_some());
+    world.ask("ManagementRole", "default").await;
+    world.until_gone("ManagementRole", "default").await;
+    assert_eq!(stands(), None, "and its role is not left behind");
+
+    // Of this one nobody can tell whose the role is: it is said, and nothing is touched.
+    let mark = world.mark();
+    world.delete("ManagementRole", "second").await;
+    world
+        .eventually("an event that says what cannot be read", async || {
+            let events = world.events("second").await;
+            let said =
+                |event: &String| event.starts_with("InvalidSpec: ") && event.contains("nobody can tell what was made");
+            events.iter().any(said).then_some(())
+        })
+        .await;
+    assert!(world.get("ManagementRole", "second").await.is_some());
+    assert_eq!(world.writes("second", mark), Vec::<String>::new());
+    let again = json!({"spec": {"identity": {"type": "IRSA"}}});
+    world.patch("ManagementRole", "second", again).await;
+    world.until_gone("ManagementRole", "second").await;
+    world.never_denied_but(|call| {
+        call.operation == "CreateRole" && call.text("RoleName").is_some_and(|name| name.contains("second"))
+    });
 }

@@ -77,7 +77,7 @@ async fn annotate(world: &World, manager: &str, name: &str, role: Value) {
 
 /// Whether we own anything of a service account, and what.
 fn ours(account: &ServiceAccount) -> Option<Value> {
-    let entries = account.metadata.managed_fields.as_ref().unwrap();
+    let entries = account.metadata.managed_fields.as_deref().unwrap_or_default();
     let by_us = |name: &str| name.starts_with("mooring") && name != "mooring-sandbox";
     let mine: Vec<_> = entries
         .iter()
@@ -388,6 +388,7 @@ async fn what_others_wrote_is_left_alone_and_only_what_is_ours_is_let_go() {
     assert_eq!(named_role(&world, SETS).await.as_deref(), Some(role.as_str()));
     annotate(&world, "somebody", CONTROLLER, Value::Null).await;
     told(&world, "Bound").await;
+    held_by_an_empty_map(&world).await;
     assert_eq!(named_role(&world, CONTROLLER).await.as_deref(), Some(role.as_str()));
     assert!(world.calls("default", mark).is_empty());
 
@@ -415,6 +416,42 @@ async fn what_others_wrote_is_left_alone_and_only_what_is_ours_is_let_go() {
     }
     assert_eq!(account(&world, SERVER).await, before);
     world.never_denied();
+}
+
+/// Whoever applies an empty map holds all of it to the API server, which then refuses ours: that is told, not fought.
+async fn held_by_an_empty_map(world: &World) {
+    let role = named_role(world, CONTROLLER).await.unwrap();
+    let accounts = accounts(world);
+    accounts.delete(CONTROLLER, &DeleteParams::default()).await.unwrap();
+    told(world, "ServiceAccountMissing").await;
+    let apply = async |annotations: Option<Value>| {
+        let mut metadata = json!({"name": CONTROLLER, "namespace": NAMESPACE});
+        if let Some(annotations) = annotations {
+            metadata["annotations"] = annotations;
+        }
+        let object = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
+        let params = PatchParams::apply("platform").force();
+        accounts
+            .patch(CONTROLLER, &params, &Patch::Apply(&object))
+            .await
+            .unwrap();
+    };
+    apply(Some(json!({}))).await;
+    let (status, message) = told(world, "HeldByOthers").await;
+    assert_eq!(status, "False");
+    for part in [
+        CONTROLLER,
+        "\"platform\"",
+        ".metadata.annotations",
+        "annotations: {}",
+        &role,
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!(named_role(world, CONTROLLER).await, None);
+    apply(None).await;
+    told(world, "Bound").await;
+    assert_eq!(named_role(world, CONTROLLER).await, Some(role));
 }
 
 /// With restarts off, the workloads are named with the command, and left alone.

@@ -138,6 +138,18 @@ async fn rotated(world: &World) {
         (&before.metadata.name, uid)
     );
     assert_eq!(value(&after, "server"), value(&before, "server"));
+    let events = world
+        .eventually("an event that tells the rotation", async || {
+            let events = world.events(ROTATED).await;
+            let told =
+                |event: &String| event.starts_with("CertificateAuthorityRotated: ") && event.contains("2 certificates");
+            events.iter().any(told).then_some(events)
+        })
+        .await;
+    assert!(
+        events.iter().all(|event| !event.starts_with("DriftMended")),
+        "what AWS changed is nobody's drift: {events:?}"
+    );
     world.whole_pass("ManagedCluster", ROTATED).await;
     let object = world.is_ready("ManagedCluster", ROTATED).await;
     assert_eq!(condition(&object, "SecretReady").unwrap().1, "AsSpecified");

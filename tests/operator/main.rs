@@ -37,6 +37,8 @@ mod powers;
 mod refusals;
 mod refused;
 mod removal;
+mod rescope;
+mod residual;
 mod standing_back;
 mod support;
 mod suspended;

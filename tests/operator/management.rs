@@ -1,7 +1,10 @@
 //! The management role: one writer, few writes, and never a set that is too small.
 
 use futures::future::join_all;
-use mooring_sandbox::stage::Fleet;
+use mooring_sandbox::{
+    aws::{Effect, Fault},
+    stage::Fleet,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -31,6 +34,7 @@ async fn the_role_is_kept_as_it_should_be() {
     let world = World::ready(Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "2s"])).await;
     made(&world).await;
     kept(&world).await;
+    paused_meanwhile(&world).await;
     world.never_denied();
 }
 
@@ -43,6 +47,44 @@ pub(crate) async fn kept(world: &World) {
     drift(world).await;
     service_accounts(world).await;
     provider(world).await;
+}
+
+/// A pass that was under way when the object was paused writes nothing more.
+async fn paused_meanwhile(world: &World) {
+    let before = role(world).unwrap();
+    let pause = |value: Value| json!({"metadata": {"annotations": {"mooring.dev/paused": value}}});
+    by_hand(
+        world,
+        "UpdateAssumeRolePolicy",
+        json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)}),
+    );
+    let faults = world.stage.aws.faults();
+    let hung = Fault::on("GetRole", Effect::Hang).in_account(HUB_ACCOUNT).first(1);
+    let hung = faults.add(hung).unwrap();
+    let mark = world.mark();
+    world.ask("ManagementRole", "default").await;
+    world
+        .eventually("a look that hangs", async || {
+            let calls = world.calls("default", mark);
+            calls.iter().any(|call| call.fault).then_some(())
+        })
+        .await;
+    world.patch("ManagementRole", "default", pause(json!("true"))).await;
+    let told = world.until_reason("ManagementRole", "default", "Paused").await;
+    assert!(
+        message(&told).contains("restore the trust policy"),
+        "{}",
+        message(&told)
+    );
+    assert_eq!(world.writes("default", mark), Vec::<String>::new());
+    faults.remove(hung);
+    world.patch("ManagementRole", "default", pause(Value::Null)).await;
+    world.until_reason("ManagementRole", "default", "Ready").await;
+    world
+        .eventually("the trust policy to be put back", async || {
+            (role(world).unwrap() == before).then_some(())
+        })
+        .await;
 }
 
 async fn made(world: &World) {

@@ -24,6 +24,7 @@ fn spokes() -> Setting {
         "333333333333/eu-west-1/drifted",
         "444444444444/eu-west-1/shut",
         "555555555555/eu-west-1/retained",
+        "555555555555/eu-west-1/disowned",
         "666666666666/eu-west-1/garbled",
     ])
     .flag(&["--confirm-after", "2s"])
@@ -291,12 +292,19 @@ async fn retained(world: &World) {
         (role, entry)
     );
     assert_eq!(world.writes("retained", mark), Vec::<String>::new());
-    let arn = world.deployer("retained").to_string();
+    world.moor("disowned", json!({"deletion": {"policy": "Retain"}})).await;
+    world.is_ready("ManagedCluster", "disowned").await;
+    world.delete("ManagedCluster", "disowned").await;
+    world.until_gone("ManagedCluster", "disowned").await;
+    let (arn, disowned) = (
+        world.deployer("retained").to_string(),
+        world.deployer("disowned").to_string(),
+    );
     let events = world.events("retained").await;
     let kept = |event: &&String| event.starts_with("Removed: delete cluster Secret ") && event.contains(&arn);
     assert!(events.iter().any(|event| kept(&event)), "{events:?}");
     let management = world.get("ManagementRole", "default").await.unwrap();
-    assert_eq!(management["status"]["retained"], json!([arn]));
+    assert_eq!(management["status"]["retained"], json!([disowned, arn]));
     world.whole_pass("ManagementRole", "default").await;
     assert!(world.assumable().contains(&pattern(world, "retained")));
 
@@ -305,7 +313,18 @@ async fn retained(world: &World) {
     let told = world
         .until_reason("ManagementRole", "default", "RetainedDeployers")
         .await;
-    assert!(message(&told).contains(&arn), "{}", message(&told));
+    for kept in [&arn, &disowned] {
+        assert!(message(&told).contains(kept), "{}", message(&told));
+    }
+    // One that trusts it no more does not hold it.
+    let theirs = json!({"PolicyDocument": loose_trust("222222222222")});
+    world.role("disowned", "UpdateAssumeRolePolicy", theirs);
+    world.ask("ManagementRole", "default").await;
+    world
+        .until("ManagementRole", "default", |object| {
+            message(object).contains(&arn) && !message(object).contains(&disowned)
+        })
+        .await;
     let management = world.hub().management_role_arn(None);
     let seen = || world.seen_role_named(management.account.as_str(), management.name.as_str());
     assert!(seen().is_some());
@@ -313,6 +332,7 @@ async fn retained(world: &World) {
     world.ask("ManagementRole", "default").await;
     world.until_gone("ManagementRole", "default").await;
     assert_eq!(seen(), None);
+    assert!(world.seen_role("disowned").is_some(), "it is somebody's still");
 }
 
 #[tokio::test(flavor = "multi_thread")]

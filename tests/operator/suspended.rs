@@ -16,7 +16,7 @@ use crate::support::{
     secrets::tells_no_token,
 };
 
-async fn mode(world: &World, name: &str, mode: &str) {
+pub(crate) async fn mode(world: &World, name: &str, mode: &str) {
     world
         .patch("ManagedCluster", name, json!({"spec": {"mode": mode}}))
         .await;
@@ -27,7 +27,7 @@ fn none() -> Vec<String> {
 }
 
 /// A session of the deployer role lists something on the cluster: whether its API server knows who asks.
-async fn let_in(world: &World, name: &str) -> bool {
+pub(crate) async fn let_in(world: &World, name: &str) -> bool {
     let session = format!("argocd-{:08x}", fastrand::u32(..));
     let deployer = world.deployer(name).to_string();
     let session = world.stage.aws.session(&deployer, &session, &[]).unwrap();
@@ -47,8 +47,6 @@ async fn shown(world: &World, name: &str, token: &str) -> bool {
         .await
     {
         Ok(_) => true,
-        // kube-apiserver keeps an accepted token for seconds: who has no access policy any more is still known meanwhile.
-        Err(kube::Error::Api(status)) if status.code == 403 => true,
         Err(kube::Error::Api(status)) if status.code == 401 => false,
         // Known for as long as kube-apiserver keeps an accepted token, and allowed nothing any more.
         Err(kube::Error::Api(status)) if status.code == 403 => true,
@@ -57,10 +55,11 @@ async fn shown(world: &World, name: &str, token: &str) -> bool {
 }
 
 /// Runs `mooring revoke` as the hub's administrator: the exit code, what it printed, and its progress.
-async fn revoke(world: &World, name: &str) -> (i32, Value, String) {
+pub(crate) async fn revoke(world: &World, name: &str, flags: &[&str]) -> (i32, Value, String) {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mooring"));
     command
         .args(["revoke", "-o", "json", name])
+        .args(flags)
         .env_clear()
         .envs(world.stage.aws.env())
         .env("KUBECONFIG", world.stage.hub.admin_kubeconfig())
@@ -102,7 +101,7 @@ async fn live(world: &World) {
     assert!(shown(world, "live", &token).await);
     let (role, secret) = (world.seen_role("live").unwrap(), world.secret("live").await.unwrap());
     let (mark, audit) = (world.mark(), world.audit_mark().await);
-    let (code, said, progress) = revoke(world, "live").await;
+    let (code, said, progress) = revoke(world, "live", &[]).await;
     assert_eq!(
         (code, &said["entry"]["state"], &said["probe"]["state"]),
         (0, &json!("Away"), &json!("Refused")),
@@ -444,7 +443,7 @@ async fn held_entry(world: &World) {
         .await;
     assert_eq!(stage::ready(&told).1, "Held");
     assert!(message(&told).contains("delete the access entry"), "{}", message(&told));
-    let (code, said, _) = revoke(world, name).await;
+    let (code, said, _) = revoke(world, name, &[]).await;
     assert_eq!((code, &said["entry"]["reason"]), (1, &json!("Held")), "{said:#}");
     world.delete("ManagedCluster", name).await;
     world

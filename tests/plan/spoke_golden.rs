@@ -6,6 +6,7 @@ use mooring::{
     managed_cluster::{
         observe::Spoke,
         removal::{TakenOver, plan_removal},
+        unmoved::Unmoved,
     },
 };
 
@@ -197,6 +198,24 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
                     .insert(policy("AmazonEKSEditPolicy"), AccessScope::Cluster);
             },
             &["Rescope AmazonEKSEditPolicy"],
+        ),
+        (
+            "scope-that-does-not-show-again",
+            SCOPED,
+            |w| {
+                let edit = policy("AmazonEKSEditPolicy");
+                let wanted = w.request.associations[&edit].clone();
+                let found = AccessScope::Cluster;
+                w.associations.insert(edit.clone(), found.clone());
+                w.associations
+                    .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
+                w.unmoved.push(Unmoved {
+                    confirmed: true,
+                    ..Unmoved::new(edit, found, wanted)
+                });
+            },
+            // What goes away for good goes after it, and covers it meanwhile.
+            &["Reassociate AmazonEKSEditPolicy", "Disassociate AmazonEKSAdminPolicy"],
         ),
         (
             "widening-before-narrowing",
@@ -530,6 +549,70 @@ fn each_obstacle_stops_what_comes_after_it() {
                 w.role().trust.clear();
             },
             &["SetBoundary", "SetTrust", "!ForeignPolicyAttached"],
+        ),
+        // An entry of ours gives no more than the spec, whatever is the matter with the role.
+        (
+            "role-replaced-and-more-access",
+            SCOPED,
+            |w| {
+                w.role().id = "AROASTRANGER".into();
+                w.role().tags.clear();
+                w.entry().groups = ["others".to_owned()].into();
+                w.associations.remove(&policy("AmazonEKSViewPolicy"));
+                w.associations
+                    .insert(policy("AmazonEKSEditPolicy"), AccessScope::Cluster);
+                w.associations
+                    .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
+            },
+            &[
+                "SetGroups",
+                "Rescope AmazonEKSEditPolicy",
+                "Disassociate AmazonEKSAdminPolicy",
+                "!StalePrincipal",
+            ],
+        ),
+        // What the spec took away is taken away all the same.
+        (
+            "bounded-with-policy-and-more-access",
+            BOUNDED,
+            |w| {
+                w.policies.inline.insert("evil".into());
+                w.entry().groups.insert("others".into());
+                w.associations
+                    .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
+            },
+            &[
+                "SetGroups",
+                "Disassociate AmazonEKSAdminPolicy",
+                "!ForeignPolicyAttached",
+            ],
+        ),
+        // Nothing is healed by a deletion meanwhile.
+        (
+            "bounded-with-policy-and-entry-for-another-role",
+            BOUNDED,
+            |w| {
+                w.policies.inline.insert("evil".into());
+                w.entry().tags.insert("mooring.dev/role-id".into(), "AROAOTHER".into());
+                w.associations
+                    .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
+            },
+            &["!ForeignPolicyAttached"],
+        ),
+        // A first look does not take away what EKS may only be late to show.
+        (
+            "scope-that-does-not-show",
+            SCOPED,
+            |w| {
+                let edit = policy("AmazonEKSEditPolicy");
+                let wanted = w.request.associations[&edit].clone();
+                let found = AccessScope::Cluster;
+                w.associations.insert(edit.clone(), found.clone());
+                w.associations
+                    .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
+                w.unmoved.push(Unmoved::new(edit, found, wanted));
+            },
+            &["Disassociate AmazonEKSAdminPolicy", "!Propagating"],
         ),
         (
             "duplicate-server",

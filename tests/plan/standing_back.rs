@@ -24,6 +24,7 @@ fn keep(world: &World) -> Plan {
         recorded_role: world.recorded_role.as_deref(),
         recorded_secret: world.recorded_secret.as_deref(),
         confirmed: None,
+        unmoved: &[],
         given: None,
         living: &world.living,
     };

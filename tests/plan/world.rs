@@ -25,6 +25,7 @@ use mooring::{
         removal::{TakenOver, plan_removal},
         request::Request,
         step::Suspicion,
+        unmoved::Unmoved,
     },
 };
 use serde_json::json;
@@ -99,6 +100,8 @@ pub(crate) struct World {
     /// The unique ID that EKS pinned the entry to, which it never shows.
     pub(crate) pinned: Option<String>,
     pub(crate) suspected: Option<Suspicion>,
+    /// Scopes that were given and did not show.
+    pub(crate) unmoved: Vec<Unmoved>,
     /// What was recorded that the spec gave to an entry that was taken over.
     pub(crate) given: Option<AccessEntryStatus>,
     /// The UIDs of all objects of the hub.
@@ -133,6 +136,7 @@ impl World {
             recorded_secret: None,
             pinned: None,
             suspected: None,
+            unmoved: Vec::new(),
             given: None,
             living: [UID.to_owned()].into(),
             made: 0,
@@ -241,6 +245,7 @@ impl World {
             recorded_role: self.recorded_role.as_deref(),
             recorded_secret: self.recorded_secret.as_deref(),
             confirmed: self.suspected.as_ref(),
+            unmoved: &self.unmoved,
             given: self.given.as_ref(),
             living: &self.living,
         };
@@ -266,6 +271,7 @@ impl World {
             recorded_role: self.recorded_role.as_deref(),
             recorded_secret: self.recorded_secret.as_deref(),
             confirmed: None,
+            unmoved: &[],
             given: self.given.as_ref(),
             living: &self.living,
         };
@@ -436,7 +442,9 @@ impl World {
                 assert!(self.entry_is_ours());
                 self.entry().tags.extend(tags.clone());
             }
-            Step::Associate { policy, scope } | Step::Rescope { policy, scope, .. } => {
+            Step::Associate { policy, scope }
+            | Step::Rescope { policy, scope, .. }
+            | Step::Reassociate { policy, scope, .. } => {
                 assert!(self.entry_is_ours());
                 let named = self.request.associations.get(policy);
                 assert_eq!(named, Some(scope), "a policy or scope that the spec does not name");
@@ -604,7 +612,10 @@ pub(crate) fn others_tags(tags: &Tags) -> Tags {
 /// A plan in brief: steps by name, and `!` and the reason of what is in the way.
 pub(crate) fn brief(plan: &Plan) -> Vec<String> {
     let steps = plan.steps.iter().map(|step| match step {
-        Step::Associate { policy, .. } | Step::Rescope { policy, .. } | Step::Disassociate { policy, .. } => {
+        Step::Associate { policy, .. }
+        | Step::Rescope { policy, .. }
+        | Step::Reassociate { policy, .. }
+        | Step::Disassociate { policy, .. } => {
             format!("{} {}", step.name(), policy.name())
         }
         _ => step.name().to_owned(),

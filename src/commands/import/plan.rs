@@ -47,6 +47,7 @@ fn try_lines(
         recorded_role: None,
         recorded_secret: None,
         confirmed: None,
+        unmoved: &[],
         given: None,
         living: &living,
     };

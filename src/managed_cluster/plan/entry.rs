@@ -8,8 +8,10 @@ use crate::domain::{
 };
 
 use crate::managed_cluster::{
+    blocked::Blocked,
     desired::Desired,
     step::{Part, Plan, Step},
+    unmoved::{self, Unmoved},
 };
 
 use super::{Memory, adopt};
@@ -76,23 +78,33 @@ pub(super) fn plan_entry(
     // Widening comes before narrowing, so that there is no moment without access.
     let mut narrowing = Vec::new();
     let mut widening = Vec::new();
+    let mut anew = Vec::new();
     for (policy, scope) in &desired.associations {
         let (policy, scope) = (policy.clone(), scope.clone());
         let Some(found) = found.get(&policy).cloned() else {
             plan.steps.push(Step::Associate { policy, scope });
             continue;
         };
-        if found != scope {
-            let side = if scope.covers(&found) {
-                &mut widening
-            } else {
-                &mut narrowing
-            };
-            side.push(Step::Rescope { policy, scope, found });
+        if found == scope {
+            continue;
+        }
+        let side = if scope.covers(&found) {
+            &mut widening
+        } else {
+            &mut narrowing
+        };
+        match unmoved::about(memory.unmoved, &policy, &found, &scope) {
+            None => side.push(Step::Rescope { policy, scope, found }),
+            Some(Unmoved { confirmed: true, .. }) => anew.push(Step::Reassociate { policy, scope, found }),
+            Some(_) => plan.blocked.push(Blocked::ScopeUnmoved {
+                what: Step::Rescope { policy, scope, found }.words(),
+            }),
         }
     }
     plan.steps.append(&mut widening);
     plan.steps.append(&mut narrowing);
+    // While one is away, whatever else gives the same access stands: what came before it, and what goes after it.
+    plan.steps.append(&mut anew);
     for (policy, scope) in found {
         if desired.associations.contains_key(policy) {
             continue;
@@ -109,6 +121,34 @@ pub(super) fn plan_entry(
             });
         }
     }
+}
+
+/// Takes away what the spec does not give, and nothing else: whatever is the matter with the role, an entry of ours gives
+/// no more than the spec.
+pub(super) fn plan_narrowing(
+    plan: &mut Plan,
+    desired: &Desired,
+    entry: &AccessEntry,
+    found: Option<&Associations>,
+    memory: &Memory<'_>,
+) {
+    let mut whole = Plan::default();
+    plan_entry(&mut whole, desired, Some(entry), None, found, memory);
+    plan.steps.extend(whole.steps.into_iter().filter_map(taking_away));
+}
+
+/// A step, as far as it takes away.
+fn taking_away(step: Step) -> Option<Step> {
+    if let Step::SetGroups { groups, found } = step {
+        let groups: BTreeSet<String> = groups.intersection(&found).cloned().collect();
+        return (groups != found).then_some(Step::SetGroups { groups, found });
+    }
+    let takes = if let Step::Rescope { scope, found, .. } | Step::Reassociate { scope, found, .. } = &step {
+        found.covers(scope)
+    } else {
+        matches!(step, Step::Disassociate { .. })
+    };
+    takes.then_some(step)
 }
 
 /// What others gave to an entry that was taken over.

@@ -7,7 +7,7 @@ use crate::{
         management::Management,
         observe::{self, Spoke},
         status::Foreseen,
-        turn::{door, management_by},
+        turn::{door, way_in},
     },
 };
 
@@ -20,14 +20,15 @@ use super::{
 /// its turn came. A look that fails is told and hides nothing of the rest.
 pub(super) async fn foresee(context: &Context, going: &Going<'_>) -> Option<Foreseen> {
     let identity = going.identity;
-    let management = match management_by(context, &identity.management_role, Management::read_for_removal) {
-        Ok(management) => management,
-        Err(blocked) => {
+    let management = match way_in(context, &identity.management_role).await {
+        Ok(Ok(management)) => management,
+        Ok(Err(blocked)) => {
             return Some(Foreseen {
                 plan: Plan::default(),
                 unseen: Some(needs_management(identity, &blocked)),
             });
         }
+        Err(error) => return Some(unseen(Plan::default(), Some(error.to_string()))),
     };
     let secrets = match own_secrets(context, going, &management).await {
         Ok(Some(secrets)) => secrets,

@@ -36,8 +36,7 @@ const FRESH: Duration = Duration::from_secs(5);
 pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Turn, Error> {
     let identity = going.identity;
     // The object bears our finalizer, so something may have been made, recorded or not.
-    let read = Management::read_for_removal;
-    let management = match turn::management_by(context, &identity.management_role, read) {
+    let management = match turn::way_in(context, &identity.management_role).await? {
         Ok(management) => management,
         Err(blocked) => {
             let releasing = Releasing {

@@ -3,6 +3,8 @@
 //! Each write names the object as it was read, so that one that has changed since is looked at again, and none is ever
 //! made.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment, StatefulSet},
@@ -35,6 +37,8 @@ pub struct Outcome {
     pub failed: Option<KubernetesError>,
     /// Whether something had changed since it was read, so that it is to be looked at again.
     pub stale: bool,
+    /// Service accounts of which other field managers hold what was to be written, by name, with the API server's words.
+    pub held: BTreeMap<String, String>,
 }
 
 /// Carries out the steps in order. What changed meanwhile is passed over; what fails ends it.
@@ -49,6 +53,9 @@ pub async fn apply(steps: &[Step], request: &Request, client: &Client, now: Time
             }
             Err(error) if error.is_conflict() || error.is_not_found() => {
                 outcome.stale = true;
+                if let (Step::Bind { account, .. }, Some(held)) = (step, error.held_by_others()) {
+                    outcome.held.insert(account.name.clone(), held);
+                }
                 "blocked"
             }
             Err(error) => {

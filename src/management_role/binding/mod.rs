@@ -12,7 +12,7 @@ pub mod status;
 pub mod step;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -166,6 +166,7 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
 /// and when to look again, nothing when that has time.
 async fn bind(role: &ManagementRole, request: &Request, context: &Context) -> (Option<Finding>, Option<Duration>) {
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
+    let mut held = BTreeMap::new();
     for _ in 0..ROUNDS {
         let observed = match observe::observe(&context.client, request).await {
             Ok(observed) => observed,
@@ -180,7 +181,9 @@ async fn bind(role: &ManagementRole, request: &Request, context: &Context) -> (O
             restarted: &restarted,
             now: jiff::Timestamp::now(),
         };
-        let plan = plan::plan(request, &observed, &memory);
+        let mut plan = plan::plan(request, &observed, &memory);
+        // Who was about to write the annotation when ours was refused is seen to have written it by now.
+        plan.hold(&held);
         log_plan(&request.object, &plan);
         if plan.steps.is_empty() {
             return (Some(status::finding(request, &plan)), plan.look_again());
@@ -198,6 +201,7 @@ async fn bind(role: &ManagementRole, request: &Request, context: &Context) -> (O
         if let Some(error) = outcome.failed {
             return (Some(status::failed(&error)), Some(REFUSED));
         }
+        held = outcome.held;
     }
     (None, Some(RACE))
 }

@@ -1,6 +1,9 @@
 //! A plan for the service accounts of an Argo CD, as data.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -80,6 +83,13 @@ pub enum Obstacle {
         /// The field managers that set it.
         managers: BTreeSet<String>,
     },
+    /// Another field manager holds what the annotation would be written to, and the API server refuses it.
+    Held {
+        /// The service account.
+        account: String,
+        /// Who holds what, in the API server's words.
+        by: String,
+    },
     /// Our annotation is taken off again and again.
     Fought {
         /// The service account.
@@ -141,6 +151,7 @@ impl Obstacle {
         match self {
             Self::Missing { .. } => "ServiceAccountMissing",
             Self::Elsewhere { .. } => "BoundElsewhere",
+            Self::Held { .. } => "HeldByOthers",
             Self::Fought { .. } => "Fought",
             Self::Unbound { .. } => "NotManaged",
             Self::RestartNeeded { .. } => "RestartNeeded",
@@ -175,6 +186,9 @@ impl Obstacle {
                     "service account {account} names {value:?}, set by {who}, and Mooring does not overwrite it: there, set {ROLE_ANNOTATION} to {role}, or take it out"
                 )
             }
+            Self::Held { account, by } => format!(
+                "the API server refuses the annotation {ROLE_ANNOTATION} on service account {account}, since another field manager holds what it would be written to, and Mooring does not overwrite it: {by}. Where that service account comes from, take out `annotations: {{}}`, or set the annotation to {role} there"
+            ),
             Self::Fought { account, last_writer } => {
                 let who = last_writer.as_ref().map_or_else(
                     || "its managed fields do not say by whom".to_owned(),
@@ -222,6 +236,8 @@ impl Obstacle {
     pub fn look_again(&self) -> Option<Duration> {
         match self {
             Self::Missing { .. } | Self::Elsewhere { .. } | Self::Fought { .. } | Self::Unbound { .. } => None,
+            // Who holds what is no part of what is watched.
+            Self::Held { .. } => Some(Duration::from_secs(30)),
             Self::RestartNeeded { .. }
             | Self::RestartUndone { .. }
             | Self::NotInjected { .. }
@@ -243,6 +259,20 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Leaves service accounts alone of which others hold what would be written, by name, with the API server's words;
+    /// they are told.
+    pub fn hold(&mut self, held: &BTreeMap<String, String>) {
+        self.steps.retain(|step| {
+            let Step::Bind { account, .. } = step else { return true };
+            let by = held.get(&account.name);
+            self.obstacles.extend(by.map(|by| Obstacle::Held {
+                account: account.name.clone(),
+                by: by.clone(),
+            }));
+            by.is_none()
+        });
+    }
+
     /// How long until the next look; nothing when only a change is waited for.
     #[must_use]
     pub fn look_again(&self) -> Option<Duration> {

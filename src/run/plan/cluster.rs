@@ -208,9 +208,9 @@ impl Staying {
             old,
             living: &self.living,
         };
-        let mut plan = ground.plan(&self.survey, None);
+        let mut plan = ground.plan(&self.survey, None, &[]);
         if let Some(suspicion) = plan.suspicion.clone() {
-            plan = ground.plan(&self.survey, Some(&suspicion));
+            plan = ground.plan(&self.survey, Some(&suspicion), &[]);
             looked
                 .notes
                 .push("done only after a second look, some time later, agrees".to_owned());

@@ -18,7 +18,7 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 use mooring_sandbox::aws::contract::Service::{Eks, Iam};
-use mooring_sandbox::aws::{AuthenticationMode, BearerToken, Credentials, Refusal, RoleMapping, Settings, Unmapped};
+use mooring_sandbox::aws::{AuthenticationMode, BearerToken, ClusterSeed, Credentials, Refusal, Settings, Unmapped};
 use mooring_sandbox::control_plane::ControlPlane;
 use mooring_sandbox::stage::{ClusterSpec, Fleet, Stage};
 use serde_json::{Value, json};
@@ -351,37 +351,51 @@ async fn refuses_other_principals(world: &World) {
 
 async fn heeds_the_authentication_mode(world: &World) {
     // In the modes that have it, aws-auth stands in for an entry that is gone; and CONFIG_MAP has no entries at all.
-    let mode = |mode: AuthenticationMode, groups: &[&str]| {
-        let mappings: Vec<RoleMapping> = groups
-            .iter()
-            .map(|group| RoleMapping {
-                role_arn: format!("arn:aws:iam::{SPOKE}:role/deployer"),
-                username: "argocd".to_owned(),
-                groups: vec![(*group).to_owned()],
-            })
-            .collect();
-        world
-            .stage
-            .aws
-            .update_cluster(SPOKE, REGION, "prod", |seed| {
-                seed.authentication_mode = mode;
-                seed.aws_auth = mappings;
-            })
-            .unwrap();
+    let mode = |mode: AuthenticationMode| {
+        let set = |seed: &mut ClusterSeed| seed.authentication_mode = mode;
+        world.stage.aws.update_cluster(SPOKE, REGION, "prod", set).unwrap();
     };
-    mode(AuthenticationMode::ConfigMap, &[]);
+    // Who asks is known when aws-auth has been heard of.
+    let until = async |code: u16| {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while list(&world.client("deployer"), "default").await != code {
+            assert!(Instant::now() < deadline, "not {code}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    mode(AuthenticationMode::ConfigMap);
     assert_eq!(list(&world.client("deployer"), "default").await, 401);
     assert_eq!(world.unmapped(), Unmapped::NotInConfigMap);
-    mode(AuthenticationMode::ApiAndConfigMap, &["system:masters"]);
+    world.prod().apply_yaml(&aws_auth(&arn("deployer"))).await.unwrap();
+    let without_path = format!("arn:aws:iam::{SPOKE}:role/deployer");
+    world.prod().apply_yaml(&aws_auth(&without_path)).await.unwrap();
+    until(200).await;
+    mode(AuthenticationMode::ApiAndConfigMap);
     let kept = world.client("deployer");
     assert_eq!(list(&kept, "default").await, 200);
     world.on_entry("DeleteAccessEntry", &json!({}));
-    assert_eq!(list(&world.client("deployer"), "default").await, 200);
-    mode(AuthenticationMode::Api, &["system:masters"]);
-    assert_eq!(list(&world.client("deployer"), "default").await, 401);
-    assert_eq!(world.unmapped(), Unmapped::NoEntry);
     // A token that the API server remembers for its 10 s is a user still, whose policies are gone at once.
     assert_eq!(list(&kept, "default").await, 403);
+    assert_eq!(list(&world.client("deployer"), "default").await, 200);
+    let maps = config_maps(&world.prod().admin().unwrap(), "kube-system");
+    maps.delete("aws-auth", &DeleteParams::default()).await.unwrap();
+    until(401).await;
+    assert_eq!(world.unmapped(), Unmapped::NoEntry);
+    world.prod().apply_yaml(&aws_auth(&without_path)).await.unwrap();
+    until(200).await;
+    mode(AuthenticationMode::Api);
+    assert_eq!(list(&world.client("deployer"), "default").await, 401);
+    assert_eq!(world.unmapped(), Unmapped::NoEntry);
+}
+
+/// The `ConfigMap` by which people let a role in.
+fn aws_auth(role_arn: &str) -> String {
+    let roles = json!([{"rolearn": role_arn, "username": "argocd", "groups": ["system:masters"]}]);
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "aws-auth", "namespace": "kube-system"},
+        "data": {"mapRoles": roles.to_string()},
+    })
+    .to_string()
 }
 
 /// Everything in between made by hand as Mooring makes it: a service account's token, two roles, an entry.

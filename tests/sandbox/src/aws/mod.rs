@@ -286,6 +286,18 @@ impl FakeAws {
         self.core.eks.update(&key(account, region, name), change)
     }
 
+    /// Gives to a cluster's authenticator what its `aws-auth` says, as often as that changes. A cluster that is not there
+    /// any more has no authenticator.
+    pub(crate) fn heeds_aws_auth(&self, account: &str, region: &str, name: &str) -> impl Fn(Vec<RoleMapping>) + use<> {
+        let (core, key) = (Arc::clone(&self.core), key(account, region, name));
+        move |mappings| {
+            let heard = core.eks.update(&key, |seed| seed.aws_auth = mappings);
+            if let Err(error) = heard {
+                tracing::debug!(%error, "nobody heeds aws-auth");
+            }
+        }
+    }
+
     /// Removes a cluster with its access entries.
     ///
     /// # Errors

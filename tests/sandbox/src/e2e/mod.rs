@@ -4,6 +4,7 @@
 
 mod argocd;
 mod checks;
+mod letting_go;
 mod namespace;
 mod repository;
 mod scenes;

@@ -68,6 +68,14 @@ impl Repository {
         std::fs::write(folder.join("beside.yaml"), BESIDE)?;
         self.git(&["add", "--all"]).await?;
         self.git(&["commit", "--quiet", "--message", greeting]).await?;
+        self.head().await
+    }
+
+    /// The last revision.
+    ///
+    /// # Errors
+    /// What git says.
+    pub(super) async fn head(&self) -> Result<String, StageError> {
         self.git(&["rev-parse", "HEAD"]).await
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     argocd::NAMESPACE,
     checks::{TARGET, came_as_deployer, deployer, expect, greeting, pause, sound, synced},
+    letting_go,
     repository::{BRANCH, CONFIG_MAP, FOLDER, KEY},
     world::World,
 };
@@ -19,7 +20,7 @@ use crate::{
     stage::{StageError, ready},
 };
 
-const SERVICE: &str = "shop";
+pub(super) const SERVICE: &str = "shop";
 
 /// The first two clusters: both Applications, by their clusters' names in Argo CD.
 const FIRST: [&str; 2] = ["prod-eu", "tools"];
@@ -29,6 +30,9 @@ pub(super) async fn all(world: &World<'_>) -> Result<(), StageError> {
     heal(world, &revision).await?;
     let revision = break_and_mend(world).await?;
     pick_up(world, &revision).await?;
+    let deployed = world.look().await?.table();
+    world.teller.shows("Argo CD's Applications, all of them", &deployed);
+    letting_go::scenes(world).await?;
     last_word(world).await
 }
 

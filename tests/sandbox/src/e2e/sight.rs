@@ -159,7 +159,8 @@ impl Sight {
 fn why(object: &Value, status: &str) -> String {
     let conditions = object["status"]["conditions"].as_array();
     let mut conditions = conditions.into_iter().flatten();
-    let found = conditions.find(|condition| condition["type"] == "Ready" && condition["reason"] == "Paused");
+    let told = |reason: &Value| reason == "Paused" || reason == "ApplicationsStillTargeting";
+    let found = conditions.find(|condition| condition["type"] == "Ready" && told(&condition["reason"]));
     match found {
         Some(found) if status == "False" => format!(": {}", shortened(&word(&found["message"]))),
         Some(_) | None => String::new(),

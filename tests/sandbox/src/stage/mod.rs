@@ -2,6 +2,7 @@
 //! team installs, and the operator as a process of its own.
 
 mod argocd;
+mod aws_auth;
 mod bootstrap;
 mod exports;
 mod fleet;
@@ -88,6 +89,8 @@ pub struct Stage {
     /// The accounts and clusters.
     pub fleet: Fleet,
     proxy: OnceCell<ApiProxy>,
+    /// Of each cluster that asks AWS who has a token.
+    aws_auth: Vec<aws_auth::Watch>,
 }
 
 impl Stage {
@@ -104,12 +107,13 @@ impl Stage {
             ControlPlane::start(options(&aws, &fleet.hub)),
             futures::future::try_join_all(spokes)
         )?;
-        let stage = Self {
+        let mut stage = Self {
             hub,
             spokes,
             aws,
             fleet,
             proxy: OnceCell::new(),
+            aws_auth: Vec::new(),
         };
         stage.fleet.seed(&stage.aws, &stage.hub.ca_pem());
         for (cluster, server) in stage.servers() {
@@ -126,6 +130,9 @@ impl Stage {
                     .map_err(|error| StageError::new(error.to_string()))?;
             }
         }
+        let asking = stage.servers().filter(|(cluster, _)| cluster.server);
+        let watches = asking.map(|(cluster, server)| aws_auth::watch(&stage.aws, cluster, server));
+        stage.aws_auth = watches.collect::<Result<_, _>>()?;
         Ok(stage)
     }
 

@@ -37,7 +37,10 @@ impl State {
             ));
         }
         let empty = Map::new();
-        let namespaces = rules::scope(name, scope.unwrap_or(Input(&empty)))?;
+        let mut namespaces = rules::scope(name, scope.unwrap_or(Input(&empty)))?;
+        if let Some(existing) = entry.associations.get(policy).filter(|_| cluster.seed.scopes_stay) {
+            namespaces.clone_from(&existing.namespaces);
+        }
         let associated = entry
             .associations
             .get(policy)

@@ -109,8 +109,12 @@ pub struct ClusterSeed {
     pub tags: BTreeMap<String, String>,
     /// What ails it.
     pub health_issues: Vec<HealthIssue>,
-    /// `mapRoles` of the `ConfigMap` `kube-system/aws-auth`, which counts in the modes that name it.
+    /// `mapRoles` of the `ConfigMap` `kube-system/aws-auth`, which counts in the modes that name it. On a stage, a cluster
+    /// with an API server has what the `ConfigMap` there says.
     pub aws_auth: Vec<RoleMapping>,
+    /// Whether an access policy that is associated already keeps its scope when it is associated with another, which EKS
+    /// takes all the same. AWS's documents say that it changes; nobody has seen it here (aws.md 1.4).
+    pub scopes_stay: bool,
 }
 
 impl ClusterSeed {
@@ -139,6 +143,7 @@ impl ClusterSeed {
             tags: BTreeMap::new(),
             health_issues: Vec::new(),
             aws_auth: Vec::new(),
+            scopes_stay: false,
         }
     }
 

@@ -1,0 +1,57 @@
+//! Why a step was not done, and what stopped a plan.
+
+use crate::{aws::AwsError, kubernetes::KubernetesError};
+
+use super::{blocked::Blocked, error, step::Part};
+
+/// Why a step was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// AWS refused or could not be reached.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// The API server refused or could not be reached.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// A step in an account that was not entered.
+    #[error("the account was not entered")]
+    NotEntered,
+    /// The pass ran out of time before the step was begun.
+    #[error("the pass ran out of time before this step")]
+    OutOfTime,
+    /// The operator is stopping.
+    #[error("the operator is stopping; the next one goes on")]
+    Stopping,
+    /// EKS took another scope of an access policy, and did not show it within some seconds.
+    #[error("EKS does not show the new scope yet")]
+    ScopeUnmoved,
+}
+
+impl Failure {
+    /// Whether only a person can mend it: a try without one fails in the same way.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Aws(cause) => error::stalled(cause),
+            Self::Kubernetes(_) | Self::NotEntered | Self::OutOfTime | Self::Stopping | Self::ScopeUnmoved => false,
+        }
+    }
+}
+
+/// What stopped a plan.
+#[derive(Debug)]
+pub enum Stop {
+    /// AWS needs time.
+    Blocked(Blocked),
+    /// A step failed.
+    Failed(Part, Failure),
+}
+
+/// A role that was made: what makes it ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeRole {
+    /// Its ARN.
+    pub arn: String,
+    /// Its unique ID.
+    pub id: String,
+}

@@ -1,0 +1,54 @@
+//! A plan, as data: the writes in order, and what stands in the way of the rest.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{blocked::Blocked, part::Part, step::Step};
+
+/// Something that only a deletion heals. Two looks, some time apart, must agree on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Suspicion {
+    /// The unique ID of a role that bears our tags and that we did not record.
+    pub role_id: Option<String>,
+    /// The role ID that the access entry was made for, where that is not the role's.
+    pub entry_made_for: Option<String>,
+}
+
+/// What to do, and what stands in the way. The same observation always leads to the same plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// The writes, in order.
+    pub steps: Vec<Step>,
+    /// What stands in the way of the rest.
+    pub blocked: Vec<Blocked>,
+    /// What others wrote on things that were taken over, and what is therefore left there, by part of the chain.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<Part, Vec<String>>,
+    /// What a second look must confirm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspicion: Option<Suspicion>,
+}
+
+impl Plan {
+    /// A plan that only waits.
+    #[must_use]
+    pub fn waiting(blocked: Blocked) -> Self {
+        Self {
+            blocked: vec![blocked],
+            ..Self::default()
+        }
+    }
+
+    /// What stands in the way first, notes aside.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Blocked> {
+        self.blocked.iter().find(|blocked| !blocked.is_note())
+    }
+
+    /// Whether there is nothing to do and nothing in the way.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.steps.is_empty() && self.blocked.iter().all(Blocked::is_note)
+    }
+}
