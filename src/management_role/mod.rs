@@ -5,7 +5,9 @@
 pub mod apply;
 pub mod binding;
 pub mod blocked;
+mod context;
 mod error;
+mod gather;
 pub mod members;
 pub mod observe;
 pub mod plan;
@@ -17,126 +19,32 @@ pub mod step;
 mod tell;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use kube::{
-    Api, Client, Resource,
-    core::DeserializeGuard,
-    runtime::{
-        controller::Action,
-        reflector::{ObjectRef, Store},
-    },
-};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, Resource, core::DeserializeGuard, runtime::controller::Action};
 use tracing::{debug, info};
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus, Mode},
-    argocd::SECRET_TYPE,
-    aws::{self, Account, Aws, Door, Lane},
+    api::{FINALIZER, ManagementRole, ManagementRoleStatus},
+    aws::{self, Account, Door, Lane},
     domain::name::Partition,
-    kubernetes::{
-        backoff::Backoff,
-        events::{Reporter, Weight},
-        finalizer,
-        issuer::issuer,
-        objects,
-    },
-    managed_cluster::{LAST_STEP, Timing, Withheld, now, paused},
-    telemetry::Metrics,
+    kubernetes::{events::Weight, finalizer, issuer::issuer, objects},
+    managed_cluster::{LAST_STEP, now},
 };
 
+pub use context::{Context, Remembered};
 pub use error::Error;
 pub use step::{Blocked, Plan, Step};
 
 use self::{
     apply::{Outcome, Site, Stop},
-    members::{Member, Members},
-    observe::Observed,
     plan::Memory,
     request::{Request, RoleOwner},
     status::{Applied, Pass},
 };
-
-/// What every pass of a `ManagementRole` works with.
-pub struct Context {
-    /// AWS.
-    pub aws: Aws,
-    /// The API server.
-    pub client: Client,
-    /// All `ManagedCluster`s.
-    pub clusters: Store<DeserializeGuard<ManagedCluster>>,
-    /// All `ManagementRole`s.
-    pub roles: Store<DeserializeGuard<ManagementRole>>,
-    /// The cluster Secrets of each of Argo CD's namespaces that is served.
-    pub secrets: BTreeMap<String, Store<Secret>>,
-    /// The binding of service accounts, which a removal lets go of.
-    pub binding: Arc<binding::Context>,
-    /// Events.
-    pub reporter: Reporter,
-    /// Counters.
-    pub metrics: Metrics,
-    /// Times.
-    pub timing: Timing,
-    /// Whether nothing but status and events is written, for any object.
-    pub read_only: bool,
-    /// Waits between tries.
-    pub backoff: Backoff<String>,
-    /// What is remembered of each object, by UID; a restart forgets it and arrives at the same state.
-    pub remembered: Mutex<HashMap<String, Remembered>>,
-}
-
-/// What is remembered of one object.
-#[derive(Default)]
-pub struct Remembered {
-    suspicion: Option<(String, Instant)>,
-    deleted: Option<String>,
-    status: Option<ManagementRoleStatus>,
-    unwritten: bool,
-    clean_since: Option<Instant>,
-    let_go: bool,
-}
-
-impl Context {
-    /// `ManagementRole`s.
-    #[must_use]
-    pub fn api(&self) -> Api<ManagementRole> {
-        Api::all(self.client.clone())
-    }
-
-    fn withheld(&self, metadata: &ObjectMeta) -> Option<Withheld> {
-        Withheld::of(metadata, Mode::Enforce, self.read_only)
-    }
-
-    /// Whether a person has changed, paused or deleted the object since the watch brought it like this: what is written
-    /// from then on is not what they want any more.
-    fn overtaken(&self, seen: &ObjectMeta) -> bool {
-        let asked = |metadata: &ObjectMeta| {
-            let going = metadata.deletion_timestamp.is_some();
-            (metadata.uid.clone(), metadata.generation, going, paused(metadata))
-        };
-        let now = self
-            .roles
-            .get(&ObjectRef::new(seen.name.as_deref().unwrap_or_default()));
-        now.is_none_or(|now| asked(now.meta()) != asked(seen))
-    }
-
-    fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
-        let mut all = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        change(all.entry(uid.to_owned()).or_default())
-    }
-
-    fn forget(&self, uid: &str) {
-        self.remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(uid);
-        self.backoff.clear(&uid.to_owned());
-    }
-}
 
 /// One pass.
 ///
@@ -227,7 +135,7 @@ async fn in_account(
         RoleOwner::Mooring => Box::pin(observe::observe(&account, &request, issuer_here)).await?,
         RoleOwner::Existing => Box::pin(observe::observe_existing(&account, &request, issuer_here)).await?,
     };
-    let members = members(&request, &observed, old, context).await?;
+    let members = gather::members(&request, &observed, old, context).await?;
     let confirmed = context.remember(&uid, |remembered| {
         let due = |since: &Instant| since.elapsed() >= context.timing.confirm_after;
         remembered
@@ -295,64 +203,6 @@ fn log_plan(object: &str, plan: &Plan) {
     }
     let json = serde_json::to_string(plan).unwrap_or_default();
     info!(object, hash = %crate::telemetry::short_hash(&json), plan = %json, "planned");
-}
-
-/// Gathers the members from the watch. Before anything is taken away, the API server itself is asked: a watch can lag,
-/// and a set that is too small cuts everybody off.
-async fn members(
-    request: &Request,
-    observed: &Observed,
-    old: &ManagementRoleStatus,
-    context: &Context,
-) -> Result<Members, Error> {
-    let standing = observed.assumable(&request.hub, &old.assumable.iter().cloned().collect());
-    let recorded: BTreeSet<String> = old.retained.iter().cloned().collect();
-    let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
-        Members::gather(request, &members_of(objects), &standing, &recorded)
-    };
-    let mut seen = gather(&context.clusters.state());
-    seen.acting = acting(request, observed.assumes_itself(), context).await?;
-    if standing.is_subset(&seen.wanted) {
-        return Ok(seen);
-    }
-    let live = gather(&live(context).await?);
-    Ok(Members {
-        acting: seen.acting,
-        wanted: seen.wanted.union(&live.wanted).cloned().collect(),
-        retained: live.retained,
-        unreadable: seen.unreadable || live.unreadable,
-    })
-}
-
-/// The cluster Secrets by which Argo CD assumes the management role itself; `None` in a namespace that is not served.
-/// Before what they need is taken away, the API server itself is asked.
-async fn acting(request: &Request, stands: bool, context: &Context) -> Result<Option<BTreeSet<String>>, Error> {
-    let namespace = request.namespace.to_string();
-    let Some(store) = context.secrets.get(&namespace) else {
-        return Ok(None);
-    };
-    let known = store.state();
-    let mut secrets = members::acting(&request.role, known.iter().map(AsRef::as_ref));
-    if secrets.is_empty() && stands {
-        let api = Api::<Secret>::namespaced(context.client.clone(), &namespace);
-        let (key, value) = SECRET_TYPE;
-        let live = objects::list_labelled(&api, &format!("{key}={value}")).await?;
-        secrets = members::acting(&request.role, live.iter());
-    }
-    Ok(Some(secrets))
-}
-
-fn members_of(objects: &[Arc<DeserializeGuard<ManagedCluster>>]) -> Vec<Member<'_>> {
-    objects
-        .iter()
-        .map(|object| object.0.as_ref().map_or(Member::Unreadable, Member::Known))
-        .collect()
-}
-
-/// All `ManagedCluster`s as the API server has them now.
-async fn live(context: &Context) -> Result<Vec<Arc<DeserializeGuard<ManagedCluster>>>, Error> {
-    let api: Api<DeserializeGuard<ManagedCluster>> = Api::all(context.client.clone());
-    Ok(objects::list(&api).await?.into_iter().map(Arc::new).collect())
 }
 
 /// The way into the hub's account: a session that can touch the management role and the OIDC provider only.

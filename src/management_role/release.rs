@@ -22,9 +22,10 @@ use crate::{
 use super::{
     Context, Error,
     apply::Stop,
-    binding, carry_out, conclude, enter, live,
+    binding, carry_out, conclude, enter,
+    gather::{acting, live, members_of},
     members::Members,
-    members_of, observe, parse,
+    observe, parse,
     plan::plan_removal,
     request::{Request, RoleOwner},
     status::{self, Pass},
@@ -108,7 +109,7 @@ async fn take_away(
         binding::release(role, &context.binding).await?;
         return Ok(None);
     }
-    let secrets = super::acting(&request, true, context).await?.unwrap_or_default();
+    let secrets = acting(&request, true, context).await?.unwrap_or_default();
     if !secrets.is_empty() {
         return Ok(Some(releasing(Blocked::SecretsRemain { secrets })));
     }

@@ -338,10 +338,11 @@ fn sound(world: &World, plan: &Plan) {
         .as_ref()
         .is_some_and(|role| world.recorded_role.as_ref() != Some(&role.id));
     let gives = |step: &Step| {
-        matches!(
-            step,
-            Step::CreateAccessEntry { .. } | Step::Associate { .. } | Step::Rescope { .. }
-        )
+        // A narrower scope takes away.
+        if let Step::Rescope { scope, found, .. } | Step::Reassociate { scope, found, .. } = step {
+            return !found.covers(scope);
+        }
+        matches!(step, Step::CreateAccessEntry { .. } | Step::Associate { .. })
     };
     if let Some(entry) = at(gives)
         && stranger
