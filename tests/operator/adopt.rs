@@ -188,7 +188,9 @@ async fn of_two_objects_for_one_cluster_the_second_says_who_has_it() {
     world.until_gone("ManagedCluster", "shared").await;
     world.ask("ManagedCluster", "second").await;
     world.is_ready("ManagedCluster", "second").await;
-    world.never_denied();
+    // One lets the role go while the other looks at it: AWS's answer for a role that is just gone is a refusal, where
+    // the reader is held to a path.
+    world.never_denied_but(|call| call.operation.contains("RolePolic") && !call.write);
 }
 
 /// How somebody wired a cluster by hand: a role in its account, an entry for it, and a cluster Secret.
