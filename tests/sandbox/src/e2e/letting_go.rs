@@ -20,8 +20,10 @@ use crate::{
     stage::{StageError, ready},
 };
 
-/// What Argo CD's own `argocd app delete --cascade` sets before it deletes.
-const CASCADE: &str = "resources-finalizer.argocd.argoproj.io";
+/// What makes Argo CD delete what an Application has deployed, before the Application goes. In the background: deletion
+/// in the foreground waits for Kubernetes' garbage collector, and the clusters here are API servers alone (Argo CD, "App
+/// Deletion", "About The Deletion Finalizer").
+pub(super) const CASCADE: &str = "resources-finalizer.argocd.argoproj.io/background";
 
 /// What Mooring keeps for a cluster, and the region's account that it is in.
 struct Kept<'a> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     argocd::NAMESPACE,
     checks::{TARGET, came_as_deployer, deployer, expect, greeting, pause, sound, synced},
-    letting_go,
+    letting_go::{self, CASCADE},
     repository::{BRANCH, CONFIG_MAP, FOLDER, KEY},
     world::World,
 };
@@ -189,7 +189,7 @@ async fn pick_up(world: &World<'_>, revision: &str) -> Result<(), StageError> {
         "spec": {
             "goTemplate": true, "goTemplateOptions": ["missingkey=error"],
             "generators": [{"clusters": {"selector": {"matchLabels": {"rollout": "shop"}}}}],
-            "template": {"metadata": {"name": "shop-{{.name}}"}, "spec": spec(world, "default", "{{.name}}")},
+            "template": {"metadata": {"name": "shop-{{.name}}", "finalizers": [CASCADE]}, "spec": spec(world, "default", "{{.name}}")},
         },
     });
     world.stage.hub.apply_yaml(&set.to_string()).await?;
