@@ -153,7 +153,9 @@ pub(super) fn secret(wanted: &WantedSecret, found: &Adoptable, memory: &Memory<'
         why,
         part: Part::Secret,
     };
-    if let Some(owner) = secret.owner.as_ref().filter(|owner| memory.living.contains(*owner)) {
+    // A watch that lags can show as the object's own what an earlier pass has taken over.
+    let another = |owner: &&String| **owner != memory.owner.uid && memory.living.contains(*owner);
+    if let Some(owner) = secret.owner.as_ref().filter(another) {
         let object = secret.annotation(CLUSTER_ANNOTATION).unwrap_or(owner);
         return Err(refused(format!(
             "it is ManagedCluster {object}'s, which is there still"

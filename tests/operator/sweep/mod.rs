@@ -205,6 +205,10 @@ async fn story(ground: &Ground, trial: &Trial) -> Ended {
     }
     let struck = armed.struck(world);
     armed.lift(world);
+    if matches!(trial.trouble, Trouble::Lag) {
+        // What was held back is still on its way.
+        tokio::time::sleep(2 * LAG).await;
+    }
     rests(ground, trial).await;
     not_remade(ground, trial, began.0);
     story::gave_no_more(
