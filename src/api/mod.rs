@@ -13,6 +13,7 @@
 pub mod condition;
 pub mod managed_cluster;
 pub mod management_role;
+pub mod recorded;
 
 pub use managed_cluster::{
     Access, AccessEntryStatus, AccessPolicy, ArgoCd, ClusterStatus, Deletion, DeletionPolicy, DeployerRole,

@@ -148,7 +148,11 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         let made = outcome.made_role.clone();
         let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
         for (step, result) in batch.into_iter().zip(results) {
-            let person = result.as_ref().err().map(Failure::needs_a_person);
+            let person = match &result {
+                Ok(Ran::Done(_)) => None,
+                Ok(Ran::Unmoved(_)) => Some(false),
+                Err(failure) => Some(failure.needs_a_person()),
+            };
             conclude(&mut outcome, step, result, site.metrics);
             match person {
                 None => {}
@@ -160,6 +164,14 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
     outcome
 }
 
+/// How a step went that nobody refused.
+enum Ran {
+    /// It is done; with the role that it made, if it made one.
+    Done(Option<MadeRole>),
+    /// EKS took another scope of an access policy, and did not show it within some seconds.
+    Unmoved(Unmoved),
+}
+
 /// Why no further step may begin.
 fn must_end(site: Site<'_>) -> Option<Failure> {
     if (site.stopping)() {
@@ -168,9 +180,9 @@ fn must_end(site: Site<'_>) -> Option<Failure> {
     (Instant::now() >= site.deadline).then_some(Failure::OutOfTime)
 }
 
-fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>, Failure>, metrics: &Metrics) {
+fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, metrics: &Metrics) {
     match result {
-        Ok(made) => {
+        Ok(Ran::Done(made)) => {
             metrics.step_applied(step.name(), "done");
             info!(step = step.name(), "{}", step.words());
             outcome.made_role = made.or_else(|| outcome.made_role.take());
@@ -182,10 +194,15 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
             }
             outcome.done.push(step.words());
         }
+        Ok(Ran::Unmoved(unmoved)) => {
+            metrics.step_applied(step.name(), "blocked");
+            outcome.unmoved = Some(unmoved);
+            let what = step.words();
+            outcome
+                .stop
+                .get_or_insert(Stop::Blocked(Blocked::ScopeUnmoved { what }));
+        }
         Err(failure) => {
-            if let (Failure::ScopeUnmoved, Step::Rescope { policy, scope, found }) = (&failure, step) {
-                outcome.unmoved = Some(Unmoved::new(policy.clone(), found.clone(), scope.clone()));
-            }
             let why = stop(step, failure);
             let result = if matches!(why, Stop::Blocked(_)) {
                 "blocked"
@@ -204,12 +221,8 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Option<MadeRole>,
 /// What AWS says while a write is on its way everywhere is a wait, not an error (reference: IAM user guide,
 /// "Changes that I make are not always immediately visible").
 fn stop(step: &Step, failure: Failure) -> Stop {
-    let error = match &failure {
-        Failure::Aws(error) => error,
-        Failure::ScopeUnmoved => return Stop::Blocked(Blocked::ScopeUnmoved { what: step.words() }),
-        Failure::Kubernetes(_) | Failure::NotEntered | Failure::OutOfTime | Failure::Stopping => {
-            return Stop::Failed(step.part(), failure);
-        }
+    let Failure::Aws(error) = &failure else {
+        return Stop::Failed(step.part(), failure);
     };
     let what = match (step, error.kind) {
         (Step::CreateAccessEntry { .. }, ErrorKind::InvalidPrincipal) => "the new deployer role",
@@ -224,7 +237,7 @@ fn stop(step: &Step, failure: Failure) -> Stop {
     Stop::Blocked(Blocked::Propagating { what: what.to_owned() })
 }
 
-async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Option<MadeRole>, Failure> {
+async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran, Failure> {
     match step {
         Step::ApplySecret { secret, uid, .. } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
         Step::NullSecretKeys {
@@ -246,13 +259,6 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
             objects::merge(site.secrets, name, FIELD_MANAGER, &patch).await?;
         }
         Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
-        Step::Rescope { policy, scope, .. } => {
-            let account = site.account.ok_or(Failure::NotEntered)?;
-            let (cluster, deployer) = (&site.cluster.name, site.deployer);
-            if !account.rescope(cluster, deployer, policy, scope).await? {
-                return Err(Failure::ScopeUnmoved);
-            }
-        }
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
         | Step::SetBoundary { .. }
@@ -267,6 +273,7 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
         | Step::TagAccessEntry { .. }
         | Step::DeleteAccessEntry
         | Step::Associate { .. }
+        | Step::Rescope { .. }
         | Step::Reassociate { .. }
         | Step::Disassociate { .. } => {
             let Some(account) = site.account else {
@@ -275,7 +282,7 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Opt
             return Ok(run_in_account(step, account, site, made).await?);
         }
     }
-    Ok(None)
+    Ok(Ran::Done(None))
 }
 
 async fn run_in_account(
@@ -283,15 +290,15 @@ async fn run_in_account(
     account: &Account,
     site: Site<'_>,
     made: Option<&MadeRole>,
-) -> Result<Option<MadeRole>, AwsError> {
+) -> Result<Ran, AwsError> {
     let (cluster, deployer) = (&site.cluster.name, site.deployer);
     match step {
         Step::CreateRole { role } => {
             let role = account.create_role(role).await?;
-            return Ok(Some(MadeRole {
+            return Ok(Ran::Done(Some(MadeRole {
                 arn: role.arn,
                 id: role.id,
-            }));
+            })));
         }
         Step::DeleteRole { name } => account.delete_role(name).await?,
         Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
@@ -301,10 +308,10 @@ async fn run_in_account(
         }
         Step::AdoptRole { arn, id, tags } => {
             account.tag_role(&arn.name, tags).await?;
-            return Ok(Some(MadeRole {
+            return Ok(Ran::Done(Some(MadeRole {
                 arn: arn.to_string(),
                 id: id.clone(),
-            }));
+            })));
         }
         Step::CreateAccessEntry { entry, role_id } => {
             let role_id = role_id.as_deref().or_else(|| made.map(|made| made.id.as_str()));
@@ -320,16 +327,21 @@ async fn run_in_account(
         }
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
+        Step::Rescope { policy, scope, found } => {
+            if !account.rescope(cluster, deployer, policy, scope).await? {
+                let unmoved = Unmoved::new(policy.clone(), found.clone(), scope.clone());
+                return Ok(Ran::Unmoved(unmoved));
+            }
+        }
         Step::Reassociate { policy, scope, .. } => {
             account.disassociate(cluster, deployer, policy).await?;
             account.associate(cluster, deployer, policy, scope).await?;
         }
         Step::Disassociate { policy, .. } => account.disassociate(cluster, deployer, policy).await?,
-        Step::Rescope { .. }
-        | Step::ApplySecret { .. }
+        Step::ApplySecret { .. }
         | Step::NullSecretKeys { .. }
         | Step::DropLabels { .. }
         | Step::DeleteSecret { .. } => {}
     }
-    Ok(None)
+    Ok(Ran::Done(None))
 }

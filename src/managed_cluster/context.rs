@@ -30,7 +30,7 @@ use super::{
     ledger::Ledger,
     step::Suspicion,
     unmoved::{Tried, Unmoved},
-    withheld::{Withheld, paused},
+    withheld::{self, Withheld},
 };
 
 /// How passes are timed, and removals counted.
@@ -87,12 +87,8 @@ impl Context {
     #[must_use]
     pub fn overtaken(&self, seen: &ObjectMeta) -> bool {
         let name = seen.name.as_deref().unwrap_or_default();
-        let asked = |metadata: &ObjectMeta| {
-            let going = metadata.deletion_timestamp.is_some();
-            (metadata.uid.clone(), metadata.generation, going, paused(metadata))
-        };
         let now = self.clusters.get(&ObjectRef::new(name));
-        now.is_none_or(|now| asked(now.meta()) != asked(seen))
+        withheld::overtaken(seen, now.as_ref().map(|now| now.meta()))
     }
 
     /// Whether a person has had the object stand back since a pass in this mode began: it writes nothing more then. A

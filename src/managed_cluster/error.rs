@@ -55,7 +55,6 @@ impl Error {
             Self::Kubernetes(error) | Self::Step(_, Failure::Kubernetes(error)) => error.failure().label(),
             Self::Deadline(_) | Self::Step(_, Failure::OutOfTime | Failure::NotEntered) => "deadline",
             Self::Unreadable(_) => "unreadable",
-            Self::Step(_, Failure::ScopeUnmoved) => "propagating",
             Self::ShuttingDown | Self::Step(_, Failure::Stopping) => "shutting_down",
             Self::Panicked(_) => "fault",
         }
@@ -82,7 +81,6 @@ impl Error {
             Self::Kubernetes(_) => Telling::unknown(Part::Secret, "KubernetesError"),
             Self::Step(part, Failure::Kubernetes(_)) => Telling::unknown(*part, "KubernetesError"),
             Self::Step(part, Failure::OutOfTime | Failure::NotEntered) => Telling::unknown(*part, "TimedOut"),
-            Self::Step(part, Failure::ScopeUnmoved) => Telling::unknown(*part, "Propagating"),
             Self::Step(part, Failure::Stopping) => Telling::unknown(*part, "OperatorStopping"),
             Self::Deadline(_) => Telling::unknown(Part::Cluster, "TimedOut"),
             Self::Unreadable(_) => Telling {

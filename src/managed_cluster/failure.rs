@@ -22,9 +22,6 @@ pub enum Failure {
     /// The operator is stopping.
     #[error("the operator is stopping; the next one goes on")]
     Stopping,
-    /// EKS took another scope of an access policy, and did not show it within some seconds.
-    #[error("EKS does not show the new scope yet")]
-    ScopeUnmoved,
 }
 
 impl Failure {
@@ -33,7 +30,7 @@ impl Failure {
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::Aws(cause) => error::stalled(cause),
-            Self::Kubernetes(_) | Self::NotEntered | Self::OutOfTime | Self::Stopping | Self::ScopeUnmoved => false,
+            Self::Kubernetes(_) | Self::NotEntered | Self::OutOfTime | Self::Stopping => false,
         }
     }
 }

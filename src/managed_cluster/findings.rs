@@ -158,11 +158,7 @@ fn bad_stop(stop: &Stop) -> Bad {
 fn failed_step(part: Part, failure: &Failure) -> Bad {
     let message = match failure {
         Failure::Aws(error) => super::in_words(error),
-        Failure::Kubernetes(_)
-        | Failure::OutOfTime
-        | Failure::NotEntered
-        | Failure::Stopping
-        | Failure::ScopeUnmoved => failure.to_string(),
+        Failure::Kubernetes(_) | Failure::OutOfTime | Failure::NotEntered | Failure::Stopping => failure.to_string(),
     };
     let (verdict, reason, stalled) = match failure {
         Failure::Aws(error) => {
@@ -172,7 +168,6 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
         Failure::Kubernetes(_) => (Verdict::Unknown, "KubernetesError", false),
         Failure::OutOfTime | Failure::NotEntered => (Verdict::Unknown, "TimedOut", false),
         Failure::Stopping => (Verdict::Unknown, "OperatorStopping", false),
-        Failure::ScopeUnmoved => (Verdict::Unknown, "Propagating", false),
     };
     Bad {
         part: Some(part),

@@ -198,6 +198,16 @@ mod tests {
         json!([{"clusters": {"selector": {"matchLabels": {"env": "prod"}}}}])
     }
 
+    fn going(secrets: &[ClusterSecret]) -> Going<'_> {
+        Going {
+            secrets: secrets.iter().collect(),
+            server: None,
+            namespace: "argocd",
+            others: Vec::new(),
+            suspended: false,
+        }
+    }
+
     fn next(
         policy: WhileInUse,
         secrets: &[ClusterSecret],
@@ -205,11 +215,8 @@ mod tests {
         sets: &[ApplicationSet],
     ) -> Next {
         let going = Going {
-            secrets: secrets.iter().collect(),
-            server: None,
-            namespace: "argocd",
             others: vec!["argocd-two"],
-            suspended: false,
+            ..going(secrets)
         };
         let found = Found {
             applications: applications.to_vec(),
@@ -231,11 +238,8 @@ mod tests {
         let secrets = labelled();
         let applications = [application("argocd/a", None, true)];
         let going = |suspended: bool| Going {
-            secrets: secrets.iter().collect(),
-            server: None,
-            namespace: "argocd",
-            others: Vec::new(),
             suspended,
+            ..going(&secrets)
         };
         let found = Found {
             applications: applications.to_vec(),
@@ -263,13 +267,7 @@ mod tests {
             applications: vec![application("argocd/a", Some("fleet"), false)],
             sets: Ok(vec![set("argocd/fleet", &by_label())]),
         };
-        let going = Going {
-            secrets: secrets.iter().collect(),
-            server: None,
-            namespace: "argocd",
-            others: Vec::new(),
-            suspended: false,
-        };
+        let going = going(&secrets);
         let steps = |policy| {
             let plan = going.foresee(policy, &found);
             let names = plan.steps.iter().map(Step::name).collect::<Vec<_>>();
@@ -322,18 +320,15 @@ mod tests {
 
     #[test]
     fn an_application_of_the_recorded_server_counts_though_the_secret_was_changed() {
-        let [secret] = labelled();
+        let secrets = labelled();
         let mut one = application("argocd/a", None, false);
         one.destination = Some(crate::argocd::Destination {
             server: "https://OLD/".to_owned(),
             name: String::new(),
         });
         let going = Going {
-            secrets: vec![&secret],
             server: Some("https://OLD"),
-            namespace: "argocd",
-            others: Vec::new(),
-            suspended: false,
+            ..going(&secrets)
         };
         let found = Found {
             applications: vec![one],
@@ -451,13 +446,7 @@ mod tests {
         );
         // Nor is that risked where nobody knows.
         let secrets = labelled();
-        let going = Going {
-            secrets: secrets.iter().collect(),
-            server: None,
-            namespace: "argocd",
-            others: Vec::new(),
-            suspended: false,
-        };
+        let going = going(&secrets);
         let found = Found {
             applications: owned.to_vec(),
             sets: Err("could not list".to_owned()),

@@ -56,7 +56,8 @@ impl Ledger {
         }
         let begun = self.begun.lock().await;
         let (clusters, roles) = (context.clusters.state(), context.management_roles.state());
-        Hub::of(&clusters, &roles).judge(self.limit, &begun, going, identity)
+        let hub = Hub::of(&clusters, &roles);
+        hub.judge(self.limit, &hub.seen(&begun), going, identity)
     }
 
     /// The same right before something is taken away. What may go on is recorded first, so that it counts however this
@@ -77,10 +78,10 @@ impl Ledger {
         recall(context, &identity.management_role, &mut begun).await?;
         let (clusters, roles) = (context.clusters.state(), context.management_roles.state());
         let hub = Hub::of(&clusters, &roles);
-        if let Some(blocked) = hub.judge(self.limit, &begun, going, identity) {
+        let seen = hub.seen(&begun);
+        if let Some(blocked) = hub.judge(self.limit, &seen, going, identity) {
             return Ok(Some(blocked));
         }
-        let seen = hub.seen(&begun);
         let asked = asked(going);
         if !seen.removals.waiting.contains(&asked) {
             return Ok(None);
@@ -105,7 +106,7 @@ impl Ledger {
 /// objects of the hub tell.
 #[must_use]
 pub fn held(hub: &Hub<'_>, limit: u32, going: &ObjectMeta, identity: &Identity) -> Option<Blocked> {
-    hub.judge(limit, &BTreeMap::new(), going, identity)
+    hub.judge(limit, &hub.seen(&BTreeMap::new()), going, identity)
 }
 
 /// What is known of the objects of a hub.
@@ -136,14 +137,7 @@ impl<'a> Hub<'a> {
         }
     }
 
-    fn judge(
-        &self,
-        limit: u32,
-        begun: &BTreeMap<String, BTreeSet<Asked>>,
-        going: &ObjectMeta,
-        identity: &Identity,
-    ) -> Option<Blocked> {
-        let seen = self.seen(begun);
+    fn judge(&self, limit: u32, seen: &Seen, going: &ObjectMeta, identity: &Identity) -> Option<Blocked> {
         if !seen.removals.waiting.contains(&asked(going)) {
             return None;
         }

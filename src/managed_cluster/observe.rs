@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
+    api::ManagedClusterStatus,
     argocd::{ClusterSecret, WantedSecret, concerns, cut_down, parse},
     aws::{Account, AwsError, ErrorKind, Role, RolePolicies},
     domain::{
@@ -227,7 +228,17 @@ pub struct Known<'a> {
     pub servers: Vec<&'a str>,
 }
 
-impl Known<'_> {
+impl<'a> Known<'a> {
+    /// What a status recorded.
+    #[must_use]
+    pub fn recorded(old: &'a ManagedClusterStatus) -> Self {
+        let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
+        Self {
+            name: old.secret.as_deref(),
+            servers: server.into_iter().collect(),
+        }
+    }
+
     /// Where nothing is known, the annotation has to do.
     fn is_ours(&self, secret: &ClusterSecret) -> bool {
         let nothing = self.name.is_none() && self.servers.is_empty();

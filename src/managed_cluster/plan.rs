@@ -55,6 +55,13 @@ pub struct Memory<'a> {
     pub living: &'a BTreeSet<String>,
 }
 
+impl Memory<'_> {
+    /// Whether an access entry bears our mark.
+    fn owns(&self, entry: &AccessEntry) -> bool {
+        self.owner.judge(&entry.tags) == Marked::Ours
+    }
+}
+
 /// Plans one pass.
 #[must_use]
 pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory<'_>) -> Plan {
@@ -115,7 +122,7 @@ pub(crate) fn owner_in_words(marked: &Marked) -> String {
 
 fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) {
     let entry = match &spoke.entry {
-        Some(entry) if memory.owner.judge(&entry.tags) != Marked::Ours => match foreign_entry(desired, entry, memory) {
+        Some(entry) if !memory.owns(entry) => match foreign_entry(desired, entry, memory) {
             Ok(()) => Some(entry),
             Err(blocked) => {
                 plan.blocked.push(blocked);
@@ -127,7 +134,7 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     let standing = role::standing(desired, spoke, memory);
     if let Standing::Foreign(blocked) = standing {
         plan.blocked.push(blocked);
-        let ours = entry.filter(|entry| memory.owner.judge(&entry.tags) == Marked::Ours);
+        let ours = entry.filter(|entry| memory.owns(entry));
         if let Some(entry) = ours {
             entry::plan_narrowing(plan, desired, entry, spoke.associations.as_ref(), memory);
         }
@@ -158,7 +165,7 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     plan.suspicion = suspicion;
     if let Some(entry) = entry.filter(|_| entry_stays.is_none()) {
         // The provisioner may do nothing to an entry before it bears our mark.
-        if memory.owner.judge(&entry.tags) != Marked::Ours {
+        if !memory.owns(entry) {
             plan.steps.push(Step::AdoptAccessEntry {
                 arn: entry.arn.clone(),
                 tags: desired.entry.tags.clone(),
@@ -221,7 +228,7 @@ fn plan_beside_policies(
 ) {
     let Standing::Ours(role) = standing else { return };
     role::plan_role(plan, desired, role);
-    let ours = entry.filter(|entry| memory.owner.judge(&entry.tags) == Marked::Ours);
+    let ours = entry.filter(|entry| memory.owns(entry));
     if let Some(entry) = ours.filter(|entry| suspicion(standing, Some(entry)).is_none()) {
         let role_id = Some(role.id.as_str());
         entry::plan_entry(plan, desired, Some(entry), role_id, spoke.associations.as_ref(), memory);
@@ -270,7 +277,7 @@ fn foreign_entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>) ->
 
 /// Whether an entry was made by Mooring, which writes on each for which role it is.
 fn tells_its_role(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
-    entry.tags.contains_key(ROLE_ID_TAG) || memory.owner.judge(&entry.tags) == Marked::Ours
+    entry.tags.contains_key(ROLE_ID_TAG) || memory.owns(entry)
 }
 
 /// What is to be recorded of an access entry that was taken over, or is now: what the spec gives to it, and what it gave
@@ -278,7 +285,7 @@ fn tells_its_role(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
 #[must_use]
 pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<AccessEntryStatus> {
     let entry = spoke.entry.as_ref()?;
-    let ours = memory.owner.judge(&entry.tags) == Marked::Ours;
+    let ours = memory.owns(entry);
     let lenient = if ours {
         adopt::adopted(&entry.tags)
     } else {

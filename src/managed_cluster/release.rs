@@ -14,7 +14,7 @@ use kube::runtime::controller::Action;
 use serde_json::Value;
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
+    api::{FINALIZER, ManagedCluster, ManagedClusterStatus, recorded},
     domain::arn::PolicyArn,
     kubernetes::{finalizer, objects},
 };
@@ -110,18 +110,12 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
 /// # Errors
 /// Which part of it, and why.
 pub fn recorded(status: Option<&Value>) -> Result<ManagedClusterStatus, String> {
-    let Some(status) = status.filter(|status| !status.is_null()) else {
-        return Ok(ManagedClusterStatus::default());
-    };
-    if let Ok(status) = serde_json::from_value(status.clone()) {
-        return Ok(status);
-    }
-    let part = |key: &str| status.get(key).cloned().unwrap_or_default();
-    let unreadable = |key: &str, error: serde_json::Error| format!("status.{key}: {error}");
-    Ok(ManagedClusterStatus {
-        deployer_role: serde_json::from_value(part("deployerRole")).map_err(|e| unreadable("deployerRole", e))?,
-        secret: serde_json::from_value(part("secret")).map_err(|e| unreadable("secret", e))?,
-        ..ManagedClusterStatus::default()
+    recorded::read(status, |status| {
+        Ok(ManagedClusterStatus {
+            deployer_role: recorded::part(status, "deployerRole")?,
+            secret: recorded::part(status, "secret")?,
+            ..ManagedClusterStatus::default()
+        })
     })
 }
 

@@ -66,23 +66,10 @@ pub(super) async fn tell(
         report.await;
     }
     let rotation = was_ready && tell_rotation(context, &about, old, new, pass).await;
-    if let Pass::Suspended(suspension) = pass
-        && matches!(suspension.cut, Cut::Away { deleted: true, .. })
-        && same
-    {
-        let note = "an access entry of ours was there again while spec.mode is Suspended: it was deleted";
-        context
-            .reporter
-            .report(&about, Weight::Warning, "AccessTakenAway", "Suspend", note)
-            .await;
-    }
-    if let Pass::Releasing(releasing) = pass
-        && matches!(releasing.cut, Some(Cut::Away { deleted: true, .. }))
-    {
-        let note = "the access entry was deleted, since spec.mode is Suspended, while the removal waits";
+    if let Some((weight, note)) = taken_away(pass, same) {
         let report = context
             .reporter
-            .report(&about, Weight::Normal, "AccessTakenAway", "Suspend", note);
+            .report(&about, weight, "AccessTakenAway", "Suspend", note);
         report.await;
     }
     not_given_back(context, &about, old, new, pass).await;
@@ -119,6 +106,35 @@ pub(super) async fn tell(
         let note = in_a_row(outcome.done());
         context.reporter.report(&about, weight, reason, "Mend", &note).await;
     }
+}
+
+/// What is told of an access entry that a suspension has deleted, where `Ready` does not say it: `same` is whether it said
+/// `Suspended` before.
+fn taken_away(pass: &Pass, same: bool) -> Option<(Weight, &'static str)> {
+    let (cut, told) = match pass {
+        Pass::Suspended(suspension) if same => (
+            &suspension.cut,
+            (
+                Weight::Warning,
+                "an access entry of ours was there again while spec.mode is Suspended: it was deleted",
+            ),
+        ),
+        Pass::Releasing(releasing) => (
+            releasing.cut.as_ref()?,
+            (
+                Weight::Normal,
+                "the access entry was deleted, since spec.mode is Suspended, while the removal waits",
+            ),
+        ),
+        Pass::Suspended(_)
+        | Pass::Refused(_)
+        | Pass::Waiting(_)
+        | Pass::Withheld(..)
+        | Pass::Applied(..)
+        | Pass::Failed(_)
+        | Pass::ReleaseWithheld(..) => return None,
+    };
+    matches!(cut, Cut::Away { deleted: true, .. }).then_some(told)
 }
 
 /// Tells that what others had given to an access entry did not come back with it.

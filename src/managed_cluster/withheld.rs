@@ -108,6 +108,16 @@ pub fn paused(metadata: &ObjectMeta) -> bool {
         .is_some_and(|value| value == "true")
 }
 
+/// Whether a person has changed, paused or deleted an object since it was seen like this: what is written from then on is
+/// not what they want any more. `now` is as the watch has it.
+pub(crate) fn overtaken(seen: &ObjectMeta, now: Option<&ObjectMeta>) -> bool {
+    let asked = |metadata: &ObjectMeta| {
+        let going = metadata.deletion_timestamp.is_some();
+        (metadata.uid.clone(), metadata.generation, going, paused(metadata))
+    };
+    now.is_none_or(|now| asked(now) != asked(seen))
+}
+
 /// Whether nothing new may be made for a cluster, whatever stands already: the management role's policy, which others
 /// write from the whole set of clusters, does not grow for it.
 #[must_use]

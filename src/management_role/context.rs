@@ -18,7 +18,7 @@ use crate::{
     api::{ManagedCluster, ManagementRole, ManagementRoleStatus, Mode},
     aws::Aws,
     kubernetes::{backoff::Backoff, events::Reporter},
-    managed_cluster::{Timing, Withheld, paused},
+    managed_cluster::{Timing, Withheld, withheld},
     telemetry::Metrics,
 };
 
@@ -75,14 +75,9 @@ impl Context {
     /// Whether a person has changed, paused or deleted the object since the watch brought it like this: what is written
     /// from then on is not what they want any more.
     pub(super) fn overtaken(&self, seen: &ObjectMeta) -> bool {
-        let asked = |metadata: &ObjectMeta| {
-            let going = metadata.deletion_timestamp.is_some();
-            (metadata.uid.clone(), metadata.generation, going, paused(metadata))
-        };
-        let now = self
-            .roles
-            .get(&ObjectRef::new(seen.name.as_deref().unwrap_or_default()));
-        now.is_none_or(|now| asked(now.meta()) != asked(seen))
+        let name = seen.name.as_deref().unwrap_or_default();
+        let now = self.roles.get(&ObjectRef::new(name));
+        withheld::overtaken(seen, now.as_ref().map(|now| now.meta()))
     }
 
     pub(super) fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {

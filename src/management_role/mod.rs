@@ -161,14 +161,7 @@ async fn in_account(
     if finalizer::add(&context.api(), &role.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
         return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
     }
-    let site = Site {
-        account: &account,
-        deadline,
-        stopping: &|| context.aws.is_closed(),
-        overtaken: &|| context.overtaken(&role.metadata),
-        metrics: &context.metrics,
-    };
-    let outcome = apply::apply(&plan.steps, site).await;
+    let outcome = carry_out(&plan, &account, deadline, &role.metadata, context).await;
     if outcome.role_deleted() {
         let id = observed.role.as_ref().map(|role| role.id.clone());
         context.remember(&uid, |remembered| remembered.deleted = id);
@@ -295,11 +288,16 @@ async fn enter(request: &Request, context: &Context) -> Result<Account, Error> {
     Ok(context.aws.enter(&door(request)).await?)
 }
 
-/// What [`release`] does with a plan.
-async fn carry_out(plan: &Plan, account: &Account, metadata: &ObjectMeta, context: &Context) -> Outcome {
+async fn carry_out(
+    plan: &Plan,
+    account: &Account,
+    deadline: Instant,
+    metadata: &ObjectMeta,
+    context: &Context,
+) -> Outcome {
     let site = Site {
         account,
-        deadline: Instant::now() + context.timing.pass_deadline,
+        deadline,
         stopping: &|| context.aws.is_closed(),
         overtaken: &|| context.overtaken(metadata),
         metrics: &context.metrics,

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -130,7 +131,8 @@ async fn take_away(
     let observed = observe::observe_for_removal(&account, &request).await?;
     let plan = plan_removal(&request, &observed, old.role.as_ref().map(|role| role.id.as_str()));
     super::log_plan(&name, &plan);
-    let outcome = carry_out(&plan, &account, &role.metadata, context).await;
+    let deadline = Instant::now() + context.timing.pass_deadline;
+    let outcome = carry_out(&plan, &account, deadline, &role.metadata, context).await;
     if outcome.role_deleted() {
         context.remember(uid, |remembered| remembered.let_go = true);
     }

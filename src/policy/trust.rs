@@ -2,7 +2,7 @@
 
 use super::{
     difference::is_unique_id,
-    document::{Document, Principals},
+    document::{Document, InvalidDocument, Principals},
     evaluate::{Asked, Asker, Known, Ruling},
     issued::{ITSELF, MANAGEMENT_ROLE, deployer_trust, trusts_itself},
 };
@@ -37,9 +37,18 @@ pub fn lets_in(trust: &str, management_role: &RoleArn) -> Ruling {
     })
 }
 
+/// A trust policy without the statement of this `Sid`.
+fn without(trust: &str, sid: &str) -> Result<Document, InvalidDocument> {
+    let mut document = Document::parse(trust)?;
+    document
+        .statements
+        .retain(|statement| statement.sid.as_deref() != Some(sid));
+    Ok(document)
+}
+
 /// Takes out principals of whom only the unique ID is left: they let nobody in, and AWS takes no document with one (IAM
 /// user guide, "AWS JSON policy elements: Principal").
-fn without_ghosts(document: &mut Document) {
+fn without_ghosts(mut document: Document) -> Document {
     for statement in &mut document.statements {
         let Some(Principals::Of(kinds)) = &mut statement.principal else {
             continue;
@@ -56,6 +65,7 @@ fn without_ghosts(document: &mut Document) {
     document
         .statements
         .retain(|statement| !names_nobody(&statement.principal));
+    document
 }
 
 /// The trust policy with the statement that lets the management role in, beside what others wrote there. A statement of
@@ -63,13 +73,9 @@ fn without_ghosts(document: &mut Document) {
 #[must_use]
 pub fn with_ours(trust: &str, management_role: &RoleArn) -> Document {
     let ours = deployer_trust(management_role);
-    let Ok(mut document) = Document::parse(trust) else {
+    let Ok(mut document) = without(trust, MANAGEMENT_ROLE).map(without_ghosts) else {
         return ours;
     };
-    document
-        .statements
-        .retain(|statement| statement.sid.as_deref() != Some(MANAGEMENT_ROLE));
-    without_ghosts(&mut document);
     document.statements.extend(ours.statements);
     document.version = ours.version;
     document
@@ -78,11 +84,8 @@ pub fn with_ours(trust: &str, management_role: &RoleArn) -> Document {
 /// The trust policy of a role that somebody else keeps, with the statement by which it may assume itself.
 #[must_use]
 pub fn with_itself(trust: &str, role: &RoleArn) -> Document {
-    let mut document = Document::parse(trust).unwrap_or_else(|_| Document::new(Vec::new()));
-    document
-        .statements
-        .retain(|statement| statement.sid.as_deref() != Some(ITSELF));
-    without_ghosts(&mut document);
+    let others = without(trust, ITSELF).map(without_ghosts);
+    let mut document = others.unwrap_or_else(|_| Document::new(Vec::new()));
     document.statements.push(trusts_itself(role));
     document
 }
@@ -90,10 +93,7 @@ pub fn with_itself(trust: &str, role: &RoleArn) -> Document {
 /// What others wrote there: the trust policy without our statement, `None` where nothing is left.
 #[must_use]
 pub fn without_ours(trust: &str) -> Option<Document> {
-    let mut document = Document::parse(trust).ok()?;
-    document
-        .statements
-        .retain(|statement| statement.sid.as_deref() != Some(MANAGEMENT_ROLE));
+    let document = without(trust, MANAGEMENT_ROLE).ok()?;
     (!document.statements.is_empty()).then_some(document)
 }
 

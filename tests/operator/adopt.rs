@@ -498,6 +498,14 @@ async fn what_import_prints_takes_the_cluster_over() {
     world.never_denied();
 }
 
+async fn until_it_enters(world: &World, itself: &str) {
+    world
+        .eventually("the role may assume itself", async || {
+            enters(world, itself).then_some(())
+        })
+        .await;
+}
+
 /// A cluster Secret by which Argo CD, which is the management role already, assumes it once more.
 async fn acts_as_itself(world: &World, name: &str, role: &str) {
     let config = json!({"awsAuthConfig": {"clusterName": "wired", "roleARN": role}});
@@ -525,11 +533,7 @@ async fn a_secret_whose_role_is_the_management_role_itself_works_as_long_as_it_i
     for name in ["by-hand", "by-hand-too"] {
         acts_as_itself(&world, name, &itself).await;
     }
-    world
-        .eventually("the role may assume itself", async || {
-            enters(&world, &itself).then_some(())
-        })
-        .await;
+    until_it_enters(&world, &itself).await;
     let object = world
         .eventually("the status names both Secrets", async || {
             let object = world.get("ManagementRole", "default").await?;
@@ -577,11 +581,7 @@ async fn the_management_role_ceases_to_assume_itself_with_the_last_secret_that_n
     let seen = || world.seen_role_named(HUB_ACCOUNT, role.name.as_str()).unwrap();
     let before = seen();
     acts_as_itself(&world, "by-hand", &itself).await;
-    world
-        .eventually("the role may assume itself", async || {
-            enters(&world, &itself).then_some(())
-        })
-        .await;
+    until_it_enters(&world, &itself).await;
     world
         .secrets()
         .delete("by-hand", &kube::api::DeleteParams::default())

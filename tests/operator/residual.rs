@@ -2,7 +2,10 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, api::DeleteParams};
-use mooring_sandbox::{aws::AuthenticationMode, stage};
+use mooring_sandbox::{
+    aws::{AuthenticationMode, ClusterSeed},
+    stage,
+};
 use serde_json::json;
 
 use crate::{
@@ -32,19 +35,19 @@ async fn unmap(world: &World) {
     maps.delete("aws-auth", &DeleteParams::default()).await.unwrap();
 }
 
+fn authenticates_by(world: &World, mode: AuthenticationMode) {
+    let change = |seed: &mut ClusterSeed| seed.authentication_mode = mode;
+    let aws = &world.stage.aws;
+    aws.update_cluster("222222222222", "eu-west-1", NAME, change).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone() {
     let mut setting = Setting::of(&["222222222222/eu-west-1/mapped"]);
     setting.fleet.spokes[0].server = true;
     let world = World::ready(setting).await;
     world.with_verifier().await;
-    world
-        .stage
-        .aws
-        .update_cluster("222222222222", "eu-west-1", NAME, |seed| {
-            seed.authentication_mode = AuthenticationMode::ApiAndConfigMap;
-        })
-        .unwrap();
+    authenticates_by(&world, AuthenticationMode::ApiAndConfigMap);
     world.moored(NAME).await;
     map(&world).await;
     let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
@@ -109,13 +112,7 @@ async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone(
             let_in(&world, NAME).await.then_some(())
         })
         .await;
-    world
-        .stage
-        .aws
-        .update_cluster("222222222222", "eu-west-1", NAME, |seed| {
-            seed.authentication_mode = AuthenticationMode::Api;
-        })
-        .unwrap();
+    authenticates_by(&world, AuthenticationMode::Api);
     let (code, said, progress) = revoke(&world, NAME, &[]).await;
     assert_eq!(
         (code, &said["probe"]["state"]),

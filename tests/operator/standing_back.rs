@@ -77,15 +77,7 @@ async fn used(world: &World) {
         assert!(message(&told).contains(part), "{part}: {}", message(&told));
     }
     assert_eq!(condition(&told, "Stalled").unwrap().1, "ApplicationsStillTargeting");
-    world
-        .eventually("an event", async || {
-            let events = world.events(name).await;
-            events
-                .iter()
-                .any(|event| event.starts_with("AccessTakenAway: "))
-                .then_some(())
-        })
-        .await;
+    world.told(name, "AccessTakenAway: ").await;
     assert_eq!(world.seen_role(name).unwrap().id, role.id);
     assert_eq!(world.secret(name).await.unwrap().metadata.uid, secret.metadata.uid);
 

@@ -40,6 +40,17 @@ fn namespaces(names: &[&str]) -> AccessScope {
     AccessScope::Namespaces(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
+/// A scope that was given once and still shows as it was, beside an access policy that the spec does not give.
+fn scope_that_does_not_show(w: &mut World) -> Unmoved {
+    let edit = policy("AmazonEKSEditPolicy");
+    let wanted = w.request.associations[&edit].clone();
+    let found = AccessScope::Cluster;
+    w.associations.insert(edit.clone(), found.clone());
+    w.associations
+        .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
+    Unmoved::new(edit, found, wanted)
+}
+
 fn now() -> Time {
     Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH)
 }
@@ -203,15 +214,10 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             "scope-that-does-not-show-again",
             SCOPED,
             |w| {
-                let edit = policy("AmazonEKSEditPolicy");
-                let wanted = w.request.associations[&edit].clone();
-                let found = AccessScope::Cluster;
-                w.associations.insert(edit.clone(), found.clone());
-                w.associations
-                    .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
+                let unmoved = scope_that_does_not_show(w);
                 w.unmoved.push(Unmoved {
                     confirmed: true,
-                    ..Unmoved::new(edit, found, wanted)
+                    ..unmoved
                 });
             },
             // What goes away for good goes after it, and covers it meanwhile.
@@ -604,13 +610,8 @@ fn each_obstacle_stops_what_comes_after_it() {
             "scope-that-does-not-show",
             SCOPED,
             |w| {
-                let edit = policy("AmazonEKSEditPolicy");
-                let wanted = w.request.associations[&edit].clone();
-                let found = AccessScope::Cluster;
-                w.associations.insert(edit.clone(), found.clone());
-                w.associations
-                    .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
-                w.unmoved.push(Unmoved::new(edit, found, wanted));
+                let unmoved = scope_that_does_not_show(w);
+                w.unmoved.push(unmoved);
             },
             &["Disassociate AmazonEKSAdminPolicy", "!Propagating"],
         ),

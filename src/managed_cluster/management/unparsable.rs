@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::api::{ManagementRole, ManagementRoleStatus};
+use crate::api::{ManagementRole, ManagementRoleStatus, recorded};
 
 /// What of a spec names the role, the way into accounts, and where Argo CD is. The rest gives, or is for people.
 const NAMES: [&str; 4] = ["cluster", "argocdNamespace", "identity", "provisioner"];
@@ -35,35 +35,17 @@ pub fn read(object: &Value) -> Result<ManagementRole, String> {
     Ok(role)
 }
 
-/// What a status of any release recorded. What it made is never taken for nothing because another part of it cannot be
-/// read.
+/// What a status of any release recorded.
 fn recorded(status: Option<&Value>) -> Result<ManagementRoleStatus, String> {
-    let Some(status) = status.filter(|status| !status.is_null()) else {
-        return Ok(ManagementRoleStatus::default());
-    };
-    if let Ok(status) = serde_json::from_value(status.clone()) {
-        return Ok(status);
-    }
-    let part = |key: &str| status.get(key).cloned().filter(|value| !value.is_null());
-    let unreadable = |key: &str, error: serde_json::Error| format!("status.{key}: {error}");
-    Ok(ManagementRoleStatus {
-        role: part("role")
-            .map(serde_json::from_value)
-            .transpose()
-            .map_err(|error| unreadable("role", error))?,
-        retained: part("retained")
-            .map(serde_json::from_value)
-            .transpose()
-            .map_err(|error| unreadable("retained", error))?
-            .unwrap_or_default(),
-        hub: part("hub").and_then(|hub| serde_json::from_value(hub).ok()),
-        conditions: part("conditions")
-            .and_then(|conditions| serde_json::from_value(conditions).ok())
-            .unwrap_or_default(),
-        assumable: part("assumable")
-            .and_then(|ways| serde_json::from_value(ways).ok())
-            .unwrap_or_default(),
-        ..ManagementRoleStatus::default()
+    recorded::read(status, |status| {
+        Ok(ManagementRoleStatus {
+            role: recorded::part(status, "role")?,
+            retained: recorded::part(status, "retained")?.unwrap_or_default(),
+            hub: recorded::part(status, "hub").ok().flatten(),
+            conditions: recorded::part(status, "conditions").ok().flatten().unwrap_or_default(),
+            assumable: recorded::part(status, "assumable").ok().flatten().unwrap_or_default(),
+            ..ManagementRoleStatus::default()
+        })
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::{
     eks::{AccessEntry, Associations},
-    ownership::{ADOPTED_TAG, HUB_TAG, Marked, ROLE_ID_TAG, Tags, missing_tags},
+    ownership::{ADOPTED_TAG, HUB_TAG, ROLE_ID_TAG, Tags, missing_tags},
 };
 
 use crate::managed_cluster::{
@@ -24,7 +24,7 @@ pub(super) fn plan_entry(
     found: Option<&Associations>,
     memory: &Memory<'_>,
 ) {
-    let ours = entry.is_none_or(|entry| memory.owner.judge(&entry.tags) == Marked::Ours);
+    let ours = entry.is_none_or(|entry| memory.owns(entry));
     let lenient = entry.is_some_and(|entry| shared(entry, memory));
     let stays = |given: bool| lenient && !given;
     let nothing = Associations::new();
@@ -176,7 +176,7 @@ pub(super) fn others(
 /// Whether others may have a part in an entry: in what they made, and not in what this hub made for an object that is no
 /// more.
 pub(super) fn shared(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
-    adopt::adopted(&entry.tags) || (memory.owner.judge(&entry.tags) != Marked::Ours && !by_us(entry, memory))
+    adopt::adopted(&entry.tags) || (!memory.owns(entry) && !by_us(entry, memory))
 }
 
 /// Whether an object of this hub made it.

@@ -22,12 +22,7 @@ pub(super) async fn foresee(context: &Context, going: &Going<'_>) -> Option<Fore
     let identity = going.identity;
     let management = match way_in(context, &identity.management_role).await {
         Ok(Ok(management)) => management,
-        Ok(Err(blocked)) => {
-            return Some(Foreseen {
-                plan: Plan::default(),
-                unseen: Some(needs_management(identity, &blocked)),
-            });
-        }
+        Ok(Err(blocked)) => return Some(unseen(Plan::default(), Some(needs_management(identity, &blocked)))),
         Err(error) => return Some(unseen(Plan::default(), Some(error.to_string()))),
     };
     let secrets = match own_secrets(context, going, &management).await {

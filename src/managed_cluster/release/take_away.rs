@@ -17,7 +17,7 @@ use crate::{
         apply::{self, Outcome, Site, Stop},
         in_words, log_plan,
         management::Management,
-        observe::{self, Secrets, Spoke},
+        observe::{self, Known, Secrets, Spoke},
         removal::{TakenOver, plan_removal},
         request::Identity,
         status::Releasing,
@@ -93,12 +93,7 @@ pub(super) async fn own_secrets(
         return Ok(None);
     };
     let (uid, old) = (going.uid(), going.old);
-    let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
-    let known = observe::Known {
-        name: old.secret.as_deref(),
-        servers: server.into_iter().collect(),
-    };
-    let mut secrets = observe::secrets(store, uid, None, &known);
+    let mut secrets = observe::secrets(store, uid, None, &Known::recorded(old));
     if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
         // The watch may lag, and does not bring a Secret whose label somebody took off.
         let api = Api::namespaced(context.client.clone(), &management.namespace);

@@ -65,12 +65,7 @@ impl Look {
         let nothing = ManagedClusterStatus::default();
         let old = cluster.status.as_ref().unwrap_or(&nothing);
         let deployer = identity.deployer(&management.hub);
-        let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
-        let known = Known {
-            name: old.secret.as_deref(),
-            servers: server.into_iter().collect(),
-        };
-        let secrets = observe::secrets(store, &identity.uid, None, &known);
+        let secrets = observe::secrets(store, &identity.uid, None, &Known::recorded(old));
         let spoke = if identity.retain {
             None
         } else {

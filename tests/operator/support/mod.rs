@@ -339,15 +339,7 @@ impl World {
 
     /// The cluster Secret of a `ManagedCluster`.
     pub(crate) async fn secret(&self, name: &str) -> Option<Secret> {
-        let secrets = self.secrets().list(&ListParams::default()).await.unwrap();
-        secrets.items.into_iter().find(|secret| {
-            let of = |annotations: &std::collections::BTreeMap<String, String>| {
-                annotations
-                    .get("mooring.dev/managed-cluster")
-                    .is_some_and(|of| of == name)
-            };
-            secret.metadata.annotations.as_ref().is_some_and(of)
-        })
+        self.stage.cluster_secret(NAMESPACE, name).await.unwrap()
     }
 
     /// The events about an object, as `reason: note`.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     Demo,
-    scenes::{LIMIT, expect, secret_of, text},
+    scenes::{ARGOCD, LIMIT, expect, text},
 };
 use crate::stage::{Destination, StageError, is_ready};
 
@@ -24,7 +24,7 @@ pub(super) const SERVICE_ACCOUNTS: [&str; 3] = [
 /// Argo CD, as far as its identity goes: here its pods are this program. The operator binds them to the role.
 pub(super) fn argocd() -> Vec<String> {
     let account = |name: &str| {
-        let metadata = json!({"name": name, "namespace": "argocd"});
+        let metadata = json!({"name": name, "namespace": ARGOCD});
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}).to_string()
     };
     SERVICE_ACCOUNTS.map(account).to_vec()
@@ -47,7 +47,7 @@ pub(super) async fn reach(demo: &Demo<'_>) -> Result<(), StageError> {
         .scene("Argo CD deploys, with nothing but its own service account's token");
     let role = demo.stage.wait("ManagementRole", "default", LIMIT, is_ready).await?;
     let role = text(&role["status"]["role"]["arn"]);
-    let pod = demo.stage.pod("argocd", SERVICE_ACCOUNTS[0], &role).await?;
+    let pod = demo.stage.pod(ARGOCD, SERVICE_ACCOUNTS[0], &role).await?;
     demo.teller
         .say("service account argocd-application-controller -> management role");
     for (cluster, namespace, writes) in [
@@ -56,7 +56,9 @@ pub(super) async fn reach(demo: &Demo<'_>) -> Result<(), StageError> {
         ("platform", "default", true),
         ("tools", "builds", false),
     ] {
-        let secret = secret_of(demo, cluster)
+        let secret = demo
+            .stage
+            .cluster_secret(ARGOCD, cluster)
             .await?
             .ok_or_else(|| StageError::new(format!("{cluster} has no cluster Secret")))?;
         let client = Destination::of(&secret)?.client(&demo.stage, &pod)?;

@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, api::ListParams};
+use kube::api::ListParams;
 use serde_json::{Value, json};
 
 use super::{Demo, reach::reach};
@@ -16,6 +16,8 @@ use crate::{
     stage::{StageError, is_ready, ready},
 };
 
+/// Argo CD's namespace.
+pub(super) const ARGOCD: &str = "argocd";
 pub(super) const LIMIT: Duration = Duration::from_secs(90);
 const CLUSTERS: [&str; 4] = ["hub", "platform", "prod-eu", LET_GO];
 
@@ -98,7 +100,9 @@ async fn show(demo: &Demo<'_>) -> Result<(), StageError> {
         .table("/apis/mooring.dev/v1alpha1/managementroles", false)
         .await?;
     demo.teller.shows("kubectl get mgr", &roles);
-    let secret = secret_of(demo, "prod-eu")
+    let secret = demo
+        .stage
+        .cluster_secret(ARGOCD, "prod-eu")
         .await?
         .ok_or_else(|| StageError::new("prod-eu has no cluster Secret"))?;
     let data = texts(&secret);
@@ -284,7 +288,9 @@ async fn narrow(demo: &Demo<'_>) -> Result<(), StageError> {
     })
     .await?;
     demo.teller.say(&format!("after:  {}", scope()?));
-    let secret = secret_of(demo, "prod-eu")
+    let secret = demo
+        .stage
+        .cluster_secret(ARGOCD, "prod-eu")
         .await?
         .map(|secret| texts(&secret))
         .unwrap_or_default();
@@ -331,7 +337,7 @@ async fn let_go(demo: &Demo<'_>) -> Result<(), StageError> {
     demo.teller
         .say("2. the access entry was deleted, and with it every way into the cluster");
     demo.teller.say("3. the deployer role was deleted");
-    let secret = secret_of(demo, LET_GO).await?;
+    let secret = demo.stage.cluster_secret(ARGOCD, LET_GO).await?;
     expect(secret.is_none() && role_of(demo, &arn).is_err(), "nothing is left")?;
     demo.teller.proved("gone in order, and nothing is left behind");
     Ok(())
@@ -414,21 +420,6 @@ fn role_of(demo: &Demo<'_>, arn: &str) -> Result<Value, StageError> {
 
 fn trust_of(demo: &Demo<'_>, arn: &str) -> Result<String, StageError> {
     Ok(text(&role_of(demo, arn)?["Role"]["AssumeRolePolicyDocument"]))
-}
-
-pub(super) async fn secret_of(demo: &Demo<'_>, cluster: &str) -> Result<Option<Secret>, StageError> {
-    let api: Api<Secret> = Api::namespaced(demo.stage.client()?, "argocd");
-    let labelled = ListParams::default().labels("argocd.argoproj.io/secret-type=cluster");
-    let found = api.list(&labelled).await?.into_iter().find(|secret| {
-        secret
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|all| all.get("mooring.dev/managed-cluster"))
-            .map(String::as_str)
-            == Some(cluster)
-    });
-    Ok(found)
 }
 
 fn texts(secret: &Secret) -> BTreeMap<String, String> {

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use kube::{
     Api,
-    api::{DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams},
+    api::{DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams},
     core::ApiResource,
 };
 use serde_json::{Value, json};
@@ -52,13 +52,7 @@ impl<'a> Kept<'a> {
     }
 
     async fn secret(&self) -> Result<Option<Secret>, StageError> {
-        let api: Api<Secret> = Api::namespaced(self.world.stage.client()?, NAMESPACE);
-        let of = |secret: &Secret| {
-            let annotations = secret.metadata.annotations.iter().flatten();
-            let mut ours = annotations.filter(|(key, _)| key.as_str() == "mooring.dev/managed-cluster");
-            ours.any(|(_, name)| name == self.object)
-        };
-        Ok(api.list(&ListParams::default()).await?.into_iter().find(of))
+        self.world.stage.cluster_secret(NAMESPACE, self.object).await
     }
 
     fn entry(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Client, Config, config::AuthInfo};
+use kube::{Api, Client, Config, api::ListParams, config::AuthInfo};
 use serde_json::{Value, json};
 
 use super::{Stage, StageError};
@@ -86,5 +86,19 @@ impl Stage {
         let anybody = self.aws.root(&self.fleet.hub.account);
         let answer = self.aws.call(&anybody, Sts, "AssumeRoleWithWebIdentity", input)?;
         Credentials::of_answer(&answer).ok_or_else(|| ApiError::new(500, "InternalFailure", "no credentials"))
+    }
+
+    /// The cluster Secret that was written for a `ManagedCluster`, whatever labels it bears.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn cluster_secret(&self, namespace: &str, object: &str) -> Result<Option<Secret>, StageError> {
+        let api: Api<Secret> = Api::namespaced(self.client()?, namespace);
+        let of = |secret: &Secret| {
+            let annotations = secret.metadata.annotations.as_ref();
+            let name = annotations.and_then(|all| all.get("mooring.dev/managed-cluster"));
+            name.is_some_and(|name| name == object)
+        };
+        Ok(api.list(&ListParams::default()).await?.into_iter().find(of))
     }
 }
