@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Hub, Looked};
+use super::{Found, Hub, Looked, Spoke};
 use crate::{
     api::{ManagedCluster, ManagementRole},
     argocd::{ADOPT_ANNOTATION, ClusterSecret},
@@ -13,34 +13,50 @@ use crate::{
         Blocked, Step,
         desired::desired,
         management::Management,
-        observe::{Adoptable, Secrets, Spoke},
+        observe::{Adoptable, Secrets},
         plan::{Memory, plan},
-        request::Request,
+        request::{Refusal, Request},
     },
 };
 
-/// What it leads to and what stands in its way, a line each.
-pub(super) fn lines(hub: &Hub, role: &ManagementRole, object: &Value, looked: &Looked, spoke: &Spoke) -> Vec<String> {
-    match try_lines(hub, role, object, looked, spoke) {
-        Ok(lines) => lines,
-        Err(why) => vec![format!("In its way: {why}")],
-    }
+/// What a manifest leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// In words, a line each.
+    pub lines: Vec<String>,
+    /// Whether something stands in its way.
+    pub hindered: bool,
+}
+
+/// What it leads to and what stands in its way.
+pub(super) fn told(found: &Found, management: &Management, object: &Value, looked: &Looked, spoke: &Spoke) -> Told {
+    let lines = try_lines(found, management, object, looked, spoke);
+    let (lines, hindered) = lines.unwrap_or_else(|why| (vec![format!("In its way: {why}")], true));
+    Told { lines, hindered }
+}
+
+/// Whether the `ManagementRole` allows what the manifest asks for, where nothing else is wrong with it.
+pub(super) fn is_allowed(management: &Management, object: &Value) -> bool {
+    let object: Result<ManagedCluster, _> = serde_json::from_value(object.clone());
+    let refused =
+        |object: &ManagedCluster| matches!(Request::parse(object, management), Err(Refusal::NotAllowed { .. }));
+    !object.as_ref().is_ok_and(refused)
 }
 
 fn try_lines(
-    hub: &Hub,
-    role: &ManagementRole,
+    found: &Found,
+    management: &Management,
     object: &Value,
     looked: &Looked,
     spoke: &Spoke,
-) -> Result<Vec<String>, String> {
-    let management = management(hub, role)?;
+) -> Result<(Vec<String>, bool), String> {
+    let hub = &found.hub;
     let mut object: ManagedCluster = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
     object.metadata.uid = Some("<UID>".to_owned());
-    let request = Request::parse(&object, &management).map_err(|refusal| refusal.to_string())?;
-    let desired = desired(&request, &management, spoke.cluster.as_ref());
+    let request = Request::parse(&object, management).map_err(|refusal| refusal.to_string())?;
+    let desired = desired(&request, management, spoke.cluster.as_ref());
     let spoke = opened(hub, spoke);
-    let secrets = secrets(looked, &request.identity.name);
+    let secrets = secrets(found, looked, &request.identity.name);
     let living = BTreeSet::new();
     let memory = Memory {
         owner: &request.owner,
@@ -67,10 +83,11 @@ fn try_lines(
             .map(Blocked::message)
             .map(|why| format!("In its way: {why}")),
     );
-    Ok(lines)
+    Ok((lines, !plan.blocked.is_empty()))
 }
 
-fn management(hub: &Hub, role: &ManagementRole) -> Result<Management, String> {
+/// What clusters stand on, as the `ManagementRole` has it.
+pub(super) fn management(hub: &Hub, role: &ManagementRole) -> Result<Management, String> {
     let status = json!({
         "hub": {
             "accountId": hub.cluster.account, "region": hub.cluster.region, "name": hub.cluster.name,
@@ -95,14 +112,18 @@ fn opened(hub: &Hub, spoke: &Spoke) -> Spoke {
     spoke
 }
 
-fn secrets(looked: &Looked, object: &str) -> Secrets {
+/// The Secret as it is once it is opened, and every other that stands in its way.
+fn secrets(found: &Found, looked: &Looked, object: &str) -> Secrets {
     let mut secret = looked.wired.secret.clone();
     let annotations = secret.metadata.annotations.get_or_insert_default();
     annotations.insert(ADOPT_ANNOTATION.to_owned(), object.to_owned());
     let (lost, changes) = looked.wired.seen.taken_over();
     let secret = ClusterSecret::read(&secret);
+    let beside = found.secrets.iter().filter(|other| other.name != secret.name);
+    let mut others = vec![secret.clone()];
+    others.extend(beside.cloned());
     Secrets {
-        others: vec![secret.clone()],
+        others,
         adoptable: Some(Adoptable { secret, lost, changes }),
         ..Secrets::default()
     }
