@@ -419,7 +419,10 @@ mod tests {
         let (all, left) = looked(&secrets, |_| {});
         let (printed, verdict) = print(&found(all, left));
         assert_eq!(verdict.exit_code(), 1);
-        for other in ["second-secret has the same server", "prod-secret has the same server"] {
+        for other in [
+            "Secret second-secret has the same server",
+            "Secret prod-secret has the same server",
+        ] {
             assert!(printed.out.contains(other), "{other}\n{}", printed.out);
         }
         assert!(!printed.out.contains("take over cluster Secret"), "{}", printed.out);

@@ -73,9 +73,11 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
         allow.extend(added);
     }
     let role = json!({"apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": {"name": name}, "spec": spec});
+    let mut after = living.clone();
+    after["spec"] = spec;
     Allowing {
         note: String::new(),
-        management: read(&role).and_then(|role| plan::management(hub, &role)),
+        management: read(&after).and_then(|role| plan::management(hub, &role)),
         manifest: Some((comment, role)),
     }
 }

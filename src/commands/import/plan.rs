@@ -30,7 +30,14 @@ pub(super) struct Told {
 
 /// What it leads to and what stands in its way.
 pub(super) fn told(found: &Found, management: &Management, object: &Value, looked: &Looked, spoke: &Spoke) -> Told {
-    let lines = try_lines(found, management, object, looked, spoke);
+    let duplicates = duplicates(found, looked);
+    if !duplicates.is_empty() {
+        return Told {
+            lines: duplicates,
+            hindered: true,
+        };
+    }
+    let lines = try_lines(&found.hub, management, object, looked, spoke);
     let (lines, hindered) = lines.unwrap_or_else(|why| (vec![format!("In its way: {why}")], true));
     Told { lines, hindered }
 }
@@ -44,19 +51,18 @@ pub(super) fn is_allowed(management: &Management, object: &Value) -> bool {
 }
 
 fn try_lines(
-    found: &Found,
+    hub: &Hub,
     management: &Management,
     object: &Value,
     looked: &Looked,
     spoke: &Spoke,
 ) -> Result<(Vec<String>, bool), String> {
-    let hub = &found.hub;
     let mut object: ManagedCluster = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
     object.metadata.uid = Some("<UID>".to_owned());
     let request = Request::parse(&object, management).map_err(|refusal| refusal.to_string())?;
     let desired = desired(&request, management, spoke.cluster.as_ref());
     let spoke = opened(hub, spoke);
-    let secrets = secrets(found, looked, &request.identity.name);
+    let secrets = secrets(looked, &request.identity.name);
     let living = BTreeSet::new();
     let memory = Memory {
         owner: &request.owner,
@@ -95,7 +101,10 @@ pub(super) fn management(hub: &Hub, role: &ManagementRole) -> Result<Management,
         },
     });
     let mut role = role.clone();
-    role.status = serde_json::from_value(status).ok();
+    // What the operator has found on the hub is as it says.
+    if role.status.as_ref().is_none_or(|status| status.hub.is_none()) {
+        role.status = serde_json::from_value(status).ok();
+    }
     Management::read_for_removal(&role).map_err(|none| format!("{none:?}"))
 }
 
@@ -112,19 +121,38 @@ fn opened(hub: &Hub, spoke: &Spoke) -> Spoke {
     spoke
 }
 
-/// The Secret as it is once it is opened, and every other that stands in its way.
-fn secrets(found: &Found, looked: &Looked, object: &str) -> Secrets {
+/// The Secret as it is once it is opened.
+fn secrets(looked: &Looked, object: &str) -> Secrets {
     let mut secret = looked.wired.secret.clone();
     let annotations = secret.metadata.annotations.get_or_insert_default();
     annotations.insert(ADOPT_ANNOTATION.to_owned(), object.to_owned());
     let (lost, changes) = looked.wired.seen.taken_over();
     let secret = ClusterSecret::read(&secret);
-    let beside = found.secrets.iter().filter(|other| other.name != secret.name);
-    let mut others = vec![secret.clone()];
-    others.extend(beside.cloned());
     Secrets {
-        others,
+        others: vec![secret.clone()],
         adoptable: Some(Adoptable { secret, lost, changes }),
         ..Secrets::default()
     }
+}
+
+/// Other cluster Secrets of the same cluster, or of the same name in Argo CD: with them none is taken over.
+fn duplicates(found: &Found, looked: &Looked) -> Vec<String> {
+    let own = ClusterSecret::read(&looked.wired.secret);
+    let others = found
+        .secrets
+        .iter()
+        .filter(|other| other.name != own.name && !other.deleting);
+    let shared = |other: &ClusterSecret| {
+        let server = (other.server == own.server).then_some("server");
+        server.or((other.cluster_name == own.cluster_name).then_some("name"))
+    };
+    let told = |other: &ClusterSecret| {
+        shared(other).map(|what| {
+            format!(
+                "In its way: Secret {} has the same {what}, and Argo CD takes either of the two: delete the one that is not needed, and run this again",
+                other.name
+            )
+        })
+    };
+    others.filter_map(told).collect()
 }
