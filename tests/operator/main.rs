@@ -13,6 +13,7 @@
 )]
 
 mod adopt;
+mod answers;
 mod apart;
 mod binding;
 mod chain;
