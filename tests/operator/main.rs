@@ -32,6 +32,7 @@ mod letting_go;
 mod management;
 mod ministack;
 mod modes;
+mod person;
 mod plan;
 mod policies;
 mod powers;
