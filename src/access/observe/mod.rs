@@ -227,11 +227,11 @@ mod tests {
         let subject = Subject::read(&tests::cluster(), Some(&tests::role())).unwrap();
         tokio::time::pause();
         let began = Instant::now();
-        let walked = edges.walk(&subject).await;
+        let found = edges.walk(&subject).await;
         assert_eq!(began.elapsed().as_secs(), DEADLINE.as_secs());
-        let (_, trouble) = walked.walk.unknown().unwrap();
+        let (_, trouble) = found.walk.unknown().unwrap();
         assert_eq!(trouble.reason, Reason::WalkTimedOut);
-        assert_eq!(walked.walk.broken(), None, "what was not looked at is not broken");
-        assert!(matches!(walked.secret, Look::Unseen(_)));
+        assert_eq!(found.walk.broken(), None, "what was not looked at is not broken");
+        assert!(matches!(found.secret, Look::Unseen(_)));
     }
 }
