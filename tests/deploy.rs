@@ -338,6 +338,13 @@ async fn the_verifier_may_look_and_write_its_condition_and_nothing_else() {
             assert_eq!(granted, allowed.contains(&verb), "{verb} {what} in {namespace:?}");
         }
     }
+    for (name, allowed) in [("argocd-cm", follow), ("argocd-rbac-cm", &[])] {
+        for verb in EVERY_VERB.into_iter().filter(|verb| *verb != "create") {
+            let mut review = resource("argocd", "", "configmaps", verb);
+            review.resource_attributes.as_mut().unwrap().name = Some(name.to_owned());
+            assert_eq!(may(&client, review).await, allowed.contains(&verb), "{verb} {name}");
+        }
+    }
     takes_its_own_lease(&client, "mooring-verifier", "mooring-controller").await;
 }
 

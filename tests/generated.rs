@@ -61,7 +61,8 @@ for it, as the operator recorded both in the status. A cluster Secret that leads
 and sent nothing. Where Mooring will mend what is broken, the message says so; while the object is paused or stalled it
 says that instead, and what ends it.
 
-What changes at a `ManagedCluster`, its `ManagementRole`, a cluster Secret or an AppProject is looked at within seconds.
+What changes at a `ManagedCluster`, its `ManagementRole`, a cluster Secret, an AppProject or `argocd-cm` is looked at within
+seconds.
 Everything is walked again after ten minutes (`--interval`) and up to a tenth more at random, and no cluster more often
 than every 30 seconds (`--distance`). What changed at Argo CD's side alone is judged anew without another walk: neither
 AWS nor a cluster is asked again.
@@ -70,7 +71,15 @@ AWS nor a cluster is asked again.
 a cluster learns of a new access entry a moment after EKS has it, and IAM's own changes take effect as late. The cluster
 Secret is written last, but the operator cannot wait for the rest by trying, since it can mint no token. So a cluster that
 was moored just now may be told as `Unauthorized`, by Argo CD too. Both try again by themselves; `kubectl wait
---for=condition=Connected mgc/prod-eu` waits until it is over.
+--for=condition=Connected mgc/prod-eu` waits until it is over. It is the same the other way round: what somebody broke or
+took away a moment ago still works for some seconds, so look twice before you believe that a change broke nothing. The
+demo's AWS is late by a second.
+
+What hop 7 asks is what the spec asks for: with `AmazonEKSClusterAdminPolicy` every verb on everything; with the admin and
+edit policies what a sync and a server-side diff take (`patch` first); with less, or with groups alone, what Argo CD reads,
+since Mooring does not know what your RBAC is meant to allow. Where `argocd-cm` sets
+`application.sync.impersonation.enabled`, `impersonate` too. It is at most a dozen questions: of more namespaces than that,
+those come first that no policy of the spec holds for, and the hop says how many were not asked about.
 
 | Reason | Meaning |
 |---|---|

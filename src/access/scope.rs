@@ -57,7 +57,8 @@ enum Level {
 /// and whether Argo CD impersonates service accounts.
 ///
 /// Where only groups are given, RBAC is the user's own, and only reading is asked for: what more such an RBAC is meant
-/// to allow is not known here.
+/// to allow is not known here. Nor is writing asked for where no policy is meant for it: an Application that is only
+/// looked at is a use of Argo CD too. [`unasked`] says so.
 #[must_use]
 pub fn asks(
     policies: &[(String, Vec<String>)],
@@ -71,11 +72,9 @@ pub fn asks(
         _ => Level::Read,
     };
     let widest = |namespace: Option<&str>| {
-        let holds =
-            |held: &[String]| held.is_empty() || namespace.is_some_and(|name| held.iter().any(|one| glob(one, name)));
         let there = policies
             .iter()
-            .filter(|(_, held)| holds(held))
+            .filter(|(_, held)| holds(held, namespace))
             .map(|(name, _)| level(name));
         // Argo CD asks for the namespace whether or not a policy holds there: then what any policy gives is wanted.
         there
@@ -83,11 +82,13 @@ pub fn asks(
             .or_else(|| policies.iter().map(|(name, _)| level(name)).max())
             .unwrap_or(Level::Read)
     };
-    let places: Vec<Option<&String>> = if namespaces.is_empty() {
+    let mut places: Vec<Option<&String>> = if namespaces.is_empty() {
         vec![None]
     } else {
         namespaces.iter().map(Some).collect()
     };
+    // Where there are more than can be asked about, those come first that no policy is meant for.
+    places.sort_by_key(|place| policies.iter().any(|(_, held)| holds(held, place.map(String::as_str))));
     let mut asks = Vec::new();
     let mut later = Vec::new();
     for place in places {
@@ -138,6 +139,28 @@ pub fn asks(
     asks.extend(later);
     asks.truncate(MOST);
     asks
+}
+
+/// Whether a policy that is held to these namespaces holds in this one, or without one in the whole cluster.
+fn holds(held: &[String], namespace: Option<&str>) -> bool {
+    held.is_empty() || namespace.is_some_and(|name| held.iter().any(|one| glob(one, name)))
+}
+
+/// What was not asked, in words: nothing where all was.
+#[must_use]
+pub fn unasked(asked: &[&Ask], namespaces: &[String]) -> String {
+    let about = |name: &String| asked.iter().any(|ask| ask.namespace.as_ref() == Some(name));
+    let mut words = match namespaces.iter().filter(|name| !about(name)).count() {
+        0 => String::new(),
+        left => format!(
+            "; {left} of the {} namespaces were not asked about, to spare the API server",
+            namespaces.len()
+        ),
+    };
+    if !asked.is_empty() && asked.iter().all(|ask| matches!(ask.verb, "list" | "watch")) {
+        words.push_str("; whether it may write was not asked, since no access policy of the spec is meant for that");
+    }
+    words
 }
 
 /// EKS's patterns of namespaces know `*` alone.
@@ -230,5 +253,25 @@ mod tests {
             questions(&[("AmazonEKSEditPolicy", &[])], &names, false, false).len(),
             MOST
         );
+    }
+
+    #[test]
+    fn what_no_policy_is_meant_for_is_asked_first_and_what_is_not_asked_is_said() {
+        let names: Vec<String> = (0..40).map(|n| format!("team-{n}")).collect();
+        let policies = [("AmazonEKSClusterAdminPolicy".to_owned(), vec!["team-1*".to_owned()])];
+        let asked = asks(&policies, &names, false, false);
+        assert_eq!(asked.len(), MOST);
+        let covered = asked
+            .iter()
+            .filter(|ask| ask.namespace.as_ref().unwrap().starts_with("team-1"));
+        assert_eq!(covered.count(), 0, "{asked:?}");
+        let asked: Vec<&Ask> = asked.iter().collect();
+        assert_eq!(
+            unasked(&asked, &names),
+            "; 28 of the 40 namespaces were not asked about, to spare the API server"
+        );
+        assert_eq!(unasked(&asked, &[]), "");
+        let read = asks(&[], &names[..1], false, false);
+        assert!(unasked(&read.iter().collect::<Vec<_>>(), &names[..1]).contains("whether it may write was not asked"));
     }
 }

@@ -28,3 +28,6 @@ pub use seen::{ClusterSecret, Difference, concerns, cut_down};
 pub use selector::{Answer, Selector};
 pub use server::Server;
 pub use usage::{Change, Grip, Maker, Usage, User};
+
+/// The ConfigMap of Argo CD's settings, in its namespace (Argo CD's manual, "argocd-cm.yaml example").
+pub const SETTINGS: &str = "argocd-cm";

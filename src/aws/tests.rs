@@ -767,6 +767,29 @@ fn session_names_name_hub_and_object_within_the_limit() {
     assert!(long.starts_with(&format!("{}@{}-", "o".repeat(36), "h".repeat(18))));
 }
 
+#[test]
+fn sessions_that_only_prove_are_told_from_argo_cds_within_the_limit() {
+    assert_eq!(verify_session_name(&hub("hub"), "prod-eu"), "mooring-verify-prod-eu");
+    let mut names = BTreeSet::new();
+    for object in [
+        "o".repeat(253),
+        "o".repeat(252) + "p",
+        "a/b".to_owned(),
+        "ab".to_owned(),
+        "é".to_owned(),
+    ] {
+        let name = verify_session_name(&hub("hub"), &object);
+        assert!(name.starts_with("mooring-verify-") && name.len() <= 64, "{name}");
+        assert!(
+            name.chars().all(|c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)),
+            "{name}"
+        );
+        assert!(names.insert(name));
+    }
+    assert_eq!(verify_session_name(&hub("hub"), &"o".repeat(49)).len(), 64);
+    assert_eq!(verify_session_name(&hub("hub"), &"o".repeat(50)).len(), 64);
+}
+
 #[tokio::test]
 async fn a_ca_bundle_that_cannot_be_used_is_refused_by_name() {
     let folder = std::env::temp_dir().join(format!("mooring-bundle-{}", std::process::id()));

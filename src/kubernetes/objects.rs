@@ -85,7 +85,7 @@ pub async fn list<K>(api: &Api<K>) -> Result<Vec<K>, KubernetesError>
 where
     K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
 {
-    pages(api, ListParams::default()).await
+    list_chosen(api, ListParams::default()).await
 }
 
 /// The objects that a label selector finds, page by page.
@@ -96,10 +96,14 @@ pub async fn list_labelled<K>(api: &Api<K>, labels: &str) -> Result<Vec<K>, Kube
 where
     K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
 {
-    pages(api, ListParams::default().labels(labels)).await
+    list_chosen(api, ListParams::default().labels(labels)).await
 }
 
-async fn pages<K>(api: &Api<K>, params: ListParams) -> Result<Vec<K>, KubernetesError>
+/// The objects that these parameters choose, page by page.
+///
+/// # Errors
+/// When the API server refuses or does not answer: half a list is never returned.
+pub async fn list_chosen<K>(api: &Api<K>, params: ListParams) -> Result<Vec<K>, KubernetesError>
 where
     K: Resource<DynamicType: Default> + Clone + DeserializeOwned + Debug,
 {

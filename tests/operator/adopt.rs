@@ -374,6 +374,13 @@ async fn what_was_wired_by_hand_is_taken_over_once_its_owners_have_opened_it() {
     assert_eq!(secret.metadata.labels.unwrap()["team"], "theirs");
     let secrets = world.secrets().list(&ListParams::default()).await.unwrap();
     assert_eq!(secrets.items.len(), 1, "no second Secret");
+    let read = world.argo_cd_reads().await;
+    let read = read.values().next().unwrap();
+    assert_eq!(
+        (&read["shard"], &read["awsAuthConfig"]["roleARN"]),
+        (&json!(1), &json!(wired.role)),
+        "{read}"
+    );
     // A look more changes nothing.
     let mark = world.mark();
     world.whole_pass("ManagedCluster", "wired").await;

@@ -181,20 +181,20 @@ async fn the_verifier_writes_one_condition_and_nobody_drops_what_the_other_wrote
         seen["metadata"]["resourceVersion"],
         again["metadata"]["resourceVersion"]
     );
-    // CloudTrail tells its sessions from Argo CD's.
-    let named = |call: &mooring_sandbox::aws::Call| {
-        call.text("RoleSessionName")
-            .is_some_and(|name| name.starts_with("mooring-verify"))
-    };
-    assert!(
-        world
-            .stage
-            .aws
-            .log()
-            .all()
-            .iter()
-            .any(|call| call.operation == "AssumeRoleWithWebIdentity" && named(call))
-    );
+    // CloudTrail tells its sessions from Argo CD's, at either hop.
+    let sessions = world.stage.aws.log().all();
+    let name = |call: &mooring_sandbox::aws::Call| call.text("RoleSessionName").unwrap_or_default().to_owned();
+    let deployer = world.deployer(SPOKE).to_string();
+    for (operation, role, expected) in [
+        ("AssumeRoleWithWebIdentity", "management", "mooring-verify-hub"),
+        ("AssumeRole", deployer.as_str(), "mooring-verify-prod-eu"),
+    ] {
+        let into = |call: &&mooring_sandbox::aws::Call| {
+            call.operation == operation && call.text("RoleArn").is_some_and(|arn| arn.contains(role))
+        };
+        let names: std::collections::BTreeSet<String> = sessions.iter().filter(into).map(name).collect();
+        assert_eq!(names, [expected.to_owned()].into(), "{operation}");
+    }
 
     let pid = verifier.id().unwrap().to_string();
     std::process::Command::new("kill")
@@ -361,6 +361,21 @@ async fn a_role_that_pod_identity_gives_is_not_walked_and_not_called_broken() {
     world.is_ready("ManagementRole", "default").await;
     world.with_verifier().await;
     world.bind("argocd-server", false).await;
+    world.moored(SPOKE).await;
+    // Nothing binds it yet.
+    let said = world.doctor(&[SPOKE]).await;
+    assert_eq!(said.code, 1, "{}", said.text);
+    assert_eq!(
+        said.troubles()[0],
+        ("ServiceAccount".to_owned(), "ServiceAccountNotAssociated".to_owned()),
+        "{}",
+        said.text
+    );
+    assert!(
+        said.text.contains("no pod of it was given EKS Pod Identity") && said.text.contains("Pod Identity association"),
+        "{}",
+        said.text
+    );
     let credentials =
         json!([{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}]);
     world
@@ -372,7 +387,6 @@ async fn a_role_that_pod_identity_gives_is_not_walked_and_not_called_broken() {
             },
         }))
         .await;
-    world.moored(SPOKE).await;
     let mark = world.mark();
     let said = world.doctor(&[SPOKE]).await;
     let expected = ("ServiceAccount".to_owned(), "PodIdentityNotWalked".to_owned());

@@ -237,8 +237,15 @@ async fn plain(world: &World) {
     );
 }
 
-/// What the spec says of Argo CD is what the Secret says.
+/// What the spec says of Argo CD is what the Secret says, and what Argo CD reads in it.
 async fn presented(world: &World) {
+    let read = world.argo_cd_reads().await;
+    let tools = &read["the-tools"];
+    assert_eq!(
+        (&tools["project"], &tools["shard"], &tools["namespaces"]),
+        (&json!("tools"), &json!(3), &json!(["team-b", "team-a"])),
+        "{tools}"
+    );
     let secret = world.secret("tools").await.unwrap();
     assert_eq!(secret.metadata.labels.unwrap()["env"], "prod");
     assert_eq!(secret.metadata.annotations.unwrap()["example.com/vpc"], "vpc-1");

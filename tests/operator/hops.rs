@@ -155,7 +155,7 @@ enum Mend {
 }
 
 impl Hands<'_> {
-    fn cluster_is(&self, change: impl FnOnce(&mut ClusterSeed)) {
+    pub(crate) fn cluster_is(&self, change: impl FnOnce(&mut ClusterSeed)) {
         let spec = self.0.cluster(SPOKE);
         let aws = &self.0.stage.aws;
         aws.update_cluster(&spec.account, &spec.region, SPOKE, change).unwrap();

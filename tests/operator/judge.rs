@@ -1,52 +1,18 @@
 //! Argo CD's own, released code reads every cluster Secret that Mooring wrote, and deploys with it.
 
-use std::{
-    collections::BTreeMap,
-    process::{Output, Stdio},
-};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Secret;
 use mooring_sandbox::argocd::Judge;
-use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, process::Command};
+use serde_json::json;
 
 use crate::support::{
     NAMESPACE, Setting, World,
+    judged::{judge, lines, said},
     manifest::{EDIT, VIEW},
 };
 
 const SERVICE_ACCOUNT: &str = "argocd-application-controller";
-
-/// Runs the judge as Argo CD's pod would: with the projected token, the role, and AWS at its own addresses.
-async fn judge(judge: &Judge, arguments: &[&str], environment: &BTreeMap<String, String>, secret: &Secret) -> Output {
-    let mut running = Command::new(judge.program())
-        .args(arguments)
-        .env_clear()
-        .envs(environment)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut input = serde_json::to_value(secret).unwrap();
-    input["apiVersion"] = json!("v1");
-    input["kind"] = json!("Secret");
-    let mut stdin = running.stdin.take().unwrap();
-    stdin.write_all(input.to_string().as_bytes()).await.unwrap();
-    drop(stdin);
-    running.wait_with_output().await.unwrap()
-}
-
-fn lines(output: &Output) -> Vec<Value> {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn said(output: &Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    format!("{}{}", text(&output.stdout), text(&output.stderr))
-}
 
 /// What the pod identity webhook gives a pod of Argo CD's: a token on its file system, and the role's name.
 async fn environment(world: &World, judge: &Judge, token: &str) -> BTreeMap<String, String> {

@@ -150,6 +150,8 @@ async fn rotated(world: &World) {
         events.iter().all(|event| !event.starts_with("DriftMended")),
         "what AWS changed is nobody's drift: {events:?}"
     );
+    let read = world.argo_cd_reads().await;
+    assert_eq!(read[ROTATED]["tls"]["insecure"], json!(false), "{read:#?}");
     world.whole_pass("ManagedCluster", ROTATED).await;
     let object = world.is_ready("ManagedCluster", ROTATED).await;
     assert_eq!(condition(&object, "SecretReady").unwrap().1, "AsSpecified");

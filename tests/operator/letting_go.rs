@@ -266,6 +266,12 @@ async fn drained(world: &World) {
         (before.data, before.metadata.annotations)
     );
     untouched(world, "drained", mark).await;
+    // Argo CD needs it still, to delete what it deployed there.
+    let role = world.deployer("drained").to_string();
+    assert_eq!(
+        world.argo_cd_reads().await["drained"]["awsAuthConfig"]["roleARN"],
+        json!(role)
+    );
     // What Argo CD does then.
     unmake(world, "Application", "argocd/drained").await;
     gone(world, "drained").await;

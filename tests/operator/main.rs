@@ -13,6 +13,7 @@
 )]
 
 mod adopt;
+mod answers;
 mod apart;
 mod binding;
 mod chain;
@@ -31,6 +32,7 @@ mod letting_go;
 mod management;
 mod ministack;
 mod modes;
+mod person;
 mod plan;
 mod policies;
 mod powers;

@@ -125,6 +125,11 @@ async fn live(world: &World) {
         "nothing else is asked first: {before:?}"
     );
     assert_eq!(world.writes("live", mark), ["DeleteAccessEntry"]);
+    let stays = world.deployer("live").to_string();
+    assert_eq!(
+        world.argo_cd_reads().await["live"]["awsAuthConfig"]["roleARN"],
+        json!(stays)
+    );
     assert_eq!(stage::ready(&told).0, "False", "Argo CD cannot deploy there");
     for (kind, status, reason) in [
         ("AccessEntryReady", "False", "Suspended"),

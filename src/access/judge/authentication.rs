@@ -106,6 +106,8 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
                 format!("{said}. {why}: an entry holds for the role that was there when it was made, not for its name"),
                 subject.mending.will("delete the entry and make it anew"),
             ),
+            // A cluster that has an access entry takes them: there is no way back to CONFIG_MAP (EKS user guide, "Grant IAM
+            // users access to Kubernetes with EKS access entries").
             None => failed(
                 Reason::Unauthorized,
                 format!("{said}, although its access entry is there"),

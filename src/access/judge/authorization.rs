@@ -6,6 +6,7 @@ use crate::{
         chain::Found,
         evidence::{Answer, Evidence},
         reason::Reason,
+        scope::{self, Ask},
         subject::Subject,
     },
     aws::Look,
@@ -67,9 +68,15 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
             )
         };
     }
-    passed(match evidence.reviews.len() {
-        1 => "1 question, allowed".to_owned(),
-        many => format!("{many} questions, all allowed"),
+    let asked: Vec<&Ask> = evidence.reviews.iter().map(|(ask, _)| ask).collect();
+    let namespaces = match &evidence.secret {
+        Look::Seen(Ok(secret)) => secret.namespaces.as_slice(),
+        Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => &[],
+    };
+    let unasked = scope::unasked(&asked, namespaces);
+    passed(match asked.len() {
+        1 => format!("1 question, allowed{unasked}"),
+        many => format!("{many} questions, all allowed{unasked}"),
     })
 }
 

@@ -130,16 +130,18 @@ fn unreachable(subject: &Subject, evidence: &Evidence, reason: Reason, said: &st
             }
         }
         Some(_) | None => {
+            let read = network.is_some();
             let next = format!(
                 "check from a pod of Argo CD that the endpoint can be reached (name resolution, routes, HTTPS_PROXY and \
                  NO_PROXY, network policies), and whether the cluster's endpoint is private or held to some networks: aws eks \
                  describe-cluster --name {} --region {} --query cluster.resourcesVpcConfig",
                 subject.cluster.name, subject.cluster.region
             );
-            // What a person's machine cannot reach proves nothing about the hub.
+            // What a person's machine cannot reach proves nothing about the hub; nor does what the hub cannot reach, where
+            // nobody knows whether the endpoint is private.
             match evidence.vantage {
-                Vantage::Hub => failed(reason, said, next),
-                Vantage::Person => unknown(reason, said, next),
+                Vantage::Hub if read => failed(reason, said, next),
+                Vantage::Hub | Vantage::Person => unknown(reason, said, next),
             }
         }
     }

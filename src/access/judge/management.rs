@@ -2,7 +2,11 @@
 //!
 //! Sources of AWS's words: IAM user guide, "Troubleshoot OIDC federation"; STS `AssumeRoleWithWebIdentity`, errors.
 
-use super::{failed, passed, refusal, together, trust, unknown};
+use super::{
+    failed, passed,
+    refusal::{self, PolicyKind},
+    together, trust, unknown,
+};
 use crate::{
     access::{
         chain::{Found, Trouble},
@@ -202,7 +206,7 @@ fn denied(
         subject.hub.role.account
     );
     if let Some(kind) = refusal::by_phrase(&refused.message) {
-        return failed(kind.reason(), said, perimeter);
+        return failed(kind.reason(), said, next(subject, kind, perimeter));
     }
     let mut candidates = Vec::new();
     if role.is_none() {
@@ -223,10 +227,38 @@ fn denied(
         ..Trouble::new(
             Reason::Undetermined,
             said + &unseen,
-            format!(
-                "run `mooring doctor` with credentials that may read the role in account {}; {perimeter}",
-                subject.hub.role.account
-            ),
+            if role.is_some() {
+                perimeter
+            } else {
+                format!(
+                    "run `mooring doctor` with credentials that may read the role in account {}; {perimeter}",
+                    subject.hub.role.account
+                )
+            },
         )
     })
+}
+
+/// A web identity has no policies of its own, so it is the role's side, or what stands before STS, that refuses it.
+fn next(subject: &Subject, kind: PolicyKind, perimeter: String) -> String {
+    let role = &subject.hub.role;
+    let organisation = |policy: &str| {
+        format!(
+            "ask whoever runs the AWS organisation: a {policy} control policy on account {} does not let a web identity assume \
+             {role}",
+            role.account
+        )
+    };
+    match kind {
+        PolicyKind::Trust => format!(
+            "let the trust policy of {role} allow sts:AssumeRoleWithWebIdentity to the service accounts: {}",
+            subject.hub.mending.will_to_role("put it back")
+        ),
+        PolicyKind::ServiceControl => organisation("service"),
+        PolicyKind::ResourceControl => organisation("resource"),
+        PolicyKind::Endpoint => format!(
+            "let the policy of the VPC endpoint for STS in the hub's VPC allow sts:AssumeRoleWithWebIdentity on {role}"
+        ),
+        PolicyKind::Identity | PolicyKind::Boundary | PolicyKind::Session => perimeter,
+    }
 }

@@ -135,7 +135,8 @@ fn predating(subject: &Subject, account: &str, pods: &[PodSeen], role: &str) -> 
         ),
         format!(
             "restart what runs as {account}: kubectl -n {namespace} delete pod {} (or kubectl rollout restart of its \
-             workload); the webhook gives credentials only to pods that are made afterwards",
+             workload); the webhook gives credentials only to pods that are made afterwards. That no pod can take the node's \
+             role instead, set the hop limit of the nodes' metadata service to 1",
             first.name
         ),
     )

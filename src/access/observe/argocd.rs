@@ -9,7 +9,7 @@ use kube::{
 
 use crate::{
     access::evidence::ArgoCdEvidence,
-    argocd::{Project, SECRET_TYPE, SeenCluster, parse},
+    argocd::{Project, SECRET_TYPE, SETTINGS, SeenCluster, parse},
     aws::Look,
     kubernetes::{Failure, error::call, objects},
 };
@@ -93,7 +93,7 @@ fn project(object: &DynamicObject) -> Project {
 /// Argo CD's manual, "Application Sync using impersonation".
 async fn impersonation(client: &Client, namespace: &str) -> Look<bool> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    match objects::get_opt(&api, "argocd-cm").await {
+    match objects::get_opt(&api, SETTINGS).await {
         Ok(Some(settings)) => {
             let data = settings.data.unwrap_or_default();
             let value = data.get("application.sync.impersonation.enabled");
@@ -143,6 +143,29 @@ mod tests {
         let (client, _) = answering([refusal(404, "NotFound"), refusal(403, "Forbidden")]);
         assert_eq!(projects(&client, "argocd").await, Look::Absent);
         assert!(matches!(projects(&client, "argocd").await, Look::Unseen(why) if why.contains("appprojects")));
+    }
+
+    #[tokio::test]
+    async fn impersonation_is_on_where_argo_cds_settings_say_so_and_unknown_where_they_cannot_be_read() {
+        let settings = |value: &str| {
+            let data = json!({"application.sync.impersonation.enabled": value});
+            (200, json!({"metadata": {"name": "argocd-cm"}, "data": data}))
+        };
+        let (client, asked) = answering([
+            settings("true"),
+            settings("false"),
+            (200, json!({"metadata": {"name": "argocd-cm"}})),
+            refusal(404, "NotFound"),
+            refusal(403, "Forbidden"),
+        ]);
+        for expected in [Look::Seen(true), Look::Seen(false), Look::Seen(false), Look::Absent] {
+            assert_eq!(impersonation(&client, "argocd").await, expected);
+        }
+        assert!(matches!(impersonation(&client, "argocd").await, Look::Unseen(why) if why.contains("argocd-cm")));
+        assert_eq!(
+            asked.lock().unwrap()[0].0,
+            "GET /api/v1/namespaces/argocd/configmaps/argocd-cm"
+        );
     }
 
     #[tokio::test]

@@ -167,11 +167,9 @@ async fn annotation(api: &Api<ServiceAccount>, name: &str) -> Look<Option<String
 
 async fn pods(edges: &Edges, subject: &HubSubject, name: &str) -> Look<Vec<PodSeen>> {
     let api: Api<Pod> = Api::namespaced(edges.client.clone(), &subject.namespace);
-    let params = ListParams::default()
-        .fields(&format!("spec.serviceAccountName={name}"))
-        .limit(100);
-    match call("list", "pods", api.list(&params)).await {
-        Ok(list) => Look::Seen(list.items.iter().filter(|pod| runs(pod)).map(seen).collect()),
+    let params = ListParams::default().fields(&format!("spec.serviceAccountName={name}"));
+    match objects::list_chosen(&api, params).await {
+        Ok(pods) => Look::Seen(pods.iter().filter(|pod| runs(pod)).map(seen).collect()),
         Err(error) => Look::Unseen(error.to_string()),
     }
 }

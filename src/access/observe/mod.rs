@@ -195,3 +195,43 @@ impl Edges {
         view
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use kube::client::Body;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{access::subject::tests, aws::Settings};
+
+    /// The hub's API server answers each question, and no list of it comes to an end.
+    #[tokio::test]
+    async fn a_walk_that_is_not_over_in_time_is_cut_off_and_says_so() {
+        let endless = tower::service_fn(|_: http::Request<Body>| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let page = json!({"kind": "List", "apiVersion": "v1", "metadata": {"continue": "more"}, "items": []});
+            Ok::<_, Infallible>(http::Response::new(Body::from(page.to_string().into_bytes())))
+        });
+        let settings = Settings::default();
+        let (walker, reader) = (Walker::connect(&settings).await, Reader::connect(settings).await);
+        let lasts = Duration::from_mins(1);
+        let edges = Edges::new(
+            Client::new(endless, "default"),
+            walker.unwrap(),
+            reader.unwrap(),
+            Vantage::Hub,
+            lasts,
+        );
+        let subject = Subject::read(&tests::cluster(), Some(&tests::role())).unwrap();
+        tokio::time::pause();
+        let began = Instant::now();
+        let found = edges.walk(&subject).await;
+        assert_eq!(began.elapsed().as_secs(), DEADLINE.as_secs());
+        let (_, trouble) = found.walk.unknown().unwrap();
+        assert_eq!(trouble.reason, Reason::WalkTimedOut);
+        assert_eq!(found.walk.broken(), None, "what was not looked at is not broken");
+        assert!(matches!(found.secret, Look::Unseen(_)));
+    }
+}

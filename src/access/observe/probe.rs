@@ -5,12 +5,13 @@ use std::{error::Error, io, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{
-    HeaderValue, Request, Uri,
+    HeaderValue, Request, StatusCode, Uri,
     header::{AUTHORIZATION, USER_AGENT},
 };
+use http_body_util::{BodyExt, Limited};
 use hyper_util::client::proxy::matcher::Matcher;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use kube::{Api, Client, Config, api::PostParams, client::Body};
+use kube::{Client, Config, Resource, api::PostParams, client::Body, core};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
@@ -28,6 +29,10 @@ const CONNECT: Duration = Duration::from_secs(6);
 
 /// How long one question may take.
 const QUESTION: Duration = Duration::from_secs(12);
+
+/// The longest answer to one question that is read, in bytes. An API server's has about a thousand; a cluster is
+/// somebody else's, and its answers must not fill the verifier's memory.
+const LONGEST: usize = 64 * 1024;
 
 /// A cluster's API server.
 pub(super) struct Probe<'a> {
@@ -93,15 +98,42 @@ impl<'a> Probe<'a> {
             },
             ..SelfSubjectAccessReview::default()
         };
-        let api: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
-        let params = PostParams::default();
-        let why = match tokio::time::timeout(QUESTION, api.create(&params, &review)).await {
-            Ok(Ok(answer)) => return Answer::Allowed(answer.status.is_some_and(|status| status.allowed)),
-            Ok(Err(kube::Error::Api(status))) => format!("{} ({})", status.message.trim(), status.code),
-            Ok(Err(error)) => chain(&error),
+        let why = match tokio::time::timeout(QUESTION, self.answer(&review)).await {
+            Ok(Ok(allowed)) => return Answer::Allowed(allowed),
+            Ok(Err(why)) => why,
             Err(_) => format!("no answer within {} s", QUESTION.as_secs()),
         };
         Answer::Refused(self.token.map_or_else(|| why.clone(), |token| token.scrub(&why)))
+    }
+
+    async fn answer(&self, review: &SelfSubjectAccessReview) -> Result<bool, String> {
+        let path = SelfSubjectAccessReview::url_path(&(), None);
+        let body = serde_json::to_vec(review).map_err(|error| chain(&error))?;
+        let request = core::Request::new(path)
+            .create(&PostParams::default(), body)
+            .map_err(|error| chain(&error))?;
+        let response = self.client.send(request.map(Body::from)).await;
+        let (head, body) = response.map_err(|error| chain(&error))?.into_parts();
+        let body = Limited::new(body, LONGEST).collect().await;
+        let body = body
+            .map_err(|error| format!("an answer that cannot be read: {}", chain(error.as_ref())))?
+            .to_bytes();
+        if head.status.is_success() {
+            let answer: SelfSubjectAccessReview =
+                serde_json::from_slice(&body).map_err(|error| format!("an answer that cannot be read: {error}"))?;
+            let status = answer.status.ok_or("an answer that does not say")?;
+            return Ok(status.allowed);
+        }
+        Err(refusal(head.status, &body))
+    }
+}
+
+/// What the API server said, or the proxy before it, whose pages are no affair of anybody.
+fn refusal(code: StatusCode, body: &[u8]) -> String {
+    let said = serde_json::from_slice::<core::Status>(body).map(|status| status.message);
+    match said {
+        Ok(message) if !message.trim().is_empty() => format!("{} ({})", message.trim(), code.as_u16()),
+        Ok(_) | Err(_) => format!("HTTP {code} ({})", code.as_u16()),
     }
 }
 
@@ -204,7 +236,10 @@ fn chain(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{io::AsyncReadExt, net::TcpListener};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use super::*;
     use crate::argocd::Server;
@@ -254,6 +289,116 @@ mod tests {
         let found = version(&format!("https://{address}")).await;
         assert!(matches!(&found, Attempt::Failed(Unreached::Other(_))), "{found:?}");
         serving.await.unwrap();
+    }
+
+    /// Answers every request with this, as often as it is asked.
+    async fn says(answer: Vec<u8>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(&answer).await;
+            }
+        });
+        format!("http://{address}")
+    }
+
+    async fn may(answer: String) -> Answer {
+        let server = says(answer.into_bytes()).await;
+        let ask = Ask {
+            verb: "list",
+            group: "apps",
+            resource: "deployments",
+            namespace: None,
+            why: "to see",
+        };
+        Probe::new(&secret(&server), None).unwrap().may(&ask).await
+    }
+
+    fn answer(status: &str, body: &str) -> String {
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_taken_for_what_it_says() {
+        let review = |status: &str| {
+            format!(
+                r#"{{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{{}},"status":{status}}}"#
+            )
+        };
+        assert_eq!(
+            may(answer("201 Created", &review(r#"{"allowed":true}"#))).await,
+            Answer::Allowed(true)
+        );
+        assert_eq!(
+            may(answer("201 Created", &review(r#"{"allowed":false}"#))).await,
+            Answer::Allowed(false)
+        );
+        let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"selfsubjectaccessreviews is forbidden","reason":"Forbidden","code":403}"#;
+        assert_eq!(
+            may(answer("403 Forbidden", status)).await,
+            Answer::Refused("selfsubjectaccessreviews is forbidden (403)".into())
+        );
+        assert_eq!(
+            may(answer("502 Bad Gateway", "<html>hunter2</html>")).await,
+            Answer::Refused("HTTP 502 Bad Gateway (502)".into())
+        );
+        assert!(matches!(may(answer("200 OK", "{}")).await, Answer::Refused(why) if why.contains("does not say")));
+        assert!(
+            matches!(may(answer("200 OK", "hunter2")).await, Answer::Refused(why) if why.contains("cannot be read"))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_let_go_of() {
+        let long = answer("201 Created", &format!(r#"{{"kind":"{}"}}"#, "x".repeat(LONGEST)));
+        let found = may(long).await;
+        assert!(
+            matches!(&found, Answer::Refused(why) if why.contains("length limit exceeded")),
+            "{found:?}"
+        );
+        // Neither is one whose length nobody tells.
+        let head = "HTTP/1.1 201 Created\r\nconnection: close\r\n\r\n";
+        let found = may(format!("{head}{}", " ".repeat(4 * LONGEST))).await;
+        assert!(matches!(&found, Answer::Refused(_)), "{found:?}");
+    }
+
+    /// A firewall that lets packets fall: nobody takes the connection, or nobody answers on it.
+    #[tokio::test]
+    async fn what_does_not_answer_is_a_matter_of_time() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        // Linux takes one more than the backlog says; whoever comes then is not answered at all.
+        let mut waiting = Vec::new();
+        loop {
+            let connecting = tokio::net::TcpStream::connect(address);
+            match tokio::time::timeout(Duration::from_secs(1), connecting).await {
+                Ok(stream) => waiting.push(stream.unwrap()),
+                Err(_) => break,
+            }
+        }
+        let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (servers, mute_address) = (format!("https://{address}"), mute.local_addr().unwrap());
+        let held = tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((stream, _)) = mute.accept().await {
+                held.push(stream);
+            }
+        });
+        let mute = format!("https://{mute_address}");
+        let plain = format!("http://{mute_address}");
+        let (full, silent, late) = tokio::join!(version(&servers), version(&mute), version(&plain));
+        for found in [full, silent, late] {
+            assert!(matches!(&found, Attempt::Failed(Unreached::TimedOut(_))), "{found:?}");
+        }
+        held.abort();
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Argo CD's side of the chains: its cluster Secrets and AppProjects, watched by their metadata alone. What a change
+//! Argo CD's side of the chains: its cluster Secrets, AppProjects and settings, watched by their metadata alone. What a change
 //! there means is looked at once for all clusters of that Argo CD, and calls no cluster and no AWS.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::{FutureExt, Stream, StreamExt, stream};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Resource, ResourceExt,
     core::{ObjectMeta, PartialObjectMeta},
@@ -20,7 +20,7 @@ use tracing::debug;
 
 use super::{Context, Guarded, ManagedCluster};
 use crate::{
-    argocd::SECRET_TYPE,
+    argocd::{SECRET_TYPE, SETTINGS},
     kubernetes::reflect::{Touched, reflect},
 };
 
@@ -101,13 +101,18 @@ async fn watch(context: Arc<Context>, namespace: String, due: Due) {
     let labelled = watcher::Config::default().labels(&format!("{}={}", SECRET_TYPE.0, SECRET_TYPE.1));
     let secrets = Api::<PartialObjectMeta<Secret>>::namespaced(client.clone(), &namespace);
     let projects = Api::<PartialObjectMeta<AppProject>>::namespaced(client.clone(), &namespace);
+    let settings = Api::<PartialObjectMeta<ConfigMap>>::namespaced(client.clone(), &namespace);
+    // RBAC lets one object be watched where it is asked for by its name.
+    let named = watcher::Config::default().fields(&format!("metadata.name={SETTINGS}"));
     // The stores are not read: what changed is told by the streams, also of what happened while a watch was broken off.
     let (_secrets, secrets) = reflect(secrets, labelled, bare);
     let (_projects, projects) = reflect(projects, watcher::Config::default(), bare);
+    let (_settings, settings) = reflect(settings, named, bare);
     let mut known = HashSet::new();
     let secrets = secrets.map(move |touched| changed(&mut known, &touched));
     let projects = projects.map(|_: Touched<_>| None);
-    let mut changes = stream::select(secrets.boxed(), projects.boxed());
+    let settings = settings.map(|_: Touched<_>| None);
+    let mut changes = stream::select_all([secrets.boxed(), projects.boxed(), settings.boxed()]);
     let apart = context.turns.distance().min(APART);
     while let Some(secrets) = burst(&mut changes).await {
         context.argocd_changed(&namespace, &secrets, &due).await;
@@ -144,7 +149,7 @@ async fn burst(changes: &mut (impl Stream<Item = Option<String>> + Unpin)) -> Op
 }
 
 impl Context {
-    /// Something changed in an Argo CD's namespace: these cluster Secrets, or an AppProject.
+    /// Something changed in an Argo CD's namespace: these cluster Secrets, an AppProject, or its settings.
     async fn argocd_changed(&self, namespace: &str, secrets: &[String], due: &Due) {
         let (before, now) = self.edges.argocd_anew(namespace).await;
         let changed = before.as_ref().is_none_or(|before| *before != now);

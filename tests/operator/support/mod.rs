@@ -3,6 +3,7 @@
 pub(crate) mod bootstrap;
 mod describe;
 pub(crate) mod hands;
+pub(crate) mod judged;
 pub(crate) mod manifest;
 pub(crate) mod relay;
 pub(crate) mod secrets;
