@@ -28,7 +28,7 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
     let name = &hub.management_role;
     let Some(living) = &found.role else {
         let all: Vec<&Looked> = objects.iter().map(|one| one.looked).collect();
-        let role = new_role(hub, entries(&all));
+        let role = new_role(hub, &entries(&all));
         return Allowing {
             note: String::new(),
             management: read(&role).and_then(|role| plan::management(hub, &role)),
@@ -86,7 +86,7 @@ fn read(role: &Value) -> Result<ManagementRole, String> {
     serde_json::from_value(role.clone()).map_err(|error| format!("the ManagementRole cannot be read: {error}"))
 }
 
-fn new_role(hub: &Hub, allow: Vec<Value>) -> Value {
+fn new_role(hub: &Hub, allow: &[Value]) -> Value {
     let mut role = json!({
         "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": {"name": hub.management_role},
         "spec": {

@@ -144,7 +144,7 @@ fn duplicates(found: &Found, looked: &Looked) -> Vec<String> {
         .filter(|other| other.name != own.name && !other.deleting);
     let shared = |other: &ClusterSecret| {
         let server = (other.server == own.server).then_some("server");
-        server.or((other.cluster_name == own.cluster_name).then_some("name"))
+        server.or_else(|| (other.cluster_name == own.cluster_name).then_some("name"))
     };
     let told = |other: &ClusterSecret| {
         shared(other).map(|what| {
