@@ -431,7 +431,7 @@ async fn paused(world: &World, name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_removals_in_an_hour_than_allowed_wait_for_a_person_also_after_a_restart() {
-    let names = ["one", "two", "three", "four", "five", "six", "seven"];
+    let names = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
     let spokes = names.map(|name| format!("222222222222/eu-west-1/{name}"));
     let flags = ["--confirm-after", "2s", "--removals-per-hour", "2"];
     let world = World::ready(Setting::of(&spokes.each_ref().map(String::as_str)).flag(&flags)).await;
@@ -507,8 +507,15 @@ async fn more_removals_in_an_hour_than_allowed_wait_for_a_person_also_after_a_re
     }
     // The word is spoken of what was asked for until then, and what was meant counts no more.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    world.delete("ManagedCluster", "seven").await;
-    gone(&world, "seven").await;
+    for name in ["seven", "eight"] {
+        world.delete("ManagedCluster", name).await;
+        gone(&world, name).await;
+    }
+    // Nor does an old word let through what is asked for later.
+    world.delete("ManagedCluster", "nine").await;
+    let told = paused(&world, "nine").await;
+    assert!(told.contains("(nine)"), "{told}");
+    stands(&world, "nine").await;
     let management = world.get("ManagementRole", "default").await.unwrap();
     assert!(
         management["status"]["role"]["id"].is_string(),
