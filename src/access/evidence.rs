@@ -125,16 +125,20 @@ pub struct ServiceAccountEvidence {
 }
 
 impl ServiceAccountEvidence {
-    /// Whether its pods get the management role by EKS Pod Identity alone. The role's trust policy then need not let a
-    /// web identity in, and what an exchange would say is beside the point.
+    /// Whether nothing but EKS Pod Identity can give its pods the management role. The role's trust policy then need not
+    /// let a web identity in, and what an exchange would say is beside the point.
+    #[must_use]
+    pub fn may_be_by_pod_identity(&self, identity: IdentityType) -> bool {
+        identity == IdentityType::Existing && self.annotation == Look::Seen(None)
+    }
+
+    /// Whether a pod of it was given EKS Pod Identity, and nothing else can give its pods the management role.
     #[must_use]
     pub fn is_by_pod_identity(&self, identity: IdentityType) -> bool {
         let Look::Seen(pods) = &self.pods else {
             return false;
         };
-        identity == IdentityType::Existing
-            && self.annotation == Look::Seen(None)
-            && pods.iter().any(|pod| pod.binding == PodBinding::PodIdentity)
+        self.may_be_by_pod_identity(identity) && pods.iter().any(|pod| pod.binding == PodBinding::PodIdentity)
     }
 }
 

@@ -66,6 +66,17 @@ pub fn asks(
     cluster_resources: bool,
     impersonation: bool,
 ) -> Vec<Ask> {
+    let mut asks = all(policies, namespaces, cluster_resources, impersonation);
+    asks.truncate(MOST);
+    asks
+}
+
+fn all(
+    policies: &[(String, Vec<String>)],
+    namespaces: &[String],
+    cluster_resources: bool,
+    impersonation: bool,
+) -> Vec<Ask> {
     let level = |policy: &str| match policy {
         "AmazonEKSClusterAdminPolicy" => Level::All,
         "AmazonEKSAdminPolicy" | "AmazonEKSEditPolicy" => Level::Write,
@@ -117,7 +128,8 @@ pub fn asks(
                 later.push(deployments("watch", "to see changes"));
             }
         }
-        if impersonation && level > Level::Read {
+        // With it, whoever syncs is an AppProject's service account, however little Argo CD itself may do.
+        if impersonation {
             asks.push(ask(
                 "impersonate",
                 "",
@@ -137,7 +149,6 @@ pub fn asks(
     }
     // The first question of every namespace comes before the second of any.
     asks.extend(later);
-    asks.truncate(MOST);
     asks
 }
 
@@ -146,18 +157,23 @@ fn holds(held: &[String], namespace: Option<&str>) -> bool {
     held.is_empty() || namespace.is_some_and(|name| held.iter().any(|one| glob(one, name)))
 }
 
-/// What was not asked, in words: nothing where all was.
+/// What of [`asks`] was left out, in words: nothing where all was asked.
 #[must_use]
-pub fn unasked(asked: &[&Ask], namespaces: &[String]) -> String {
-    let about = |name: &String| asked.iter().any(|ask| ask.namespace.as_ref() == Some(name));
-    let mut words = match namespaces.iter().filter(|name| !about(name)).count() {
+pub fn unasked(
+    policies: &[(String, Vec<String>)],
+    namespaces: &[String],
+    cluster_resources: bool,
+    impersonation: bool,
+) -> String {
+    let all = all(policies, namespaces, cluster_resources, impersonation);
+    let mut words = match all.len().saturating_sub(MOST) {
         0 => String::new(),
-        left => format!(
-            "; {left} of the {} namespaces were not asked about, to spare the API server",
-            namespaces.len()
-        ),
+        left => format!("; {left} more were not asked, to spare the API server"),
     };
-    if !asked.is_empty() && asked.iter().all(|ask| matches!(ask.verb, "list" | "watch")) {
+    if all
+        .iter()
+        .all(|ask| matches!(ask.verb, "list" | "watch" | "impersonate"))
+    {
         words.push_str("; whether it may write was not asked, since no access policy of the spec is meant for that");
     }
     words
@@ -217,6 +233,7 @@ mod tests {
                 questions(read_only, &[], false, true),
                 [
                     "list deployments.apps in the whole cluster",
+                    "impersonate serviceaccounts in the whole cluster",
                     "watch deployments.apps in the whole cluster"
                 ]
             );
@@ -265,13 +282,16 @@ mod tests {
             .iter()
             .filter(|ask| ask.namespace.as_ref().unwrap().starts_with("team-1"));
         assert_eq!(covered.count(), 0, "{asked:?}");
-        let asked: Vec<&Ask> = asked.iter().collect();
         assert_eq!(
-            unasked(&asked, &names),
-            "; 28 of the 40 namespaces were not asked about, to spare the API server"
+            unasked(&policies, &names, false, false),
+            "; 28 more were not asked, to spare the API server"
         );
-        assert_eq!(unasked(&asked, &[]), "");
-        let read = asks(&[], &names[..1], false, false);
-        assert!(unasked(&read.iter().collect::<Vec<_>>(), &names[..1]).contains("whether it may write was not asked"));
+        assert_eq!(unasked(&policies, &[], false, false), "");
+        let edit = [("AmazonEKSEditPolicy".to_owned(), Vec::new())];
+        assert_eq!(
+            unasked(&edit, &names[..12], true, false),
+            "; 49 more were not asked, to spare the API server"
+        );
+        assert!(unasked(&[], &names[..1], false, true).contains("whether it may write was not asked"));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     kubernetes::{KubernetesError, objects},
 };
 
-use super::chain::{Hop, Trouble, Walk};
+use super::chain::{Found, Hop, Trouble, Walk};
 
 /// The name under which the API server records the one condition that is the verifier's. The operator's own writes go
 /// by another, so that neither drops what the other wrote.
@@ -28,7 +28,13 @@ pub fn finding(walk: &Walk) -> Finding {
         return told(Verdict::Unknown, Some(hop), trouble);
     }
     if walk.holds() {
-        let message = "every hop from Argo CD's service accounts to the cluster's API server was walked";
+        let mut message = "every hop from Argo CD's service accounts to the cluster's API server was walked".to_owned();
+        if let Found::Passed { seen } = walk.at(Hop::Authorization)
+            && let Some((_, unasked)) = seen.split_once("; ")
+        {
+            message.push_str("; ");
+            message.push_str(unasked);
+        }
         return Finding::new(ConditionType::Connected, Verdict::True, "ChainHolds", message);
     }
     let reached = Hop::ALL.map(|hop| {

@@ -216,8 +216,10 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
         Turn::Wait(left) => return Ok(Action::requeue(left)),
         Turn::Look(walked) => {
             if let Ok(subject) = context.subject(cluster) {
-                let walk = context.edges.look_again(&subject, &walked).await;
-                tell(&context, &object, &finding(&walk)).await?;
+                match context.edges.look_again(&subject, &walked).await {
+                    Some(walk) => tell(&context, &object, &finding(&walk)).await?,
+                    None => context.turns.due(&uid),
+                }
             }
             return Ok(context.left(&uid));
         }

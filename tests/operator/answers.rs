@@ -407,7 +407,16 @@ async fn what_refuses_or_does_not_answer_is_told_for_what_it_is() {
             .await
     };
     until("True", "ChainHolds").await;
+    // Where there is no network, a resolver may keep silent instead of saying that there is no such name.
+    let asked = tokio::net::lookup_host("mooring-test.invalid:443");
+    let resolves = tokio::time::timeout(std::time::Duration::from_secs(4), asked)
+        .await
+        .is_ok();
     for row in TABLE {
+        if !resolves && matches!(row.cause, Cause::Endpoint(Peer::Nameless, ..)) {
+            println!("not tried, since no resolver answers here: {}", row.reason);
+            continue;
+        }
         let undo = hands.causes(row.cause).await;
         let object = until(row.status, row.reason.as_str()).await;
         let message = condition(&object, "Connected").unwrap().2;
@@ -445,15 +454,6 @@ async fn impersonation_is_asked_for_once_argo_cd_uses_it_and_nothing_else_was_ch
         condition(&found, "Connected").unwrap().2
     };
     until("True", "ChainHolds").await;
-    // The spec asks for EDIT; the cluster gives the same but for that one right, by RBAC of its own.
-    let access = json!({"spec": {"access": {"policies": [{"name": EDIT}]}}});
-    world.patch("ManagedCluster", SPOKE, access).await;
-    world.is_ready("ManagedCluster", SPOKE).await;
-    let paused = json!({"metadata": {"annotations": {"mooring.dev/paused": "true"}}});
-    world.patch("ManagedCluster", SPOKE, paused).await;
-    let hands = Hands(&world);
-    hands.associate(VIEW);
-    hands.disassociate(EDIT);
     let spoke = world.stage.server(SPOKE).unwrap();
     let role = world.deployer(SPOKE).name;
     let user = format!("arn:aws:sts::222222222222:assumed-role/{role}/mooring-verify-prod-eu");
@@ -470,7 +470,22 @@ async fn impersonation_is_asked_for_once_argo_cd_uses_it_and_nothing_else_was_ch
         object["apiVersion"] = json!("rbac.authorization.k8s.io/v1");
         spoke.apply_yaml(&object.to_string()).await.unwrap();
     }
-    hands.holds().await;
+    // The spec asks for EDIT; the cluster gives as much but for that one right, by RBAC of its own.
+    let access = json!({"spec": {"access": {"policies": [{"name": EDIT}]}}});
+    world.patch("ManagedCluster", SPOKE, access).await;
+    world.is_ready("ManagedCluster", SPOKE).await;
+    let paused = json!({"metadata": {"annotations": {"mooring.dev/paused": "true"}}});
+    world.patch("ManagedCluster", SPOKE, paused).await;
+    let hands = Hands(&world);
+    hands.associate(VIEW);
+    hands.disassociate(EDIT);
+    world
+        .eventually("the chain holds by RBAC", async || {
+            let said = world.doctor(&[SPOKE]).await;
+            (said.code == 0).then_some(())
+        })
+        .await;
+    until("True", "ChainHolds").await;
 
     let settings = |value: &str| {
         json!({
@@ -479,11 +494,11 @@ async fn impersonation_is_asked_for_once_argo_cd_uses_it_and_nothing_else_was_ch
         })
     };
     world.apply(&settings("true")).await;
-    let message = until("False", "ScopeTooNarrow").await;
-    assert!(
-        message.contains("may not impersonate serviceaccounts in the whole cluster; "),
-        "{message}"
-    );
+    let refused = |object: &Value| {
+        let says = "may not impersonate serviceaccounts in the whole cluster; ";
+        connected(object, "False", "ScopeTooNarrow") && condition(object, "Connected").unwrap().2.contains(says)
+    };
+    world.until("ManagedCluster", SPOKE, refused).await;
     let text = hands.says("Authorization", "ScopeTooNarrow").await;
     assert!(text.contains("application.sync.impersonation.enabled"), "{text}");
     world.apply(&settings("false")).await;

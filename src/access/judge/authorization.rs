@@ -6,7 +6,7 @@ use crate::{
         chain::Found,
         evidence::{Answer, Evidence},
         reason::Reason,
-        scope::{self, Ask},
+        scope,
         subject::Subject,
     },
     aws::Look,
@@ -53,7 +53,7 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
             .iter()
             .any(|(_, answer)| *answer == Answer::Allowed(true));
         let message = format!("the API server does not say what {} may do: {why}", subject.deployer);
-        return if why.contains("(403)") && !known {
+        return if why.ends_with("(403)") && !known {
             failed(
                 Reason::Forbidden,
                 message,
@@ -68,13 +68,17 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
             )
         };
     }
-    let asked: Vec<&Ask> = evidence.reviews.iter().map(|(ask, _)| ask).collect();
-    let namespaces = match &evidence.secret {
-        Look::Seen(Ok(secret)) => secret.namespaces.as_slice(),
-        Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => &[],
+    let impersonation = evidence.argocd.impersonation == Look::Seen(true);
+    let unasked = match &evidence.secret {
+        Look::Seen(Ok(secret)) => scope::unasked(
+            &subject.policies,
+            &secret.namespaces,
+            secret.cluster_resources,
+            impersonation,
+        ),
+        Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => String::new(),
     };
-    let unasked = scope::unasked(&asked, namespaces);
-    passed(match asked.len() {
+    passed(match evidence.reviews.len() {
         1 => format!("1 question, allowed{unasked}"),
         many => format!("{many} questions, all allowed{unasked}"),
     })

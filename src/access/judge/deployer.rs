@@ -31,6 +31,16 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
 fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &str) -> Found {
     let undecided = format!("{what} was refused");
     let said = format!("AWS says {}: {}", refused.code, refused.message);
+    if evidence.hub_documents.role == Look::Absent {
+        return failed(
+            Reason::ManagementRoleMissing,
+            format!("there is no role {} any more. {said}", subject.hub.role),
+            format!(
+                "somebody deleted it: {}",
+                subject.hub.mending.will_to_role("make it again")
+            ),
+        );
+    }
     if evidence.spoke_documents.role == Look::Absent {
         return failed(
             Reason::DeployerRoleMissing,
@@ -100,15 +110,21 @@ fn undetermined(subject: &Subject, evidence: &Evidence, said: String, refused: &
         unread.push(format!("the management role could not be read: {why}"));
     }
     let mut next = "AWS does not say which policy it was. ".to_owned();
-    if unread.is_empty() {
+    let open = sides.open();
+    if !unread.is_empty() {
+        next.push_str("Run `mooring doctor` with credentials that may read both roles (");
+        next.push_str(&unread.join("; "));
+        next.push(')');
+    } else if !open.is_empty() {
+        let open: Vec<&str> = open.iter().map(|kind| kind.words()).collect();
+        next.push_str("What was read does not tell whether it is allowed by ");
+        next.push_str(&open.join(", nor by "));
+        next.push_str(": look there for conditions, and for policies that could not be read");
+    } else {
         next.push_str(
             "Both sides' own documents allow it: look for a service or resource control policy of the organisation, and \
              for the policy of the VPC endpoint for STS; a role or policy that was changed just now takes up to two minutes",
         );
-    } else {
-        next.push_str("Run `mooring doctor` with credentials that may read both roles (");
-        next.push_str(&unread.join("; "));
-        next.push(')');
     }
     if let Some(told) = subject
         .told(ConditionType::DeployerRoleReady)

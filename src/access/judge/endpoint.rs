@@ -101,8 +101,8 @@ fn unreachable(subject: &Subject, evidence: &Evidence, reason: Reason, said: &st
         Look::Unseen(why) => format!("{said}. What EKS says of the endpoint could not be read: {why}"),
         Look::Seen(_) | Look::Absent => said.to_owned(),
     };
-    // A firewall lets packets fall, so a private endpoint shows as no answer or as a name that does not resolve.
-    let silent = matches!(reason, Reason::ConnectionTimedOut | Reason::NameNotResolved);
+    // A firewall lets packets fall, and changes nothing about names.
+    let silent = reason == Reason::ConnectionTimedOut;
     match network {
         Some(SpokeCluster { public: false, .. }) => unknown(
             Reason::PrivateEndpoint,

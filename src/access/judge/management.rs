@@ -218,9 +218,16 @@ fn denied(
         ]);
     }
     candidates.extend([Reason::RefusedByResourceControlPolicy, Reason::RefusedByEndpointPolicy]);
+    let allows = role.is_some_and(|role| trust::allows(subject, account, role, issuer));
+    if role.is_some() && !allows {
+        candidates.insert(0, Reason::RefusedByTrustPolicy);
+    }
     let unseen = match &documents.role {
         Look::Unseen(why) => format!(" (the role's trust policy could not be read: {why})"),
-        Look::Seen(_) | Look::Absent => " (the role's trust policy allows it)".to_owned(),
+        Look::Seen(_) | Look::Absent if allows => " (the role's trust policy allows it)".to_owned(),
+        Look::Seen(_) | Look::Absent => {
+            " (whether the role's trust policy allows it is not clear: look at its conditions)".to_owned()
+        }
     };
     Found::Failed(Trouble {
         candidates,

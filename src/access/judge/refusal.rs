@@ -35,6 +35,18 @@ pub(super) enum PolicyKind {
 }
 
 impl PolicyKind {
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Trust => "the deployer role's trust policy",
+            Self::Identity => "the management role's policies",
+            Self::Boundary => "the management role's permissions boundary",
+            Self::Session => "the session policy",
+            Self::ServiceControl => "a service control policy",
+            Self::ResourceControl => "a resource control policy",
+            Self::Endpoint => "the VPC endpoint's policy",
+        }
+    }
+
     pub(super) fn reason(self) -> Reason {
         match self {
             Self::Trust => Reason::RefusedByTrustPolicy,
@@ -77,12 +89,17 @@ impl Sides {
         with(Ruling::Denied).or_else(|| with(Ruling::NotAllowed))
     }
 
+    /// The documents that were not read, or are not clear.
+    pub(super) fn open(self) -> Vec<PolicyKind> {
+        let open = |ruling: Option<Ruling>| ruling.is_none_or(|ruling| ruling == Ruling::Unclear);
+        let each = self.each().into_iter();
+        each.filter(|(_, ruling)| open(*ruling)).map(|(kind, _)| kind).collect()
+    }
+
     /// What may have refused, after what was read: each document that was not read or is not clear, and what nobody
     /// but the organisation can read.
     pub(super) fn candidates(self) -> Vec<Reason> {
-        let open = |ruling: Option<Ruling>| ruling.is_none_or(|ruling| ruling == Ruling::Unclear);
-        let documents = self.each().into_iter().filter(|(_, ruling)| open(*ruling));
-        let mut candidates: Vec<Reason> = documents.map(|(kind, _)| kind.reason()).collect();
+        let mut candidates: Vec<Reason> = self.open().into_iter().map(PolicyKind::reason).collect();
         candidates.extend([
             Reason::RefusedByServiceControlPolicy,
             Reason::RefusedByResourceControlPolicy,

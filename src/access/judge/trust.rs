@@ -8,6 +8,18 @@ use crate::{
     policy::{AUDIENCE, Asked, Asker, Document, Known, Principals, Ruling, Statement},
 };
 
+/// Whether the trust policy surely lets this token in.
+pub(super) fn allows(subject: &Subject, account: &ServiceAccountEvidence, role: &RoleDocuments, issuer: &str) -> bool {
+    let read = Document::parse(&role.trust)
+        .ok()
+        .zip(subject.hub.hub.oidc_provider(issuer).ok());
+    read.is_some_and(|(document, provider)| {
+        let token_subject = subject.hub.token_subject(&account.name);
+        let ruling = rules(&document, &provider, &token_subject, true, true);
+        matches!(ruling, Ruling::AllowedByName | Ruling::AllowedToAccount)
+    })
+}
+
 /// What in the trust policy does not let this token in; `None` when it does, or when that cannot be told.
 pub(super) fn refuses(
     subject: &Subject,

@@ -37,6 +37,7 @@ const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 pub(super) struct HubView {
     pub(super) evidence: HubEvidence,
     pub(super) session: Option<RoleSession>,
+    looked: Instant,
     documents: Mutex<Option<(Instant, HubDocuments)>>,
 }
 
@@ -48,6 +49,11 @@ impl HubView {
     /// Whether the session, if there is one, lasts for another walk.
     pub(super) fn is_usable(&self) -> bool {
         self.session.as_ref().is_none_or(RoleSession::is_fresh)
+    }
+
+    /// Whether it was seen within this time.
+    pub(super) fn is_younger_than(&self, age: Duration) -> bool {
+        self.looked.elapsed() < age
     }
 
     /// Whether an exchange was refused.
@@ -98,6 +104,7 @@ impl HubView {
 }
 
 pub(super) async fn look(edges: &Edges, subject: &HubSubject) -> HubView {
+    let looked = Instant::now();
     let names = subject.service_accounts.iter();
     let accounts = Box::pin(join_all(names.map(|name| service_account(edges, subject, name)))).await;
     let (mut service_accounts, mut session) = (Vec::new(), None);
@@ -108,6 +115,7 @@ pub(super) async fn look(edges: &Edges, subject: &HubSubject) -> HubView {
     HubView {
         evidence: HubEvidence { service_accounts },
         session,
+        looked,
         documents: Mutex::default(),
     }
 }
@@ -126,7 +134,7 @@ async fn service_account(
         annotation,
         pods,
     };
-    if evidence.annotation == Look::Absent || evidence.is_by_pod_identity(subject.identity) {
+    if evidence.annotation == Look::Absent || evidence.may_be_by_pod_identity(subject.identity) {
         return (evidence, None);
     }
     let token = match request_token(&api, name).await {

@@ -26,6 +26,9 @@ use crate::{
 /// How long one walk may take; each call in it has a shorter limit of its own.
 pub const DEADLINE: Duration = Duration::from_secs(90);
 
+/// For how long what was seen of the hub explains a refusal.
+const REFUSED_LASTS: Duration = Duration::from_secs(10);
+
 /// What walks share: the edges, and the hub's part of the chain.
 pub struct Edges {
     /// The hub's API server.
@@ -58,6 +61,8 @@ struct KeptArgoCd {
 pub struct Walked {
     /// What was found.
     pub walk: Walk,
+    /// Whether Argo CD impersonates, as far as that was known: it decides what the cluster is asked.
+    pub impersonation: Look<bool>,
     /// The cluster Secret as it was.
     pub secret: Look<Result<SeenCluster, String>>,
 }
@@ -83,6 +88,7 @@ impl Edges {
         if let Ok(evidence) = tokio::time::timeout(DEADLINE, walking).await {
             return Walked {
                 walk: judge(subject, &evidence),
+                impersonation: evidence.argocd.impersonation.clone(),
                 secret: evidence.secret,
             };
         }
@@ -95,27 +101,31 @@ impl Edges {
             walk: Walk {
                 hops: [(Hop::ServiceAccount, Found::Unknown(trouble))].into(),
             },
+            impersonation: Look::Unseen("the walk was cut off".to_owned()),
             secret: Look::Unseen("the walk was cut off".to_owned()),
         }
     }
 
-    /// The walk again, with Argo CD's side as it is now and everything else as it was found.
-    pub async fn look_again(&self, subject: &Subject, walked: &Walked) -> Walk {
+    /// The walk again, with Argo CD's side as it is now and everything else as it was found; `None` where the cluster
+    /// is to be asked something else now.
+    pub async fn look_again(&self, subject: &Subject, walked: &Walked) -> Option<Walk> {
         let argocd = self.argocd(&subject.hub.namespace).await;
+        if argocd.impersonation != walked.impersonation {
+            return None;
+        }
         let mut walk = walked.walk.clone();
         if walk.hops.contains_key(&Hop::ArgoCd) {
             let found = judge::argo_cd(subject, &walked.secret, &argocd);
             walk.hops.insert(Hop::ArgoCd, found);
         }
-        walk
+        Some(walk)
     }
 
-    /// Looks at Argo CD's side anew, and gives what was seen of it before and what is now.
-    pub async fn argocd_anew(&self, namespace: &str) -> (Option<Arc<ArgoCdEvidence>>, Arc<ArgoCdEvidence>) {
+    /// Looks at Argo CD's side anew, for all who ask from now on.
+    pub async fn argocd_anew(&self, namespace: &str) {
         let slot = self.argocd_slot(namespace).await;
         let mut slot = slot.lock().await;
-        let before = slot.take().map(|kept| kept.evidence);
-        (before, self.look_at_argocd(namespace, &mut slot).await)
+        self.look_at_argocd(namespace, &mut slot).await;
     }
 
     /// Argo CD's side, looked at once for all clusters that ask at about the same time.
@@ -143,12 +153,17 @@ impl Edges {
     }
 
     async fn gather(&self, subject: &Subject) -> Evidence {
-        let (hub, argocd) = Box::pin(futures::future::join(
-            self.hub(&subject.hub),
+        let (mut hub, argocd) = Box::pin(futures::future::join(
+            self.hub(&subject.hub, self.hub_lasts),
             self.argocd(&subject.hub.namespace),
         ))
         .await;
-        let spoke = spoke::look(self, subject, &hub, &argocd).await;
+        let mut spoke = Box::pin(spoke::look(self, subject, &hub, &argocd)).await;
+        if spoke.is_denied() && !hub.is_younger_than(REFUSED_LASTS) {
+            // What refuses may lie on the hub's side, and what was seen of that is minutes old.
+            hub = self.hub(&subject.hub, REFUSED_LASTS).await;
+            spoke = Box::pin(spoke::look(self, subject, &hub, &argocd)).await;
+        }
         let explain = hub.is_refused() || spoke.is_denied();
         Evidence {
             vantage: self.vantage,
@@ -170,13 +185,14 @@ impl Edges {
 
     /// The hub's part, walked once for all clusters that ask at about the same time. What is broken is soon looked at
     /// again, so that mending it shows.
-    async fn hub(&self, subject: &HubSubject) -> Arc<HubView> {
+    async fn hub(&self, subject: &HubSubject, lasts: Duration) -> Arc<HubView> {
         let name = subject.hub.management_role.to_string();
         let slot = Arc::clone(self.hubs.lock().await.entry(name).or_default());
         let mut slot = slot.lock().await;
         if let Some(kept) = slot.as_ref()
             && kept.subject == *subject
             && Instant::now() < kept.until
+            && kept.view.is_younger_than(lasts)
             && kept.view.is_usable()
         {
             return Arc::clone(&kept.view);
@@ -185,7 +201,7 @@ impl Edges {
         let lasts = if view.is_whole() {
             self.hub_lasts
         } else {
-            self.hub_lasts.min(Duration::from_secs(10))
+            self.hub_lasts.min(REFUSED_LASTS)
         };
         *slot = Some(Kept {
             subject: subject.clone(),

@@ -34,6 +34,9 @@ const QUESTION: Duration = Duration::from_secs(12);
 /// somebody else's, and its answers must not fill the verifier's memory.
 const LONGEST: usize = 64 * 1024;
 
+/// How much of an answer's message is told, in characters: what to do next must find room beside it.
+const TOLD: usize = 500;
+
 /// A cluster's API server.
 pub(super) struct Probe<'a> {
     client: Client,
@@ -132,7 +135,10 @@ impl<'a> Probe<'a> {
 fn refusal(code: StatusCode, body: &[u8]) -> String {
     let said = serde_json::from_slice::<core::Status>(body).map(|status| status.message);
     match said {
-        Ok(message) if !message.trim().is_empty() => format!("{} ({})", message.trim(), code.as_u16()),
+        Ok(message) if !message.trim().is_empty() => {
+            let message: String = message.trim().chars().take(TOLD).collect();
+            format!("{message} ({})", code.as_u16())
+        }
         Ok(_) | Err(_) => format!("HTTP {code} ({})", code.as_u16()),
     }
 }

@@ -151,11 +151,8 @@ async fn burst(changes: &mut (impl Stream<Item = Option<String>> + Unpin)) -> Op
 impl Context {
     /// Something changed in an Argo CD's namespace: these cluster Secrets, an AppProject, or its settings.
     async fn argocd_changed(&self, namespace: &str, secrets: &[String], due: &Due) {
-        let (before, now) = self.edges.argocd_anew(namespace).await;
-        let changed = before.as_ref().is_none_or(|before| *before != now);
-        // What is impersonated is asked of the cluster.
-        let asked_otherwise = before.is_some_and(|before| before.impersonation != now.impersonation);
-        debug!(namespace, secrets = secrets.len(), changed, "Argo CD's side changed");
+        self.edges.argocd_anew(namespace).await;
+        debug!(namespace, secrets = secrets.len(), "Argo CD's side changed");
         for object in self.clusters.state() {
             let Ok(cluster) = &object.0 else { continue };
             let role = self.roles.get(&ObjectRef::new(&cluster.spec.management_role));
@@ -164,12 +161,10 @@ impl Context {
             }
             let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
             let own = cluster.status.as_ref().and_then(|status| status.secret.as_ref());
-            if asked_otherwise || own.is_some_and(|own| secrets.contains(own)) {
+            if own.is_some_and(|own| secrets.contains(own)) {
                 self.turns.due(uid);
-            } else if changed {
-                self.turns.look(uid);
             } else {
-                continue;
+                self.turns.look(uid);
             }
             // A queue that nobody reads any more belongs to a verifier that is stopping.
             let _ = due.send(ObjectRef::new(&cluster.name_any()));

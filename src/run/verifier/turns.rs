@@ -123,6 +123,7 @@ mod tests {
     fn walked() -> Walked {
         Walked {
             walk: Walk::default(),
+            impersonation: Look::Absent,
             secret: Look::Absent,
         }
     }
