@@ -125,12 +125,17 @@ impl ErrorKind {
     }
 }
 
+/// What to do where the credentials are an account's root user's.
+const ROOT: &str =
+    "use credentials of an IAM role or user: these are of an account's root user, whom AWS lets assume no role";
+
 impl AwsError {
     /// What the person who must act does next.
     #[must_use]
     pub fn hint(&self) -> String {
         let action = self.call.action();
         match self.kind {
+            ErrorKind::Denied if self.is_root() => ROOT.to_owned(),
             ErrorKind::Denied if self.call == Call::AssumeRole => format!(
                 "let the trust policy of {} name the operator's role for sts:AssumeRole and sts:TagSession (and its \
                  external ID, if one is set), and let the operator's own policy allow both on it: compare with what \
@@ -185,6 +190,12 @@ impl AwsError {
             ErrorKind::ShuttingDown => "nothing: the next operator goes on".to_owned(),
             ErrorKind::Unknown => "read AWS's message; its support takes the request ID".to_owned(),
         }
+    }
+
+    /// Whether it was an account's root user who asked to assume a role, in AWS's own words: no trust policy helps.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.call == Call::AssumeRole && self.message.contains("Roles may not be assumed by root accounts")
     }
 
     /// What the SDK reports, in our words.

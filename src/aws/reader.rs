@@ -275,8 +275,18 @@ impl Reader {
         match aws.enter(&door).await {
             Ok(account) => Ok(account),
             Err(_) if caller.account == *id => Ok(aws.own(&caller, region)),
+            Err(error) if error.is_root() => Err(format!(
+                "the AWS credentials here are of account {} and its root user's, whom AWS lets assume no role, {} of account {id} neither: use those of an IAM role or user",
+                caller.account, by.role
+            )),
+            Err(error) if error.kind == ErrorKind::Denied => Err(format!(
+                "the AWS credentials here are of account {}, and in account {id} role {} does not let them in, or is not there ({}): use credentials that `mooring bootstrap --reader` named, or of account {id}",
+                caller.account,
+                by.role,
+                unseen(&error)
+            )),
             Err(error) => Err(format!(
-                "the AWS credentials here are of account {}, and in account {id} role {} does not let them in: {}",
+                "the AWS credentials here are of account {}, and account {id} could not be entered by role {}: {}",
                 caller.account,
                 by.role,
                 unseen(&error)

@@ -109,6 +109,7 @@ mod tests {
     fn found(looked: Vec<Looked>, left: Vec<Left>) -> Found {
         Found {
             hub: hub(),
+            hub_seen: true,
             role: None,
             moored: BTreeMap::new(),
             secrets: looked
@@ -459,6 +460,8 @@ mod tests {
         let mut found = found(all, left);
         let provisioner = |found: &Found| documents(&print(found).0.out)[0]["spec"]["provisioner"].clone();
         assert_eq!(provisioner(&found), Value::Null);
+        found.hub_seen = false;
+        assert_eq!(print(&found).1.exit_code(), 1);
         found.hub.reader_role = "window".into();
         found.hub.external_id = Some("word".into());
         assert_eq!(

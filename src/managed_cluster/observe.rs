@@ -307,7 +307,7 @@ pub async fn adoptable(
         return Ok(None);
     };
     let (lost, changes) = match parse::read(&whole) {
-        Ok(seen) => seen.taken_over(),
+        Ok(seen) => seen.taken_over(Some(wanted)),
         Err(_) => (
             Vec::new(),
             "its config, which Argo CD cannot read, is written anew".to_owned(),

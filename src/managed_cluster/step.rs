@@ -163,7 +163,8 @@ pub enum Step {
         /// Where the Secret is somebody else's and is taken over: what that changes.
         #[serde(skip_serializing_if = "Option::is_none")]
         adopts: Option<String>,
-        /// What of it was missing, changed, or is no longer wanted: keys of `data`, labels and annotations by name.
+        /// What of it was missing, changed, or is no longer wanted: keys of `data`, labels and annotations by name. Of one
+        /// that is taken over: what others wrote and is overwritten.
         changed: BTreeSet<String>,
     },
     /// Take keys of Argo CD's that somebody else set out of the cluster Secret.
@@ -267,9 +268,15 @@ impl Step {
             Self::ApplySecret {
                 secret,
                 adopts: Some(was),
+                changed,
                 ..
             } => {
-                format!("take over cluster Secret {}: {was}", secret.name)
+                let over = if changed.is_empty() {
+                    String::new()
+                } else {
+                    format!("; it overwrites {}", some(changed))
+                };
+                format!("take over cluster Secret {}: {was}{over}", secret.name)
             }
             Self::ApplySecret { secret, changed, .. } if changed.is_empty() => {
                 format!("write cluster Secret {}", secret.name)

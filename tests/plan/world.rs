@@ -230,7 +230,7 @@ impl World {
         let (Some(secret), None) = (ways.next(), ways.next()) else {
             return None;
         };
-        let (lost, changes) = parse::read(&self.secrets[&secret.name]).unwrap().taken_over();
+        let (lost, changes) = parse::read(&self.secrets[&secret.name]).unwrap().taken_over(None);
         (secret.server == wanted.data["server"]).then(|| Adoptable {
             secret: secret.clone(),
             lost,
