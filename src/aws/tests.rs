@@ -529,6 +529,10 @@ async fn entries_are_made_without_user_name_and_narrowed_to_no_group() {
         .set_groups(&cluster, &principal(), &BTreeSet::new())
         .await
         .unwrap();
+    account
+        .set_username(&cluster, &principal(), "arn:x:{{SessionName}}", &BTreeSet::new())
+        .await
+        .unwrap();
     let seen = canned.seen.lock().unwrap().clone();
     let made: serde_json::Value = serde_json::from_str(&seen[1].body).unwrap();
     assert_eq!(made["kubernetesGroups"], serde_json::json!(["team-a"]));
@@ -545,6 +549,9 @@ async fn entries_are_made_without_user_name_and_narrowed_to_no_group() {
         "an empty list, not nothing"
     );
     assert!(narrowed.get("username").is_none());
+    let named: serde_json::Value = serde_json::from_str(&seen[3].body).unwrap();
+    assert_eq!(named["username"], "arn:x:{{SessionName}}");
+    assert_eq!(named["kubernetesGroups"], serde_json::json!([]));
 }
 
 fn listed(scope: &str, next: &str) -> Answer {

@@ -52,3 +52,12 @@ pub struct MadeRole {
     /// Its unique ID.
     pub id: String,
 }
+
+/// An access entry that a pass made its own, by its ARN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OurEntry {
+    /// It was made.
+    Made(String),
+    /// Others made it, and it was taken over.
+    TakenOver(String),
+}
