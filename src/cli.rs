@@ -38,8 +38,12 @@ const CONTROLLER_LEASE: &str = "mooring-controller";
 /// Mooring runs beside Argo CD. For each ManagedCluster it makes the IAM role, the EKS access entry and the cluster
 /// Secret through which Argo CD reaches one EKS cluster, and for each ManagementRole the identity that Argo CD itself
 /// uses. `mooring controller` is the operator and `mooring verifier` proves what it makes; `mooring doctor` does so for a
-/// person, and `mooring plan` tells what the operator would write. The other commands need no cluster and no AWS
-/// credentials.
+/// person, `mooring plan` tells what the operator would write, `mooring import` prints manifests for clusters that were
+/// wired by hand, and `mooring revoke` takes access away: they use your kubeconfig and your AWS credentials. render,
+/// bootstrap and crd need neither.
+///
+/// doctor, plan, import and revoke tell by their exit codes 0, 1 and 2 what they found. 3 says of every command that it did
+/// not begin: a wrong flag, or for those four no kubeconfig, no such cluster, no right to list.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(
     version,
@@ -86,19 +90,21 @@ pub enum Command {
     /// (those of an account, or that enter the reader roles). Policy documents are compared statement by statement;
     /// access and destinations of Applications that would be lost are told. The rules of the CustomResourceDefinitions
     /// are checked by the API server when a manifest is applied. The exit code is 0 when there is nothing to do, 2 when
-    /// there is something to do, and 1 when something is refused or could not be looked at.
+    /// there is something to do, 1 when something is refused or could not be looked at, and 3 when the plan could not begin
+    /// (no kubeconfig, no such cluster, no such file).
     Plan(PlanArgs),
     /// Takes the access to a cluster away now, and waits until it is seen to be gone.
     ///
     /// Uses your kubeconfig: it sets spec.mode of the ManagedCluster to Suspended, and the operator deletes the access entry.
     /// Then the chain is walked as `mooring doctor` does until the cluster refuses Argo CD's own token with 401, as far as you
-    /// may request it. The exit code is 0 when that was seen, 1 when access stands or may stand, and 2 when the entry is gone
-    /// and nobody could see that the cluster refuses.
+    /// may request it. The exit code is 0 when that was seen, 1 when access stands or may stand, 2 when the entry is gone, or
+    /// was never made, and nobody could see that the cluster refuses, and 3 when nothing was done (no kubeconfig, no such
+    /// cluster, no right to set the mode).
     Revoke(RevokeArgs),
     /// Prints what the operator would make for manifests in files, as YAML.
     ///
     /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. It fails when
-    /// a manifest has a field that does not exist, or asks for more than its ManagementRole allows. The rules of the
+    /// a manifest has a kind or field that does not exist, or asks for more than its ManagementRole allows. The rules of the
     /// CustomResourceDefinitions are not checked here but by the API server, when the manifest is applied.
     Render(RenderArgs),
     /// Writes the IAM that must exist before the operator can work, for a ManagementRole in a file.
@@ -288,10 +294,11 @@ pub struct RevokeArgs {
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["files", "all", "removals"])))]
 pub struct PlanArgs {
-    /// A file with ManagedClusters and ManagementRoles as YAML or JSON, or - for standard input.
+    /// A file with ManagedClusters and ManagementRoles as YAML or JSON, a directory of such, or - for standard input.
     ///
     /// They are planned as if they were applied; an object that is on the hub already gives its UID and status. Several
-    /// files may follow, and a file may hold several documents. Other kinds are passed over. All clusters of a
+    /// files may follow, a file may hold several documents, and of a directory every .yaml, .yml and .json in it is read.
+    /// Kinds of others are passed over. All clusters of a
     /// ManagementRole in the files are planned too.
     #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1..)]
     pub files: Vec<Source>,
@@ -329,9 +336,10 @@ pub struct PlanArgs {
 /// Flags of `mooring render`.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 pub struct RenderArgs {
-    /// A file with ManagedClusters and ManagementRoles as YAML or JSON, or - for standard input.
+    /// A file with ManagedClusters and ManagementRoles as YAML or JSON, a directory of such, or - for standard input.
     ///
-    /// Several files may follow, and a file may hold several documents. Other kinds are passed over.
+    /// Several files may follow, a file may hold several documents, and of a directory every .yaml, .yml and .json in it is
+    /// read. Kinds of others are passed over.
     #[arg(short = 'f', long = "file", value_name = "FILE", required = true, num_args = 1..)]
     pub files: Vec<Source>,
 

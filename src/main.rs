@@ -14,27 +14,27 @@ use mooring::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Whoever has closed the stream has seen enough.
+            let _ = told.print();
+            return if told.use_stderr() {
+                NOT_RUN.into()
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let result = match cli.command {
         Command::Controller(arguments) => run::controller(arguments.into())
             .await
             .map_err(|error| error.to_string()),
         Command::Verifier(arguments) => run::verifier(arguments).await.map_err(|error| error.to_string()),
-        Command::Doctor(arguments) => match doctor(&arguments).await {
-            Ok(code) => return code,
-            Err(message) => {
-                complain(&message);
-                return NOT_RUN.into();
-            }
-        },
-        Command::Import(arguments) => import(&arguments).await,
-        Command::Plan(arguments) => match plan(&arguments).await {
-            Ok(code) => return code,
-            Err(message) => Err(message),
-        },
-        Command::Revoke(arguments) => match revoke(&arguments).await {
-            Ok(code) => return code,
-            Err(message) => Err(message),
-        },
+        Command::Doctor(arguments) => return told(doctor(&arguments).await),
+        Command::Import(arguments) => return told(import(&arguments).await),
+        Command::Plan(arguments) => return told(plan(&arguments).await),
+        Command::Revoke(arguments) => return told(revoke(&arguments).await),
         Command::Render(arguments) => commands::render::run(&arguments).and_then(print),
         Command::Bootstrap(arguments) => commands::bootstrap::run(&arguments).and_then(print),
         Command::Crd => print(Printed {
@@ -51,8 +51,17 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The exit code of a doctor that could not begin: it tells nothing of any cluster.
+/// The exit code of a command that could not begin, or whose flags are wrong: it tells nothing of any cluster.
 const NOT_RUN: u8 = 3;
+
+/// The exit code of a command that looks, and tells by it what it found.
+fn told(ran: Result<u8, String>) -> ExitCode {
+    let code = ran.unwrap_or_else(|message| {
+        complain(&message);
+        NOT_RUN
+    });
+    code.into()
+}
 
 fn complain(message: &str) {
     for line in message.lines() {
@@ -60,26 +69,29 @@ fn complain(message: &str) {
     }
 }
 
-async fn doctor(arguments: &DoctorArgs) -> Result<ExitCode, String> {
+async fn doctor(arguments: &DoctorArgs) -> Result<u8, String> {
     let looked = Box::pin(run::doctor(arguments, |line| eprintln!("mooring: {line}"))).await;
     let all = looked.map_err(|error| error.to_string())?;
     print(Printed {
         out: commands::doctor::print(&all, arguments.output),
         ..Printed::default()
     })?;
-    Ok(commands::doctor::verdict(&all).exit_code().into())
+    Ok(commands::doctor::verdict(&all).exit_code())
 }
 
-async fn import(arguments: &ImportArgs) -> Result<(), String> {
+async fn import(arguments: &ImportArgs) -> Result<u8, String> {
     let looked = Box::pin(run::import(arguments, |line| eprintln!("mooring: {line}"))).await;
-    let (hub, all, left) = looked.map_err(|error| error.to_string())?;
-    print(commands::import::print(&hub, &all, &left))
+    let found = looked.map_err(|error| error.to_string())?;
+    let (printed, verdict) = commands::import::print(&found);
+    print(printed)?;
+    Ok(verdict.exit_code())
 }
 
-async fn plan(arguments: &PlanArgs) -> Result<ExitCode, String> {
+async fn plan(arguments: &PlanArgs) -> Result<u8, String> {
     let manifests = commands::manifests::Manifests::read(&arguments.files)?;
     if !manifests.invalid.is_empty() {
-        return Err(manifests.invalid.join("\n"));
+        complain(&manifests.invalid.join("\n"));
+        return Ok(commands::plan::Verdict::Failed.exit_code());
     }
     let files = run::Files {
         roles: manifests.roles,
@@ -91,17 +103,17 @@ async fn plan(arguments: &PlanArgs) -> Result<ExitCode, String> {
         out: commands::plan::print(&all, arguments.output),
         ..Printed::default()
     })?;
-    Ok(commands::plan::verdict(&all).exit_code().into())
+    Ok(commands::plan::verdict(&all).exit_code())
 }
 
-async fn revoke(arguments: &RevokeArgs) -> Result<ExitCode, String> {
+async fn revoke(arguments: &RevokeArgs) -> Result<u8, String> {
     let revoked = Box::pin(run::revoke(arguments, |line| eprintln!("mooring: {line}"))).await;
     let revoked = revoked.map_err(|error| error.to_string())?;
     print(Printed {
         out: commands::revoke::print(&revoked, arguments.output),
         ..Printed::default()
     })?;
-    Ok(revoked.exit_code().into())
+    Ok(revoked.exit_code())
 }
 
 fn print(printed: Printed) -> Result<(), String> {

@@ -858,6 +858,14 @@ fn the_script_creates_updates_and_refuses() {
         serde_json::from_str(&mooring(&[&["bootstrap", "-f", "-"], &KNOWN[..]].concat(), ROLE).out).unwrap();
     let file =
         |name: &str| -> Value { serde_json::from_str(&fs::read_to_string(directory.join(name)).unwrap()).unwrap() };
+    for account in ["111111111111", "222222222222"] {
+        let script = directory.join(account).join("apply.sh");
+        assert!(
+            run.err.contains(&format!("mooring:   {}", script.display())),
+            "{}",
+            run.err
+        );
+    }
     let role = &printed["accounts"][1]["roles"][0];
     assert_eq!(
         file("222222222222/role-mooring-provisioner-trust.json"),
@@ -980,17 +988,105 @@ fn people_may_look_by_the_reader_roles_alone() {
     assert!(boot(ROLE, &same).unwrap_err().to_string().contains("--verifier-role"));
 }
 
-/// A script must not take a doctor that saw no cluster for one that saw a broken one.
+/// A script must not take a command that saw no cluster for one that found something.
 #[test]
-fn a_doctor_that_cannot_begin_says_so_by_a_code_of_its_own() {
-    let output = Command::new(env!("CARGO_BIN_EXE_mooring"))
-        .args(["doctor", "prod-eu"])
-        .env("KUBECONFIG", "/nowhere/kubeconfig")
-        .env("HOME", "/nowhere")
-        .env_remove("KUBERNETES_SERVICE_HOST")
-        .output()
-        .unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.starts_with("mooring: "), "{said}");
+fn a_command_that_cannot_begin_says_so_by_a_code_of_its_own() {
+    let run = |args: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_mooring"))
+            .args(args)
+            .env("KUBECONFIG", "/nowhere/kubeconfig")
+            .env("HOME", "/nowhere")
+            .env_remove("KUBERNETES_SERVICE_HOST")
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let import = [
+        "import",
+        "--hub-cluster",
+        "hub",
+        "--hub-region",
+        "eu-west-1",
+        "--hub-account",
+        "111111111111",
+    ];
+    for args in [
+        &["doctor", "prod-eu"][..],
+        &["plan", "--all"],
+        &["revoke", "prod-eu"],
+        &import,
+    ] {
+        let (code, said) = run(args);
+        assert_eq!(code, Some(3), "{args:?}: {said}");
+        assert!(
+            said.starts_with("mooring: ") && said.contains("set KUBECONFIG to the kubeconfig of the hub"),
+            "{said}"
+        );
+    }
+    for args in [
+        &["doctor", "--nonsense"][..],
+        &["plan"],
+        &["revoke"],
+        &["import", "--hub-account", "111"],
+        &["render"],
+        &["nonsense"],
+        &[],
+    ] {
+        let (code, said) = run(args);
+        assert_eq!(code, Some(3), "{args:?}: {said}");
+    }
+    for args in [&["--help"][..], &["--version"], &["plan", "--help"]] {
+        assert_eq!(run(args).0, Some(0), "{args:?}");
+    }
+    let (code, said) = run(&["plan", "-f", "/nowhere/x.yaml"]);
+    assert_eq!(code, Some(3), "{said}");
+}
+
+#[test]
+fn a_manifest_that_is_refused_is_a_finding_of_the_plan() {
+    let run = |input: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mooring"))
+            .args(["plan", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait().unwrap().code()
+    };
+    assert_eq!(run(&ROLE.replace("allow:", "alow:")), Some(1));
+}
+
+#[test]
+fn a_directory_is_read_as_kubectl_reads_one() {
+    let directory = directory("manifests");
+    fs::write(directory.join("b.yaml"), CLUSTERS).unwrap();
+    fs::write(directory.join("a.yml"), ROLE).unwrap();
+    fs::write(directory.join("notes.txt"), "not: [a manifest").unwrap();
+    fs::create_dir(directory.join("deeper.yaml")).unwrap();
+    let at = directory.to_str().unwrap();
+    let of = |files: &str| mooring(&[&["render", "-f", files], &KNOWN[..]].concat(), "");
+    let whole = of(at);
+    assert!(whole.ok, "{}", whole.err);
+    let (from_input, _) = render(&format!("{ROLE}---{CLUSTERS}"), &KNOWN);
+    assert_eq!(whole.out, from_input.out);
+    let empty = of(directory.join("deeper.yaml").to_str().unwrap());
+    assert!(
+        !empty.ok && empty.err.contains("holds no file that ends in .json, .yaml, .yml"),
+        "{}",
+        empty.err
+    );
+}
+
+#[test]
+fn a_kind_that_is_misspelt_fails() {
+    let (run, _) = render(
+        &format!("{ROLE}---{}", CLUSTERS.replacen("ManagedCluster", "ManagedClustr", 1)),
+        &KNOWN,
+    );
+    assert!(
+        !run.ok && run.err.contains("no kind ManagedClustr: is ManagedCluster meant?"),
+        "{}",
+        run.err
+    );
 }

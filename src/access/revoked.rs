@@ -1,8 +1,9 @@
 //! Access that is taken away, as somebody who waits for it is told: what the operator says of the entry, what a walk met at
 //! the cluster, and who may give the access back. Pure.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     chain::{Found, Hop, Trouble, Walk},
@@ -24,6 +25,14 @@ pub enum Entry {
     Away,
     /// It stands, or may: the operator's reason and message.
     Stands {
+        /// The reason of its condition.
+        reason: String,
+        /// What it says.
+        message: String,
+    },
+    /// Nothing was ever made for the object, by its status, and the operator could not look whether something stands all
+    /// the same.
+    NotMade {
         /// The reason of its condition.
         reason: String,
         /// What it says.
@@ -61,14 +70,14 @@ pub struct Revoked {
 }
 
 impl Revoked {
-    /// 0 when the entry is away and a probe was refused; 1 when access stands, or may; 2 when the entry is away and nobody
-    /// could see that it helps.
+    /// 0 when the entry is away and a probe was refused; 1 when access stands, or may; 2 when the entry is away, or was
+    /// never made, and nobody could see that the cluster refuses.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match (&self.entry, &self.probe) {
             (Entry::Stands { .. }, _) | (_, Probe::LetIn(_)) => 1,
             (Entry::Away, Probe::Refused) => 0,
-            (Entry::Away, Probe::NotSeen { .. }) => 2,
+            (Entry::Away, Probe::NotSeen { .. }) | (Entry::NotMade { .. }, _) => 2,
         }
     }
 }
@@ -84,9 +93,12 @@ pub fn entry(object: &ManagedCluster) -> Option<Entry> {
     if of_entry.is_some_and(|entry| entry.reason == Reason::Suspended.as_str()) {
         return Some(Entry::Away);
     }
-    Some(Entry::Stands {
-        reason: ready.reason.clone(),
-        message: ready.message.clone(),
+    let (reason, message) = (ready.reason.clone(), ready.message.clone());
+    let made = status.deployer_role.is_some() || status.access_entry.is_some() || status.secret.is_some();
+    Some(if made {
+        Entry::Stands { reason, message }
+    } else {
+        Entry::NotMade { reason, message }
     })
 }
 
@@ -118,16 +130,24 @@ pub fn probe(walk: &Walk) -> Probe {
 pub fn warnings(metadata: &ObjectMeta) -> Vec<String> {
     let commit = "commit spec.mode: Suspended there, or the next apply may set it back";
     let mut all = Vec::new();
-    let managers = metadata.managed_fields.iter().flatten().filter(|entry| {
-        let fields = entry.fields_v1.as_ref();
-        fields.is_some_and(|fields| fields.0.pointer("/f:spec/f:mode").is_some())
-    });
-    for manager in managers.filter_map(|entry| entry.manager.as_deref()) {
-        if manager != FIELD_MANAGER {
-            all.push(format!(
-                "field manager {manager} has set spec.mode: where it applies a manifest, {commit}"
-            ));
-        }
+    for manager in metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter(|entry| sets_again(entry))
+    {
+        let manager = manager.manager.as_deref().unwrap_or_default();
+        all.push(format!(
+            "field manager {manager} has set spec.mode: where it applies a manifest, {commit}"
+        ));
+    }
+    let applied = metadata.annotations.as_ref().and_then(|all| all.get(LAST_APPLIED));
+    let applied: Option<Value> = applied.and_then(|text| serde_json::from_str(text).ok());
+    let mode = applied.as_ref().and_then(|object| object.pointer("/spec/mode"));
+    if let Some(mode) = mode.and_then(Value::as_str).filter(|mode| *mode != "Suspended") {
+        all.push(format!(
+            "the manifest that kubectl apply was given says mode: {mode}: {commit}"
+        ));
     }
     let (labels, annotations) = (metadata.labels.as_ref(), metadata.annotations.as_ref());
     let label = |key: &str| labels.is_some_and(|all| all.contains_key(key));
@@ -146,6 +166,19 @@ pub fn warnings(metadata: &ObjectMeta) -> Vec<String> {
     let held = tracked.into_iter().filter(|(held, _)| *held);
     all.extend(held.map(|(_, who)| format!("{who}: {commit}")));
     all
+}
+
+/// Where `kubectl apply` keeps what it was given.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Whether a field manager has set the mode, and will again. Who updates is credited with the defaults of the schema too
+/// (Kubernetes documentation, "Server-Side Apply", "Field management"), so that kubectl's own updates tell nothing: what
+/// `kubectl apply` was given stands in its annotation, and a patch or an edit is made once.
+fn sets_again(entry: &ManagedFieldsEntry) -> bool {
+    let sets = |fields: &FieldsV1| fields.0.pointer("/f:spec/f:mode").is_some();
+    let manager = entry.manager.as_deref().unwrap_or_default();
+    let by_hand = entry.operation.as_deref() != Some("Apply") && manager.starts_with("kubectl");
+    manager != FIELD_MANAGER && !by_hand && entry.fields_v1.as_ref().is_some_and(sets)
 }
 
 #[cfg(test)]
@@ -181,6 +214,13 @@ mod tests {
         }
     }
 
+    fn not_made() -> Entry {
+        Entry::NotMade {
+            reason: "AccountNotEntered".into(),
+            message: "the role is not there".into(),
+        }
+    }
+
     #[test]
     fn the_exit_code_is_0_only_when_the_refusal_was_seen() {
         let not_seen = || Probe::NotSeen { why: "x".into() };
@@ -191,6 +231,7 @@ mod tests {
             (Entry::Away, let_in(), 1),
             (stands(), Probe::Refused, 1),
             (stands(), not_seen(), 1),
+            (not_made(), not_seen(), 2),
         ] {
             assert_eq!(revoked(entry, probe).exit_code(), code);
         }
@@ -236,10 +277,17 @@ mod tests {
             super::entry(&object(2, "ApplicationsStillTargeting", "Suspended")),
             Some(Entry::Away)
         );
-        assert!(matches!(
-            super::entry(&object(2, "Paused", "Paused")),
-            Some(Entry::Stands { .. })
-        ));
+        let mut shut = object(2, "AccountNotEntered", "AccountNotEntered");
+        assert!(matches!(super::entry(&shut), Some(Entry::NotMade { .. })));
+        for made in [
+            json!({"secret": "cluster-x"}),
+            json!({"deployerRole": {"arn": "arn:aws:iam::222222222222:role/r", "id": "AROA"}}),
+        ] {
+            let status = shut.status.as_mut().unwrap();
+            let recorded: crate::api::ManagedClusterStatus = from_value(made).unwrap();
+            (status.secret, status.deployer_role) = (recorded.secret, recorded.deployer_role);
+            assert!(matches!(super::entry(&shut), Some(Entry::Stands { .. })));
+        }
     }
 
     #[test]
@@ -259,5 +307,37 @@ mod tests {
         assert!(told[0].contains("argocd-controller") && told[0].contains("commit spec.mode: Suspended"));
         assert!(told[1].contains("Argo CD"), "{told:?}");
         assert!(warnings(&ObjectMeta::default()).is_empty());
+    }
+
+    /// As the API server keeps it after `kubectl apply` of a manifest without a mode, and after what revoke prints to give
+    /// the access back: the mode is theirs by the schema's default, or once.
+    #[test]
+    fn nobody_is_named_who_does_not_set_the_mode_again() {
+        let applied = |spec: Value| -> ObjectMeta {
+            let mode = json!({"f:spec": {"f:accountId": {}, "f:mode": {}}});
+            let given =
+                json!({"apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "spec": spec}).to_string();
+            from_value(json!({
+                "name": "prod", "annotations": {LAST_APPLIED: given},
+                "managedFields": [
+                    {"manager": "kubectl-client-side-apply", "operation": "Update", "fieldsV1": mode},
+                    {"manager": "kubectl-patch", "operation": "Update", "fieldsV1": mode},
+                    {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": mode},
+                ],
+            }))
+            .unwrap()
+        };
+        assert_eq!(
+            warnings(&applied(json!({"accountId": "222222222222"}))),
+            Vec::<String>::new()
+        );
+        assert_eq!(warnings(&applied(json!({"mode": "Suspended"}))), Vec::<String>::new());
+        let told = warnings(&applied(json!({"mode": "Enforce"})));
+        assert!(told.len() == 1 && told[0].contains("says mode: Enforce"), "{told:?}");
+        let server_side: ObjectMeta = from_value(json!({
+            "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": {"f:spec": {"f:mode": {}}}}],
+        }))
+        .unwrap();
+        assert_eq!(warnings(&server_side).len(), 1);
     }
 }

@@ -119,13 +119,25 @@ pub fn run(args: &BootstrapArgs) -> Result<Printed, String> {
         });
     };
     let bootstrap = bootstrap(manifest, &Options::from(args)).map_err(|error| error.to_string())?;
+    let mut notes = bootstrap.notes.clone();
     let out = match &args.output_dir {
         None => serde_json::to_string_pretty(&bootstrap).map_err(|error| error.to_string())? + "\n",
-        Some(directory) => write(&bootstrap, directory)?,
+        Some(directory) => {
+            let written = write(&bootstrap, directory)?;
+            notes.push(
+                "read the documents, then run in each account, with credentials that may write IAM there:".to_owned(),
+            );
+            let script = |account: &AccountSetup| {
+                let script = directory.join(account.account_id.as_str()).join(script::SCRIPT);
+                format!("  {}", script.display())
+            };
+            notes.extend(bootstrap.accounts.iter().map(script));
+            written
+        }
     };
     Ok(Printed {
         out,
-        notes: bootstrap.notes,
+        notes,
         failures: Vec::new(),
     })
 }

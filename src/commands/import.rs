@@ -2,6 +2,7 @@
 //! `ManagedCluster`s that would take them over, each with the plan that it leads to. Pure: what is looked at is looked at
 //! by `run::import`.
 
+mod allowing;
 mod manifest;
 mod plan;
 
@@ -9,8 +10,34 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::arn::RoleArn;
 
-pub use crate::managed_cluster::by_hand::{Hub, Left, Looked, Wired, read};
+pub use crate::managed_cluster::{
+    by_hand::{Found, Hub, Left, Looked, Wired, read},
+    observe::Spoke,
+};
 pub use manifest::print;
+
+/// What an import comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every cluster Secret that was wired by hand has a manifest, and nothing stands in its way: 0.
+    Whole,
+    /// A Secret cannot be imported, or something of a cluster was not looked at or stands in the way: 1.
+    Hindered,
+    /// There is nothing to import, and nothing was printed: 2.
+    Nothing,
+}
+
+impl Verdict {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::Hindered => 1,
+            Self::Nothing => 2,
+        }
+    }
+}
 
 /// Roles that several clusters share: only one object can own such a role.
 fn shared(all: &[Looked]) -> BTreeSet<RoleArn> {
@@ -34,8 +61,8 @@ mod tests {
     use crate::{
         api::{ManagedCluster, ManagementRole},
         aws::Role,
+        commands::Printed,
         domain::eks::{AccessEntry, AccessPolicyArn, AccessScope, AuthenticationMode, Cluster, ClusterState},
-        managed_cluster::observe::Spoke,
     };
 
     fn secret(name: &str, data: &Value) -> Secret {
@@ -74,7 +101,27 @@ mod tests {
             },
             namespace: "argocd".into(),
             management_role: "default".into(),
+            reader_role: "mooring-reader".into(),
+            external_id: None,
         }
+    }
+
+    fn found(looked: Vec<Looked>, left: Vec<Left>) -> Found {
+        Found {
+            hub: hub(),
+            role: None,
+            moored: BTreeMap::new(),
+            secrets: looked
+                .iter()
+                .map(|one| crate::argocd::ClusterSecret::read(&one.wired.secret))
+                .collect(),
+            looked,
+            left,
+        }
+    }
+
+    fn told(looked: &[Looked], left: &[Left]) -> Printed {
+        print(&found(looked.to_vec(), left.to_vec())).0
     }
 
     fn stands(wired: &Wired) -> Spoke {
@@ -152,7 +199,7 @@ mod tests {
         ];
         let (all, left) = looked(&secrets, |_| {});
         assert_eq!(left, []);
-        let printed = print(&hub(), &all, &left);
+        let printed = told(&all, &left);
         assert_eq!(printed.failures, Vec::<String>::new());
         let documents = documents(&printed.out);
         assert_eq!(documents.len(), 3);
@@ -190,11 +237,11 @@ mod tests {
         let (all, left) = looked(&one, |spoke| {
             spoke.role_policies.as_mut().unwrap().inline.insert("s3".into());
         });
-        let printed = print(&hub(), &all, &left);
+        let printed = told(&all, &left);
         assert!(printed.out.contains("In its way: role") && printed.out.contains("carries policies (s3)"));
         let (mut all, left) = looked(&one, |_| {});
         all[0].spoke = Err("the account does not let us in".into());
-        let printed = print(&hub(), &all, &left);
+        let printed = told(&all, &left);
         assert!(printed.out.contains("# Not looked at: the account does not let us in"));
         let manifest: ManagedCluster = serde_json::from_value(documents(&printed.out)[1].clone()).unwrap();
         assert_eq!(
@@ -210,7 +257,7 @@ mod tests {
             by_hand("two", "arn:aws:iam::222222222222:role/argocd"),
         ];
         let (all, left) = looked(&shared, |_| {});
-        let printed = print(&hub(), &all, &left);
+        let printed = told(&all, &left);
         for document in &documents(&printed.out)[1..] {
             assert_eq!(document["spec"]["access"]["deployerRole"]["type"], "Existing");
         }
@@ -225,7 +272,7 @@ mod tests {
             by_hand("Staging-1", "arn:aws:iam::222222222222:role/argocd-c"),
         ];
         let (all, left) = looked(&secrets, |_| {});
-        let printed = print(&hub(), &all, &left);
+        let printed = told(&all, &left);
         let named = |document: &Value| {
             let at = |at: &str| document.pointer(at).and_then(Value::as_str).unwrap().to_owned();
             (at("/metadata/name"), at("/spec/clusterName"))
@@ -246,14 +293,14 @@ mod tests {
     fn a_role_of_the_hubs_own_account_does_not_tell_where_the_cluster_is() {
         let one = [by_hand("prod", "arn:aws:iam::111111111111:role/argocd-manager")];
         let (all, left) = looked(&one, |spoke| spoke.cluster = None);
-        let printed = print(&hub(), &all, &left);
+        let printed = told(&all, &left);
         assert!(
             printed.out.contains("# The role is of the hub's own account"),
             "{}",
             printed.out
         );
         let (all, left) = looked(&one, |_| {});
-        assert!(!print(&hub(), &all, &left).out.contains("hub's own account, as"));
+        assert!(!told(&all, &left).out.contains("hub's own account, as"));
     }
 
     #[test]
@@ -280,7 +327,7 @@ mod tests {
         ];
         let (wired, left) = read(&secrets);
         assert_eq!(wired, []);
-        let printed = print(&hub(), &[], &left);
+        let printed = told(&[], &left);
         let told = printed.notes.join("\n");
         for says in [
             "Secret token is not imported: Argo CD does not come to it by awsAuthConfig",
@@ -290,6 +337,134 @@ mod tests {
         ] {
             assert!(told.contains(says), "{says}\n{told}");
         }
-        assert!(!told.contains("hunter2") && printed.notes.len() == 4, "{told}");
+        assert!(!told.contains("hunter2") && printed.notes.len() == 5, "{told}");
+        assert!(told.ends_with("no cluster Secret in namespace argocd can be imported, so nothing is printed"));
+        assert_eq!(printed.out, "");
+        assert_eq!(print(&found(Vec::new(), left)).1.exit_code(), 2);
+    }
+
+    fn living(allow: &Value) -> Value {
+        json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole",
+            "metadata": {"name": "default", "uid": "u", "resourceVersion": "7", "managedFields": []},
+            "spec": {
+                "cluster": {"name": "hub", "region": "eu-west-1"}, "argocdNamespace": "argocd", "allow": allow,
+                "serviceAccounts": ["argocd-server"], "role": {"permissionsBoundary": "ours"},
+                "provisioner": {"roleName": "door", "readerRoleName": "window", "externalId": "x"},
+            },
+            "status": {"conditions": []},
+        })
+    }
+
+    #[test]
+    fn a_management_role_that_stands_is_never_narrowed() {
+        let theirs = json!({"accounts": ["222222222222"], "clusters": ["moored-*"], "accessPolicies": [{"name": "AmazonEKSViewPolicy", "scope": "Cluster"}]});
+        let secrets = [
+            by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod"),
+            by_hand("staging", "arn:aws:iam::333333333333:role/argocd-staging"),
+        ];
+        let (all, left) = looked(&secrets, |_| {});
+        let mut found = found(all, left);
+        found.role = Some(living(&json!([theirs])));
+        let (printed, verdict) = print(&found);
+        assert_eq!(verdict.exit_code(), 0, "{}", printed.out);
+        let first = documents(&printed.out).remove(0);
+        let spec = &first["spec"];
+        assert_eq!(spec["allow"][0], theirs);
+        assert_eq!(spec["allow"].as_array().unwrap().len(), 3);
+        for (field, stays) in [
+            ("serviceAccounts", json!(["argocd-server"])),
+            ("role", json!({"permissionsBoundary": "ours"})),
+            (
+                "provisioner",
+                json!({"roleName": "door", "readerRoleName": "window", "externalId": "x"}),
+            ),
+        ] {
+            assert_eq!(spec[field], stays);
+        }
+        assert_eq!(first["metadata"], json!({"name": "default"}));
+        assert!(first.get("status").is_none());
+        assert!(
+            printed.out.contains("with 2 entries at the end of allow"),
+            "{}",
+            printed.out
+        );
+
+        // What is printed then allows all of it, and is not printed again.
+        found.role = Some(living(&spec["allow"]));
+        let (again, verdict) = print(&found);
+        assert_eq!(verdict.exit_code(), 0, "{}", again.out);
+        let kinds: Vec<Value> = documents(&again.out).iter().map(|one| one["kind"].clone()).collect();
+        assert_eq!(kinds, ["ManagedCluster", "ManagedCluster"]);
+        assert!(
+            again.out.contains("allows all of it already and stays as it is"),
+            "{}",
+            again.out
+        );
+
+        // Only what one of them needs is added.
+        found.role = Some(living(&json!([spec["allow"][0], spec["allow"][1]])));
+        let last = documents(&print(&found).0.out).remove(0);
+        assert_eq!(last["spec"]["allow"].as_array().unwrap().len(), 3);
+        assert_eq!(last["spec"]["allow"][2]["accounts"], json!(["333333333333"]));
+    }
+
+    #[test]
+    fn two_secrets_of_one_cluster_stand_in_each_others_way() {
+        let secrets = [
+            by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod"),
+            by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod"),
+        ];
+        let mut secrets = secrets.to_vec();
+        secrets[1].metadata.name = Some("second-secret".into());
+        let (all, left) = looked(&secrets, |_| {});
+        let (printed, verdict) = print(&found(all, left));
+        assert_eq!(verdict.exit_code(), 1);
+        for other in [
+            "Secret second-secret has the same server",
+            "Secret prod-secret has the same server",
+        ] {
+            assert!(printed.out.contains(other), "{other}\n{}", printed.out);
+        }
+        assert!(!printed.out.contains("take over cluster Secret"), "{}", printed.out);
+    }
+
+    #[test]
+    fn no_manifest_is_printed_under_the_name_of_another_cluster_that_is_moored() {
+        let secrets = [by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod")];
+        let (all, left) = looked(&secrets, |_| {});
+        let own = all[0].wired.cluster.clone();
+        let mut found = found(all, left);
+        let other = crate::domain::arn::ClusterArn {
+            account: "333333333333".parse().unwrap(),
+            ..own.clone()
+        };
+        found.moored = [("prod".to_owned(), Some(other))].into();
+        let name = |found: &Found| documents(&print(found).0.out)[1]["metadata"]["name"].clone();
+        assert_eq!(name(&found), "prod-2");
+        found.moored = [("prod".to_owned(), None)].into();
+        assert_eq!(name(&found), "prod-2");
+        found.moored = [("mine".to_owned(), Some(own))].into();
+        assert_eq!(name(&found), "mine");
+        let out = print(&found).0.out;
+        assert!(
+            out.contains("ManagedCluster mine is there for this cluster already"),
+            "{out}"
+        );
+    }
+
+    #[test]
+    fn the_readers_that_were_named_are_those_of_the_management_role() {
+        let secrets = [by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod")];
+        let (all, left) = looked(&secrets, |_| {});
+        let mut found = found(all, left);
+        let provisioner = |found: &Found| documents(&print(found).0.out)[0]["spec"]["provisioner"].clone();
+        assert_eq!(provisioner(&found), Value::Null);
+        found.hub.reader_role = "window".into();
+        found.hub.external_id = Some("word".into());
+        assert_eq!(
+            provisioner(&found),
+            json!({"readerRoleName": "window", "externalId": "word"})
+        );
     }
 }

@@ -1,7 +1,14 @@
 //! `ManagedCluster`s and `ManagementRole`s from files, as strictly as `kubectl apply` reads them: a field that the
 //! custom resource definitions do not have is refused with its path. CEL rules are the API server's to check.
 
-use std::{collections::BTreeSet, fmt::Display, fs, io::Read};
+use std::{
+    collections::BTreeSet,
+    ffi::OsStr,
+    fmt::Display,
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 
 use kube::{CustomResourceExt, Resource};
 use serde::de::DeserializeOwned;
@@ -11,8 +18,14 @@ use super::schema;
 use crate::{
     api::{GROUP, ManagedCluster, ManagementRole},
     cli::Source,
-    domain::{arn::RoleArn, name::AccountId},
+    domain::{allow::letters_apart, arn::RoleArn, name::AccountId},
 };
+
+/// How the files are named that `kubectl` reads of a directory.
+const EXTENSIONS: [&str; 3] = ["json", "yaml", "yml"];
+
+/// Our kinds.
+const KINDS: [&str; 2] = ["ManagedCluster", "ManagementRole"];
 
 /// What files hold for us.
 #[derive(Clone, Debug, Default)]
@@ -36,17 +49,47 @@ impl Manifests {
     pub fn read(sources: &[Source]) -> Result<Self, String> {
         let mut manifests = Self::default();
         for source in sources {
-            let text = match source {
-                Source::File(path) => fs::read_to_string(path),
+            match source {
+                Source::File(path) if path.is_dir() => manifests.add_directory(path)?,
+                Source::File(path) => manifests.add_file(path)?,
                 Source::Stdin => {
                     let mut text = String::new();
-                    std::io::stdin().read_to_string(&mut text).map(|_| text)
+                    let read = std::io::stdin().read_to_string(&mut text);
+                    read.map_err(|error| format!("{source} cannot be read: {error}"))?;
+                    manifests.add(source, &text);
                 }
-            };
-            let text = text.map_err(|error| format!("{source} cannot be read: {error}"))?;
-            manifests.add(source, &text);
+            }
         }
         Ok(manifests)
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), String> {
+        let text = fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        self.add(&path.display(), &text);
+        Ok(())
+    }
+
+    /// Adds the manifests in a directory, in the order of their names and, as `kubectl apply -f` does, not those in
+    /// directories in it.
+    fn add_directory(&mut self, path: &Path) -> Result<(), String> {
+        let failed = |error: io::Error| format!("{} cannot be read: {error}", path.display());
+        let mut files = Vec::new();
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let file = entry.map_err(failed)?.path();
+            let extension = file.extension().and_then(OsStr::to_str);
+            if file.is_file() && extension.is_some_and(|extension| EXTENSIONS.contains(&extension)) {
+                files.push(file);
+            }
+        }
+        if files.is_empty() {
+            return Err(format!(
+                "{} holds no file that ends in .{}",
+                path.display(),
+                EXTENSIONS.join(", .")
+            ));
+        }
+        files.sort();
+        files.iter().try_for_each(|file| self.add_file(file))
     }
 
     /// Adds the documents of one text, YAML or JSON. `origin` names it for people.
@@ -79,7 +122,7 @@ impl Manifests {
             return;
         }
         // Open Cluster Management has a kind ManagedCluster too, so the group decides.
-        if version.split('/').next() != Some(GROUP) || !["ManagedCluster", "ManagementRole"].contains(&kind.as_str()) {
+        if version.split('/').next() != Some(GROUP) {
             let kind = if kind.is_empty() {
                 "an object without a kind"
             } else {
@@ -87,6 +130,15 @@ impl Manifests {
             };
             self.passed_over
                 .push(format!("{place}: passed over {kind} {version}").trim_end().to_owned());
+            return;
+        }
+        if !KINDS.contains(&kind.as_str()) {
+            let near = KINDS.into_iter().min_by_key(|known| letters_apart(known, &kind));
+            let near = near.unwrap_or_default();
+            self.invalid.push(format!(
+                "{place}: {GROUP} has no kind {kind}: is {near} meant? (There are {}.)",
+                KINDS.join(" and ")
+            ));
             return;
         }
         if version != format!("{GROUP}/v1alpha1") {
@@ -288,6 +340,24 @@ mod tests {
         assert_eq!(manifests.clusters[1].status, None);
         assert_eq!(manifests.passed_over.len(), 2, "{:?}", manifests.passed_over);
         assert!(manifests.passed_over[0].ends_with("passed over Namespace v1"));
+    }
+
+    #[test]
+    fn a_kind_that_our_group_does_not_have_is_refused() {
+        for (written, meant) in [
+            ("ManagedClustr", "ManagedCluster"),
+            ("managedcluster", "ManagedCluster"),
+            ("ManagementRoles", "ManagementRole"),
+        ] {
+            let text = cluster(GOOD).replace("ManagedCluster", written);
+            let manifests = read(&text);
+            let told = manifests.invalid.join(" ");
+            assert!(
+                told.contains(&format!("no kind {written}: is {meant} meant?")),
+                "{told}"
+            );
+            assert!(manifests.passed_over.is_empty());
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::PlanOutput,
-    managed_cluster::preview::{self, Looked, Planned},
+    managed_cluster::preview::{self, Looked, Planned, Unplanned},
     policy::shown,
 };
 
@@ -70,13 +70,14 @@ fn json_of(planned: &Planned) -> Value {
     let result = match Verdict::of(planned) {
         Verdict::Unchanged => "Unchanged",
         Verdict::Changes => "Changes",
+        Verdict::Failed if is_refused(planned) => "Refused",
         Verdict::Failed => "Failed",
     };
     let mut value = json!({
         "kind": planned.kind, "name": planned.name, "cluster": planned.of, "result": result,
     });
     match &planned.looked {
-        Err(why) => value["why"] = json!(why),
+        Err(Unplanned::Refused(why) | Unplanned::Unseen(why)) => value["why"] = json!(why),
         Ok(looked) => {
             let Looked {
                 changes,
@@ -102,7 +103,8 @@ fn text(all: &[Planned]) -> String {
         let of = planned.of.as_deref().map(|of| format!("  {of}")).unwrap_or_default();
         line(&mut out, 0, &format!("{} {}{of}", planned.kind, planned.name));
         match &planned.looked {
-            Err(why) => line(&mut out, 1, &format!("cannot be planned: {why}")),
+            Err(Unplanned::Refused(why)) => line(&mut out, 1, &format!("refused: {why}")),
+            Err(Unplanned::Unseen(why)) => line(&mut out, 1, &format!("cannot be planned: {why}")),
             Ok(looked) => of_looked(&mut out, looked),
         }
         line(&mut out, 0, "");
@@ -113,15 +115,20 @@ fn text(all: &[Planned]) -> String {
         .flat_map(|planned| &planned.looked)
         .map(|looked| looked.changes.len())
         .sum();
+    let refused = all.iter().filter(|planned| is_refused(planned)).count();
     let summary = format!(
-        "{steps} step{} on {}; {} unchanged, {} could not be planned",
+        "{steps} step{} on {}; {} unchanged, {refused} refused, {} could not be planned",
         if steps == 1 { "" } else { "s" },
         objects(count(Verdict::Changes)),
         count(Verdict::Unchanged),
-        count(Verdict::Failed),
+        count(Verdict::Failed) - refused,
     );
     line(&mut out, 0, &summary);
     out
+}
+
+fn is_refused(planned: &Planned) -> bool {
+    matches!(planned.looked, Err(Unplanned::Refused(_)))
 }
 
 fn objects(count: usize) -> String {
@@ -238,8 +245,16 @@ mod tests {
         Planned {
             name: "gone".into(),
             of: None,
-            looked: Err("it is not allowed".into()),
+            looked: Err(Unplanned::Unseen("nobody may look".into())),
             ..changed()
+        }
+    }
+
+    fn refused() -> Planned {
+        Planned {
+            name: "beyond".into(),
+            looked: Err(Unplanned::Refused("it is not allowed".into())),
+            ..failed()
         }
     }
 
@@ -249,6 +264,7 @@ mod tests {
         assert_eq!(verdict(&[unchanged()]).exit_code(), 0);
         assert_eq!(verdict(&[unchanged(), changed()]).exit_code(), 2);
         assert_eq!(verdict(&[failed(), changed(), unchanged()]).exit_code(), 1);
+        assert_eq!(verdict(&[refused(), changed()]).exit_code(), 1);
         let mut waiting = unchanged();
         waiting.looked.as_mut().unwrap().waits.push("x".into());
         assert_eq!(verdict(&[waiting]).exit_code(), 2);
@@ -259,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_text_can_be_read_without_our_code() {
-        let text = print(&[changed(), unchanged(), failed()], PlanOutput::Text);
+        let text = print(&[changed(), unchanged(), failed(), refused()], PlanOutput::Text);
         let expected = "\
 ManagedCluster prod-eu  arn:aws:eks:eu-west-1:222222222222:cluster/prod-eu
   AWS         restore the trust policy of x
@@ -277,16 +293,19 @@ ManagedCluster prod-eu  arn:aws:eks:eu-west-1:222222222222:cluster/prod-eu
   waits for: the cluster to become ACTIVE
 
 ManagedCluster gone
-  cannot be planned: it is not allowed
+  cannot be planned: nobody may look
 
-3 steps on 1 object; 1 unchanged, 1 could not be planned
+ManagedCluster beyond
+  refused: it is not allowed
+
+3 steps on 1 object; 1 unchanged, 1 refused, 1 could not be planned
 ";
         assert_eq!(text, expected);
     }
 
     #[test]
     fn json_holds_steps_statements_and_what_is_lost() {
-        let text = print(&[changed(), failed(), unchanged()], PlanOutput::Json);
+        let text = print(&[changed(), failed(), unchanged(), refused()], PlanOutput::Json);
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value[0]["result"], "Changes");
         let trust = &value[0]["changes"][0];
@@ -299,7 +318,11 @@ ManagedCluster gone
         assert_eq!(value[0]["destinations"]["lose"], json!(["Application argocd/shop"]));
         assert_eq!(
             (&value[1]["result"], &value[1]["why"]),
-            (&json!("Failed"), &json!("it is not allowed"))
+            (&json!("Failed"), &json!("nobody may look"))
+        );
+        assert_eq!(
+            (&value[3]["result"], &value[3]["why"]),
+            (&json!("Refused"), &json!("it is not allowed"))
         );
         assert_eq!(value[2]["result"], "Unchanged");
     }

@@ -37,6 +37,12 @@ fn in_words(revoked: &Revoked) -> String {
             line(format!("{name}: ACCESS STANDS, or may: {reason}"));
             line(format!("  {message}"));
         }
+        Entry::NotMade { reason, message } => {
+            line(format!(
+                "{name}: Mooring has made nothing for it, by its status; whether an access entry stands there all the same could not be looked at: {reason}"
+            ));
+            line(format!("  {message}"));
+        }
     }
     match &revoked.probe {
         Probe::Refused => line(format!(
@@ -77,6 +83,26 @@ mod tests {
             probe,
             warnings: vec!["commit it".into()],
         }
+    }
+
+    #[test]
+    fn what_was_never_made_is_not_told_as_access_that_stands() {
+        let nothing = Revoked {
+            entry: Entry::NotMade {
+                reason: "AccountNotEntered".into(),
+                message: "the role does not let us in".into(),
+            },
+            ..revoked(Probe::NotSeen { why: "x".into() })
+        };
+        let text = print(&nothing, DoctorOutput::Table);
+        assert!(
+            !text.contains("ACCESS STANDS") && text.contains("made nothing for it"),
+            "{text}"
+        );
+        assert!(
+            text.contains("AccountNotEntered\n  the role does not let us in"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -251,7 +251,8 @@ fn meant<'a>(name: &str, entries: &[&'a Allowance]) -> Option<&'a str> {
 }
 
 /// How many letters must be put in, taken out or changed to come from one text to the other (Levenshtein).
-fn letters_apart(one: &str, other: &str) -> usize {
+#[must_use]
+pub fn letters_apart(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (at, letter) in one.bytes().enumerate() {
         let mut diagonal = at;

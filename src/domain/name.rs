@@ -66,7 +66,7 @@ name!(
     /// An AWS account ID: exactly 12 digits.
     AccountId,
     "an AWS account ID",
-    "write the 12 digits in quotation marks, as in \"222222222222\"",
+    "write its 12 digits, as in 222222222222; in YAML they stand in quotation marks",
     |v| made_of(v, 12..=12, |c| c.is_ascii_digit())
 );
 

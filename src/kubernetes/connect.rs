@@ -28,7 +28,8 @@ pub type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
 /// When there is neither a service account nor a usable kubeconfig.
 pub async fn connect(process: Option<&str>, permit: Option<Permit>) -> Result<Client, KubernetesError> {
     let fail = |cause| KubernetesError::new("connect to", "the Kubernetes API", cause);
-    let config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(fail)?;
+    let config = Config::infer().await;
+    let config = config.map_err(|none| fail(kube::Error::InferConfig(none)))?;
     client(config, process, permit).map_err(fail)
 }
 

@@ -174,6 +174,15 @@ impl fmt::Display for KubernetesError {
                 Some(status) => write!(f, "{} ({})", without_passwords(status.message.trim()), status.code)?,
                 // kube would put "ServiceError" before it.
                 None if self.failure() == Failure::NotLeading => write!(f, "{NotLeading}")?,
+                None if matches!(cause.as_ref(), kube::Error::InferConfig(_)) => {
+                    write!(
+                        f,
+                        "there is neither a kubeconfig nor a pod's service account that says where it is: set KUBECONFIG to \
+                         the kubeconfig of the hub (`aws eks update-kubeconfig --name CLUSTER` writes one) and choose its \
+                         context ({})",
+                        without_passwords(&cause.to_string())
+                    )?;
+                }
                 // A proxy's URL, which kube shows whole.
                 None => f.write_str(&without_passwords(&cause.to_string()))?,
             },

@@ -1,9 +1,12 @@
 //! Cluster Secrets that people wired by hand, and the clusters and roles that they are about. Pure.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Secret;
+use serde_json::Value;
 
 use crate::{
-    argocd::{Credentials, OWNER_ANNOTATION, SeenCluster, parse},
+    argocd::{ClusterSecret, Credentials, OWNER_ANNOTATION, SeenCluster, parse},
     domain::{
         arn::{ClusterArn, RoleArn},
         name::{InvalidName, Region},
@@ -21,6 +24,27 @@ pub struct Hub {
     pub namespace: String,
     /// The name of the `ManagementRole` to print.
     pub management_role: String,
+    /// The name of the role by which accounts are entered to look.
+    pub reader_role: String,
+    /// The external ID that the reader roles ask for.
+    pub external_id: Option<String>,
+}
+
+/// Everything that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Where Argo CD runs.
+    pub hub: Hub,
+    /// The `ManagementRole` of that name as it is stored, where there is one.
+    pub role: Option<Value>,
+    /// The EKS clusters of the `ManagedCluster`s that are there, by the objects' names; `None` of one that cannot be read.
+    pub moored: BTreeMap<String, Option<ClusterArn>>,
+    /// Every cluster Secret in Argo CD's namespace, cut down.
+    pub secrets: Vec<ClusterSecret>,
+    /// The clusters that can be imported.
+    pub looked: Vec<Looked>,
+    /// The Secrets that cannot.
+    pub left: Vec<Left>,
 }
 
 /// A cluster Secret, and the EKS cluster and role that it is about.

@@ -113,7 +113,9 @@ pub(crate) fn in_words(error: &AwsError) -> String {
         request_id: None,
         ..error.clone()
     };
-    format!("{error}. Next: {}", error.hint())
+    // AWS ends some of its sentences, and some it does not.
+    let told = error.to_string();
+    format!("{}. Next: {}", told.trim_end_matches('.'), error.hint())
 }
 
 /// Whether what AWS refused stays refused until a person acts.

@@ -29,8 +29,23 @@ pub struct Planned {
     pub name: String,
     /// The ARN of its EKS cluster, where that is known.
     pub of: Option<String>,
-    /// What looking at it brought, or why it cannot be planned.
-    pub looked: Result<Looked, String>,
+    /// What looking at it brought, or why there is no plan.
+    pub looked: Result<Looked, Unplanned>,
+}
+
+/// Why there is no plan for an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unplanned {
+    /// It asks for what it may not have, or what nobody could give: a person has to change it.
+    Refused(String),
+    /// Something that the plan needs could not be looked at.
+    Unseen(String),
+}
+
+impl From<String> for Unplanned {
+    fn from(why: String) -> Self {
+        Self::Unseen(why)
+    }
 }
 
 /// What looking at an object brought.

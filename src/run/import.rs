@@ -1,21 +1,24 @@
 //! `mooring import`: the edges, for a person. What was found is printed by `commands::import`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
 
-use super::Error;
+use super::{Error, Guarded};
 use crate::{
-    argocd::SECRET_TYPE,
+    api::{ManagedCluster, ManagementRole},
+    argocd::{ClusterSecret, SECRET_TYPE},
     aws::{self, ReadBy, Reader},
     cli::{ImportArgs, given},
     domain::arn::ClusterArn,
     kubernetes::{connect::connect, objects},
     managed_cluster::{
-        by_hand::{self, Hub, Left, Looked, Wired},
+        by_hand::{self, Found, Hub, Looked, Wired},
         observe::{self, LookAtPolicies, Spoke},
+        request::Identity,
     },
 };
 
@@ -25,24 +28,10 @@ const AT_ONCE: usize = 4;
 /// Reads Argo CD's cluster Secrets and looks up what they are about. `progress` is told a line at a time.
 ///
 /// # Errors
-/// When the Secrets cannot be read.
-pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<(Hub, Vec<Looked>, Vec<Left>), Error> {
+/// When the Secrets or our objects cannot be read, or the hub that was named is not there, or not that of the
+/// `ManagementRole`.
+pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<Found, Error> {
     let client = connect(None, None).await?;
-    let api: Api<Secret> = Api::namespaced(client, args.argocd_namespace.as_str());
-    let (key, value) = SECRET_TYPE;
-    let secrets = objects::list_labelled(&api, &format!("{key}={value}")).await?;
-    let (wired, left) = by_hand::read(&secrets);
-    progress(&format!(
-        "{} cluster Secrets were wired by hand, and {} more cannot be imported; looking at the accounts, and changing nothing",
-        wired.len(),
-        left.len()
-    ));
-    let settings = aws::Settings {
-        ca_bundle: given(args.ca_bundle.clone()),
-        operation_timeout: Duration::from_secs(20),
-        ..aws::Settings::default()
-    };
-    let reader = Reader::connect(settings).await?;
     let hub = Hub {
         cluster: ClusterArn {
             region: args.hub_region.clone(),
@@ -51,15 +40,108 @@ pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<(Hub, 
         },
         namespace: args.argocd_namespace.to_string(),
         management_role: args.management_role.to_string(),
+        reader_role: args.reader_role.to_string(),
+        external_id: args.external_id.clone(),
     };
+    let role = objects::stored::<ManagementRole>(&client, &hub.management_role).await;
+    let role = role.or_else(|error| if error.is_not_found() { Ok(None) } else { Err(error) })?;
+    let role = role.map(serde_json::to_value).transpose().map_err(Error::Unreadable)?;
+    if let Some(role) = &role {
+        same_hub(role, &hub)?;
+    }
+    let api: Api<Secret> = Api::namespaced(client.clone(), args.argocd_namespace.as_str());
+    let (key, value) = SECRET_TYPE;
+    let secrets = objects::list_labelled(&api, &format!("{key}={value}")).await?;
+    let (wired, left) = by_hand::read(&secrets);
+    progress(&format!(
+        "{} wired by hand, and {} more cannot be imported; looking at the accounts, and changing nothing",
+        match wired.len() {
+            1 => "1 cluster Secret was".to_owned(),
+            count => format!("{count} cluster Secrets were"),
+        },
+        left.len()
+    ));
+    let settings = aws::Settings {
+        ca_bundle: given(args.ca_bundle.clone()),
+        operation_timeout: Duration::from_secs(20),
+        ..aws::Settings::default()
+    };
+    let reader = Reader::connect(settings).await?;
     let by = ReadBy {
         region: args.hub_region.clone(),
         role: args.reader_role.clone(),
         external_id: args.external_id.clone(),
     };
+    match Box::pin(is_there(&reader, &by, &hub.cluster)).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Error::NoSuchHub(hub.cluster.to_string())),
+        Err(why) => progress(&format!(
+            "whether {} is there could not be looked at: {why}",
+            hub.cluster
+        )),
+    }
+    let moored = moored(&client).await?;
     let looks = wired.into_iter().map(|one| look(&reader, &by, one));
     let looked: Vec<Looked> = stream::iter(looks).buffered(AT_ONCE).collect().await;
-    Ok((hub, looked, left))
+    Ok(Found {
+        hub,
+        role,
+        moored,
+        secrets: secrets.iter().map(ClusterSecret::read).collect(),
+        looked,
+        left,
+    })
+}
+
+/// That the `ManagementRole` on the hub is of the hub that was named: another one's is nothing to print over.
+fn same_hub(role: &Value, hub: &Hub) -> Result<(), Error> {
+    let account = role.pointer("/status/hub/accountId").and_then(Value::as_str);
+    for (flag, given, at) in [
+        ("--hub-cluster", hub.cluster.name.to_string(), "/spec/cluster/name"),
+        ("--hub-region", hub.cluster.region.to_string(), "/spec/cluster/region"),
+        ("--argocd-namespace", hub.namespace.clone(), "/spec/argocdNamespace"),
+        (
+            "--hub-account",
+            hub.cluster.account.to_string(),
+            "/status/hub/accountId",
+        ),
+    ] {
+        let stands = role.pointer(at).and_then(Value::as_str);
+        if (at != "/status/hub/accountId" || account.is_some()) && stands != Some(given.as_str()) {
+            return Err(Error::OtherHub {
+                role: hub.management_role.clone(),
+                flag,
+                given,
+                stands: stands.unwrap_or_default().to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn is_there(reader: &Reader, by: &ReadBy, hub: &ClusterArn) -> Result<bool, String> {
+    let account = reader.enter(by, &hub.account, &hub.region).await?;
+    let found = account.cluster(&hub.name).await;
+    found
+        .map(|found| found.is_some())
+        .map_err(|error| crate::managed_cluster::in_words(&error))
+}
+
+/// The clusters that are moored. Before Mooring is installed there are none.
+async fn moored(client: &Client) -> Result<BTreeMap<String, Option<ClusterArn>>, Error> {
+    let all = objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await;
+    let all = all.or_else(|error| {
+        if error.is_not_found() {
+            Ok(Vec::new())
+        } else {
+            Err(error)
+        }
+    })?;
+    let cluster = |object: &Guarded<ManagedCluster>| {
+        let identity = object.0.as_ref().ok().and_then(|object| Identity::of(object).ok());
+        identity.map(|identity| identity.cluster)
+    };
+    Ok(all.iter().map(|object| (object.name_any(), cluster(object))).collect())
 }
 
 async fn look(reader: &Reader, by: &ReadBy, wired: Wired) -> Looked {

@@ -108,6 +108,28 @@ pub enum Error {
     /// A cluster was named that is not there.
     #[error("there is no ManagedCluster {0}: `kubectl get mgc` lists those that are there")]
     NoSuchCluster(String),
+    /// The hub that was named is not there.
+    #[error(
+        "there is no EKS cluster {0}: correct --hub-cluster, --hub-region or --hub-account (`aws eks list-clusters` lists those that are there)"
+    )]
+    NoSuchHub(String),
+    /// The `ManagementRole` on the hub is of another hub than the one that was named.
+    #[error(
+        "ManagementRole {role} on this hub says {stands:?} where {flag} says {given:?}: correct the flag, or name another ManagementRole with --management-role"
+    )]
+    OtherHub {
+        /// The `ManagementRole`.
+        role: String,
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        given: String,
+        /// What stands.
+        stands: String,
+    },
+    /// An object cannot be read.
+    #[error("the ManagementRole on the hub cannot be read: {0}")]
+    Unreadable(serde_json::Error),
     /// Signals cannot be listened to.
     #[error("failed to listen for signals: {0}")]
     Signals(std::io::Error),

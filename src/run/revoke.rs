@@ -50,13 +50,17 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
     }
     let deadline = Instant::now() + args.timeout;
     let entry = entry_gone(&api, name, deadline, &progress).await?.ok_or_else(missing)?;
-    let probe = if entry == Entry::Away {
-        let object = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
-        refused(&client, &object, args, deadline, &progress).await?
-    } else {
-        Probe::NotSeen {
-            why: "the access entry may still be there".to_owned(),
+    let probe = match &entry {
+        Entry::Away => {
+            let object = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
+            refused(&client, &object, args, deadline, &progress).await?
         }
+        Entry::Stands { .. } => Probe::NotSeen {
+            why: "the access entry may still be there".to_owned(),
+        },
+        Entry::NotMade { .. } => Probe::NotSeen {
+            why: "there is no deployer role to ask with".to_owned(),
+        },
     };
     Ok(Revoked {
         name: name.clone(),
@@ -88,6 +92,10 @@ async fn entry_gone(
                 format!("the operator says {reason}: {message}"),
                 Entry::Stands { reason, message },
             ),
+            Some(Entry::NotMade { reason, message }) => (
+                format!("the operator says {reason}: {message}"),
+                Entry::NotMade { reason, message },
+            ),
             None => {
                 let message = "the operator has not looked at the object since the mode was set: see that it runs (kubectl -n \
                                mooring-system get pods)";
@@ -105,8 +113,11 @@ async fn entry_gone(
             told = line;
         }
         // What only somebody else ends is not waited for.
-        let withheld =
-            matches!(&last, Entry::Stands { reason, .. } if ["Paused", "ReadOnly", "Held"].contains(&reason.as_str()));
+        let withheld = match &last {
+            Entry::Away => true,
+            Entry::Stands { reason, .. } => ["Paused", "ReadOnly", "Held"].contains(&reason.as_str()),
+            Entry::NotMade { reason, .. } => reason == "AccountNotEntered",
+        };
         if withheld || Instant::now() >= deadline {
             return Ok(Some(last));
         }

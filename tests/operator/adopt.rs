@@ -522,6 +522,33 @@ async fn what_import_prints_takes_the_cluster_over() {
             .count(),
         0
     );
+    assert!(
+        !out.contains("kind: ManagementRole")
+            && out.contains("ManagementRole default, which is on the hub, allows all"),
+        "{out}"
+    );
+    let misspelt = [
+        "import",
+        "--hub-cluster",
+        "hubb",
+        "--hub-region",
+        "eu-west-1",
+        "--hub-account",
+        HUB_ACCOUNT,
+    ];
+    for (name, says) in [
+        ("default", "ManagementRole default on this hub says"),
+        (
+            "other",
+            "there is no EKS cluster arn:aws:eks:eu-west-1:111111111111:cluster/hubb",
+        ),
+    ] {
+        let arguments = [&misspelt[..], &["--management-role", name]].concat();
+        let output = world.as_verifier(&arguments).await.output().await.unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(3) && told.contains(says), "{told}");
+        assert!(output.stdout.is_empty());
+    }
     let manifest = out
         .split("---\n")
         .find(|text| text.contains("kind: ManagedCluster"))

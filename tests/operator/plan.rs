@@ -334,7 +334,7 @@ async fn removals(planner: &Planner) {
         said.text
     );
     let said = planner.plan(&["--removal", "nobody"], &[]).await;
-    assert_eq!(said.code, 1);
+    assert_eq!(said.code, 3);
     assert!(said.text.contains("there is no ManagedCluster nobody"), "{}", said.text);
 
     // It is as it was, and the same is told once it is deleted.
@@ -408,7 +408,7 @@ async fn refused(planner: &Planner) {
     assert_eq!(said.code, 1, "{}", said.text);
     for (name, part) in [("outside", "444444444444"), ("nobodys", "no ManagementRole nobody")] {
         let object = &said.objects[&format!("ManagedCluster {name}")];
-        assert_eq!(object["result"], "Failed", "{}", said.text);
+        assert_eq!(object["result"], "Refused", "{}", said.text);
         assert!(object["why"].as_str().unwrap().contains(part), "{}", said.text);
     }
     assert_eq!(said.steps("ManagedCluster second"), ["SetGroups"], "{}", said.text);
@@ -430,7 +430,7 @@ async fn refused(planner: &Planner) {
     let nothing = planner
         .plan(&[], &[&json!({"apiVersion": "v1", "kind": "List", "items": []})])
         .await;
-    assert_eq!(nothing.code, 1);
+    assert_eq!(nothing.code, 3);
     assert!(
         nothing.text.contains("neither a ManagedCluster nor a ManagementRole"),
         "{}",

@@ -7,11 +7,15 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Hub, Left, Looked, plan, shared};
+use super::{
+    Found, Hub, Looked, Verdict,
+    allowing::{Allowing, allowing},
+    plan, shared,
+};
 use crate::{
-    api::ManagementRole,
     commands::Printed,
     domain::{
+        arn::ClusterArn,
         eks::{AccessScope, Associations},
         ownership::ADOPT_TAG,
     },
@@ -26,61 +30,116 @@ fn is_theirs(key: &str) -> bool {
         || key.starts_with("argocd.argoproj.io/")
 }
 
-/// Prints the `ManagementRole` and a `ManagedCluster` for each, with what each leads to and what stands in its way.
+/// Prints what must be allowed and a `ManagedCluster` for each, with what each leads to and what stands in its way.
 #[must_use]
-pub fn print(hub: &Hub, all: &[Looked], left: &[Left]) -> Printed {
+pub fn print(found: &Found) -> (Printed, Verdict) {
     let mut printed = Printed::default();
-    let role = management_role(hub, all);
-    printed.out.push_str(
-        "# What would take over the clusters that this Argo CD was wired to by hand. Printed by mooring import, which\n\
-         # changed nothing. Read it, and what it says of each; put it into Git a few at a time.\n",
-    );
-    document(
-        &mut printed,
-        "It allows what was found, and no more. Run `mooring bootstrap` on it, and after each change of it.",
-        &role,
-    );
-    let role: Option<ManagementRole> = serde_json::from_value(role).ok();
-    let shared = shared(all);
-    let mut taken = BTreeSet::new();
-    for looked in all {
-        let is_shared = shared.contains(&looked.wired.role);
-        let name = free_name(&mut taken, &object_name(shown(looked)));
-        let object = managed_cluster(hub, looked, (&name, is_shared));
-        let mut comment = opening(hub, looked, &object, is_shared);
-        match (&role, &looked.spoke) {
-            (_, Err(why)) => {
-                let _ = write!(
-                    comment,
-                    "\nNot looked at: {why}\nWhat Argo CD may do there is a guess: say it in access.policies."
-                );
-            }
-            (None, _) => comment.push_str("\nThe ManagementRole above cannot be read by this release."),
-            (Some(role), Ok(spoke)) => {
-                let lines = plan::lines(hub, role, &object, looked, spoke);
-                if spoke.entry.is_none() {
-                    comment.push_str(
-                        "\nThe cluster has no access entry for the role (aws-auth lets it in, or nothing does): say in access.policies what Argo CD may do.",
-                    );
-                }
-                for line in lines {
-                    let _ = write!(comment, "\n{line}");
-                }
-                if spoke.cluster.is_none() && looked.wired.role.account == hub.cluster.account {
-                    comment.push_str(
-                        "\nThe role is of the hub's own account, as Argo CD's own role is, and EKS has no such cluster there: correct accountId, and leave access.deployerRole out, so that Mooring makes a role in the cluster's account. The Secret goes on as it is until then.",
-                    );
-                }
-            }
-        }
-        document(&mut printed, &comment, &object);
-    }
-    for left in left {
+    for left in &found.left {
         printed
             .notes
             .push(format!("Secret {} is not imported: {}", left.secret, left.why));
     }
-    printed
+    if found.looked.is_empty() {
+        printed.notes.push(format!(
+            "no cluster Secret in namespace {} can be imported, so nothing is printed",
+            found.hub.namespace
+        ));
+        return (printed, Verdict::Nothing);
+    }
+    printed.out.push_str(
+        "# What would take over the clusters that this Argo CD was wired to by hand. Printed by mooring import, which\n\
+         # changed nothing. Read it, and what it says of each; put it into Git a few at a time.\n",
+    );
+    let objects = objects(found);
+    let allowing = allowing(found, &objects);
+    for line in allowing.note.lines() {
+        let _ = writeln!(printed.out, "# {line}");
+    }
+    if let Some((comment, role)) = &allowing.manifest {
+        document(&mut printed, comment, role);
+    }
+    let mut hindered = !found.left.is_empty();
+    for one in &objects {
+        let comment = comment(found, &allowing, one, &mut hindered);
+        document(&mut printed, &comment, &one.manifest);
+    }
+    let verdict = if hindered { Verdict::Hindered } else { Verdict::Whole };
+    (printed, verdict)
+}
+
+/// A manifest, and what it is made of.
+pub(super) struct Object<'a> {
+    pub(super) looked: &'a Looked,
+    pub(super) manifest: Value,
+    /// Whether the role is that of other clusters too.
+    shared: bool,
+}
+
+fn objects<'a>(found: &'a Found) -> Vec<Object<'a>> {
+    let shared = shared(&found.looked);
+    let mut taken: BTreeSet<String> = found.moored.keys().cloned().collect();
+    let object = |looked: &'a Looked| {
+        let is_shared = shared.contains(&looked.wired.role);
+        let name = match moored_as(found, looked) {
+            Some(name) => name.to_owned(),
+            None => free_name(&mut taken, &object_name(shown(looked))),
+        };
+        Object {
+            looked,
+            manifest: managed_cluster(&found.hub, looked, (&name, is_shared)),
+            shared: is_shared,
+        }
+    };
+    found.looked.iter().map(object).collect()
+}
+
+/// The `ManagedCluster` that is there for the cluster already.
+fn moored_as<'a>(found: &'a Found, looked: &Looked) -> Option<&'a str> {
+    let of = |(_, cluster): &(&String, &Option<ClusterArn>)| cluster.as_ref() == Some(&looked.wired.cluster);
+    found.moored.iter().find(of).map(|(name, _)| name.as_str())
+}
+
+/// What is said above a manifest.
+fn comment(found: &Found, allowing: &Allowing, one: &Object<'_>, hindered: &mut bool) -> String {
+    let (hub, looked) = (&found.hub, one.looked);
+    let mut comment = opening(hub, looked, &one.manifest, one.shared);
+    if let Some(name) = moored_as(found, looked) {
+        let _ = write!(
+            comment,
+            "\nManagedCluster {name} is there for this cluster already, and this would change it: compare them first."
+        );
+    }
+    match (&allowing.management, &looked.spoke) {
+        (_, Err(why)) => {
+            *hindered = true;
+            let _ = write!(
+                comment,
+                "\nNot looked at: {why}\nWhat Argo CD may do there is a guess: say it in access.policies."
+            );
+        }
+        (Err(why), _) => {
+            *hindered = true;
+            let _ = write!(comment, "\nIn its way: {why}");
+        }
+        (Ok(management), Ok(spoke)) => {
+            let told = plan::told(found, management, &one.manifest, looked, spoke);
+            *hindered |= told.hindered;
+            if spoke.entry.is_none() {
+                comment.push_str(
+                    "\nThe cluster has no access entry for the role (aws-auth lets it in, or nothing does): say in access.policies what Argo CD may do.",
+                );
+            }
+            for line in told.lines {
+                let _ = write!(comment, "\n{line}");
+            }
+            if spoke.cluster.is_none() && looked.wired.role.account == hub.cluster.account {
+                comment.push_str(
+                    "\nThe role is of the hub's own account, as Argo CD's own role is, and EKS has no such cluster there: correct accountId, and leave access.deployerRole out, so that Mooring makes a role in the cluster's account. The Secret goes on as it is until then.",
+                );
+            }
+        }
+    }
+    comment
 }
 
 fn document(printed: &mut Printed, comment: &str, object: &Value) {
@@ -226,59 +285,4 @@ fn policies(associations: &Associations) -> Vec<Value> {
             AccessScope::Namespaces(names) => json!({"name": policy.name(), "namespaces": names}),
         })
         .collect()
-}
-
-/// One entry of `allow` for each account, with what was found there.
-fn management_role(hub: &Hub, all: &[Looked]) -> Value {
-    let mut allow = Vec::new();
-    let accounts: BTreeSet<_> = all.iter().map(|looked| &looked.wired.cluster.account).collect();
-    for account in accounts {
-        let here: Vec<&Looked> = all
-            .iter()
-            .filter(|looked| looked.wired.cluster.account == *account)
-            .collect();
-        let set = |of: &dyn Fn(&Looked) -> String| here.iter().map(|looked| of(looked)).collect::<BTreeSet<_>>();
-        let mut scopes: BTreeMap<String, &str> = BTreeMap::new();
-        let mut groups = BTreeSet::new();
-        for spoke in here.iter().filter_map(|looked| looked.spoke.as_ref().ok()) {
-            for (policy, scope) in spoke.associations.iter().flatten() {
-                let widest = scopes.entry(policy.name().to_owned()).or_insert("Namespace");
-                if *scope == AccessScope::Cluster {
-                    *widest = "Cluster";
-                }
-            }
-            groups.extend(spoke.entry.iter().flat_map(|entry| entry.groups.iter().cloned()));
-        }
-        let unsaid = |looked: &&Looked| {
-            let spoke = looked.spoke.as_ref().ok();
-            let entry = spoke.and_then(|spoke| spoke.entry.as_ref());
-            let none = spoke.is_none_or(|spoke| spoke.associations.as_ref().is_none_or(Associations::is_empty));
-            none && entry.is_none_or(|entry| entry.groups.is_empty())
-        };
-        if here.iter().any(unsaid) {
-            scopes.insert("AmazonEKSViewPolicy".to_owned(), "Cluster");
-        }
-        let mut entry = json!({
-            "accounts": [account],
-            "regions": set(&|looked| looked.wired.cluster.region.to_string()),
-            "clusters": set(&|looked| looked.wired.cluster.name.to_string()),
-            "accessPolicies": scopes.iter().map(|(name, scope)| json!({"name": name, "scope": scope})).collect::<Vec<_>>(),
-            "deployerRoles": set(&|looked| looked.wired.role.to_string()),
-        });
-        if !groups.is_empty() {
-            entry["kubernetesGroups"] = json!(groups);
-        }
-        allow.push(entry);
-    }
-    if allow.is_empty() {
-        allow.push(json!({"accounts": [hub.cluster.account]}));
-    }
-    json!({
-        "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": {"name": hub.management_role},
-        "spec": {
-            "cluster": {"name": hub.cluster.name, "region": hub.cluster.region},
-            "argocdNamespace": hub.namespace,
-            "allow": allow,
-        },
-    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Hub, Looked};
+use super::{Found, Hub, Looked, Spoke};
 use crate::{
     api::{ManagedCluster, ManagementRole},
     argocd::{ADOPT_ANNOTATION, ClusterSecret},
@@ -13,32 +13,54 @@ use crate::{
         Blocked, Step,
         desired::desired,
         management::Management,
-        observe::{Adoptable, Secrets, Spoke},
+        observe::{Adoptable, Secrets},
         plan::{Memory, plan},
-        request::Request,
+        request::{Refusal, Request},
     },
 };
 
-/// What it leads to and what stands in its way, a line each.
-pub(super) fn lines(hub: &Hub, role: &ManagementRole, object: &Value, looked: &Looked, spoke: &Spoke) -> Vec<String> {
-    match try_lines(hub, role, object, looked, spoke) {
-        Ok(lines) => lines,
-        Err(why) => vec![format!("In its way: {why}")],
+/// What a manifest leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// In words, a line each.
+    pub lines: Vec<String>,
+    /// Whether something stands in its way.
+    pub hindered: bool,
+}
+
+/// What it leads to and what stands in its way.
+pub(super) fn told(found: &Found, management: &Management, object: &Value, looked: &Looked, spoke: &Spoke) -> Told {
+    let duplicates = duplicates(found, looked);
+    if !duplicates.is_empty() {
+        return Told {
+            lines: duplicates,
+            hindered: true,
+        };
     }
+    let lines = try_lines(&found.hub, management, object, looked, spoke);
+    let (lines, hindered) = lines.unwrap_or_else(|why| (vec![format!("In its way: {why}")], true));
+    Told { lines, hindered }
+}
+
+/// Whether the `ManagementRole` allows what the manifest asks for, where nothing else is wrong with it.
+pub(super) fn is_allowed(management: &Management, object: &Value) -> bool {
+    let object: Result<ManagedCluster, _> = serde_json::from_value(object.clone());
+    let refused =
+        |object: &ManagedCluster| matches!(Request::parse(object, management), Err(Refusal::NotAllowed { .. }));
+    !object.as_ref().is_ok_and(refused)
 }
 
 fn try_lines(
     hub: &Hub,
-    role: &ManagementRole,
+    management: &Management,
     object: &Value,
     looked: &Looked,
     spoke: &Spoke,
-) -> Result<Vec<String>, String> {
-    let management = management(hub, role)?;
+) -> Result<(Vec<String>, bool), String> {
     let mut object: ManagedCluster = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
     object.metadata.uid = Some("<UID>".to_owned());
-    let request = Request::parse(&object, &management).map_err(|refusal| refusal.to_string())?;
-    let desired = desired(&request, &management, spoke.cluster.as_ref());
+    let request = Request::parse(&object, management).map_err(|refusal| refusal.to_string())?;
+    let desired = desired(&request, management, spoke.cluster.as_ref());
     let spoke = opened(hub, spoke);
     let secrets = secrets(looked, &request.identity.name);
     let living = BTreeSet::new();
@@ -67,10 +89,11 @@ fn try_lines(
             .map(Blocked::message)
             .map(|why| format!("In its way: {why}")),
     );
-    Ok(lines)
+    Ok((lines, !plan.blocked.is_empty()))
 }
 
-fn management(hub: &Hub, role: &ManagementRole) -> Result<Management, String> {
+/// What clusters stand on, as the `ManagementRole` has it.
+pub(super) fn management(hub: &Hub, role: &ManagementRole) -> Result<Management, String> {
     let status = json!({
         "hub": {
             "accountId": hub.cluster.account, "region": hub.cluster.region, "name": hub.cluster.name,
@@ -78,7 +101,10 @@ fn management(hub: &Hub, role: &ManagementRole) -> Result<Management, String> {
         },
     });
     let mut role = role.clone();
-    role.status = serde_json::from_value(status).ok();
+    // What the operator has found on the hub is as it says.
+    if role.status.as_ref().is_none_or(|status| status.hub.is_none()) {
+        role.status = serde_json::from_value(status).ok();
+    }
     Management::read_for_removal(&role).map_err(|none| format!("{none:?}"))
 }
 
@@ -95,6 +121,7 @@ fn opened(hub: &Hub, spoke: &Spoke) -> Spoke {
     spoke
 }
 
+/// The Secret as it is once it is opened.
 fn secrets(looked: &Looked, object: &str) -> Secrets {
     let mut secret = looked.wired.secret.clone();
     let annotations = secret.metadata.annotations.get_or_insert_default();
@@ -106,4 +133,26 @@ fn secrets(looked: &Looked, object: &str) -> Secrets {
         adoptable: Some(Adoptable { secret, lost, changes }),
         ..Secrets::default()
     }
+}
+
+/// Other cluster Secrets of the same cluster, or of the same name in Argo CD: with them none is taken over.
+fn duplicates(found: &Found, looked: &Looked) -> Vec<String> {
+    let own = ClusterSecret::read(&looked.wired.secret);
+    let others = found
+        .secrets
+        .iter()
+        .filter(|other| other.name != own.name && !other.deleting);
+    let shared = |other: &ClusterSecret| {
+        let server = (other.server == own.server).then_some("server");
+        server.or_else(|| (other.cluster_name == own.cluster_name).then_some("name"))
+    };
+    let told = |other: &ClusterSecret| {
+        shared(other).map(|what| {
+            format!(
+                "In its way: Secret {} has the same {what}, and Argo CD takes either of the two: delete the one that is not needed, and run this again",
+                other.name
+            )
+        })
+    };
+    others.filter_map(told).collect()
 }

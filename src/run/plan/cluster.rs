@@ -19,7 +19,7 @@ use crate::{
         management::Management,
         observe::Secrets,
         plan::{KnownEntry, suspended},
-        preview::{self, Looked, Planned},
+        preview::{self, Looked, Planned, Unplanned},
         request::{Identity, Request},
         survey::{Ground, Survey},
     },
@@ -28,7 +28,7 @@ use crate::{
 /// What was seen of a cluster, before it is planned.
 pub(super) struct Sight<'a> {
     cluster: &'a ManagedCluster,
-    seen: Result<Seen, String>,
+    seen: Result<Seen, Unplanned>,
 }
 
 enum Seen {
@@ -63,11 +63,13 @@ impl Look {
         cluster: &ManagedCluster,
         hubs: &BTreeMap<String, Result<Hub, String>>,
         stores: &HashMap<String, Result<Store<Secret>, String>>,
-    ) -> Result<Seen, String> {
+    ) -> Result<Seen, Unplanned> {
         let name = &cluster.spec.management_role;
-        let hub = hubs
-            .get(name)
-            .ok_or_else(|| format!("there is no ManagementRole {name}, neither on the hub nor in the files"))?;
+        let hub = hubs.get(name).ok_or_else(|| {
+            Unplanned::Refused(format!(
+                "there is no ManagementRole {name}, neither on the hub nor in the files"
+            ))
+        })?;
         let Hub { management, read_by } = hub.as_ref().map_err(Clone::clone)?;
         let store = stores
             .get(&management.namespace)
@@ -123,12 +125,12 @@ impl Look {
         management: &Management,
         read_by: &ReadBy,
         refusal: &str,
-    ) -> Result<Seen, String> {
+    ) -> Result<Seen, Unplanned> {
         let suspended = |identity: &Identity| identity.mode == Mode::Suspended;
         let identity = Identity::of(cluster)
             .ok()
             .filter(suspended)
-            .ok_or_else(|| refusal.to_owned())?;
+            .ok_or_else(|| Unplanned::Refused(refusal.to_owned()))?;
         let at = &identity.cluster;
         let account = self.reader.enter(read_by, &at.account, &at.region).await?;
         let deployer = identity.deployer(&management.hub);

@@ -8,7 +8,11 @@ use kube::{Api, Client, Resource, ResourceExt};
 use crate::{
     api::{ManagedCluster, ManagementRole, RemovalStatus},
     kubernetes::objects,
-    managed_cluster::{self, ledger::Hub, preview::Planned},
+    managed_cluster::{
+        self,
+        ledger::Hub,
+        preview::{Planned, Unplanned},
+    },
     management_role::members::Member,
     run::{Error, Guarded},
 };
@@ -215,7 +219,7 @@ impl Fleet {
             kind,
             name: name.clone(),
             of: None,
-            looked: Err(format!("it cannot be read: {why}")),
+            looked: Err(Unplanned::Refused(format!("it cannot be read: {why}"))),
         };
         shown.map(planned).collect()
     }

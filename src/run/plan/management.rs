@@ -14,7 +14,7 @@ use crate::{
     kubernetes::{issuer::issuer, objects},
     managed_cluster::{
         management::{Management, NoManagement},
-        preview::{Looked, Planned},
+        preview::{Looked, Planned, Unplanned},
     },
     management_role::{
         self, binding,
@@ -33,11 +33,14 @@ impl Look {
             kind: "ManagementRole",
             name: name.clone(),
             of: None,
-            looked: Err(String::new()),
+            looked: Ok(Looked::default()),
         };
         match Box::pin(self.role(role, fleet)).await {
             Err(why) => {
-                let for_clusters = format!("ManagementRole {name} could not be planned");
+                let for_clusters = match &why {
+                    Unplanned::Refused(_) => format!("ManagementRole {name} is refused"),
+                    Unplanned::Unseen(_) => format!("ManagementRole {name} could not be planned"),
+                };
                 planned.looked = Err(why);
                 (planned, Err(for_clusters))
             }
@@ -53,7 +56,8 @@ impl Look {
         &self,
         role: &ManagementRole,
         fleet: &Fleet,
-    ) -> Result<(Request, Looked, Result<Hub, String>), String> {
+    ) -> Result<(Request, Looked, Result<Hub, String>), Unplanned> {
+        let refused = |refusal: management_role::request::Refusal| Unplanned::Refused(refusal.to_string());
         let read_by = |request: &Request| ReadBy {
             region: request.hub.cluster.region.clone(),
             role: request.reader.clone(),
@@ -66,14 +70,14 @@ impl Look {
             account
         } else {
             // What it is parsed with only fills ARNs that are not used for this.
-            let by = read_by(&Request::parse(role, &nobody()?).map_err(|refusal| refusal.to_string())?);
+            let by = read_by(&Request::parse(role, &nobody()?).map_err(refused)?);
             let own = self.reader.own_account(&by).await?;
             looked.notes.push(format!(
                     "the hub is taken to be in account {own}, which the AWS credentials here are of: --hub-account says otherwise"
                 ));
             own
         };
-        let request = Request::parse(role, &account).map_err(|refusal| refusal.to_string())?;
+        let request = Request::parse(role, &account).map_err(refused)?;
         let by = read_by(&request);
         let issuer_here = issuer(&self.client).await.map_err(|error| error.to_string())?;
         let account = self.reader.enter(&by, &account, &request.hub.cluster.region).await?;
