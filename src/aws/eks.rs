@@ -119,7 +119,9 @@ impl Account {
         Ok(answer.access_entry.and_then(|entry| entry.access_entry_arn))
     }
 
-    /// Sets the groups of an entry, all of them. The user name is left as it is.
+    /// Sets the groups of an entry, all of them, and in the same call the user name where one is given, which else stays:
+    /// IAM may hold each of them against what the entry has where the request says nothing of it (service authorization
+    /// reference, `UpdateAccessEntry`).
     ///
     /// # Errors
     /// When EKS refuses, or the entry is gone.
@@ -128,40 +130,14 @@ impl Account {
         cluster: &ClusterName,
         principal: &RoleArn,
         groups: &BTreeSet<String>,
+        username: Option<&str>,
     ) -> Result<(), AwsError> {
         let request = self
             .eks
             .update_access_entry()
             .cluster_name(cluster.as_str())
             .principal_arn(principal.to_string())
-            .set_kubernetes_groups(Some(groups.iter().cloned().collect()));
-        self.call(
-            Call::UpdateAccessEntry,
-            &self.entry_of(cluster, principal),
-            request.send(),
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Sets the user name of an entry, and all of its groups in the same call: IAM may hold each of them against what the
-    /// entry has where the request says nothing of it (service authorization reference, `UpdateAccessEntry`).
-    ///
-    /// # Errors
-    /// When EKS refuses, or the entry is gone.
-    pub async fn set_username(
-        &self,
-        cluster: &ClusterName,
-        principal: &RoleArn,
-        username: &str,
-        groups: &BTreeSet<String>,
-    ) -> Result<(), AwsError> {
-        let request = self
-            .eks
-            .update_access_entry()
-            .cluster_name(cluster.as_str())
-            .principal_arn(principal.to_string())
-            .username(username)
+            .set_username(username.map(str::to_owned))
             .set_kubernetes_groups(Some(groups.iter().cloned().collect()));
         self.call(
             Call::UpdateAccessEntry,

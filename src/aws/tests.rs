@@ -526,11 +526,11 @@ async fn entries_are_made_without_user_name_and_narrowed_to_no_group() {
     };
     account.create_access_entry(&cluster, &wanted).await.unwrap();
     account
-        .set_groups(&cluster, &principal(), &BTreeSet::new())
+        .set_groups(&cluster, &principal(), &BTreeSet::new(), None)
         .await
         .unwrap();
     account
-        .set_username(&cluster, &principal(), "arn:x:{{SessionName}}", &BTreeSet::new())
+        .set_groups(&cluster, &principal(), &BTreeSet::new(), Some("arn:x:{{SessionName}}"))
         .await
         .unwrap();
     let seen = canned.seen.lock().unwrap().clone();

@@ -9,7 +9,7 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
-    aws::{Account, AwsError, ErrorKind},
+    aws::{Account, AwsError},
     domain::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessPolicyArn, WantedEntry},
@@ -20,6 +20,7 @@ use crate::{
 
 use super::{blocked::Blocked, plan::entry_tags, secret_write::apply_secret, step::Step, unmoved::Unmoved};
 
+use super::failure::stop;
 pub use super::failure::{Failure, MadeRole, OurEntry, Stop};
 
 /// Where a plan is carried out.
@@ -231,25 +232,6 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
     }
 }
 
-/// What AWS says while a write is on its way everywhere is a wait, not an error (reference: IAM user guide,
-/// "Changes that I make are not always immediately visible").
-fn stop(step: &Step, failure: Failure) -> Stop {
-    let Failure::Aws(error) = &failure else {
-        return Stop::Failed(step.part(), failure);
-    };
-    let what = match (step, error.kind) {
-        (Step::CreateAccessEntry { .. }, ErrorKind::InvalidPrincipal) => "the new deployer role",
-        (Step::Associate { .. } | Step::Rescope { .. } | Step::Reassociate { .. }, ErrorKind::EntryNotVisible) => {
-            "the new access entry"
-        }
-        (Step::CreateRole { .. }, ErrorKind::AlreadyExists) => "an earlier change of the deployer role",
-        (Step::CreateAccessEntry { .. }, ErrorKind::AlreadyExists) => "an earlier change of the access entry",
-        (_, ErrorKind::Conflict) => "another change of the same thing",
-        _ => return Stop::Failed(step.part(), failure),
-    };
-    Stop::Blocked(Blocked::Propagating { what: what.to_owned() })
-}
-
 async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran, Failure> {
     match step {
         Step::ApplySecret { secret, uid, .. } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
@@ -336,9 +318,9 @@ async fn run_in_account(
             let arn = account.create_access_entry(cluster, &entry).await?;
             return Ok(Ran::Entry(arn.map(OurEntry::Made)));
         }
-        Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups).await?,
+        Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups, None).await?,
         Step::SetUsername { username, groups, .. } => {
-            account.set_username(cluster, deployer, username, groups).await?;
+            account.set_groups(cluster, deployer, groups, Some(username)).await?;
         }
         Step::TagAccessEntry { arn, tags, .. } => account.tag_access_entry(arn, tags).await?,
         Step::AdoptAccessEntry { arn, tags } => {

@@ -127,7 +127,8 @@ struct Memory {
     unwritten: bool,
     secret: Option<WantedSecret>,
     claim: Option<Claim>,
-    adopts: Option<Adopts>,
+    /// What it takes over, and the object's name.
+    adopts: Option<(String, String)>,
     clean_since: Option<Instant>,
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
@@ -142,12 +143,6 @@ struct Memory {
 struct Claim {
     server: String,
     name: String,
-    object: String,
-}
-
-/// What an object takes over, for it alone.
-struct Adopts {
-    what: String,
     object: String,
 }
 
@@ -266,23 +261,15 @@ impl Memories {
     pub fn claim_adoption(&self, uid: &str, object: &str, what: &str, adopting: bool, take: bool) -> Option<String> {
         let mut all = self.lock();
         let own = &mut all.entry(uid.to_owned()).or_default().adopts;
-        if own.as_ref().is_some_and(|own| own.what != what) {
-            *own = None;
-        }
+        *own = own.take().filter(|(held, _)| held == what);
         if !adopting {
             return None;
         }
         let others = all.iter().filter(|(other, _)| other.as_str() != uid);
         let mut others = others.filter_map(|(_, memory)| memory.adopts.as_ref());
-        let other = others
-            .find(|other| other.what == what)
-            .map(|other| other.object.clone());
+        let other = others.find(|(held, _)| held == what).map(|(_, object)| object.clone());
         if other.is_none() && take {
-            let claimed = Adopts {
-                what: what.to_owned(),
-                object: object.to_owned(),
-            };
-            all.entry(uid.to_owned()).or_default().adopts = Some(claimed);
+            all.entry(uid.to_owned()).or_default().adopts = Some((what.to_owned(), object.to_owned()));
         }
         other
     }

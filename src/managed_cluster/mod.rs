@@ -17,6 +17,7 @@ pub mod breaker;
 pub mod by_hand;
 mod context;
 pub mod desired;
+mod despite;
 mod error;
 mod failure;
 pub mod findings;

@@ -325,7 +325,7 @@ async fn of_two_objects_that_take_one_role_over_at_the_same_time_one_gives_way()
                 ["Moored", "NotAdoptable"].contains(&stage::ready(object).1.as_str())
             })
             .await;
-        (stage::ready(&object).1, name.to_owned(), message(&object).to_owned())
+        (stage::ready(&object).1, name.to_owned(), message(&object))
     };
     let mut both = [settled("one").await, settled("two").await];
     both.sort();
