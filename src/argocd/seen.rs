@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -13,13 +13,14 @@ use super::{
     cluster_secret::{ADOPTED_ANNOTATION, KEYS, OWNER_ANNOTATION, SECRET_TYPE, WantedSecret},
     parse::{self, Credentials},
 };
+use crate::domain::ownership::FIELD_MANAGER;
 
 /// Cuts a Secret down before it is kept: values other than `server` and `name` are replaced by their hashes, and of
-/// `managedFields` only the entry of `field_manager` stays. Of `config` the ARN of the role that Argo CD assumes is kept.
+/// `managedFields` only our own entries stay. Of `config` the ARN of the role that Argo CD assumes is kept.
 ///
 /// `stringData`, which holds that alone, marks it as cut down. The API server never returns that field (Kubernetes API,
 /// `Secret`), so nobody can make a value pass for its own hash.
-pub fn cut_down(secret: &mut Secret, field_manager: &str) {
+pub fn cut_down(secret: &mut Secret) {
     let hashed = is_cut_down(secret);
     if !hashed {
         let role = assumed_role(secret).map(|arn| (ROLE.to_owned(), arn));
@@ -35,7 +36,7 @@ pub fn cut_down(secret: &mut Secret, field_manager: &str) {
         annotations.remove(LAST_APPLIED);
     }
     if let Some(fields) = &mut secret.metadata.managed_fields {
-        fields.retain(|entry| entry.manager.as_deref() == Some(field_manager));
+        fields.retain(is_ours);
     }
 }
 
@@ -277,11 +278,15 @@ fn surplus(what: &str, ours: &BTreeSet<String>, wanted: &BTreeMap<String, String
     other.map(|key| format!("{what} {key}")).collect()
 }
 
+fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(FIELD_MANAGER)
+}
+
 /// The keys of a map, `/f:metadata/f:labels` say, that our own field manager applied.
 fn our_fields(secret: &Secret, of: &str) -> BTreeSet<String> {
     let entries = secret.metadata.managed_fields.iter().flatten();
     entries
-        .filter(|entry| entry.operation.as_deref() == Some("Apply"))
+        .filter(|entry| is_ours(entry) && entry.operation.as_deref() == Some("Apply"))
         .filter_map(|entry| entry.fields_v1.as_ref())
         .filter_map(|fields| fields.0.pointer(of))
         .filter_map(Value::as_object)
@@ -328,8 +333,20 @@ mod tests {
                 .map(|(k, v)| (k.clone(), ByteString(v.clone().into_bytes())))
                 .collect(),
         );
-        cut_down(&mut secret, "mooring");
+        cut_down(&mut secret);
         secret
+    }
+
+    #[test]
+    fn what_another_manager_applied_is_not_ours_in_a_whole_secret_either() {
+        let fields = json!({"f:metadata": {"f:labels": {"f:theirs": {}}}, "f:data": {"f:shard": {}}});
+        let secret: Secret = serde_json::from_value(json!({"metadata": {
+            "name": "a", "labels": {"theirs": "x"},
+            "managedFields": [{"manager": "kubectl", "operation": "Apply", "fieldsV1": fields}],
+        }}))
+        .unwrap();
+        let whole = ClusterSecret::read(&secret);
+        assert!(whole.our_labels.is_empty() && whole.our_keys.is_empty(), "{whole:?}");
     }
 
     #[test]
@@ -365,7 +382,7 @@ mod tests {
         assert_eq!(role.as_deref(), Some("arn:aws:iam::111122223333:role/argocd-prod"));
         let kept = BTreeMap::from([(ROLE.to_owned(), role.unwrap())]);
         assert_eq!(secret.string_data, Some(kept), "and nothing else");
-        cut_down(&mut secret, "mooring");
+        cut_down(&mut secret);
         assert_eq!(secret.data, before, "cutting down twice changes nothing");
     }
 
@@ -385,7 +402,7 @@ mod tests {
             );
             secret.data.as_mut().unwrap().insert(key.to_owned(), ByteString(forged));
             let whole = ClusterSecret::read(&secret);
-            cut_down(&mut secret, "mooring");
+            cut_down(&mut secret);
             for seen in [whole, ClusterSecret::read(&secret)] {
                 assert!(
                     seen.difference(&wanted()).is_some_and(|d| !d.changed.is_empty()),

@@ -31,6 +31,9 @@ pub const OBJECT_TAG: &str = "mooring.dev/object";
 /// The tag on an access entry that holds the unique ID of the role it was made for.
 pub const ROLE_ID_TAG: &str = "mooring.dev/role-id";
 
+/// The name under which the API server records which fields of an object are ours (Kubernetes, "Server-Side Apply").
+pub const FIELD_MANAGER: &str = "mooring";
+
 /// The tag by which the owner of an account opens a role or an access entry to a hub, and the annotation by which the
 /// owner of Argo CD opens a cluster Secret to a `ManagedCluster`. Mooring never sets it.
 pub const ADOPT_TAG: &str = "mooring.dev/adopt";

@@ -13,8 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::{KubernetesError, call};
 
-/// The name under which the API server records which fields are ours.
-pub const FIELD_MANAGER: &str = "mooring";
+pub use crate::domain::ownership::FIELD_MANAGER;
 
 /// The resource as kubectl names it: `secrets`, `deployments.apps`. Read from the path, so that it works for kinds that
 /// are known only at run time.

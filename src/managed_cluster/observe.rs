@@ -12,10 +12,7 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessEntry, Associations, Cluster},
     },
-    kubernetes::{
-        KubernetesError,
-        objects::{self, FIELD_MANAGER},
-    },
+    kubernetes::{KubernetesError, objects},
 };
 
 use super::{plan::taken_over, request::Identity};
@@ -280,7 +277,7 @@ pub fn secrets(store: &Store<Secret>, uid: &str, wanted: Option<&WantedSecret>, 
 pub async fn secret_under_name(api: &Api<Secret>, name: &str, uid: &str) -> Result<Secrets, KubernetesError> {
     let mut found = Secrets::default();
     if let Some(mut secret) = objects::get_opt(api, name).await? {
-        cut_down(&mut secret, FIELD_MANAGER);
+        cut_down(&mut secret);
         let secret = ClusterSecret::read(&secret);
         if secret.owner.as_deref() == Some(uid) {
             found.own.push(secret);
@@ -318,7 +315,7 @@ pub async fn adoptable(
             "its config, which Argo CD cannot read, is written anew".to_owned(),
         ),
     };
-    cut_down(&mut whole, FIELD_MANAGER);
+    cut_down(&mut whole);
     let secret = ClusterSecret::read(&whole);
     Ok((secret.server == server).then_some(Adoptable { secret, lost, changes }))
 }

@@ -46,7 +46,6 @@ use crate::{
         drive::{Ended, StoreDropped, drive},
         events::Reporter,
         lease::Lost,
-        objects::FIELD_MANAGER,
         ready,
         reflect::reflect,
     },
@@ -303,7 +302,7 @@ fn wire(
     let mut secret_changes = SelectAll::new();
     for namespace in namespaces {
         let api = Api::<Secret>::namespaced(client.clone(), namespace);
-        let (store, changes) = reflect(api, labelled.clone(), |secret| cut_down(secret, FIELD_MANAGER));
+        let (store, changes) = reflect(api, labelled.clone(), cut_down);
         secret_stores.insert(namespace.clone(), store);
         secret_changes.push(changes.boxed());
     }

@@ -28,7 +28,7 @@ use crate::{
     aws::{self, ReadBy, Reader},
     cli::{PlanArgs, given},
     domain::name::AccountId,
-    kubernetes::{KubernetesError, connect::connect, objects::FIELD_MANAGER},
+    kubernetes::{KubernetesError, connect::connect},
     managed_cluster::{management::Management, preview::Planned},
 };
 
@@ -141,7 +141,7 @@ impl Look {
                 KubernetesError::new("list", what, cause).to_string()
             })?;
             for mut secret in page.items {
-                cut_down(&mut secret, FIELD_MANAGER);
+                cut_down(&mut secret);
                 writer.apply_watcher_event(&Event::InitApply(secret));
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {

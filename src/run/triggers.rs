@@ -594,7 +594,7 @@ mod tests {
             .collect();
         secret.data = Some(data);
         change(&mut secret);
-        crate::argocd::cut_down(&mut secret, "mooring");
+        crate::argocd::cut_down(&mut secret);
         Arc::new(secret)
     }
 
@@ -720,7 +720,7 @@ mod tests {
             secret.metadata.uid = Some("by-hand".into());
             secret.metadata.namespace = Some(namespace.into());
             secret.data = Some([("config".to_owned(), ByteString(config.into_bytes()))].into());
-            crate::argocd::cut_down(&mut secret, "mooring");
+            crate::argocd::cut_down(&mut secret);
             Arc::new(secret)
         };
         let (itself, other) = (

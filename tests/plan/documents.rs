@@ -227,10 +227,10 @@ proptest! {
     fn any_secret_is_read_and_cut_down_to_the_same(secret in secret()) {
         let whole = ClusterSecret::read(&secret);
         let mut cut = secret.clone();
-        cut_down(&mut cut, "mooring");
+        cut_down(&mut cut);
         prop_assert_eq!(&ClusterSecret::read(&cut), &whole);
         let once = cut.clone();
-        cut_down(&mut cut, "mooring");
+        cut_down(&mut cut);
         prop_assert_eq!(cut, once);
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn cluster(account: &str, name: &str, change: &Value) -> ManagedClust
 }
 
 /// The hub's account.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) request: Request,
     pub(crate) observed: Observed,

@@ -17,6 +17,7 @@ mod documents;
 mod foresee;
 mod hub;
 mod hub_golden;
+mod hub_properties;
 mod ownership;
 mod properties;
 mod spoke_golden;

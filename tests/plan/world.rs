@@ -197,7 +197,7 @@ impl World {
                     .is_some_and(|value| value == "cluster")
             });
             let mut secret = secret.clone();
-            cut_down(&mut secret, "mooring");
+            cut_down(&mut secret);
             let read = ClusterSecret::read(&secret);
             let by_name = Some(&read.name) == wanted.as_ref();
             if read.owner.as_deref() == Some(UID) {

@@ -100,7 +100,8 @@ pub(super) fn plan_role(
             None => Blocked::RoleNotOurs { arn, owner },
         });
     }
-    if memory.confirmed != Some(role.id.as_str()) {
+    // It could not be made again without the provider that it is to trust, and whoever keeps that is told so first.
+    if memory.confirmed != Some(role.id.as_str()) || !plan.blocked.is_empty() {
         return plan.blocked.push(Blocked::Unconfirmed { id: role.id.clone() });
     }
     restore_boundary(plan, role, wanted);

@@ -108,10 +108,10 @@ fn secret(input: &[u8]) {
         }
         let read = ClusterSecret::read(&plain);
         let mut cut = secret.clone();
-        cut_down(&mut cut, "mooring");
+        cut_down(&mut cut);
         assert_eq!(ClusterSecret::read(&cut), read);
         let once = cut.clone();
-        cut_down(&mut cut, "mooring");
+        cut_down(&mut cut);
         assert_eq!(cut, once);
         let owner = read.owner.unwrap_or_default();
         assert_eq!(concerns(&secret, &owner, None), concerns(&cut, &owner, None));
