@@ -154,6 +154,7 @@ mod tests {
                 arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/x/role/222222222222/argocd/1".into(),
                 principal: wired.role.to_string(),
                 kind: "STANDARD".into(),
+        username: None,
                 groups: BTreeSet::new(),
                 tags: BTreeMap::new(),
             }),

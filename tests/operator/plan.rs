@@ -52,7 +52,7 @@ fn calls(steps: &[String]) -> Vec<&str> {
         "PutPolicy" => Some("PutRolePolicy"),
         "SetTrust" => Some("UpdateAssumeRolePolicy"),
         "CreateAccessEntry" => Some("CreateAccessEntry"),
-        "SetGroups" => Some("UpdateAccessEntry"),
+        "SetGroups" | "SetUsername" => Some("UpdateAccessEntry"),
         "Associate" | "Rescope" => Some("AssociateAccessPolicy"),
         "Disassociate" => Some("DisassociateAccessPolicy"),
         "ApplySecret" => None,
