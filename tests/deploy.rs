@@ -349,6 +349,67 @@ async fn the_verifier_may_look_and_write_its_condition_and_nothing_else() {
 }
 
 /// Who could take the other's Lease could stop it for good.
+/// People may look, once somebody binds the roles to them, and change nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_may_look_and_nothing_else() {
+    installed().await;
+    let admin = server().await.admin().unwrap();
+    let subject = serde_json::json!([{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "somebody"}]);
+    for (kind, of, namespace) in [
+        ("ClusterRoleBinding", "ClusterRole", None),
+        ("RoleBinding", "Role", Some("argocd")),
+    ] {
+        let binding = serde_json::json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+            "metadata": {"name": "people", "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": of, "name": "mooring-reader"},
+            "subjects": subject,
+        });
+        let answer = send(&admin, "POST", &collection(&binding), &binding, false).await;
+        assert!(answer.result.is_ok(), "{kind}");
+    }
+    let client = server()
+        .await
+        .client_of_user("somebody", &["system:authenticated"])
+        .unwrap();
+    // The API server learns of a binding a moment later.
+    for (namespace, group, what) in [("", "mooring.dev", "managedclusters"), ("argocd", "", "secrets")] {
+        let bound = async {
+            while !may(&client, resource(namespace, group, what, "get")).await {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        };
+        let patience = std::time::Duration::from_mins(1);
+        tokio::time::timeout(patience, bound).await.expect("the bindings work");
+    }
+    let look: &[&str] = &["get", "list"];
+    let follow: &[&str] = &["get", "list", "watch"];
+    for (namespace, group, what, allowed) in [
+        ("", "mooring.dev", "managedclusters", follow),
+        ("", "mooring.dev", "managementroles", follow),
+        ("", "mooring.dev", "managedclusters/status", &[]),
+        ("", "argoproj.io", "applications", &["list"]),
+        ("", "argoproj.io", "applicationsets", &["list"]),
+        ("argocd", "argoproj.io", "appprojects", &["list"]),
+        ("argocd", "", "secrets", look),
+        ("", "", "secrets", &[]),
+        ("kube-system", "", "secrets", &[]),
+        ("mooring-system", "", "secrets", &[]),
+        ("argocd", "", "serviceaccounts", look),
+        ("argocd", "", "serviceaccounts/token", &[]),
+        ("argocd", "", "pods", &["list"]),
+        ("argocd", "", "pods/exec", &[]),
+        ("argocd", "apps", "deployments", &["list"]),
+        ("argocd", "apps", "statefulsets", &["list"]),
+        ("argocd", "apps", "daemonsets", &["list"]),
+    ] {
+        for verb in EVERY_VERB {
+            let granted = may(&client, resource(namespace, group, what, verb)).await;
+            assert_eq!(granted, allowed.contains(&verb), "{verb} {what} in {namespace:?}");
+        }
+    }
+}
+
 async fn takes_its_own_lease(client: &Client, own: &str, other: &str) {
     for (name, allowed) in [(own, &["get", "update"][..]), (other, &[])] {
         for verb in EVERY_VERB.into_iter().filter(|verb| *verb != "create") {

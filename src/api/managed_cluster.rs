@@ -326,7 +326,7 @@ pub struct ManagedClusterStatus {
     #[schemars(with = "DeployerRoleStatus")]
     pub deployer_role: Option<DeployerRoleStatus>,
 
-    /// What the spec gave to an access entry that was taken over: anything else on it is somebody's.
+    /// The access entry of the deployer role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "AccessEntryStatus")]
     pub access_entry: Option<AccessEntryStatus>,
@@ -401,14 +401,18 @@ pub struct DeployerRoleStatus {
     pub id: String,
 }
 
-/// What the spec gave to an access entry that was taken over.
+/// The access entry, and what the spec gave to one that was taken over: anything else on that is somebody's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessEntryStatus {
-    /// The ARNs of access policies.
+    /// The ARN of the access entry that Mooring made or took over last. It ends in an ID that EKS never gives twice: an entry with another ARN and without Mooring's tags is somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub arn: Option<String>,
+    /// Of an entry that was taken over: the ARNs of the access policies that the spec gave to it.
     #[serde(default)]
     pub policies: BTreeSet<String>,
-    /// The names of Kubernetes groups.
+    /// Of an entry that was taken over: the names of the Kubernetes groups that the spec gave to it.
     #[serde(default)]
     pub kubernetes_groups: BTreeSet<String>,
     /// What others gave to the entry and went with it when spec.mode became Suspended, in words. Mooring does not give it back: the spec does not ask for it.

@@ -2,12 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::text::NOT_SHOWN;
+
 use super::{application::Target, cluster_secret::WantedSecret, seen::ClusterSecret};
 
 /// A value by what it is of, what it is now, and what it will be.
 pub type Changed = (String, Option<String>, Option<String>);
 
 impl WantedSecret {
+    /// The certificate authority that Argo CD will hold the server to, as PEM.
+    #[must_use]
+    pub fn certificate_authority(&self) -> Option<Vec<u8>> {
+        let config: serde_json::Value = serde_json::from_str(self.data.get("config")?).ok()?;
+        let encoded = config.pointer("/tlsClientConfig/caData")?.as_str()?;
+        STANDARD.decode(encoded).ok()
+    }
+
     /// The cluster that it is to Argo CD once it is written over the one that stands, where labels and annotations of
     /// others stay.
     #[must_use]
@@ -52,7 +64,7 @@ impl WantedSecret {
             let before = now.and_then(|now| match key.as_str() {
                 "server" => Some(now.server.clone()),
                 "name" => Some(now.cluster_name.clone()),
-                _ => None,
+                _ => now.has(key).then(|| NOT_SHOWN.to_owned()),
             });
             if !same && !values.iter().any(|(of, ..): &Changed| of.as_str() == key) {
                 values.push((key.clone(), before, after.map(shown)));

@@ -11,6 +11,7 @@ use base64::{
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::{
+    cluster_secret::WantedSecret,
     lenient::{Node, fields, flag, text, wrong},
     server::Server,
 };
@@ -64,9 +65,10 @@ pub struct SeenCluster {
 }
 
 impl SeenCluster {
-    /// What of the config would be lost when Mooring takes the Secret over, and what it changes, in words.
+    /// What of the config would be lost when Mooring takes the Secret over, and what it changes, in words. `wanted` is what
+    /// it then holds, where that is known.
     #[must_use]
-    pub fn taken_over(&self) -> (Vec<String>, String) {
+    pub fn taken_over(&self, wanted: Option<&WantedSecret>) -> (Vec<String>, String) {
         let mut lost = Vec::new();
         if self.proxied {
             lost.push("proxyUrl".to_owned());
@@ -84,9 +86,18 @@ impl SeenCluster {
         } else {
             ""
         };
+        let other = wanted.and_then(WantedSecret::certificate_authority);
+        let other = other.filter(|other| *other != self.certificate_authority);
+        let authority = match other {
+            Some(_) if self.certificate_authority.is_empty() => {
+                ", and by the certificate authority that EKS gives in place of the system's"
+            }
+            Some(_) => ", and by the certificate authority that EKS gives in place of another",
+            None => "",
+        };
         (
             lost,
-            format!("it used {was}, and uses the deployer role from now on{unchecked}"),
+            format!("it used {was}, and uses the deployer role from now on{unchecked}{authority}"),
         )
     }
 }

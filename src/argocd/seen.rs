@@ -203,6 +203,25 @@ impl ClusterSecret {
             .collect()
     }
 
+    /// What stands on it otherwise than it is wanted, by name: what of others a write overwrites. `config` is told apart, and
+    /// a server that Argo CD reads as the same is the same.
+    #[must_use]
+    pub fn overwritten(&self, wanted: &WantedSecret) -> BTreeSet<String> {
+        let keys = wanted.data.keys().filter(|key| *key != "config" && *key != "server");
+        let keys = keys.filter(|key| self.has(key) && self.differs(key, wanted));
+        let mut all: BTreeSet<String> = keys.map(|key| format!("data {key}")).collect();
+        for (what, wanted, found) in [
+            ("label", &wanted.labels, &self.labels),
+            ("annotation", &wanted.annotations, &self.annotations),
+        ] {
+            let other = wanted
+                .iter()
+                .filter(|(key, value)| found.get(*key).is_some_and(|found| found != *value));
+            all.extend(other.map(|(key, _)| format!("{what} {key}")));
+        }
+        all
+    }
+
     /// Whether a key has this value, or is not there where there is to be none.
     pub(super) fn holds(&self, key: &str, value: Option<&String>) -> bool {
         self.values.get(key) == value.map(|value| hash(value.as_bytes())).as_ref()

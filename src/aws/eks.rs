@@ -92,10 +92,15 @@ impl Account {
     }
 
     /// Makes an access entry of type `STANDARD`, without a user name: EKS makes one that carries the session's name.
+    /// Gives the entry's ARN, which ends in an ID that EKS never gives twice.
     ///
     /// # Errors
     /// [`ErrorKind::AlreadyExists`], [`ErrorKind::InvalidPrincipal`] while EKS does not see the role yet, and others.
-    pub async fn create_access_entry(&self, cluster: &ClusterName, entry: &WantedEntry) -> Result<(), AwsError> {
+    pub async fn create_access_entry(
+        &self,
+        cluster: &ClusterName,
+        entry: &WantedEntry,
+    ) -> Result<Option<String>, AwsError> {
         let request = self
             .eks
             .create_access_entry()
@@ -104,16 +109,19 @@ impl Account {
             .r#type("STANDARD")
             .set_kubernetes_groups((!entry.groups.is_empty()).then(|| entry.groups.iter().cloned().collect()))
             .set_tags(Some(entry.tags.clone().into_iter().collect()));
-        self.call(
-            Call::CreateAccessEntry,
-            &self.entry_of(cluster, &entry.principal),
-            request.send(),
-        )
-        .await?;
-        Ok(())
+        let answer = self
+            .call(
+                Call::CreateAccessEntry,
+                &self.entry_of(cluster, &entry.principal),
+                request.send(),
+            )
+            .await?;
+        Ok(answer.access_entry.and_then(|entry| entry.access_entry_arn))
     }
 
-    /// Sets the groups of an entry, all of them. The user name is left as it is.
+    /// Sets the groups of an entry, all of them, and in the same call the user name where one is given, which else stays:
+    /// IAM may hold each of them against what the entry has where the request says nothing of it (service authorization
+    /// reference, `UpdateAccessEntry`).
     ///
     /// # Errors
     /// When EKS refuses, or the entry is gone.
@@ -122,12 +130,14 @@ impl Account {
         cluster: &ClusterName,
         principal: &RoleArn,
         groups: &BTreeSet<String>,
+        username: Option<&str>,
     ) -> Result<(), AwsError> {
         let request = self
             .eks
             .update_access_entry()
             .cluster_name(cluster.as_str())
             .principal_arn(principal.to_string())
+            .set_username(username.map(str::to_owned))
             .set_kubernetes_groups(Some(groups.iter().cloned().collect()));
         self.call(
             Call::UpdateAccessEntry,
@@ -317,6 +327,7 @@ pub(super) fn access_entry(from: types::AccessEntry) -> AccessEntry {
         arn: from.access_entry_arn.unwrap_or_default(),
         principal: from.principal_arn.unwrap_or_default(),
         kind: from.r#type.unwrap_or_default(),
+        username: from.username,
         groups: from.kubernetes_groups.unwrap_or_default().into_iter().collect(),
         tags: from.tags.unwrap_or_default().into_iter().collect(),
     }

@@ -126,67 +126,6 @@ impl ErrorKind {
 }
 
 impl AwsError {
-    /// What the person who must act does next.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        let action = self.call.action();
-        match self.kind {
-            ErrorKind::Denied if self.call == Call::AssumeRole => format!(
-                "let the trust policy of {} name the operator's role for sts:AssumeRole and sts:TagSession (and its \
-                 external ID, if one is set), and let the operator's own policy allow both on it: compare with what \
-                 `mooring bootstrap` prints",
-                self.resource
-            ),
-            ErrorKind::Denied => format!(
-                "let {} do {action} on {}: compare its policy with what `mooring bootstrap` prints, then look for a \
-                 service control policy or a boundary that denies it",
-                self.acting_as, self.resource
-            ),
-            ErrorKind::Throttled => {
-                "nothing: it is tried again; if it lasts, look for what else uses up the account's request rate".to_owned()
-            }
-            ErrorKind::AlreadyExists => {
-                "look at who made the one that is there, and delete or rename it".to_owned()
-            }
-            ErrorKind::InvalidPrincipal => {
-                "wait two minutes if the role was made just now; otherwise check that the principal exists".to_owned()
-            }
-            ErrorKind::EntryNotVisible | ErrorKind::Conflict => "nothing: it is tried again".to_owned(),
-            ErrorKind::ClusterNotFound => {
-                "check the cluster's name, account and region: EKS knows no such cluster there".to_owned()
-            }
-            ErrorKind::AccessEntriesDisabled => {
-                "set the cluster's authentication mode to API_AND_CONFIG_MAP: aws eks update-cluster-config --name NAME \
-                 --access-config authenticationMode=API_AND_CONFIG_MAP (there is no way back, so Mooring does not do it)"
-                    .to_owned()
-            }
-            ErrorKind::LimitExceeded => "raise the quota that AWS names, or make room under it".to_owned(),
-            ErrorKind::HasPolicies => {
-                "remove the policies that somebody put on the role, then it can be deleted".to_owned()
-            }
-            ErrorKind::NotFound => "check that it still exists: it is made again if it is ours".to_owned(),
-            ErrorKind::Invalid => "change what AWS names in the spec".to_owned(),
-            ErrorKind::CredentialsUnavailable => {
-                "check the operator's service account: its role annotation or Pod Identity association, and whether \
-                 this region is enabled in the account"
-                    .to_owned()
-            }
-            ErrorKind::Unreachable => {
-                "check name resolution, HTTPS_PROXY and NO_PROXY, AWS_CA_BUNDLE, and the network policy of the \
-                 operator's namespace"
-                    .to_owned()
-            }
-            ErrorKind::ServerError => "nothing: AWS failed, and it is tried again".to_owned(),
-            ErrorKind::RegionDisabled => {
-                "enable the operator's region in that account, or run the operator with AWS_REGION set to a region \
-                 that it has"
-                    .to_owned()
-            }
-            ErrorKind::ShuttingDown => "nothing: the next operator goes on".to_owned(),
-            ErrorKind::Unknown => "read AWS's message; its support takes the request ID".to_owned(),
-        }
-    }
-
     /// What the SDK reports, in our words.
     pub(super) fn from_sdk<E>(
         call: Call,

@@ -246,7 +246,7 @@ impl Entries<'_> {
             self.allow("EntryTag", Target::AccessEntry, Guard::OurTags)
                 .on(&entries)
                 .when("StringEquals", &our_tags, [hub]),
-            // The user name's key may hold the name that EKS made or the one asked for, which we never send.
+            // The user name's key may hold the name that EKS made, or the one asked for, which is that one again.
             self.groups(
                 self.ours(
                     self.allow("EntryGroups", Target::AccessEntry, Guard::OurEntryGroups)

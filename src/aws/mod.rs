@@ -18,6 +18,7 @@ mod connect;
 mod eks;
 mod error;
 pub mod grants;
+mod hint;
 mod iam;
 mod limits;
 mod permit;

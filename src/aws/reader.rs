@@ -16,6 +16,7 @@ use super::{
     connect::{self, ConnectError, Settings},
     eks,
     error::{AwsError, ErrorKind},
+    hint::{not_entered, unseen},
     iam,
     session::{Account, Aws, Door},
     sts::Caller,
@@ -275,12 +276,7 @@ impl Reader {
         match aws.enter(&door).await {
             Ok(account) => Ok(account),
             Err(_) if caller.account == *id => Ok(aws.own(&caller, region)),
-            Err(error) => Err(format!(
-                "the AWS credentials here are of account {}, and in account {id} role {} does not let them in: {}",
-                caller.account,
-                by.role,
-                unseen(&error)
-            )),
+            Err(error) => Err(not_entered(&error, &caller.account, id, &by.role)),
         }
     }
 
@@ -325,16 +321,6 @@ fn look<T>(found: Result<Option<T>, AwsError>) -> Look<T> {
         Ok(Some(found)) => Look::Seen(found),
         Ok(None) => Look::Absent,
         Err(error) => Look::Unseen(unseen(&error)),
-    }
-}
-
-/// Why something could not be looked at. AWS's own words name the session, which differs from hour to hour.
-fn unseen(error: &AwsError) -> String {
-    let (action, resource) = (error.call.action(), &error.resource);
-    if error.kind == ErrorKind::Denied {
-        format!("not allowed: {action} on {resource}")
-    } else {
-        format!("{action} on {resource}: {}", error.code)
     }
 }
 

@@ -526,7 +526,11 @@ async fn entries_are_made_without_user_name_and_narrowed_to_no_group() {
     };
     account.create_access_entry(&cluster, &wanted).await.unwrap();
     account
-        .set_groups(&cluster, &principal(), &BTreeSet::new())
+        .set_groups(&cluster, &principal(), &BTreeSet::new(), None)
+        .await
+        .unwrap();
+    account
+        .set_groups(&cluster, &principal(), &BTreeSet::new(), Some("arn:x:{{SessionName}}"))
         .await
         .unwrap();
     let seen = canned.seen.lock().unwrap().clone();
@@ -545,6 +549,9 @@ async fn entries_are_made_without_user_name_and_narrowed_to_no_group() {
         "an empty list, not nothing"
     );
     assert!(narrowed.get("username").is_none());
+    let named: serde_json::Value = serde_json::from_str(&seen[3].body).unwrap();
+    assert_eq!(named["username"], "arn:x:{{SessionName}}");
+    assert_eq!(named["kubernetesGroups"], serde_json::json!([]));
 }
 
 fn listed(scope: &str, next: &str) -> Answer {

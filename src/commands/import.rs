@@ -109,6 +109,7 @@ mod tests {
     fn found(looked: Vec<Looked>, left: Vec<Left>) -> Found {
         Found {
             hub: hub(),
+            hub_seen: true,
             role: None,
             moored: BTreeMap::new(),
             secrets: looked
@@ -153,6 +154,7 @@ mod tests {
                 arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/x/role/222222222222/argocd/1".into(),
                 principal: wired.role.to_string(),
                 kind: "STANDARD".into(),
+        username: None,
                 groups: BTreeSet::new(),
                 tags: BTreeMap::new(),
             }),
@@ -459,6 +461,8 @@ mod tests {
         let mut found = found(all, left);
         let provisioner = |found: &Found| documents(&print(found).0.out)[0]["spec"]["provisioner"].clone();
         assert_eq!(provisioner(&found), Value::Null);
+        found.hub_seen = false;
+        assert_eq!(print(&found).1.exit_code(), 1);
         found.hub.reader_role = "window".into();
         found.hub.external_id = Some("word".into());
         assert_eq!(

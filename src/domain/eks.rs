@@ -74,10 +74,49 @@ pub struct AccessEntry {
     pub principal: String,
     /// `STANDARD`, or a type for nodes.
     pub kind: String,
+    /// The Kubernetes user name that its sessions have, a template: EKS fills `{{SessionName}}` in.
+    pub username: Option<String>,
     /// The Kubernetes groups that its sessions belong to.
     pub groups: BTreeSet<String>,
     /// Its tags.
     pub tags: Tags,
+}
+
+impl AccessEntry {
+    /// The user name, where somebody set another one than EKS gives when none is asked for.
+    #[must_use]
+    pub fn others_username(&self) -> Option<&str> {
+        let username = self.username.as_deref().filter(|username| !username.is_empty())?;
+        let generated = self
+            .principal
+            .parse()
+            .is_ok_and(|role: RoleArn| is_generated_username(&role, username));
+        (!generated).then_some(username)
+    }
+}
+
+/// The user name that EKS gives to the sessions of a role when none is asked for (EKS user guide, "Create access
+/// entries").
+#[must_use]
+pub fn generated_username(role: &RoleArn) -> String {
+    format!("{}{}/{SESSION_NAME}", assumed_roles(role), role.name)
+}
+
+/// Whether EKS may have made this user name up for the role. STS shows a role without its path; one that is written with
+/// it names nobody else.
+fn is_generated_username(role: &RoleArn, username: &str) -> bool {
+    let Some(rest) = username.strip_prefix(&assumed_roles(role)) else {
+        return false;
+    };
+    let name = format!("{}/{SESSION_NAME}", role.name);
+    rest == name || rest == format!("{}{name}", role.path.trim_start_matches('/'))
+}
+
+/// What EKS puts the name of the session for.
+const SESSION_NAME: &str = "{{SessionName}}";
+
+fn assumed_roles(role: &RoleArn) -> String {
+    format!("arn:{}:sts::{}:assumed-role/", role.partition, role.account)
 }
 
 /// Where an access policy holds.
@@ -165,4 +204,44 @@ pub struct WantedEntry {
     pub groups: BTreeSet<String>,
     /// The tags that mark it as ours.
     pub tags: Tags,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(username: Option<&str>) -> AccessEntry {
+        AccessEntry {
+            arn: "arn:entry".into(),
+            principal: "arn:aws-cn:iam::222222222222:role/mooring/hub/default/prod-1".into(),
+            kind: "STANDARD".into(),
+            username: username.map(str::to_owned),
+            groups: BTreeSet::new(),
+            tags: Tags::new(),
+        }
+    }
+
+    #[test]
+    fn the_user_name_that_eks_makes_up_is_nobody_elses() {
+        let role = entry(None).principal.parse().unwrap();
+        let generated = generated_username(&role);
+        assert_eq!(
+            generated,
+            "arn:aws-cn:sts::222222222222:assumed-role/prod-1/{{SessionName}}"
+        );
+        let with_path = "arn:aws-cn:sts::222222222222:assumed-role/mooring/hub/default/prod-1/{{SessionName}}";
+        for own in [None, Some(""), Some(generated.as_str()), Some(with_path)] {
+            assert_eq!(entry(own).others_username(), None, "{own:?}");
+        }
+        for other in [
+            "alice",
+            "arn:aws-cn:sts::222222222222:assumed-role/prod-1/alice",
+            "arn:aws-cn:sts::222222222222:assumed-role/prod-2/{{SessionName}}",
+            "arn:aws-cn:sts::333333333333:assumed-role/prod-1/{{SessionName}}",
+            "arn:aws:sts::222222222222:assumed-role/prod-1/{{SessionName}}",
+            "x:{{SessionName}}",
+        ] {
+            assert_eq!(entry(Some(other)).others_username(), Some(other));
+        }
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
-    aws::{Account, AwsError, ErrorKind},
+    aws::{Account, AwsError},
     domain::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessPolicyArn, WantedEntry},
@@ -20,7 +20,8 @@ use crate::{
 
 use super::{blocked::Blocked, plan::entry_tags, secret_write::apply_secret, step::Step, unmoved::Unmoved};
 
-pub use super::failure::{Failure, MadeRole, Stop};
+use super::failure::stop;
+pub use super::failure::{Failure, MadeRole, OurEntry, Stop};
 
 /// Where a plan is carried out.
 #[derive(Clone, Copy)]
@@ -50,6 +51,7 @@ pub struct Outcome {
     made_role: Option<MadeRole>,
     role_deleted: bool,
     entry_deleted: bool,
+    entry: Option<OurEntry>,
     server_changed: bool,
     unmoved: Option<Unmoved>,
     reassociated: Vec<AccessPolicyArn>,
@@ -79,6 +81,12 @@ impl Outcome {
     #[must_use]
     pub fn entry_deleted(&self) -> bool {
         self.entry_deleted
+    }
+
+    /// The access entry that was made or taken over, if one was.
+    #[must_use]
+    pub fn entry(&self) -> Option<&OurEntry> {
+        self.entry.as_ref()
     }
 
     /// Whether a Secret that Argo CD knew was given another server.
@@ -149,7 +157,7 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
         for (step, result) in batch.into_iter().zip(results) {
             let person = match &result {
-                Ok(Ran::Done(_)) => None,
+                Ok(Ran::Done(_) | Ran::Entry(_)) => None,
                 Ok(Ran::Unmoved(_)) => Some(false),
                 Err(failure) => Some(failure.needs_a_person()),
             };
@@ -168,6 +176,8 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
 enum Ran {
     /// It is done; with the role that it made, if it made one.
     Done(Option<MadeRole>),
+    /// An access entry was made or taken over.
+    Entry(Option<OurEntry>),
     /// EKS took another scope of an access policy, and did not show it within some seconds.
     Unmoved(Unmoved),
 }
@@ -182,6 +192,10 @@ fn must_end(site: Site<'_>) -> Option<Failure> {
 
 fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, metrics: &Metrics) {
     match result {
+        Ok(Ran::Entry(entry)) => {
+            outcome.entry = entry;
+            conclude(outcome, step, Ok(Ran::Done(None)), metrics);
+        }
         Ok(Ran::Done(made)) => {
             metrics.step_applied(step.name(), "done");
             info!(step = step.name(), "{}", step.words());
@@ -218,25 +232,6 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
     }
 }
 
-/// What AWS says while a write is on its way everywhere is a wait, not an error (reference: IAM user guide,
-/// "Changes that I make are not always immediately visible").
-fn stop(step: &Step, failure: Failure) -> Stop {
-    let Failure::Aws(error) = &failure else {
-        return Stop::Failed(step.part(), failure);
-    };
-    let what = match (step, error.kind) {
-        (Step::CreateAccessEntry { .. }, ErrorKind::InvalidPrincipal) => "the new deployer role",
-        (Step::Associate { .. } | Step::Rescope { .. } | Step::Reassociate { .. }, ErrorKind::EntryNotVisible) => {
-            "the new access entry"
-        }
-        (Step::CreateRole { .. }, ErrorKind::AlreadyExists) => "an earlier change of the deployer role",
-        (Step::CreateAccessEntry { .. }, ErrorKind::AlreadyExists) => "an earlier change of the access entry",
-        (_, ErrorKind::Conflict) => "another change of the same thing",
-        _ => return Stop::Failed(step.part(), failure),
-    };
-    Stop::Blocked(Blocked::Propagating { what: what.to_owned() })
-}
-
 async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran, Failure> {
     match step {
         Step::ApplySecret { secret, uid, .. } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
@@ -270,6 +265,7 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran
         | Step::TagRole { .. }
         | Step::CreateAccessEntry { .. }
         | Step::SetGroups { .. }
+        | Step::SetUsername { .. }
         | Step::TagAccessEntry { .. }
         | Step::DeleteAccessEntry
         | Step::Associate { .. }
@@ -319,11 +315,17 @@ async fn run_in_account(
                 tags: entry_tags(&entry.tags, role_id),
                 ..entry.clone()
             };
-            account.create_access_entry(cluster, &entry).await?;
+            let arn = account.create_access_entry(cluster, &entry).await?;
+            return Ok(Ran::Entry(arn.map(OurEntry::Made)));
         }
-        Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups).await?,
-        Step::TagAccessEntry { arn, tags, .. } | Step::AdoptAccessEntry { arn, tags } => {
+        Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups, None).await?,
+        Step::SetUsername { username, groups, .. } => {
+            account.set_groups(cluster, deployer, groups, Some(username)).await?;
+        }
+        Step::TagAccessEntry { arn, tags, .. } => account.tag_access_entry(arn, tags).await?,
+        Step::AdoptAccessEntry { arn, tags } => {
             account.tag_access_entry(arn, tags).await?;
+            return Ok(Ran::Entry(Some(OurEntry::TakenOver(arn.clone()))));
         }
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,

@@ -35,6 +35,8 @@ pub struct Hub {
 pub struct Found {
     /// Where Argo CD runs.
     pub hub: Hub,
+    /// Whether EKS was seen to have that cluster.
+    pub hub_seen: bool,
     /// The `ManagementRole` of that name as it is stored, where there is one.
     pub role: Option<Value>,
     /// The EKS clusters of the `ManagedCluster`s that are there, by the objects' names; `None` of one that cannot be read.

@@ -127,6 +127,8 @@ struct Memory {
     unwritten: bool,
     secret: Option<WantedSecret>,
     claim: Option<Claim>,
+    /// What it takes over, and the object's name.
+    adopts: Option<(String, String)>,
     clean_since: Option<Instant>,
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
@@ -252,9 +254,32 @@ impl Memories {
         others
     }
 
+    /// Claims what an object takes over, so that of two that want the same and are looked at side by side one gives way:
+    /// until its tags show, nothing else tells whose it is. Gives the name of another object that has claimed it; then
+    /// nothing is claimed. What the object claimed before and does not want any more is given up; and who does not
+    /// `take` only asks.
+    pub fn claim_adoption(&self, uid: &str, object: &str, what: &str, adopting: bool, take: bool) -> Option<String> {
+        let mut all = self.lock();
+        let own = &mut all.entry(uid.to_owned()).or_default().adopts;
+        *own = own.take().filter(|(held, _)| held == what);
+        if !adopting {
+            return None;
+        }
+        let others = all.iter().filter(|(other, _)| other.as_str() != uid);
+        let mut others = others.filter_map(|(_, memory)| memory.adopts.as_ref());
+        let other = others.find(|(held, _)| held == what).map(|(_, object)| object.clone());
+        if other.is_none() && take {
+            all.entry(uid.to_owned()).or_default().adopts = Some((what.to_owned(), object.to_owned()));
+        }
+        other
+    }
+
     /// Gives up what the object claimed.
     pub fn unclaim(&self, uid: &str) {
-        self.with(uid, |memory| memory.claim = None);
+        self.with(uid, |memory| {
+            memory.claim = None;
+            memory.adopts = None;
+        });
     }
 
     /// The objects whose wanted Secret has this server or this name in Argo CD.
@@ -374,4 +399,32 @@ impl Memories {
 pub fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(Unit::Second).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_that_take_one_thing_over_the_second_is_told_of_the_first() {
+        let memory = Memories::default();
+        let claim = |uid: &str, what: &str, adopting, take| {
+            memory.claim_adoption(uid, &format!("object-{uid}"), what, adopting, take)
+        };
+        let first = Some("object-1".to_owned());
+        assert_eq!(claim("0", "role", true, false), None, "who only asks keeps nobody out");
+        assert_eq!(claim("1", "role", true, true), None);
+        assert_eq!(claim("2", "role", true, true), first);
+        assert_eq!(claim("2", "other", true, true), None);
+        // Once it is taken over there is nothing left to take over, and a read may be late.
+        assert_eq!(claim("1", "role", false, true), None);
+        assert_eq!(claim("2", "role", true, true), first);
+        // Who wants something else by now has given it up.
+        assert_eq!(claim("1", "another", false, true), None);
+        assert_eq!(claim("2", "role", true, true), None);
+        memory.unclaim("2");
+        assert_eq!(claim("1", "role", true, true), None);
+        memory.forget("1");
+        assert_eq!(claim("2", "role", true, true), None);
+    }
 }

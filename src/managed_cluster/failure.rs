@@ -1,8 +1,15 @@
 //! Why a step was not done, and what stopped a plan.
 
-use crate::{aws::AwsError, kubernetes::KubernetesError};
+use crate::{
+    aws::{AwsError, ErrorKind},
+    kubernetes::KubernetesError,
+};
 
-use super::{blocked::Blocked, error, step::Part};
+use super::{
+    blocked::Blocked,
+    error,
+    step::{Part, Step},
+};
 
 /// Why a step was not done.
 #[derive(Debug, thiserror::Error)]
@@ -51,4 +58,32 @@ pub struct MadeRole {
     pub arn: String,
     /// Its unique ID.
     pub id: String,
+}
+
+/// An access entry that a pass made its own, by its ARN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OurEntry {
+    /// It was made.
+    Made(String),
+    /// Others made it, and it was taken over.
+    TakenOver(String),
+}
+
+/// What AWS says while a write is on its way everywhere is a wait, not an error (reference: IAM user guide,
+/// "Changes that I make are not always immediately visible").
+pub(super) fn stop(step: &Step, failure: Failure) -> Stop {
+    let Failure::Aws(error) = &failure else {
+        return Stop::Failed(step.part(), failure);
+    };
+    let what = match (step, error.kind) {
+        (Step::CreateAccessEntry { .. }, ErrorKind::InvalidPrincipal) => "the new deployer role",
+        (Step::Associate { .. } | Step::Rescope { .. } | Step::Reassociate { .. }, ErrorKind::EntryNotVisible) => {
+            "the new access entry"
+        }
+        (Step::CreateRole { .. }, ErrorKind::AlreadyExists) => "an earlier change of the deployer role",
+        (Step::CreateAccessEntry { .. }, ErrorKind::AlreadyExists) => "an earlier change of the access entry",
+        (_, ErrorKind::Conflict) => "another change of the same thing",
+        _ => return Stop::Failed(step.part(), failure),
+    };
+    Stop::Blocked(Blocked::Propagating { what: what.to_owned() })
 }

@@ -17,6 +17,7 @@ pub mod breaker;
 pub mod by_hand;
 mod context;
 pub mod desired;
+mod despite;
 mod error;
 mod failure;
 pub mod findings;
@@ -143,8 +144,10 @@ async fn unparsable(metadata: &ObjectMeta, broken: &str, context: &Context) -> R
     let Some(old) = objects::stored_status::<ManagedCluster, _>(&context.client, name).await? else {
         // What was recorded cannot be read and must not be written over, and the access goes all the same.
         if let Some(identity) = suspend::unparsable(metadata, context).await? {
-            let nothing = ManagedClusterStatus::default();
-            Box::pin(suspend::cut_off(metadata, &identity, &nothing, context)).await;
+            let object = objects::stored::<ManagedCluster>(&context.client, name).await?;
+            let status = object.as_ref().and_then(|object| object.data.get("status"));
+            let known = recorded(status).unwrap_or_default();
+            Box::pin(suspend::cut_off(metadata, &identity, &known, context)).await;
         }
         tell::unreadable(context, metadata, &error).await;
         return Err(error);

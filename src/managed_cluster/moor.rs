@@ -24,7 +24,7 @@ use super::{
     request::Request,
     server::left_to_tell,
     status::{Facts, Pass, Releasing},
-    step::{Plan, Step},
+    step::{Part, Plan, Step},
     survey::{Ground, Survey},
     turn::{admitted, door, lane, permitted},
     withheld::Withheld,
@@ -151,6 +151,9 @@ impl Work<'_> {
         let confirmed = memory.confirmed(uid, self.context.timing.confirm_after);
         let unmoved = memory.unmoved(uid, self.context.timing.confirm_after);
         let plan = ground.plan(&survey, confirmed.as_ref(), &unmoved);
+        if let Some(blocked) = self.adopted_by_another(&plan) {
+            return Ok(Err(blocked));
+        }
         memory.suspect(uid, plan.suspicion.as_ref());
         memory.still_unmoved(uid, survey.spoke.associations.as_ref());
         let access_entry = ground.given(&survey);
@@ -180,6 +183,27 @@ impl Work<'_> {
             facts,
             spoke,
         }))
+    }
+
+    /// What is told where another object takes over the same at this moment. A role that is somebody else's may be in
+    /// several objects, and its access entry on a cluster in one.
+    fn adopted_by_another(&self, plan: &Plan) -> Option<Blocked> {
+        let identity = &self.request.identity;
+        let (role, cluster) = (&self.request.deployer, &identity.cluster);
+        let (part, what) = if identity.existing.is_some() {
+            (Part::AccessEntry, format!("the access entry of {role} on {cluster}"))
+        } else {
+            (Part::DeployerRole, format!("role {role}"))
+        };
+        let adopting = plan.adopts();
+        let take = self.withheld.is_none();
+        let memory = &self.context.memory;
+        let other = memory.claim_adoption(self.uid(), &identity.name, &what, adopting, take)?;
+        Some(Blocked::NotAdoptable {
+            what,
+            why: format!("ManagedCluster {other} takes it over: name another role here, or leave that object to it"),
+            part,
+        })
     }
 
     /// What this process did just now, and AWS does not show yet.

@@ -5,18 +5,17 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
-    api::ManagedClusterStatus,
+    api::{AccessEntryStatus, ManagedClusterStatus},
     argocd::{ClusterSecret, WantedSecret, concerns, cut_down, parse},
     aws::{Account, AwsError, ErrorKind, Role, RolePolicies},
     domain::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessEntry, Associations, Cluster},
-        ownership::ADOPTED_TAG,
     },
     kubernetes::{KubernetesError, objects},
 };
 
-use super::request::Identity;
+use super::{plan::taken_over, request::Identity};
 
 /// What stands in the cluster's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,10 +163,16 @@ pub async fn spoke_without_entry(
 }
 
 /// Reads what a removal has to take away: the cluster itself does not matter, nor a role that is somebody else's.
+/// `recorded` is what is known of the access entry.
 ///
 /// # Errors
 /// The first read that failed.
-pub async fn spoke_for_removal(account: &Account, identity: &Identity, deployer: &RoleArn) -> Result<Spoke, AwsError> {
+pub async fn spoke_for_removal(
+    account: &Account,
+    identity: &Identity,
+    deployer: &RoleArn,
+    recorded: Option<&AccessEntryStatus>,
+) -> Result<Spoke, AwsError> {
     let cluster = &identity.cluster;
     let role = async {
         if identity.existing.is_some() {
@@ -181,7 +186,7 @@ pub async fn spoke_for_removal(account: &Account, identity: &Identity, deployer:
     };
     let ((role, role_policies), entry) = try_join!(role, or_disabled(account.access_entry(&cluster.name, deployer)))?;
     // What others gave to an entry that was taken over stays.
-    let shared = entry.as_ref().is_some_and(|entry| entry.tags.contains_key(ADOPTED_TAG));
+    let shared = entry.as_ref().is_some_and(|entry| taken_over(recorded, entry));
     let associations = if shared {
         Box::pin(or_disabled(account.associations(&cluster.name, deployer))).await?
     } else {
@@ -304,7 +309,7 @@ pub async fn adoptable(
         return Ok(None);
     };
     let (lost, changes) = match parse::read(&whole) {
-        Ok(seen) => seen.taken_over(),
+        Ok(seen) => seen.taken_over(Some(wanted)),
         Err(_) => (
             Vec::new(),
             "its config, which Argo CD cannot read, is written anew".to_owned(),

@@ -3,6 +3,7 @@
 mod adopt;
 mod entry;
 mod hold;
+mod owner;
 mod role;
 mod secret;
 pub mod suspended;
@@ -28,7 +29,10 @@ use super::{
 };
 
 pub use entry::entry_tags;
+pub(super) use entry::username_beside;
 pub(super) use hold::withhold;
+pub use owner::KnownEntry;
+pub(super) use owner::{mark, owns, taken_over};
 pub use secret::{as_kept, primary};
 
 use self::{
@@ -49,16 +53,23 @@ pub struct Memory<'a> {
     pub confirmed: Option<&'a Suspicion>,
     /// Scopes that this process gave and that did not show.
     pub unmoved: &'a [Unmoved],
-    /// What we recorded that the spec gave to an access entry that was taken over.
+    /// What we recorded of the access entry that is ours, and that the spec gave to it where it was taken over.
     pub given: Option<&'a AccessEntryStatus>,
     /// The UIDs of all `ManagedCluster`s that are there: what is another's and bears none of these was left behind.
     pub living: &'a BTreeSet<String>,
 }
 
 impl Memory<'_> {
-    /// Whether an access entry bears our mark.
+    /// Whether an access entry is ours.
     fn owns(&self, entry: &AccessEntry) -> bool {
-        self.owner.judge(&entry.tags) == Marked::Ours
+        owns(self.owner, self.known(), entry)
+    }
+
+    fn known(&self) -> KnownEntry<'_> {
+        KnownEntry {
+            recorded: self.given,
+            living: self.living,
+        }
     }
 }
 
@@ -75,8 +86,7 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
         secret::plan_secret(&mut plan, desired, secrets, memory);
     }
     // Nothing is taken over by halves: a role that Mooring owns is no use where its entry or Secret stays others'.
-    let adopts = |step: &Step| matches!(step, Step::AdoptRole { .. } | Step::AdoptAccessEntry { .. });
-    if plan.steps.iter().any(adopts) && plan.blocked.iter().any(Blocked::stalled) {
+    if plan.adopts() && plan.blocked.iter().any(Blocked::stalled) {
         plan.steps.clear();
     }
     withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
@@ -165,7 +175,9 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     plan.suspicion = suspicion;
     if let Some(entry) = entry.filter(|_| entry_stays.is_none()) {
         // The provisioner may do nothing to an entry before it bears our mark.
-        if !memory.owns(entry) {
+        if memory.owns(entry) {
+            plan.steps.extend(mark(memory.owner, &desired.entry.tags, entry));
+        } else {
             plan.steps.push(Step::AdoptAccessEntry {
                 arn: entry.arn.clone(),
                 tags: desired.entry.tags.clone(),
@@ -280,21 +292,31 @@ fn tells_its_role(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
     entry.tags.contains_key(ROLE_ID_TAG) || memory.owns(entry)
 }
 
-/// What is to be recorded of an access entry that was taken over, or is now: what the spec gives to it, and what it gave
-/// and still stands there.
+/// What is to be recorded of the access entry: its ARN, where it is ours; and of one that was taken over, or is now, what
+/// the spec gives to it, and what it gave and still stands there.
 #[must_use]
 pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<AccessEntryStatus> {
-    let entry = spoke.entry.as_ref()?;
-    let ours = memory.owns(entry);
-    let lenient = if ours {
-        adopt::adopted(&entry.tags)
-    } else {
-        desired.adopt && adopt::entry(desired, entry, memory).is_ok()
+    let recorded = memory.given.and_then(|given| given.arn.clone());
+    let only = |arn: Option<String>| {
+        arn.map(|arn| AccessEntryStatus {
+            arn: Some(arn),
+            ..AccessEntryStatus::default()
+        })
     };
+    // A read may not show it yet, and its ARN is never another's.
+    let Some(entry) = spoke.entry.as_ref() else {
+        return only(recorded);
+    };
+    let ours = memory.owns(entry);
+    let taken = ours || (desired.adopt && adopt::entry(desired, entry, memory).is_ok());
+    let lenient = taken && entry::shared(entry, memory);
+    // One that is being taken over is recorded as ours once it bears our mark.
+    let arn = if ours { Some(entry.arn.clone()) } else { recorded };
     if !lenient {
-        return None;
+        return only(arn);
     }
     let mut given = memory.given.cloned().unwrap_or_default();
+    given.arn = arn;
     // An entry that stands has lost nothing.
     given.lost.clear();
     let found = spoke.associations.as_ref();

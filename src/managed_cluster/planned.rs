@@ -31,6 +31,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether a role or an access entry that others made is taken over.
+    #[must_use]
+    pub fn adopts(&self) -> bool {
+        let adopts = |step: &Step| matches!(step, Step::AdoptRole { .. } | Step::AdoptAccessEntry { .. });
+        self.steps.iter().any(adopts)
+    }
+
     /// A plan that only waits.
     #[must_use]
     pub fn waiting(blocked: Blocked) -> Self {

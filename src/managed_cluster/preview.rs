@@ -220,6 +220,25 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             let lost = now.difference(wanted).map(|group| format!("Kubernetes group {group}"));
             aws().with_values(groups(now, wanted)).losing(lost)
         }
+        Step::SetUsername {
+            username,
+            found,
+            groups: wanted,
+            found_groups,
+        } => {
+            let lost = found_groups.difference(wanted);
+            let lost = lost.map(|group| format!("Kubernetes group {group}"));
+            let value = Value {
+                of: "user name".to_owned(),
+                before: Some(found.clone()),
+                after: Some(username.clone()),
+            };
+            let mut values = vec![value];
+            values.extend(groups(found_groups, wanted));
+            aws()
+                .with_values(values)
+                .losing([format!("what RBAC gives to user {found}")].into_iter().chain(lost))
+        }
         Step::TagAccessEntry { tags, .. } | Step::AdoptAccessEntry { tags, .. } => {
             aws().with_values(tag_values(entry.map(|entry| &entry.tags), tags))
         }
@@ -345,6 +364,7 @@ mod tests {
                 arn: "arn:entry".into(),
                 principal: "arn:role".into(),
                 kind: "STANDARD".into(),
+                username: None,
                 groups: ["team".to_owned()].into(),
                 tags: Tags::new(),
             }),

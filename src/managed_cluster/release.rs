@@ -105,7 +105,8 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
 }
 
 /// What a status of any release recorded. What it made is never taken for nothing because another part of it cannot be
-/// read.
+/// read. Without the name of role and Secret nothing is let go of; an access entry is known by its tags too, and the rest
+/// only helps to tell.
 ///
 /// # Errors
 /// Which part of it, and why.
@@ -114,6 +115,9 @@ pub fn recorded(status: Option<&Value>) -> Result<ManagedClusterStatus, String> 
         Ok(ManagedClusterStatus {
             deployer_role: recorded::part(status, "deployerRole")?,
             secret: recorded::part(status, "secret")?,
+            access_entry: recorded::part(status, "accessEntry").ok().flatten(),
+            cluster: recorded::part(status, "cluster").ok().flatten(),
+            conditions: recorded::part(status, "conditions").ok().flatten().unwrap_or_default(),
             ..ManagedClusterStatus::default()
         })
     })
@@ -149,4 +153,43 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
     context.memory.forget(going.uid());
     context.backoff.clear(&identity.uid);
     Ok(Action::await_change())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_part_of_a_status_that_can_be_read_is_kept_beside_one_that_cannot() {
+        let status = json!({
+            "conditions": 7, "plan": "none",
+            "deployerRole": {"arn": "arn:r", "id": "AROAR"}, "secret": "cluster-x",
+            "accessEntry": {"arn": "arn:e", "policies": ["arn:p"]},
+            "cluster": {"accountId": "2", "region": "r", "name": "n", "arn": "arn:c", "endpoint": "https://x"},
+        });
+        let read = recorded(Some(&status)).unwrap();
+        assert_eq!(read.deployer_role.unwrap().id, "AROAR");
+        assert_eq!(read.secret.as_deref(), Some("cluster-x"));
+        let entry = read.access_entry.unwrap();
+        assert_eq!(entry.arn.as_deref(), Some("arn:e"));
+        assert!(entry.policies.contains("arn:p"));
+        assert_eq!(read.cluster.unwrap().endpoint.as_deref(), Some("https://x"));
+        assert!(read.conditions.is_empty());
+
+        let with = |key: &str, value: serde_json::Value| {
+            let mut status = status.clone();
+            status[key] = value;
+            recorded(Some(&status))
+        };
+        let without = with("accessEntry", json!("arn:e")).unwrap();
+        assert!(without.access_entry.is_none() && without.cluster.is_some());
+        assert!(
+            with("deployerRole", json!(7))
+                .unwrap_err()
+                .starts_with("status.deployerRole: ")
+        );
+        assert!(with("secret", json!(7)).unwrap_err().starts_with("status.secret: "));
+    }
 }

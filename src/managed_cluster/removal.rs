@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    api::{AccessEntryStatus, ManagedClusterStatus},
+    api::ManagedClusterStatus,
     domain::{
         arn::{PolicyArn, RoleArn},
         eks::{AccessEntry, Associations},
-        ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Owner},
+        ownership::{ADOPT_TAG, Marked, Owner},
     },
     policy::{Document, trust},
 };
@@ -15,27 +15,30 @@ use crate::{
 use super::{
     blocked::Blocked,
     observe::{Secrets, Spoke},
-    plan::withhold,
+    plan::{self, KnownEntry, mark, owns, username_beside, withhold},
     request::Identity,
     step::{Part, Plan, Step},
 };
 
 /// What is to be known of things that were taken over: what others wrote there is left to them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct TakenOver<'a> {
     /// Whether the role stands outside of our path, and others may have a part in its trust policy.
     pub role: bool,
-    /// What the spec gave to the access entry, as it was recorded.
-    pub given: Option<&'a AccessEntryStatus>,
+    /// What was recorded of the access entry, what the spec gave to it among that, and who else may have it.
+    pub entry: KnownEntry<'a>,
 }
 
 impl<'a> TakenOver<'a> {
     /// What is known of the things of one object.
     #[must_use]
-    pub fn of(identity: &Identity, status: &'a ManagedClusterStatus) -> Self {
+    pub fn of(identity: &Identity, status: &'a ManagedClusterStatus, living: &'a BTreeSet<String>) -> Self {
         Self {
             role: identity.adopted.is_some(),
-            given: status.access_entry.as_ref(),
+            entry: KnownEntry {
+                recorded: status.access_entry.as_ref(),
+                living,
+            },
         }
     }
 }
@@ -61,8 +64,8 @@ pub fn plan_removal(
     }
     let Some(spoke) = spoke else { return plan };
     let entry = spoke.entry.as_ref();
-    if let Some(entry) = entry.filter(|entry| owner.judge(&entry.tags) == Marked::Ours) {
-        leave_entry(&mut plan, entry, spoke.associations.as_ref(), taken_over);
+    if let Some(entry) = entry.filter(|entry| owns(owner, taken_over.entry, entry)) {
+        leave_entry(&mut plan, owner, entry, spoke.associations.as_ref(), taken_over);
     }
     let whole = Whole {
         deployer,
@@ -160,23 +163,36 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
 }
 
 /// An entry of ours goes. From one that was taken over, and to which others gave something, what the spec gave goes.
-fn leave_entry(plan: &mut Plan, entry: &AccessEntry, found: Option<&Associations>, taken_over: TakenOver<'_>) {
-    let given = taken_over.given.cloned().unwrap_or_default();
+fn leave_entry(
+    plan: &mut Plan,
+    owner: &Owner,
+    entry: &AccessEntry,
+    found: Option<&Associations>,
+    taken_over: TakenOver<'_>,
+) {
+    let given = taken_over.entry.recorded.cloned().unwrap_or_default();
     let policies = found.map(|found| found.keys().collect::<Vec<_>>()).unwrap_or_default();
     let (ours, others): (Vec<_>, Vec<_>) = policies
         .into_iter()
         .partition(|policy| given.policies.contains(policy.as_str()));
     let groups: BTreeSet<String> = entry.groups.difference(&given.kubernetes_groups).cloned().collect();
-    if !entry.tags.contains_key(ADOPTED_TAG) || (others.is_empty() && groups.is_empty()) {
+    let username = entry.others_username().map(username_beside);
+    let nothing = others.is_empty() && groups.is_empty() && username.is_none();
+    if nothing || !plan::taken_over(taken_over.entry.recorded, entry) {
+        plan.steps.extend(mark(owner, &owner.tags(), entry));
         return plan.steps.push(Step::DeleteAccessEntry);
     }
     let names: Vec<&str> = others
         .iter()
         .map(|policy| policy.name())
         .chain(groups.iter().map(String::as_str))
+        .chain(username.as_deref())
         .collect();
     let left = format!("access entry {}, with {} of others", entry.arn, names.join(", "));
     plan.beside.entry(Part::AccessEntry).or_default().push(left);
+    if entry.groups != groups || !ours.is_empty() {
+        plan.steps.extend(mark(owner, &owner.tags(), entry));
+    }
     if entry.groups != groups {
         plan.steps.push(Step::SetGroups {
             groups,

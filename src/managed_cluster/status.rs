@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    apply::Outcome,
+    apply::{OurEntry, Outcome},
     blocked::Blocked,
     error::Error,
     findings::findings,
@@ -143,7 +143,7 @@ pub struct Facts {
     pub secret: Option<String>,
     /// The deployer role that somebody else owns, as it was seen.
     pub existing_role: Option<DeployerRoleStatus>,
-    /// What the spec gave to an access entry that was taken over.
+    /// The access entry that is ours, and what the spec gave to it where it was taken over.
     pub access_entry: Option<AccessEntryStatus>,
     /// The ARN of the deployer role, while the management role cannot assume it yet.
     pub not_admitted: Option<String>,
@@ -233,7 +233,7 @@ pub fn status(
                     id: made.id.clone(),
                 });
             }
-            status.access_entry.clone_from(&facts.access_entry);
+            status.access_entry = access_entry(facts.access_entry.clone(), outcome.entry());
             status.server_changed_at = facts.server_changed.as_ref().map(|changed| Time(changed.at));
             // Nothing stands on a role of somebody else's before a pass has acted.
             if let Some(existing) = &facts.existing_role {
@@ -269,6 +269,21 @@ pub fn status(
         }
     }
     status
+}
+
+/// What is recorded of the access entry after a pass that may have made it, or made it ours.
+fn access_entry(seen: Option<AccessEntryStatus>, ours: Option<&OurEntry>) -> Option<AccessEntryStatus> {
+    match ours {
+        None => seen,
+        Some(OurEntry::Made(arn)) => Some(AccessEntryStatus {
+            arn: Some(arn.clone()),
+            ..AccessEntryStatus::default()
+        }),
+        Some(OurEntry::TakenOver(arn)) => Some(AccessEntryStatus {
+            arn: Some(arn.clone()),
+            ..seen.unwrap_or_default()
+        }),
+    }
 }
 
 /// What earlier passes found of the parts stands until they are looked at again.

@@ -16,7 +16,7 @@ use crate::{
     policy::{Difference, Document},
 };
 
-use super::words::{boundary_in_words, groups_in_words, names_a_ghost, some, trust_in_words};
+use super::words::{boundary_in_words, groups_in_words, names_a_ghost, some, trust_in_words, username_in_words};
 
 pub use super::{
     part::Part,
@@ -111,6 +111,18 @@ pub enum Step {
         /// The groups that were found.
         found: BTreeSet<String>,
     },
+    /// Set the user name of the entry back to the one that EKS makes up, and the groups with it: the provisioner may change
+    /// neither while the other is beyond what it may set.
+    SetUsername {
+        /// The user name.
+        username: String,
+        /// The user name that was found.
+        found: String,
+        /// All groups.
+        groups: BTreeSet<String>,
+        /// The groups that were found.
+        found_groups: BTreeSet<String>,
+    },
     /// Set tags of the entry.
     TagAccessEntry {
         /// The entry's ARN.
@@ -163,7 +175,8 @@ pub enum Step {
         /// Where the Secret is somebody else's and is taken over: what that changes.
         #[serde(skip_serializing_if = "Option::is_none")]
         adopts: Option<String>,
-        /// What of it was missing, changed, or is no longer wanted: keys of `data`, labels and annotations by name.
+        /// What of it was missing, changed, or is no longer wanted: keys of `data`, labels and annotations by name. Of one
+        /// that is taken over: what others wrote and is overwritten.
         changed: BTreeSet<String>,
     },
     /// Take keys of Argo CD's that somebody else set out of the cluster Secret.
@@ -212,6 +225,7 @@ impl Step {
             Self::AdoptAccessEntry { .. } => "AdoptAccessEntry",
             Self::CreateAccessEntry { .. } => "CreateAccessEntry",
             Self::SetGroups { .. } => "SetGroups",
+            Self::SetUsername { .. } => "SetUsername",
             Self::TagAccessEntry { .. } => "TagAccessEntry",
             Self::DeleteAccessEntry => "DeleteAccessEntry",
             Self::Associate { .. } => "Associate",
@@ -246,6 +260,19 @@ impl Step {
             Self::AdoptAccessEntry { arn, .. } => format!("take over access entry {arn}"),
             Self::CreateAccessEntry { entry, .. } => format!("create the access entry of {}", entry.principal),
             Self::SetGroups { groups, found } => groups_in_words(groups, found),
+            Self::SetUsername {
+                username,
+                found,
+                groups,
+                found_groups,
+            } => {
+                let username = username_in_words(username, found);
+                if groups == found_groups {
+                    username
+                } else {
+                    format!("{username}, and {}", groups_in_words(groups, found_groups))
+                }
+            }
             Self::TagAccessEntry { missing, .. } => format!("restore the tags of the access entry ({})", some(missing)),
             Self::DeleteAccessEntry => "delete the access entry".to_owned(),
             Self::Associate { policy, scope } => format!("associate {} in {}", policy.name(), scope_in_words(scope)),
@@ -267,9 +294,15 @@ impl Step {
             Self::ApplySecret {
                 secret,
                 adopts: Some(was),
+                changed,
                 ..
             } => {
-                format!("take over cluster Secret {}: {was}", secret.name)
+                let over = if changed.is_empty() {
+                    String::new()
+                } else {
+                    format!("; it overwrites {}", some(changed))
+                };
+                format!("take over cluster Secret {}: {was}{over}", secret.name)
             }
             Self::ApplySecret { secret, changed, .. } if changed.is_empty() => {
                 format!("write cluster Secret {}", secret.name)
@@ -303,6 +336,7 @@ impl Step {
             | Self::TagRole { .. } => Part::DeployerRole,
             Self::CreateAccessEntry { .. }
             | Self::SetGroups { .. }
+            | Self::SetUsername { .. }
             | Self::TagAccessEntry { .. }
             | Self::AdoptAccessEntry { .. }
             | Self::DeleteAccessEntry
@@ -314,46 +348,6 @@ impl Step {
             | Self::NullSecretKeys { .. }
             | Self::DropLabels { .. }
             | Self::DeleteSecret { .. } => Part::Secret,
-        }
-    }
-
-    /// Whether the step is done all the same after `failed` has failed in a way that only a person mends. What restores
-    /// tags, trust or groups stands in nobody's way; and what a spec takes away is taken away, also where what it gives
-    /// instead was refused: a narrowed spec that leaves the wider access standing would be a lie.
-    #[must_use]
-    pub fn despite(&self, failed: &Self) -> bool {
-        let mends = matches!(
-            failed,
-            Self::SetBoundary { .. }
-                | Self::SetTrust { .. }
-                | Self::TagRole { .. }
-                | Self::TagAccessEntry { .. }
-                | Self::SetGroups { .. }
-        );
-        let gives = matches!(
-            failed,
-            Self::Associate { .. } | Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. }
-        );
-        match self {
-            Self::SetTrust { .. }
-            | Self::TagRole { .. }
-            | Self::TagAccessEntry { .. }
-            | Self::SetGroups { .. }
-            | Self::Associate { .. } => mends,
-            Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. } => mends || gives,
-            Self::CreateRole { .. }
-            | Self::DeleteRole { .. }
-            | Self::SetBoundary { .. }
-            | Self::AddTrust { .. }
-            | Self::LeaveRole { .. }
-            | Self::AdoptRole { .. }
-            | Self::AdoptAccessEntry { .. }
-            | Self::CreateAccessEntry { .. }
-            | Self::DeleteAccessEntry
-            | Self::ApplySecret { .. }
-            | Self::NullSecretKeys { .. }
-            | Self::DropLabels { .. }
-            | Self::DeleteSecret { .. } => false,
         }
     }
 

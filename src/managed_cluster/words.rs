@@ -84,6 +84,13 @@ pub fn scope_in_words(scope: &AccessScope) -> String {
     }
 }
 
+pub(crate) fn username_in_words(username: &str, found: &str) -> String {
+    format!(
+        "set the user name of the access entry back to {username} (it was {})",
+        policy::shown(found)
+    )
+}
+
 pub(crate) fn groups_in_words(groups: &BTreeSet<String>, found: &BTreeSet<String>) -> String {
     let list = |groups: &BTreeSet<String>| some(groups);
     let surplus: BTreeSet<String> = found.difference(groups).cloned().collect();

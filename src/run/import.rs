@@ -72,19 +72,29 @@ pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<Found,
         role: args.reader_role.clone(),
         external_id: args.external_id.clone(),
     };
-    match Box::pin(is_there(&reader, &by, &hub.cluster)).await {
-        Ok(true) => {}
+    let hub_seen = match Box::pin(is_there(&reader, &by, &hub.cluster)).await {
+        Ok(true) => true,
         Ok(false) => return Err(Error::NoSuchHub(hub.cluster.to_string())),
-        Err(why) => progress(&format!(
-            "whether {} is there could not be looked at: {why}",
-            hub.cluster
-        )),
-    }
+        Err(why) => {
+            // What another ManagementRole says of this hub, the operator has seen.
+            let others = objects::list(&Api::<Guarded<ManagementRole>>::all(client.clone())).await;
+            let others = others.unwrap_or_default().into_iter().filter_map(|other| other.0.ok());
+            for other in others.filter(|other| other.status.as_ref().is_some_and(|status| status.hub.is_some())) {
+                same_hub(&serde_json::to_value(&other).map_err(Error::Unreadable)?, &hub)?;
+            }
+            progress(&format!(
+                "whether {} is there could not be looked at: {why}",
+                hub.cluster
+            ));
+            false
+        }
+    };
     let moored = moored(&client).await?;
     let looks = wired.into_iter().map(|one| look(&reader, &by, one));
     let looked: Vec<Looked> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     Ok(Found {
         hub,
+        hub_seen,
         role,
         moored,
         secrets: secrets.iter().map(ClusterSecret::read).collect(),
@@ -95,6 +105,7 @@ pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<Found,
 
 /// That the `ManagementRole` on the hub is of the hub that was named: another one's is nothing to print over.
 fn same_hub(role: &Value, hub: &Hub) -> Result<(), Error> {
+    let name = role.pointer("/metadata/name").and_then(Value::as_str);
     let account = role.pointer("/status/hub/accountId").and_then(Value::as_str);
     for (flag, given, at) in [
         ("--hub-cluster", hub.cluster.name.to_string(), "/spec/cluster/name"),
@@ -109,7 +120,7 @@ fn same_hub(role: &Value, hub: &Hub) -> Result<(), Error> {
         let stands = role.pointer(at).and_then(Value::as_str);
         if (at != "/status/hub/accountId" || account.is_some()) && stands != Some(given.as_str()) {
             return Err(Error::OtherHub {
-                role: hub.management_role.clone(),
+                role: name.unwrap_or_default().to_owned(),
                 flag,
                 given,
                 stands: stands.unwrap_or_default().to_owned(),

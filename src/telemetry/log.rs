@@ -59,7 +59,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder()
-        .parse(directives)
+        .parse(format!("{QUIET},{directives}"))
         .map_err(|error| LogError::Directives {
             directives: directives.to_owned(),
             reason: error.to_string(),
@@ -71,6 +71,10 @@ where
     };
     Ok(tracing_subscriber::registry().with(lines.with_filter(filter.and(without_bodies()))))
 }
+
+/// Tells at every call by which keys a profile is used, with the ID of the access key, at the level `info` (aws-config,
+/// `profile/credentials.rs`). Who names this target brings it back.
+const QUIET: &str = "aws_config::profile::credentials=warn";
 
 /// What carries requests logs their whole bodies at the level `trace`, tokens among them (aws-smithy-runtime,
 /// `client/orchestrator.rs`). No directive brings that out.
@@ -178,6 +182,21 @@ mod tests {
         });
         assert_eq!(lines.len(), 1);
         assert!(lines[0].contains("ours"));
+    }
+
+    #[test]
+    fn keys_of_profiles_are_told_only_where_they_are_asked_for() {
+        let told = |directives: &str| {
+            let lines = logged(Format::Text, directives, || {
+                info!(target: "aws_config::profile::credentials", "access_key_id: AKIA");
+                info!(target: "aws_config::meta", "another");
+            });
+            lines.iter().filter(|line| line.contains("AKIA")).count()
+        };
+        for directives in ["info", "debug", "info,aws_config=debug", "trace"] {
+            assert_eq!(told(directives), 0, "{directives}");
+        }
+        assert_eq!(told("info,aws_config::profile::credentials=info"), 1);
     }
 
     #[test]

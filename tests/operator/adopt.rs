@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::{ListParams, Patch, PatchParams};
 use mooring::policy::trust;
-use mooring_sandbox::aws::contract::Service;
+use mooring_sandbox::{aws::contract::Service, stage};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -309,6 +309,37 @@ impl Wired {
     fn seen_role(&self, world: &World) -> Option<SeenRole> {
         world.seen_role_named(&self.account, &format!("argocd-{}", self.name))
     }
+}
+
+/// Two objects that take one role over and are looked at side by side: one of them gets it, and the other says who.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_objects_that_take_one_role_over_at_the_same_time_one_gives_way() {
+    let world = World::ready(setting(&["222222222222/eu-west-1/one", "222222222222/eu-west-1/two"])).await;
+    let hub = world.hub().cluster.to_string();
+    make(&world, "argocd-both", &ours(&world), &[("mooring.dev/adopt", &hub)]);
+    let spec = json!({"adoptExisting": true, "access": {"deployerRole": {"arn": arn("argocd-both")}}});
+    tokio::join!(world.moor("one", spec.clone()), world.moor("two", spec));
+    let settled = async |name: &str| {
+        let object = world
+            .until("ManagedCluster", name, |object| {
+                ["Moored", "NotAdoptable"].contains(&stage::ready(object).1.as_str())
+            })
+            .await;
+        (stage::ready(&object).1, name.to_owned(), message(&object))
+    };
+    let mut both = [settled("one").await, settled("two").await];
+    both.sort();
+    let [(moored, first, _), (refused, second, told)] = both;
+    assert_eq!((moored.as_str(), refused.as_str()), ("Moored", "NotAdoptable"));
+    assert!(told.contains(&format!("ManagedCluster {first}")), "{told}");
+    let object = world.get("ManagedCluster", &first).await.unwrap();
+    let role = world.seen_role_named(SPOKE, "argocd-both").unwrap();
+    assert_eq!(json!(role.tags["mooring.dev/uid"]), object["metadata"]["uid"]);
+    assert_eq!(world.writes(&second, 0), Vec::<String>::new());
+    // Its removal does not touch the role of the first.
+    world.delete("ManagedCluster", &second).await;
+    world.until_gone("ManagedCluster", &second).await;
+    assert_eq!(world.seen_role_named(SPOKE, "argocd-both").unwrap(), role);
 }
 
 /// The trust policy of a role that somebody made for `trusts`, as the recipes have it.
@@ -657,6 +688,10 @@ async fn a_suspension_tells_what_others_had_given_the_entry_and_does_not_give_it
     let object = world.is_ready("ManagedCluster", "wired").await;
     assert_eq!(wired.policies(&world), [ADMIN.to_owned()].into());
     assert_eq!(wired.entry(&world).unwrap()["kubernetesGroups"], json!([]));
-    assert!(object["status"]["accessEntry"].is_null(), "{}", object["status"]);
+    assert!(
+        object["status"]["accessEntry"]["lost"].is_null(),
+        "{}",
+        object["status"]
+    );
     world.never_denied();
 }

@@ -14,12 +14,13 @@ use crate::support::{
 };
 
 /// One cluster for each harm.
-pub(crate) const SPOKES: [&str; 15] = [
+pub(crate) const SPOKES: [&str; 16] = [
     "222222222222/eu-west-1/trust",
     "222222222222/eu-west-1/no-boundary",
     "222222222222/eu-west-1/other-boundary",
     "222222222222/eu-west-1/role-tags",
     "222222222222/eu-west-1/groups",
+    "222222222222/eu-west-1/username",
     "222222222222/eu-west-1/extra-policy",
     "222222222222/eu-west-1/scope",
     "222222222222/eu-west-1/lost-policy",
@@ -64,6 +65,7 @@ pub(crate) async fn everything(world: &World) {
     assert!(writes.is_empty(), "{writes:#?}");
 }
 
+#[derive(Debug)]
 struct Before {
     role: SeenRole,
     entry: SeenEntry,
@@ -159,7 +161,8 @@ async fn roles(world: &World) {
     tokio::join!(trust, no_boundary, other_boundary, tags);
 }
 
-async fn entries(world: &World) {
+/// Who the sessions are to Kubernetes.
+async fn identities(world: &World) {
     let groups = async {
         let before = before(world, "groups");
         world.entry(
@@ -176,6 +179,21 @@ async fn entries(world: &World) {
         )
         .await;
     };
+    let username = async {
+        let before = before(world, "username");
+        assert!(before.entry.username.ends_with("/{{SessionName}}"), "{before:?}");
+        let input = json!({"username": "alice", "kubernetesGroups": ["masters"]});
+        world.entry("username", "UpdateAccessEntry", input);
+        let event = format!(
+            "the user name of the access entry back to {} (it was alice)",
+            before.entry.username
+        );
+        mended(world, "username", &before, &event, &["UpdateAccessEntry"]).await;
+    };
+    tokio::join!(groups, username);
+}
+
+async fn entries(world: &World) {
     let extra = async {
         let before = before(world, "extra-policy");
         let admin = json!({"policyArn": policy_arn(ADMIN), "accessScope": {"type": "cluster"}});
@@ -247,7 +265,7 @@ async fn entries(world: &World) {
             ["CreateAccessEntry", "AssociateAccessPolicy", "AssociateAccessPolicy"]
         );
     };
-    tokio::join!(groups, extra, scope, lost, tags, gone);
+    tokio::join!(identities(world), extra, scope, lost, tags, gone);
 }
 
 /// What only a deletion heals waits for a second look.

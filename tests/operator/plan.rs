@@ -7,17 +7,19 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, process::Command};
 
 use crate::{
+    adopt::{Wired, by_hand_manager, hand_made_trust},
     letting_go::{application, argocd, set},
     support::{
-        HUB_ACCOUNT, Setting, World,
+        HUB_ACCOUNT, NAMESPACE, Setting, World,
         bootstrap::OPERATOR_NAMESPACE,
+        folder,
         hands::{loose_trust, policy_arn},
         manifest::{ADMIN, EDIT, VIEW, managed_cluster},
         verifier::VERIFIER,
     },
 };
 
-/// A person who may read everything on the hub and write nothing.
+/// A person who has on the hub what is shipped for people, and nothing else.
 const PERSON: &str = "person";
 
 /// What a plan said.
@@ -50,7 +52,7 @@ fn calls(steps: &[String]) -> Vec<&str> {
         "PutPolicy" => Some("PutRolePolicy"),
         "SetTrust" => Some("UpdateAssumeRolePolicy"),
         "CreateAccessEntry" => Some("CreateAccessEntry"),
-        "SetGroups" => Some("UpdateAccessEntry"),
+        "SetGroups" | "SetUsername" => Some("UpdateAccessEntry"),
         "Associate" | "Rescope" => Some("AssociateAccessPolicy"),
         "Disassociate" => Some("DisassociateAccessPolicy"),
         "ApplySecret" => None,
@@ -67,16 +69,17 @@ struct Planner {
 impl Planner {
     async fn new(setting: Setting) -> Self {
         let world = World::start(setting).await;
-        let rules = json!([
-            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]},
-        ]);
+        let shipped = folder("deploy/install").join("40-reader-rbac.yaml");
+        world.stage.apply_file(&shipped).await.unwrap();
+        let subjects = json!([{"kind": "ServiceAccount", "name": PERSON, "namespace": OPERATOR_NAMESPACE}]);
+        let of = |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": "mooring-reader"});
         for object in [
             json!({"apiVersion": "v1", "kind": "ServiceAccount",
                 "metadata": {"name": PERSON, "namespace": OPERATOR_NAMESPACE}}),
-            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": PERSON}, "rules": rules}),
             json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": PERSON},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": PERSON},
-                "subjects": [{"kind": "ServiceAccount", "name": PERSON, "namespace": OPERATOR_NAMESPACE}]}),
+                "roleRef": of("ClusterRole"), "subjects": subjects}),
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                "metadata": {"name": PERSON, "namespace": NAMESPACE}, "roleRef": of("Role"), "subjects": subjects}),
         ] {
             world.apply(&object).await;
         }
@@ -169,6 +172,168 @@ async fn a_plan_tells_exactly_what_applying_then_writes_and_writes_nothing_itsel
     refused(&planner).await;
     planner.wrote_nothing().await;
     planner.world.never_denied();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_tells_of_what_others_made_and_of_what_is_not_done() {
+    let spokes = [
+        "222222222222/eu-west-1/wired",
+        "222222222222/eu-west-1/kept",
+        "222222222222/eu-west-1/one",
+    ];
+    let mut setting = Setting::of(&spokes);
+    setting.management["spec"]["allow"][0]["deployerRoles"] = json!(["arn:aws:iam::*:role/argocd-*"]);
+    let planner = Planner::new(setting).await;
+    let world = &planner.world;
+    world.apply(&world.setting.management).await;
+    world.is_ready("ManagementRole", "default").await;
+    argocd(world).await;
+    adoption(&planner).await;
+    existing(&planner).await;
+    world.moored("one").await;
+    held(&planner).await;
+    paused(&planner).await;
+    ghost(&planner).await;
+    planner.wrote_nothing().await;
+}
+
+/// Who deploys to a cluster by hand-wired things gains nothing when those are taken over, and may lose it by what changes.
+async fn adoption(planner: &Planner) {
+    let world = &planner.world;
+    let manager = by_hand_manager(world);
+    let wired = Wired::by_hand(world, "wired", &manager).await;
+    wired.open(world).await;
+    application(world, "argocd/wired", json!({"name": "wired"})).await;
+    let theirs = json!([{"clusters": {"selector": {"matchLabels": {"team": "theirs"}}}}]);
+    set(world, "argocd/theirs", theirs).await;
+    let mut spec = wired.spec();
+    spec["argocd"] = json!({"labels": {"team": "ours"}, "shard": 2});
+    let manifest = managed_cluster(world.cluster("wired"), spec);
+    let said = planner.plan(&[], &[&manifest]).await;
+    let object = "ManagedCluster wired";
+    assert_eq!(said.code, 2, "{}", said.text);
+    let steps = said.steps(object);
+    for step in ["AdoptRole", "AdoptAccessEntry", "ApplySecret"] {
+        assert!(steps.contains(&step.to_owned()), "{step}: {}", said.text);
+    }
+    let told = &said.objects[object]["destinations"];
+    let lost = json!({"gain": [], "lose": ["ApplicationSet argocd/theirs"]});
+    assert_eq!(*told, lost, "{}", said.text);
+    let secret = said.change(object, "ApplySecret");
+    let words = secret["words"].as_str().unwrap();
+    assert!(words.ends_with("it overwrites data shard, label team"), "{words}");
+    let values = secret["values"].as_array().unwrap();
+    let value = |of: &str| values.iter().find(|value| value["of"] == of);
+    let between = |of: &str| value(of).map(|value| (value["before"].clone(), value["after"].clone()));
+    assert_eq!(
+        between("label team"),
+        Some((json!("theirs"), json!("ours"))),
+        "{}",
+        said.text
+    );
+    assert_eq!(
+        between("shard"),
+        Some((json!("<not shown>"), json!("2"))),
+        "{}",
+        said.text
+    );
+    for same in ["name", "server"] {
+        assert!(value(same).is_none(), "{same}: {}", said.text);
+    }
+    world.apply(&manifest).await;
+    world.is_ready("ManagedCluster", "wired").await;
+    assert_eq!(planner.plan(&["--all"], &[]).await.code, 0);
+}
+
+/// Somebody else's role is never written to: what it lacks is printed.
+async fn existing(planner: &Planner) {
+    let world = &planner.world;
+    let input = json!({"RoleName": "argocd-kept", "AssumeRolePolicyDocument": hand_made_trust(&by_hand_manager(world)).to_string()});
+    world.iam("222222222222", "CreateRole", input);
+    let arn = "arn:aws:iam::222222222222:role/argocd-kept";
+    let spec = json!({"access": {"deployerRole": {"type": "Existing", "arn": arn}}});
+    let said = planner
+        .plan(&[], &[&managed_cluster(world.cluster("kept"), spec)])
+        .await;
+    let object = &said.objects["ManagedCluster kept"];
+    assert_eq!(said.code, 2, "{}", said.text);
+    assert!(said.steps("ManagedCluster kept").is_empty(), "{}", said.text);
+    let waits = object["waitsFor"].to_string();
+    assert!(
+        waits.contains("Have its owner set this one") && waits.contains(arn),
+        "{}",
+        said.text
+    );
+}
+
+/// What its owner holds is not planned to be written, and is told.
+async fn held(planner: &Planner) {
+    let world = &planner.world;
+    let role = world.deployer("one").name.to_string();
+    let tags = json!([{"Key": "mooring.dev/hold", "Value": "INC-42"}]);
+    world.iam("222222222222", "TagRole", json!({"RoleName": role, "Tags": tags}));
+    let edit = json!({"policyArn": policy_arn(EDIT), "accessScope": {"type": "cluster"}});
+    world.entry("one", "AssociateAccessPolicy", edit);
+    world.role(
+        "one",
+        "UpdateAssumeRolePolicy",
+        json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)}),
+    );
+    let said = planner.plan(&["--all"], &[]).await;
+    let steps = said.steps("ManagedCluster one");
+    assert!(!steps.contains(&"SetTrust".to_owned()), "{}", said.text);
+    let waits = said.objects["ManagedCluster one"]["waitsFor"].to_string();
+    assert!(
+        waits.contains("mooring.dev/hold") && waits.contains("INC-42"),
+        "{}",
+        said.text
+    );
+    world.iam(
+        "222222222222",
+        "UntagRole",
+        json!({"RoleName": role, "TagKeys": ["mooring.dev/hold"]}),
+    );
+    let said = planner.plan(&["--all"], &[]).await;
+    assert_eq!(
+        said.steps("ManagedCluster one"),
+        ["SetTrust", "Disassociate"],
+        "{}",
+        said.text
+    );
+}
+
+/// What would be done of a paused object is told, and that it is not done.
+async fn paused(planner: &Planner) {
+    let world = &planner.world;
+    let pause = |value: Value| json!({"metadata": {"annotations": {"mooring.dev/paused": value}}});
+    world
+        .stage
+        .patch("ManagedCluster", "one", pause(json!("true")))
+        .await
+        .unwrap();
+    let said = planner.plan(&["--all"], &[]).await;
+    let notes = said.objects["ManagedCluster one"]["notes"].to_string();
+    assert!(notes.contains("so the operator does nothing of this"), "{}", said.text);
+    assert_eq!(
+        said.steps("ManagedCluster one"),
+        ["SetTrust", "Disassociate"],
+        "{}",
+        said.text
+    );
+}
+
+/// A role that is gone is made anew, and the entry that was pinned to it after a second look alone. The object is paused.
+async fn ghost(planner: &Planner) {
+    let world = &planner.world;
+    let role = world.deployer("one").name.to_string();
+    world.iam("222222222222", "DeleteRole", json!({"RoleName": role}));
+    let said = planner.plan(&["--all"], &[]).await;
+    let steps = said.steps("ManagedCluster one");
+    for step in ["DeleteAccessEntry", "CreateRole", "CreateAccessEntry"] {
+        assert!(steps.contains(&step.to_owned()), "{step}: {}", said.text);
+    }
+    let notes = said.objects["ManagedCluster one"]["notes"].to_string();
+    assert!(notes.contains("done only after a second look"), "{}", said.text);
 }
 
 /// Nothing is there: neither on the hub nor in AWS.

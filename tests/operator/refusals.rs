@@ -325,6 +325,7 @@ async fn what_others_made_under_our_names_is_never_used() {
         "222222222222/eu-west-1/forged-policy",
         "222222222222/eu-west-1/swapped",
         "222222222222/eu-west-1/entry",
+        "222222222222/eu-west-1/unmarked",
     ]);
     let world = World::ready(setting.flag(&["--confirm-after", "2s"])).await;
     world.moored("settled").await;
@@ -332,7 +333,8 @@ async fn what_others_made_under_our_names_is_never_used() {
         strangers(&world),
         forged(&world),
         swapped(&world),
-        foreign_entry(&world)
+        foreign_entry(&world),
+        unmarked_entry(&world)
     );
     world.never_denied();
 }
@@ -484,29 +486,68 @@ async fn swapped(world: &World) {
     );
 }
 
-/// An entry that does not say it is ours is refused, and not touched.
+/// An entry that somebody else made is refused, and not touched.
 async fn foreign_entry(world: &World) {
-    world.moored("entry").await;
-    let arn = world.seen_entry("entry").unwrap().arn;
-    world.eks(
-        "entry",
-        "UntagResource",
-        json!({"resourceArn": arn, "tagKeys": ["mooring.dev/hub", "mooring.dev/uid"]}),
-    );
-    world.entry("entry", "UpdateAccessEntry", json!({"kubernetesGroups": ["theirs"]}));
-    let (before, mark) = (world.seen_entry("entry").unwrap(), world.mark());
-    world.ask("ManagedCluster", "entry").await;
-    refused(world, "entry", "AccessEntryNotOurs", "bears no tag of Mooring's").await;
-    world.whole_pass("ManagedCluster", "entry").await;
-    assert_eq!(world.seen_entry("entry").unwrap(), before);
-    assert_eq!(world.writes("entry", mark), Vec::<String>::new());
+    let name = "entry";
+    world.moored(name).await;
+    world.entry(name, "DeleteAccessEntry", json!({}));
+    world.entry(name, "CreateAccessEntry", json!({"kubernetesGroups": ["theirs"]}));
+    let (before, mark) = (world.seen_entry(name).unwrap(), world.mark());
+    world.ask("ManagedCluster", name).await;
+    refused(world, name, "AccessEntryNotOurs", "bears no tag of Mooring's").await;
+    world.whole_pass("ManagedCluster", name).await;
+    assert_eq!(world.seen_entry(name).unwrap(), before);
+    assert_eq!(world.writes(name, mark), Vec::<String>::new());
     // Its removal leaves the entry, and takes the role.
-    world.delete("ManagedCluster", "entry").await;
-    world.until_gone("ManagedCluster", "entry").await;
-    assert_eq!(
-        (world.seen_entry("entry").unwrap(), world.seen_role("entry")),
-        (before, None)
-    );
+    world.delete("ManagedCluster", name).await;
+    world.until_gone("ManagedCluster", name).await;
+    assert_eq!((world.seen_entry(name).unwrap(), world.seen_role(name)), (before, None));
+}
+
+/// Whoever takes our tags off our entry does not take the entry away: it is known by its ARN, and narrowed, suspended and
+/// removed like any other.
+async fn unmarked_entry(world: &World) {
+    let name = "unmarked";
+    world.moored(name).await;
+    let before = world.seen_entry(name).unwrap();
+    let recorded = world.get("ManagedCluster", name).await.unwrap();
+    assert_eq!(recorded["status"]["accessEntry"]["arn"], json!(before.arn));
+    let untag = |keys: &[&str]| {
+        let arn = world.seen_entry(name).unwrap().arn;
+        world.eks(name, "UntagResource", json!({"resourceArn": arn, "tagKeys": keys}));
+        world.mark()
+    };
+    let theirs = json!({"kubernetesGroups": ["theirs"], "username": "alice"});
+    world.entry(name, "UpdateAccessEntry", theirs);
+    let mark = untag(&["mooring.dev/hub", "mooring.dev/uid"]);
+    world.ask("ManagedCluster", name).await;
+    world
+        .eventually("the entry is mended", async || {
+            (world.seen_entry(name)? == before).then_some(())
+        })
+        .await;
+    world
+        .told(
+            name,
+            "DriftMended: restore the tags of the access entry (mooring.dev/hub, mooring.dev/uid)",
+        )
+        .await;
+    let writes = ["TagResource", "UpdateAccessEntry"];
+    assert_eq!(world.writes(name, mark), writes);
+
+    let mark = untag(&["mooring.dev/uid"]);
+    let mode = |mode: &str| json!({"spec": {"mode": mode}});
+    world.patch("ManagedCluster", name, mode("Suspended")).await;
+    world.until_reason("ManagedCluster", name, "Suspended").await;
+    assert_eq!(world.seen_entry(name), None);
+    assert_eq!(world.writes(name, mark), ["TagResource", "DeleteAccessEntry"]);
+    world.patch("ManagedCluster", name, mode("Enforce")).await;
+    world.is_ready("ManagedCluster", name).await;
+
+    untag(&["mooring.dev/hub"]);
+    world.delete("ManagedCluster", name).await;
+    world.until_gone("ManagedCluster", name).await;
+    assert_eq!((world.seen_entry(name), world.seen_role(name)), (None, None));
 }
 
 /// Two objects that want one name in Argo CD and are looked at side by side: one of them gets it.

@@ -118,6 +118,7 @@ fn entry(principal: &'static str) -> impl Strategy<Value = Option<Entry>> {
             arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/x/1".into(),
             principal: principal.into(),
             kind: kind.into(),
+            username: None,
             groups: groups.into_iter().map(str::to_owned).collect(),
             tags,
         };

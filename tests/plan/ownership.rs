@@ -9,7 +9,7 @@ use mooring::{
         eks::{AccessEntry, AccessPolicyArn, AccessScope},
         ownership::Owner,
     },
-    managed_cluster::Step,
+    managed_cluster::{Step, plan::suspended},
     policy::trust,
 };
 
@@ -228,6 +228,7 @@ fn wired_by_hand() -> World {
         arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/argocd-prod/1".into(),
         principal: THEIRS.into(),
         kind: "STANDARD".into(),
+        username: None,
         groups: ["theirs".to_owned()].into(),
         tags: tags(&[("terraform", "yes"), ("mooring.dev/adopt", HUB)]),
     });
@@ -293,12 +294,12 @@ fn a_pass_that_breaks_off_anywhere_takes_over_again() {
     let whole = wired_by_hand().plan().steps;
     for done in 0..whole.len() {
         let mut world = wired_by_hand();
-        let recorded = world.recorded_role.clone();
+        let recorded = (world.recorded_role.clone(), world.given.clone());
         for step in &whole[..done] {
             world.apply(step);
         }
         // What the pass had done was not recorded.
-        world.recorded_role = recorded;
+        (world.recorded_role, world.given) = recorded;
         for _ in 0..3 {
             let plan = world.pass();
             let deletes = plan.steps.iter().any(|step| {
@@ -333,6 +334,58 @@ fn what_the_spec_gave_to_a_shared_entry_it_takes_away_again_and_nothing_else() {
         world.associations.keys().map(AccessPolicyArn::name).collect::<Vec<_>>(),
         ["AmazonEKSEditPolicy", "AmazonEKSViewPolicy"]
     );
+}
+
+/// A user name that others gave to the sessions of their entry is theirs, as a group is: who made it may have bound
+/// roles to it.
+#[test]
+fn the_user_name_of_a_shared_entry_is_told_and_stays() {
+    let mut world = wired_by_hand();
+    world.entry().groups.clear();
+    world.associations.remove(&policy("AmazonEKSViewPolicy"));
+    world.entry().username = Some("alice".into());
+    world.pass();
+    let plan = world.pass();
+    assert!(plan.is_clean(), "{plan:?}");
+    let beside: Vec<&String> = plan.beside.values().flatten().collect();
+    assert!(beside.iter().any(|text| *text == "user name alice"), "{beside:?}");
+    let removal = world.plan_removal();
+    assert_eq!(
+        brief(&removal),
+        ["DeleteSecret", "Disassociate AmazonEKSClusterAdminPolicy", "LeaveRole"]
+    );
+    let lost = suspended::lost(
+        world.entry.as_ref().unwrap(),
+        Ok(&world.associations),
+        world.given.as_ref(),
+    );
+    assert_eq!(lost, ["user name alice".to_owned()].into());
+}
+
+/// Whoever takes our tags off an entry that was taken over takes nothing of others' from it by that.
+#[test]
+fn an_entry_that_was_taken_over_is_shared_whatever_its_tags_say() {
+    let mut world = wired_by_hand();
+    world.pass();
+    world.pass();
+    let whole = world.entry().tags.clone();
+    for key in ["mooring.dev/hub", "mooring.dev/uid", "mooring.dev/adopted"] {
+        world.entry().tags.remove(key);
+    }
+    let removal = world.plan_removal();
+    assert_eq!(
+        brief(&removal),
+        [
+            "DeleteSecret",
+            "TagAccessEntry",
+            "Disassociate AmazonEKSClusterAdminPolicy",
+            "LeaveRole"
+        ]
+    );
+    assert_eq!(brief(&world.pass()), ["TagAccessEntry"]);
+    assert_eq!(world.entry().tags, whole);
+    assert_eq!(world.associations.len(), 2);
+    assert!(world.plan().is_clean());
 }
 
 #[test]
@@ -627,7 +680,7 @@ fn what_a_lost_object_left_behind_is_taken_over_whole() {
         let annotations = world.secret().metadata.annotations.as_mut().unwrap();
         annotations.insert("mooring.dev/uid".into(), "gone".into());
         annotations.insert("mooring.dev/adopt".into(), "prod-eu".into());
-        (world.recorded_role, world.recorded_secret) = (None, None);
+        (world.recorded_role, world.recorded_secret, world.given) = (None, None, None);
         world
     };
     assert_eq!(brief(&lost(ADMIN).plan()), ["!RoleNotOurs", "!AccessEntryNotOurs"]);

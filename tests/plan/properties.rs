@@ -86,6 +86,9 @@ enum Deed {
     EntryTags(Whose),
     EntryOfOtherRole,
     EntryGroups,
+    EntryUsername,
+    EntryRemade,
+    ForgetEntry,
     Associate(usize, Vec<&'static str>),
     Disassociate(usize),
     Secret(SecretDeed),
@@ -142,6 +145,9 @@ fn deed() -> impl Strategy<Value = Deed> {
         Deed::EntryGone,
         Deed::EntryOfOtherRole,
         Deed::EntryGroups,
+        Deed::EntryUsername,
+        Deed::EntryRemade,
+        Deed::ForgetEntry,
         Deed::ForgetRole,
         Deed::ForgetSecret,
     ];
@@ -192,6 +198,7 @@ fn happen(world: &mut World, deed: &Deed) {
         Deed::Secret(deed) => secret(world, *deed),
         Deed::ClusterGone => world.cluster = None,
         Deed::ForgetRole => world.recorded_role = None,
+        Deed::ForgetEntry => world.given = None,
         Deed::ForgetSecret => world.recorded_secret = None,
         Deed::RolePolicy if world.role.is_some() => {
             world.policies.inline.insert("theirs".into());
@@ -216,6 +223,11 @@ fn happen(world: &mut World, deed: &Deed) {
             Deed::EntryTags(whose) => retag(&mut entry.tags, *whose),
             Deed::EntryOfOtherRole => {
                 entry.tags.insert("mooring.dev/role-id".into(), "AROAOTHER".into());
+            }
+            Deed::EntryUsername => entry.username = Some("theirs".into()),
+            Deed::EntryRemade => {
+                entry.arn.push('X');
+                entry.tags.clear();
             }
             Deed::EntryGroups => {
                 entry.groups.insert("theirs".into());
@@ -306,6 +318,7 @@ fn foreign(world: &World) -> Vec<String> {
     }
     if let Some(entry) = &world.entry
         && !ours(world, &entry.tags)
+        && !world.entry_is_recorded()
     {
         all.push(format!("{entry:?} {:?}", world.associations));
     }
@@ -388,6 +401,8 @@ proptest! {
             prop_assert_eq!(&world.associations, &world.request.associations);
             let groups = world.entry().groups.clone();
             prop_assert_eq!(&groups, &world.request.groups);
+            prop_assert_eq!(world.entry().others_username(), None);
+            prop_assert!(world.entry_is_ours());
             prop_assert_eq!(&world.pinned, &world.recorded_role);
             prop_assert_eq!(world.found().own.iter().filter(|own| !own.deleting).count(), 1);
         }
@@ -414,7 +429,7 @@ proptest! {
         }
         prop_assert_eq!(&foreign(&world), &untouched);
         prop_assert!(world.plan_removal().steps.is_empty());
-        prop_assert!(!world.entry_is_ours());
+        prop_assert!(!world.entry_is_ours() && !world.entry_is_recorded());
         prop_assert!(world.found().own.iter().all(|own| own.deleting));
         if plan.blocked.is_empty() {
             let standing = world.role.as_ref().map(|role| format!("{role:?} {:?}", world.policies));

@@ -163,6 +163,36 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             &["SetGroups"],
         ),
         (
+            "username",
+            ADMIN,
+            |w| w.entry().username = Some("alice".into()),
+            &["SetUsername"],
+        ),
+        ("username-unset", ADMIN, |w| w.entry().username = None, &[]),
+        // The mark first: the provisioner may do nothing to an entry that lacks it.
+        (
+            "entry-unmarked",
+            SCOPED,
+            |w| {
+                w.entry().tags.remove("mooring.dev/uid");
+                w.entry().tags.remove("mooring.dev/hub");
+                w.entry().username = Some("alice".into());
+                w.entry().groups.insert("admins".into());
+                w.associations
+                    .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
+            },
+            &["TagAccessEntry", "SetUsername", "Disassociate AmazonEKSAdminPolicy"],
+        ),
+        (
+            "entry-tags-of-another",
+            ADMIN,
+            |w| {
+                let tags = others_tags(&w.entry().tags.clone());
+                w.entry().tags = tags;
+            },
+            &["TagAccessEntry"],
+        ),
+        (
             "entry-tags",
             SCOPED,
             |w| {
@@ -512,8 +542,37 @@ fn each_obstacle_stops_what_comes_after_it() {
         (
             "entry-foreign",
             ADMIN,
-            |w| w.entry().tags.clear(),
+            entry_made_anew_by_others,
             &["!AccessEntryNotOurs"],
+        ),
+        // Ours by its ARN, and taken over by an object that is there.
+        (
+            "entry-of-another-object",
+            ADMIN,
+            |w| {
+                let tags = others_tags(&w.entry().tags.clone());
+                w.entry().tags = tags;
+                w.living.insert("somebody-else".into());
+            },
+            &["!AccessEntryNotOurs"],
+        ),
+        // Ours by its ARN, and the account's owner gave it to another hub, which took it.
+        (
+            "entry-of-another-hub",
+            ADMIN,
+            |w| {
+                for key in ["mooring.dev/hub", "mooring.dev/adopt"] {
+                    w.entry().tags.insert(key.into(), "arn:another-hub".into());
+                }
+            },
+            &["!AccessEntryNotOurs"],
+        ),
+        // Without a tag that says so, nobody knows any more for which role it was made.
+        (
+            "entry-untagged",
+            ADMIN,
+            |w| w.entry().tags.clear(),
+            &["!StalePrincipal"],
         ),
         // The first obstacle in the chain is told first.
         (
@@ -521,7 +580,7 @@ fn each_obstacle_stops_what_comes_after_it() {
             ADMIN,
             |w| {
                 w.recorded_role = None;
-                w.entry().tags.clear();
+                entry_made_anew_by_others(w);
                 w.role().tags.clear();
             },
             &["!RoleNotOurs", "!AccessEntryNotOurs"],
@@ -531,7 +590,7 @@ fn each_obstacle_stops_what_comes_after_it() {
             "entry-foreign-and-drift",
             ADMIN,
             |w| {
-                w.entry().tags.clear();
+                entry_made_anew_by_others(w);
                 w.role().trust.clear();
                 w.secrets.clear();
             },
@@ -564,6 +623,8 @@ fn each_obstacle_stops_what_comes_after_it() {
                 w.role().id = "AROASTRANGER".into();
                 w.role().tags.clear();
                 w.entry().groups = ["others".to_owned()].into();
+                w.entry().username = Some("alice".into());
+                w.entry().tags.remove("mooring.dev/uid");
                 w.associations.remove(&policy("AmazonEKSViewPolicy"));
                 w.associations
                     .insert(policy("AmazonEKSEditPolicy"), AccessScope::Cluster);
@@ -571,7 +632,8 @@ fn each_obstacle_stops_what_comes_after_it() {
                     .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
             },
             &[
-                "SetGroups",
+                "TagAccessEntry",
+                "SetUsername",
                 "Rescope AmazonEKSEditPolicy",
                 "Disassociate AmazonEKSAdminPolicy",
                 "!StalePrincipal",
@@ -701,6 +763,17 @@ fn a_confirmed_suspicion_is_healed_by_making_afresh() {
             ],
         ),
         (
+            "entry-untagged",
+            ADMIN,
+            |w| w.entry().tags.clear(),
+            &[
+                "TagAccessEntry",
+                "DeleteAccessEntry",
+                "CreateAccessEntry",
+                "Associate AmazonEKSClusterAdminPolicy",
+            ],
+        ),
+        (
             "never-recorded",
             ADMIN,
             |w| {
@@ -771,8 +844,14 @@ fn removals_take_what_is_ours_in_order_and_leave_the_rest() {
         (
             "entry-foreign",
             ADMIN,
-            |w| w.entry().tags.clear(),
+            entry_made_anew_by_others,
             &["DeleteSecret", "DeleteRole"],
+        ),
+        (
+            "entry-untagged-but-recorded",
+            ADMIN,
+            |w| w.entry().tags.clear(),
+            &["DeleteSecret", "TagAccessEntry", "DeleteAccessEntry", "DeleteRole"],
         ),
         (
             "role-foreign",
@@ -851,7 +930,10 @@ fn an_account_that_cannot_be_entered_loses_its_secret_only() {
             world.recorded_role.as_deref(),
             spoke,
             &world.found(),
-            TakenOver::default(),
+            TakenOver {
+                role: false,
+                entry: world.known_entry(),
+            },
         ))
     };
     assert_eq!(of(None), ["DeleteSecret"]);
@@ -873,6 +955,12 @@ fn the_recorded_secret_stays_when_a_copy_sorts_before_it() {
     again.recorded_secret = world.recorded_secret;
     assert_eq!(brief(&again.plan()), ["DeleteSecret"]);
     assert_eq!(again.recorded_secret.as_ref(), Some(&kept));
+}
+
+/// Somebody deleted our entry and made one of their own.
+fn entry_made_anew_by_others(world: &mut World) {
+    world.entry().arn.push_str("-theirs");
+    world.entry().tags.clear();
 }
 
 fn run(name: &str, cases: &[Case]) {

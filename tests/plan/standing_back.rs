@@ -15,7 +15,7 @@ fn names(plan: &Plan) -> Vec<&'static str> {
 }
 
 fn cut(world: &World) -> Plan {
-    suspended::cut(&world.request.owner, world.entry.as_ref())
+    suspended::cut(&world.request.owner, world.known_entry(), world.entry.as_ref())
 }
 
 fn keep(world: &World) -> Plan {
@@ -44,7 +44,14 @@ fn the_entry_goes_at_once_whoever_it_was_made_for_and_one_of_others_is_told() {
         .tags
         .insert("mooring.dev/role-id".into(), "AROAOTHER".into());
     assert_eq!(names(&cut(&world)), ["DeleteAccessEntry"], "nothing is confirmed first");
+    world.entry().tags.remove("mooring.dev/uid");
+    assert_eq!(
+        names(&cut(&world)),
+        ["TagAccessEntry", "DeleteAccessEntry"],
+        "it is known by its ARN, and may be deleted once it bears the mark"
+    );
     world.entry().tags.clear();
+    world.entry().arn.push_str("-theirs");
     let plan = cut(&world);
     assert!(plan.steps.is_empty() && matches!(plan.blocked[..], [Blocked::EntryNotOurs { .. }]));
     world.entry = None;
@@ -166,7 +173,7 @@ fn nothing_is_given_to_a_role_that_is_held_before_it_is_taken_over() {
             world.associations.clear();
         }
         world.secrets.clear();
-        (world.recorded_role, world.recorded_secret) = (None, None);
+        (world.recorded_role, world.recorded_secret, world.given) = (None, None, None);
         let plan = world.plan();
         assert!(plan.steps.is_empty(), "{entry}: {:?}", names(&plan));
         assert!(held(&plan)[0].1.len() > 1, "{plan:?}");

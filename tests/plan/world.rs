@@ -13,7 +13,7 @@ use mooring::{
     aws::{Role, RolePolicies},
     domain::{
         arn::PolicyArn,
-        eks::{AccessEntry, Associations, AuthenticationMode, Cluster, ClusterState},
+        eks::{AccessEntry, Associations, AuthenticationMode, Cluster, ClusterState, generated_username},
         ownership::{ADOPT_TAG, Marked, Tags},
     },
     managed_cluster::{
@@ -21,7 +21,7 @@ use mooring::{
         desired::{Desired, desired},
         management::Management,
         observe::{Adoptable, Secrets, Spoke},
-        plan::{self, Memory, entry_tags},
+        plan::{self, KnownEntry, Memory, entry_tags},
         removal::{TakenOver, plan_removal},
         request::Request,
         step::Suspicion,
@@ -230,7 +230,7 @@ impl World {
         let (Some(secret), None) = (ways.next(), ways.next()) else {
             return None;
         };
-        let (lost, changes) = parse::read(&self.secrets[&secret.name]).unwrap().taken_over();
+        let (lost, changes) = parse::read(&self.secrets[&secret.name]).unwrap().taken_over(None);
         (secret.server == wanted.data["server"]).then(|| Adoptable {
             secret: secret.clone(),
             lost,
@@ -298,9 +298,17 @@ impl World {
             &self.found(),
             TakenOver {
                 role: self.request.identity.adopted.is_some(),
-                given: self.given.as_ref(),
+                entry: self.known_entry(),
             },
         )
+    }
+
+    /// What is known of the access entry beside its tags.
+    pub(crate) fn known_entry(&self) -> KnownEntry<'_> {
+        KnownEntry {
+            recorded: self.given.as_ref(),
+            living: &self.living,
+        }
     }
 
     fn role_is_ours(&self) -> bool {
@@ -338,10 +346,17 @@ impl World {
         );
     }
 
+    /// Whether the provisioner may write to the entry: it bears our mark.
     pub(crate) fn entry_is_ours(&self) -> bool {
         self.entry
             .as_ref()
             .is_some_and(|entry| self.request.owner.judge(&entry.tags) == Marked::Ours)
+    }
+
+    /// Whether it is the entry that we made or took over, whatever tags it bears.
+    pub(crate) fn entry_is_recorded(&self) -> bool {
+        let recorded = self.given.as_ref().and_then(|given| given.arn.as_ref());
+        self.entry.as_ref().is_some_and(|entry| recorded == Some(&entry.arn))
     }
 
     fn bounded(&self) {
@@ -408,6 +423,7 @@ impl World {
                     "an entry that nobody opened"
                 );
                 self.entry().tags.extend(tags.clone());
+                self.given.get_or_insert_default().arn = self.entry.as_ref().map(|entry| entry.arn.clone());
             }
             Step::CreateAccessEntry { entry, role_id } => {
                 assert!(self.entry.is_none(), "ResourceInUseException");
@@ -420,10 +436,20 @@ impl World {
                 assert_eq!(id, role.id);
                 self.pinned = Some(role.id.clone());
                 self.associations.clear();
+                self.made += 1;
+                let arn = format!(
+                    "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/x/{}",
+                    self.made
+                );
+                self.given = Some(AccessEntryStatus {
+                    arn: Some(arn.clone()),
+                    ..AccessEntryStatus::default()
+                });
                 self.entry = Some(AccessEntry {
-                    arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/x/1".into(),
+                    arn,
                     principal: entry.principal.to_string(),
                     kind: "STANDARD".into(),
+                    username: Some(generated_username(&entry.principal)),
                     groups: entry.groups.clone(),
                     tags: entry_tags(&entry.tags, Some(&id)),
                 });
@@ -438,8 +464,16 @@ impl World {
                 assert!(self.entry_is_ours());
                 self.entry().groups.clone_from(groups);
             }
-            Step::TagAccessEntry { tags, .. } => {
+            Step::SetUsername { username, groups, .. } => {
                 assert!(self.entry_is_ours());
+                self.entry().groups.clone_from(groups);
+                self.entry().username = Some(username.clone());
+            }
+            Step::TagAccessEntry { tags, .. } => {
+                assert!(
+                    self.entry_is_ours() || self.entry_is_recorded(),
+                    "an entry that is not ours"
+                );
                 self.entry().tags.extend(tags.clone());
             }
             Step::Associate { policy, scope }

@@ -58,7 +58,7 @@ pub fn print(found: &Found) -> (Printed, Verdict) {
     if let Some((comment, role)) = &allowing.manifest {
         document(&mut printed, comment, role);
     }
-    let mut hindered = !found.left.is_empty();
+    let mut hindered = !found.left.is_empty() || !found.hub_seen;
     for one in &objects {
         let comment = comment(found, &allowing, one, &mut hindered);
         document(&mut printed, &comment, &one.manifest);

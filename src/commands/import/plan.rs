@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Found, Hub, Looked, Spoke};
 use crate::{
     api::{ManagedCluster, ManagementRole},
-    argocd::{ADOPT_ANNOTATION, ClusterSecret},
+    argocd::{ADOPT_ANNOTATION, ClusterSecret, WantedSecret},
     domain::ownership::ADOPT_TAG,
     managed_cluster::{
         Blocked, Step,
@@ -62,7 +62,7 @@ fn try_lines(
     let request = Request::parse(&object, management).map_err(|refusal| refusal.to_string())?;
     let desired = desired(&request, management, spoke.cluster.as_ref());
     let spoke = opened(hub, spoke);
-    let secrets = secrets(looked, &request.identity.name);
+    let secrets = secrets(looked, &request.identity.name, desired.usable_secret());
     let living = BTreeSet::new();
     let memory = Memory {
         owner: &request.owner,
@@ -122,11 +122,11 @@ fn opened(hub: &Hub, spoke: &Spoke) -> Spoke {
 }
 
 /// The Secret as it is once it is opened.
-fn secrets(looked: &Looked, object: &str) -> Secrets {
+fn secrets(looked: &Looked, object: &str, wanted: Option<&WantedSecret>) -> Secrets {
     let mut secret = looked.wired.secret.clone();
     let annotations = secret.metadata.annotations.get_or_insert_default();
     annotations.insert(ADOPT_ANNOTATION.to_owned(), object.to_owned());
-    let (lost, changes) = looked.wired.seen.taken_over();
+    let (lost, changes) = looked.wired.seen.taken_over(wanted);
     let secret = ClusterSecret::read(&secret);
     Secrets {
         others: vec![secret.clone()],

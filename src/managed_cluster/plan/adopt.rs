@@ -10,7 +10,7 @@ use crate::{
     aws::Role,
     domain::{
         eks::AccessEntry,
-        ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Tags},
+        ownership::{ADOPT_TAG, Marked, Tags},
     },
     policy::{Document, Principals},
 };
@@ -22,11 +22,6 @@ use crate::managed_cluster::{
     observe::{Adoptable, Spoke},
     step::Part,
 };
-
-/// Whether a thing was taken over: what stands beside ours on it is somebody's, and stays.
-pub(super) fn adopted(tags: &Tags) -> bool {
-    tags.contains_key(ADOPTED_TAG)
-}
 
 /// Whether the object may take over a thing with these tags. `always` it must be opened, also when this hub made it.
 ///

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::{
-    eks::{AccessEntry, Associations},
-    ownership::{ADOPTED_TAG, HUB_TAG, ROLE_ID_TAG, Tags, missing_tags},
+use crate::{
+    domain::{
+        eks::{AccessEntry, Associations, generated_username},
+        ownership::{ADOPTED_TAG, HUB_TAG, ROLE_ID_TAG, Tags, missing_tags},
+    },
+    policy,
 };
 
 use crate::managed_cluster::{
@@ -14,7 +17,7 @@ use crate::managed_cluster::{
     unmoved::{self, Unmoved},
 };
 
-use super::{Memory, adopt};
+use super::{Memory, mark, taken_over};
 
 pub(super) fn plan_entry(
     plan: &mut Plan,
@@ -43,11 +46,13 @@ pub(super) fn plan_entry(
                 tags.insert(ADOPTED_TAG.to_owned(), "true".to_owned());
             }
             // The provisioner may do nothing to an entry before it bears our mark.
+            let missing = missing_tags(&tags, &entry.tags);
+            let arn = entry.arn.clone();
             if !ours {
-                plan.steps.push(Step::AdoptAccessEntry {
-                    arn: entry.arn.clone(),
-                    tags: tags.clone(),
-                });
+                plan.steps.push(Step::AdoptAccessEntry { arn, tags });
+            } else if !missing.is_empty() {
+                let missing = missing.into_keys().collect();
+                plan.steps.push(Step::TagAccessEntry { arn, tags, missing });
             }
             let given = |group: &&String| {
                 memory
@@ -57,21 +62,22 @@ pub(super) fn plan_entry(
             let others = entry.groups.difference(&desired.entry.groups);
             let others: BTreeSet<String> = others.filter(|group| stays(given(group))).cloned().collect();
             let groups: BTreeSet<String> = desired.entry.groups.union(&others).cloned().collect();
-            if entry.groups != groups {
+            let username = entry.others_username();
+            if let Some(found) = username.filter(|_| !lenient) {
+                plan.steps.push(Step::SetUsername {
+                    username: generated_username(&desired.entry.principal),
+                    found: found.to_owned(),
+                    groups,
+                    found_groups: entry.groups.clone(),
+                });
+            } else if entry.groups != groups {
                 plan.steps.push(Step::SetGroups {
                     groups,
                     found: entry.groups.clone(),
                 });
             }
+            beside(plan, username.filter(|_| lenient).map(username_beside));
             beside(plan, others.iter().map(|group| format!("Kubernetes group {group}")));
-            let missing = missing_tags(&tags, &entry.tags);
-            if ours && !missing.is_empty() {
-                plan.steps.push(Step::TagAccessEntry {
-                    arn: entry.arn.clone(),
-                    tags,
-                    missing: missing.into_keys().collect(),
-                });
-            }
             found.unwrap_or(&nothing)
         }
     };
@@ -134,6 +140,7 @@ pub(super) fn plan_narrowing(
 ) {
     let mut whole = Plan::default();
     plan_entry(&mut whole, desired, Some(entry), None, found, memory);
+    plan.steps.extend(mark(memory.owner, &desired.entry.tags, entry));
     plan.steps.extend(whole.steps.into_iter().filter_map(taking_away));
 }
 
@@ -142,6 +149,20 @@ fn taking_away(step: Step) -> Option<Step> {
     if let Step::SetGroups { groups, found } = step {
         let groups: BTreeSet<String> = groups.intersection(&found).cloned().collect();
         return (groups != found).then_some(Step::SetGroups { groups, found });
+    }
+    if let Step::SetUsername {
+        username,
+        found,
+        groups,
+        found_groups,
+    } = step
+    {
+        return Some(Step::SetUsername {
+            username,
+            found,
+            groups: groups.intersection(&found_groups).cloned().collect(),
+            found_groups,
+        });
     }
     let takes = if let Step::Rescope { scope, found, .. } | Step::Reassociate { scope, found, .. } = &step {
         found.covers(scope)
@@ -170,19 +191,25 @@ pub(super) fn others(
     policies
         .map(|policy| policy.name().to_owned())
         .chain(groups.cloned())
+        .chain(entry.others_username().map(username_beside))
         .collect()
 }
 
 /// Whether others may have a part in an entry: in what they made, and not in what this hub made for an object that is no
 /// more.
 pub(super) fn shared(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
-    adopt::adopted(&entry.tags) || (!memory.owns(entry) && !by_us(entry, memory))
+    taken_over(memory.given, entry) || (!memory.owns(entry) && !by_us(entry, memory))
 }
 
 /// Whether an object of this hub made it.
 fn by_us(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
     let hub = memory.owner.hub.to_string();
     entry.tags.get(HUB_TAG) == Some(&hub) && entry.tags.contains_key(ROLE_ID_TAG)
+}
+
+/// The user name of an entry, as something that others gave to it.
+pub(in crate::managed_cluster) fn username_beside(username: &str) -> String {
+    format!("user name {}", policy::shown(username))
 }
 
 fn beside(plan: &mut Plan, what: impl IntoIterator<Item = String>) {

@@ -54,7 +54,7 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
             Ok(changes) => plan.steps.push(Step::ApplySecret {
                 secret: taken_over(wanted.clone(), &adoptable.secret),
                 uid: Some(adoptable.secret.uid.clone()),
-                changed: BTreeSet::new(),
+                changed: adoptable.secret.overwritten(wanted),
                 adopts: Some(changes),
             }),
             Err(blocked) => plan.blocked.push(blocked),

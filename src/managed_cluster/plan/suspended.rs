@@ -3,12 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{Memory, adopt, hold, owner_in_words, role, role::Standing, secret, unusable_cluster};
+use super::{
+    KnownEntry, Memory, hold, mark, owner_in_words, owns, role, role::Standing, secret, taken_over, unusable_cluster,
+    username_beside,
+};
 use crate::{
     api::AccessEntryStatus,
     domain::{
         eks::{AccessEntry, Associations},
-        ownership::{Marked, Owner},
+        ownership::Owner,
     },
     managed_cluster::{
         blocked::Blocked,
@@ -19,16 +22,19 @@ use crate::{
     },
 };
 
-/// Takes the access away. Nothing is waited for: an entry that bears our tags is ours to delete, whoever made it and for
-/// which role. Only the tag that its owner set on it to hold it is stronger.
+/// Takes the access away. Nothing is waited for: an entry that bears our tags, or the ARN that was recorded, is ours to
+/// delete, whoever made it and for which role. Only the tag that its owner set on it to hold it is stronger.
 #[must_use]
-pub fn cut(owner: &Owner, entry: Option<&AccessEntry>) -> Plan {
+pub fn cut(owner: &Owner, known: KnownEntry<'_>, entry: Option<&AccessEntry>) -> Plan {
     let mut plan = Plan::default();
-    match entry.map(|entry| owner.judge(&entry.tags)) {
+    match entry {
         None => {}
-        Some(Marked::Ours) => plan.steps.push(Step::DeleteAccessEntry),
-        Some(other @ (Marked::Unmarked | Marked::Another { .. })) => plan.blocked.push(Blocked::EntryNotOurs {
-            owner: owner_in_words(&other),
+        Some(entry) if owns(owner, known, entry) => {
+            plan.steps.extend(mark(owner, &owner.tags(), entry));
+            plan.steps.push(Step::DeleteAccessEntry);
+        }
+        Some(entry) => plan.blocked.push(Blocked::EntryNotOurs {
+            owner: owner_in_words(&owner.judge(&entry.tags)),
         }),
     }
     hold::withhold(&mut plan, None, entry);
@@ -43,12 +49,13 @@ pub fn lost(
     policies: Result<&Associations, &str>,
     given: Option<&AccessEntryStatus>,
 ) -> BTreeSet<String> {
-    if !adopt::adopted(&entry.tags) {
+    if !taken_over(given, entry) {
         return BTreeSet::new();
     }
     let given = given.cloned().unwrap_or_default();
     let groups = entry.groups.difference(&given.kubernetes_groups);
-    let mut lost: BTreeSet<String> = groups.map(|group| format!("Kubernetes group {group}")).collect();
+    let groups = groups.map(|group| format!("Kubernetes group {group}"));
+    let mut lost: BTreeSet<String> = groups.chain(entry.others_username().map(username_beside)).collect();
     match policies {
         Ok(policies) => lost.extend(
             policies

@@ -49,7 +49,7 @@ pub(super) async fn foresee(context: &Context, going: &Going<'_>) -> Option<Fore
         Ok(spoke) => (spoke, None),
         Err(why) => (None, Some(why)),
     };
-    let plan = first.followed_by(planned(going, &management, spoke.as_ref(), &secrets));
+    let plan = first.followed_by(planned(context, going, &management, spoke.as_ref(), &secrets));
     log_plan(&identity.name, &plan);
     Some(unseen(plan, why))
 }
@@ -59,7 +59,13 @@ async fn look(context: &Context, going: &Going<'_>, management: &Management) -> 
     let account = context.aws.enter(&door(identity, management)).await;
     let account = account.map_err(|error| in_words(&error))?;
     let deployer = identity.deployer(&management.hub);
-    let spoke = Box::pin(observe::spoke_for_removal(&account, identity, &deployer)).await;
+    let spoke = Box::pin(observe::spoke_for_removal(
+        &account,
+        identity,
+        &deployer,
+        going.old.access_entry.as_ref(),
+    ))
+    .await;
     spoke.map_err(|error| in_words(&error))
 }
 

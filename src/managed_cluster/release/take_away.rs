@@ -17,6 +17,7 @@ use crate::{
         apply::{self, Outcome, Site, Stop},
         in_words, log_plan,
         management::Management,
+        moor::living,
         observe::{self, Known, Secrets, Spoke},
         removal::{TakenOver, plan_removal},
         request::Identity,
@@ -111,8 +112,9 @@ async fn in_account(
     let (identity, uid) = (going.identity, going.uid());
     let deployer = identity.deployer(&management.hub);
     let account = context.aws.enter(&door(identity, management)).await;
+    let recorded_entry = going.old.access_entry.as_ref();
     let observed: Result<Spoke, AwsError> = match &account {
-        Ok(account) => Box::pin(observe::spoke_for_removal(account, identity, &deployer)).await,
+        Ok(account) => Box::pin(observe::spoke_for_removal(account, identity, &deployer, recorded_entry)).await,
         Err(error) => Err(error.clone()),
     };
     let deleted = context.memory.all_deleted(uid);
@@ -124,7 +126,7 @@ async fn in_account(
         Err(error) => (Err(error), false),
     };
     let recorded = identity.recorded_role(going.old);
-    let plan = planned(going, management, observed.as_ref().ok(), secrets);
+    let plan = planned(context, going, management, observed.as_ref().ok(), secrets);
     log_plan(&identity.name, &plan);
     if let Some(turn) = begin(context, going, &plan.steps).await? {
         return Ok(turn);
@@ -169,12 +171,20 @@ fn looking_once_more(done: &[String]) -> String {
 }
 
 /// What there is to take away.
-pub(super) fn planned(going: &Going<'_>, management: &Management, spoke: Option<&Spoke>, secrets: &Secrets) -> Plan {
+pub(super) fn planned(
+    context: &Context,
+    going: &Going<'_>,
+    management: &Management,
+    spoke: Option<&Spoke>,
+    secrets: &Secrets,
+) -> Plan {
     let (identity, hub) = (going.identity, &management.hub);
     let boundary = going.boundary.clone();
     let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(hub.partition()));
     let (deployer, owner) = (identity.deployer(hub), identity.owner(hub));
-    let (recorded, taken_over) = (identity.recorded_role(going.old), TakenOver::of(identity, going.old));
+    let living = living(context);
+    let recorded = identity.recorded_role(going.old);
+    let taken_over = TakenOver::of(identity, going.old, &living);
     plan_removal(&deployer, &boundary, &owner, recorded, spoke, secrets, taken_over)
 }
 
@@ -212,7 +222,7 @@ async fn retain(
 ) -> Result<Turn, Error> {
     let identity = going.identity;
     let deployer = identity.deployer(&management.hub);
-    let plan = planned(going, management, None, secrets);
+    let plan = planned(context, going, management, None, secrets);
     if let Some(turn) = begin(context, going, &plan.steps).await? {
         return Ok(turn);
     }

@@ -11,14 +11,15 @@ use kube::Api;
 use crate::{
     api::ManagedClusterStatus,
     aws::Account,
-    domain::{eks::AccessEntry, ownership::ADOPTED_TAG},
+    domain::eks::AccessEntry,
     managed_cluster::{
         Context, Error,
         apply::{self, Outcome, Site, Stop},
         log_plan,
         management::Management,
+        moor::living,
         observe,
-        plan::suspended,
+        plan::{self, KnownEntry, suspended},
         request::Identity,
         status::Cut,
         step::Plan,
@@ -46,7 +47,12 @@ impl Knife<'_> {
         let identity = self.identity;
         let deployer = identity.deployer(&self.management.hub);
         let entry = observe::access_entry(self.account, &identity.cluster, &deployer).await?;
-        let plan = suspended::cut(&identity.owner(&self.management.hub), entry.as_ref());
+        let living = living(self.context);
+        let known = KnownEntry {
+            recorded: self.old.access_entry.as_ref(),
+            living: &living,
+        };
+        let plan = suspended::cut(&identity.owner(&self.management.hub), known, entry.as_ref());
         log_plan(&identity.name, &plan);
         Ok((plan, entry))
     }
@@ -100,7 +106,7 @@ impl Knife<'_> {
     /// What others gave to the entry that is about to go. It is looked at for a moment only: the access goes all the same.
     async fn others(&self, entry: &AccessEntry) -> BTreeSet<String> {
         let given = self.old.access_entry.as_ref();
-        if !entry.tags.contains_key(ADOPTED_TAG) {
+        if !plan::taken_over(given, entry) {
             return BTreeSet::new();
         }
         let deployer = self.identity.deployer(&self.management.hub);

@@ -18,7 +18,7 @@ use crate::{
         self, Plan, Step, Withheld,
         management::Management,
         observe::Secrets,
-        plan::suspended,
+        plan::{KnownEntry, suspended},
         preview::{self, Looked, Planned, Unplanned},
         request::{Identity, Request},
         survey::{Ground, Survey},
@@ -135,7 +135,12 @@ impl Look {
         let account = self.reader.enter(read_by, &at.account, &at.region).await?;
         let deployer = identity.deployer(&management.hub);
         let spoke = Box::pin(whole_spoke(&account, &identity, &deployer)).await?;
-        let plan = suspended::cut(&identity.owner(&management.hub), spoke.entry.as_ref());
+        let recorded = cluster.status.as_ref().and_then(|status| status.access_entry.as_ref());
+        let known = KnownEntry {
+            recorded,
+            living: &self.living,
+        };
+        let plan = suspended::cut(&identity.owner(&management.hub), known, spoke.entry.as_ref());
         Ok(Seen::Cut(Box::new(Looked {
             changes: preview::changes(&plan.steps, &spoke, &Secrets::default(), None),
             waits: plan.blocked.iter().map(managed_cluster::Blocked::message).collect(),
@@ -218,7 +223,11 @@ impl Staying {
                 .push("done only after a second look, some time later, agrees".to_owned());
         }
         if ground.is_suspended() {
-            let mut cut = suspended::cut(&self.request.owner, self.survey.spoke.entry.as_ref());
+            let known = KnownEntry {
+                recorded: old.access_entry.as_ref(),
+                living: &self.living,
+            };
+            let mut cut = suspended::cut(&self.request.owner, known, self.survey.spoke.entry.as_ref());
             cut.steps.append(&mut plan.steps);
             cut.blocked.append(&mut plan.blocked);
             plan = cut;

@@ -42,7 +42,7 @@ pub(super) struct Removals<'a> {
 
 /// What a removal looks at, and besides what the access entry gives, which is lost with it.
 pub(super) async fn whole_spoke(account: &Account, identity: &Identity, deployer: &RoleArn) -> Result<Spoke, String> {
-    let spoke = Box::pin(observe::spoke_for_removal(account, identity, deployer)).await;
+    let spoke = Box::pin(observe::spoke_for_removal(account, identity, deployer, None)).await;
     let mut spoke = spoke.map_err(|error| error.to_string())?;
     if spoke.entry.is_some() && spoke.associations.is_none() {
         let found = account.associations(&identity.cluster.name, deployer).await;
@@ -82,7 +82,7 @@ impl Look {
             identity.recorded_role(old),
             spoke.as_ref(),
             &secrets,
-            TakenOver::of(&identity, old),
+            TakenOver::of(&identity, old, &self.living),
         );
         Ok(Going {
             identity,

@@ -92,6 +92,7 @@ impl World {
             (name, scope)
         };
         Some(SeenEntry {
+            username: text(&entry["username"]),
             groups: strings(&entry["kubernetesGroups"]),
             tags: tag_map(&entry["tags"]),
             arn: text(&entry["accessEntryArn"]),
@@ -148,6 +149,7 @@ impl SeenRole {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SeenEntry {
     pub(crate) arn: String,
+    pub(crate) username: String,
     pub(crate) groups: BTreeSet<String>,
     pub(crate) tags: BTreeMap<String, String>,
     /// Policies by name, with `*` or their namespaces.

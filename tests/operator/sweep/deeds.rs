@@ -42,7 +42,11 @@ pub(super) async fn drift(world: &World, name: &str) {
     );
     world.role(name, "UntagRole", json!({"TagKeys": ["mooring.dev/uid"]}));
     world.role(name, "DeleteRolePermissionsBoundary", json!({}));
-    world.entry(name, "UpdateAccessEntry", json!({"kubernetesGroups": ["theirs"]}));
+    world.entry(
+        name,
+        "UpdateAccessEntry",
+        json!({"kubernetesGroups": ["theirs"], "username": "theirs"}),
+    );
     let associate = |policy: &str, scope: Value| {
         let input = json!({"policyArn": policy_arn(policy), "accessScope": scope});
         world.entry(name, "AssociateAccessPolicy", input);
@@ -66,7 +70,8 @@ pub(super) async fn drift(world: &World, name: &str) {
 fn untag_entry(world: &World, name: &str, arn: &str) {
     let spec = world.cluster(name);
     let aws = &world.stage.aws;
-    let input = json!({"resourceArn": arn, "tagKeys": ["mooring.dev/object"]});
+    let keys = ["mooring.dev/uid", "mooring.dev/hub", "mooring.dev/object"];
+    let input = json!({"resourceArn": arn, "tagKeys": keys});
     aws.call_in(
         &spec.region,
         &aws.root(&spec.account),

@@ -13,7 +13,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "ManagedCluster.spec.access.deployerRole.arn",
         "goes with no role that Mooring made",
     ),
-    ("ManagedCluster.status.accessEntry", "of an entry that was taken over"),
+    (
+        "ManagedCluster.status.accessEntry",
+        "written at the first look at an entry, whoever made that; the rest is of one that was taken over",
+    ),
     (
         "ManagedCluster.status.plan",
         "of mode Observe, written anew by each pass",

@@ -199,6 +199,14 @@ impl FakeAws {
         self.core.world.session_credentials(role_arn, session_name, tags)
     }
 
+    /// The same for a session that lasts.
+    ///
+    /// # Errors
+    /// `NoSuchEntity` when there is no such role.
+    pub fn long_session(&self, role_arn: &str, session_name: &str, lasts: Duration) -> Result<Credentials, ApiError> {
+        self.core.world.long_session_credentials(role_arn, session_name, lasts)
+    }
+
     /// Every secret key and session token that was ever given to anybody: what no output may hold.
     #[must_use]
     pub fn secrets(&self) -> Vec<String> {

@@ -17,7 +17,7 @@ use serde_json::Value;
 use self::tell::Teller;
 use crate::{
     aws, control_plane,
-    stage::{Fleet, Operator, OperatorOptions, Stage, StageError, sibling_binary},
+    stage::{Fleet, Operator, OperatorOptions, PERSON, Stage, StageError, sibling_binary},
 };
 
 /// Flags of `mooring-sandbox demo`.
@@ -160,6 +160,8 @@ pub(crate) async fn bootstrap(binary: &Path, management_role: &Path, stage: &Sta
             &stage.fleet.hub.account,
             "--hub-issuer",
             &stage.fleet.hub.issuer(),
+            "--reader",
+            &stage.person_arn(),
         ])
         .output()
         .await
@@ -173,7 +175,13 @@ pub(crate) async fn bootstrap(binary: &Path, management_role: &Path, stage: &Sta
 async fn stay(demo: &Demo<'_>) -> Result<(), StageError> {
     demo.teller
         .scene("Still here: look around from another terminal, and end this with Ctrl-C");
-    println!("{}", demo.stage.exports(&[])?);
+    let exports = demo.stage.exports(&[])?;
+    println!("{exports}");
+    println!("# In place of these lines: `. {}`", exports.script().display());
+    println!(
+        "# mooring doctor, plan and import look into every account with AWS_PROFILE={PERSON}; the other profiles are root\n\
+         # users, each of the account of its name.\n"
+    );
     demo.teller
         .say(&format!("the operator's log: {}", demo.operator.log().display()));
     demo.teller

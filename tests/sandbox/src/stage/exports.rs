@@ -5,10 +5,23 @@ use std::{
     collections::BTreeSet,
     fmt::{self, Write},
     path::PathBuf,
+    time::Duration,
 };
 
+use serde_json::json;
+
 use super::{Stage, StageError};
-use crate::control_plane::guard::write_private;
+use crate::{
+    aws::{Credentials, contract::Service},
+    control_plane::guard::write_private,
+};
+
+/// The role in the hub's account, and the profile, of somebody who may look into accounts by their reader roles, where
+/// those name it (`mooring bootstrap --reader`): a root user may assume no role.
+pub const PERSON: &str = "person";
+
+/// How long the person's credentials last: no stage is used for longer.
+const DAY: Duration = Duration::from_hours(24);
 
 /// Variables of the user's own that would go before those of the sandbox: botocore takes keys in the environment
 /// before a profile's, and curl and Python take the lower-case names of proxies first.
@@ -92,6 +105,15 @@ impl Stage {
                 root.access_key_id, root.secret_access_key
             );
         }
+        let person = self.person()?;
+        let _ = writeln!(config, "[profile {PERSON}]\nregion = {}\n", hub.region);
+        let _ = writeln!(
+            credentials,
+            "[{PERSON}]\naws_access_key_id = {}\naws_secret_access_key = {}\naws_session_token = {}\n",
+            person.access_key_id,
+            person.secret_access_key,
+            person.session_token.unwrap_or_default()
+        );
         let folder = self.hub.folder();
         let (config_file, credentials_file) = (folder.join("aws.config"), folder.join("aws.credentials"));
         write_private(&config_file, config.as_bytes())?;
@@ -116,5 +138,29 @@ impl Stage {
         };
         write_private(&exports.script, exports.to_string().as_bytes())?;
         Ok(exports)
+    }
+
+    /// The ARN of the role that the profile [`PERSON`] has.
+    #[must_use]
+    pub fn person_arn(&self) -> String {
+        format!("arn:aws:iam::{}:role/{PERSON}", self.fleet.hub.account)
+    }
+
+    /// Makes the person's role, once, and gives credentials of it.
+    fn person(&self) -> Result<Credentials, StageError> {
+        let account = &self.fleet.hub.account;
+        let root = self.aws.root(account);
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{account}:root")}, "Action": "sts:AssumeRole"}]});
+        let policy = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": ["sts:AssumeRole", "sts:TagSession"], "Resource": "arn:aws:iam::*:role/mooring-reader"}]});
+        let role = json!({"RoleName": PERSON, "AssumeRolePolicyDocument": trust.to_string()});
+        match self.aws.call(&root, Service::Iam, "CreateRole", role) {
+            Err(refused) if refused.code != "EntityAlreadyExists" => return Err(refused.into()),
+            Ok(_) | Err(_) => {}
+        }
+        let policy = json!({"RoleName": PERSON, "PolicyName": "readers", "PolicyDocument": policy.to_string()});
+        self.aws.call(&root, Service::Iam, "PutRolePolicy", policy)?;
+        Ok(self.aws.long_session(&self.person_arn(), PERSON, DAY)?)
     }
 }

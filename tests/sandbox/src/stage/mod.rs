@@ -26,7 +26,7 @@ use tokio::sync::OnceCell;
 pub use self::{
     argocd::Destination,
     bootstrap::{SetUp, set_up},
-    exports::Exports,
+    exports::{Exports, PERSON},
     fleet::{ClusterSpec, Fleet},
     operator::{Operator, OperatorOptions, Signal, sibling_binary},
 };

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub use self::fault::WantedFault;
 use crate::{
     aws::{Rate, Rates, Settings},
-    stage::{ClusterSpec, Fleet, Stage, StageError},
+    stage::{ClusterSpec, Fleet, PERSON, Stage, StageError},
 };
 
 /// Flags of `mooring-sandbox up`.
@@ -30,7 +30,7 @@ pub struct Arguments {
     /// A spoke cluster, as ACCOUNT/REGION/NAME; repeat it for more. Its account is made with it.
     ///
     /// Without this flag there are three spokes: 222222222222/eu-west-1/prod-eu,
-    /// 333333333333/eu-central-1/tools and 333333333333/eu-central-1/platform. Regions are those of the partition aws.
+    /// 333333333333/eu-central-1/tools and 333333333333/eu-west-1/shared-platform. Regions are those of the partition aws.
     #[arg(long = "cluster", value_name = "CLUSTER", value_parser = cluster)]
     pub clusters: Vec<ClusterSpec>,
 
@@ -193,6 +193,11 @@ fn tell(stage: &Stage, arguments: &Arguments, applied: &[String]) -> Result<(), 
         stage.fleet.hub.account
     );
     println!("# ACCOUNT one of {}.", exports.accounts().join(", "));
+    println!(
+        "# A root user assumes no role. mooring doctor, plan and import look into every account with AWS_PROFILE={PERSON},\n\
+         # where `mooring bootstrap` was given --reader {}.",
+        stage.person_arn()
+    );
     println!("# Ctrl-C stops everything and removes its files.");
     Ok(())
 }

@@ -172,6 +172,27 @@ impl World {
         Ok(state.open_session(&role, session))
     }
 
+    /// The same without tags, for a session of another length.
+    ///
+    /// # Errors
+    /// `NoSuchEntity` when there is no such role.
+    pub fn long_session_credentials(
+        &self,
+        role_arn: &str,
+        session_name: &str,
+        lasts: Duration,
+    ) -> Result<Credentials, ApiError> {
+        let mut state = self.state();
+        let role = state
+            .latest_role_by_arn(role_arn)
+            .ok_or_else(|| service::no_role(role_arn))?;
+        let session = NewSession {
+            seconds: i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX),
+            ..NewSession::named(session_name)
+        };
+        Ok(state.open_session(&role, session))
+    }
+
     /// Credentials as EKS Pod Identity gives them to a pod: six hours, six transitive session tags. The trust policy
     /// must let `pods.eks.amazonaws.com` do both `sts:AssumeRole` and `sts:TagSession`.
     ///

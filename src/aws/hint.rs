@@ -1,0 +1,106 @@
+//! What AWS refused, for people: what to do next, and why something could not be looked at.
+
+use super::{AwsError, Call, ErrorKind};
+use crate::domain::name::{AccountId, RoleName};
+
+/// What to do where the credentials are an account's root user's.
+const ROOT: &str =
+    "use credentials of an IAM role or user: these are of an account's root user, whom AWS lets assume no role";
+
+impl AwsError {
+    /// What the person who must act does next.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let action = self.call.action();
+        match self.kind {
+            ErrorKind::Denied if self.is_root() => ROOT.to_owned(),
+            ErrorKind::Denied if self.call == Call::AssumeRole => format!(
+                "let the trust policy of {} name the operator's role for sts:AssumeRole and sts:TagSession (and its \
+                 external ID, if one is set), and let the operator's own policy allow both on it: compare with what \
+                 `mooring bootstrap` prints",
+                self.resource
+            ),
+            ErrorKind::Denied => format!(
+                "let {} do {action} on {}: compare its policy with what `mooring bootstrap` prints, then look for a \
+                 service control policy or a boundary that denies it",
+                self.acting_as, self.resource
+            ),
+            ErrorKind::Throttled => {
+                "nothing: it is tried again; if it lasts, look for what else uses up the account's request rate".to_owned()
+            }
+            ErrorKind::AlreadyExists => {
+                "look at who made the one that is there, and delete or rename it".to_owned()
+            }
+            ErrorKind::InvalidPrincipal => {
+                "wait two minutes if the role was made just now; otherwise check that the principal exists".to_owned()
+            }
+            ErrorKind::EntryNotVisible | ErrorKind::Conflict => "nothing: it is tried again".to_owned(),
+            ErrorKind::ClusterNotFound => {
+                "check the cluster's name, account and region: EKS knows no such cluster there".to_owned()
+            }
+            ErrorKind::AccessEntriesDisabled => {
+                "set the cluster's authentication mode to API_AND_CONFIG_MAP: aws eks update-cluster-config --name NAME \
+                 --access-config authenticationMode=API_AND_CONFIG_MAP (there is no way back, so Mooring does not do it)"
+                    .to_owned()
+            }
+            ErrorKind::LimitExceeded => "raise the quota that AWS names, or make room under it".to_owned(),
+            ErrorKind::HasPolicies => {
+                "remove the policies that somebody put on the role, then it can be deleted".to_owned()
+            }
+            ErrorKind::NotFound => "check that it still exists: it is made again if it is ours".to_owned(),
+            ErrorKind::Invalid => "change what AWS names in the spec".to_owned(),
+            ErrorKind::CredentialsUnavailable => {
+                "check the operator's service account: its role annotation or Pod Identity association, and whether \
+                 this region is enabled in the account"
+                    .to_owned()
+            }
+            ErrorKind::Unreachable => {
+                "check name resolution, HTTPS_PROXY and NO_PROXY, AWS_CA_BUNDLE, and the network policy of the \
+                 operator's namespace"
+                    .to_owned()
+            }
+            ErrorKind::ServerError => "nothing: AWS failed, and it is tried again".to_owned(),
+            ErrorKind::RegionDisabled => {
+                "enable the operator's region in that account, or run the operator with AWS_REGION set to a region \
+                 that it has"
+                    .to_owned()
+            }
+            ErrorKind::ShuttingDown => "nothing: the next operator goes on".to_owned(),
+            ErrorKind::Unknown => "read AWS's message; its support takes the request ID".to_owned(),
+        }
+    }
+
+    /// Whether it was an account's root user who asked to assume a role, in AWS's own words: no trust policy helps.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.call == Call::AssumeRole && self.message.contains("Roles may not be assumed by root accounts")
+    }
+}
+
+/// Why an account could not be entered to look, by credentials that are of another one.
+pub(super) fn not_entered(error: &AwsError, own: &AccountId, id: &AccountId, role: &RoleName) -> String {
+    if error.is_root() {
+        return format!(
+            "the AWS credentials here are of account {own} and its root user's, whom AWS lets assume no role, {role} of account {id} neither: use those of an IAM role or user"
+        );
+    }
+    let why = unseen(error);
+    if error.kind == ErrorKind::Denied {
+        return format!(
+            "the AWS credentials here are of account {own}, and in account {id} role {role} does not let them in, or is not there ({why}): use credentials that `mooring bootstrap --reader` named, or of account {id}"
+        );
+    }
+    format!(
+        "the AWS credentials here are of account {own}, and account {id} could not be entered by role {role}: {why}"
+    )
+}
+
+/// Why something could not be looked at. AWS's own words name the session, which differs from hour to hour.
+pub(super) fn unseen(error: &AwsError) -> String {
+    let (action, resource) = (error.call.action(), &error.resource);
+    if error.kind == ErrorKind::Denied {
+        format!("not allowed: {action} on {resource}")
+    } else {
+        format!("{action} on {resource}: {}", error.code)
+    }
+}

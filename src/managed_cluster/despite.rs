@@ -1,0 +1,47 @@
+//! Which steps do not depend on one that only a person can mend.
+
+use super::step::Step;
+
+impl Step {
+    /// Whether the step is done all the same after `failed` has failed in a way that only a person mends. What restores
+    /// tags, trust or groups stands in nobody's way; and what a spec takes away is taken away, also where what it gives
+    /// instead was refused: a narrowed spec that leaves the wider access standing would be a lie.
+    #[must_use]
+    pub fn despite(&self, failed: &Self) -> bool {
+        let mends = matches!(
+            failed,
+            Self::SetBoundary { .. }
+                | Self::SetTrust { .. }
+                | Self::TagRole { .. }
+                | Self::TagAccessEntry { .. }
+                | Self::SetUsername { .. }
+                | Self::SetGroups { .. }
+        );
+        let gives = matches!(
+            failed,
+            Self::Associate { .. } | Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. }
+        );
+        match self {
+            Self::SetTrust { .. }
+            | Self::TagRole { .. }
+            | Self::TagAccessEntry { .. }
+            | Self::SetUsername { .. }
+            | Self::SetGroups { .. }
+            | Self::Associate { .. } => mends,
+            Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. } => mends || gives,
+            Self::CreateRole { .. }
+            | Self::DeleteRole { .. }
+            | Self::SetBoundary { .. }
+            | Self::AddTrust { .. }
+            | Self::LeaveRole { .. }
+            | Self::AdoptRole { .. }
+            | Self::AdoptAccessEntry { .. }
+            | Self::CreateAccessEntry { .. }
+            | Self::DeleteAccessEntry
+            | Self::ApplySecret { .. }
+            | Self::NullSecretKeys { .. }
+            | Self::DropLabels { .. }
+            | Self::DeleteSecret { .. } => false,
+        }
+    }
+}
