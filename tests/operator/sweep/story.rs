@@ -56,7 +56,12 @@ pub(super) fn end(ground: &Ground, scenario: &Scenario, name: &str) -> Value {
     let role_id = role.as_ref().map(|role| role.id.as_str());
     let config = secrets.first().and_then(|secret| secret["data"]["config"].as_str());
     let authority = STANDARD.encode(world.stage.hub.ca_pem());
-    let words: [(Option<&str>, &str); 9] = [
+    // What EKS gives each entry anew: of the one that stands, where one does, so that another one in the record is seen.
+    let recorded = object["status"]["accessEntry"]["arn"].as_str();
+    let entry_arn = entry.as_ref().map(|entry| entry.arn.as_str()).or(recorded);
+    let entry_id = entry_arn.and_then(|arn| arn.rsplit('/').next());
+    let words: [(Option<&str>, &str); 10] = [
+        (entry_id, "ENTRY-ID"),
         (Some(&authority), "AUTHORITY"),
         (config, "CONFIG"),
         (secret, "SECRET"),
