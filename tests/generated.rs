@@ -79,7 +79,12 @@ What hop 7 asks is what the spec asks for: with `AmazonEKSClusterAdminPolicy` ev
 edit policies what a sync and a server-side diff take (`patch` first); with less, or with groups alone, what Argo CD reads,
 since Mooring does not know what your RBAC is meant to allow. Where `argocd-cm` sets
 `application.sync.impersonation.enabled`, `impersonate` too. It is at most a dozen questions: of more namespaces than that,
-those come first that no policy of the spec holds for, and the hop says how many were not asked about.
+those come first that no policy of the spec holds for, and the hop says how many were not asked.
+
+Argo CD lists every kind that a cluster serves, and gives the cluster up at the first one that is refused, unless `argocd-cm`
+sets `resource.respectRBAC` or names the kinds in `resource.inclusions`. Where it does neither and the cluster does not let
+every kind be listed, as with the edit policy, hop 7 says so. It breaks nothing, since what `resource.exclusions` leaves out
+is not looked at.
 
 | Reason | Meaning |
 |---|---|

@@ -149,8 +149,29 @@ pub struct ArgoCdEvidence {
     pub malformed: Look<Vec<(String, String)>>,
     /// The AppProjects; absent when the API server does not serve the kind.
     pub projects: Look<Vec<Project>>,
-    /// Whether `application.sync.impersonation.enabled` is set in `argocd-cm`.
-    pub impersonation: Look<bool>,
+    /// What `argocd-cm` says of how Argo CD uses its clusters.
+    pub settings: Look<Settings>,
+}
+
+/// Of Argo CD's settings those that say what it asks of a cluster. What is not set is `false`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `application.sync.impersonation.enabled` (Argo CD's manual, "Application Sync using impersonation").
+    pub impersonation: bool,
+    /// Neither `resource.respectRBAC` nor `resource.inclusions` is set: it lists every kind that the cluster serves, but
+    /// for `resource.exclusions`, and gives the cluster up when one is refused (Argo CD's manual, "Declarative setup").
+    pub every_kind: bool,
+}
+
+impl Look<Settings> {
+    /// What is known to be set.
+    #[must_use]
+    pub fn known(&self) -> Settings {
+        match self {
+            Self::Seen(settings) => *settings,
+            Self::Absent | Self::Unseen(_) => Settings::default(),
+        }
+    }
 }
 
 /// What is common to all clusters of a `ManagementRole`.
@@ -236,6 +257,9 @@ pub struct Evidence {
     pub endpoint: Attempt<u16, Unreached>,
     /// What was asked of the API server's authorisation.
     pub reviews: Vec<(Ask, Answer)>,
+    /// Whether every kind may be listed, where Argo CD lists every kind. It is no part of `reviews`, since what
+    /// `resource.exclusions` leaves out is not known.
+    pub every_kind: Option<Answer>,
 }
 
 /// What is said of documents that nothing made worth reading.

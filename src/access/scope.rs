@@ -157,6 +157,18 @@ fn holds(held: &[String], namespace: Option<&str>) -> bool {
     held.is_empty() || namespace.is_some_and(|name| held.iter().any(|one| glob(one, name)))
 }
 
+/// Whether every kind may be listed, which Argo CD does unless it is told otherwise: where it looks first.
+#[must_use]
+pub fn every_kind(namespaces: &[String]) -> Ask {
+    Ask {
+        verb: "list",
+        group: "*",
+        resource: "*",
+        namespace: namespaces.first().cloned(),
+        why: "to fill its cache",
+    }
+}
+
 /// What of [`asks`] was left out, in words: nothing where all was asked.
 #[must_use]
 pub fn unasked(

@@ -501,8 +501,17 @@ async fn impersonation_is_asked_for_once_argo_cd_uses_it_and_nothing_else_was_ch
     world.until("ManagedCluster", SPOKE, refused).await;
     let text = hands.says("Authorization", "ScopeTooNarrow").await;
     assert!(text.contains("application.sync.impersonation.enabled"), "{text}");
-    world.apply(&settings("false")).await;
-    until("True", "ChainHolds").await;
+    // Edit does not let every kind be listed, by which Argo CD gives a cluster up unless it is told to heed that.
+    let mut off = settings("false");
+    world.apply(&off).await;
+    let message = until("True", "ChainHolds").await;
+    assert!(message.contains("resource.respectRBAC to normal"), "{message}");
+    off["data"]["resource.respectRBAC"] = json!("normal");
+    world.apply(&off).await;
+    let silent = |object: &Value| {
+        connected(object, "True", "ChainHolds") && !condition(object, "Connected").unwrap().2.contains("respectRBAC")
+    };
+    world.until("ManagedCluster", SPOKE, silent).await;
     let text = std::fs::read_to_string(&log).unwrap();
     std::fs::remove_file(&log).unwrap();
     tells_no_token(&text);

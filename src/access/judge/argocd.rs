@@ -56,7 +56,7 @@ pub(in crate::access) fn judge(
         Look::Seen(projects) => {
             let admits =
                 |project: &&crate::argocd::Project| project.admits(server, &seen.name, &seen.namespaces, &seen.project);
-            match (projects.iter().find(admits), &argocd.impersonation) {
+            match (projects.iter().find(admits), &argocd.settings) {
                 // Without it, nobody asked whether the cluster lets Argo CD act as a project's service account.
                 (Some(_), Look::Unseen(why)) => unknown(
                     Reason::ArgoCdNotSeen,

@@ -68,8 +68,8 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
             )
         };
     }
-    let impersonation = evidence.argocd.impersonation == Look::Seen(true);
-    let unasked = match &evidence.secret {
+    let impersonation = evidence.argocd.settings.known().impersonation;
+    let mut unasked = match &evidence.secret {
         Look::Seen(Ok(secret)) => scope::unasked(
             &subject.policies,
             &secret.namespaces,
@@ -78,6 +78,12 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
         ),
         Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => String::new(),
     };
+    if evidence.every_kind == Some(Answer::Allowed(false)) {
+        unasked.push_str(
+            "; it may not list every kind, and Argo CD gives a cluster up at the first one that it may not list: set \
+             resource.respectRBAC to normal in argocd-cm, unless resource.exclusions leaves those out",
+        );
+    }
     passed(match evidence.reviews.len() {
         1 => format!("1 question, allowed{unasked}"),
         many => format!("{many} questions, all allowed{unasked}"),

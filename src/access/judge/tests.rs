@@ -55,7 +55,7 @@ fn holding(subject: &Subject) -> Evidence {
         argocd: Arc::new(ArgoCdEvidence {
             malformed: Look::Seen(Vec::new()),
             projects: Look::Seen(vec![Project::read("default", &everywhere)]),
-            impersonation: Look::Absent,
+            settings: Look::Absent,
         }),
         hub_documents: HubDocuments::default(),
         secret: Look::Seen(Ok(secret)),
@@ -67,6 +67,7 @@ fn holding(subject: &Subject) -> Evidence {
             .into_iter()
             .map(|ask| (ask, Answer::Allowed(true)))
             .collect(),
+        every_kind: None,
     }
 }
 
@@ -818,7 +819,7 @@ fn table() -> Vec<(Hop, Reason, Break)> {
             ArgoCd,
             Reason::ArgoCdNotSeen,
             change(|_, evidence| {
-                argocd(evidence).impersonation = Look::Unseen("forbidden".into());
+                argocd(evidence).settings = Look::Unseen("forbidden".into());
             }),
         ),
     ]
@@ -837,6 +838,43 @@ fn what_eks_did_not_tell_of_an_endpoint_is_said() {
     let (hop, trouble) = walk.unknown().unwrap();
     assert_eq!((hop, trouble.reason), (Hop::Endpoint, Reason::ConnectionTimedOut));
     assert!(trouble.message.contains("eks:DescribeCluster"), "{}", trouble.message);
+}
+
+/// What `resource.exclusions` leaves out is not known, so it is told and breaks nothing.
+#[test]
+fn a_cluster_whose_kinds_may_not_all_be_listed_is_told_with_the_setting() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    let told = |evidence: &Evidence| {
+        let walk = judge(&subject, evidence);
+        assert!(walk.holds(), "{walk:?}");
+        let Found::Passed { seen } = walk.at(Hop::Authorization).clone() else {
+            panic!("{walk:?}")
+        };
+        let finding = crate::access::status::finding(&walk);
+        assert_eq!(finding.reason, "ChainHolds");
+        assert_eq!(
+            seen.contains("respectRBAC"),
+            finding.message.contains("respectRBAC"),
+            "{}",
+            finding.message
+        );
+        seen
+    };
+    for (answer, says) in [
+        (None, false),
+        (Some(Answer::Allowed(true)), false),
+        (Some(Answer::Refused("no answer".into())), false),
+        (Some(Answer::Allowed(false)), true),
+    ] {
+        evidence.every_kind = answer;
+        let seen = told(&evidence);
+        assert_eq!(
+            seen.contains("resource.respectRBAC to normal in argocd-cm"),
+            says,
+            "{seen}"
+        );
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use kube::{
 };
 
 use crate::{
-    access::evidence::ArgoCdEvidence,
+    access::evidence::{ArgoCdEvidence, Settings},
     argocd::{Project, SECRET_TYPE, SETTINGS, SeenCluster, parse},
     aws::Look,
     kubernetes::{Failure, error::call, objects},
@@ -18,16 +18,16 @@ use crate::{
 const PAGE: u32 = 200;
 
 pub(super) async fn look(client: &Client, namespace: &str) -> ArgoCdEvidence {
-    let (malformed, projects, impersonation) = futures::future::join3(
+    let (malformed, projects, settings) = futures::future::join3(
         malformed(client, namespace),
         projects(client, namespace),
-        impersonation(client, namespace),
+        settings(client, namespace),
     )
     .await;
     ArgoCdEvidence {
         malformed,
         projects,
-        impersonation,
+        settings,
     }
 }
 
@@ -90,14 +90,17 @@ fn project(object: &DynamicObject) -> Project {
     Project::read(name, object.data.get("spec").unwrap_or(&serde_json::Value::Null))
 }
 
-/// Argo CD's manual, "Application Sync using impersonation".
-async fn impersonation(client: &Client, namespace: &str) -> Look<bool> {
+async fn settings(client: &Client, namespace: &str) -> Look<Settings> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     match objects::get_opt(&api, SETTINGS).await {
-        Ok(Some(settings)) => {
-            let data = settings.data.unwrap_or_default();
-            let value = data.get("application.sync.impersonation.enabled");
-            Look::Seen(value.is_some_and(|value| value == "true"))
+        Ok(Some(map)) => {
+            let data = map.data.unwrap_or_default();
+            let value = |key: &str| data.get(key).map(|value| value.trim()).unwrap_or_default();
+            Look::Seen(Settings {
+                impersonation: value("application.sync.impersonation.enabled") == "true",
+                every_kind: !["normal", "strict"].contains(&value("resource.respectRBAC"))
+                    && value("resource.inclusions").is_empty(),
+            })
         }
         Ok(None) => Look::Absent,
         Err(error) => Look::Unseen(error.to_string()),
@@ -146,22 +149,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn impersonation_is_on_where_argo_cds_settings_say_so_and_unknown_where_they_cannot_be_read() {
-        let settings = |value: &str| {
-            let data = json!({"application.sync.impersonation.enabled": value});
-            (200, json!({"metadata": {"name": "argocd-cm"}, "data": data}))
-        };
+    async fn argo_cds_settings_are_read_as_it_reads_them_and_unknown_where_they_cannot_be_read() {
+        let map = |data: Value| (200, json!({"metadata": {"name": "argocd-cm"}, "data": data}));
         let (client, asked) = answering([
-            settings("true"),
-            settings("false"),
+            map(json!({"application.sync.impersonation.enabled": "true"})),
+            map(json!({"application.sync.impersonation.enabled": "false", "resource.respectRBAC": "normal"})),
+            map(json!({"resource.respectRBAC": "strict"})),
+            map(json!({"resource.respectRBAC": "yes", "resource.inclusions": "- kinds: [Deployment]"})),
             (200, json!({"metadata": {"name": "argocd-cm"}})),
             refusal(404, "NotFound"),
             refusal(403, "Forbidden"),
         ]);
-        for expected in [Look::Seen(true), Look::Seen(false), Look::Seen(false), Look::Absent] {
-            assert_eq!(impersonation(&client, "argocd").await, expected);
+        for (impersonation, every_kind) in [
+            (true, true),
+            (false, false),
+            (false, false),
+            (false, false),
+            (false, true),
+        ] {
+            let expected = Settings {
+                impersonation,
+                every_kind,
+            };
+            assert_eq!(settings(&client, "argocd").await, Look::Seen(expected));
         }
-        assert!(matches!(impersonation(&client, "argocd").await, Look::Unseen(why) if why.contains("argocd-cm")));
+        assert_eq!(settings(&client, "argocd").await, Look::Absent);
+        assert!(matches!(settings(&client, "argocd").await, Look::Unseen(why) if why.contains("argocd-cm")));
         assert_eq!(
             asked.lock().unwrap()[0].0,
             "GET /api/v1/namespaces/argocd/configmaps/argocd-cm"

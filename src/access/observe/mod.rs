@@ -13,7 +13,7 @@ use tokio::{sync::Mutex, time::Instant};
 use self::hub::HubView;
 use super::{
     chain::{Found, Hop, Trouble, Walk},
-    evidence::{ArgoCdEvidence, Evidence, Vantage},
+    evidence::{ArgoCdEvidence, Evidence, Settings, Vantage},
     judge::{self, judge},
     reason::Reason,
     subject::{HubSubject, Subject},
@@ -61,8 +61,8 @@ struct KeptArgoCd {
 pub struct Walked {
     /// What was found.
     pub walk: Walk,
-    /// Whether Argo CD impersonates, as far as that was known: it decides what the cluster is asked.
-    pub impersonation: Look<bool>,
+    /// Argo CD's settings as they were: they decide what the cluster is asked.
+    pub settings: Look<Settings>,
     /// The cluster Secret as it was.
     pub secret: Look<Result<SeenCluster, String>>,
 }
@@ -88,7 +88,7 @@ impl Edges {
         if let Ok(evidence) = tokio::time::timeout(DEADLINE, walking).await {
             return Walked {
                 walk: judge(subject, &evidence),
-                impersonation: evidence.argocd.impersonation.clone(),
+                settings: evidence.argocd.settings.clone(),
                 secret: evidence.secret,
             };
         }
@@ -101,7 +101,7 @@ impl Edges {
             walk: Walk {
                 hops: [(Hop::ServiceAccount, Found::Unknown(trouble))].into(),
             },
-            impersonation: Look::Unseen("the walk was cut off".to_owned()),
+            settings: Look::Unseen("the walk was cut off".to_owned()),
             secret: Look::Unseen("the walk was cut off".to_owned()),
         }
     }
@@ -110,7 +110,7 @@ impl Edges {
     /// is to be asked something else now.
     pub async fn look_again(&self, subject: &Subject, walked: &Walked) -> Option<Walk> {
         let argocd = self.argocd(&subject.hub.namespace).await;
-        if argocd.impersonation != walked.impersonation {
+        if argocd.settings != walked.settings {
             return None;
         }
         let mut walk = walked.walk.clone();
@@ -180,6 +180,7 @@ impl Edges {
             token_length: spoke.token_length,
             endpoint: spoke.endpoint,
             reviews: spoke.reviews,
+            every_kind: spoke.every_kind,
         }
     }
 

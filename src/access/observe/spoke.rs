@@ -5,7 +5,7 @@ use futures::future::join_all;
 use super::{Edges, argocd, hub::HubView, probe::Probe};
 use crate::{
     access::{
-        evidence::{Answer, ArgoCdEvidence, Attempt, AwsRefusal, SpokeDocuments, Unreached},
+        evidence::{Answer, ArgoCdEvidence, Attempt, AwsRefusal, Settings, SpokeDocuments, Unreached},
         scope::{self, Ask},
         subject::Subject,
     },
@@ -21,6 +21,7 @@ pub(super) struct SpokeView {
     pub(super) token_length: Option<usize>,
     pub(super) endpoint: Attempt<u16, Unreached>,
     pub(super) reviews: Vec<(Ask, Answer)>,
+    pub(super) every_kind: Option<Answer>,
 }
 
 impl SpokeView {
@@ -48,12 +49,12 @@ pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView, argocd
         token_length: None,
         endpoint: Attempt::NotMade,
         reviews: Vec::new(),
+        every_kind: None,
     };
     if let Look::Seen(Ok(secret)) = view.secret.clone() {
         // What leads elsewhere is sent nothing: no token, and no question either.
         if subject.destination.differs(&secret).is_none() {
-            let impersonation = argocd.impersonation == Look::Seen(true);
-            ask(edges, subject, &secret, session, impersonation, &mut view).await;
+            ask(edges, subject, &secret, session, argocd.settings.known(), &mut view).await;
         }
     }
     explain(edges, subject, &mut view).await;
@@ -65,7 +66,7 @@ async fn ask(
     subject: &Subject,
     secret: &SeenCluster,
     session: Option<RoleSession>,
-    impersonation: bool,
+    settings: Settings,
     view: &mut SpokeView,
 ) {
     let token = session.and_then(|session| mint(edges, subject, secret, &session));
@@ -75,7 +76,10 @@ async fn ask(
             view.endpoint = probe.version().await;
             let known = matches!(view.endpoint, Attempt::Done(status) if status != 401 && status < 500);
             if known && token.is_some() {
-                view.reviews = reviews(subject, secret, impersonation, &probe).await;
+                view.reviews = reviews(subject, secret, settings.impersonation, &probe).await;
+                if settings.every_kind {
+                    view.every_kind = Some(probe.may(&scope::every_kind(&secret.namespaces)).await);
+                }
             }
         }
         Err(why) => view.endpoint = Attempt::Failed(why),

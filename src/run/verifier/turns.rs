@@ -123,7 +123,7 @@ mod tests {
     fn walked() -> Walked {
         Walked {
             walk: Walk::default(),
-            impersonation: Look::Absent,
+            settings: Look::Absent,
             secret: Look::Absent,
         }
     }

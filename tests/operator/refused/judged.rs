@@ -63,7 +63,7 @@ fn holding(subject: &Subject) -> Evidence {
                 "default",
                 &json!({"destinations": [{"server": "*", "namespace": "*"}]}),
             )]),
-            impersonation: Look::Absent,
+            settings: Look::Absent,
         }),
         hub_documents: HubDocuments::default(),
         secret: Look::Seen(Ok(SeenCluster {
@@ -82,6 +82,7 @@ fn holding(subject: &Subject) -> Evidence {
         token_length: Some(1_200),
         endpoint: Attempt::Done(200),
         reviews: asks.into_iter().map(|ask| (ask, Answer::Allowed(true))).collect(),
+        every_kind: None,
     }
 }
 
