@@ -457,6 +457,8 @@ async fn held_entry(world: &World) {
 }
 
 async fn held_management(world: &World) {
+    // The last cluster has just gone, and with it what the role's policy allowed.
+    world.whole_pass("ManagementRole", "default").await;
     let role = world.hub().management_role_arn(None);
     let by_hand = |operation: &str, mut input: Value| {
         input["RoleName"] = json!(role.name.as_str());
