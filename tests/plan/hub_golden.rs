@@ -415,6 +415,12 @@ fn what_allow_does_not_cover_adds_nothing_and_keeps_what_stands() {
     let mut standing = World::kept(&json!({"assumePolicy": "Explicit"}), vec![prod()]);
     standing.request = crate::hub::request(&narrow);
     assert_eq!(wanted(&standing), [PROD], "the policy has it");
+    standing.clusters = vec![cluster(
+        "222222222222",
+        "prod-eu",
+        &json!({"/metadata/deletionTimestamp": "2026-01-01T00:00:00Z", "/metadata/finalizers": ["mooring.dev/finalizer"]}),
+    )];
+    assert_eq!(wanted(&standing), [PROD], "also while it is being removed");
     world.clusters = vec![cluster(
         "222222222222",
         "prod-eu",
