@@ -20,8 +20,8 @@ use crate::{
 
 use super::{blocked::Blocked, plan::entry_tags, secret_write::apply_secret, step::Step, unmoved::Unmoved};
 
-use super::failure::stop;
 pub use super::failure::{Failure, MadeRole, OurEntry, Stop};
+use super::failure::{Made, stop};
 
 /// Where a plan is carried out.
 #[derive(Clone, Copy)]
@@ -157,7 +157,7 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
         for (step, result) in batch.into_iter().zip(results) {
             let person = match &result {
-                Ok(Ran::Done(_) | Ran::Entry(_)) => None,
+                Ok(Ran::Done(_)) => None,
                 Ok(Ran::Unmoved(_)) => Some(false),
                 Err(failure) => Some(failure.needs_a_person()),
             };
@@ -174,10 +174,8 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
 
 /// How a step went that nobody refused.
 enum Ran {
-    /// It is done; with the role that it made, if it made one.
-    Done(Option<MadeRole>),
-    /// An access entry was made or taken over.
-    Entry(Option<OurEntry>),
+    /// It is done; with what it made.
+    Done(Made),
     /// EKS took another scope of an access policy, and did not show it within some seconds.
     Unmoved(Unmoved),
 }
@@ -192,14 +190,11 @@ fn must_end(site: Site<'_>) -> Option<Failure> {
 
 fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, metrics: &Metrics) {
     match result {
-        Ok(Ran::Entry(entry)) => {
-            outcome.entry = entry;
-            conclude(outcome, step, Ok(Ran::Done(None)), metrics);
-        }
         Ok(Ran::Done(made)) => {
             metrics.step_applied(step.name(), "done");
             info!(step = step.name(), "{}", step.words());
-            outcome.made_role = made.or_else(|| outcome.made_role.take());
+            outcome.made_role = made.role.or_else(|| outcome.made_role.take());
+            outcome.entry = made.entry.or_else(|| outcome.entry.take());
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
             outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
             outcome.server_changed |= step.changes_server();
@@ -278,7 +273,7 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran
             return Ok(run_in_account(step, account, site, made).await?);
         }
     }
-    Ok(Ran::Done(None))
+    Ok(Ran::Done(Made::default()))
 }
 
 async fn run_in_account(
@@ -291,7 +286,7 @@ async fn run_in_account(
     match step {
         Step::CreateRole { role } => {
             let role = account.create_role(role).await?;
-            return Ok(Ran::Done(Some(MadeRole {
+            return Ok(Ran::Done(Made::role(MadeRole {
                 arn: role.arn,
                 id: role.id,
             })));
@@ -304,7 +299,7 @@ async fn run_in_account(
         }
         Step::AdoptRole { arn, id, tags } => {
             account.tag_role(&arn.name, tags).await?;
-            return Ok(Ran::Done(Some(MadeRole {
+            return Ok(Ran::Done(Made::role(MadeRole {
                 arn: arn.to_string(),
                 id: id.clone(),
             })));
@@ -316,7 +311,7 @@ async fn run_in_account(
                 ..entry.clone()
             };
             let arn = account.create_access_entry(cluster, &entry).await?;
-            return Ok(Ran::Entry(arn.map(OurEntry::Made)));
+            return Ok(Ran::Done(Made::entry(arn.map(OurEntry::Made))));
         }
         Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups, None).await?,
         Step::SetUsername { username, groups, .. } => {
@@ -325,7 +320,7 @@ async fn run_in_account(
         Step::TagAccessEntry { arn, tags, .. } => account.tag_access_entry(arn, tags).await?,
         Step::AdoptAccessEntry { arn, tags } => {
             account.tag_access_entry(arn, tags).await?;
-            return Ok(Ran::Entry(Some(OurEntry::TakenOver(arn.clone()))));
+            return Ok(Ran::Done(Made::entry(Some(OurEntry::TakenOver(arn.clone())))));
         }
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
@@ -345,5 +340,5 @@ async fn run_in_account(
         | Step::DropLabels { .. }
         | Step::DeleteSecret { .. } => {}
     }
-    Ok(Ran::Done(None))
+    Ok(Ran::Done(Made::default()))
 }

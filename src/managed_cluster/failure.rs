@@ -69,6 +69,26 @@ pub enum OurEntry {
     TakenOver(String),
 }
 
+/// What a step made or took over: a role, an access entry, or nothing.
+#[derive(Default)]
+pub(super) struct Made {
+    pub(super) role: Option<MadeRole>,
+    pub(super) entry: Option<OurEntry>,
+}
+
+impl Made {
+    pub(super) fn role(role: MadeRole) -> Self {
+        Self {
+            role: Some(role),
+            entry: None,
+        }
+    }
+
+    pub(super) fn entry(entry: Option<OurEntry>) -> Self {
+        Self { role: None, entry }
+    }
+}
+
 /// What AWS says while a write is on its way everywhere is a wait, not an error (reference: IAM user guide,
 /// "Changes that I make are not always immediately visible").
 pub(super) fn stop(step: &Step, failure: Failure) -> Stop {

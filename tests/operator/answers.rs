@@ -8,7 +8,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use mooring::access::{Hop, Reason};
-use mooring_sandbox::aws::{Effect, Fault, FaultId};
+use mooring_sandbox::aws::{ClusterSeed, Effect, Fault, FaultId};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -279,7 +279,7 @@ const TABLE: &[Row] = &[
 /// What takes a cause away again.
 enum Undo {
     Fault(FaultId),
-    Endpoint(Value),
+    Endpoint(Box<ClusterSeed>),
     Binding(Box<ClusterRoleBinding>),
     Issuer(String, Value),
 }
@@ -323,16 +323,13 @@ impl Hands<'_> {
                 Undo::Issuer(issuer.clone(), trust)
             }
             Cause::Endpoint(peer, public, cidr) => {
-                let mut before = Value::Null;
                 let endpoint = at(peer).await;
-                self.cluster_is(|seed| {
-                    before = json!([seed.endpoint, seed.endpoint_public_access, seed.public_access_cidrs]);
+                let before = self.eks_gives(|seed| {
                     seed.endpoint = endpoint;
                     seed.endpoint_public_access = public;
                     seed.public_access_cidrs = vec![cidr.to_owned()];
                 });
-                self.0.ask("ManagedCluster", SPOKE).await;
-                Undo::Endpoint(before)
+                Undo::Endpoint(Box::new(before.await))
             }
             Cause::NobodyMayAsk => {
                 self.disassociate(ADMIN);
@@ -357,12 +354,7 @@ impl Hands<'_> {
                 self.issuer_is(&issuer).await;
             }
             Undo::Endpoint(before) => {
-                self.cluster_is(|seed| {
-                    before[0].as_str().unwrap().clone_into(&mut seed.endpoint);
-                    seed.endpoint_public_access = before[1].as_bool().unwrap();
-                    seed.public_access_cidrs = serde_json::from_value(before[2].clone()).unwrap();
-                });
-                self.0.ask("ManagedCluster", SPOKE).await;
+                self.eks_gives(|seed| *seed = *before).await;
             }
             Undo::Binding(kept) => {
                 bindings(self.0).create(&PostParams::default(), &kept).await.unwrap();
@@ -398,8 +390,7 @@ async fn at(peer: Peer) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_refuses_or_does_not_answer_is_told_for_what_it_is() {
     let world = world(&["--confirm-after", "1s"]).await;
-    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
-    let _verifier = world.verifier(&["--interval", "3s", "--distance", "1s"], &log).await;
+    let verifier = world.verifier(&["--interval", "3s", "--distance", "1s"]).await;
     let hands = Hands(&world);
     let until = async |status: &str, reason: &str| {
         world
@@ -435,8 +426,7 @@ async fn what_refuses_or_does_not_answer_is_told_for_what_it_is() {
         println!("{:<16} {}", row.hop.title(), row.reason);
     }
     hands.holds().await;
-    let text = std::fs::read_to_string(&log).unwrap();
-    std::fs::remove_file(&log).unwrap();
+    let text = verifier.log();
     tells_no_token(&text);
 }
 
@@ -444,9 +434,8 @@ async fn what_refuses_or_does_not_answer_is_told_for_what_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn impersonation_is_asked_for_once_argo_cd_uses_it_and_nothing_else_was_changed() {
     let world = world(&[]).await;
-    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
     // Nothing comes by the schedule: Argo CD's settings are watched.
-    let _verifier = world.verifier(&["--interval", "3h", "--distance", "1s"], &log).await;
+    let verifier = world.verifier(&["--interval", "3h", "--distance", "1s"]).await;
     let until = async |status: &str, reason: &str| {
         let found = world
             .until("ManagedCluster", SPOKE, |object| connected(object, status, reason))
@@ -512,7 +501,6 @@ async fn impersonation_is_asked_for_once_argo_cd_uses_it_and_nothing_else_was_ch
         connected(object, "True", "ChainHolds") && !condition(object, "Connected").unwrap().2.contains("respectRBAC")
     };
     world.until("ManagedCluster", SPOKE, silent).await;
-    let text = std::fs::read_to_string(&log).unwrap();
-    std::fs::remove_file(&log).unwrap();
+    let text = verifier.log();
     tells_no_token(&text);
 }

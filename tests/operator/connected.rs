@@ -115,8 +115,7 @@ impl Hands<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_verifier_writes_one_condition_and_nobody_drops_what_the_other_wrote() {
     let world = world(&[]).await;
-    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
-    let mut verifier = world.verifier(&["--interval", "5s", "--distance", "1s"], &log).await;
+    let mut verifier = world.verifier(&["--interval", "5s", "--distance", "1s"]).await;
     let object = world
         .until("ManagedCluster", SPOKE, |object| {
             connected(object, "True", "ChainHolds")
@@ -196,14 +195,8 @@ async fn the_verifier_writes_one_condition_and_nobody_drops_what_the_other_wrote
         assert_eq!(names, [expected.to_owned()].into(), "{operation}");
     }
 
-    let pid = verifier.id().unwrap().to_string();
-    std::process::Command::new("kill")
-        .args(["-TERM", &pid])
-        .status()
-        .unwrap();
-    assert!(verifier.wait().await.unwrap().success());
-    let text = std::fs::read_to_string(&log).unwrap();
-    std::fs::remove_file(&log).unwrap();
+    assert!(verifier.terminate().await.success());
+    let text = verifier.log();
     tells_no_token(&text);
     assert!(
         text.contains("what is known of it changed") && !text.contains("panicked"),
@@ -253,9 +246,8 @@ pub(crate) fn malformed() -> Value {
 async fn a_change_at_argo_cds_side_is_told_when_it_is_made_and_nobody_else_is_asked() {
     let world = world(&[]).await;
     with_projects(&world).await;
-    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
     // Nothing comes by the schedule.
-    let _verifier = world.verifier(&["--interval", "3h", "--distance", "1s"], &log).await;
+    let verifier = world.verifier(&["--interval", "3h", "--distance", "1s"]).await;
     let until = async |status: &str, reason: &str| {
         let found = world
             .until("ManagedCluster", SPOKE, |object| connected(object, status, reason))
@@ -298,8 +290,7 @@ async fn a_change_at_argo_cds_side_is_told_when_it_is_made_and_nobody_else_is_as
         message.contains("https://<not shown>@elsewhere.example") && message.contains("mooring.dev/paused-"),
         "{message}"
     );
-    let text = std::fs::read_to_string(&log).unwrap();
-    std::fs::remove_file(&log).unwrap();
+    let text = verifier.log();
     assert!(!text.contains("hunter2"), "{text}");
 }
 
@@ -312,8 +303,7 @@ async fn two_breaks_in_a_row_are_each_told_for_what_they_are() {
         let paused = json!({"metadata": {"annotations": {"mooring.dev/paused": "true"}}});
         world.patch(kind, name, paused).await;
     }
-    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
-    let _verifier = world.verifier(&["--interval", "3h", "--distance", "1s"], &log).await;
+    let verifier = world.verifier(&["--interval", "3h", "--distance", "1s"]).await;
     let walked = async |number: u32, status: &str, reason: &str| {
         let label = json!({"spec": {"argocd": {"labels": {"number": number.to_string()}}}});
         world.patch("ManagedCluster", SPOKE, label).await;
@@ -345,8 +335,7 @@ async fn two_breaks_in_a_row_are_each_told_for_what_they_are() {
     hands.management("DeleteRolePolicy", json!({"PolicyName": "mooring-assume-deployers"}));
     hands.management("DeleteRole", json!({}));
     walked(5, "False", "ManagementRoleMissing").await;
-    let text = std::fs::read_to_string(&log).unwrap();
-    std::fs::remove_file(&log).unwrap();
+    let text = verifier.log();
     tells_no_token(&text);
 }
 

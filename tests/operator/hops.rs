@@ -150,26 +150,28 @@ enum Mend {
     Unpause,
     /// A person takes the fault away.
     Fault(FaultId),
+    /// EKS gives for the cluster what it gave before.
+    Cluster(Box<ClusterSeed>),
     /// A person puts this back.
     Back(Value),
 }
 
 impl Hands<'_> {
-    pub(crate) fn cluster_is(&self, change: impl FnOnce(&mut ClusterSeed)) {
+    fn cluster_is(&self, change: impl FnOnce(&mut ClusterSeed)) {
         let spec = self.0.cluster(SPOKE);
         let aws = &self.0.stage.aws;
         aws.update_cluster(&spec.account, &spec.region, SPOKE, change).unwrap();
     }
 
     /// EKS gives something else for the cluster, and the operator has heard of it.
-    async fn eks_gives(&self, change: impl FnOnce(&mut ClusterSeed)) -> Mend {
+    pub(crate) async fn eks_gives(&self, change: impl FnOnce(&mut ClusterSeed)) -> ClusterSeed {
         let mut before = None;
         self.cluster_is(|seed| {
-            before = Some(json!([seed.endpoint, seed.ca_data, seed.endpoint_public_access]));
+            before = Some(seed.clone());
             change(seed);
         });
         self.0.ask("ManagedCluster", SPOKE).await;
-        Mend::Back(before.unwrap())
+        before.unwrap()
     }
 
     /// Changes the cluster Secret while the operator keeps its hands off it.
@@ -295,19 +297,19 @@ impl Hands<'_> {
                 Mend::Operator("ManagedCluster")
             }
             Way::EndpointClosed => {
-                self.eks_gives(|seed| "https://127.0.0.1:1".clone_into(&mut seed.endpoint))
-                    .await
+                let closed = |seed: &mut ClusterSeed| "https://127.0.0.1:1".clone_into(&mut seed.endpoint);
+                Mend::Cluster(Box::new(self.eks_gives(closed).await))
             }
             Way::EndpointPrivate => {
                 let private = |seed: &mut ClusterSeed| {
                     "https://127.0.0.1:1".clone_into(&mut seed.endpoint);
                     seed.endpoint_public_access = false;
                 };
-                self.eks_gives(private).await
+                Mend::Cluster(Box::new(self.eks_gives(private).await))
             }
             Way::EndpointShowsAnotherCertificate => {
                 let other = encoded(&world.stage.hub.ca_pem());
-                self.eks_gives(|seed| seed.ca_data = other).await
+                Mend::Cluster(Box::new(self.eks_gives(|seed| seed.ca_data = other).await))
             }
             Way::SecretHasAnotherAuthority => {
                 let other = encoded(&world.stage.hub.ca_pem());
@@ -369,6 +371,10 @@ impl Hands<'_> {
             }
             Mend::Unpause => return self.pause(&Value::Null).await,
             Mend::Fault(fault) => return world.stage.aws.faults().remove(fault),
+            Mend::Cluster(before) => {
+                self.eks_gives(|seed| *seed = *before).await;
+                return;
+            }
             Mend::Back(back) => back,
         };
         match way {
@@ -392,14 +398,6 @@ impl Hands<'_> {
                 self.management("PutRolePolicy", input);
             }
             Way::BoundaryDenies => self.boundary(&format!("arn:aws:iam::{HUB_ACCOUNT}:policy/mooring-management")),
-            Way::EndpointClosed | Way::EndpointPrivate | Way::EndpointShowsAnotherCertificate => {
-                self.cluster_is(|seed| {
-                    back[0].as_str().unwrap().clone_into(&mut seed.endpoint);
-                    back[1].as_str().unwrap().clone_into(&mut seed.ca_data);
-                    seed.endpoint_public_access = back[2].as_bool().unwrap();
-                });
-                world.ask("ManagedCluster", SPOKE).await;
-            }
             Way::ModeConfigMap => self.cluster_is(|seed| seed.authentication_mode = AuthenticationMode::Api),
             Way::SomebodysSecretCannotBeRead => {
                 world
@@ -423,9 +421,8 @@ async fn any_one_hop_that_is_broken_is_told_as_that_hop_and_no_other_and_holds_o
     // Argo CD's pods are nobody's here, and whatever is asked to be logged is.
     let world = world(&["--confirm-after", "1s", "--log-level", "trace"]).await;
     with_projects(&world).await;
-    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
     let flags = ["--interval", "3s", "--distance", "1s", "--log-level", "trace"];
-    let _verifier = world.verifier(&flags, &log).await;
+    let verifier = world.verifier(&flags).await;
     let hands = Hands(&world);
     let mut said = String::new();
     let until = async |status: &str, reason: &str| {
@@ -454,8 +451,7 @@ async fn any_one_hop_that_is_broken_is_told_as_that_hop_and_no_other_and_holds_o
     hands.holds().await;
 
     // Nothing of all that was written holds a secret, or what stood for one.
-    let (operator, verifier) = (world.log(), std::fs::read_to_string(&log).unwrap());
-    std::fs::remove_file(&log).unwrap();
+    let (operator, verifier) = (world.log(), verifier.log());
     let role = world.get("ManagementRole", "default").await.unwrap().to_string();
     let events = [world.events("default").await, world.events(SPOKE).await]
         .concat()

@@ -13,7 +13,7 @@ use mooring_sandbox::{
 };
 use serde_json::json;
 
-use crate::support::{LEASE, PATIENCE, Setting, World, get, relay::Relay};
+use crate::support::{LEASE, PATIENCE, Setting, World, get, relay::Relay, verifier::Verifier};
 
 const ACCOUNT: &str = "222222222222";
 const SPOKES: [&str; 2] = ["222222222222/eu-west-1/one", "222222222222/eu-west-1/two"];
@@ -309,39 +309,25 @@ async fn a_leader_whose_renewals_are_not_answered_stops_in_time_with_all_its_tri
 async fn of_two_verifiers_one_walks() {
     let world = World::ready(Setting::of(&SPOKES)).await;
     world.with_verifier().await;
-    let logs = [1, 2].map(|_| std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..))));
-    let text = |number: usize| std::fs::read_to_string(&logs[number]).unwrap_or_default();
-    let mut first = world.verifier(&[], &logs[0]).await;
+    let mut first = world.verifier(&[]).await;
     world
         .eventually("the first to lead", async || {
-            text(0).contains("leading: ").then_some(())
+            first.log().contains("leading: ").then_some(())
         })
         .await;
-    let mut second = world.verifier(&[], &logs[1]).await;
+    let mut second = world.verifier(&[]).await;
     world
         .eventually("the second to stand by", async || {
-            text(1).contains("standing by: ").then_some(())
+            second.log().contains("standing by: ").then_some(())
         })
         .await;
     world.moored("one").await;
-    let walked = |number: usize| text(number).contains("\"walked\"");
-    world.eventually("a walk", async || walked(0).then_some(())).await;
-    assert!(!walked(1) && !text(1).contains("watching"));
-    let terminate = |process: &tokio::process::Child| {
-        let pid = process.id().unwrap().to_string();
-        std::process::Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap();
-    };
-    terminate(&first);
-    assert!(first.wait().await.unwrap().success());
+    let walked = |verifier: &Verifier| verifier.log().contains("\"walked\"");
+    world.eventually("a walk", async || walked(&first).then_some(())).await;
+    assert!(!walked(&second) && !second.log().contains("watching"));
+    assert!(first.terminate().await.success());
     world
-        .eventually("a walk of the second", async || walked(1).then_some(()))
+        .eventually("a walk of the second", async || walked(&second).then_some(()))
         .await;
-    terminate(&second);
-    assert!(second.wait().await.unwrap().success());
-    for log in logs {
-        std::fs::remove_file(log).unwrap();
-    }
+    assert!(second.terminate().await.success());
 }

@@ -202,19 +202,13 @@ async fn walks_keep_to_their_budget_and_ask_a_cluster_a_handful_of_questions() {
         world.mark(),
         world.stage.server(SPOKE).unwrap().audit_mark().await.unwrap(),
     );
-    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
-    let mut verifier = world.verifier(&["--interval", "2s", "--distance", "1s"], &log).await;
+    let mut verifier = world.verifier(&["--interval", "2s", "--distance", "1s"]).await;
     world
         .eventually("some walks", async || {
             (cost(&world, mark, audit).await.0 >= 4).then_some(())
         })
         .await;
-    let pid = verifier.id().unwrap().to_string();
-    std::process::Command::new("kill")
-        .args(["-TERM", &pid])
-        .status()
-        .unwrap();
-    verifier.wait().await.unwrap();
+    verifier.terminate().await;
     let (walks, calls, asked) = cost(&world, mark, audit).await;
     // Each look at the hub's part is three exchanges, and here each walk has one of its own; the last was cut short.
     assert!(calls <= (walks + 1) * 4, "{calls} sessions in {walks} walks");
@@ -234,8 +228,7 @@ async fn walks_keep_to_their_budget_and_ask_a_cluster_a_handful_of_questions() {
     let told = condition(&object, "Connected").unwrap().2;
     assert!(told.contains("138 more were not asked"), "{told}");
     Hands(&world).holds().await;
-    let text = std::fs::read_to_string(&log).unwrap();
-    std::fs::remove_file(&log).unwrap();
+    let text = verifier.log();
     tells_no_token(&text);
 }
 
@@ -251,9 +244,8 @@ async fn clusters_share_the_look_at_the_hub() {
         world.moored(name).await;
     }
     let mark = world.mark();
-    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
     let _verifier = world
-        .verifier(&["--interval", "3h", "--distance", "1s", "--walks", "1"], &log)
+        .verifier(&["--interval", "3h", "--distance", "1s", "--walks", "1"])
         .await;
     for name in ["prod-eu", "prod-us"] {
         let told = |object: &Value| connected(object, "True", "ChainHolds");
@@ -262,5 +254,4 @@ async fn clusters_share_the_look_at_the_hub() {
     let exchanges = |call: &Call| call.operation == "AssumeRoleWithWebIdentity";
     let made = world.stage.aws.log().select(mark, exchanges);
     assert_eq!(made.len(), 3, "one for each service account: {made:#?}");
-    std::fs::remove_file(&log).unwrap();
 }

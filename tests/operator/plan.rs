@@ -1,10 +1,10 @@
 //! `mooring plan`: it tells what the operator then does, exactly, and does nothing itself.
 
-use std::{collections::BTreeMap, process::Stdio};
+use std::collections::BTreeMap;
 
 use mooring_sandbox::{control_plane::AuditMark, stage};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, process::Command};
+use tokio::process::Command;
 
 use crate::{
     adopt::{Wired, by_hand_manager, hand_made_trust},
@@ -14,6 +14,7 @@ use crate::{
         bootstrap::OPERATOR_NAMESPACE,
         folder,
         hands::{loose_trust, policy_arn},
+        judged::fed,
         manifest::{ADMIN, EDIT, VIEW, managed_cluster},
         verifier::VERIFIER,
     },
@@ -105,22 +106,13 @@ impl Planner {
         if !files.is_empty() {
             command.args(["-f", "-"]);
         }
-        let mut running = command
+        command
             .env_clear()
             .envs(aws.env())
             .envs(pod.unwrap())
-            .env("KUBECONFIG", kubeconfig.await.unwrap())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+            .env("KUBECONFIG", kubeconfig.await.unwrap());
         let documents: Vec<String> = files.iter().map(|file| format!("---\n{file}\n")).collect();
-        let mut stdin = running.stdin.take().unwrap();
-        stdin.write_all(documents.concat().as_bytes()).await.unwrap();
-        drop(stdin);
-        let output = running.wait_with_output().await.unwrap();
+        let output = fed(&mut command, &documents.concat()).await;
         let out = String::from_utf8(output.stdout).unwrap();
         let text = format!("{out}{}", String::from_utf8(output.stderr).unwrap());
         let objects: Vec<Value> = serde_json::from_str(&out).unwrap_or_default();

@@ -50,8 +50,7 @@ async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone(
     authenticates_by(&world, AuthenticationMode::ApiAndConfigMap);
     world.moored(NAME).await;
     map(&world).await;
-    let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
-    let mut verifier = world.verifier(&["--interval", "5s", "--distance", "1s"], &log).await;
+    let mut verifier = world.verifier(&["--interval", "5s", "--distance", "1s"]).await;
     // The entry takes precedence, so the mapping is nobody's trouble while it stands.
     world
         .until("ManagedCluster", NAME, |object| connected(object, "True", "ChainHolds"))
@@ -102,7 +101,7 @@ async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone(
     world
         .until("ManagedCluster", NAME, |object| connected(object, "False", "Suspended"))
         .await;
-    verifier.kill().await.unwrap();
+    verifier.kill().await;
     assert!(!let_in(&world, NAME).await);
 
     // Without access entries the mapping alone counts: nothing else is left to end it.

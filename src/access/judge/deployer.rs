@@ -1,7 +1,7 @@
 //! From the management role into the deployer role (`AssumeRole`, as Argo CD asks: no external ID, no tags).
 
 use super::{
-    failed, passed,
+    failed, management, passed,
     refusal::{self, PolicyKind, Sides},
 };
 use crate::{
@@ -32,14 +32,7 @@ fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &s
     let undecided = format!("{what} was refused");
     let said = format!("AWS says {}: {}", refused.code, refused.message);
     if evidence.hub_documents.role == Look::Absent {
-        return failed(
-            Reason::ManagementRoleMissing,
-            format!("there is no role {} any more. {said}", subject.hub.role),
-            format!(
-                "somebody deleted it: {}",
-                subject.hub.mending.will_to_role("make it again")
-            ),
-        );
+        return management::missing(subject, &said);
     }
     if evidence.spoke_documents.role == Look::Absent {
         return failed(

@@ -177,14 +177,7 @@ fn denied(
     let documents = &evidence.hub_documents;
     let role = match &documents.role {
         Look::Absent => {
-            return failed(
-                Reason::ManagementRoleMissing,
-                format!("there is no role {}. {said}", subject.hub.role),
-                format!(
-                    "somebody deleted it: {}; a role of yours you make again yourself",
-                    subject.hub.mending.will_to_role("make it again")
-                ),
-            );
+            return missing(subject, &said);
         }
         Look::Seen(role) => Some(role),
         Look::Unseen(_) => None,
@@ -197,9 +190,11 @@ fn denied(
     {
         return failed(Reason::AudienceNotTrusted, said, audience_next(subject, issuer));
     }
-    if let Some(found) = role.and_then(|role| trust::refuses(subject, account, role, &said, issuer)) {
-        return found;
-    }
+    let allows = match role.map(|role| trust::lets_in(subject, account, role, &said, issuer)) {
+        Some(Err(found)) => return found,
+        Some(Ok(allows)) => allows,
+        None => false,
+    };
     let perimeter = format!(
         "if its trust is right, look for a data perimeter keyed on aws:PrincipalOrgID in a resource control policy on \
          account {} or in the policy of the VPC endpoint for STS: a web identity belongs to no organisation",
@@ -218,7 +213,6 @@ fn denied(
         ]);
     }
     candidates.extend([Reason::RefusedByResourceControlPolicy, Reason::RefusedByEndpointPolicy]);
-    let allows = role.is_some_and(|role| trust::allows(subject, account, role, issuer));
     if role.is_some() && !allows {
         candidates.insert(0, Reason::RefusedByTrustPolicy);
     }
@@ -244,6 +238,18 @@ fn denied(
             },
         )
     })
+}
+
+/// The role is not there.
+pub(super) fn missing(subject: &Subject, said: &str) -> Found {
+    failed(
+        Reason::ManagementRoleMissing,
+        format!("there is no role {}. {said}", subject.hub.role),
+        format!(
+            "somebody deleted it: {}; a role of yours you make again yourself",
+            subject.hub.mending.will_to_role("make it again")
+        ),
+    )
 }
 
 /// A web identity has no policies of its own, so it is the role's side, or what stands before STS, that refuses it.

@@ -8,39 +8,33 @@ use crate::{
     policy::{AUDIENCE, Asked, Asker, Document, Known, Principals, Ruling, Statement},
 };
 
-/// Whether the trust policy surely lets this token in.
-pub(super) fn allows(subject: &Subject, account: &ServiceAccountEvidence, role: &RoleDocuments, issuer: &str) -> bool {
-    let read = Document::parse(&role.trust)
-        .ok()
-        .zip(subject.hub.hub.oidc_provider(issuer).ok());
-    read.is_some_and(|(document, provider)| {
-        let token_subject = subject.hub.token_subject(&account.name);
-        let ruling = rules(&document, &provider, &token_subject, true, true);
-        matches!(ruling, Ruling::AllowedByName | Ruling::AllowedToAccount)
-    })
-}
-
-/// What in the trust policy does not let this token in; `None` when it does, or when that cannot be told.
-pub(super) fn refuses(
+/// Whether the trust policy surely lets this token in, or `false` where that cannot be told.
+///
+/// # Errors
+/// What in it does not let the token in.
+pub(super) fn lets_in(
     subject: &Subject,
     account: &ServiceAccountEvidence,
     role: &RoleDocuments,
     said: &str,
     issuer: &str,
-) -> Option<Found> {
-    let document = Document::parse(&role.trust).ok()?;
-    let provider = subject.hub.hub.oidc_provider(issuer).ok()?;
+) -> Result<bool, Found> {
+    let provider = subject.hub.hub.oidc_provider(issuer);
+    let (Ok(document), Ok(provider)) = (Document::parse(&role.trust), provider) else {
+        return Ok(false);
+    };
     let token_subject = subject.hub.token_subject(&account.name);
     let ruling = |sub: bool, aud: bool| rules(&document, &provider, &token_subject, sub, aud);
-    if !ruling(true, true).refuses() {
-        return None;
+    let whole = ruling(true, true);
+    if !whole.refuses() {
+        return Ok(matches!(whole, Ruling::AllowedByName | Ruling::AllowedToAccount));
     }
     let mends = format!(
         "{}; that of a role of yours you change yourself",
         subject.hub.mending.will_to_role("put its trust policy back")
     );
-    if ruling(true, true) == Ruling::Denied {
-        return Some(failed(
+    if whole == Ruling::Denied {
+        return Err(failed(
             Reason::RefusedByTrustPolicy,
             format!("the trust policy of {} denies it. {said}", subject.hub.role),
             mends,
@@ -69,7 +63,7 @@ pub(super) fn refuses(
         let why = format!("does not trust {provider}, the OIDC provider of this hub");
         (Reason::WrongIssuer, why)
     };
-    Some(failed(
+    Err(failed(
         reason,
         format!("the trust policy of {} {why}. {said}", subject.hub.role),
         mends,

@@ -11,7 +11,7 @@ use kube::{
     Api,
     api::{ListParams, PostParams},
 };
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{sync::OnceCell, time::Instant};
 
 use super::Edges;
 use crate::{
@@ -38,12 +38,8 @@ pub(super) struct HubView {
     pub(super) evidence: HubEvidence,
     pub(super) session: Option<RoleSession>,
     looked: Instant,
-    documents: Mutex<Option<(Instant, HubDocuments)>>,
+    documents: OnceCell<HubDocuments>,
 }
-
-/// How long the documents of the hub's account explain refusals. A look at the hub that found all well lasts for
-/// minutes; what is refused meanwhile is judged by what stands now.
-const DOCUMENTS_LAST: Duration = Duration::from_secs(10);
 
 impl HubView {
     /// Whether the session, if there is one, lasts for another walk.
@@ -51,9 +47,9 @@ impl HubView {
         self.session.as_ref().is_none_or(RoleSession::is_fresh)
     }
 
-    /// Whether it was seen within this time.
-    pub(super) fn is_younger_than(&self, age: Duration) -> bool {
-        self.looked.elapsed() < age
+    /// How long ago it was seen.
+    pub(super) fn age(&self) -> Duration {
+        self.looked.elapsed()
     }
 
     /// Whether an exchange was refused.
@@ -70,13 +66,7 @@ impl HubView {
 
     /// The documents of the hub's account: read once for all clusters that ask at about the same time.
     pub(super) async fn documents(&self, edges: &Edges, subject: &HubSubject) -> HubDocuments {
-        let mut kept = self.documents.lock().await;
-        if let Some((read, documents)) = kept.as_ref()
-            && read.elapsed() < DOCUMENTS_LAST
-        {
-            return documents.clone();
-        }
-        let read = async {
+        let read = async || {
             let by = &subject.read_by;
             let issuer = self
                 .evidence
@@ -97,14 +87,11 @@ impl HubView {
             let (role, provider) = Box::pin(futures::future::join(role, provider)).await;
             HubDocuments { role, provider }
         };
-        let documents = Box::pin(read).await;
-        *kept = Some((Instant::now(), documents.clone()));
-        documents
+        Box::pin(self.documents.get_or_init(read)).await.clone()
     }
 }
 
 pub(super) async fn look(edges: &Edges, subject: &HubSubject) -> HubView {
-    let looked = Instant::now();
     let names = subject.service_accounts.iter();
     let accounts = Box::pin(join_all(names.map(|name| service_account(edges, subject, name)))).await;
     let (mut service_accounts, mut session) = (Vec::new(), None);
@@ -115,8 +102,8 @@ pub(super) async fn look(edges: &Edges, subject: &HubSubject) -> HubView {
     HubView {
         evidence: HubEvidence { service_accounts },
         session,
-        looked,
-        documents: Mutex::default(),
+        looked: Instant::now(),
+        documents: OnceCell::new(),
     }
 }
 

@@ -47,7 +47,6 @@ pub struct Edges {
 
 struct Kept {
     subject: HubSubject,
-    until: Instant,
     view: Arc<HubView>,
 }
 
@@ -159,7 +158,7 @@ impl Edges {
         ))
         .await;
         let mut spoke = Box::pin(spoke::look(self, subject, &hub, &argocd)).await;
-        if spoke.is_denied() && !hub.is_younger_than(REFUSED_LASTS) {
+        if spoke.is_denied() && hub.age() >= REFUSED_LASTS {
             // What refuses may lie on the hub's side, and what was seen of that is minutes old.
             hub = self.hub(&subject.hub, REFUSED_LASTS).await;
             spoke = Box::pin(spoke::look(self, subject, &hub, &argocd)).await;
@@ -190,23 +189,19 @@ impl Edges {
         let name = subject.hub.management_role.to_string();
         let slot = Arc::clone(self.hubs.lock().await.entry(name).or_default());
         let mut slot = slot.lock().await;
-        if let Some(kept) = slot.as_ref()
-            && kept.subject == *subject
-            && Instant::now() < kept.until
-            && kept.view.is_younger_than(lasts)
-            && kept.view.is_usable()
-        {
-            return Arc::clone(&kept.view);
+        if let Some(Kept { view, subject: of }) = slot.as_ref() {
+            let lasts = if view.is_whole() {
+                lasts
+            } else {
+                lasts.min(REFUSED_LASTS)
+            };
+            if of == subject && view.age() < lasts && view.is_usable() {
+                return Arc::clone(view);
+            }
         }
         let view = Arc::new(hub::look(self, subject).await);
-        let lasts = if view.is_whole() {
-            self.hub_lasts
-        } else {
-            self.hub_lasts.min(REFUSED_LASTS)
-        };
         *slot = Some(Kept {
             subject: subject.clone(),
-            until: Instant::now() + lasts,
             view: Arc::clone(&view),
         });
         view

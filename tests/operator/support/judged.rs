@@ -20,21 +20,25 @@ pub(crate) async fn judge(
     environment: &BTreeMap<String, String>,
     secret: &Secret,
 ) -> Output {
-    let mut running = Command::new(judge.program())
-        .args(arguments)
-        .env_clear()
-        .envs(environment)
+    let mut command = Command::new(judge.program());
+    command.args(arguments).env_clear().envs(environment);
+    let mut input = serde_json::to_value(secret).unwrap();
+    input["apiVersion"] = json!("v1");
+    input["kind"] = json!("Secret");
+    fed(&mut command, &input.to_string()).await
+}
+
+/// Runs a program with this on its standard input.
+pub(crate) async fn fed(command: &mut Command, input: &str) -> Output {
+    let mut running = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut input = serde_json::to_value(secret).unwrap();
-    input["apiVersion"] = json!("v1");
-    input["kind"] = json!("Secret");
     let mut stdin = running.stdin.take().unwrap();
-    stdin.write_all(input.to_string().as_bytes()).await.unwrap();
+    stdin.write_all(input.as_bytes()).await.unwrap();
     drop(stdin);
     running.wait_with_output().await.unwrap()
 }

@@ -1,6 +1,9 @@
 //! The verifier and the doctor, as a pod of the hub has them: its service account's rights, and its role in AWS.
 
-use std::process::Stdio;
+use std::{
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+};
 
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -35,6 +38,39 @@ impl Said {
         hops.filter(|hop| hop["reason"].is_string())
             .map(|hop| (text(hop, "hop"), text(hop, "reason")))
             .collect()
+    }
+}
+
+/// The verifier at work. It is killed, and its log deleted, when this is dropped.
+pub(crate) struct Verifier {
+    process: Child,
+    log: PathBuf,
+}
+
+impl Verifier {
+    /// Everything that it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Ends it as Kubernetes does, and waits until it is over.
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
+        let pid = self.process.id().unwrap().to_string();
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap();
+        self.process.wait().await.unwrap()
+    }
+
+    pub(crate) async fn kill(&mut self) {
+        self.process.kill().await.unwrap();
+    }
+}
+
+impl Drop for Verifier {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.log);
     }
 }
 
@@ -110,16 +146,18 @@ impl World {
         }
     }
 
-    /// Runs the verifier; it ends with what comes back. It logs to the file given.
-    pub(crate) async fn verifier(&self, flags: &[&str], log: &std::path::Path) -> Child {
+    /// Runs the verifier; it ends with what comes back.
+    pub(crate) async fn verifier(&self, flags: &[&str]) -> Verifier {
         let mut arguments = vec!["verifier", "--listen", "127.0.0.1:0", "--log-format", "json"];
         if !flags.contains(&"--log-level") {
             arguments.extend(["--log-level", "info,mooring=debug"]);
         }
         arguments.extend(flags);
-        let log = std::fs::File::create(log).unwrap();
+        let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
+        let file = std::fs::File::create(&log).unwrap();
         let mut command = self.as_verifier(&arguments).await;
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        command.spawn().unwrap()
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        let process = command.spawn().unwrap();
+        Verifier { process, log }
     }
 }

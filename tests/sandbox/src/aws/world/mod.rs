@@ -161,15 +161,12 @@ impl World {
         session_name: &str,
         tags: &[(String, String)],
     ) -> Result<Credentials, ApiError> {
-        let mut state = self.state();
-        let role = state
-            .latest_role_by_arn(role_arn)
-            .ok_or_else(|| service::no_role(role_arn))?;
+        let tags = tags.iter().cloned().collect();
         let session = NewSession {
-            tags: tags.iter().cloned().collect(),
+            tags,
             ..NewSession::named(session_name)
         };
-        Ok(state.open_session(&role, session))
+        self.open(role_arn, session)
     }
 
     /// The same without tags, for a session of another length.
@@ -182,14 +179,19 @@ impl World {
         session_name: &str,
         lasts: Duration,
     ) -> Result<Credentials, ApiError> {
+        let seconds = i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX);
+        let session = NewSession {
+            seconds,
+            ..NewSession::named(session_name)
+        };
+        self.open(role_arn, session)
+    }
+
+    fn open(&self, role_arn: &str, session: NewSession) -> Result<Credentials, ApiError> {
         let mut state = self.state();
         let role = state
             .latest_role_by_arn(role_arn)
             .ok_or_else(|| service::no_role(role_arn))?;
-        let session = NewSession {
-            seconds: i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX),
-            ..NewSession::named(session_name)
-        };
         Ok(state.open_session(&role, session))
     }
 
