@@ -152,6 +152,8 @@ impl World {
         if !flags.contains(&"--log-level") {
             arguments.extend(["--log-level", "info,mooring=debug"]);
         }
+        // Nobody starts it again: what else the machine does must not cost it its lease.
+        arguments.extend(["--lease-duration", "60s"]);
         arguments.extend(flags);
         let log = std::env::temp_dir().join(format!("mooring-verifier-{}.log", fastrand::u64(..)));
         let file = std::fs::File::create(&log).unwrap();
