@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     api::IdentityType,
-    argocd::{Project, SeenCluster},
+    argocd::{Project, SeenCluster, Settings},
     aws::{AwsError, ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
     kubernetes::{Failure, KubernetesError},
 };
@@ -153,16 +153,6 @@ pub struct ArgoCdEvidence {
     pub settings: Look<Settings>,
 }
 
-/// Of Argo CD's settings those that say what it asks of a cluster. What is not set is `false`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// `application.sync.impersonation.enabled` (Argo CD's manual, "Application Sync using impersonation").
-    pub impersonation: bool,
-    /// Neither `resource.respectRBAC` nor `resource.inclusions` is set: it lists every kind that the cluster serves, but
-    /// for `resource.exclusions`, and gives the cluster up when one is refused (Argo CD's manual, "Declarative setup").
-    pub every_kind: bool,
-}
-
 impl Look<Settings> {
     /// What is known to be set.
     #[must_use]
@@ -258,8 +248,10 @@ pub struct Evidence {
     /// What was asked of the API server's authorisation.
     pub reviews: Vec<(Ask, Answer)>,
     /// Whether every kind may be listed, where Argo CD lists every kind. It is no part of `reviews`, since what
-    /// `resource.exclusions` leaves out is not known.
+    /// `resource.exclusions` leaves out is not known in all.
     pub every_kind: Option<Answer>,
+    /// Whether the roles of RBAC may be listed, where not every kind may and Argo CD surely lists these.
+    pub roles: Option<(Ask, Answer)>,
 }
 
 /// What is said of documents that nothing made worth reading.

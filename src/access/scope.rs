@@ -169,6 +169,19 @@ pub fn every_kind(namespaces: &[String]) -> Ask {
     }
 }
 
+/// A kind that every cluster serves and that few of EKS's access policies let be listed (EKS user guide, "Review access
+/// policy permissions"): asked where not every kind may be listed, to know of one that Argo CD surely lists.
+#[must_use]
+pub fn roles(namespaces: &[String]) -> Ask {
+    Ask {
+        verb: "list",
+        group: "rbac.authorization.k8s.io",
+        resource: if namespaces.is_empty() { "clusterroles" } else { "roles" },
+        namespace: namespaces.first().cloned(),
+        why: "to fill its cache, as every kind",
+    }
+}
+
 /// What of [`asks`] was left out, in words: nothing where all was asked.
 #[must_use]
 pub fn unasked(
@@ -176,17 +189,18 @@ pub fn unasked(
     namespaces: &[String],
     cluster_resources: bool,
     impersonation: bool,
-) -> String {
+) -> Vec<String> {
     let all = all(policies, namespaces, cluster_resources, impersonation);
-    let mut words = match all.len().saturating_sub(MOST) {
-        0 => String::new(),
-        left => format!("; {left} more were not asked, to spare the API server"),
-    };
+    let mut words = Vec::new();
+    if let left @ 1.. = all.len().saturating_sub(MOST) {
+        words.push(format!("{left} more were not asked, to spare the API server"));
+    }
     if all
         .iter()
         .all(|ask| matches!(ask.verb, "list" | "watch" | "impersonate"))
     {
-        words.push_str("; whether it may write was not asked, since no access policy of the spec is meant for that");
+        let unmeant = "whether it may write was not asked, since no access policy of the spec is meant for that";
+        words.push(unmeant.to_owned());
     }
     words
 }
@@ -296,14 +310,23 @@ mod tests {
         assert_eq!(covered.count(), 0, "{asked:?}");
         assert_eq!(
             unasked(&policies, &names, false, false),
-            "; 28 more were not asked, to spare the API server"
+            ["28 more were not asked, to spare the API server"]
         );
-        assert_eq!(unasked(&policies, &[], false, false), "");
+        assert!(unasked(&policies, &[], false, false).is_empty());
         let edit = [("AmazonEKSEditPolicy".to_owned(), Vec::new())];
         assert_eq!(
             unasked(&edit, &names[..12], true, false),
-            "; 49 more were not asked, to spare the API server"
+            ["49 more were not asked, to spare the API server"]
         );
-        assert!(unasked(&[], &names[..1], false, true).contains("whether it may write was not asked"));
+        assert!(unasked(&[], &names[..1], false, true)[0].contains("whether it may write was not asked"));
+        assert_eq!(
+            roles(&[]).to_string(),
+            "list clusterroles.rbac.authorization.k8s.io in the whole cluster"
+        );
+        let first = roles(&names[..2]).to_string();
+        assert_eq!(
+            first,
+            format!("list roles.rbac.authorization.k8s.io in namespace {}", names[0])
+        );
     }
 }

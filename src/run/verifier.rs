@@ -272,7 +272,9 @@ async fn tell(context: &Context, walked: &Guarded<ManagedCluster>, finding: &Fin
     if finding.reason == "NotMoored" && find(old, ConditionType::Connected).is_none() {
         return Ok(());
     }
-    let Some(condition) = status::changed(cluster, finding, now()) else {
+    let uid = walked.meta().uid.as_deref().unwrap_or_default();
+    let written = context.turns.written(uid);
+    let Some(condition) = status::changed(cluster, written.as_ref(), finding, now()) else {
         return Ok(());
     };
     info!(
@@ -284,9 +286,11 @@ async fn tell(context: &Context, walked: &Guarded<ManagedCluster>, finding: &Fin
     );
     match status::write(&Api::all(context.client.clone()), &name, &condition).await {
         // It was deleted meanwhile.
-        Err(error) if error.is_not_found() => Ok(()),
-        other => Ok(other?),
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
     }
+    context.turns.wrote(uid, condition);
+    Ok(())
 }
 
 fn after_error(object: &Guarded<ManagedCluster>, error: &WalkError, context: &Context) -> Action {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use kube::api::{DeleteParams, Patch, PatchParams};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use mooring_sandbox::stage::Signal;
 use serde_json::{Value, json};
 
@@ -278,6 +282,19 @@ async fn a_change_at_argo_cds_side_is_told_when_it_is_made_and_nobody_else_is_as
     };
     let walked: Vec<_> = world.stage.aws.log().since(mark).into_iter().filter(walks).collect();
     assert!(walked.is_empty(), "{walked:#?}");
+    // Where the chain begins is another matter: that is walked.
+    world.bind("argocd-server", false).await;
+    until("False", "ServiceAccountNotAnnotated").await;
+    world.bind("argocd-server", true).await;
+    until("True", "ChainHolds").await;
+    let accounts = Api::<ServiceAccount>::namespaced(world.stage.client().unwrap(), NAMESPACE);
+    accounts
+        .delete("argocd-server", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("False", "ServiceAccountMissing").await;
+    world.bind("argocd-server", true).await;
+    until("True", "ChainHolds").await;
     // The cluster's own Secret is another matter: that is walked.
     let paused = json!({"metadata": {"annotations": {"mooring.dev/paused": "true"}}});
     world.patch("ManagedCluster", SPOKE, paused).await;

@@ -129,14 +129,34 @@ fn refused_exchange(
             ),
         );
     }
-    if refused.kind != ErrorKind::Denied {
+    if of_the_token(&refused.code) {
         return failed(
             Reason::TokenRejected,
             said,
             "compare the clocks of the hub and of AWS, and check that the hub's API server signs with the keys that its issuer publishes",
         );
     }
-    denied(subject, evidence, account, refused, said, issuer)
+    if refused.kind == ErrorKind::Denied {
+        return denied(subject, evidence, account, refused, said, issuer);
+    }
+    Found::Failed(Trouble {
+        candidates: vec![Reason::StsUnreachable, Reason::TokenRejected],
+        ..Trouble::new(
+            Reason::Undetermined,
+            said,
+            format!(
+                "this is no answer that STS has for a token: check what stands between this pod and sts.{} (HTTPS_PROXY and \
+                 NO_PROXY, a proxy's own page of refusal)",
+                subject.hub.hub.cluster.region
+            ),
+        )
+    })
+}
+
+/// What STS answers to a token that it does not take (STS API reference, `AssumeRoleWithWebIdentity`, errors).
+fn of_the_token(code: &str) -> bool {
+    let code = code.strip_suffix("Exception").unwrap_or(code);
+    ["InvalidIdentityToken", "ExpiredToken", "IDPRejectedClaim"].contains(&code)
 }
 
 fn provider_missing(subject: &Subject, said: &str, issuer: &str) -> Found {

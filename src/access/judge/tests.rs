@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use super::*;
@@ -68,6 +69,7 @@ fn holding(subject: &Subject) -> Evidence {
             .map(|ask| (ask, Answer::Allowed(true)))
             .collect(),
         every_kind: None,
+        roles: None,
     }
 }
 
@@ -167,6 +169,8 @@ fn unreachable(why: fn(String) -> Unreached, public: bool, cidrs: &'static [&'st
             authentication_mode: AuthenticationMode::Api,
             public,
             public_cidrs: cidrs.iter().map(|cidr| (*cidr).into()).collect(),
+            endpoint: None,
+            certificate_authority: None,
         });
     })
 }
@@ -180,6 +184,8 @@ fn unauthorized(mode: AuthenticationMode, entry: Look<(&'static str, i64)>) -> B
             authentication_mode: mode,
             public: true,
             public_cidrs: vec!["0.0.0.0/0".into()],
+            endpoint: None,
+            certificate_authority: None,
         });
         evidence.spoke_documents.entry = match &entry {
             Look::Seen((id, created)) => Look::Seen(SpokeEntry {
@@ -840,41 +846,102 @@ fn what_eks_did_not_tell_of_an_endpoint_is_said() {
     assert!(trouble.message.contains("eks:DescribeCluster"), "{}", trouble.message);
 }
 
-/// What `resource.exclusions` leaves out is not known, so it is told and breaks nothing.
+/// What EKS gives by now is what tells a cluster that changed from something that stands between.
+#[test]
+fn a_cluster_that_eks_gives_otherwise_by_now_is_told_as_that() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    let mut told = |endpoint: Option<&str>, authority: Option<&str>, why: fn(String) -> Unreached| {
+        unreachable(why, true, &[])(&mut subject.clone(), &mut evidence);
+        if let Look::Seen(cluster) = &mut evidence.spoke_documents.cluster {
+            cluster.endpoint = endpoint.map(str::to_owned);
+            cluster.certificate_authority = authority.map(|pem| BASE64_STANDARD.encode(pem));
+        }
+        let walk = judge(&subject, &evidence);
+        let (hop, trouble) = walk.broken().unwrap();
+        assert_eq!(hop, Hop::Endpoint);
+        (trouble.message.clone(), trouble.next.clone())
+    };
+    let own = std::str::from_utf8(AUTHORITY).unwrap();
+    for (authority, says, next) in [
+        (Some(own), "It is the one that EKS gives", "NO_PROXY"),
+        (
+            Some("another"),
+            "another certificate authority for the cluster by now",
+            "Mooring will give the Secret",
+        ),
+        (None, "It is the one that EKS gives", "NO_PROXY"),
+    ] {
+        let (message, what_next) = told(None, authority, Unreached::Certificate);
+        assert!(
+            message.contains(says) && what_next.contains(next),
+            "{message} {what_next}"
+        );
+    }
+    let elsewhere = "https://4567.gr7.eu-central-1.eks.amazonaws.com";
+    for why in [
+        Unreached::Name,
+        Unreached::Refused,
+        Unreached::TimedOut,
+        Unreached::Other,
+    ] {
+        let (message, next) = told(Some(elsewhere), None, why);
+        assert!(
+            message.contains(&format!("gives the endpoint {elsewhere}")),
+            "{message}"
+        );
+        assert!(next.contains("Mooring will lead the Secret there"), "{next}");
+        let (message, _) = told(Some(&format!("{}/", subject.destination.server)), None, why);
+        assert!(!message.contains("gives the endpoint"), "{message}");
+    }
+}
+
+/// What `resource.exclusions` leaves out may be just what is refused: then it is told and breaks nothing.
 #[test]
 fn a_cluster_whose_kinds_may_not_all_be_listed_is_told_with_the_setting() {
     let subject = subject();
     let mut evidence = holding(&subject);
-    let told = |evidence: &Evidence| {
-        let walk = judge(&subject, evidence);
-        assert!(walk.holds(), "{walk:?}");
-        let Found::Passed { seen } = walk.at(Hop::Authorization).clone() else {
-            panic!("{walk:?}")
-        };
-        let finding = crate::access::status::finding(&walk);
-        assert_eq!(finding.reason, "ChainHolds");
-        assert_eq!(
-            seen.contains("respectRBAC"),
-            finding.message.contains("respectRBAC"),
-            "{}",
-            finding.message
-        );
-        seen
-    };
-    for (answer, says) in [
-        (None, false),
-        (Some(Answer::Allowed(true)), false),
-        (Some(Answer::Refused("no answer".into())), false),
-        (Some(Answer::Allowed(false)), true),
+    let roles = |answer| Some((crate::access::scope::roles(&[]), answer));
+    for (every_kind, roles, says) in [
+        (None, None, false),
+        (Some(Answer::Allowed(true)), None, false),
+        (Some(Answer::Refused("no answer".into())), None, false),
+        (Some(Answer::Allowed(false)), None, true),
+        (Some(Answer::Allowed(false)), roles(Answer::Allowed(true)), true),
+        (
+            Some(Answer::Allowed(false)),
+            roles(Answer::Refused("no answer".into())),
+            true,
+        ),
     ] {
-        evidence.every_kind = answer;
-        let seen = told(&evidence);
+        (evidence.every_kind, evidence.roles) = (every_kind, roles);
+        let walk = judge(&subject, &evidence);
+        assert!(walk.holds(), "{walk:?}");
+        let finding = crate::access::status::finding(&walk);
         assert_eq!(
-            seen.contains("resource.respectRBAC to normal in argocd-cm"),
-            says,
-            "{seen}"
+            (
+                finding.reason,
+                finding.message.contains("resource.respectRBAC to normal in argocd-cm")
+            ),
+            ("ChainHolds", says)
         );
     }
+    evidence.roles = roles(Answer::Allowed(false));
+    let walk = judge(&subject, &evidence);
+    let (hop, trouble) = walk.broken().unwrap();
+    assert_eq!((hop, trouble.reason), (Hop::Authorization, Reason::ScopeTooNarrow));
+    assert!(
+        trouble
+            .message
+            .contains("may not list clusterroles.rbac.authorization.k8s.io in the whole cluster")
+    );
+    assert!(
+        trouble
+            .next
+            .contains("kubectl -n argocd patch configmap argocd-cm --type merge"),
+        "{}",
+        trouble.next
+    );
 }
 
 #[test]

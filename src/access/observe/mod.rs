@@ -13,13 +13,13 @@ use tokio::{sync::Mutex, time::Instant};
 use self::hub::HubView;
 use super::{
     chain::{Found, Hop, Trouble, Walk},
-    evidence::{ArgoCdEvidence, Evidence, Settings, Vantage},
+    evidence::{ArgoCdEvidence, Evidence, Vantage},
     judge::{self, judge},
     reason::Reason,
     subject::{HubSubject, Subject},
 };
 use crate::{
-    argocd::SeenCluster,
+    argocd::{SeenCluster, Settings},
     aws::{Look, Reader, Walker},
 };
 
@@ -127,6 +127,11 @@ impl Edges {
         self.look_at_argocd(namespace, &mut slot).await;
     }
 
+    /// What was seen of the hub's side of a `ManagementRole` is no longer so: whoever asks from now on looks anew.
+    pub async fn hub_anew(&self, management_role: &str) {
+        self.hubs.lock().await.remove(management_role);
+    }
+
     /// Argo CD's side, looked at once for all clusters that ask at about the same time.
     async fn argocd(&self, namespace: &str) -> Arc<ArgoCdEvidence> {
         let slot = self.argocd_slot(namespace).await;
@@ -180,6 +185,7 @@ impl Edges {
             endpoint: spoke.endpoint,
             reviews: spoke.reviews,
             every_kind: spoke.every_kind,
+            roles: spoke.roles,
         }
     }
 

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use crate::access::observe::Walked;
 
 /// What a turn of the queue is for.
@@ -34,6 +36,7 @@ struct Cluster {
     due: bool,
     look: bool,
     last: Option<Arc<Walked>>,
+    written: Option<Condition>,
 }
 
 impl Turns {
@@ -96,6 +99,16 @@ impl Turns {
     /// The next walk is so far away, unless something changes, or has changed since the last began.
     pub(super) fn again(&self, uid: &str, wait: Duration, now: Instant) {
         self.with(uid, |cluster| cluster.next = Some(now + wait));
+    }
+
+    /// The condition that was written last.
+    pub(super) fn written(&self, uid: &str) -> Option<Condition> {
+        self.with(uid, |cluster| cluster.written.clone())
+    }
+
+    /// A condition was written.
+    pub(super) fn wrote(&self, uid: &str, condition: Condition) {
+        self.with(uid, |cluster| cluster.written = Some(condition));
     }
 
     pub(super) fn forget(&self, uid: &str) {

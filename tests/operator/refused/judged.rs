@@ -83,6 +83,7 @@ fn holding(subject: &Subject) -> Evidence {
         endpoint: Attempt::Done(200),
         reviews: asks.into_iter().map(|ask| (ask, Answer::Allowed(true))).collect(),
         every_kind: None,
+        roles: None,
     }
 }
 
@@ -202,6 +203,8 @@ pub(super) fn bearer(world: &World, mut subject: Subject, role: &str, length: us
             authentication_mode: AuthenticationMode::Api,
             public: true,
             public_cidrs: vec!["0.0.0.0/0".to_owned()],
+            endpoint: None,
+            certificate_authority: None,
         }),
         entry: entry.map_or(Look::Absent, Look::Seen),
     };
