@@ -878,32 +878,6 @@ where
     answer.map(drop).map_err(|error| error.to_string())
 }
 
-/// A field that is added to the status is one more that the verifier may not write.
-#[test]
-fn the_policy_for_a_status_names_every_field_of_it() {
-    let crds: Vec<Value> = serde_saphyr::from_multiple(&mooring::commands::crd::crds()).unwrap();
-    let clusters = crds
-        .iter()
-        .find(|crd| crd["metadata"]["name"] == "managedclusters.mooring.dev")
-        .unwrap();
-    let fields = clusters["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
-        .as_object()
-        .unwrap();
-    let install = documents("install");
-    let policy = install
-        .iter()
-        .find(|object| text(object, "/metadata/name") == "mooring-verifier-status")
-        .unwrap();
-    let expression = text(policy, "/spec/validations/1/expression");
-    let named: std::collections::BTreeSet<&str> = expression.split('\'').skip(1).step_by(2).collect();
-    let fields: std::collections::BTreeSet<&str> = fields
-        .keys()
-        .map(String::as_str)
-        .filter(|field| *field != "conditions")
-        .collect();
-    assert_eq!(named, fields);
-}
-
 /// Who can write a Secret could have Kubernetes put a token of Argo CD's into it, or take Argo CD's own Secrets away.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_writes_cluster_secrets_and_no_others() {

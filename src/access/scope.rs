@@ -280,9 +280,9 @@ mod tests {
         assert_eq!(
             asked[..3],
             [
+                "list deployments.apps in the whole cluster",
                 "patch deployments.apps in namespace a",
                 "patch deployments.apps in namespace b",
-                "list deployments.apps in the whole cluster",
             ]
         );
         let left_out = |held: &str| {

@@ -42,6 +42,10 @@ pub enum Credentials {
 
 /// A cluster Secret as Argo CD understands it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own, and any of them may be set"
+)]
 pub struct SeenCluster {
     /// The cluster's name in Argo CD.
     pub name: String,

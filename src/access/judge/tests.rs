@@ -899,6 +899,7 @@ fn a_cluster_that_eks_gives_otherwise_by_now_is_told_as_that() {
 /// What the Secret says of the cluster is what Argo CD goes by, whatever the spec says.
 #[test]
 fn a_secret_that_says_otherwise_than_the_spec_is_told_for_what_it_says() {
+    type Change = fn(&mut SeenCluster);
     let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let spec = Presentation {
         name: "prod".into(),
@@ -912,7 +913,7 @@ fn a_secret_that_says_otherwise_than_the_spec_is_told_for_what_it_says() {
     let secret = seen(&mut evidence);
     (secret.namespaces, secret.project, secret.cluster_resources) = (names(&["a", "b"]), "team".into(), true);
     let evidence = evidence;
-    let told = |subject: &Subject, change: fn(&mut SeenCluster)| {
+    let told = |subject: &Subject, change: Change| {
         let mut evidence = evidence.clone();
         change(seen(&mut evidence));
         let walk = judge(subject, &evidence);
@@ -921,7 +922,7 @@ fn a_secret_that_says_otherwise_than_the_spec_is_told_for_what_it_says() {
             trouble.message.clone()
         })
     };
-    let changes: [(fn(&mut SeenCluster), &str); 5] = [
+    let changes: [(Change, &str); 5] = [
         (
             |secret| secret.name = "other".into(),
             r#"names the cluster "other", and the spec "prod""#,
@@ -962,7 +963,7 @@ fn a_secret_that_says_otherwise_than_the_spec_is_told_for_what_it_says() {
     assert_eq!(told(&subject, |secret| secret.adopted = true), None);
     assert!(told(&subject, |_| {}).is_some());
     let message = told(&subject, |secret| {
-        (secret.skips_reconcile, secret.adopted) = (true, true)
+        (secret.skips_reconcile, secret.adopted) = (true, true);
     })
     .unwrap();
     assert!(message.contains("leaves the whole cluster alone"), "{message}");

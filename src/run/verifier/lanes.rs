@@ -49,7 +49,7 @@ impl Lanes {
 mod tests {
     use super::*;
 
-    async fn enters<'a>(lanes: &'a Lanes, slow: bool) -> Option<Place<'a>> {
+    async fn enters(lanes: &Lanes, slow: bool) -> Option<Place<'_>> {
         let entering = lanes.enter(slow);
         tokio::time::timeout(Duration::from_secs(1), entering).await.ok()?
     }

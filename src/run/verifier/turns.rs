@@ -108,7 +108,7 @@ impl Turns {
     /// What a walk brought; `None` where there was nothing to walk.
     pub(super) fn walked(&self, uid: &str, walked: Option<Walked>, took: Duration) {
         self.with(uid, |cluster| {
-            (cluster.last, cluster.took) = (walked.map(Arc::new), took)
+            (cluster.last, cluster.took) = (walked.map(Arc::new), took);
         });
     }
 
