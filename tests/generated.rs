@@ -56,16 +56,25 @@ taken from AWS's own words, and is otherwise `Undetermined`, with what it may be
 `True` with the reason `ChainHolds` when every hop was walked. The message says what failed, in AWS's own words, and what
 to do next. Tokens appear nowhere, nor does a password that somebody put into a server's or a proxy's URL.
 
+How a pod comes to its credentials is read from what EKS's pod identity webhook gave its containers, all of them together: by
+a web identity where one of them names the management role, and by EKS Pod Identity where one was given that and none names
+the role. A sidecar with a role of its own decides nothing. Which container is Argo CD's does not show, so one that
+`eks.amazonaws.com/skip-containers` leaves out is not noticed where another of its pod has the role. An association goes
+before the annotation, whatever that says, and what it gives only the pod itself can ask for: hop 1 is unknown then
+(`PodIdentityNotWalked`), no token is exchanged for such pods, and `Connected` is `Unknown`. With `identity.type: Existing`
+it is also unknown what a refusal of the token means where no pod is seen that uses one.
+
 A token is sent to one place: the endpoint that EKS gives for the cluster, behind the certificate authority that EKS gives
 for it, as the operator recorded both in the status. A cluster Secret that leads elsewhere is told (`DestinationDiffers`)
 and sent nothing. Where Mooring will mend what is broken, the message says so; while the object is paused or stalled it
 says that instead, and what ends it.
 
-What changes at a `ManagedCluster`, its `ManagementRole`, a cluster Secret, an AppProject or `argocd-cm` is looked at within
-seconds.
-Everything is walked again after ten minutes (`--interval`) and up to a tenth more at random, and no cluster more often
-than every 30 seconds (`--distance`). What changed at Argo CD's side alone is judged anew without another walk: neither
-AWS nor a cluster is asked again.
+What changes at a `ManagedCluster`, its `ManagementRole`, a cluster Secret, an AppProject, `argocd-cm` or a service account
+of Argo CD is looked at within seconds. What holds is walked again after ten minutes (`--interval`) and up to a tenth more
+at random; what does not, after a time that grows from two seconds to five minutes; and no cluster more often than every
+30 seconds (`--distance`). What changed in an AppProject, in `argocd-cm` or in the cluster Secret of another cluster is
+judged anew without another walk: neither AWS nor a cluster is asked again. At most four chains are walked at once
+(`--walks`), and a cluster is asked three things at a time.
 
 `Ready` says that AWS has taken everything, `Connected` that it works. Between the two lie some seconds: the API server of
 a cluster learns of a new access entry a moment after EKS has it, and IAM's own changes take effect as late. The cluster
@@ -82,9 +91,11 @@ since Mooring does not know what your RBAC is meant to allow. Where `argocd-cm` 
 those come first that no policy of the spec holds for, and the hop says how many were not asked.
 
 Argo CD lists every kind that a cluster serves, and gives the cluster up at the first one that is refused, unless `argocd-cm`
-sets `resource.respectRBAC` or names the kinds in `resource.inclusions`. Where it does neither and the cluster does not let
-every kind be listed, as with the edit policy, hop 7 says so. It breaks nothing, since what `resource.exclusions` leaves out
-is not looked at.
+sets `resource.respectRBAC` or names the kinds in `resource.inclusions`. Where it does neither, hop 7 asks whether every kind
+may be listed, and if not, whether the roles of RBAC may, which few access policies allow: `clusterroles` where Argo CD has
+the whole cluster, else `roles`. Is that refused too, as with the edit policy, the hop is broken (`ScopeTooNarrow`), since
+Argo CD cannot use the cluster. Where it is not, or a rule of `resource.exclusions` may leave the roles out, the hop passes
+with a note, and `Connected` has the note too: whether the rules leave out everything that is refused is not known.
 
 | Reason | Meaning |
 |---|---|
