@@ -420,6 +420,45 @@ async fn takes_its_own_lease(client: &Client, own: &str, other: &str) {
     }
 }
 
+/// RBAC lets each make a Lease of any name, since it cannot name what is not there: the admission policies do.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_process_makes_its_own_lease_and_no_other() {
+    installed().await;
+    for (own, other, who) in [
+        ("mooring-controller", "mooring-verifier", "operator"),
+        ("mooring-verifier", "mooring-controller", "verifier"),
+    ] {
+        let client = as_service_account(own).await;
+        let make = async |name: &str| {
+            let lease = serde_json::json!({
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": name, "namespace": "mooring-system"}, "spec": {"holderIdentity": "somebody"},
+            });
+            let answer = send(&client, "POST", &collection(&lease), &lease, true).await;
+            answer.result.map(drop).map_err(|refusal| refusal.message)
+        };
+        let refusal = format!("the {who} makes its own Lease, {own}, and no other");
+        let mut refused = String::new();
+        // The API server takes up policies from a watch of its own.
+        for _ in 0..200 {
+            refused = make("somebodys").await.err().unwrap_or_default();
+            if refused.contains(&refusal) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert!(refused.contains(&refusal), "{refused}");
+        // Whether it is there or not.
+        let refused = make(other).await.unwrap_err();
+        assert!(refused.contains(&refusal), "{refused}");
+        let mine = make(own).await;
+        assert!(
+            mine.clone().err().is_none_or(|why| why.contains("already exists")),
+            "{mine:?}"
+        );
+    }
+}
+
 /// What the Deployments run asks for the Leases that are installed, in the namespace that they are in, and nobody holds
 /// them: the first process does not wait.
 #[test]

@@ -3,7 +3,9 @@
 //! Questions, and no list of rules: EKS access policies do not show in `SelfSubjectRulesReview` (EKS user guide,
 //! "Associate access policies with access entries"), and a dozen reviews are nothing to an API server.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
+
+use crate::domain::allow::Glob;
 
 /// The most questions that one walk asks.
 pub const MOST: usize = 12;
@@ -71,17 +73,20 @@ pub fn asks(
     asks
 }
 
+fn level(policy: &str) -> Level {
+    match policy {
+        "AmazonEKSClusterAdminPolicy" => Level::All,
+        "AmazonEKSAdminPolicy" | "AmazonEKSEditPolicy" => Level::Write,
+        _ => Level::Read,
+    }
+}
+
 fn all(
     policies: &[(String, Vec<String>)],
     namespaces: &[String],
     cluster_resources: bool,
     impersonation: bool,
 ) -> Vec<Ask> {
-    let level = |policy: &str| match policy {
-        "AmazonEKSClusterAdminPolicy" => Level::All,
-        "AmazonEKSAdminPolicy" | "AmazonEKSEditPolicy" => Level::Write,
-        _ => Level::Read,
-    };
     let widest = |namespace: Option<&str>| {
         let there = policies
             .iter()
@@ -98,8 +103,15 @@ fn all(
     } else {
         namespaces.iter().map(Some).collect()
     };
+    // Where a policy gives more in some namespaces than there is in the whole cluster, Applications are meant for those.
+    if namespaces.is_empty() {
+        let further = policies.iter().filter(|(name, _)| level(name) > widest(None));
+        let named = further.flat_map(|(_, held)| held).filter(|held| !held.contains('*'));
+        let named: BTreeSet<&String> = named.collect();
+        places.extend(named.into_iter().map(Some));
+    }
     // Where there are more than can be asked about, those come first that no policy is meant for.
-    places.sort_by_key(|place| policies.iter().any(|(_, held)| holds(held, place.map(String::as_str))));
+    places.sort_by_cached_key(|place| policies.iter().any(|(_, held)| holds(held, place.map(String::as_str))));
     let mut asks = Vec::new();
     let mut later = Vec::new();
     for place in places {
@@ -154,7 +166,8 @@ fn all(
 
 /// Whether a policy that is held to these namespaces holds in this one, or without one in the whole cluster.
 fn holds(held: &[String], namespace: Option<&str>) -> bool {
-    held.is_empty() || namespace.is_some_and(|name| held.iter().any(|one| glob(one, name)))
+    let covers = |name: &str| held.iter().any(|one| Glob::covers(one, name));
+    held.is_empty() || namespace.is_some_and(covers)
 }
 
 /// Whether every kind may be listed, which Argo CD does unless it is told otherwise: where it looks first.
@@ -199,22 +212,15 @@ pub fn unasked(
         .iter()
         .all(|ask| matches!(ask.verb, "list" | "watch" | "impersonate"))
     {
-        let unmeant = "whether it may write was not asked, since no access policy of the spec is meant for that";
-        words.push(unmeant.to_owned());
+        let why = if policies.iter().any(|(name, _)| level(name) > Level::Read) {
+            "whether it may write was not asked, since the access policies that are meant for that hold in patterns of \
+             namespaces"
+        } else {
+            "whether it may write was not asked, since no access policy of the spec is meant for that"
+        };
+        words.push(why.to_owned());
     }
     words
-}
-
-/// EKS's patterns of namespaces know `*` alone.
-fn glob(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
-            (0..=text.len())
-                .filter(|at| text.is_char_boundary(*at))
-                .any(|at| glob(rest, &text[at..]))
-        }),
-    }
 }
 
 #[cfg(test)]
@@ -264,6 +270,39 @@ mod tests {
                 ]
             );
         }
+    }
+
+    /// The least that many give: to look everywhere, and to deploy in some namespaces.
+    #[test]
+    fn where_a_policy_gives_more_than_in_the_whole_cluster_it_is_asked_for() {
+        let policies = [("AmazonEKSViewPolicy", &[][..]), ("AmazonEKSEditPolicy", &["a", "b"])];
+        let asked = questions(&policies, &[], false, false);
+        assert_eq!(
+            asked[..3],
+            [
+                "patch deployments.apps in namespace a",
+                "patch deployments.apps in namespace b",
+                "list deployments.apps in the whole cluster",
+            ]
+        );
+        let left_out = |held: &str| {
+            let edit = ("AmazonEKSEditPolicy".to_owned(), vec![held.to_owned()]);
+            unasked(
+                &[("AmazonEKSViewPolicy".to_owned(), Vec::new()), edit],
+                &[],
+                false,
+                false,
+            )
+        };
+        assert!(left_out("a").is_empty());
+        assert!(left_out("team-*")[0].contains("hold in patterns of namespaces"));
+    }
+
+    /// Others write the patterns.
+    #[test]
+    fn no_pattern_takes_long() {
+        let policies = [("AmazonEKSEditPolicy".to_owned(), vec![format!("{}b", "*a".repeat(30))])];
+        assert!(asks(&policies, &["a".repeat(63)], false, false)[0].verb == "patch");
     }
 
     #[test]

@@ -73,18 +73,20 @@ fn told(verdict: Verdict, hop: Option<Hop>, trouble: &Trouble) -> Finding {
 }
 
 /// The condition that is to be written; `None` when the object says so already. `written` is what was written last: an
-/// object that comes from a watch may be older than that.
+/// object that comes from a watch may be older than that. `generation` is that of the spec that was walked, which is not
+/// always the object's by now.
 #[must_use]
 pub fn changed(
     object: &ManagedCluster,
     written: Option<&Condition>,
     finding: &Finding,
+    generation: Option<i64>,
     now: jiff::Timestamp,
 ) -> Option<Condition> {
     let there = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let there = find(there, ConditionType::Connected);
     let old = written.or(there).map_or(&[][..], std::slice::from_ref);
-    let new = conditions(old, std::slice::from_ref(finding), object.metadata.generation, now).pop()?;
+    let new = conditions(old, std::slice::from_ref(finding), generation, now).pop()?;
     let said = there == Some(&new) && written.is_none_or(|written| *written == new);
     (!said).then_some(new)
 }
@@ -178,28 +180,35 @@ mod tests {
         let at = |second| jiff::Timestamp::from_second(second).unwrap();
         let mut object = cluster();
         let holds = finding(&walk(&[]));
-        let first = changed(&object, None, &holds, at(1)).unwrap();
+        let first = changed(&object, None, &holds, Some(1), at(1)).unwrap();
         assert_eq!(
-            changed(&object, Some(&first), &holds, at(1)),
+            changed(&object, Some(&first), &holds, Some(1), at(1)),
             Some(first.clone()),
             "somebody took it away"
         );
         object.status.as_mut().unwrap().conditions.push(first.clone());
-        assert_eq!(changed(&object, None, &holds, at(2)), None);
-        assert_eq!(changed(&object, Some(&first), &holds, at(2)), None);
+        assert_eq!(changed(&object, None, &holds, Some(1), at(2)), None);
+        assert_eq!(changed(&object, Some(&first), &holds, Some(1), at(2)), None);
         let broken = finding(&walk(&[(
             Hop::Endpoint,
             Found::Failed(trouble(Reason::ConnectionRefused)),
         )]));
-        let second = changed(&object, Some(&first), &broken, at(3)).unwrap();
+        let second = changed(&object, Some(&first), &broken, Some(1), at(3)).unwrap();
         assert_eq!(
             (second.status.as_str(), second.reason.as_str()),
             ("False", "ConnectionRefused")
         );
-        let mended = changed(&object, Some(&second), &holds, at(4)).expect("the object is as it was before the second");
+        let mended =
+            changed(&object, Some(&second), &holds, Some(1), at(4)).expect("the object is as it was before the second");
         assert_eq!(mended.last_transition_time.0, at(4), "it was broken in between");
         object.metadata.generation = Some(4);
-        let same = changed(&object, None, &holds, at(4)).unwrap();
+        assert_eq!(
+            changed(&object, None, &holds, Some(1), at(4)),
+            None,
+            "what was walked is another spec"
+        );
+        let same = changed(&object, None, &holds, Some(4), at(4)).unwrap();
+        assert_eq!(same.observed_generation, Some(4));
         assert_eq!(same.last_transition_time, first.last_transition_time);
     }
 }

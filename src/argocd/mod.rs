@@ -29,7 +29,7 @@ pub use seen::{ClusterSecret, Difference, concerns, cut_down};
 pub use selector::{Answer, Selector};
 pub use server::Server;
 pub use settings::Settings;
-pub use usage::{Change, Grip, Maker, Usage, User};
+pub use usage::{Change, Grip, Maker, SKIP_RECONCILE, Usage, User};
 
 /// The ConfigMap of Argo CD's settings, in its namespace (Argo CD's manual, "argocd-cm.yaml example").
 pub const SETTINGS: &str = "argocd-cm";

@@ -242,7 +242,8 @@ fn denied(
         subject.hub.role.account
     );
     if let Some(kind) = refusal::by_phrase(&refused.message) {
-        return failed(kind.reason(), said, next(subject, kind, perimeter));
+        let found = failed(kind.reason(), said, next(subject, kind, perimeter));
+        return refusal::unproven(evidence.vantage, found);
     }
     let mut candidates = Vec::new();
     if role.is_none() {
@@ -264,7 +265,7 @@ fn denied(
             " (whether the role's trust policy allows it is not clear: look at its conditions)".to_owned()
         }
     };
-    Found::Failed(Trouble {
+    let found = Found::Failed(Trouble {
         candidates,
         ..Trouble::new(
             Reason::Undetermined,
@@ -278,7 +279,8 @@ fn denied(
                 )
             },
         )
-    })
+    });
+    refusal::unproven(evidence.vantage, found)
 }
 
 /// The role is not there.

@@ -14,7 +14,7 @@ use crate::{
         subject::tests::{AUTHORITY, ISSUER, subject},
     },
     api::IdentityType,
-    argocd::{Credentials, Project, SeenCluster, Server},
+    argocd::{Credentials, Presentation, Project, SeenCluster, Server},
     aws::{ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
     domain::{eks::AuthenticationMode, ownership::ROLE_ID_TAG},
     kubernetes::Failure,
@@ -894,6 +894,78 @@ fn a_cluster_that_eks_gives_otherwise_by_now_is_told_as_that() {
     }
 }
 
+/// What the Secret says of the cluster is what Argo CD goes by, whatever the spec says.
+#[test]
+fn a_secret_that_says_otherwise_than_the_spec_is_told_for_what_it_says() {
+    let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let spec = Presentation {
+        name: "prod".into(),
+        namespaces: names(&["b", "a"]),
+        project: Some("team".into()),
+        cluster_resources: Some(true),
+        ..Presentation::default()
+    };
+    let mut subject = subject();
+    let mut evidence = holding(&subject);
+    let secret = seen(&mut evidence);
+    (secret.namespaces, secret.project, secret.cluster_resources) = (names(&["a", "b"]), "team".into(), true);
+    let evidence = evidence;
+    let told = |subject: &Subject, change: fn(&mut SeenCluster)| {
+        let mut evidence = evidence.clone();
+        change(seen(&mut evidence));
+        let walk = judge(subject, &evidence);
+        walk.broken().map(|(hop, trouble)| {
+            assert_eq!((hop, trouble.reason), (Hop::ArgoCd, Reason::ClusterSecretDiffers));
+            trouble.message.clone()
+        })
+    };
+    let changes: [(fn(&mut SeenCluster), &str); 5] = [
+        (
+            |secret| secret.name = "other".into(),
+            r#"names the cluster "other", and the spec "prod""#,
+        ),
+        (
+            |secret| secret.namespaces.push("c".into()),
+            "holds Argo CD to a, b, c, and the spec to a, b",
+        ),
+        (
+            |secret| secret.namespaces.clear(),
+            "holds Argo CD to no namespaces, but the whole cluster, and the spec to a, b",
+        ),
+        (
+            |secret| secret.project.clear(),
+            r#"gives the cluster to project "", and the spec to "team""#,
+        ),
+        (
+            |secret| secret.cluster_resources = false,
+            "has clusterResources false, and the spec true",
+        ),
+    ];
+    subject.presentation = Some(spec.clone());
+    assert_eq!(told(&subject, |_| {}), None);
+    for (change, says) in changes {
+        let message = told(&subject, change).unwrap();
+        assert!(message.ends_with(says), "{message}");
+    }
+    // While the operator has not acted on the spec, the Secret says what the former did.
+    subject.presentation = None;
+    for (change, _) in changes {
+        assert_eq!(told(&subject, change), None);
+    }
+    // What was somebody else's keeps what the spec leaves open, and nothing else does.
+    subject.presentation = Some(Presentation {
+        name: "prod".into(),
+        ..Presentation::default()
+    });
+    assert_eq!(told(&subject, |secret| secret.adopted = true), None);
+    assert!(told(&subject, |_| {}).is_some());
+    let message = told(&subject, |secret| {
+        (secret.skips_reconcile, secret.adopted) = (true, true)
+    })
+    .unwrap();
+    assert!(message.contains("leaves the whole cluster alone"), "{message}");
+}
+
 /// What `resource.exclusions` leaves out may be just what is refused: then it is told and breaks nothing.
 #[test]
 fn a_cluster_whose_kinds_may_not_all_be_listed_is_told_with_the_setting() {
@@ -1103,6 +1175,58 @@ fn what_a_persons_machine_cannot_reach_proves_nothing() {
         assert_eq!(walk.broken(), None);
         assert_eq!(walk.unknown().unwrap().1.reason, expected);
     }
+}
+
+/// Policies that look at the network (`aws:SourceVpc` and its like) may refuse a person's machine and not the hub.
+#[test]
+fn a_refusal_that_no_document_makes_proves_nothing_from_a_persons_machine() {
+    const PHRASE: &str = " with an explicit deny in a service control policy";
+    let subject = subject();
+    let person = |break_it: &Break| {
+        let mut evidence = holding(&subject);
+        evidence.vantage = Vantage::Person;
+        break_it(&mut subject.clone(), &mut evidence);
+        judge(&subject, &evidence)
+    };
+    let web_phrase =
+        "Not authorized to perform sts:AssumeRoleWithWebIdentity with an explicit deny in a resource control policy";
+    for (break_it, hop, reason) in [
+        (
+            change(|_, evidence| cut_at_deployer(evidence, ErrorKind::Denied, "AccessDenied", &denied(PHRASE))),
+            Hop::DeployerRole,
+            Reason::RefusedByServiceControlPolicy,
+        ),
+        (
+            change(|_, evidence| cut_at_deployer(evidence, ErrorKind::Denied, "AccessDenied", &denied(""))),
+            Hop::DeployerRole,
+            Reason::Undetermined,
+        ),
+        (
+            web(ErrorKind::Denied, "AccessDenied", web_phrase, |_| {}),
+            Hop::ManagementRole,
+            Reason::RefusedByResourceControlPolicy,
+        ),
+        (
+            web(ErrorKind::Denied, "AccessDenied", WEB_DENIED, |_| {}),
+            Hop::ManagementRole,
+            Reason::Undetermined,
+        ),
+    ] {
+        let walk = person(&break_it);
+        assert_eq!(walk.broken(), None, "{reason}");
+        let (at, trouble) = walk.unknown().unwrap();
+        assert_eq!((at, trouble.reason), (hop, reason));
+        assert!(
+            trouble.next.starts_with("look at the condition Connected"),
+            "{}",
+            trouble.next
+        );
+    }
+    // What a document says it says to everybody.
+    let trust = web(ErrorKind::Denied, "AccessDenied", WEB_DENIED, |evidence| {
+        hub_role(evidence).trust = hub_role(evidence).trust.replace("Allow", "Deny");
+    });
+    assert_eq!(person(&trust).broken().unwrap().1.reason, Reason::RefusedByTrustPolicy);
 }
 
 #[test]

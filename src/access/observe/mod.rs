@@ -60,6 +60,8 @@ struct KeptArgoCd {
 pub struct Walked {
     /// What was found.
     pub walk: Walk,
+    /// The generation of the spec that was walked.
+    pub generation: Option<i64>,
     /// Argo CD's settings as they were: they decide what the cluster is asked.
     pub settings: Look<Settings>,
     /// The cluster Secret as it was.
@@ -87,6 +89,7 @@ impl Edges {
         if let Ok(evidence) = tokio::time::timeout(DEADLINE, walking).await {
             return Walked {
                 walk: judge(subject, &evidence),
+                generation: subject.generation,
                 settings: evidence.argocd.settings.clone(),
                 secret: evidence.secret,
             };
@@ -100,6 +103,7 @@ impl Edges {
             walk: Walk {
                 hops: [(Hop::ServiceAccount, Found::Unknown(trouble))].into(),
             },
+            generation: subject.generation,
             settings: Look::Unseen("the walk was cut off".to_owned()),
             secret: Look::Unseen("the walk was cut off".to_owned()),
         }

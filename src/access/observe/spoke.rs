@@ -79,7 +79,7 @@ async fn ask(
             let known = matches!(view.endpoint, Attempt::Done(status) if status != 401 && status < 500);
             if known && token.is_some() {
                 view.reviews = reviews(subject, secret, settings.impersonation, &probe).await;
-                if settings.every_kind {
+                if settings.every_kind && !silent(&view.reviews) {
                     let every_kind = probe.may(&scope::every_kind(&secret.namespaces)).await;
                     if every_kind == Answer::Allowed(false) && settings.roles {
                         let roles = scope::roles(&secret.namespaces);
@@ -119,6 +119,11 @@ fn mint(edges: &Edges, subject: &Subject, secret: &SeenCluster, session: &RoleSe
         .ok()
 }
 
+/// Whether something that was asked was not said.
+fn silent(answers: &[(Ask, Answer)]) -> bool {
+    answers.iter().any(|(_, answer)| matches!(answer, Answer::Refused(_)))
+}
+
 async fn reviews(
     subject: &Subject,
     secret: &SeenCluster,
@@ -132,10 +137,14 @@ async fn reviews(
         impersonation,
     );
     let mut answers = Vec::new();
-    // Three at a time: nothing to an API server, and quick enough.
+    // Three at a time: nothing to an API server, and quick enough. What does not say once is not asked on: it would keep
+    // the other clusters waiting.
     for some in asks.chunks(3) {
         let answered = join_all(some.iter().map(|ask| probe.may(ask))).await;
         answers.extend(some.iter().cloned().zip(answered));
+        if silent(&answers) {
+            break;
+        }
     }
     answers
 }
@@ -181,6 +190,30 @@ mod tests {
 
     const REVIEW: &str = r#"{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{},"status":{"allowed":true}}"#;
 
+    /// The questions of a spec that has many, to what answers so.
+    async fn asked(answers: Router) -> Vec<(Ask, Answer)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, answers).into_future());
+        let many: Vec<String> = (0..30).map(|n| format!("team-{n}")).collect();
+        let secret = SeenCluster {
+            server: Server::new(&server),
+            namespaces: many.clone(),
+            ..SeenCluster::default()
+        };
+        let mut subject = subject();
+        subject.policies = vec![("AmazonEKSEditPolicy".to_owned(), many)];
+        let probe = Probe::new(&secret, None).ok().unwrap();
+        reviews(&subject, &secret, false, &probe).await
+    }
+
+    #[tokio::test]
+    async fn what_does_not_say_is_not_asked_on() {
+        let failing = Router::new().fallback(async || StatusCode::SERVICE_UNAVAILABLE);
+        let answers = asked(failing).await;
+        assert_eq!(answers.len(), 3, "{answers:?}");
+    }
+
     /// The API server answers once it was asked three things, and takes a moment for each, in which no fourth may come.
     #[tokio::test]
     async fn a_cluster_is_asked_three_things_at_a_time() {
@@ -200,19 +233,7 @@ mod tests {
                 (StatusCode::CREATED, REVIEW)
             }
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
-        let many: Vec<String> = (0..30).map(|n| format!("team-{n}")).collect();
-        let secret = SeenCluster {
-            server: Server::new(&server),
-            namespaces: many.clone(),
-            ..SeenCluster::default()
-        };
-        let mut subject = subject();
-        subject.policies = vec![("AmazonEKSEditPolicy".to_owned(), many)];
-        let probe = Probe::new(&secret, None).ok().unwrap();
-        let answers = reviews(&subject, &secret, false, &probe).await;
+        let answers = asked(Router::new().fallback(answer)).await;
         assert_eq!(answers.len(), scope::MOST);
         assert!(
             answers.iter().all(|(_, answer)| *answer == Answer::Allowed(true)),
