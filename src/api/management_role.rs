@@ -101,13 +101,12 @@ fn default_namespace() -> String {
 
 fn default_service_accounts() -> Vec<String> {
     // Argo CD's manual lists these three (docs/operator-manual/declarative-setup.md, "EKS").
-    [
+    let names = [
         "argocd-application-controller",
         "argocd-applicationset-controller",
         "argocd-server",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+    ];
+    names.map(str::to_owned).to_vec()
 }
 
 fn default_bind() -> bool {
