@@ -11,7 +11,7 @@ use mooring_sandbox::aws::Call;
 use serde_json::{Value, json};
 
 use crate::{
-    connected::{Hands, SPOKE, connected},
+    connected::{SPOKE, connected},
     support::{HUB_ACCOUNT, NAMESPACE, Setting, World, condition, verifier::SERVICE_ACCOUNTS},
 };
 
@@ -165,7 +165,6 @@ async fn a_role_that_pod_identity_gives_is_bound_by_nobody_and_not_called_broken
 
 /// On the way from one to the other the role trusts both, and pods of both run.
 async fn moved_from_irsa(world: &World) {
-    Hands(world).make_provider("sts.amazonaws.com");
     let provider: OidcProviderArn = world.hub().oidc_provider(&world.stage.fleet.hub.issuer()).unwrap();
     let names = SERVICE_ACCOUNTS.map(|name| name.parse().unwrap());
     let web = policy::irsa_trust(&provider, &NAMESPACE.parse().unwrap(), &names);
