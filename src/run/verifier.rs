@@ -34,7 +34,7 @@ use self::{
 use super::{Error, Guarded, leader::Leader, on_signal, report, served, until};
 use crate::{
     access::{
-        Subject, Trouble,
+        Reason, Subject, Trouble,
         evidence::Vantage,
         observe::Edges,
         status::{self, finding, not_walked},
@@ -270,8 +270,10 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
         );
     }
     tell(&context, &object, cluster.metadata.generation, &finding).await?;
-    // What is not moored yet is walked when that changes, which the watch tells.
-    let holds = finding.reason == "ChainHolds" || !moored;
+    // What is not moored yet is walked when that changes, which the watch tells; and what only a pod can walk is no nearer
+    // to being mended soon.
+    let rests = ["ChainHolds", Reason::PodIdentityNotWalked.as_str()].contains(&finding.reason);
+    let holds = rests || !moored;
     Ok(context.again(&uid, holds))
 }
 

@@ -58,13 +58,34 @@ pub(super) fn exchange(subject: &Subject, evidence: &Evidence) -> Found {
         let found = match &account.exchange {
             Attempt::NotMade => Found::NotReached,
             Attempt::Done(()) => passed("assumed"),
-            Attempt::Failed(refused) => refused_exchange(subject, evidence, account, refused),
+            Attempt::Failed(refused) => {
+                let found = refused_exchange(subject, evidence, account, refused);
+                if account.may_be_by_pod_identity(subject.hub.identity) {
+                    doubted(found)
+                } else {
+                    found
+                }
+            }
         };
         (account.name.as_str(), found)
     });
     together(each.collect(), |count| {
         format!("{count} service accounts can assume {}", subject.hub.role)
     })
+}
+
+/// A refusal that may concern nobody.
+fn doubted(found: Found) -> Found {
+    match found {
+        Found::Failed(trouble) => Found::Unknown(Trouble {
+            message: format!(
+                "{}. No pod of it shows whether that is in its way: EKS Pod Identity may give it the role",
+                trouble.message
+            ),
+            ..trouble
+        }),
+        found @ (Found::Unknown(_) | Found::Passed { .. } | Found::NotReached) => found,
+    }
 }
 
 fn refused_exchange(

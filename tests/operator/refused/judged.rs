@@ -46,7 +46,7 @@ fn holding(subject: &Subject) -> Evidence {
         annotation: Look::Seen(Some(role.clone())),
         pods: Look::Seen(vec![PodSeen {
             name: format!("{name}-0"),
-            binding: PodBinding::Role(role.clone()),
+            binding: PodBinding::Role,
         }]),
         token: Attempt::Done(Claims { issuer: issuer.clone() }),
         exchange: Attempt::Done(()),
