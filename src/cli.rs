@@ -462,6 +462,8 @@ pub enum LogFormat {
 pub struct ControllerSettings {
     /// The namespaces in which cluster Secrets may be written; at least one.
     pub argocd_namespaces: BTreeSet<KubernetesName>,
+    /// The operator's own namespace.
+    pub namespace: KubernetesName,
     /// How long after a good pass an object is looked at again; at least 1 s.
     pub resync_interval: Duration,
     /// How many passes may work in one account at the same time.
@@ -504,6 +506,7 @@ impl From<ControllerArgs> for ControllerSettings {
         } = args;
         Self {
             argocd_namespaces: argocd_namespaces.into_iter().collect(),
+            namespace: lease.lease_namespace.clone(),
             resync_interval,
             passes_per_account,
             pass_deadline,
@@ -664,6 +667,7 @@ mod tests {
             controller(&[]).unwrap(),
             ControllerSettings {
                 argocd_namespaces: BTreeSet::from(["argocd".parse().unwrap()]),
+                namespace: "mooring-system".parse().unwrap(),
                 resync_interval: Duration::from_mins(10),
                 passes_per_account: NonZeroUsize::new(4).unwrap(),
                 pass_deadline: Duration::from_mins(3),

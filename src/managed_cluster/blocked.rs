@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{domain::eks::ClusterState, policy::Document};
 
-use super::step::Part;
+use super::{step::Part, words::some};
 
 /// What stands in the way, as a typed reason. It is not an error: nothing failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -136,6 +136,13 @@ pub enum Blocked {
         /// The Secret.
         name: String,
     },
+    /// Our Secret differs, and somebody has made it immutable.
+    SecretImmutable {
+        /// The Secret.
+        name: String,
+        /// What cannot be written, by name.
+        undone: BTreeSet<String>,
+    },
     /// Our Secret is being deleted, and something still holds it.
     SecretGoing {
         /// The Secret.
@@ -172,6 +179,11 @@ pub enum Blocked {
         why: String,
         /// Whether it ends only when a person acts.
         stalled: bool,
+    },
+    /// No Application deploys to the cluster that is being removed, and one may be about to.
+    ApplicationsMayReturn {
+        /// Who may make one.
+        why: String,
     },
     /// Whether Applications still deploy to the cluster could not be seen.
     ApplicationsUnseen {
@@ -236,7 +248,9 @@ impl Blocked {
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
+            | Self::SecretImmutable { .. }
             | Self::ApplicationsStillTargeting { .. }
+            | Self::ApplicationsMayReturn { .. }
             | Self::ApplicationsUnseen { .. }
             | Self::UnusableConnection { .. } => Part::Secret,
         }
@@ -268,12 +282,14 @@ impl Blocked {
             Self::DuplicateCluster { .. } => "DuplicateCluster",
             Self::SecretNotOurs { .. } => "SecretNotOurs",
             Self::SecretGoing { .. } => "SecretGoing",
+            Self::SecretImmutable { .. } => "SecretImmutable",
             Self::UnusableConnection { .. } => "UnusableConnection",
             Self::Held { .. } => "Held",
             Self::Suspended { .. } => "Suspended",
             Self::StoodBack => "StoodBack",
             Self::RetentionPending { .. } => "RetentionPending",
             Self::ApplicationsStillTargeting { .. } => "ApplicationsStillTargeting",
+            Self::ApplicationsMayReturn { .. } => "ApplicationsMayReturn",
             Self::ApplicationsUnseen { .. } => "ApplicationsUnseen",
             Self::RemovalsPaused { .. } => "RemovalsPaused",
         }
@@ -299,6 +315,7 @@ impl Blocked {
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
+            | Self::SecretImmutable { .. }
             | Self::ManagementRoleMissing { .. }
             | Self::RemovalsPaused { .. }
             | Self::UnusableConnection { .. } => true,
@@ -314,8 +331,18 @@ impl Blocked {
             | Self::SecretGoing { .. }
             | Self::Suspended { .. }
             | Self::StoodBack
+            | Self::ApplicationsMayReturn { .. }
             | Self::RetentionPending { .. } => false,
         }
+    }
+
+    /// Whether another look must agree, some time after the one that found it.
+    #[must_use]
+    pub fn second_look(&self) -> bool {
+        matches!(
+            self,
+            Self::Unconfirmed { .. } | Self::ScopeUnmoved { .. } | Self::ApplicationsMayReturn { .. }
+        )
     }
 
     /// Whether nobody tells when it ends, so that it is looked at often, although a person must act.
@@ -335,6 +362,7 @@ impl Blocked {
             Self::ManagementRoleNotReady { why }
             | Self::AccountNotEntered { why }
             | Self::ApplicationsStillTargeting { why, .. }
+            | Self::ApplicationsMayReturn { why }
             | Self::ApplicationsUnseen { why, .. }
             | Self::RemovalsPaused { why } => why.clone(),
             Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
@@ -367,6 +395,7 @@ impl Blocked {
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets } => format!("Argo CD already knows this cluster by other Secrets ({}), and picks one at random when there are two: delete or rename those, or set spec.adoptExisting to have one of the same server taken over", secrets.join("; ")),
             Self::SecretNotOurs { name } => format!("Secret {name} exists and is not ours: delete it"),
+            Self::SecretImmutable { name, undone } => format!("cluster Secret {name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret; delete the Secret, and it is written anew at once; then start the controller again", some(undone)),
             Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
             Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),

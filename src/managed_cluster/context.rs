@@ -27,6 +27,7 @@ use crate::{
 
 use super::{
     applications::Looks,
+    in_use::Earlier,
     ledger::Ledger,
     step::Suspicion,
     unmoved::{Tried, Unmoved},
@@ -58,6 +59,8 @@ pub struct Context {
     pub management_roles: Store<DeserializeGuard<ManagementRole>>,
     /// The cluster Secrets of each namespace that the operator serves.
     pub secrets: BTreeMap<String, Store<Secret>>,
+    /// The namespaces of the hub that give more than themselves: those that are served, and the operator's own.
+    pub guarded: BTreeSet<String>,
     /// Events.
     pub reporter: Reporter,
     /// Counters.
@@ -130,6 +133,8 @@ struct Memory {
     /// What it takes over, and the object's name.
     adopts: Option<(String, String)>,
     clean_since: Option<Instant>,
+    used: bool,
+    unused_since: Option<Instant>,
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
     healed: BTreeSet<String>,
@@ -356,6 +361,26 @@ impl Memories {
         self.with(uid, |memory| memory.clean_since = None);
     }
 
+    /// What earlier looks for those who use the cluster found, where one that is at least `after` old counts.
+    pub fn earlier_use(&self, uid: &str, after: Duration) -> Earlier {
+        self.with(uid, |memory| Earlier {
+            used: memory.used,
+            unused: memory.unused_since.is_some_and(|since| since.elapsed() >= after),
+        })
+    }
+
+    /// Remembers whether a look found somebody who uses the cluster.
+    pub fn looked_for_use(&self, uid: &str, used: bool) {
+        self.with(uid, |memory| {
+            memory.used |= used;
+            memory.unused_since = if used {
+                None
+            } else {
+                memory.unused_since.or_else(|| Some(Instant::now()))
+            };
+        });
+    }
+
     /// Whether the object has been edited since a pass of it first waited for its account, at this generation or before.
     pub fn edited_since_waiting(&self, uid: &str, generation: Option<i64>) -> bool {
         let generation = generation.unwrap_or_default();
@@ -404,6 +429,29 @@ pub fn now() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_that_finds_somebody_is_never_forgotten_and_starts_the_wait_anew() {
+        let memory = Memories::default();
+        let earlier = |after| memory.earlier_use("1", after);
+        let at_once = Duration::ZERO;
+        assert_eq!(earlier(at_once), Earlier::default());
+        memory.looked_for_use("1", false);
+        let nobody = Earlier {
+            used: false,
+            unused: true,
+        };
+        assert_eq!(earlier(at_once), nobody);
+        assert_eq!(earlier(Duration::from_hours(1)), Earlier::default(), "not long enough ago");
+        memory.looked_for_use("1", true);
+        let somebody = Earlier {
+            used: true,
+            unused: false,
+        };
+        assert_eq!(earlier(at_once), somebody);
+        memory.looked_for_use("1", false);
+        assert_eq!(earlier(at_once), Earlier { unused: true, ..somebody });
+    }
 
     #[test]
     fn of_two_that_take_one_thing_over_the_second_is_told_of_the_first() {

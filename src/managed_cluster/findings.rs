@@ -178,7 +178,7 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
     }
 }
 
-const BESIDE: &str = "beside it others wrote, on what was taken over, and Mooring leaves";
+const BESIDE: &str = "beside it others wrote, and Mooring leaves";
 
 /// A part that holds, with what others wrote beside.
 fn with_others(plan: &Plan, part: Part) -> Finding {

@@ -237,7 +237,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         if blocked.part() == Part::ManagementRole {
             // Its watch wakes the object when that changes.
             WATCHED_WAIT
-        } else if matches!(blocked, Blocked::Unconfirmed { .. } | Blocked::ScopeUnmoved { .. }) {
+        } else if blocked.second_look() {
             context.timing.confirm_after + Duration::from_millis(500)
         } else if blocked.polled() {
             context.backoff.after_wait(key())

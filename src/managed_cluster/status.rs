@@ -61,6 +61,8 @@ pub struct Releasing {
     pub blocked: Option<Blocked>,
     /// What became of the access entry of an object that is suspended besides.
     pub cut: Option<Cut>,
+    /// The deployer role that was made and never recorded, and that is kept.
+    pub found: Option<DeployerRoleStatus>,
 }
 
 impl Releasing {
@@ -71,6 +73,7 @@ impl Releasing {
             message: message.to_owned(),
             blocked: None,
             cut: None,
+            found: None,
         }
     }
 
@@ -81,6 +84,7 @@ impl Releasing {
             message: blocked.message(),
             blocked: Some(blocked),
             cut: None,
+            found: None,
         }
     }
 }
@@ -242,7 +246,11 @@ pub fn status(
             Some(facts)
         }
         Pass::Withheld(_, _, facts) => Some(facts),
-        Pass::Refused(_) | Pass::Waiting(_) | Pass::Failed(_) | Pass::Releasing(_) | Pass::ReleaseWithheld(..) => None,
+        Pass::Releasing(releasing) => {
+            status.deployer_role = releasing.found.clone().or(status.deployer_role);
+            None
+        }
+        Pass::Refused(_) | Pass::Waiting(_) | Pass::Failed(_) | Pass::ReleaseWithheld(..) => None,
     };
     status.plan = match pass {
         Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
@@ -430,6 +438,10 @@ mod tests {
             Blocked::DuplicateCluster { secrets: vec![text()] },
             Blocked::SecretNotOurs { name: text() },
             Blocked::SecretGoing { name: text() },
+            Blocked::SecretImmutable {
+                name: text(),
+                undone: set(),
+            },
             Blocked::UnusableConnection { why: text() },
             Blocked::RetentionPending { name: text() },
             Blocked::Held {
@@ -443,6 +455,9 @@ mod tests {
             Blocked::ApplicationsStillTargeting {
                 why: "one Application still deploys here".into(),
                 stalled: true,
+            },
+            Blocked::ApplicationsMayReturn {
+                why: "no Application deploys here at the moment".into(),
             },
             Blocked::ApplicationsUnseen {
                 why: "Applications could not be listed here".into(),

@@ -12,7 +12,7 @@ mod triggers;
 mod verifier;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -141,6 +141,7 @@ pub enum Error {
 pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
     let ControllerSettings {
         argocd_namespaces,
+        namespace,
         resync_interval,
         passes_per_account,
         pass_deadline,
@@ -203,8 +204,11 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         confirm_after,
         removals_per_hour,
     };
-    let namespaces: Vec<String> = argocd_namespaces.iter().map(ToString::to_string).collect();
-    let binding = binding::wire(&client, &namespaces, timing, read_only, &metrics);
+    let namespaces = Namespaces {
+        served: argocd_namespaces.iter().map(ToString::to_string).collect(),
+        own: namespace.to_string(),
+    };
+    let binding = binding::wire(&client, &namespaces.served, timing, read_only, &metrics);
     let Wired {
         clusters,
         roles,
@@ -284,11 +288,24 @@ struct Wired<W> {
     watching: W,
 }
 
+/// Where the operator has to do with Secrets, and where it runs.
+struct Namespaces {
+    served: Vec<String>,
+    own: String,
+}
+
+impl Namespaces {
+    /// Those of the hub that give more than themselves: whoever writes workloads there has the fleet.
+    fn guarded(&self) -> BTreeSet<String> {
+        self.served.iter().chain([&self.own]).cloned().collect()
+    }
+}
+
 /// Makes the watches, the stores behind both contexts, and the task that turns changes into work.
 fn wire(
     client: &Client,
     aws: &Aws,
-    namespaces: &[String],
+    namespaces: &Namespaces,
     timing: Timing,
     read_only: bool,
     metrics: &Metrics,
@@ -300,7 +317,7 @@ fn wire(
     let labelled = any().labels(&format!("{}={}", SECRET_TYPE.0, SECRET_TYPE.1));
     let mut secret_stores = BTreeMap::new();
     let mut secret_changes = SelectAll::new();
-    for namespace in namespaces {
+    for namespace in &namespaces.served {
         let api = Api::<Secret>::namespaced(client.clone(), namespace);
         let (store, changes) = reflect(api, labelled.clone(), cut_down);
         secret_stores.insert(namespace.clone(), store);
@@ -312,6 +329,7 @@ fn wire(
         clusters: cluster_store.clone(),
         management_roles: role_store.clone(),
         secrets: secret_stores,
+        guarded: namespaces.guarded(),
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),
         timing,
@@ -328,6 +346,7 @@ fn wire(
         roles: role_store,
         secrets: clusters.secrets.clone(),
         binding: Arc::clone(&binding.context),
+        guarded: namespaces.guarded(),
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),
         timing,

@@ -7,14 +7,17 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use mooring_sandbox::stage::is_ready;
+
 use crate::support::{
-    HUB_ACCOUNT, Setting, World,
+    HUB_ACCOUNT, Setting, World, condition, folder,
     hands::{SeenEntry, SeenRole, iam_tags, loose_trust, policy_arn},
     manifest::{ADMIN, EDIT, VIEW},
+    message,
 };
 
 /// One cluster for each harm.
-pub(crate) const SPOKES: [&str; 16] = [
+pub(crate) const SPOKES: [&str; 17] = [
     "222222222222/eu-west-1/trust",
     "222222222222/eu-west-1/no-boundary",
     "222222222222/eu-west-1/other-boundary",
@@ -31,11 +34,19 @@ pub(crate) const SPOKES: [&str; 16] = [
     "333333333333/eu-central-1/secret-data",
     "333333333333/eu-central-1/secret-gone",
     "333333333333/eu-central-1/secret-copy",
+    "333333333333/eu-central-1/secret-fixed",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_changed_by_hand_is_put_back_and_then_left_alone() {
-    let world = World::ready(Setting::of(&SPOKES).flag(&["--confirm-after", "2s"])).await;
+    let world = World::without_operator(Setting::of(&SPOKES).flag(&["--confirm-after", "2s"])).await;
+    // What RBAC cannot say holds the operator, too.
+    let admission = folder("deploy/install").join("11-controller-admission.yaml");
+    world.stage.apply_file(&admission).await.unwrap();
+    world.install().await;
+    world.start_operator().await;
+    world.apply(&world.setting.management.clone()).await;
+    world.is_ready("ManagementRole", "default").await;
     everything(&world).await;
     world.never_denied();
 }
@@ -381,7 +392,64 @@ async fn secrets(world: &World) {
         )
         .await;
         let after = same(name, &before).await;
-        assert_eq!(after.metadata.annotations.unwrap()["mine"], "too");
+        assert_eq!(after.metadata.annotations.as_ref().unwrap()["mine"], "too");
+        // What stays may bring deployments, so it is told; and nobody asks.
+        let own = before.metadata.name.as_deref().unwrap();
+        let told_beside = format!("annotation mine, label mine=yes of cluster Secret {own}");
+        world
+            .until("ManagedCluster", name, |object| {
+                let (_, _, secret) = condition(object, "SecretReady").unwrap_or_default();
+                is_ready(object) && message(object).contains(&told_beside) && secret.contains(&told_beside)
+            })
+            .await;
+        let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "1"}]);
+        patch(&after, json!({"metadata": {"ownerReferences": owner}})).await;
+        world
+            .eventually("nobody owns the Secret", async || {
+                let now = world.secret(name).await?;
+                now.metadata.owner_references.is_none().then_some(())
+            })
+            .await;
+        told(world, name, "take the ownerReference to ConfigMap theirs off").await;
+        // All at once, of which each may keep the others from being mended.
+        let all = json!({
+            "metadata": {"ownerReferences": owner, "labels": {"argocd.argoproj.io/secret-type": null}},
+            "stringData": {"shard": "7", "config": "{}"},
+        });
+        patch(&after, all).await;
+        let after = same(name, &before).await;
+        assert!(!after.data.unwrap().contains_key("shard"));
+        world
+            .eventually("nobody owns the Secret", async || {
+                let now = world.secret(name).await?;
+                now.metadata.owner_references.is_none().then_some(())
+            })
+            .await;
+    };
+    let fixed = async {
+        let name = "secret-fixed";
+        let before = world.secret(name).await.unwrap();
+        patch(&before, json!({"immutable": true})).await;
+        world
+            .until("ManagedCluster", name, |object| {
+                is_ready(object) && message(object).contains("immutable: true")
+            })
+            .await;
+        // Labels can still be written, and what is in it cannot.
+        patch(&before, json!({"metadata": {"labels": {"argocd.argoproj.io/secret-type": null}}})).await;
+        same(name, &before).await;
+        let shard = |shard: Value| json!({"spec": {"argocd": {"shard": shard}}});
+        world.patch("ManagedCluster", name, shard(json!(3))).await;
+        let told = world.until_reason("ManagedCluster", name, "SecretImmutable").await;
+        assert!(condition(&told, "Stalled").is_some(), "a person must act");
+        assert!(message(&told).contains("(data shard)"), "{}", message(&told));
+        // As the message says.
+        let own = before.metadata.name.clone().unwrap();
+        api.delete(&own, &DeleteParams::default()).await.unwrap();
+        world.is_ready("ManagedCluster", name).await;
+        let after = world.secret(name).await.unwrap();
+        assert_eq!(after.metadata.name, before.metadata.name);
+        assert_eq!((after.immutable, &after.data.unwrap()["shard"]), (None, &ByteString(b"3".to_vec())));
     };
     let gone = async {
         let name = "secret-gone";
@@ -421,5 +489,5 @@ async fn secrets(world: &World) {
         assert_eq!(ours.metadata.uid, before.metadata.uid);
         assert!(api.get_opt("template").await.unwrap().is_some());
     };
-    tokio::join!(data, gone, copy);
+    tokio::join!(data, fixed, gone, copy);
 }
