@@ -30,9 +30,6 @@ pub use import::ImportArgs;
 pub use lease::{LeaseArgs, LeaseSettings};
 pub use output::{DoctorOutput, PlanOutput};
 
-/// The Lease by which operators agree on the one that works.
-const CONTROLLER_LEASE: &str = "mooring-controller";
-
 /// Moors Amazon EKS clusters to Argo CD, with no long-lived credential.
 ///
 /// Mooring runs beside Argo CD. For each ManagedCluster it makes the IAM role, the EKS access entry and the cluster
@@ -517,7 +514,7 @@ impl From<ControllerArgs> for ControllerSettings {
             log_format: log_format.into(),
             log_level,
             ca_bundle: given(ca_bundle),
-            lease: lease.settings(CONTROLLER_LEASE),
+            lease: lease.settings(lease::CONTROLLER),
         }
     }
 }

@@ -18,7 +18,8 @@ const VERSION_LABEL: &str = "argocd.argoproj.io/kubernetes-version";
 const OF_ARGO_CD: [&str; 2] = ["argocd.argoproj.io/refresh", "managed-by"];
 
 /// What is told of a Secret that is immutable.
-const IMMUTABLE: &str = "immutable: true (a later change of the cluster's endpoint or certificate authority cannot be written)";
+const IMMUTABLE: &str =
+    "immutable: true (a later change of the cluster's endpoint or certificate authority cannot be written)";
 
 /// How the keys of Mooring begin, of which a person sets some.
 const OURS: &str = "mooring.dev/";
@@ -78,7 +79,11 @@ mod tests {
         let version = "label argocd.argoproj.io/kubernetes-version=1.33";
         assert_eq!(told(&wanted), [others[0], others[1], version, "label team=a"]);
         wanted.labels.insert(AUTO_LABEL.into(), "true".into());
-        assert_eq!(told(&wanted), [others[0], others[1], "label team=a"], "Argo CD was asked for it");
+        assert_eq!(
+            told(&wanted),
+            [others[0], others[1], "label team=a"],
+            "Argo CD was asked for it"
+        );
         let mut fixed = secret.clone();
         fixed.immutable = Some(true);
         let told = ClusterSecret::read(&fixed).others_marks(&wanted);

@@ -120,7 +120,10 @@ fn management_role(
     let account = hub_account(object, options.hub_account.as_ref())?;
     let refused = |why: &dyn std::fmt::Display| format!("ManagementRole {name}: {why}");
     let request = Request::parse(&with_uid(object), &account).map_err(|refusal| refused(&refusal))?;
-    let of_the_hub = manifests.roles.iter().filter(|role| role.spec.cluster == object.spec.cluster);
+    let of_the_hub = manifests
+        .roles
+        .iter()
+        .filter(|role| role.spec.cluster == object.spec.cluster);
     let request = request.guarding(&of_the_hub.map(|role| role.spec.argocd_namespace.clone()).collect());
     let provider = match &options.hub_issuer {
         Some(issuer) => request.hub.oidc_provider(issuer).map_err(|error| refused(&error))?,

@@ -98,7 +98,10 @@ mod tests {
         let one = json!([{"metadata": {"namespace": "a", "name": "b"}, "spec": {"destination": {"name": "c"}}}]);
         let (client, _) = answering([page(&json!([])), page(&one), page(&one), refusal(403, "Forbidden")]);
         let found = look(&client).await.unwrap();
-        assert_eq!((found.applications.len(), found.sets.unwrap()[0].id()), (0, "a/b".to_owned()));
+        assert_eq!(
+            (found.applications.len(), found.sets.unwrap()[0].id()),
+            (0, "a/b".to_owned())
+        );
         let found = look(&client).await.unwrap();
         assert_eq!(found.applications[0].id(), "a/b");
         assert!(found.sets.unwrap_err().contains("applicationsets.argoproj.io"));

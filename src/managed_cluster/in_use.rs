@@ -362,7 +362,10 @@ mod tests {
             Next::Remove => None,
             Next::LookAgain(blocked) => {
                 assert!(!blocked.stalled() && blocked.second_look());
-                assert!(USED.contains(&blocked.reason()), "an operator that is started anew knows by it");
+                assert!(
+                    USED.contains(&blocked.reason()),
+                    "an operator that is started anew knows by it"
+                );
                 Some(blocked.message())
             }
             other @ (Next::Drain(_) | Next::Wait(_)) => panic!("{other:?}"),

@@ -24,6 +24,7 @@ pub mod findings;
 pub mod in_use;
 pub mod ledger;
 pub mod management;
+mod memory;
 mod moor;
 pub mod observe;
 mod part;
@@ -62,9 +63,10 @@ use crate::{
 
 pub use blocked::Blocked;
 pub(crate) use blocked::held_in_words;
-pub use context::{Context, Memories, Timing, now};
+pub use context::{Context, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;
+pub use memory::Memories;
 pub use release::recorded;
 pub use step::{Part, Plan, Step};
 pub use withheld::{Withheld, paused};

@@ -453,9 +453,15 @@ mod tests {
         }
         assert!(edit("team-a", "hub", "111111111111").is_ok());
         assert!(edit("argocd", "spoke", "111111111111").is_ok());
-        assert!(edit("argocd-two", "hub", "222222222222").is_ok(), "a spoke of the same name");
+        assert!(
+            edit("argocd-two", "hub", "222222222222").is_ok(),
+            "a spoke of the same name"
+        );
         let all = edit("*", "hub", "111111111111").unwrap_err().to_string();
-        assert!(all.contains("Edit in argocd, argocd-two, the-operators, kube-system"), "{all}");
+        assert!(
+            all.contains("Edit in argocd, argocd-two, the-operators, kube-system"),
+            "{all}"
+        );
     }
 
     #[test]

@@ -254,7 +254,9 @@ pub(super) async fn removed(context: &Context, metadata: &ObjectMeta, done: &[St
 
 /// Tells of a role that was made and never recorded, and that a removal keeps; and which `ManagementRole` lists it.
 pub(super) async fn retained(context: &Context, metadata: &ObjectMeta, role: &str, list: Option<&str>) {
-    let listed = list.map_or_else(String::new, |name| format!("; status.retained of ManagementRole {name} lists it"));
+    let listed = list.map_or_else(String::new, |name| {
+        format!("; status.retained of ManagementRole {name} lists it")
+    });
     let note = format!(
         "role {role} was made for this object and never recorded: it is kept with its access entry, since \
          spec.deletion.policy is Retain{listed}"

@@ -6,13 +6,14 @@ mod doctor;
 mod feed;
 mod import;
 mod leader;
+mod namespaces;
 mod plan;
 mod revoke;
 mod triggers;
 mod verifier;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
@@ -71,6 +72,7 @@ use self::{
     count::count,
     feed::{Feed, watch_all},
     leader::Leader,
+    namespaces::Namespaces,
 };
 
 /// The controller's name in events.
@@ -204,10 +206,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         confirm_after,
         removals_per_hour,
     };
-    let namespaces = Namespaces {
-        served: argocd_namespaces.iter().map(ToString::to_string).collect(),
-        own: namespace.to_string(),
-    };
+    let namespaces = Namespaces::new(&argocd_namespaces, &namespace);
     let binding = binding::wire(&client, &namespaces.served, timing, read_only, &metrics);
     let Wired {
         clusters,
@@ -286,19 +285,6 @@ struct Wired<W> {
     roles: Arc<management_role::Context>,
     queues: Queues,
     watching: W,
-}
-
-/// Where the operator has to do with Secrets, and where it runs.
-struct Namespaces {
-    served: Vec<String>,
-    own: String,
-}
-
-impl Namespaces {
-    /// Those of the hub that give more than themselves: whoever writes workloads there has the fleet.
-    fn guarded(&self) -> BTreeSet<String> {
-        self.served.iter().chain([&self.own]).cloned().collect()
-    }
 }
 
 /// Makes the watches, the stores behind both contexts, and the task that turns changes into work.

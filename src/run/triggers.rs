@@ -219,7 +219,9 @@ impl Triggers {
         let known = if beside.is_empty() {
             self.beside.remove(&secret.uid).unwrap_or_default()
         } else {
-            self.beside.insert(secret.uid.clone(), beside.clone()).unwrap_or_default()
+            self.beside
+                .insert(secret.uid.clone(), beside.clone())
+                .unwrap_or_default()
         };
         secret.name == wanted.name && secret.owners.is_empty() && secret.difference(wanted).is_none() && known == beside
     }
@@ -300,7 +302,9 @@ impl Triggers {
         };
         let deployer = identity.deployer(&management.hub);
         if cluster.metadata.deletion_timestamp.is_some() {
-            return identity.retain && identity.existing.is_none() && !management.retained.contains(&deployer.to_string());
+            return identity.retain
+                && identity.existing.is_none()
+                && !management.retained.contains(&deployer.to_string());
         }
         let allowed = !stands_back(cluster) && Request::parse(cluster, &management).is_ok();
         (allowed && !management.admits(&deployer)) || management.retained.contains(&deployer.to_string())
@@ -692,15 +696,24 @@ mod tests {
             names(&["a"]),
             "a label may bring deployments: it is told"
         );
-        assert_eq!(triggers.secret(&applied(&theirs), &memories, &[]), Due::default(), "once");
+        assert_eq!(
+            triggers.secret(&applied(&theirs), &memories, &[]),
+            Due::default(),
+            "once"
+        );
         assert_eq!(
             triggers.secret(&applied(&secret(&a, |_| {})), &memories, &[]).clusters,
             names(&["a"]),
             "it is off again"
         );
-        let owned = secret(&a, |s| s.metadata.owner_references = Some(vec![OwnerReference::default()]));
+        let owned = secret(&a, |s| {
+            s.metadata.owner_references = Some(vec![OwnerReference::default()])
+        });
         for _ in 0..2 {
-            assert_eq!(triggers.secret(&applied(&owned), &memories, &[]).clusters, names(&["a"]));
+            assert_eq!(
+                triggers.secret(&applied(&owned), &memories, &[]).clusters,
+                names(&["a"])
+            );
         }
     }
 

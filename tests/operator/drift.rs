@@ -436,7 +436,11 @@ async fn secrets(world: &World) {
             })
             .await;
         // Labels can still be written, and what is in it cannot.
-        patch(&before, json!({"metadata": {"labels": {"argocd.argoproj.io/secret-type": null}}})).await;
+        patch(
+            &before,
+            json!({"metadata": {"labels": {"argocd.argoproj.io/secret-type": null}}}),
+        )
+        .await;
         same(name, &before).await;
         let shard = |shard: Value| json!({"spec": {"argocd": {"shard": shard}}});
         world.patch("ManagedCluster", name, shard(json!(3))).await;
@@ -449,7 +453,10 @@ async fn secrets(world: &World) {
         world.is_ready("ManagedCluster", name).await;
         let after = world.secret(name).await.unwrap();
         assert_eq!(after.metadata.name, before.metadata.name);
-        assert_eq!((after.immutable, &after.data.unwrap()["shard"]), (None, &ByteString(b"3".to_vec())));
+        assert_eq!(
+            (after.immutable, &after.data.unwrap()["shard"]),
+            (None, &ByteString(b"3".to_vec()))
+        );
     };
     let gone = async {
         let name = "secret-gone";

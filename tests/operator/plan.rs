@@ -349,7 +349,11 @@ async fn unconfirmed(planner: &Planner) {
     for name in ["one", "wired"] {
         let object = &said.objects[&format!("ManagedCluster {name}")];
         assert!(object["why"].to_string().contains(&confirm), "{name}: {}", said.text);
-        assert!(object.get("changes").is_none_or(|changes| changes == &json!([])), "{}", said.text);
+        assert!(
+            object.get("changes").is_none_or(|changes| changes == &json!([])),
+            "{}",
+            said.text
+        );
     }
     let confirmed = json!({"metadata": {"annotations": {"mooring.dev/confirm-hub": issuer}}});
     world.patch("ManagementRole", "default", confirmed).await;

@@ -31,7 +31,9 @@ async fn an_application_that_is_about_to_be_made_anew_is_waited_for() {
 
 /// The Application was deleted a moment ago, and the ApplicationSet's controller has not made it anew yet.
 async fn chosen(world: &World) {
-    world.moor("chosen", json!({"argocd": {"labels": {"env": "chosen"}}})).await;
+    world
+        .moor("chosen", json!({"argocd": {"labels": {"env": "chosen"}}}))
+        .await;
     world.is_ready("ManagedCluster", "chosen").await;
     let selector = json!({"matchLabels": {"env": "chosen"}});
     set(world, "argocd/shops", json!([{"clusters": {"selector": selector}}])).await;

@@ -17,7 +17,12 @@ async fn drift_is_found_by_a_resync_that_nobody_asked_for() {
     world.moored("one").await;
     let before = world.seen_entry("one").unwrap();
     let management = world.hub().management_role_arn(None);
-    let trust = || world.seen_role_named(HUB_ACCOUNT, management.name.as_str()).unwrap().trust;
+    let trust = || {
+        world
+            .seen_role_named(HUB_ACCOUNT, management.name.as_str())
+            .unwrap()
+            .trust
+    };
     let whole = trust();
     for _ in 0..2 {
         world.entry("one", "DeleteAccessEntry", json!({}));
@@ -74,7 +79,11 @@ async fn after_a_start_what_is_new_is_looked_at_before_most_of_what_was_well() {
     world.start_operator().await;
     let hub = &world.stage.fleet.hub.name;
     let entered = || {
-        let calls = world.stage.aws.log().select(mark, |call| call.operation == "AssumeRole");
+        let calls = world
+            .stage
+            .aws
+            .log()
+            .select(mark, |call| call.operation == "AssumeRole");
         let session = |call: &mooring_sandbox::aws::Call| {
             let name = call.input.get("RoleSessionName").and_then(Value::as_str)?;
             name.strip_suffix(&format!("@{hub}")).map(str::to_owned)

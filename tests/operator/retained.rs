@@ -74,9 +74,7 @@ async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
     assert!(looks >= 3, "one before it was to be made and two after: {looks}");
 
     // An account that cannot be entered is not abandoned by itself.
-    let told = world
-        .until_reason("ManagedCluster", "shut", "AccountNotEntered")
-        .await;
+    let told = world.until_reason("ManagedCluster", "shut", "AccountNotEntered").await;
     let says = "kubectl annotate mgr default --overwrite mooring.dev/closed-accounts=333333333333";
     assert!(message(&told).contains(says), "{}", message(&told));
     assert!(told["status"]["conditions"].to_string().contains("Stalled"), "{told}");

@@ -353,12 +353,7 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             &["NullSecretKeys", "ApplySecret", "DropOwners"],
         ),
         // What is as the spec says needs no write, and labels can be written.
-        (
-            "secret-immutable",
-            ADMIN,
-            |w| w.secret().immutable = Some(true),
-            &[],
-        ),
+        ("secret-immutable", ADMIN, |w| w.secret().immutable = Some(true), &[]),
         (
             "secret-immutable-label-gone",
             SCOPED,

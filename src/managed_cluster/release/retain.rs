@@ -49,7 +49,10 @@ pub(super) async fn retain(
         if let Some(turn) = unrecorded(context, going, management, &deployer).await? {
             return Ok(turn);
         }
-    } else if identity.existing.is_none() && is_listed(management) && !management.retained.contains(&deployer.to_string()) {
+    } else if identity.existing.is_none()
+        && is_listed(management)
+        && !management.retained.contains(&deployer.to_string())
+    {
         return Ok(Turn::blocked(pending(going)));
     }
     if plan.steps.is_empty() {
@@ -117,7 +120,9 @@ async fn unrecorded(
         .memory
         .surely_gone(going.uid(), None, context.timing.confirm_after);
     Ok((!gone).then(|| {
-        Turn::again("no role was recorded, and none is seen that would be kept; looking once more, since AWS may show it late")
+        Turn::again(
+            "no role was recorded, and none is seen that would be kept; looking once more, since AWS may show it late",
+        )
     }))
 }
 
