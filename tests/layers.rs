@@ -101,6 +101,7 @@ const PURE: &[&str] = &[
     "access/subject",
     "managed_cluster/plan/",
     "managed_cluster/by_hand",
+    "managed_cluster/chain",
     "management_role/plan/",
 ];
 const PURE_STEPS: &[&str] = &[

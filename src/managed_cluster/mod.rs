@@ -15,6 +15,7 @@ pub mod apply;
 pub mod blocked;
 pub mod breaker;
 pub mod by_hand;
+pub(crate) mod chain;
 mod context;
 pub mod desired;
 mod despite;

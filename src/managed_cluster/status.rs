@@ -9,7 +9,7 @@ use kube::{Api, core::DeserializeGuard};
 use crate::{
     api::{
         AccessEntryStatus, ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus, PlanStatus,
-        condition::{ConditionType, Finding, Verdict, conditions, without},
+        condition::{ConditionType, conditions, without},
     },
     argocd::fingerprint_of_base64,
     domain::{arn::ClusterArn, eks::Cluster},
@@ -22,6 +22,7 @@ use crate::{
 use super::{
     apply::{OurEntry, Outcome},
     blocked::Blocked,
+    chain::keep_parts,
     error::Error,
     findings::findings,
     request::Refusal,
@@ -200,7 +201,7 @@ pub fn status(
     now: Timestamp,
 ) -> ManagedClusterStatus {
     let mut findings = findings(pass);
-    keep_parts(old, &mut findings);
+    keep_parts::<Part>(&old.conditions, &mut findings);
     let mut status = ManagedClusterStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),
@@ -291,32 +292,6 @@ fn access_entry(seen: Option<AccessEntryStatus>, ours: Option<&OurEntry>) -> Opt
             arn: Some(arn.clone()),
             ..seen.unwrap_or_default()
         }),
-    }
-}
-
-/// What earlier passes found of the parts stands until they are looked at again.
-fn keep_parts(old: &ManagedClusterStatus, findings: &mut Vec<Finding>) {
-    for part in Part::ALL.map(Part::condition) {
-        if findings.iter().any(|finding| finding.kind == part) {
-            continue;
-        }
-        let Some(kept) = old.conditions.iter().find(|c| c.type_ == part.as_str()) else {
-            continue;
-        };
-        let verdict = [Verdict::True, Verdict::False]
-            .into_iter()
-            .find(|v| v.as_str() == kept.status);
-        let reason = if verdict == Some(Verdict::True) {
-            "AsSpecified"
-        } else {
-            "NotLookedAt"
-        };
-        findings.push(Finding::new(
-            part,
-            verdict.unwrap_or(Verdict::Unknown),
-            reason,
-            kept.message.clone(),
-        ));
     }
 }
 
