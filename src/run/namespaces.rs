@@ -24,3 +24,16 @@ impl Namespaces {
         self.served.iter().chain([&self.own]).cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_argo_cds_namespace_is_guarded_and_the_operators_own() {
+        let name = |text: &str| text.parse::<KubernetesName>().unwrap();
+        let served = BTreeSet::from([name("argocd"), name("argocd-two")]);
+        let guarded = Namespaces::new(&served, &name("ops")).guarded();
+        assert_eq!(Vec::from_iter(guarded), ["argocd", "argocd-two", "ops"]);
+    }
+}
