@@ -1,5 +1,7 @@
 //! What stands in the way of a plan, as data.
 
+mod message;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -7,6 +9,8 @@ use serde::Serialize;
 use crate::{domain::eks::ClusterState, policy::Document};
 
 use super::step::Part;
+
+pub(crate) use self::message::held_in_words;
 
 /// What stands in the way, as a typed reason. It is not an error: nothing failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -136,6 +140,13 @@ pub enum Blocked {
         /// The Secret.
         name: String,
     },
+    /// Our Secret differs, and somebody has made it immutable.
+    SecretImmutable {
+        /// The Secret.
+        name: String,
+        /// What cannot be written, by name.
+        undone: BTreeSet<String>,
+    },
     /// Our Secret is being deleted, and something still holds it.
     SecretGoing {
         /// The Secret.
@@ -172,6 +183,11 @@ pub enum Blocked {
         why: String,
         /// Whether it ends only when a person acts.
         stalled: bool,
+    },
+    /// No Application deploys to the cluster that is being removed, and one may be about to.
+    ApplicationsMayReturn {
+        /// Who may make one.
+        why: String,
     },
     /// Whether Applications still deploy to the cluster could not be seen.
     ApplicationsUnseen {
@@ -236,7 +252,9 @@ impl Blocked {
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
+            | Self::SecretImmutable { .. }
             | Self::ApplicationsStillTargeting { .. }
+            | Self::ApplicationsMayReturn { .. }
             | Self::ApplicationsUnseen { .. }
             | Self::UnusableConnection { .. } => Part::Secret,
         }
@@ -268,12 +286,14 @@ impl Blocked {
             Self::DuplicateCluster { .. } => "DuplicateCluster",
             Self::SecretNotOurs { .. } => "SecretNotOurs",
             Self::SecretGoing { .. } => "SecretGoing",
+            Self::SecretImmutable { .. } => "SecretImmutable",
             Self::UnusableConnection { .. } => "UnusableConnection",
             Self::Held { .. } => "Held",
             Self::Suspended { .. } => "Suspended",
             Self::StoodBack => "StoodBack",
             Self::RetentionPending { .. } => "RetentionPending",
             Self::ApplicationsStillTargeting { .. } => "ApplicationsStillTargeting",
+            Self::ApplicationsMayReturn { .. } => "ApplicationsMayReturn",
             Self::ApplicationsUnseen { .. } => "ApplicationsUnseen",
             Self::RemovalsPaused { .. } => "RemovalsPaused",
         }
@@ -299,6 +319,7 @@ impl Blocked {
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
+            | Self::SecretImmutable { .. }
             | Self::ManagementRoleMissing { .. }
             | Self::RemovalsPaused { .. }
             | Self::UnusableConnection { .. } => true,
@@ -314,8 +335,18 @@ impl Blocked {
             | Self::SecretGoing { .. }
             | Self::Suspended { .. }
             | Self::StoodBack
+            | Self::ApplicationsMayReturn { .. }
             | Self::RetentionPending { .. } => false,
         }
+    }
+
+    /// Whether another look must agree, some time after the one that found it.
+    #[must_use]
+    pub fn second_look(&self) -> bool {
+        matches!(
+            self,
+            Self::Unconfirmed { .. } | Self::ScopeUnmoved { .. } | Self::ApplicationsMayReturn { .. }
+        )
     }
 
     /// Whether nobody tells when it ends, so that it is looked at often, although a person must act.
@@ -324,74 +355,6 @@ impl Blocked {
         matches!(
             self,
             Self::ApplicationsStillTargeting { .. } | Self::ApplicationsUnseen { .. }
-        )
-    }
-
-    /// What it is and what to do about it.
-    #[must_use]
-    pub fn message(&self) -> String {
-        match self {
-            Self::ManagementRoleMissing { name } => format!("there is no ManagementRole {name}: create it, or correct spec.managementRole in a new ManagedCluster"),
-            Self::ManagementRoleNotReady { why }
-            | Self::AccountNotEntered { why }
-            | Self::ApplicationsStillTargeting { why, .. }
-            | Self::ApplicationsUnseen { why, .. }
-            | Self::RemovalsPaused { why } => why.clone(),
-            Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
-            Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace} and give it the Role that the others have there"),
-            Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role; `kubectl get mgr {name}` says how far it is"),
-            Self::ClusterNotFound => "EKS knows no cluster of that name in this account and region: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster".to_owned(),
-            Self::ClusterNotActive { state } => match state {
-                ClusterState::Failed => "the cluster is FAILED: look at `aws eks describe-cluster`, field health".to_owned(),
-                ClusterState::Deleting => "the cluster is being deleted: delete this ManagedCluster too".to_owned(),
-                ClusterState::Creating | ClusterState::Pending => {
-                    "the cluster is being created; it is moored as soon as it is active".to_owned()
-                }
-                ClusterState::Active | ClusterState::Updating | ClusterState::Unknown => {
-                    "EKS does not tell the cluster's endpoint and certificate authority yet; it is moored as soon as it does".to_owned()
-                }
-            },
-            Self::ClusterGone => "the cluster that was moored is not there any more, and its access entry went with it. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself".to_owned(),
-            Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
-            Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
-            Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
-            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: where a ManagedCluster made it, that one moors this cluster already, and this object is one too many; otherwise choose another access.deployerRole.name in a new ManagedCluster, delete the role if nothing uses it, or have it taken over (spec.adoptExisting; in a new ManagedCluster with access.deployerRole.arn where it stands elsewhere)"),
-            Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Its owner can make it; or name another role in a new ManagedCluster"),
-            Self::TrustMissing { arn, management_role, document: None } => format!("the trust policy of {arn}, which Mooring does not write, denies sts:AssumeRole to {management_role}: take that statement out of it"),
-            Self::TrustMissing { arn, management_role, document: Some(document) } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner set this one, which is the one that stands with what is missing: {}", document.to_json()),
-            Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
-            Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it ({}): take them off", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
-            Self::Unconfirmed { what } => format!("{what}; it is healed when a second look in half a minute agrees"),
-            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. When a second look in half a minute agrees, the association is taken away and made anew"),
-            Self::EntryNotOurs { owner } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): delete it with `aws eks delete-access-entry`, or set spec.adoptExisting to have it taken over"),
-            Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
-            Self::DuplicateCluster { secrets } => format!("Argo CD already knows this cluster by other Secrets ({}), and picks one at random when there are two: delete or rename those, or set spec.adoptExisting to have one of the same server taken over", secrets.join("; ")),
-            Self::SecretNotOurs { name } => format!("Secret {name} exists and is not ours: delete it"),
-            Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
-            Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
-            Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),
-            Self::Held { thing, value, undone, .. } => held_in_words(thing, value, undone),
-            Self::Suspended { .. } => "there is none, and none is made while spec.mode is Suspended".to_owned(),
-            Self::StoodBack => "the mode was changed or a pause was set while the pass ran: it ended before its next step, and the next pass heeds that".to_owned(),
-            Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept"),
-        }
-    }
-}
-
-/// What is told of a thing that its owner holds.
-pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> String {
-    let value = if value.is_empty() {
-        String::new()
-    } else {
-        format!(" ({value:?})")
-    };
-    let held = format!("{thing} bears the tag mooring.dev/hold{value}");
-    if undone.is_empty() {
-        format!("{held}, so nothing is written to it")
-    } else {
-        format!(
-            "{held}, so this is not done until whoever set it takes it off: {}",
-            undone.join("; ")
         )
     }
 }

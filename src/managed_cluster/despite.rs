@@ -41,6 +41,7 @@ impl Step {
             | Self::ApplySecret { .. }
             | Self::NullSecretKeys { .. }
             | Self::DropLabels { .. }
+            | Self::DropOwners { .. }
             | Self::DeleteSecret { .. } => false,
         }
     }
