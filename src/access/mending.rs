@@ -24,6 +24,8 @@ pub struct Mending {
     held: Option<(String, String)>,
     /// The role is somebody else's by the spec, so the operator never writes to it.
     role_is_theirs: bool,
+    /// The object is being removed, and what was made for it.
+    going: bool,
 }
 
 impl Mending {
@@ -81,6 +83,7 @@ impl Mending {
             object,
             held,
             role_is_theirs: false,
+            going: metadata.deletion_timestamp.is_some(),
         }
     }
 
@@ -92,6 +95,28 @@ impl Mending {
         } else {
             self.will(does)
         }
+    }
+
+    /// Says who did something to what Mooring made, as in "deleted it", and who undoes it.
+    #[must_use]
+    pub fn undone(&self, what: &str, does: &str) -> String {
+        if self.going {
+            format!(
+                "Mooring did, since it is being removed: kubectl describe {} says how far that is",
+                self.object
+            )
+        } else {
+            format!("somebody {what}: {}", self.will(does))
+        }
+    }
+
+    /// The same of what is done to the object's role.
+    #[must_use]
+    pub fn undone_to_role(&self, what: &str, does: &str) -> String {
+        if self.going && !self.role_is_theirs {
+            return self.undone(what, does);
+        }
+        format!("somebody {what}: {}", self.will_to_role(does))
     }
 
     /// Says who does this, and how to have it done now: `does` is in the infinitive, as in "make it again".

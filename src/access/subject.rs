@@ -226,6 +226,17 @@ impl Subject {
         }
     }
 
+    /// What there is to say of an object that is being removed.
+    #[must_use]
+    pub fn going(name: &str) -> Trouble {
+        not_moored(
+            "the object is being removed, and its chain is not walked any more".to_owned(),
+            &format!(
+                "`mooring doctor {name}` walks it once; kubectl describe mgc {name} says what the removal waits for"
+            ),
+        )
+    }
+
     /// What the operator says of one part, where that part does not hold.
     #[must_use]
     pub fn told(&self, condition: ConditionType) -> Option<&str> {

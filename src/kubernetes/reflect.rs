@@ -65,8 +65,7 @@ where
 {
     let mut mirror = Mirror::default();
     let store = mirror.store();
-    let touched = watcher(api, config)
-        .modify(prepare)
+    let touched = begun_with_what_follows(watcher(api, config).modify(prepare))
         .default_backoff()
         .filter_map(|event| async {
             event
@@ -78,6 +77,28 @@ where
         })
         .flat_map(move |event| stream::iter(mirror.take(event)));
     (store, touched)
+}
+
+/// The same events, each [`Event::Init`] together with what follows it and not at all before a failure: it comes with every
+/// try, and as an event that is good it would begin the backoff anew (kube-runtime 5.0, `watcher.rs`, `State::Empty`).
+fn begun_with_what_follows<K>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send
+where
+    K: Send,
+{
+    let mut begun = false;
+    events.flat_map(move |event| {
+        let before = std::mem::take(&mut begun);
+        stream::iter(match event {
+            Ok(Event::Init) => {
+                begun = true;
+                Vec::new()
+            }
+            Ok(event) if before => vec![Ok(Event::Init), Ok(event)],
+            other => vec![other],
+        })
+    })
 }
 
 /// The store's writer, and what each event changed in the store.
@@ -150,7 +171,10 @@ mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
     use serde_json::{from_value, json};
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::kubernetes::fake::{answering, refusal};
 
     fn object(name: &str, uid: &str, version: &str) -> ConfigMap {
         from_value(json!({
@@ -187,6 +211,21 @@ mod tests {
             .collect();
         told.sort();
         told
+    }
+
+    /// A kind that the API server does not serve is a matter of hours.
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_listed_is_asked_for_less_and_less_often() {
+        let (client, asked) = answering((0..1000).map(|_| refusal(404, "NotFound")));
+        let (_store, touched) = reflect(Api::<ConfigMap>::all(client), watcher::Config::default(), |_| {});
+        let mut touched = std::pin::pin!(touched);
+        let an_hour = tokio::time::timeout(Duration::from_hours(1), touched.next());
+        assert!(an_hour.await.is_err(), "there is nothing to tell");
+        let tries = asked.lock().unwrap().len();
+        assert!(
+            (60..250).contains(&tries),
+            "{tries} tries in an hour, 30 s apart and less at the beginning"
+        );
     }
 
     #[test]

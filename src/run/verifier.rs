@@ -214,6 +214,8 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
     };
     let uid = cluster.metadata.uid.clone().unwrap_or_default();
     if cluster.metadata.deletion_timestamp.is_some() {
+        let finding = not_walked(&Subject::going(&object.name_any()));
+        tell(&context, &object, cluster.metadata.generation, &finding).await?;
         context.forget(&uid);
         return Ok(Action::await_change());
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{failed, passed, unknown};
 use crate::{
     access::{chain::Found, evidence::ArgoCdEvidence, reason::Reason, subject::Subject},
-    argocd::{Credentials, Presentation, SKIP_RECONCILE, SeenCluster},
+    argocd::{Credentials, Presentation, SECRET_TYPE, SKIP_RECONCILE, SeenCluster},
     aws::Look,
 };
 
@@ -20,8 +20,14 @@ pub(in crate::access) fn judge(
         Look::Absent => {
             return failed(
                 Reason::ClusterSecretMissing,
-                format!("there is no cluster Secret {name} in namespace {namespace}"),
-                format!("somebody deleted it: {}", subject.mending.will("write it again")),
+                format!(
+                    "Argo CD sees no cluster Secret {name} in namespace {namespace}: there is none, or it lacks the label \
+                     {}={}",
+                    SECRET_TYPE.0, SECRET_TYPE.1
+                ),
+                subject
+                    .mending
+                    .undone("deleted it, or took its label away", "write it again"),
             );
         }
         Look::Unseen(why) => return not_seen(namespace, &format!("cluster Secret {name} could not be read: {why}")),
@@ -102,7 +108,10 @@ pub(in crate::access) fn judge(
                 ),
             }
         }
-        Look::Absent => passed("Argo CD reads the cluster Secret; the API server knows no AppProjects"),
+        Look::Absent => Found::Passed {
+            seen: "Argo CD would read the cluster Secret".to_owned(),
+            notes: vec!["the API server of the hub knows no AppProjects, so Argo CD is not installed there".to_owned()],
+        },
         Look::Unseen(why) => not_seen(namespace, &format!("the AppProjects could not be listed: {why}")),
     }
 }

@@ -44,19 +44,35 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
 fn let_in(subject: &Subject, evidence: &Evidence) -> Found {
     let (cluster, deployer) = (&subject.cluster, &subject.deployer);
     let said = format!("spec.mode is Suspended, and the API server of {cluster} still knows sessions of {deployer}");
-    let told = subject.told(ConditionType::AccessEntryReady).unwrap_or_default();
+    let told = subject.told(ConditionType::AccessEntryReady).map_or_else(
+        || "The operator has not said why: see that it runs (kubectl -n mooring-system get pods)".to_owned(),
+        |told| format!("The operator says {told}"),
+    );
     if matches!(evidence.spoke_documents.entry, Look::Seen(_)) {
         let next = format!("see why it was not deleted: kubectl describe mgc {}", subject.name);
         return failed(
             Reason::AccessStands,
-            format!("{said}: its access entry is there. The operator says {told}"),
+            format!("{said}: its access entry is there. {told}"),
             next,
+        );
+    }
+    if let Look::Seen(seen) = &evidence.spoke_documents.cluster
+        && seen.authentication_mode == AuthenticationMode::Api
+    {
+        return failed(
+            Reason::AccessStands,
+            format!(
+                "{said}, though its access entry is gone, as far as can be seen, and nothing else lets anybody in (authentication \
+                 mode API): the API server has not heard of it yet"
+            ),
+            "look again in a minute",
         );
     }
     failed(
         Reason::ResidualAccess,
         format!(
-            "{said}, though its access entry is gone, as far as can be seen: a mapping in ConfigMap aws-auth lets it in"
+            "{said}, though its access entry is gone, as far as can be seen: either the API server has not heard of it yet, or a \
+             mapping in ConfigMap aws-auth lets it in"
         ),
         format!(
             "if the entry was deleted less than a minute ago, look again. Otherwise take the role out of mapRoles there \
@@ -98,7 +114,7 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
         Look::Absent => failed(
             Reason::NoAccessEntry,
             format!("{said}. There is no access entry for it"),
-            format!("somebody deleted it: {}", subject.mending.will("make it again")),
+            subject.mending.undone("deleted it", "make it again"),
         ),
         Look::Seen(entry) => match stale(subject, evidence, entry) {
             Some(why) => failed(

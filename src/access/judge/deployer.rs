@@ -38,7 +38,7 @@ fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &s
         return failed(
             Reason::DeployerRoleMissing,
             format!("there is no role {}. {said}", subject.deployer),
-            format!("somebody deleted it: {}", subject.mending.will_to_role("make it again")),
+            subject.mending.undone_to_role("deleted it", "make it again"),
         );
     }
     // A session that brings tags (EKS Pod Identity's are transitive) needs a second action on both sides.

@@ -289,8 +289,8 @@ pub(super) fn missing(subject: &Subject, said: &str) -> Found {
         Reason::ManagementRoleMissing,
         format!("there is no role {}. {said}", subject.hub.role),
         format!(
-            "somebody deleted it: {}; a role of yours you make again yourself",
-            subject.hub.mending.will_to_role("make it again")
+            "{}; a role of yours you make again yourself",
+            subject.hub.mending.undone_to_role("deleted it", "make it again")
         ),
     )
 }

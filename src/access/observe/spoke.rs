@@ -163,7 +163,9 @@ async fn explain(edges: &Edges, subject: &Subject, view: &mut SpokeView) {
     // Access that was taken away and is there all the same: whether the entry gives it is worth a look.
     let known = matches!(view.endpoint, Attempt::Done(status) if status != 401 && status < 500);
     if subject.suspended && known && view.token_length.is_some() {
-        view.documents.entry = Box::pin(edges.reader.entry(by, &subject.cluster, &subject.deployer)).await;
+        let entry = edges.reader.entry(by, &subject.cluster, &subject.deployer);
+        let cluster = edges.reader.cluster(by, &subject.cluster);
+        (view.documents.entry, view.documents.cluster) = Box::pin(futures::future::join(entry, cluster)).await;
     }
     if unknown {
         let entry = edges.reader.entry(by, &subject.cluster, &subject.deployer);
