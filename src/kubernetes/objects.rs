@@ -2,14 +2,14 @@
 
 use std::fmt::Debug;
 
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ListMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions},
     core::{ApiResource, Request},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::error::{KubernetesError, call};
 
@@ -271,7 +271,10 @@ where
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::{apps::v1::Deployment, core::v1::Node};
+    use k8s_openapi::api::{
+        apps::v1::Deployment,
+        core::v1::{Node, Secret},
+    };
     use kube::{api::DynamicObject, core::ApiResource};
 
     use super::*;
