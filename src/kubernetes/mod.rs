@@ -17,6 +17,7 @@ pub mod issuer;
 pub mod lease;
 pub mod misfit;
 pub mod objects;
+pub mod pods;
 pub mod ready;
 pub mod reflect;
 

@@ -723,7 +723,7 @@ mod tests {
             "it is off again"
         );
         let owned = secret(&a, |s| {
-            s.metadata.owner_references = Some(vec![OwnerReference::default()])
+            s.metadata.owner_references = Some(vec![OwnerReference::default()]);
         });
         for _ in 0..2 {
             assert_eq!(

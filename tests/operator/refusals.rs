@@ -202,14 +202,18 @@ async fn on_the_hub_a_namespace_of_an_argo_cd_or_of_the_operator_takes_more_than
     world.start_operator().await;
     world.apply(&world.setting.management.clone()).await;
     world.is_ready("ManagementRole", "default").await;
-    let edit = |namespace: &str| json!({"access": {"policies": [{"name": EDIT, "namespaces": [namespace]}]}});
+    let edit = |namespace: &str| {
+        json!({
+            "access": {"policies": [{"name": EDIT, "namespaces": [namespace]}]}, "argocd": {"namespaces": ["team-a"]},
+        })
+    };
     let mark = world.mark();
     for (namespace, reached) in [
         ("argocd", "argocd"),
         ("argocd-two", "argocd-two"),
         ("argocd-*", "argocd-two"),
         ("mooring-system", "mooring-system"),
-        ("*", "argocd, argocd-two, mooring-system, kube-system"),
+        ("*s*", "mooring-system, kube-system"),
     ] {
         world.moor("hub", edit(namespace)).await;
         let says = format!("{EDIT} in {reached}");
