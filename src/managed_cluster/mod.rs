@@ -258,7 +258,8 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             None => resync(),
         },
         Pass::Waiting(blocked) => blocked_wait(&blocked),
-        Pass::Releasing(Releasing {
+        Pass::Failed(error)
+        | Pass::Releasing(Releasing {
             failed: Some(error), ..
         }) => return Err(error),
         Pass::Releasing(releasing) => releasing
@@ -270,7 +271,6 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             context.backoff.after_error(key()).max(Duration::from_secs(15))
         }
         Pass::Refused(_) | Pass::ReleaseWithheld(..) => resync(),
-        Pass::Failed(error) => return Err(error),
         Pass::Suspended(suspension) => match (suspension.cut, suspension.kept) {
             (Cut::Failed(error), _) => return Err(error),
             (Cut::Blocked(blocked), _) => blocked_wait(&blocked),

@@ -154,10 +154,11 @@ impl Cut {
     pub fn seen(&self) -> bool {
         match self {
             Self::Away { .. } => false,
-            Self::Blocked(blocked) => match blocked {
-                Blocked::Held { part, .. } => *part == Part::AccessEntry,
-                blocked => matches!(blocked, Blocked::EntryNotOurs { .. }),
-            },
+            Self::Blocked(blocked) => {
+                let entry = Part::AccessEntry;
+                matches!(blocked, Blocked::EntryNotOurs { .. })
+                    || matches!(blocked, Blocked::Held { part, .. } if *part == entry)
+            }
             Self::Failed(error) => {
                 matches!(error, Error::Step(Part::AccessEntry, failure) if failure.needs_a_person())
             }

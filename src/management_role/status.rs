@@ -129,12 +129,14 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
         Pass::Withheld(withheld, plan) => told_withheld(*withheld, plan),
         Pass::Applied(applied) => {
-            let Applied { plan, outcome, .. } = applied.as_ref();
+            let Applied {
+                plan, outcome, request, ..
+            } = applied.as_ref();
             let bad = outcome.stop().map(bad_stop).or_else(|| plan.in_the_way().map(bad_of));
             bad.map_or_else(
                 || {
                     let mut findings = held();
-                    let mut can_act = CAN_ACT.to_owned();
+                    let mut can_act = can_act(&request.role_owner);
                     if !plan.acting.is_empty() {
                         can_act.push_str(", and it may assume itself as long as cluster Secrets that Mooring did not write need that: ");
                         can_act.push_str(&some(&plan.acting));
@@ -166,8 +168,13 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
 }
 
 /// What is told when all holds. Whether Argo CD's pods run with the role is told by the binding.
-const CAN_ACT: &str =
-    "the management role may assume every deployer role; ServiceAccountsBound says whether Argo CD runs with it";
+fn can_act(owner: &RoleOwner) -> String {
+    let what = match owner {
+        RoleOwner::Mooring => "the management role may assume every deployer role",
+        RoleOwner::Existing => "the management role is there, and what it may assume is for its owner to give",
+    };
+    format!("{what}; ServiceAccountsBound says whether Argo CD runs with it")
+}
 
 /// Nothing is written: what is not as the spec says is told, and at its own part.
 fn told_withheld(withheld: Withheld, plan: &Plan) -> Vec<Finding> {

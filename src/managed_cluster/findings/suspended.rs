@@ -58,8 +58,11 @@ pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
 
 /// What keeps access from being taken away is told as that, whatever else it is.
 pub(super) fn standing(bad: Bad, seen: bool) -> Bad {
-    let message = format!("{}: {}", stands(seen), bad.message);
-    Bad { message, ..bad }
+    let Bad { message, .. } = bad;
+    Bad {
+        message: format!("{}: {message}", stands(seen)),
+        ..bad
+    }
 }
 
 /// That the access is not away, where an entry was `seen`; and otherwise that nobody knows.

@@ -18,7 +18,12 @@ use super::{
 /// What is not as the spec says is told, and at its own part.
 pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Finding> {
     let all = undone(plan, facts, |_| true);
-    let in_the_way: Vec<String> = plan.blocked.iter().filter(is_wanted).map(Blocked::found).collect();
+    let in_the_way: Vec<String> = plan
+        .blocked
+        .iter()
+        .filter(|blocked| is_wanted(blocked))
+        .map(Blocked::found)
+        .collect();
     let clean = plan.steps.is_empty() && plan.blocked.iter().all(is_no_obstacle) && facts.not_admitted.is_none();
     let tell = |part: Part| {
         let undone = undone(plan, facts, |of| of == part);
@@ -93,7 +98,7 @@ fn is_cut_off(plan: &Plan) -> bool {
 }
 
 /// What a person did not ask for by suspending the object.
-fn is_wanted(blocked: &&Blocked) -> bool {
+fn is_wanted(blocked: &Blocked) -> bool {
     !matches!(blocked, Blocked::Suspended { .. })
 }
 

@@ -182,8 +182,8 @@ async fn concluded(
 
 /// What is surely gone: what was looked at and was not there, and what this pass deleted.
 fn away(spoke: Option<&Spoke>, secrets: &Secrets, plan: &Plan, outcome: &Outcome) -> BTreeSet<Part> {
-    let deletes = |step: &&Step| matches!(step, Step::DeleteSecret { .. });
-    let deleted = plan.steps.iter().filter(deletes).all(|step| outcome.did(step));
+    let of_secret = |step: &&Step| matches!(step, Step::DeleteSecret { .. });
+    let deleted = plan.steps.iter().filter(of_secret).all(|step| outcome.did(step));
     let secret = deleted && secrets.own.iter().all(|secret| !secret.deleting);
     let entry = outcome.entry_deleted() || spoke.is_some_and(|spoke| spoke.entry.is_none());
     let role = outcome.role_deleted() || spoke.is_some_and(|spoke| spoke.role.is_none());
