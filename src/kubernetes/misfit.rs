@@ -100,13 +100,13 @@ mod tests {
         accounts: Vec<String>,
     }
 
-    fn told(spec: Value) -> Option<String> {
+    fn told(spec: &Value) -> Option<String> {
         misfit::<Root>(&json!({"metadata": {"name": "a"}, "spec": spec}))
     }
 
     #[test]
     fn the_innermost_field_is_named_with_what_it_must_be() {
-        assert_eq!(told(json!({"name": "a", "allow": [{"accounts": ["1"]}]})), None);
+        assert_eq!(told(&json!({"name": "a", "allow": [{"accounts": ["1"]}]})), None);
         for (spec, says) in [
             (
                 json!({"name": "a", "allow": "everything"}),
@@ -127,7 +127,7 @@ mod tests {
             (json!("all"), "spec: invalid type: string \"all\", expected an object"),
             (json!({"allow": []}), "missing field `name`"),
         ] {
-            let told = told(spec).unwrap();
+            let told = told(&spec).unwrap();
             assert!(told.ends_with(says), "{told}");
         }
     }
