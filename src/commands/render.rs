@@ -172,9 +172,7 @@ fn permission(request: &Request, members: &Members) -> (Option<Document>, Option
             arn,
             id: id.clone(),
             name: request.role.name.to_string(),
-            trust: String::new(),
-            boundary: None,
-            tags: BTreeMap::new(),
+            ..Role::default()
         }),
         ..Observed::default()
     };

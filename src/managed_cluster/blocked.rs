@@ -59,6 +59,8 @@ pub enum Blocked {
         arn: String,
         /// Whose it is.
         owner: String,
+        /// What to do, the likeliest first.
+        next: String,
     },
     /// The role that we made is gone, and one that is not ours stands under its name.
     RoleReplaced {
@@ -98,6 +100,15 @@ pub enum Blocked {
         why: String,
         /// Of which part of the chain it is.
         part: Part,
+    },
+    /// The access entry is for a role that is gone, and others have a part in it.
+    StaleEntry {
+        /// Its ARN.
+        arn: String,
+        /// Why Mooring does not delete it.
+        why: String,
+        /// The command that does.
+        delete: String,
     },
     /// Our role carries policies that we did not give it.
     ForeignPolicyAttached {
@@ -230,9 +241,11 @@ impl Blocked {
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
-            Self::EntryNotOurs { .. } | Self::ScopeUnmoved { .. } | Self::Propagating { .. } | Self::StoodBack => {
-                Part::AccessEntry
-            }
+            Self::EntryNotOurs { .. }
+            | Self::StaleEntry { .. }
+            | Self::ScopeUnmoved { .. }
+            | Self::Propagating { .. }
+            | Self::StoodBack => Part::AccessEntry,
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
@@ -262,7 +275,7 @@ impl Blocked {
             Self::TrustMissing { .. } => "TrustMissing",
             Self::NotAdoptable { .. } => "NotAdoptable",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
-            Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::RoleReplaced { .. } | Self::StaleEntry { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
             Self::Propagating { .. } | Self::RolePropagating | Self::ScopeUnmoved { .. } => "Propagating",
             Self::DuplicateCluster { .. } => "DuplicateCluster",
@@ -292,6 +305,7 @@ impl Blocked {
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }
+            | Self::StaleEntry { .. }
             | Self::UnusableRole { .. }
             | Self::TrustMissing { .. }
             | Self::NotAdoptable { .. }
@@ -355,11 +369,12 @@ impl Blocked {
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
             Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
-            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: where a ManagedCluster made it, that one moors this cluster already, and this object is one too many; otherwise choose another access.deployerRole.name in a new ManagedCluster, delete the role if nothing uses it, or have it taken over (spec.adoptExisting; in a new ManagedCluster with access.deployerRole.arn where it stands elsewhere)"),
+            Self::RoleNotOurs { arn, owner, next } => format!("role {arn} is not ours ({owner}): {next}"),
             Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Its owner can make it; or name another role in a new ManagedCluster"),
             Self::TrustMissing { arn, management_role, document: None } => format!("the trust policy of {arn}, which Mooring does not write, denies sts:AssumeRole to {management_role}: take that statement out of it"),
             Self::TrustMissing { arn, management_role, document: Some(document) } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner set this one, which is the one that stands with what is missing: {}", document.to_json()),
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
+            Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (`{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again"),
             Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it ({}): take them off", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::Unconfirmed { what } => format!("{what}; it is healed when a second look in half a minute agrees"),
             Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. When a second look in half a minute agrees, the association is taken away and made anew"),

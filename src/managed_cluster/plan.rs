@@ -24,7 +24,7 @@ use super::{
     blocked::Blocked,
     desired::Desired,
     observe::{Secrets, Spoke},
-    step::{Part, Plan, Step, Suspicion},
+    step::{Plan, Step, Suspicion},
     unmoved::Unmoved,
 };
 
@@ -155,7 +155,11 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         plan_beside_policies(plan, desired, spoke, &standing, entry, memory);
         return;
     }
-    let suspicion = suspicion(&standing, entry.filter(|entry| tells_its_role(entry, memory)));
+    let suspicion = suspicion(
+        &standing,
+        entry,
+        entry.is_some_and(|entry| tells_its_role(entry, memory)),
+    );
     // A role under our name that nobody made yet, or that is not there any more.
     let absent = matches!(standing, Standing::Absent);
     if let Some(blocked) =
@@ -241,7 +245,7 @@ fn plan_beside_policies(
     let Standing::Ours(role) = standing else { return };
     role::plan_role(plan, desired, role);
     let ours = entry.filter(|entry| memory.owns(entry));
-    if let Some(entry) = ours.filter(|entry| suspicion(standing, Some(entry)).is_none()) {
+    if let Some(entry) = ours.filter(|entry| suspicion(standing, Some(entry), true).is_none()) {
         let role_id = Some(role.id.as_str());
         entry::plan_entry(plan, desired, Some(entry), role_id, spoke.associations.as_ref(), memory);
     }
@@ -260,20 +264,19 @@ fn of_a_role_gone(
         if others.is_empty() {
             return None;
         }
-        format!(
-            "its role is gone, so it lets nobody in, and others gave it {}: delete it, and Mooring makes its own",
-            others.join(", ")
-        )
+        format!("others gave it {}, which Mooring does not take away", others.join(", "))
     } else if !suspected && absent && !tells_its_role(entry, memory) {
-        // Once a role stood there again, nobody could tell any more that the entry is for the one that is gone.
-        "the role that it is for is not there, so it lets nobody in: delete it".to_owned()
+        "others made it, and once a role stands there again nobody can tell for which it was made".to_owned()
     } else {
         return None;
     };
-    Some(Blocked::NotAdoptable {
-        what: format!("access entry {}", entry.arn),
+    Some(Blocked::StaleEntry {
+        arn: entry.arn.clone(),
         why,
-        part: Part::AccessEntry,
+        delete: format!(
+            "aws eks delete-access-entry --cluster-name {} --principal-arn {} --region {}",
+            desired.cluster.name, entry.principal, desired.cluster.region
+        ),
     })
 }
 
@@ -296,28 +299,37 @@ fn tells_its_role(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
 /// the spec gives to it, and what it gave and still stands there.
 #[must_use]
 pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<AccessEntryStatus> {
-    let recorded = memory.given.and_then(|given| given.arn.clone());
-    let only = |arn: Option<String>| {
-        arn.map(|arn| AccessEntryStatus {
-            arn: Some(arn),
-            ..AccessEntryStatus::default()
-        })
-    };
+    // An entry that stands has lost nothing, and one that is made anew neither.
+    let recorded = memory.given.filter(|given| given.arn.is_some());
+    let recorded = recorded.map(|given| AccessEntryStatus {
+        lost: BTreeSet::new(),
+        ..given.clone()
+    });
     // A read may not show it yet, and its ARN is never another's.
     let Some(entry) = spoke.entry.as_ref() else {
-        return only(recorded);
+        return recorded;
     };
     let ours = memory.owns(entry);
     let taken = ours || (desired.adopt && adopt::entry(desired, entry, memory).is_ok());
-    let lenient = taken && entry::shared(entry, memory);
     // One that is being taken over is recorded as ours once it bears our mark.
-    let arn = if ours { Some(entry.arn.clone()) } else { recorded };
-    if !lenient {
-        return only(arn);
+    let arn = if ours {
+        Some(entry.arn.clone())
+    } else {
+        recorded.as_ref().and_then(|recorded| recorded.arn.clone())
+    };
+    if !taken {
+        return recorded;
+    }
+    if !entry::shared(entry, memory) {
+        return arn.map(|arn| AccessEntryStatus {
+            arn: Some(arn),
+            adopted: Some(false),
+            ..AccessEntryStatus::default()
+        });
     }
     let mut given = memory.given.cloned().unwrap_or_default();
     given.arn = arn;
-    // An entry that stands has lost nothing.
+    given.adopted = Some(true);
     given.lost.clear();
     let found = spoke.associations.as_ref();
     given

@@ -12,7 +12,9 @@ use crate::{
         name::RoleName,
         ownership::Tags,
     },
-    managed_cluster::words::{boundary_in_words, names_a_ghost, policy_in_words, some, trust_in_words},
+    managed_cluster::words::{
+        boundary_in_words, names_a_ghost, policy_in_words, settings_in_words, some, trust_in_words,
+    },
     policy::{Difference, Document},
 };
 
@@ -76,6 +78,15 @@ pub enum Step {
         /// The keys that were missing or had another value.
         missing: BTreeSet<String>,
     },
+    /// Set the role's description, and how long its sessions may last.
+    UpdateRole {
+        /// The role.
+        name: RoleName,
+        /// The description.
+        description: String,
+        /// What of the two had another value, by name.
+        changed: BTreeSet<String>,
+    },
     /// Write the permission policy.
     PutPolicy {
         /// The role.
@@ -104,6 +115,7 @@ impl Step {
             Self::SetBoundary { .. } => "SetBoundary",
             Self::SetTrust { .. } => "SetTrust",
             Self::TagRole { .. } => "TagRole",
+            Self::UpdateRole { .. } => "UpdateRole",
             Self::PutPolicy { .. } => "PutPolicy",
             Self::DeletePolicy { .. } => "DeletePolicy",
         }
@@ -120,6 +132,7 @@ impl Step {
             Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
             Self::SetTrust { name, differences, .. } => trust_in_words(name, differences),
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
+            Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::PutPolicy {
                 name,
                 document,
@@ -144,6 +157,7 @@ impl Step {
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
             | Self::SetTrust { .. }
+            | Self::UpdateRole { .. }
             | Self::TagRole { .. } => Part::Role,
             Self::PutPolicy { .. } | Self::DeletePolicy { .. } => Part::Policy,
         }
