@@ -55,13 +55,12 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
     if role.arn != desired.role.arn.to_string() {
         return Standing::Foreign(elsewhere(desired, role));
     }
+    let taking_over = desired.named || (desired.adopt && adopt::is_opened(&role.tags, memory));
     match memory.owner.judge(&role.tags) {
         // Our own role whose tags were changed by hand keeps the ID that we recorded, which nobody can give another.
         _ if recorded => Standing::Ours(role),
         // A role that was being taken over has our tags before its ID is recorded, and others made it.
-        Marked::Ours if !desired.named && !(desired.adopt && adopt::is_opened(&role.tags, memory)) => {
-            Standing::Stranger(role)
-        }
+        Marked::Ours if !taking_over => Standing::Stranger(role),
         _ if desired.adopt => match adopt::role(desired, role, spoke, memory) {
             Ok(role) => Standing::Adopt(role),
             Err(blocked) => Standing::Foreign(blocked),
