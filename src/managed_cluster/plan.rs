@@ -4,6 +4,7 @@ mod adopt;
 mod entry;
 mod hold;
 mod owner;
+mod record;
 mod role;
 mod secret;
 pub mod suspended;
@@ -12,8 +13,7 @@ mod suspicion;
 use std::collections::BTreeSet;
 
 use crate::{
-    api::{AccessEntryStatus, DeployerRoleStatus},
-    aws::Role,
+    api::AccessEntryStatus,
     domain::{
         eks::{AccessEntry, AuthenticationMode, ClusterState},
         ownership::{Marked, Owner, ROLE_ID_TAG},
@@ -33,6 +33,7 @@ pub(super) use entry::username_beside;
 pub(super) use hold::withhold;
 pub use owner::KnownEntry;
 pub(super) use owner::{mark, owns, taken_over};
+pub use record::{existing_role, given};
 pub use secret::{as_kept, primary};
 
 use self::{
@@ -295,66 +296,8 @@ fn tells_its_role(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
     entry.tags.contains_key(ROLE_ID_TAG) || memory.owns(entry)
 }
 
-/// What is to be recorded of the access entry: its ARN, where it is ours; and of one that was taken over, or is now, what
-/// the spec gives to it, and what it gave and still stands there.
-#[must_use]
-pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<AccessEntryStatus> {
-    // An entry that stands has lost nothing, and one that is made anew neither.
-    let recorded = memory.given.filter(|given| given.arn.is_some());
-    let recorded = recorded.map(|given| AccessEntryStatus {
-        lost: BTreeSet::new(),
-        ..given.clone()
-    });
-    // A read may not show it yet, and its ARN is never another's.
-    let Some(entry) = spoke.entry.as_ref() else {
-        return recorded;
-    };
-    let ours = memory.owns(entry);
-    let taken = ours || (desired.adopt && adopt::entry(desired, entry, memory).is_ok());
-    // One that is being taken over is recorded as ours once it bears our mark.
-    let arn = if ours {
-        Some(entry.arn.clone())
-    } else {
-        recorded.as_ref().and_then(|recorded| recorded.arn.clone())
-    };
-    if !taken {
-        return recorded;
-    }
-    if !entry::shared(entry, memory) {
-        return arn.map(|arn| AccessEntryStatus {
-            arn: Some(arn),
-            adopted: Some(false),
-            ..AccessEntryStatus::default()
-        });
-    }
-    let mut given = memory.given.cloned().unwrap_or_default();
-    given.arn = arn;
-    given.adopted = Some(true);
-    given.lost.clear();
-    let found = spoke.associations.as_ref();
-    given
-        .policies
-        .retain(|arn| found.is_some_and(|found| found.keys().any(|policy| policy.as_str() == arn)));
-    given.kubernetes_groups.retain(|group| entry.groups.contains(group));
-    given
-        .policies
-        .extend(desired.associations.keys().map(|policy| policy.as_str().to_owned()));
-    given.kubernetes_groups.extend(desired.entry.groups.iter().cloned());
-    Some(given)
-}
-
 fn only_trust_missing(plan: &Plan) -> bool {
     plan.blocked
         .iter()
         .all(|blocked| matches!(blocked, Blocked::TrustMissing { .. }))
-}
-
-/// The deployer role that somebody else owns, where it is the one that the spec names: what is recorded of it.
-#[must_use]
-pub fn existing_role(desired: &Desired, role: Option<&Role>) -> Option<DeployerRoleStatus> {
-    let named = role.filter(|role| desired.existing && role.arn == desired.role.arn.to_string())?;
-    Some(DeployerRoleStatus {
-        arn: named.arn.clone(),
-        id: named.id.clone(),
-    })
 }
