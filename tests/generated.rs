@@ -27,68 +27,17 @@ fn generated() -> Vec<(String, String)> {
     files
 }
 
-/// What the condition `Connected` may say, for people.
+/// What the condition `Connected` may say, for people: below the words that people wrote there, every reason.
 fn connected() -> String {
+    const TABLE: &str = "| Reason | Meaning |\n|---|---|\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/connected.md");
+    let there = fs::read_to_string(path).unwrap();
+    let (words, _) = there.split_once(TABLE).unwrap();
     let rows = Reason::ALL
         .iter()
         .map(|reason| format!("| `{reason}` | {} |\n", reason.about()));
-    std::iter::once(CONNECTED.to_owned()).chain(rows).collect()
+    [words.to_owned(), TABLE.to_owned()].into_iter().chain(rows).collect()
 }
-
-const CONNECTED: &str = "\
-# Connected
-
-`mooring verifier` and `mooring doctor` walk the chain from Argo CD's service accounts to the Kubernetes API of a cluster,
-hop by hop, the way Argo CD does:
-
-1. **service accounts**: there, bound to the management role, and their pods made since;
-2. **token**: one of each, for the audience `sts.amazonaws.com`, with the shortest life that Kubernetes gives;
-3. **management role**: the token is exchanged for it (`AssumeRoleWithWebIdentity`);
-4. **deployer role**: the management role assumes it, without an external ID and without tags, as Argo CD does;
-5. **endpoint**: the API server is reached, with the certificate authority of the cluster Secret and no other;
-6. **authentication**: the API server takes the EKS token;
-7. **authorization**: it allows what Argo CD does within its scope;
-8. **Argo CD**: it reads the cluster Secret, everybody's, and a project admits the cluster as a destination.
-
-Where a hop is refused, the documents of both sides are read: they decide which policy it was. What they do not tell is
-taken from AWS's own words, and is otherwise `Undetermined`, with what it may be: across accounts AWS often does not say.
-`Connected` is `False` with the reason of the first hop that is broken, `Unknown` where a hop could not be looked at, and
-`True` with the reason `ChainHolds` when every hop was walked. The message says what failed, in AWS's own words, and what
-to do next. Tokens appear nowhere, nor does a password that somebody put into a server's or a proxy's URL.
-
-A token is sent to one place: the endpoint that EKS gives for the cluster, behind the certificate authority that EKS gives
-for it, as the operator recorded both in the status. A cluster Secret that leads elsewhere is told (`DestinationDiffers`)
-and sent nothing. Where Mooring will mend what is broken, the message says so; while the object is paused or stalled it
-says that instead, and what ends it.
-
-What changes at a `ManagedCluster`, its `ManagementRole`, a cluster Secret, an AppProject or `argocd-cm` is looked at within
-seconds.
-Everything is walked again after ten minutes (`--interval`) and up to a tenth more at random, and no cluster more often
-than every 30 seconds (`--distance`). What changed at Argo CD's side alone is judged anew without another walk: neither
-AWS nor a cluster is asked again.
-
-`Ready` says that AWS has taken everything, `Connected` that it works. Between the two lie some seconds: the API server of
-a cluster learns of a new access entry a moment after EKS has it, and IAM's own changes take effect as late. The cluster
-Secret is written last, but the operator cannot wait for the rest by trying, since it can mint no token. So a cluster that
-was moored just now may be told as `Unauthorized`, by Argo CD too. Both try again by themselves; `kubectl wait
---for=condition=Connected mgc/prod-eu` waits until it is over. It is the same the other way round: what somebody broke or
-took away a moment ago still works for some seconds, so look twice before you believe that a change broke nothing. The
-demo's AWS is late by a second.
-
-What hop 7 asks is what the spec asks for: with `AmazonEKSClusterAdminPolicy` every verb on everything; with the admin and
-edit policies what a sync and a server-side diff take (`patch` first); with less, or with groups alone, what Argo CD reads,
-since Mooring does not know what your RBAC is meant to allow. Where `argocd-cm` sets
-`application.sync.impersonation.enabled`, `impersonate` too. It is at most a dozen questions: of more namespaces than that,
-those come first that no policy of the spec holds for, and the hop says how many were not asked.
-
-Argo CD lists every kind that a cluster serves, and gives the cluster up at the first one that is refused, unless `argocd-cm`
-sets `resource.respectRBAC` or names the kinds in `resource.inclusions`. Where it does neither and the cluster does not let
-every kind be listed, as with the edit policy, hop 7 says so. It breaks nothing, since what `resource.exclusions` leaves out
-is not looked at.
-
-| Reason | Meaning |
-|---|---|
-";
 
 /// What `mooring bootstrap --output-dir` writes for the examples, as files of deploy/aws.
 fn bootstrapped() -> Vec<(String, String)> {

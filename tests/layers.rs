@@ -99,6 +99,7 @@ const PURE: &[&str] = &[
     "access/revoked",
     "access/scope",
     "access/subject",
+    "kubernetes/pods",
     "managed_cluster/plan/",
     "managed_cluster/by_hand",
     "management_role/plan/",

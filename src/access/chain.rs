@@ -108,6 +108,9 @@ pub enum Found {
     Passed {
         /// What was seen, in a few words.
         seen: String,
+        /// What that leaves open, and whoever reads that the chain holds should know.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// It is broken.
     Failed(Trouble),

@@ -8,10 +8,12 @@ use serde_json::Value;
 
 use crate::{
     api::IdentityType,
-    argocd::{Project, SeenCluster},
+    argocd::{Project, SeenCluster, Settings},
     aws::{AwsError, ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
     kubernetes::{Failure, KubernetesError},
 };
+
+pub use crate::kubernetes::pods::PodBinding;
 
 use super::scope::Ask;
 
@@ -89,23 +91,12 @@ impl Claims {
     }
 }
 
-/// How a running pod gets its AWS credentials, by the environment that a webhook gave it when it was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PodBinding {
-    /// `AWS_ROLE_ARN` with a web identity token.
-    Role(String),
-    /// EKS Pod Identity.
-    PodIdentity,
-    /// Neither: the SDK falls back to the node's role.
-    Nothing,
-}
-
 /// A pod that runs as a `ServiceAccount`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodSeen {
     /// Its name.
     pub name: String,
-    /// How it gets its credentials.
+    /// How it gets its credentials, as far as the management role is concerned.
     pub binding: PodBinding,
 }
 
@@ -125,20 +116,37 @@ pub struct ServiceAccountEvidence {
 }
 
 impl ServiceAccountEvidence {
-    /// Whether nothing but EKS Pod Identity can give its pods the management role. The role's trust policy then need not
-    /// let a web identity in, and what an exchange would say is beside the point.
+    /// Its running pods, as far as they were seen.
     #[must_use]
-    pub fn may_be_by_pod_identity(&self, identity: IdentityType) -> bool {
-        identity == IdentityType::Existing && self.annotation == Look::Seen(None)
+    pub fn pods_seen(&self) -> &[PodSeen] {
+        match &self.pods {
+            Look::Seen(pods) => pods,
+            Look::Absent | Look::Unseen(_) => &[],
+        }
     }
 
-    /// Whether a pod of it was given EKS Pod Identity, and nothing else can give its pods the management role.
+    /// Whether pods of it get their credentials by EKS Pod Identity and none by a web identity, whatever its annotation
+    /// says: an association goes before that.
     #[must_use]
-    pub fn is_by_pod_identity(&self, identity: IdentityType) -> bool {
-        let Look::Seen(pods) = &self.pods else {
-            return false;
-        };
-        self.may_be_by_pod_identity(identity) && pods.iter().any(|pod| pod.binding == PodBinding::PodIdentity)
+    pub fn is_by_pod_identity(&self) -> bool {
+        let any = |binding: &PodBinding| self.pods_seen().iter().any(|pod| pod.binding == *binding);
+        any(&PodBinding::PodIdentity) && !any(&PodBinding::Role)
+    }
+
+    /// Whether EKS Pod Identity may give its pods the role, and no pod shows otherwise: what refuses a web identity then is
+    /// not known to be in anybody's way.
+    #[must_use]
+    pub fn may_be_by_pod_identity(&self, identity: IdentityType) -> bool {
+        let shows = |pod: &PodSeen| pod.binding == PodBinding::Role;
+        identity == IdentityType::Existing && !self.pods_seen().iter().any(shows)
+    }
+
+    /// Whether a token of it is worth an exchange. Where its pods come to the role by EKS Pod Identity, or can by nothing
+    /// else, the role's trust policy need not let a web identity in, and what STS says to one is beside the point.
+    #[must_use]
+    pub fn is_exchanged(&self, identity: IdentityType) -> bool {
+        let unbound = identity == IdentityType::Existing && self.annotation == Look::Seen(None);
+        self.annotation != Look::Absent && !unbound && !self.is_by_pod_identity()
     }
 }
 
@@ -151,16 +159,6 @@ pub struct ArgoCdEvidence {
     pub projects: Look<Vec<Project>>,
     /// What `argocd-cm` says of how Argo CD uses its clusters.
     pub settings: Look<Settings>,
-}
-
-/// Of Argo CD's settings those that say what it asks of a cluster. What is not set is `false`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// `application.sync.impersonation.enabled` (Argo CD's manual, "Application Sync using impersonation").
-    pub impersonation: bool,
-    /// Neither `resource.respectRBAC` nor `resource.inclusions` is set: it lists every kind that the cluster serves, but
-    /// for `resource.exclusions`, and gives the cluster up when one is refused (Argo CD's manual, "Declarative setup").
-    pub every_kind: bool,
 }
 
 impl Look<Settings> {
@@ -258,8 +256,10 @@ pub struct Evidence {
     /// What was asked of the API server's authorisation.
     pub reviews: Vec<(Ask, Answer)>,
     /// Whether every kind may be listed, where Argo CD lists every kind. It is no part of `reviews`, since what
-    /// `resource.exclusions` leaves out is not known.
+    /// `resource.exclusions` leaves out is not known in all.
     pub every_kind: Option<Answer>,
+    /// Whether the roles of RBAC may be listed, where not every kind may and Argo CD surely lists these.
+    pub roles: Option<(Ask, Answer)>,
 }
 
 /// What is said of documents that nothing made worth reading.

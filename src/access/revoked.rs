@@ -240,7 +240,15 @@ mod tests {
     #[test]
     fn a_walk_tells_whether_the_cluster_lets_in() {
         let walk = |over: (Hop, Found)| {
-            let passed = |hop| (hop, Found::Passed { seen: "seen".into() });
+            let passed = |hop| {
+                (
+                    hop,
+                    Found::Passed {
+                        seen: "seen".into(),
+                        notes: Vec::new(),
+                    },
+                )
+            };
             let mut hops: BTreeMap<Hop, Found> = Hop::ALL.into_iter().map(passed).collect();
             hops.extend([over]);
             Walk { hops }

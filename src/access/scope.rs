@@ -3,7 +3,9 @@
 //! Questions, and no list of rules: EKS access policies do not show in `SelfSubjectRulesReview` (EKS user guide,
 //! "Associate access policies with access entries"), and a dozen reviews are nothing to an API server.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
+
+use crate::domain::allow::Glob;
 
 /// The most questions that one walk asks.
 pub const MOST: usize = 12;
@@ -71,17 +73,20 @@ pub fn asks(
     asks
 }
 
+fn level(policy: &str) -> Level {
+    match policy {
+        "AmazonEKSClusterAdminPolicy" => Level::All,
+        "AmazonEKSAdminPolicy" | "AmazonEKSEditPolicy" => Level::Write,
+        _ => Level::Read,
+    }
+}
+
 fn all(
     policies: &[(String, Vec<String>)],
     namespaces: &[String],
     cluster_resources: bool,
     impersonation: bool,
 ) -> Vec<Ask> {
-    let level = |policy: &str| match policy {
-        "AmazonEKSClusterAdminPolicy" => Level::All,
-        "AmazonEKSAdminPolicy" | "AmazonEKSEditPolicy" => Level::Write,
-        _ => Level::Read,
-    };
     let widest = |namespace: Option<&str>| {
         let there = policies
             .iter()
@@ -98,8 +103,15 @@ fn all(
     } else {
         namespaces.iter().map(Some).collect()
     };
+    // Where a policy gives more in some namespaces than there is in the whole cluster, Applications are meant for those.
+    if namespaces.is_empty() {
+        let further = policies.iter().filter(|(name, _)| level(name) > widest(None));
+        let named = further.flat_map(|(_, held)| held).filter(|held| !held.contains('*'));
+        let named: BTreeSet<&String> = named.collect();
+        places.extend(named.into_iter().map(Some));
+    }
     // Where there are more than can be asked about, those come first that no policy is meant for.
-    places.sort_by_key(|place| policies.iter().any(|(_, held)| holds(held, place.map(String::as_str))));
+    places.sort_by_cached_key(|place| policies.iter().any(|(_, held)| holds(held, place.map(String::as_str))));
     let mut asks = Vec::new();
     let mut later = Vec::new();
     for place in places {
@@ -154,7 +166,8 @@ fn all(
 
 /// Whether a policy that is held to these namespaces holds in this one, or without one in the whole cluster.
 fn holds(held: &[String], namespace: Option<&str>) -> bool {
-    held.is_empty() || namespace.is_some_and(|name| held.iter().any(|one| glob(one, name)))
+    let covers = |name: &str| held.iter().any(|one| Glob::covers(one, name));
+    held.is_empty() || namespace.is_some_and(covers)
 }
 
 /// Whether every kind may be listed, which Argo CD does unless it is told otherwise: where it looks first.
@@ -169,6 +182,19 @@ pub fn every_kind(namespaces: &[String]) -> Ask {
     }
 }
 
+/// A kind that every cluster serves and that few of EKS's access policies let be listed (EKS user guide, "Review access
+/// policy permissions"): asked where not every kind may be listed, to know of one that Argo CD surely lists.
+#[must_use]
+pub fn roles(namespaces: &[String]) -> Ask {
+    Ask {
+        verb: "list",
+        group: "rbac.authorization.k8s.io",
+        resource: if namespaces.is_empty() { "clusterroles" } else { "roles" },
+        namespace: namespaces.first().cloned(),
+        why: "to fill its cache, as every kind",
+    }
+}
+
 /// What of [`asks`] was left out, in words: nothing where all was asked.
 #[must_use]
 pub fn unasked(
@@ -176,31 +202,25 @@ pub fn unasked(
     namespaces: &[String],
     cluster_resources: bool,
     impersonation: bool,
-) -> String {
+) -> Vec<String> {
     let all = all(policies, namespaces, cluster_resources, impersonation);
-    let mut words = match all.len().saturating_sub(MOST) {
-        0 => String::new(),
-        left => format!("; {left} more were not asked, to spare the API server"),
-    };
+    let mut words = Vec::new();
+    if let left @ 1.. = all.len().saturating_sub(MOST) {
+        words.push(format!("{left} more were not asked, to spare the API server"));
+    }
     if all
         .iter()
         .all(|ask| matches!(ask.verb, "list" | "watch" | "impersonate"))
     {
-        words.push_str("; whether it may write was not asked, since no access policy of the spec is meant for that");
+        let why = if policies.iter().any(|(name, _)| level(name) > Level::Read) {
+            "whether it may write was not asked, since the access policies that are meant for that hold in patterns of \
+             namespaces"
+        } else {
+            "whether it may write was not asked, since no access policy of the spec is meant for that"
+        };
+        words.push(why.to_owned());
     }
     words
-}
-
-/// EKS's patterns of namespaces know `*` alone.
-fn glob(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
-            (0..=text.len())
-                .filter(|at| text.is_char_boundary(*at))
-                .any(|at| glob(rest, &text[at..]))
-        }),
-    }
 }
 
 #[cfg(test)]
@@ -252,6 +272,39 @@ mod tests {
         }
     }
 
+    /// The least that many give: to look everywhere, and to deploy in some namespaces.
+    #[test]
+    fn where_a_policy_gives_more_than_in_the_whole_cluster_it_is_asked_for() {
+        let policies = [("AmazonEKSViewPolicy", &[][..]), ("AmazonEKSEditPolicy", &["a", "b"])];
+        let asked = questions(&policies, &[], false, false);
+        assert_eq!(
+            asked[..3],
+            [
+                "list deployments.apps in the whole cluster",
+                "patch deployments.apps in namespace a",
+                "patch deployments.apps in namespace b",
+            ]
+        );
+        let left_out = |held: &str| {
+            let edit = ("AmazonEKSEditPolicy".to_owned(), vec![held.to_owned()]);
+            unasked(
+                &[("AmazonEKSViewPolicy".to_owned(), Vec::new()), edit],
+                &[],
+                false,
+                false,
+            )
+        };
+        assert!(left_out("a").is_empty());
+        assert!(left_out("team-*")[0].contains("hold in patterns of namespaces"));
+    }
+
+    /// Others write the patterns.
+    #[test]
+    fn no_pattern_takes_long() {
+        let policies = [("AmazonEKSEditPolicy".to_owned(), vec![format!("{}b", "*a".repeat(30))])];
+        assert!(asks(&policies, &["a".repeat(63)], false, false)[0].verb == "patch");
+    }
+
     #[test]
     fn what_the_secret_asks_for_is_asked_even_where_no_policy_holds() {
         assert_eq!(
@@ -296,14 +349,23 @@ mod tests {
         assert_eq!(covered.count(), 0, "{asked:?}");
         assert_eq!(
             unasked(&policies, &names, false, false),
-            "; 28 more were not asked, to spare the API server"
+            ["28 more were not asked, to spare the API server"]
         );
-        assert_eq!(unasked(&policies, &[], false, false), "");
+        assert!(unasked(&policies, &[], false, false).is_empty());
         let edit = [("AmazonEKSEditPolicy".to_owned(), Vec::new())];
         assert_eq!(
             unasked(&edit, &names[..12], true, false),
-            "; 49 more were not asked, to spare the API server"
+            ["49 more were not asked, to spare the API server"]
         );
-        assert!(unasked(&[], &names[..1], false, true).contains("whether it may write was not asked"));
+        assert!(unasked(&[], &names[..1], false, true)[0].contains("whether it may write was not asked"));
+        assert_eq!(
+            roles(&[]).to_string(),
+            "list clusterroles.rbac.authorization.k8s.io in the whole cluster"
+        );
+        let first = roles(&names[..2]).to_string();
+        assert_eq!(
+            first,
+            format!("list roles.rbac.authorization.k8s.io in namespace {}", names[0])
+        );
     }
 }

@@ -29,11 +29,10 @@ pub fn finding(walk: &Walk) -> Finding {
     }
     if walk.holds() {
         let mut message = "every hop from Argo CD's service accounts to the cluster's API server was walked".to_owned();
-        if let Found::Passed { seen } = walk.at(Hop::Authorization)
-            && let Some((_, unasked)) = seen.split_once("; ")
-        {
-            message.push_str("; ");
-            message.push_str(unasked);
+        for found in walk.hops.values() {
+            if let Found::Passed { notes, .. } = found {
+                message.extend(notes.iter().flat_map(|note| ["; ", note]));
+            }
         }
         return Finding::new(ConditionType::Connected, Verdict::True, "ChainHolds", message);
     }
@@ -73,12 +72,23 @@ fn told(verdict: Verdict, hop: Option<Hop>, trouble: &Trouble) -> Finding {
     Finding::new(ConditionType::Connected, verdict, trouble.reason.as_str(), message)
 }
 
-/// The condition that is to be written; `None` when the object says so already.
+/// The condition that is to be written; `None` when the object says so already. `written` is what was written last: an
+/// object that comes from a watch may be older than that. `generation` is that of the spec that was walked, which is not
+/// always the object's by now.
 #[must_use]
-pub fn changed(object: &ManagedCluster, finding: &Finding, now: jiff::Timestamp) -> Option<Condition> {
-    let old = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    let new = conditions(old, std::slice::from_ref(finding), object.metadata.generation, now).pop()?;
-    (find(old, ConditionType::Connected) != Some(&new)).then_some(new)
+pub fn changed(
+    object: &ManagedCluster,
+    written: Option<&Condition>,
+    finding: &Finding,
+    generation: Option<i64>,
+    now: jiff::Timestamp,
+) -> Option<Condition> {
+    let there = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let there = find(there, ConditionType::Connected);
+    let old = written.or(there).map_or(&[][..], std::slice::from_ref);
+    let new = conditions(old, std::slice::from_ref(finding), generation, now).pop()?;
+    let said = there == Some(&new) && written.is_none_or(|written| *written == new);
+    (!said).then_some(new)
 }
 
 /// Writes the condition, and nothing else.
@@ -103,12 +113,16 @@ mod tests {
     use crate::access::{Found, Reason, subject::tests::cluster};
 
     fn walk(over: &[(Hop, Found)]) -> Walk {
-        let mut hops: BTreeMap<Hop, Found> = Hop::ALL
-            .into_iter()
-            .map(|hop| (hop, Found::Passed { seen: "seen".into() }))
-            .collect();
+        let mut hops: BTreeMap<Hop, Found> = Hop::ALL.into_iter().map(|hop| (hop, passed(&[]))).collect();
         hops.extend(over.iter().cloned());
         Walk { hops }
+    }
+
+    fn passed(notes: &[&str]) -> Found {
+        Found::Passed {
+            seen: "seen".into(),
+            notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+        }
     }
 
     fn trouble(reason: Reason) -> Trouble {
@@ -150,24 +164,51 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_that_holds_is_told_with_what_that_leaves_open() {
+        let noted = [
+            (Hop::Token, passed(&["one; two"])),
+            (Hop::Authorization, passed(&["three", "four"])),
+        ];
+        assert_eq!(
+            finding(&walk(&noted)).message,
+            "every hop from Argo CD's service accounts to the cluster's API server was walked; one; two; three; four"
+        );
+    }
+
+    #[test]
     fn nothing_is_written_when_nothing_changed() {
         let at = |second| jiff::Timestamp::from_second(second).unwrap();
         let mut object = cluster();
         let holds = finding(&walk(&[]));
-        let first = changed(&object, &holds, at(1)).unwrap();
+        let first = changed(&object, None, &holds, Some(1), at(1)).unwrap();
+        assert_eq!(
+            changed(&object, Some(&first), &holds, Some(1), at(1)),
+            Some(first.clone()),
+            "somebody took it away"
+        );
         object.status.as_mut().unwrap().conditions.push(first.clone());
-        assert_eq!(changed(&object, &holds, at(2)), None);
+        assert_eq!(changed(&object, None, &holds, Some(1), at(2)), None);
+        assert_eq!(changed(&object, Some(&first), &holds, Some(1), at(2)), None);
         let broken = finding(&walk(&[(
             Hop::Endpoint,
             Found::Failed(trouble(Reason::ConnectionRefused)),
         )]));
-        let second = changed(&object, &broken, at(3)).unwrap();
+        let second = changed(&object, Some(&first), &broken, Some(1), at(3)).unwrap();
         assert_eq!(
             (second.status.as_str(), second.reason.as_str()),
             ("False", "ConnectionRefused")
         );
+        let mended =
+            changed(&object, Some(&second), &holds, Some(1), at(4)).expect("the object is as it was before the second");
+        assert_eq!(mended.last_transition_time.0, at(4), "it was broken in between");
         object.metadata.generation = Some(4);
-        let same = changed(&object, &holds, at(4)).unwrap();
+        assert_eq!(
+            changed(&object, None, &holds, Some(1), at(4)),
+            None,
+            "what was walked is another spec"
+        );
+        let same = changed(&object, None, &holds, Some(4), at(4)).unwrap();
+        assert_eq!(same.observed_generation, Some(4));
         assert_eq!(same.last_transition_time, first.last_transition_time);
     }
 }

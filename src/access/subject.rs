@@ -5,6 +5,7 @@ use crate::{
         IdentityType, ManagedCluster, ManagementRole, Mode,
         condition::{ConditionType, Verdict, find},
     },
+    argocd::Presentation,
     aws::ReadBy,
     domain::{
         arn::{ClusterArn, RoleArn},
@@ -13,7 +14,7 @@ use crate::{
     },
     managed_cluster::{
         management::{Management, NoManagement},
-        request::Identity,
+        request::{Identity, Request},
     },
 };
 
@@ -72,6 +73,9 @@ pub struct Subject {
     pub destination: Destination,
     /// The name of the cluster Secret.
     pub secret: String,
+    /// What the spec has the cluster Secret say beside that; `None` while the operator has not seen this spec, or refuses
+    /// it.
+    pub presentation: Option<Presentation>,
     /// The access policies by name, and the namespaces that each is held to.
     pub policies: Vec<(String, Vec<String>)>,
     /// Whether access is taken away on purpose.
@@ -190,6 +194,7 @@ impl Subject {
                 certificate_authority,
             },
             secret,
+            presentation: presentation(cluster, role),
             policies: cluster
                 .spec
                 .access
@@ -243,6 +248,16 @@ fn operator_says(cluster: &ManagedCluster) -> String {
         || "it has not looked at the object at all: does it run? (kubectl -n mooring-system get pods)".to_owned(),
         |ready| format!("it says {}: {}", ready.reason, ready.message),
     )
+}
+
+fn presentation(cluster: &ManagedCluster, role: &ManagementRole) -> Option<Presentation> {
+    let seen = cluster.status.as_ref().and_then(|status| status.observed_generation);
+    let management = Management::read(role)
+        .ok()
+        .filter(|_| seen == cluster.metadata.generation)?;
+    Request::parse(cluster, &management)
+        .ok()
+        .map(|request| request.presentation)
 }
 
 #[cfg(test)]

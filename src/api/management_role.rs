@@ -65,7 +65,7 @@ pub struct ManagementRoleSpec {
     #[schemars(length(max = 10), inner(length(max = 256)))]
     pub service_accounts: Vec<String>,
 
-    /// Whether Mooring binds the service accounts to the role: it sets the annotation eks.amazonaws.com/role-arn on each, and nothing else. It makes none, and never overwrites what another field manager has set.
+    /// Whether Mooring binds the service accounts to the role: it sets the annotation eks.amazonaws.com/role-arn on each, and nothing else. It makes none, and never overwrites what another field manager has set. With identity type Existing it leaves out those that the role's trust policy does not let in by a web identity, and those whose pods get their credentials by EKS Pod Identity.
     #[serde(default = "default_bind")]
     pub bind_service_accounts: bool,
 
@@ -101,13 +101,12 @@ fn default_namespace() -> String {
 
 fn default_service_accounts() -> Vec<String> {
     // Argo CD's manual lists these three (docs/operator-manual/declarative-setup.md, "EKS").
-    [
+    let names = [
         "argocd-application-controller",
         "argocd-applicationset-controller",
         "argocd-server",
-    ]
-    .map(str::to_owned)
-    .to_vec()
+    ];
+    names.map(str::to_owned).to_vec()
 }
 
 fn default_bind() -> bool {
@@ -115,7 +114,7 @@ fn default_bind() -> bool {
 }
 
 /// The hub.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HubCluster {
     /// The hub's name in EKS, as in hub.
@@ -355,6 +354,11 @@ pub struct ManagementRoleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RoleStatus")]
     pub role: Option<RoleStatus>,
+
+    /// Identity type Existing only: those of spec.serviceAccounts whose web identities the role's trust policy does not let in. Mooring does not annotate them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10), inner(length(max = 256)))]
+    pub untrusted_service_accounts: Vec<String>,
 
     /// The deployer roles that the management role may assume, as its policy was last written or found to be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -12,6 +12,7 @@ mod project;
 mod seen;
 mod selector;
 mod server;
+mod settings;
 mod usage;
 
 pub use application::{APPLICATIONS, Application, Destination, Target};
@@ -27,7 +28,8 @@ pub use project::Project;
 pub use seen::{ClusterSecret, Difference, concerns, cut_down};
 pub use selector::{Answer, Selector};
 pub use server::Server;
-pub use usage::{Change, Grip, Maker, Usage, User};
+pub use settings::Settings;
+pub use usage::{Change, Grip, Maker, SKIP_RECONCILE, Usage, User};
 
 /// The ConfigMap of Argo CD's settings, in its namespace (Argo CD's manual, "argocd-cm.yaml example").
 pub const SETTINGS: &str = "argocd-cm";

@@ -11,9 +11,10 @@ use base64::{
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::{
-    cluster_secret::WantedSecret,
+    cluster_secret::{ADOPTED_ANNOTATION, WantedSecret},
     lenient::{Node, fields, flag, text, wrong},
     server::Server,
+    usage::skips_reconcile,
 };
 
 /// Go's `base64.StdEncoding`: padded, and not strict about the bits that pad.
@@ -41,6 +42,10 @@ pub enum Credentials {
 
 /// A cluster Secret as Argo CD understands it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own, and any of them may be set"
+)]
 pub struct SeenCluster {
     /// The cluster's name in Argo CD.
     pub name: String,
@@ -62,6 +67,10 @@ pub struct SeenCluster {
     pub proxied: bool,
     /// How Argo CD proves who it is.
     pub credentials: Credentials,
+    /// Whether Argo CD is told to leave the cluster alone ([`SKIP_RECONCILE`](super::SKIP_RECONCILE)).
+    pub skips_reconcile: bool,
+    /// Whether it was somebody else's before it was ours: then it keeps what they wrote and the spec says nothing of.
+    pub adopted: bool,
 }
 
 impl SeenCluster {
@@ -113,6 +122,7 @@ pub fn read(secret: &Secret) -> Result<SeenCluster, String> {
     };
     let plain = |key: &str| String::from_utf8_lossy(bytes(key)).into_owned();
     let namespaces = plain("namespaces");
+    let annotations = secret.metadata.annotations.clone().unwrap_or_default();
     let mut seen = SeenCluster {
         name: plain("name"),
         server: Server::new(&plain("server")),
@@ -124,6 +134,8 @@ pub fn read(secret: &Secret) -> Result<SeenCluster, String> {
             .collect(),
         cluster_resources: bytes("clusterResources") == b"true",
         project: plain("project"),
+        skips_reconcile: skips_reconcile(&annotations),
+        adopted: annotations.contains_key(ADOPTED_ANNOTATION),
         ..SeenCluster::default()
     };
     let config = bytes("config");

@@ -2,7 +2,18 @@
 //!
 //! Source: argoproj/argo-cd v3.6.1, `pkg/apis/application/v1alpha1/app_project_types.go` (`IsDestinationPermitted`).
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
+
+use crate::domain::glob::glob;
+
+/// How many namespaces a project is tried with. One that names more is taken to admit: whoever may edit a project must
+/// not be able to keep everybody else's clusters from being looked at.
+const MOST: usize = 200;
+
+/// How many patterns one with braces may stand for.
+const EXPANSIONS: usize = 64;
 
 /// An AppProject, as far as it speaks of destinations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,26 +64,29 @@ impl Project {
         if self.only_own_clusters {
             return false;
         }
-        let anywhere = ["some-namespace".to_owned()];
-        let mut candidates: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+        let mut candidates: BTreeSet<&str> = namespaces.iter().map(String::as_str).collect();
         if candidates.is_empty() {
-            let plain =
-                |of: &&Destination| !of.namespace.contains(['*', '?', '{', '[']) && !of.namespace.starts_with('!');
-            candidates.extend(self.destinations.iter().filter(plain).map(|of| of.namespace.as_str()));
-            candidates.extend(anywhere.iter().map(String::as_str));
             // What stands for a pattern is one of its own matches, as far as that can be written down.
             candidates.extend(self.destinations.iter().map(|of| of.namespace.trim_matches('*')));
+            candidates.insert("some-namespace");
         }
+        if candidates.len() > MOST {
+            return true;
+        }
+        let leads: Vec<(bool, bool)> = self
+            .destinations
+            .iter()
+            .map(|of| of.leads_to(server, cluster))
+            .collect();
         candidates
             .into_iter()
-            .any(|namespace| self.matches(server, cluster, namespace))
+            .any(|namespace| self.admits_in(namespace, &leads))
     }
 
-    fn matches(&self, server: &str, cluster: &str, namespace: &str) -> bool {
+    /// The same for one namespace; `leads` says of each destination whether it is the cluster by server, and by name.
+    fn admits_in(&self, namespace: &str, leads: &[(bool, bool)]) -> bool {
         let mut admitted = false;
-        for of in &self.destinations {
-            let by_server = !server.is_empty() && matches(&of.server, server);
-            let by_name = !cluster.is_empty() && matches(&of.name, cluster);
+        for (of, (by_server, by_name)) in self.destinations.iter().zip(leads.iter().copied()) {
             let in_namespace = matches(&of.namespace, namespace);
             if (by_server || by_name) && in_namespace {
                 admitted = true;
@@ -86,43 +100,58 @@ impl Project {
     }
 }
 
+impl Destination {
+    fn leads_to(&self, server: &str, cluster: &str) -> (bool, bool) {
+        (
+            !server.is_empty() && matches(&self.server, server),
+            !cluster.is_empty() && matches(&self.name, cluster),
+        )
+    }
+}
+
 fn denies(pattern: &str) -> bool {
     pattern.starts_with('!')
 }
 
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.strip_prefix('!') {
-        Some(denied) => !glob(denied, text),
-        None => glob(pattern, text),
+        Some(denied) => !matches_pattern(denied, text),
+        None => matches_pattern(pattern, text),
     }
 }
 
-/// `*`, `?` and `{a,b}`. What else Argo CD's patterns know (`[a-z]`) is taken to match: better silent than wrong.
-fn glob(pattern: &str, text: &str) -> bool {
+/// `*`, `?` and `{a,b}`. What else Argo CD's patterns know (`[a-z]`), and what stands for more than [`EXPANSIONS`]
+/// patterns, is taken to match: better silent than wrong.
+fn matches_pattern(pattern: &str, text: &str) -> bool {
     if pattern.contains('[') {
         return true;
     }
-    if let Some((before, rest)) = pattern.split_once('{')
-        && let Some((alternatives, after)) = rest.split_once('}')
-    {
-        return alternatives
-            .split(',')
-            .any(|one| glob(&format!("{before}{one}{after}"), text));
+    match expanded(pattern) {
+        Some(patterns) => patterns.iter().any(|pattern| glob(pattern, text)),
+        None => true,
     }
-    let mut rest = pattern.chars();
-    match rest.next() {
-        None => text.is_empty(),
-        Some('*') => {
-            let rest = rest.as_str();
-            (0..=text.len())
-                .filter(|at| text.is_char_boundary(*at))
-                .any(|at| glob(rest, &text[at..]))
+}
+
+/// The patterns without braces that one with braces stands for; `None` where they are too many.
+fn expanded(pattern: &str) -> Option<Vec<String>> {
+    let mut done = Vec::new();
+    let mut open = vec![pattern.to_owned()];
+    while let Some(pattern) = open.pop() {
+        let braces = pattern.split_once('{').and_then(|(before, rest)| {
+            let (alternatives, after) = rest.split_once('}')?;
+            Some((before, alternatives, after))
+        });
+        match braces {
+            None => done.push(pattern),
+            Some((before, alternatives, after)) => {
+                open.extend(alternatives.split(',').map(|one| format!("{before}{one}{after}")));
+            }
         }
-        Some(one) => {
-            let mut others = text.chars();
-            others.next().is_some_and(|c| one == '?' || one == c) && glob(rest.as_str(), others.as_str())
+        if done.len() + open.len() > EXPANSIONS {
+            return None;
         }
     }
+    Some(done)
 }
 
 #[cfg(test)]
@@ -175,6 +204,27 @@ mod tests {
         ] {
             assert_eq!(admits(&destinations, namespaces, ""), admitted, "{destinations}");
         }
+    }
+
+    /// Argo CD takes such patterns, so somebody may have them.
+    #[test]
+    fn no_project_takes_long() {
+        let many: Vec<Value> = (0..10_000)
+            .map(|n| json!({"name": "other", "namespace": format!("team-{n}")}))
+            .collect();
+        // What is too much is taken to admit.
+        for (destinations, admits) in [
+            (json!([{"server": "{a,b}".repeat(40), "namespace": "*"}]), true),
+            (json!([{"server": "*a".repeat(40), "namespace": "*"}]), true),
+            (json!([{"name": "*", "namespace": "{*a,*b}".repeat(5)}]), false),
+            (json!(many), true),
+        ] {
+            let project = Project::read("team", &json!({ "destinations": destinations }));
+            assert_eq!(project.admits(&"a".repeat(60), "prod", &[], ""), admits);
+        }
+        assert_eq!(expanded("{a,b}-{c,d}").map(|all| all.len()), Some(4));
+        assert_eq!(expanded("{a"), Some(vec!["{a".to_owned()]));
+        assert_eq!(expanded(&"{a,b}".repeat(7)), None);
     }
 
     #[test]

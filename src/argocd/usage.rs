@@ -9,7 +9,7 @@ use super::{
 };
 
 /// The annotation of a cluster Secret by which Argo CD leaves the cluster alone.
-const SKIP_RECONCILE: &str = "argocd.argoproj.io/skip-reconcile";
+pub const SKIP_RECONCILE: &str = "argocd.argoproj.io/skip-reconcile";
 
 /// Who uses a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,9 +72,14 @@ impl Target {
     /// are not worked on either (v3.6.1, `controller/sharding/cache.go`, which reads the value as Go's `ParseBool`).
     #[must_use]
     pub fn skips_reconcile(&self) -> bool {
-        let value = self.annotations.get(SKIP_RECONCILE).map(String::as_str);
-        matches!(value, Some("1" | "t" | "T" | "TRUE" | "true" | "True"))
+        skips_reconcile(&self.annotations)
     }
+}
+
+/// The same of a Secret's annotations.
+pub(super) fn skips_reconcile(annotations: &BTreeMap<String, String>) -> bool {
+    let value = annotations.get(SKIP_RECONCILE).map(String::as_str);
+    matches!(value, Some("1" | "t" | "T" | "TRUE" | "true" | "True"))
 }
 
 impl Usage {

@@ -21,6 +21,9 @@ const EXPIRES: Duration = Duration::from_mins(1);
 /// The header that binds a token to one cluster.
 const CLUSTER_HEADER: &str = "x-k8s-aws-id";
 
+/// What every token begins with.
+pub(super) const TOKEN_PREFIX: &str = "k8s-aws-v1.";
+
 /// The token of these credentials for a cluster.
 ///
 /// Always for AWS's own regional host, whatever endpoint this process calls STS at: EKS takes no other.
@@ -31,7 +34,7 @@ pub(super) fn eks_token(
     now: SystemTime,
 ) -> Result<String, String> {
     let url = presigned(credentials, region, cluster, now)?;
-    Ok(format!("k8s-aws-v1.{}", BASE64_URL_SAFE_NO_PAD.encode(url)))
+    Ok(format!("{TOKEN_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(url)))
 }
 
 fn presigned(credentials: Credentials, region: &Region, cluster: &str, now: SystemTime) -> Result<String, String> {

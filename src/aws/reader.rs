@@ -66,6 +66,10 @@ pub struct SpokeCluster {
     pub public: bool,
     /// The networks that its public endpoint is held to.
     pub public_cidrs: Vec<String>,
+    /// Its endpoint; `None` while it has none.
+    pub endpoint: Option<String>,
+    /// Its certificate authority in base64; `None` while it has none.
+    pub certificate_authority: Option<String>,
 }
 
 /// An access entry.
@@ -197,12 +201,16 @@ impl Reader {
         look(eks::absent(answer).map(|answer| {
             answer.and_then(|answer| answer.cluster).map(|from| {
                 let network = from.resources_vpc_config.as_ref();
+                let public_cidrs = network
+                    .map(|network| network.public_access_cidrs().to_vec())
+                    .unwrap_or_default();
+                let cluster = eks::cluster(from);
                 SpokeCluster {
-                    public_cidrs: network
-                        .map(|network| network.public_access_cidrs().to_vec())
-                        .unwrap_or_default(),
-                    public: network.is_none_or(|network| network.endpoint_public_access),
-                    authentication_mode: eks::cluster(from).authentication_mode,
+                    public_cidrs,
+                    public: cluster.public_endpoint,
+                    authentication_mode: cluster.authentication_mode,
+                    endpoint: cluster.endpoint,
+                    certificate_authority: cluster.certificate_authority,
                 }
             })
         }))

@@ -4,6 +4,7 @@
 //! cleaned of them before it leaves here, since some of its messages repeat what was sent (`SignatureDoesNotMatch`).
 
 use std::{
+    collections::HashSet,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -15,13 +16,14 @@ use aws_sdk_sts::{
     config::{IdentityCache, Region as SdkRegion},
     types,
 };
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::HeaderValue;
 
 use super::{
     calls::Call,
     connect::{self, ConnectError, Settings},
     error::{AwsError, ErrorKind},
-    presign,
+    presign::{self, TOKEN_PREFIX},
     wire::Wire,
 };
 use crate::domain::{arn::RoleArn, name::Region};
@@ -80,12 +82,47 @@ impl EksToken {
         self.0.len()
     }
 
-    /// A text without the token, should it hold it.
+    /// A text of whoever was sent the token, without it. Where a piece of the token shows all the same, nothing of the
+    /// text is kept: he may want it shown.
     #[must_use]
     pub fn scrub(&self, text: &str) -> String {
-        scrubbed(text, &[&self.0])
+        let clean = scrubbed(text, &[&self.0]);
+        if self.shows_in(&clean) {
+            return "<not shown: it held a part of the token>".to_owned();
+        }
+        clean
+    }
+
+    /// Whether a piece of the token shows, or of what is secret in the URL that it stands for; with blanks in between or in
+    /// other case, too.
+    fn shows_in(&self, text: &str) -> bool {
+        let squeezed = |text: &str| {
+            let kept = text.bytes().filter(|byte| !byte.is_ascii_whitespace());
+            kept.map(|byte| byte.to_ascii_lowercase()).collect::<Vec<u8>>()
+        };
+        let text = squeezed(text);
+        let pieces: HashSet<&[u8]> = text.windows(PIECE).collect();
+        let shows = |secret: &str| squeezed(secret).windows(PIECE).any(|piece| pieces.contains(piece));
+        let encoded = self.0.strip_prefix(TOKEN_PREFIX).unwrap_or(&self.0);
+        let url = BASE64_URL_SAFE_NO_PAD.decode(encoded).unwrap_or_default();
+        let url = String::from_utf8_lossy(&url);
+        let secrets = url
+            .split(['?', '&'])
+            .filter_map(|pair| pair.split_once('='))
+            .filter(|(key, _)| ["X-Amz-Signature", "X-Amz-Security-Token"].contains(key))
+            .map(|(_, value)| value);
+        shows(encoded) || secrets.into_iter().any(shows)
+    }
+
+    /// A token that is none.
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
+
+/// How many characters in a row are a piece of a token: as many come about by chance nowhere.
+const PIECE: usize = 12;
 
 /// Takes hops. Cheap to clone.
 #[derive(Clone)]

@@ -165,10 +165,13 @@ fn why(examined: &Examined) -> String {
 fn hops(out: &mut String, cluster: &str, walk: &Walk, explained: &mut Explained) {
     for hop in Hop::ALL {
         let (mark, word, rest) = match walk.at(hop) {
-            Found::Passed { seen } => ("+", "ok", seen.as_str()),
-            Found::Failed(trouble) => ("x", "BROKEN", trouble.reason.as_str()),
-            Found::Unknown(trouble) => ("?", "unknown", trouble.reason.as_str()),
-            Found::NotReached => ("-", "not reached", ""),
+            Found::Passed { seen, notes } => {
+                let all = std::iter::once(seen).chain(notes).map(String::as_str);
+                ("+", "ok", all.collect::<Vec<_>>().join("; "))
+            }
+            Found::Failed(trouble) => ("x", "BROKEN", trouble.reason.to_string()),
+            Found::Unknown(trouble) => ("?", "unknown", trouble.reason.to_string()),
+            Found::NotReached => ("-", "not reached", String::new()),
         };
         line(out, &format!("  {mark} {:<16}  {word:<11}  {rest}", hop.title()));
     }
@@ -254,7 +257,15 @@ mod tests {
     }
 
     fn examined(name: &str, over: Option<(Hop, Found)>) -> Examined {
-        let passed = |hop| (hop, Found::Passed { seen: "seen".into() });
+        let passed = |hop| {
+            (
+                hop,
+                Found::Passed {
+                    seen: "seen".into(),
+                    notes: Vec::new(),
+                },
+            )
+        };
         let mut hops: std::collections::BTreeMap<Hop, Found> = Hop::ALL.into_iter().map(passed).collect();
         hops.extend(over);
         Examined {

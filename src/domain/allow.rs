@@ -19,7 +19,13 @@ impl Glob {
     /// Whether the pattern covers the whole of `text`.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        let mut pieces = self.0.split('*');
+        Self::covers(&self.0, text)
+    }
+
+    /// The same of a pattern that stands nowhere else.
+    #[must_use]
+    pub fn covers(pattern: &str, text: &str) -> bool {
+        let mut pieces = pattern.split('*');
         let first = pieces.next().unwrap_or_default();
         let Some(mut rest) = text.strip_prefix(first) else {
             return false;

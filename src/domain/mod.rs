@@ -5,6 +5,7 @@
 pub mod allow;
 pub mod arn;
 pub mod eks;
+pub mod glob;
 pub mod hub;
 pub mod name;
 pub mod ownership;

@@ -48,7 +48,7 @@ impl Failure {
     fn advice(self) -> Option<&'static str> {
         match self {
             Self::Conflict => Some("it changed meanwhile and is read again"),
-            Self::Forbidden => Some("check the operator's RBAC and the cluster's admission policies"),
+            Self::Forbidden => Some("check the RBAC of whoever asked, and the cluster's admission policies"),
             Self::Unreachable => Some("check that the API server can be reached"),
             Self::NotFound | Self::Invalid | Self::Throttled | Self::NotLeading | Self::Other => None,
         }
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(
             refused(403, "secrets \"a\" is forbidden: no", "Forbidden").to_string(),
             "could not apply Secret argocd/a: secrets \"a\" is forbidden: no (403); \
-             check the operator's RBAC and the cluster's admission policies"
+             check the RBAC of whoever asked, and the cluster's admission policies"
         );
     }
 

@@ -16,6 +16,7 @@ pub mod finalizer;
 pub mod issuer;
 pub mod lease;
 pub mod objects;
+pub mod pods;
 pub mod ready;
 pub mod reflect;
 

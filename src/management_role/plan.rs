@@ -8,6 +8,7 @@ use crate::{
     aws::WantedRole,
     domain::{
         arn::{OidcProviderArn, RoleArn},
+        name::KubernetesName,
         ownership::{HOLD_TAG, Marked},
     },
     policy::{self, AUDIENCE, Document},
@@ -93,7 +94,7 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         return plan;
     }
     if request.role_owner == RoleOwner::Existing {
-        plan_existing(&mut plan, request, observed, members);
+        plan_existing(&mut plan, request, observed, members, &issuer);
         return plan;
     }
     let provider = match request.hub.oidc_provider(&issuer) {
@@ -150,7 +151,7 @@ fn withhold(plan: &mut Plan, observed: &Observed) -> bool {
     true
 }
 
-fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed, members: &Members) {
+fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed, members: &Members, issuer: &str) {
     match &observed.role {
         None => plan.blocked.push(Blocked::RoleMissing {
             arn: request.role.to_string(),
@@ -160,6 +161,7 @@ fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed, member
             owner: format!("identity.roleArn says {}", request.role),
         }),
         Some(role) => {
+            plan.untrusted = untrusted(request, &role.trust, issuer);
             let secrets = members.acting.clone().unwrap_or_default();
             if !secrets.is_empty() && policy::trust::lets_in(&role.trust, &request.role).refuses() {
                 plan.blocked.push(Blocked::SelfTrustMissing {
@@ -170,6 +172,18 @@ fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed, member
             }
         }
     }
+}
+
+/// The service accounts whose web identities a trust policy surely does not let in.
+fn untrusted(request: &Request, trust: &str, issuer: &str) -> BTreeSet<String> {
+    let Ok(provider) = request.hub.oidc_provider(issuer) else {
+        return BTreeSet::new();
+    };
+    let refused = |name: &&KubernetesName| {
+        policy::trust::lets_web_identity_in(trust, &provider, request.namespace.as_str(), name.as_str()).refuses()
+    };
+    let accounts = request.service_accounts.iter();
+    accounts.filter(refused).map(ToString::to_string).collect()
 }
 
 fn plan_provider(plan: &mut Plan, request: &Request, observed: &Observed, arn: &OidcProviderArn) {

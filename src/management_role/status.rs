@@ -307,22 +307,18 @@ fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
     if outcome.role_deleted() {
         status.role = None;
     }
-    if let Some((arn, id)) = outcome.made_role() {
-        status.role = Some(RoleStatus {
+    let existing = request.role_owner == RoleOwner::Existing;
+    let seen = (observed.role.as_ref()).filter(|role| existing && role.arn == request.role.to_string());
+    let stands = seen
+        .map(|role| (&role.arn, &role.id))
+        .or_else(|| outcome.made_role().map(|(arn, id)| (arn, id)));
+    if existing || stands.is_some() {
+        status.role = stands.map(|(arn, id)| RoleStatus {
             arn: arn.clone(),
             id: id.clone(),
         });
     }
-    if request.role_owner == RoleOwner::Existing {
-        let found = observed
-            .role
-            .as_ref()
-            .filter(|role| role.arn == request.role.to_string());
-        status.role = found.map(|role| RoleStatus {
-            arn: role.arn.clone(),
-            id: role.id.clone(),
-        });
-    }
+    status.untrusted_service_accounts = plan.untrusted.iter().cloned().collect();
     if outcome.policy_done() {
         status.assumable = plan.assumable.iter().cloned().collect();
         status.retained = members.retained.iter().cloned().collect();

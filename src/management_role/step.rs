@@ -202,6 +202,9 @@ pub struct Plan {
     pub blocked: Vec<Blocked>,
     /// What the role may assume once the steps are done.
     pub assumable: BTreeSet<String>,
+    /// The service accounts whose web identities the trust policy of an existing role does not let in.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub untrusted: BTreeSet<String>,
     /// The cluster Secrets for which the role may assume itself.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub acting: BTreeSet<String>,

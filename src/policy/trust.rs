@@ -1,12 +1,13 @@
-//! What the trust policy of a role that somebody else keeps says to the management role, and what it lacks. Pure.
+//! What a trust policy says to the management role, or to a web identity, and what one that somebody else keeps lacks.
+//! Pure.
 
 use super::{
     difference::is_unique_id,
     document::{Document, InvalidDocument, Principals},
     evaluate::{Asked, Asker, Known, Ruling},
-    issued::{ITSELF, MANAGEMENT_ROLE, deployer_trust, trusts_itself},
+    issued::{AUDIENCE, ITSELF, MANAGEMENT_ROLE, deployer_trust, trusts_itself},
 };
-use crate::domain::arn::RoleArn;
+use crate::domain::arn::{OidcProviderArn, RoleArn};
 
 /// What a trust policy says to `sts:AssumeRole` by the management role, as Argo CD asks: no external ID, no tags. A text
 /// that does not parse says nothing that could be told.
@@ -35,6 +36,43 @@ pub fn lets_in(trust: &str, management_role: &RoleArn) -> Ruling {
         on: "",
         keys: &keys,
     })
+}
+
+/// What a trust policy says to `sts:AssumeRoleWithWebIdentity` with a token of this provider. Its subject and its
+/// audience may each be taken as not known (`None`).
+#[must_use]
+pub fn rules_on_token(
+    trust: &Document,
+    provider: &OidcProviderArn,
+    subject: Option<&str>,
+    audience: Option<&str>,
+) -> Ruling {
+    let (issuer, arn) = (provider.issuer_host_and_path.to_lowercase(), provider.to_string());
+    let value = |known: Option<&str>| known.map_or(Known::Unknown, |value| Known::Values(vec![value.to_owned()]));
+    trust.rules(&Asked {
+        by: &Asker::Federated(arn.clone()),
+        action: "sts:AssumeRoleWithWebIdentity",
+        on: "",
+        keys: &|key| match key.strip_prefix(&issuer) {
+            Some(":sub") => value(subject),
+            Some(":aud") => value(audience),
+            None if key == "aws:federatedprovider" => Known::Values(vec![arn.clone()]),
+            // The keys of another issuer are not in the context of this one's tokens.
+            None if key.ends_with(":sub") || key.ends_with(":aud") => Known::Absent,
+            Some(_) | None => Known::Unknown,
+        },
+    })
+}
+
+/// What a trust policy says to the token that a pod of a service account has from the webhook of EKS. A text that does not
+/// parse says nothing that could be told.
+#[must_use]
+pub fn lets_web_identity_in(trust: &str, provider: &OidcProviderArn, namespace: &str, service_account: &str) -> Ruling {
+    let Ok(document) = Document::parse(trust) else {
+        return Ruling::Unclear;
+    };
+    let subject = format!("system:serviceaccount:{namespace}:{service_account}");
+    rules_on_token(&document, provider, Some(&subject), Some(AUDIENCE))
 }
 
 /// A trust policy without the statement of this `Sid`.
@@ -148,6 +186,44 @@ mod tests {
         ] {
             assert_eq!(lets_in(&text, &management()), ruling, "{text}");
         }
+    }
+
+    #[test]
+    fn a_web_identity_is_let_in_by_its_provider_and_by_nothing_else() {
+        let provider: OidcProviderArn = OidcProviderArn {
+            partition: management().partition,
+            account: management().account,
+            issuer_host_and_path: "oidc.eks.eu-west-1.amazonaws.com/id/0123".into(),
+        };
+        let of = |statement: &str| {
+            let trust = format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
+            lets_web_identity_in(&trust, &provider, "argocd", "argocd-server")
+        };
+        let agent = r#"{"Effect":"Allow","Principal":{"Service":"pods.eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}"#;
+        let web = |sub: &str| {
+            format!(
+                r#"{{"Effect":"Allow","Principal":{{"Federated":"{provider}"}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringLike":{{"oidc.eks.eu-west-1.amazonaws.com/id/0123:sub":"system:serviceaccount:{sub}"}}}}}}"#
+            )
+        };
+        for (statement, ruling) in [
+            (agent.to_owned(), Ruling::NotAllowed),
+            (web("argocd:argocd-server"), Ruling::AllowedToAccount),
+            (web("argocd:*"), Ruling::AllowedToAccount),
+            (format!("{agent},{}", web("argocd:*")), Ruling::AllowedToAccount),
+            (web("argocd:argocd-repo-server"), Ruling::NotAllowed),
+            (web("argocd:*").replace("0123", "another"), Ruling::NotAllowed),
+            (web("${aws:PrincipalTag/x}"), Ruling::Unclear),
+            (
+                format!("{},{}", web("argocd:*"), web("argocd:*").replace("Allow", "Deny")),
+                Ruling::Denied,
+            ),
+        ] {
+            assert_eq!(of(&statement), ruling, "{statement}");
+        }
+        assert_eq!(
+            lets_web_identity_in("no document", &provider, "argocd", "argocd-server"),
+            Ruling::Unclear
+        );
     }
 
     #[test]

@@ -2,7 +2,11 @@
 //! the operator serves, by their metadata alone. A service account that changes causes a pass here and none that calls
 //! AWS.
 
-use std::{collections::HashMap, pin::pin, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    pin::pin,
+    sync::Arc,
+};
 
 use futures::{
     Stream, StreamExt,
@@ -148,16 +152,19 @@ struct Asked {
     generation: Option<i64>,
     annotations: [Option<String>; 2],
     role: Option<String>,
+    untrusted: BTreeSet<String>,
 }
 
 impl Asked {
     fn of(object: &Role) -> Self {
         let annotation = |key: &str| object.meta().annotations.as_ref().and_then(|all| all.get(key)).cloned();
+        let request = object.0.as_ref().ok().map(Request::of);
         Self {
+            untrusted: request.iter().flat_map(|request| request.untrusted.clone()).collect(),
             uid: object.meta().uid.clone(),
             generation: object.meta().generation,
             annotations: [RECONCILE_REQUESTED_AT, PAUSED].map(annotation),
-            role: object.0.as_ref().ok().and_then(|role| Request::of(role).role),
+            role: request.and_then(|request| request.role),
         }
     }
 }
@@ -252,6 +259,14 @@ mod tests {
         half["conditions"][1]["status"] = json!("False");
         assert_eq!(due(half), ["default"], "a role that no longer stands");
         assert_eq!(due(stands("arn:b")), ["default"]);
+        let mut untrusted = stands("arn:b");
+        untrusted["untrustedServiceAccounts"] = json!(["argocd-server"]);
+        assert_eq!(
+            due(untrusted.clone()),
+            ["default"],
+            "a trust policy that lets nobody in"
+        );
+        assert!(due(untrusted).is_empty());
         let gone = role("default", &stands("arn:b"), &json!({}));
         assert!(triggers.role(&Touched::Deleted(gone)).is_empty());
         assert!(triggers.roles.is_empty());

@@ -1,10 +1,12 @@
 //! `mooring verifier`: walks the chain to every cluster, on change and on a slow schedule, and writes `Connected`.
 //!
 //! The work queue keeps one walk a cluster at a time; a walk too soon after the last waits until it may; walks go on in
-//! order of arrival, so many at a time. Nothing here waits for the operator, nor the operator for this.
+//! order of arrival, so many at a time, of which clusters that are slow to answer have one half. Nothing here waits for
+//! the operator, nor the operator for this.
 
 mod argocd;
 mod changes;
+mod lanes;
 mod turns;
 mod watch;
 
@@ -21,15 +23,18 @@ use kube::{
         watcher,
     },
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{debug, info};
 
-use self::turns::{Turn, Turns};
+use self::{
+    lanes::Lanes,
+    turns::{Turn, Turns},
+};
 use super::{Error, Guarded, leader::Leader, on_signal, report, served, until};
 use crate::{
     access::{
-        Subject, Trouble,
+        Reason, Subject, Trouble,
         evidence::Vantage,
         observe::Edges,
         status::{self, finding, not_walked},
@@ -68,7 +73,7 @@ struct Context {
     edges: Edges,
     clusters: Store<Guarded<ManagedCluster>>,
     roles: Store<Guarded<ManagementRole>>,
-    permits: Semaphore,
+    lanes: Lanes,
     interval: Duration,
     backoff: Backoff<String>,
     turns: Turns,
@@ -134,7 +139,7 @@ pub async fn verifier(args: VerifierArgs) -> Result<(), Error> {
         client,
         clusters,
         roles,
-        permits: Semaphore::new(walks.get()),
+        lanes: Lanes::new(walks),
         interval,
         backoff: Backoff::default(),
         turns: Turns::new(distance),
@@ -217,7 +222,7 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
         Turn::Look(walked) => {
             if let Ok(subject) = context.subject(cluster) {
                 match context.edges.look_again(&subject, &walked).await {
-                    Some(walk) => tell(&context, &object, &finding(&walk)).await?,
+                    Some(walk) => tell(&context, &object, walked.generation, &finding(&walk)).await?,
                     None => context.turns.due(&uid),
                 }
             }
@@ -225,10 +230,23 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
         }
         Turn::Walk => {}
     }
-    let Ok(_permit) = context.permits.acquire().await else {
+    let Some(_place) = context.lanes.enter(context.turns.is_slow(&uid)).await else {
+        return Ok(Action::await_change());
+    };
+    // It may have changed while others were walked.
+    let Some(object) = context.clusters.get(&ObjectRef::new(&object.name_any())) else {
+        return Ok(Action::await_change());
+    };
+    let Some(cluster) = object
+        .0
+        .as_ref()
+        .ok()
+        .filter(|now| now.metadata.uid == cluster.metadata.uid)
+    else {
         return Ok(Action::await_change());
     };
     let begun = Instant::now();
+    context.turns.begin(&uid, begun);
     let (finding, walked) = match context.subject(cluster) {
         Ok(subject) => {
             let walked = Box::pin(context.edges.walk(&subject)).await;
@@ -236,7 +254,7 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
         }
         Err(trouble) => (not_walked(&trouble), None),
     };
-    context.turns.walked(&uid, walked);
+    context.turns.walked(&uid, walked, begun.elapsed());
     let moored = finding.reason != "NotMoored";
     if moored {
         let took = begun.elapsed();
@@ -251,14 +269,22 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
             "walked"
         );
     }
-    tell(&context, &object, &finding).await?;
-    // What is not moored yet is walked when that changes, which the watch tells.
-    let holds = finding.reason == "ChainHolds" || !moored;
+    tell(&context, &object, cluster.metadata.generation, &finding).await?;
+    // What is not moored yet is walked when that changes, which the watch tells; and what only a pod can walk is no nearer
+    // to being mended soon.
+    let rests = ["ChainHolds", Reason::PodIdentityNotWalked.as_str()].contains(&finding.reason);
+    let holds = rests || !moored;
     Ok(context.again(&uid, holds))
 }
 
-/// Writes the condition where it changed. Of an object that was never moored, nothing is said.
-async fn tell(context: &Context, walked: &Guarded<ManagedCluster>, finding: &Finding) -> Result<(), WalkError> {
+/// Writes the condition where it changed, with the generation of the spec that was walked. Of an object that was never
+/// moored, nothing is said.
+async fn tell(
+    context: &Context,
+    walked: &Guarded<ManagedCluster>,
+    generation: Option<i64>,
+    finding: &Finding,
+) -> Result<(), WalkError> {
     let name = walked.name_any();
     // The watch may have brought something since the walk began: an object made anew is not the one that was walked.
     let now_there = context.clusters.get(&ObjectRef::new(&name));
@@ -272,7 +298,9 @@ async fn tell(context: &Context, walked: &Guarded<ManagedCluster>, finding: &Fin
     if finding.reason == "NotMoored" && find(old, ConditionType::Connected).is_none() {
         return Ok(());
     }
-    let Some(condition) = status::changed(cluster, finding, now()) else {
+    let uid = walked.meta().uid.as_deref().unwrap_or_default();
+    let written = context.turns.written(uid);
+    let Some(condition) = status::changed(cluster, written.as_ref(), finding, generation, now()) else {
         return Ok(());
     };
     info!(
@@ -284,9 +312,11 @@ async fn tell(context: &Context, walked: &Guarded<ManagedCluster>, finding: &Fin
     );
     match status::write(&Api::all(context.client.clone()), &name, &condition).await {
         // It was deleted meanwhile.
-        Err(error) if error.is_not_found() => Ok(()),
-        other => Ok(other?),
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
     }
+    context.turns.wrote(uid, condition);
+    Ok(())
 }
 
 fn after_error(object: &Guarded<ManagedCluster>, error: &WalkError, context: &Context) -> Action {

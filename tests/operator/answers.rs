@@ -2,15 +2,26 @@
 //! it. The words of AWS are those of its documentation: IAM user guide, "Troubleshoot access denied error messages"; STS
 //! API reference, errors of `AssumeRole` and `AssumeRoleWithWebIdentity`.
 
-use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use std::sync::Arc;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use k8s_openapi::api::{
+    admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
+    rbac::v1::ClusterRoleBinding,
+};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use mooring::access::{Hop, Reason};
 use mooring_sandbox::aws::{ClusterSeed, Effect, Fault, FaultId};
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use tokio_rustls::TlsAcceptor;
 
 use crate::{
     connected::{Hands, SPOKE, connected, world},
@@ -34,6 +45,8 @@ enum Cause {
     Endpoint(Peer, bool, &'static str),
     /// Nobody may ask the cluster what he may do.
     NobodyMayAsk,
+    /// The hub's API server gives no token, for another reason than that nobody may have one.
+    NoTokens,
     /// The management role trusts the issuer of a hub that was there before.
     AnotherIssuer,
 }
@@ -47,6 +60,8 @@ enum Peer {
     Curt,
     /// A name that does not resolve (RFC 2606).
     Nameless,
+    /// Shows the certificate that EKS gives, and has nothing behind it.
+    Failing,
 }
 
 struct Row {
@@ -268,6 +283,20 @@ const TABLE: &[Row] = &[
         &["mooring-test.invalid does not resolve"],
     ),
     row(
+        Cause::Endpoint(Peer::Failing, true, "0.0.0.0/0"),
+        Hop::Endpoint,
+        "False",
+        Reason::ApiServerFailing,
+        &["answers with HTTP 503", "aws eks describe-cluster"],
+    ),
+    row(
+        Cause::NoTokens,
+        Hop::Token,
+        "Unknown",
+        Reason::TokenNotIssued,
+        &["no tokens today", "look at the hub's API server"],
+    ),
+    row(
         Cause::NobodyMayAsk,
         Hop::Authorization,
         "False",
@@ -281,6 +310,7 @@ enum Undo {
     Fault(FaultId),
     Endpoint(Box<ClusterSeed>),
     Binding(Box<ClusterRoleBinding>),
+    Tokens,
     Issuer(String, Value),
 }
 
@@ -323,13 +353,22 @@ impl Hands<'_> {
                 Undo::Issuer(issuer.clone(), trust)
             }
             Cause::Endpoint(peer, public, cidr) => {
-                let endpoint = at(peer).await;
+                let (endpoint, authority) = at(peer).await;
                 let before = self.eks_gives(|seed| {
                     seed.endpoint = endpoint;
+                    if let Some(pem) = authority {
+                        seed.ca_data = BASE64_STANDARD.encode(pem);
+                    }
                     seed.endpoint_public_access = public;
                     seed.public_access_cidrs = vec![cidr.to_owned()];
                 });
                 Undo::Endpoint(Box::new(before.await))
+            }
+            Cause::NoTokens => {
+                for object in no_tokens() {
+                    self.0.apply(&object).await;
+                }
+                Undo::Tokens
             }
             Cause::NobodyMayAsk => {
                 self.disassociate(ADMIN);
@@ -356,6 +395,14 @@ impl Hands<'_> {
             Undo::Endpoint(before) => {
                 self.eks_gives(|seed| *seed = *before).await;
             }
+            Undo::Tokens => {
+                let client = self.0.stage.client().unwrap();
+                let none = DeleteParams::default();
+                let bindings = Api::<ValidatingAdmissionPolicyBinding>::all(client.clone());
+                bindings.delete(NO_TOKENS, &none).await.unwrap();
+                let policies = Api::<ValidatingAdmissionPolicy>::all(client);
+                policies.delete(NO_TOKENS, &none).await.unwrap();
+            }
             Undo::Binding(kept) => {
                 bindings(self.0).create(&PostParams::default(), &kept).await.unwrap();
                 self.0.ask("ManagedCluster", SPOKE).await;
@@ -368,12 +415,45 @@ fn bindings(world: &World) -> Api<ClusterRoleBinding> {
     Api::all(world.stage.server(SPOKE).unwrap().admin().unwrap())
 }
 
-/// The endpoint of such a peer, on loopback; it ends with the test's runtime.
-async fn at(peer: Peer) -> String {
+const NO_TOKENS: &str = "no-tokens";
+
+/// An admission policy on the hub that is not about who asks.
+fn no_tokens() -> [Value; 2] {
+    let rule = json!({
+        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["serviceaccounts/token"],
+    });
+    let spec = json!({
+        "matchConstraints": {"resourceRules": [rule]},
+        "matchConditions": [{"name": "argocd", "expression": "request.namespace == 'argocd'"}],
+        "validations": [{"expression": "false", "message": "no tokens today", "reason": "Invalid"}],
+    });
+    let of = |kind: &str, spec: Value| {
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": NO_TOKENS}, "spec": spec,
+        })
+    };
+    [
+        of("ValidatingAdmissionPolicy", spec),
+        of(
+            "ValidatingAdmissionPolicyBinding",
+            json!({"policyName": NO_TOKENS, "validationActions": ["Deny"]}),
+        ),
+    ]
+}
+
+/// The endpoint of such a peer, on loopback, and the certificate authority that vouches for it, if any does; it ends with
+/// the test's runtime.
+async fn at(peer: Peer) -> (String, Option<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let endpoint = format!("https://{}", listener.local_addr().unwrap());
     match peer {
-        Peer::Nameless => return "https://mooring-test.invalid".to_owned(),
+        Peer::Nameless => return ("https://mooring-test.invalid".to_owned(), None),
+        Peer::Failing => {
+            let own = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+            let authority = own.cert.pem();
+            tokio::spawn(failing(listener, own));
+            return (endpoint, Some(authority));
+        }
         Peer::Mute | Peer::Curt => {}
     }
     tokio::spawn(async move {
@@ -384,7 +464,31 @@ async fn at(peer: Peer) -> String {
             }
         }
     });
-    format!("https://{address}")
+    (endpoint, None)
+}
+
+/// Answers whatever it is asked as a load balancer does that has nothing behind it.
+async fn failing(listener: TcpListener, own: rcgen::CertifiedKey<rcgen::KeyPair>) {
+    let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key.into())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    while let Ok((stream, _)) = listener.accept().await {
+        // Whoever does not trust the certificate hangs up.
+        let Ok(mut stream) = acceptor.accept(stream).await else {
+            continue;
+        };
+        let mut asked = [0; 4096];
+        let _ = stream.read(&mut asked).await;
+        let answer = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let _ = stream.write_all(answer).await;
+        let _ = stream.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -490,8 +594,18 @@ async fn impersonation_is_asked_for_once_argo_cd_uses_it_and_nothing_else_was_ch
     world.until("ManagedCluster", SPOKE, refused).await;
     let text = hands.says("Authorization", "ScopeTooNarrow").await;
     assert!(text.contains("application.sync.impersonation.enabled"), "{text}");
-    // Edit does not let every kind be listed, by which Argo CD gives a cluster up unless it is told to heed that.
+    // Neither access policy lets RBAC's own kinds be listed, by which Argo CD gives a cluster up unless it is told to heed
+    // that, or to leave them out.
     let mut off = settings("false");
+    world.apply(&off).await;
+    let unlisted = |object: &Value| {
+        let says = "may not list clusterroles.rbac.authorization.k8s.io in the whole cluster";
+        connected(object, "False", "ScopeTooNarrow") && condition(object, "Connected").unwrap().2.contains(says)
+    };
+    world.until("ManagedCluster", SPOKE, unlisted).await;
+    let text = hands.says("Authorization", "ScopeTooNarrow").await;
+    assert!(text.contains("patch configmap argocd-cm --type merge"), "{text}");
+    off["data"]["resource.exclusions"] = json!("- apiGroups: [rbac.authorization.k8s.io]\n  kinds: ['*']\n");
     world.apply(&off).await;
     let message = until("True", "ChainHolds").await;
     assert!(message.contains("resource.respectRBAC to normal"), "{message}");

@@ -3,7 +3,10 @@
 //! and doctor write anywhere holds a token, however much they are asked to log.
 
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use kube::{Api, api::DeleteParams};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use mooring::access::{Hop, Reason};
 use mooring_sandbox::aws::{AuthenticationMode, ClusterSeed, Effect, Fault, FaultId};
 use serde_json::{Value, json};
@@ -48,6 +51,8 @@ enum Way {
     PolicyNarrowed,
     SecretDeleted,
     SecretNamesAnotherRole,
+    SecretHeldToANamespace,
+    SecretSkipsReconcile,
     SecretCannotBeRead,
     SomebodysSecretCannotBeRead,
     NoProjectAdmits,
@@ -132,6 +137,8 @@ const TABLE: &[(Way, Hop, Reason)] = &[
     (Way::DeployerMadeAnew, Hop::Authentication, Reason::StalePrincipal),
     (Way::PolicyNarrowed, Hop::Authorization, Reason::ScopeTooNarrow),
     (Way::SecretDeleted, Hop::ArgoCd, Reason::ClusterSecretMissing),
+    (Way::SecretHeldToANamespace, Hop::ArgoCd, Reason::ClusterSecretDiffers),
+    (Way::SecretSkipsReconcile, Hop::ArgoCd, Reason::ClusterSecretDiffers),
     (Way::SecretNamesAnotherRole, Hop::ArgoCd, Reason::ClusterSecretDiffers),
     (Way::SecretCannotBeRead, Hop::ArgoCd, Reason::ClusterSecretMalformed),
     (
@@ -187,6 +194,17 @@ impl Hands<'_> {
         self.patch_secret(&name, json!({"config": config, "server": server}))
             .await;
         Mend::Unpause
+    }
+
+    async fn skip_reconcile(&self, value: &Value) {
+        let annotations = json!({"metadata": {"annotations": {"argocd.argoproj.io/skip-reconcile": value}}});
+        let name = self.0.secret(SPOKE).await.unwrap().metadata.name.unwrap();
+        let patch = Patch::Merge(annotations);
+        self.0
+            .secrets()
+            .patch(&name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
     }
 
     async fn paused(&self) -> k8s_openapi::api::core::v1::Secret {
@@ -347,6 +365,15 @@ impl Hands<'_> {
                 self.secret_is(|config, _| config["awsAuthConfig"]["roleARN"] = json!(other))
                     .await
             }
+            Way::SecretHeldToANamespace => {
+                let name = self.paused().await.metadata.name.unwrap();
+                self.patch_secret(&name, json!({"namespaces": "other"})).await;
+                Mend::Unpause
+            }
+            Way::SecretSkipsReconcile => {
+                self.skip_reconcile(&json!("true")).await;
+                by_hand
+            }
             Way::SecretCannotBeRead => {
                 self.secret_is(|config, _| *config = json!("{'bearerToken': 'hunter2'}"))
                     .await
@@ -406,6 +433,7 @@ impl Hands<'_> {
                     .await
                     .unwrap();
             }
+            Way::SecretSkipsReconcile => self.skip_reconcile(&Value::Null).await,
             Way::NoProjectAdmits => world.apply(&project("*")).await,
             other => panic!("{other:?} is mended by the operator"),
         }

@@ -34,6 +34,7 @@ mod ministack;
 mod modes;
 mod person;
 mod plan;
+mod pod_identity;
 mod policies;
 mod powers;
 mod refusals;

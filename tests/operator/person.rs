@@ -1,10 +1,18 @@
 //! The doctor as a person runs it, with a kubeconfig and AWS credentials of his own, and what walks cost.
 
-use std::{collections::BTreeMap, process::Output, time::Duration};
+use std::{
+    collections::BTreeMap,
+    process::Output,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use mooring_sandbox::{aws::Call, control_plane::AuditMark};
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::{net::TcpListener, process::Command};
 
 use crate::{
     connected::{Hands, SPOKE, connected, world},
@@ -254,4 +262,55 @@ async fn clusters_share_the_look_at_the_hub() {
     let exchanges = |call: &Call| call.operation == "AssumeRoleWithWebIdentity";
     let made = world.stage.aws.log().select(mark, exchanges);
     assert_eq!(made.len(), 3, "one for each service account: {made:#?}");
+}
+
+/// How many there are now, and how many there were at once at the most.
+#[derive(Clone, Default)]
+struct Count(Arc<(AtomicUsize, AtomicUsize)>);
+
+/// Takes connections, keeps each for two seconds, and counts them with those of others.
+async fn counting(count: Count) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let count = count.clone();
+            let now = count.0.0.fetch_add(1, Ordering::SeqCst) + 1;
+            count.0.1.fetch_max(now, Ordering::SeqCst);
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+                count.0.0.fetch_sub(1, Ordering::SeqCst);
+                drop(stream);
+            });
+        }
+    });
+    endpoint
+}
+
+/// Clusters that are slow to answer are not all walked at once, however many there are, and hold up not all others.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_chains_are_walked_at_once_than_the_flag_says() {
+    const THREE: [&str; 3] = ["one", "two", "three"];
+    let (account, region) = ("222222222222", "eu-central-1");
+    let spokes = THREE.map(|name| format!("{account}/{region}/{name}"));
+    let mut setting = Setting::of(&spokes.each_ref().map(String::as_str));
+    setting.management["spec"]["bindServiceAccounts"] = json!(false);
+    let world = World::ready(setting).await;
+    world.with_verifier().await;
+    let count = Count::default();
+    for name in THREE {
+        let endpoint = counting(count.clone()).await;
+        let aws = &world.stage.aws;
+        aws.update_cluster(account, region, name, |seed| seed.endpoint = endpoint)
+            .unwrap();
+    }
+    for name in THREE {
+        world.moored(name).await;
+    }
+    let _verifier = world.verifier(&["--interval", "3h", "--walks", "2"]).await;
+    for name in THREE {
+        let told = |object: &Value| connected(object, "False", "ConnectionFailed");
+        world.until("ManagedCluster", name, told).await;
+    }
+    assert_eq!(count.0.1.load(Ordering::SeqCst), 2);
 }

@@ -49,6 +49,20 @@ fn pod(name: &str, account: &str, role: Option<&str>, restarted_for: Option<&str
     })
 }
 
+/// What the webhook gives a pod by EKS Pod Identity.
+fn by_pod_identity(name: &str, account: &str, restarted_for: Option<&str>) -> Value {
+    let mut pod = pod(name, account, None, restarted_for);
+    pod["spec"]["containers"][1]["env"] =
+        json!([{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}]);
+    pod
+}
+
+fn existing(change: &Value) -> Value {
+    let mut change = change.clone();
+    change["identity"] = json!({"type": "Existing", "roleArn": ROLE});
+    change
+}
+
 fn workload(kind: &str, name: &str, account: &str, restarted_for: Option<&str>) -> Value {
     let annotations = restarted_for.map(|role| json!({RESTARTED_FOR: role}));
     json!({
@@ -501,6 +515,161 @@ fn a_restart_waits_until_the_webhook_knows_the_annotation() {
     // A clock that is ahead of the API server's, or behind it by an hour, does not stop it.
     assert_eq!(case("13:00:00").steps(), ["Restart server"]);
     assert_eq!(case("12:00:00").plan().settling, Some(SETTLE));
+}
+
+/// The webhook gives a pod one of the two, and an association goes before the annotation.
+#[test]
+fn a_pod_by_pod_identity_is_never_restarted_nor_said_to_lack_the_role() {
+    let on = json!({"restartWorkloads": true});
+    for (change, words) in [
+        (on.clone(), "delete-pod-identity-association"),
+        (existing(&on), "has nothing to bind"),
+    ] {
+        let mut case =
+            bound(&change)
+                .workload("Deployment", "server", SERVER)
+                .pod("controller-0", CONTROLLER, Some(ROLE));
+        for restarted_for in [None, Some(ROLE)] {
+            case.pods.push(by_pod_identity("server-1", SERVER, restarted_for));
+            let (status, reason, message) = case.told();
+            assert_eq!((status, reason), ("Unknown", "PodIdentity"), "{restarted_for:?}");
+            for part in [
+                SERVER,
+                ROLE,
+                words,
+                "list-pod-identity-associations --region eu-west-1 --cluster-name hub --namespace argocd",
+            ] {
+                assert!(message.contains(part), "{part}: {message}");
+            }
+            assert!(!message.contains(CONTROLLER), "{message}");
+            case.pods.pop();
+        }
+        assert_eq!(case.plan().look_again(), None);
+        // Beside it one that started with nothing: a person restarts that, since the restart meets the other too.
+        case.pods.push(by_pod_identity("server-1", SERVER, None));
+        for restarted_for in [None, Some(ROLE)] {
+            case.pods.push(pod("server-old", SERVER, None, restarted_for));
+            case.workloads[0] = workload("Deployment", "server", SERVER, restarted_for);
+            let (status, reason, message) = case.told();
+            assert_eq!((status, reason), ("False", "RestartNeeded"), "{restarted_for:?}");
+            assert!(message.contains("deployment/server"), "{message}");
+            case.pods.pop();
+        }
+        // Old pods go on by what they have.
+        case.pods.push(pod("server-old", SERVER, Some(ROLE), None));
+        assert_eq!(case.told().1, "PodIdentity");
+    }
+}
+
+#[test]
+fn an_existing_role_that_lets_no_web_identity_in_is_named_on_no_service_account() {
+    let both = existing(&json!({"serviceAccounts": [SERVER, CONTROLLER]}));
+    let mut case = Case::new(&both)
+        .account(SERVER, None, &[])
+        .account(CONTROLLER, None, &[]);
+    assert_eq!(
+        case.steps(),
+        ["Bind argocd-application-controller", "Bind argocd-server"]
+    );
+    case.request.untrusted = [SERVER.to_owned()].into();
+    assert_eq!(case.steps(), ["Bind argocd-application-controller"]);
+    case.request.untrusted.insert(CONTROLLER.to_owned());
+    let (status, reason, message) = case.told();
+    assert_eq!((status, reason), ("False", "WebIdentityNotTrusted"));
+    for part in [
+        "argocd-application-controller, argocd-server",
+        "annotates none of them",
+        "aws eks create-pod-identity-association --region eu-west-1 --cluster-name hub --namespace argocd --role-arn arn:aws:iam::111111111111:role/mooring/management",
+        "sts:AssumeRoleWithWebIdentity",
+        "system:serviceaccount:argocd:NAME",
+    ] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert_eq!(case.plan().look_again(), Some(Duration::from_mins(1)));
+    // Their associations were made, and the pods of one restarted since.
+    case.pods = vec![by_pod_identity("server-1", SERVER, None)];
+    let (_, reason, message) = case.told();
+    assert_eq!(reason, "WebIdentityNotTrusted");
+    assert!(message.contains("them: argocd-application-controller."), "{message}");
+    assert!(message.contains("nothing to bind: argocd-server."), "{message}");
+    case.pods.push(by_pod_identity("controller-0", CONTROLLER, None));
+    assert_eq!((case.told().0, case.told().1), ("Unknown", "PodIdentity"));
+    // What runs by the role's name is refused by now, and is to be restarted for the association.
+    case.pods.push(pod("server-old", SERVER, Some(ROLE), None));
+    assert_eq!(case.told().1, "RestartNeeded");
+    case.pods.pop();
+    // What cannot be looked at may run by an association.
+    case.unseen = Some("could not list pods: forbidden");
+    assert_eq!((case.told().0, case.told().1), ("Unknown", "NotLookedAt"));
+}
+
+/// An annotation that stood before, ours or theirs, is left where it is: it is in nobody's way.
+#[test]
+fn what_names_a_role_that_lets_no_web_identity_in_is_told_and_kept() {
+    for by in [US, HELM] {
+        let mut case =
+            Case::new(&existing(&json!({})))
+                .account(SERVER, Some(ROLE), &[by])
+                .pod("server-1", SERVER, Some(ROLE));
+        assert_eq!(case.told().1, "Bound");
+        case.request.untrusted = [SERVER.to_owned()].into();
+        assert_eq!((case.told().0, case.told().1), ("False", "WebIdentityNotTrusted"));
+        case.pods = vec![by_pod_identity("server-1", SERVER, None)];
+        assert_eq!((case.told().0, case.told().1), ("Unknown", "PodIdentity"));
+    }
+    let off = existing(&json!({"bindServiceAccounts": false}));
+    let mut case = Case::new(&off).account(SERVER, Some(ROLE), &[US]);
+    case.request.untrusted = [SERVER.to_owned()].into();
+    assert_eq!(case.steps(), ["Release argocd-server"]);
+}
+
+/// Both ways give the role: whoever moves from one to the other.
+#[test]
+fn what_runs_by_an_association_needs_no_annotation_of_an_existing_role() {
+    for (bind, value, by) in [
+        (true, None, &[] as &[By]),
+        (true, Some(OTHER), &[HELM]),
+        (false, None, &[]),
+        (true, Some(ROLE), &[US]),
+    ] {
+        let mut case = Case::new(&existing(&json!({"bindServiceAccounts": bind}))).account(SERVER, value, by);
+        case.pods = vec![by_pod_identity("server-1", SERVER, None)];
+        assert_eq!((case.told().0, case.told().1), ("Unknown", "PodIdentity"), "{value:?}");
+        // No association gives a role that Mooring makes.
+        let mut irsa = Case::new(&json!({"bindServiceAccounts": bind})).account(SERVER, value, by);
+        irsa.pods.clone_from(&case.pods);
+        if value.is_none() && bind {
+            assert_eq!(irsa.steps(), ["Bind argocd-server"]);
+        } else if value != Some(ROLE) {
+            assert!(
+                ["BoundElsewhere", "NotManaged"].contains(&irsa.told().1),
+                "{}",
+                irsa.told().1
+            );
+            assert!(
+                irsa.told().2.contains("delete-pod-identity-association"),
+                "{}",
+                irsa.told().2
+            );
+        }
+    }
+}
+
+/// Which container is Argo CD's own does not show.
+#[test]
+fn a_sidecar_with_a_role_of_its_own_decides_nothing() {
+    let mut case = bound(&json!({"restartWorkloads": true}))
+        .workload("Deployment", "server", SERVER)
+        .pod("server-1", SERVER, Some(ROLE));
+    let own = json!([{"name": "AWS_ROLE_ARN", "value": OTHER}]);
+    case.pods[0]["spec"]["containers"][0]["env"] = own.clone();
+    assert_eq!(case.told().1, "Bound");
+    case.pods = vec![pod("server-1", SERVER, None, None)];
+    case.pods[0]["spec"]["containers"][0]["env"] = own.clone();
+    assert_eq!(case.steps(), ["Restart server"]);
+    case.pods = vec![by_pod_identity("server-1", SERVER, None)];
+    case.pods[0]["spec"]["containers"][0]["env"] = own;
+    assert_eq!(case.told().1, "PodIdentity");
 }
 
 #[test]

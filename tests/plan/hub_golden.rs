@@ -328,6 +328,41 @@ fn an_existing_role_is_looked_at_and_never_written() {
     assert!(world.plan_removal().is_clean());
 }
 
+/// Whom an existing role lets in is looked at, since naming it on others would give them nothing.
+#[test]
+fn of_an_existing_role_it_is_known_whose_web_identity_it_does_not_let_in() {
+    let arn = "arn:aws:iam::111111111111:role/argocd";
+    let mut world = World::kept(&json!({}), vec![prod()]);
+    let ours = world.role().trust.clone();
+    assert_eq!(world.plan().untrusted, BTreeSet::new());
+    world.request = crate::hub::request(&json!({"identity": {"type": "Existing", "roleArn": arn}}));
+    world.role().arn = arn.into();
+    let agent = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"pods.eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}]}"#;
+    let all = [
+        "argocd-application-controller",
+        "argocd-applicationset-controller",
+        "argocd-server",
+    ];
+    for (trust, untrusted) in [
+        (ours.clone(), &all[..0]),
+        (agent.to_owned(), &all),
+        (ours.replace("/id/EXAMPLE", "/id/ANOTHER"), &all),
+        (ours.replace(":argocd-server", ":argocd-repo-server"), &all[2..]),
+        // What does not parse, or depends on what is not known, keeps nobody from being bound.
+        ("no document".to_owned(), &all[..0]),
+        (ours.replace("StringEquals", "DateGreaterThan"), &all[..0]),
+    ] {
+        world.role().trust.clone_from(&trust);
+        let plan = world.plan();
+        assert!(plan.is_clean());
+        assert_eq!(
+            plan.untrusted,
+            untrusted.iter().map(|name| (*name).to_owned()).collect(),
+            "{trust}"
+        );
+    }
+}
+
 #[test]
 fn an_unreadable_member_keeps_what_stands_and_nothing_that_somebody_slipped_in() {
     let mut world = World::kept(&json!({}), vec![prod()]);

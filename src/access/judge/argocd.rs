@@ -1,9 +1,11 @@
 //! Argo CD's side: the cluster Secret, everybody else's, and the projects.
 
+use std::collections::BTreeSet;
+
 use super::{failed, passed, unknown};
 use crate::{
     access::{chain::Found, evidence::ArgoCdEvidence, reason::Reason, subject::Subject},
-    argocd::{Credentials, SeenCluster},
+    argocd::{Credentials, Presentation, SKIP_RECONCILE, SeenCluster},
     aws::Look,
 };
 
@@ -26,6 +28,20 @@ pub(in crate::access) fn judge(
         Look::Seen(Err(why)) => return malformed(namespace, name, why),
         Look::Seen(Ok(seen)) => seen,
     };
+    if seen.skips_reconcile {
+        return failed(
+            Reason::ClusterSecretDiffers,
+            format!(
+                "cluster Secret {name} in namespace {namespace} bears the annotation {SKIP_RECONCILE}, under which Argo CD \
+                 leaves the whole cluster alone"
+            ),
+            format!(
+                "take it off once it may go on: kubectl annotate secret -n {namespace} {name} {SKIP_RECONCILE}-; where it \
+                 stands in argocd.annotations of ManagedCluster {}, there",
+                subject.name
+            ),
+        );
+    }
     if let Some(differs) = difference(subject, seen) {
         return failed(
             Reason::ClusterSecretDiffers,
@@ -76,7 +92,13 @@ pub(in crate::access) fn judge(
                         "none of the {} AppProjects in namespace {namespace} admits {own} as a destination",
                         projects.len()
                     ),
-                    format!("add it to spec.destinations of an AppProject, as in {{name: {own}, namespace: \"*\"}}"),
+                    format!(
+                        "add it to spec.destinations of an AppProject, as in {{{}: {own}, namespace: \"*\"}}; one with \
+                         permitOnlyProjectScopedClusters takes only clusters that are its own, by argocd.project of \
+                         ManagedCluster {}",
+                        if seen.name.is_empty() { "server" } else { "name" },
+                        subject.name
+                    ),
                 ),
             }
         }
@@ -128,5 +150,50 @@ fn difference(subject: &Subject, seen: &SeenCluster) -> Option<String> {
             subject.deployer
         ));
     }
-    (!profile.is_empty()).then(|| format!("asks for the AWS profile {profile:?}, which Argo CD's pods may not have"))
+    if !profile.is_empty() {
+        return Some(format!(
+            "asks for the AWS profile {profile:?}, which Argo CD's pods may not have"
+        ));
+    }
+    presented(subject.presentation.as_ref()?, seen)
+}
+
+/// What it says of the cluster otherwise than the spec. What the spec leaves open stays as it was in a Secret that was
+/// taken over.
+fn presented(spec: &Presentation, seen: &SeenCluster) -> Option<String> {
+    if spec.name != seen.name {
+        return Some(format!(
+            "names the cluster {:?}, and the spec {:?}",
+            seen.name, spec.name
+        ));
+    }
+    let sorted = |names: &[String]| names.iter().cloned().collect::<BTreeSet<String>>();
+    let (wanted, there) = (sorted(&spec.namespaces), sorted(&seen.namespaces));
+    if wanted != there && !(wanted.is_empty() && seen.adopted) {
+        let words = |names: &BTreeSet<String>| match names.len() {
+            0 => "to no namespaces, but the whole cluster".to_owned(),
+            1..=5 => format!("to {}", names.iter().cloned().collect::<Vec<_>>().join(", ")),
+            many => format!("to {many} namespaces"),
+        };
+        return Some(format!(
+            "holds Argo CD {}, and the spec {}",
+            words(&there),
+            words(&wanted)
+        ));
+    }
+    let project = spec.project.as_deref().unwrap_or_default();
+    if project != seen.project && !(spec.project.is_none() && seen.adopted) {
+        return Some(format!(
+            "gives the cluster to project {:?}, and the spec to {project:?}",
+            seen.project
+        ));
+    }
+    let resources = spec.cluster_resources.unwrap_or_default();
+    if resources != seen.cluster_resources && !(spec.cluster_resources.is_none() && seen.adopted) {
+        return Some(format!(
+            "has clusterResources {}, and the spec {resources}",
+            seen.cluster_resources
+        ));
+    }
+    None
 }

@@ -1,6 +1,6 @@
 //! What the API server allows of what Argo CD does.
 
-use super::{failed, passed, unknown};
+use super::{failed, unknown};
 use crate::{
     access::{
         chain::Found,
@@ -68,26 +68,50 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
             )
         };
     }
+    if let Some((ask, Answer::Allowed(false))) = &evidence.roles {
+        let namespace = &subject.hub.namespace;
+        return failed(
+            Reason::ScopeTooNarrow,
+            format!(
+                "{} may not {ask}, and Argo CD lists every kind that a cluster serves and gives the cluster up at the first \
+                 one that is refused",
+                subject.deployer
+            ),
+            format!(
+                "set resource.respectRBAC to normal in ConfigMap argocd-cm of namespace {namespace}, by which Argo CD passes \
+                 over what it may not list: kubectl -n {namespace} patch configmap argocd-cm --type merge -p \
+                 '{{\"data\":{{\"resource.respectRBAC\":\"normal\"}}}}'; or let every kind be listed, as \
+                 AmazonEKSClusterAdminPolicy does"
+            ),
+        );
+    }
+    Found::Passed {
+        seen: match evidence.reviews.len() {
+            1 => "1 question, allowed".to_owned(),
+            many => format!("{many} questions, all allowed"),
+        },
+        notes: notes(subject, evidence),
+    }
+}
+
+/// What is open though all that was asked is allowed.
+fn notes(subject: &Subject, evidence: &Evidence) -> Vec<String> {
     let impersonation = evidence.argocd.settings.known().impersonation;
-    let mut unasked = match &evidence.secret {
+    let mut notes = match &evidence.secret {
         Look::Seen(Ok(secret)) => scope::unasked(
             &subject.policies,
             &secret.namespaces,
             secret.cluster_resources,
             impersonation,
         ),
-        Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => String::new(),
+        Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => Vec::new(),
     };
     if evidence.every_kind == Some(Answer::Allowed(false)) {
-        unasked.push_str(
-            "; it may not list every kind, and Argo CD gives a cluster up at the first one that it may not list: set \
-             resource.respectRBAC to normal in argocd-cm, unless resource.exclusions leaves those out",
-        );
+        let setting = "it may not list every kind, and Argo CD gives a cluster up at the first one that it may not list: \
+                       set resource.respectRBAC to normal in argocd-cm, unless resource.exclusions leaves those out";
+        notes.push(setting.to_owned());
     }
-    passed(match evidence.reviews.len() {
-        1 => format!("1 question, allowed{unasked}"),
-        many => format!("{many} questions, all allowed{unasked}"),
-    })
+    notes
 }
 
 fn remedy(subject: &Subject, evidence: &Evidence) -> String {

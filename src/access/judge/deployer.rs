@@ -12,7 +12,7 @@ use crate::{
         subject::Subject,
     },
     api::condition::ConditionType,
-    aws::{ErrorKind, Look, RoleDocuments},
+    aws::{Look, RoleDocuments},
     policy::{Asked, Asker, Document, Known, Ruling},
 };
 
@@ -56,9 +56,11 @@ fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &s
         );
     }
     if let Some(kind) = refusal::by_phrase(&refused.message) {
-        return failed(kind.reason(), format!("{undecided}. {said}"), next(subject, kind));
+        let found = failed(kind.reason(), format!("{undecided}. {said}"), next(subject, kind));
+        return refusal::unproven(evidence.vantage, found);
     }
-    undetermined(subject, evidence, format!("{undecided}. {said}"), refused, sides)
+    let found = undetermined(subject, evidence, format!("{undecided}. {said}"), refused, sides);
+    refusal::unproven(evidence.vantage, found)
 }
 
 /// A document says so itself.
@@ -91,8 +93,8 @@ fn undetermined(subject: &Subject, evidence: &Evidence, said: String, refused: &
     if matches!(evidence.spoke_documents.role, Look::Unseen(_)) {
         candidates.insert(0, Reason::DeployerRoleMissing);
     }
-    if refused.kind == ErrorKind::CredentialsUnavailable {
-        // STS so refuses sessions of a region that the account has not enabled.
+    // STS so refuses sessions of a region that the account has not enabled.
+    if ["InvalidClientTokenId", "UnrecognizedClientException"].contains(&refused.code.as_str()) {
         candidates = vec![Reason::RegionDisabled];
     }
     let mut unread = Vec::new();

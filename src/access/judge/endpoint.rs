@@ -8,6 +8,7 @@ use crate::{
         reason::Reason,
         subject::Subject,
     },
+    argocd::fingerprint_of_base64,
     aws::{Look, SpokeCluster},
 };
 
@@ -46,14 +47,7 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
         Attempt::Failed(why) => why,
     };
     match why {
-        Unreached::Certificate(why) => failed(
-            Reason::CertificateNotTrusted,
-            format!(
-                "the certificate of {server} is not one that the cluster Secret's certificate authority vouches for: {why}"
-            ),
-            "the Secret has the certificate authority that EKS gives for the cluster, so something between Argo CD and the \
-             cluster ends TLS: take the endpoint out of that proxy (NO_PROXY)",
-        ),
+        Unreached::Certificate(why) => untrusted(subject, evidence, why),
         Unreached::Name(why) => unreachable(
             subject,
             evidence,
@@ -81,6 +75,50 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
     }
 }
 
+/// A certificate that is not vouched for: the cluster may have another authority by now than the Secret.
+fn untrusted(subject: &Subject, evidence: &Evidence, why: &str) -> Found {
+    let server = &subject.destination.server;
+    let said = format!(
+        "the certificate of {server} is not one that the cluster Secret's certificate authority vouches for: {why}"
+    );
+    let proxy = "something between Argo CD and the cluster ends TLS: take the endpoint out of that proxy (NO_PROXY)";
+    let rotated = "give the Secret the certificate authority that EKS gives now";
+    let (said, next) = match &evidence.spoke_documents.cluster {
+        Look::Seen(cluster) => match cluster.certificate_authority.as_deref().and_then(fingerprint_of_base64) {
+            Some(now) if now != subject.destination.certificate_authority => (
+                format!("{said}. EKS gives another certificate authority for the cluster by now"),
+                subject.mending.will(rotated),
+            ),
+            Some(_) | None => (
+                format!("{said}. It is the one that EKS gives for the cluster"),
+                proxy.to_owned(),
+            ),
+        },
+        Look::Absent => (
+            format!("{said}. EKS knows no cluster {} any more", subject.cluster),
+            gone(subject),
+        ),
+        Look::Unseen(why) => (
+            format!("{said}. What EKS gives for the cluster could not be read: {why}"),
+            format!(
+                "compare it with aws eks describe-cluster --name {} --region {} --query cluster.certificateAuthority: if it \
+                 is another, {}; if it is the same, {proxy}",
+                subject.cluster.name,
+                subject.cluster.region,
+                subject.mending.will(rotated)
+            ),
+        ),
+    };
+    failed(Reason::CertificateNotTrusted, said, next)
+}
+
+fn gone(subject: &Subject) -> String {
+    format!(
+        "if the cluster is gone for good, delete ManagedCluster {}",
+        subject.name
+    )
+}
+
 /// A connection that is not made: what EKS says of the endpoint tells more than the socket does.
 fn unreachable(subject: &Subject, evidence: &Evidence, reason: Reason, said: &str) -> Found {
     let network = match &evidence.spoke_documents.cluster {
@@ -89,10 +127,7 @@ fn unreachable(subject: &Subject, evidence: &Evidence, reason: Reason, said: &st
             return failed(
                 reason,
                 format!("{said}. EKS knows no cluster {} any more", subject.cluster),
-                format!(
-                    "if the cluster is gone for good, delete ManagedCluster {}",
-                    subject.name
-                ),
+                gone(subject),
             );
         }
         Look::Unseen(_) => None,
@@ -101,6 +136,17 @@ fn unreachable(subject: &Subject, evidence: &Evidence, reason: Reason, said: &st
         Look::Unseen(why) => format!("{said}. What EKS says of the endpoint could not be read: {why}"),
         Look::Seen(_) | Look::Absent => said.to_owned(),
     };
+    let elsewhere = network
+        .and_then(|cluster| cluster.endpoint.as_deref())
+        .map(|endpoint| endpoint.trim_end_matches('/'))
+        .filter(|endpoint| *endpoint != subject.destination.server);
+    if let Some(endpoint) = elsewhere {
+        return failed(
+            reason,
+            format!("{said}. EKS gives the endpoint {endpoint} for the cluster by now: it was made again"),
+            subject.mending.will("lead the Secret there"),
+        );
+    }
     // A firewall lets packets fall, and changes nothing about names.
     let silent = reason == Reason::ConnectionTimedOut;
     match network {

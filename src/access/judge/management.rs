@@ -58,13 +58,34 @@ pub(super) fn exchange(subject: &Subject, evidence: &Evidence) -> Found {
         let found = match &account.exchange {
             Attempt::NotMade => Found::NotReached,
             Attempt::Done(()) => passed("assumed"),
-            Attempt::Failed(refused) => refused_exchange(subject, evidence, account, refused),
+            Attempt::Failed(refused) => {
+                let found = refused_exchange(subject, evidence, account, refused);
+                if account.may_be_by_pod_identity(subject.hub.identity) {
+                    doubted(found)
+                } else {
+                    found
+                }
+            }
         };
         (account.name.as_str(), found)
     });
     together(each.collect(), |count| {
         format!("{count} service accounts can assume {}", subject.hub.role)
     })
+}
+
+/// A refusal that may concern nobody.
+fn doubted(found: Found) -> Found {
+    match found {
+        Found::Failed(trouble) => Found::Unknown(Trouble {
+            message: format!(
+                "{}. No pod of it shows whether that is in its way: EKS Pod Identity may give it the role",
+                trouble.message
+            ),
+            ..trouble
+        }),
+        found @ (Found::Unknown(_) | Found::Passed { .. } | Found::NotReached) => found,
+    }
 }
 
 fn refused_exchange(
@@ -129,14 +150,34 @@ fn refused_exchange(
             ),
         );
     }
-    if refused.kind != ErrorKind::Denied {
+    if of_the_token(&refused.code) {
         return failed(
             Reason::TokenRejected,
             said,
             "compare the clocks of the hub and of AWS, and check that the hub's API server signs with the keys that its issuer publishes",
         );
     }
-    denied(subject, evidence, account, refused, said, issuer)
+    if refused.kind == ErrorKind::Denied {
+        return denied(subject, evidence, account, refused, said, issuer);
+    }
+    Found::Failed(Trouble {
+        candidates: vec![Reason::StsUnreachable, Reason::TokenRejected],
+        ..Trouble::new(
+            Reason::Undetermined,
+            said,
+            format!(
+                "this is no answer that STS has for a token: check what stands between this pod and sts.{} (HTTPS_PROXY and \
+                 NO_PROXY, a proxy's own page of refusal)",
+                subject.hub.hub.cluster.region
+            ),
+        )
+    })
+}
+
+/// What STS answers to a token that it does not take (STS API reference, `AssumeRoleWithWebIdentity`, errors).
+fn of_the_token(code: &str) -> bool {
+    let code = code.strip_suffix("Exception").unwrap_or(code);
+    ["InvalidIdentityToken", "ExpiredToken", "IDPRejectedClaim"].contains(&code)
 }
 
 fn provider_missing(subject: &Subject, said: &str, issuer: &str) -> Found {
@@ -201,7 +242,8 @@ fn denied(
         subject.hub.role.account
     );
     if let Some(kind) = refusal::by_phrase(&refused.message) {
-        return failed(kind.reason(), said, next(subject, kind, perimeter));
+        let found = failed(kind.reason(), said, next(subject, kind, perimeter));
+        return refusal::unproven(evidence.vantage, found);
     }
     let mut candidates = Vec::new();
     if role.is_none() {
@@ -223,7 +265,7 @@ fn denied(
             " (whether the role's trust policy allows it is not clear: look at its conditions)".to_owned()
         }
     };
-    Found::Failed(Trouble {
+    let found = Found::Failed(Trouble {
         candidates,
         ..Trouble::new(
             Reason::Undetermined,
@@ -237,7 +279,8 @@ fn denied(
                 )
             },
         )
-    })
+    });
+    refusal::unproven(evidence.vantage, found)
 }
 
 /// The role is not there.

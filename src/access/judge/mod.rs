@@ -53,7 +53,10 @@ fn unknown(reason: Reason, message: impl AsRef<str>, next: impl AsRef<str>) -> F
 }
 
 fn passed(seen: impl Into<String>) -> Found {
-    Found::Passed { seen: seen.into() }
+    Found::Passed {
+        seen: seen.into(),
+        notes: Vec::new(),
+    }
 }
 
 /// What holds for several, each by its name: the first that is broken, with the others that are so for the same

@@ -6,7 +6,7 @@
 use super::{failed, unknown};
 use crate::{
     access::{
-        chain::Found,
+        chain::{Found, Trouble},
         evidence::{AwsRefusal, Vantage},
         reason::Reason,
         subject::Subject,
@@ -126,6 +126,26 @@ pub(super) fn by_phrase(message: &str) -> Option<PolicyKind> {
         .iter()
         .find(|(phrase, _)| message.contains(phrase))
         .map(|(_, kind)| *kind)
+}
+
+/// A refusal that no document surely makes: policies may refuse the network of a person's machine and let the hub's in
+/// (keys `aws:SourceVpc`, `aws:SourceIp` and their like: IAM user guide, "Establish permissions guardrails using data
+/// perimeters"), so from there it proves nothing about the hub.
+pub(super) fn unproven(vantage: Vantage, found: Found) -> Found {
+    match (vantage, found) {
+        (Vantage::Person, Found::Failed(trouble)) => Found::Unknown(Trouble {
+            message: format!(
+                "{}. This machine was refused, which another network may not be",
+                trouble.message
+            ),
+            next: format!(
+                "look at the condition Connected, which is walked from the hub. If it says the same: {}",
+                trouble.next
+            ),
+            ..trouble
+        }),
+        (Vantage::Hub | Vantage::Person, found) => found,
+    }
 }
 
 /// What is no affair of policies: a call that did not arrive, or that STS does not answer in this region.

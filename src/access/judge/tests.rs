@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use super::*;
@@ -13,7 +14,7 @@ use crate::{
         subject::tests::{AUTHORITY, ISSUER, subject},
     },
     api::IdentityType,
-    argocd::{Credentials, Project, SeenCluster, Server},
+    argocd::{Credentials, Presentation, Project, SeenCluster, Server},
     aws::{ErrorKind, Look, RoleDocuments, SpokeCluster, SpokeEntry},
     domain::{eks::AuthenticationMode, ownership::ROLE_ID_TAG},
     kubernetes::Failure,
@@ -30,7 +31,7 @@ fn holding(subject: &Subject) -> Evidence {
         annotation: Look::Seen(Some(role.clone())),
         pods: Look::Seen(vec![PodSeen {
             name: format!("{name}-0"),
-            binding: PodBinding::Role(role.clone()),
+            binding: PodBinding::Role,
         }]),
         token: Attempt::Done(Claims { issuer: ISSUER.into() }),
         exchange: Attempt::Done(()),
@@ -68,6 +69,7 @@ fn holding(subject: &Subject) -> Evidence {
             .map(|ask| (ask, Answer::Allowed(true)))
             .collect(),
         every_kind: None,
+        roles: None,
     }
 }
 
@@ -167,6 +169,8 @@ fn unreachable(why: fn(String) -> Unreached, public: bool, cidrs: &'static [&'st
             authentication_mode: AuthenticationMode::Api,
             public,
             public_cidrs: cidrs.iter().map(|cidr| (*cidr).into()).collect(),
+            endpoint: None,
+            certificate_authority: None,
         });
     })
 }
@@ -180,6 +184,8 @@ fn unauthorized(mode: AuthenticationMode, entry: Look<(&'static str, i64)>) -> B
             authentication_mode: mode,
             public: true,
             public_cidrs: vec!["0.0.0.0/0".into()],
+            endpoint: None,
+            certificate_authority: None,
         });
         evidence.spoke_documents.entry = match &entry {
             Look::Seen((id, created)) => Look::Seen(SpokeEntry {
@@ -198,6 +204,13 @@ fn change(with: fn(&mut Subject, &mut Evidence)) -> Break {
 
 fn account(evidence: &mut Evidence) -> &mut ServiceAccountEvidence {
     &mut evidence.hub.service_accounts[0]
+}
+
+fn pod(name: &str, binding: PodBinding) -> PodSeen {
+    PodSeen {
+        name: name.into(),
+        binding,
+    }
 }
 
 fn argocd(evidence: &mut Evidence) -> &mut ArgoCdEvidence {
@@ -260,12 +273,7 @@ fn table() -> Vec<(Hop, Reason, Break)> {
             Reason::PodIdentityNotWalked,
             change(|subject, evidence| {
                 subject.hub.identity = IdentityType::Existing;
-                account(evidence).annotation = Look::Seen(None);
-                let pod = PodSeen {
-                    name: "p".into(),
-                    binding: PodBinding::PodIdentity,
-                };
-                account(evidence).pods = Look::Seen(vec![pod]);
+                account(evidence).pods = Look::Seen(vec![pod("p", PodBinding::PodIdentity)]);
                 account(evidence).token = Attempt::NotMade;
                 account(evidence).exchange = Attempt::NotMade;
             }),
@@ -274,11 +282,7 @@ fn table() -> Vec<(Hop, Reason, Break)> {
             ServiceAccount,
             Reason::PodsPredateBinding,
             change(|_, evidence| {
-                let pod = PodSeen {
-                    name: "p".into(),
-                    binding: PodBinding::Nothing,
-                };
-                account(evidence).pods = Look::Seen(vec![pod]);
+                account(evidence).pods = Look::Seen(vec![pod("p", PodBinding::Nothing)]);
             }),
         ),
         (
@@ -840,41 +844,175 @@ fn what_eks_did_not_tell_of_an_endpoint_is_said() {
     assert!(trouble.message.contains("eks:DescribeCluster"), "{}", trouble.message);
 }
 
-/// What `resource.exclusions` leaves out is not known, so it is told and breaks nothing.
+/// What EKS gives by now is what tells a cluster that changed from something that stands between.
+#[test]
+fn a_cluster_that_eks_gives_otherwise_by_now_is_told_as_that() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    let mut told = |endpoint: Option<&str>, authority: Option<&str>, why: fn(String) -> Unreached| {
+        unreachable(why, true, &[])(&mut subject.clone(), &mut evidence);
+        if let Look::Seen(cluster) = &mut evidence.spoke_documents.cluster {
+            cluster.endpoint = endpoint.map(str::to_owned);
+            cluster.certificate_authority = authority.map(|pem| BASE64_STANDARD.encode(pem));
+        }
+        let walk = judge(&subject, &evidence);
+        let (hop, trouble) = walk.broken().unwrap();
+        assert_eq!(hop, Hop::Endpoint);
+        (trouble.message.clone(), trouble.next.clone())
+    };
+    let own = std::str::from_utf8(AUTHORITY).unwrap();
+    for (authority, says, next) in [
+        (Some(own), "It is the one that EKS gives", "NO_PROXY"),
+        (
+            Some("another"),
+            "another certificate authority for the cluster by now",
+            "Mooring will give the Secret",
+        ),
+        (None, "It is the one that EKS gives", "NO_PROXY"),
+    ] {
+        let (message, what_next) = told(None, authority, Unreached::Certificate);
+        assert!(
+            message.contains(says) && what_next.contains(next),
+            "{message} {what_next}"
+        );
+    }
+    let elsewhere = "https://4567.gr7.eu-central-1.eks.amazonaws.com";
+    for why in [
+        Unreached::Name,
+        Unreached::Refused,
+        Unreached::TimedOut,
+        Unreached::Other,
+    ] {
+        let (message, next) = told(Some(elsewhere), None, why);
+        assert!(
+            message.contains(&format!("gives the endpoint {elsewhere}")),
+            "{message}"
+        );
+        assert!(next.contains("Mooring will lead the Secret there"), "{next}");
+        let (message, _) = told(Some(&format!("{}/", subject.destination.server)), None, why);
+        assert!(!message.contains("gives the endpoint"), "{message}");
+    }
+}
+
+/// What the Secret says of the cluster is what Argo CD goes by, whatever the spec says.
+#[test]
+fn a_secret_that_says_otherwise_than_the_spec_is_told_for_what_it_says() {
+    type Change = fn(&mut SeenCluster);
+    let names = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let spec = Presentation {
+        name: "prod".into(),
+        namespaces: names(&["b", "a"]),
+        project: Some("team".into()),
+        cluster_resources: Some(true),
+        ..Presentation::default()
+    };
+    let mut subject = subject();
+    let mut evidence = holding(&subject);
+    let secret = seen(&mut evidence);
+    (secret.namespaces, secret.project, secret.cluster_resources) = (names(&["a", "b"]), "team".into(), true);
+    let evidence = evidence;
+    let told = |subject: &Subject, change: Change| {
+        let mut evidence = evidence.clone();
+        change(seen(&mut evidence));
+        let walk = judge(subject, &evidence);
+        walk.broken().map(|(hop, trouble)| {
+            assert_eq!((hop, trouble.reason), (Hop::ArgoCd, Reason::ClusterSecretDiffers));
+            trouble.message.clone()
+        })
+    };
+    let changes: [(Change, &str); 5] = [
+        (
+            |secret| secret.name = "other".into(),
+            r#"names the cluster "other", and the spec "prod""#,
+        ),
+        (
+            |secret| secret.namespaces.push("c".into()),
+            "holds Argo CD to a, b, c, and the spec to a, b",
+        ),
+        (
+            |secret| secret.namespaces.clear(),
+            "holds Argo CD to no namespaces, but the whole cluster, and the spec to a, b",
+        ),
+        (
+            |secret| secret.project.clear(),
+            r#"gives the cluster to project "", and the spec to "team""#,
+        ),
+        (
+            |secret| secret.cluster_resources = false,
+            "has clusterResources false, and the spec true",
+        ),
+    ];
+    subject.presentation = Some(spec.clone());
+    assert_eq!(told(&subject, |_| {}), None);
+    for (change, says) in changes {
+        let message = told(&subject, change).unwrap();
+        assert!(message.ends_with(says), "{message}");
+    }
+    // While the operator has not acted on the spec, the Secret says what the former did.
+    subject.presentation = None;
+    for (change, _) in changes {
+        assert_eq!(told(&subject, change), None);
+    }
+    // What was somebody else's keeps what the spec leaves open, and nothing else does.
+    subject.presentation = Some(Presentation {
+        name: "prod".into(),
+        ..Presentation::default()
+    });
+    assert_eq!(told(&subject, |secret| secret.adopted = true), None);
+    assert!(told(&subject, |_| {}).is_some());
+    let message = told(&subject, |secret| {
+        (secret.skips_reconcile, secret.adopted) = (true, true);
+    })
+    .unwrap();
+    assert!(message.contains("leaves the whole cluster alone"), "{message}");
+}
+
+/// What `resource.exclusions` leaves out may be just what is refused: then it is told and breaks nothing.
 #[test]
 fn a_cluster_whose_kinds_may_not_all_be_listed_is_told_with_the_setting() {
     let subject = subject();
     let mut evidence = holding(&subject);
-    let told = |evidence: &Evidence| {
-        let walk = judge(&subject, evidence);
-        assert!(walk.holds(), "{walk:?}");
-        let Found::Passed { seen } = walk.at(Hop::Authorization).clone() else {
-            panic!("{walk:?}")
-        };
-        let finding = crate::access::status::finding(&walk);
-        assert_eq!(finding.reason, "ChainHolds");
-        assert_eq!(
-            seen.contains("respectRBAC"),
-            finding.message.contains("respectRBAC"),
-            "{}",
-            finding.message
-        );
-        seen
-    };
-    for (answer, says) in [
-        (None, false),
-        (Some(Answer::Allowed(true)), false),
-        (Some(Answer::Refused("no answer".into())), false),
-        (Some(Answer::Allowed(false)), true),
+    let roles = |answer| Some((crate::access::scope::roles(&[]), answer));
+    for (every_kind, roles, says) in [
+        (None, None, false),
+        (Some(Answer::Allowed(true)), None, false),
+        (Some(Answer::Refused("no answer".into())), None, false),
+        (Some(Answer::Allowed(false)), None, true),
+        (Some(Answer::Allowed(false)), roles(Answer::Allowed(true)), true),
+        (
+            Some(Answer::Allowed(false)),
+            roles(Answer::Refused("no answer".into())),
+            true,
+        ),
     ] {
-        evidence.every_kind = answer;
-        let seen = told(&evidence);
+        (evidence.every_kind, evidence.roles) = (every_kind, roles);
+        let walk = judge(&subject, &evidence);
+        assert!(walk.holds(), "{walk:?}");
+        let finding = crate::access::status::finding(&walk);
         assert_eq!(
-            seen.contains("resource.respectRBAC to normal in argocd-cm"),
-            says,
-            "{seen}"
+            (
+                finding.reason,
+                finding.message.contains("resource.respectRBAC to normal in argocd-cm")
+            ),
+            ("ChainHolds", says)
         );
     }
+    evidence.roles = roles(Answer::Allowed(false));
+    let walk = judge(&subject, &evidence);
+    let (hop, trouble) = walk.broken().unwrap();
+    assert_eq!((hop, trouble.reason), (Hop::Authorization, Reason::ScopeTooNarrow));
+    assert!(
+        trouble
+            .message
+            .contains("may not list clusterroles.rbac.authorization.k8s.io in the whole cluster")
+    );
+    assert!(
+        trouble
+            .next
+            .contains("kubectl -n argocd patch configmap argocd-cm --type merge"),
+        "{}",
+        trouble.next
+    );
 }
 
 #[test]
@@ -1040,6 +1178,58 @@ fn what_a_persons_machine_cannot_reach_proves_nothing() {
     }
 }
 
+/// Policies that look at the network (`aws:SourceVpc` and its like) may refuse a person's machine and not the hub.
+#[test]
+fn a_refusal_that_no_document_makes_proves_nothing_from_a_persons_machine() {
+    const PHRASE: &str = " with an explicit deny in a service control policy";
+    let subject = subject();
+    let person = |break_it: &Break| {
+        let mut evidence = holding(&subject);
+        evidence.vantage = Vantage::Person;
+        break_it(&mut subject.clone(), &mut evidence);
+        judge(&subject, &evidence)
+    };
+    let web_phrase =
+        "Not authorized to perform sts:AssumeRoleWithWebIdentity with an explicit deny in a resource control policy";
+    for (break_it, hop, reason) in [
+        (
+            change(|_, evidence| cut_at_deployer(evidence, ErrorKind::Denied, "AccessDenied", &denied(PHRASE))),
+            Hop::DeployerRole,
+            Reason::RefusedByServiceControlPolicy,
+        ),
+        (
+            change(|_, evidence| cut_at_deployer(evidence, ErrorKind::Denied, "AccessDenied", &denied(""))),
+            Hop::DeployerRole,
+            Reason::Undetermined,
+        ),
+        (
+            web(ErrorKind::Denied, "AccessDenied", web_phrase, |_| {}),
+            Hop::ManagementRole,
+            Reason::RefusedByResourceControlPolicy,
+        ),
+        (
+            web(ErrorKind::Denied, "AccessDenied", WEB_DENIED, |_| {}),
+            Hop::ManagementRole,
+            Reason::Undetermined,
+        ),
+    ] {
+        let walk = person(&break_it);
+        assert_eq!(walk.broken(), None, "{reason}");
+        let (at, trouble) = walk.unknown().unwrap();
+        assert_eq!((at, trouble.reason), (hop, reason));
+        assert!(
+            trouble.next.starts_with("look at the condition Connected"),
+            "{}",
+            trouble.next
+        );
+    }
+    // What a document says it says to everybody.
+    let trust = web(ErrorKind::Denied, "AccessDenied", WEB_DENIED, |evidence| {
+        hub_role(evidence).trust = hub_role(evidence).trust.replace("Allow", "Deny");
+    });
+    assert_eq!(person(&trust).broken().unwrap().1.reason, Reason::RefusedByTrustPolicy);
+}
+
 #[test]
 fn several_service_accounts_with_one_trouble_are_named_together() {
     let subject = subject();
@@ -1051,6 +1241,132 @@ fn several_service_accounts_with_one_trouble_are_named_together() {
     let (_, trouble) = walk.broken().unwrap();
     assert!(trouble.message.contains("argocd-application-controller"), "{trouble:?}");
     assert!(trouble.message.ends_with("(the same of argocd-server)"), "{trouble:?}");
+}
+
+/// Which pods run, what the annotation says, and what is told of the service account.
+#[test]
+fn an_association_goes_before_whatever_the_annotation_says() {
+    use IdentityType::{Existing, Irsa};
+    use PodBinding::{Nothing, PodIdentity, Role};
+    let (not_walked, predates) = (Reason::PodIdentityNotWalked, Reason::PodsPredateBinding);
+    let subject = subject();
+    let (own, other) = (
+        subject.hub.role.to_string(),
+        "arn:aws:iam::111111111111:role/x".to_owned(),
+    );
+    for annotation in [None, Some(own.clone()), Some(other)] {
+        let unannotated = if annotation.as_ref() == Some(&own) {
+            predates
+        } else {
+            Reason::ServiceAccountNotAnnotated
+        };
+        for (identity, bindings, reason) in [
+            (Existing, vec![PodIdentity], not_walked),
+            (Irsa, vec![PodIdentity], not_walked),
+            (Existing, vec![Role, PodIdentity], not_walked),
+            (Irsa, vec![Role, PodIdentity], not_walked),
+            // What runs without either started before the association, or before the annotation.
+            (Existing, vec![PodIdentity, Nothing], predates),
+            (Irsa, vec![PodIdentity, Nothing], unannotated),
+        ] {
+            let (mut subject, mut evidence) = (subject.clone(), holding(&subject));
+            subject.hub.identity = identity;
+            let account = account(&mut evidence);
+            account.annotation = Look::Seen(annotation.clone());
+            account.pods = Look::Seen(bindings.iter().map(|binding| pod("p", binding.clone())).collect());
+            // A token is exchanged for the pods that use one.
+            let unbound = identity == Existing && annotation.is_none();
+            assert_eq!(
+                account.is_exchanged(identity),
+                bindings.contains(&Role) && !unbound,
+                "{bindings:?}"
+            );
+            let walk = judge(&subject, &evidence);
+            let told = walk
+                .broken()
+                .or_else(|| walk.unknown())
+                .map(|(hop, trouble)| (hop, trouble.reason));
+            assert_eq!(
+                told,
+                Some((Hop::ServiceAccount, reason)),
+                "{identity:?} {annotation:?} {bindings:?}"
+            );
+            assert_eq!(walk.broken().is_none(), reason == not_walked, "{walk:?}");
+            let deletes = walk
+                .unknown()
+                .is_some_and(|(_, trouble)| trouble.next.contains("delete it"));
+            assert_eq!(deletes, reason == not_walked && identity == Irsa, "{walk:?}");
+        }
+    }
+}
+
+/// An existing role may be given by EKS Pod Identity, and only a pod shows by what it comes.
+#[test]
+fn what_refuses_a_web_identity_that_no_pod_is_seen_to_use_breaks_nothing() {
+    let mut subject = subject();
+    subject.hub.identity = IdentityType::Existing;
+    let refused = refusal(ErrorKind::Denied, "AccessDenied", WEB_DENIED);
+    let told = |subject: &Subject, pods: &Look<Vec<PodSeen>>| {
+        let mut evidence = holding(subject);
+        documented(subject, &mut evidence);
+        hub_role(&mut evidence).trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"pods.eks.amazonaws.com"},"Action":["sts:AssumeRole","sts:TagSession"]}]}"#.into();
+        cut_at_exchange(&mut evidence, &refused);
+        for account in &mut evidence.hub.service_accounts {
+            account.pods.clone_from(pods);
+        }
+        judge(subject, &evidence).at(Hop::ManagementRole).clone()
+    };
+    for pods in [Look::Unseen("forbidden".into()), Look::Seen(Vec::new())] {
+        let found = told(&subject, &pods);
+        let Found::Unknown(trouble) = &found else {
+            panic!("{found:?}")
+        };
+        assert_eq!(trouble.reason, Reason::WrongIssuer);
+        assert!(
+            trouble.message.contains("EKS Pod Identity may give it the role"),
+            "{trouble:?}"
+        );
+    }
+    let used = Look::Seen(vec![pod("p", PodBinding::Role)]);
+    assert!(
+        matches!(told(&subject, &used), Found::Failed(_)),
+        "a pod that uses one is refused"
+    );
+    subject.hub.identity = IdentityType::Irsa;
+    assert!(matches!(told(&subject, &Look::Seen(Vec::new())), Found::Failed(_)));
+}
+
+#[test]
+fn an_association_does_not_show_where_no_pod_runs() {
+    let mut subject = subject();
+    subject.hub.identity = IdentityType::Existing;
+    let mut evidence = holding(&subject);
+    account(&mut evidence).annotation = Look::Seen(None);
+    account(&mut evidence).pods = Look::Seen(Vec::new());
+    let walk = judge(&subject, &evidence);
+    assert_eq!(walk.broken(), None);
+    let (hop, trouble) = walk.unknown().unwrap();
+    assert_eq!(
+        (hop, trouble.reason),
+        (Hop::ServiceAccount, Reason::ServiceAccountNotAssociated)
+    );
+    assert!(trouble.message.contains("no pod of it runs"), "{trouble:?}");
+}
+
+/// A pod with other roles only says which.
+#[test]
+fn a_pod_of_other_roles_is_told_with_all_of_them() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    let others = PodBinding::Others(["arn:a".to_owned(), "arn:b".to_owned()].into());
+    account(&mut evidence).pods = Look::Seen(vec![pod("p", others)]);
+    let walk = judge(&subject, &evidence);
+    let (_, trouble) = walk.broken().unwrap();
+    assert_eq!(trouble.reason, Reason::PodsPredateBinding);
+    assert!(
+        trouble.message.contains("its containers name arn:a, arn:b"),
+        "{trouble:?}"
+    );
 }
 
 #[test]

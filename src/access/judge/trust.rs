@@ -5,7 +5,7 @@ use crate::{
     access::{chain::Found, evidence::ServiceAccountEvidence, reason::Reason, subject::Subject},
     aws::RoleDocuments,
     domain::arn::OidcProviderArn,
-    policy::{AUDIENCE, Asked, Asker, Document, Known, Principals, Ruling, Statement},
+    policy::{AUDIENCE, Document, Principals, Ruling, Statement, trust::rules_on_token},
 };
 
 /// Whether the trust policy surely lets this token in, or `false` where that cannot be told.
@@ -24,7 +24,11 @@ pub(super) fn lets_in(
         return Ok(false);
     };
     let token_subject = subject.hub.token_subject(&account.name);
-    let ruling = |sub: bool, aud: bool| rules(&document, &provider, &token_subject, sub, aud);
+    // Each of the two known to be what it is, or not.
+    let ruling = |sub: bool, aud: bool| {
+        let (sub, aud) = (sub.then_some(token_subject.as_str()), aud.then_some(AUDIENCE));
+        rules_on_token(&document, &provider, sub, aud)
+    };
     let whole = ruling(true, true);
     if !whole.refuses() {
         return Ok(matches!(whole, Ruling::AllowedByName | Ruling::AllowedToAccount));
@@ -77,29 +81,4 @@ fn names_federated(statement: &Statement, provider: &OidcProviderArn) -> bool {
             .is_some_and(|named| named.contains(&provider.to_string())),
         Some(Principals::Anyone) | None => false,
     }
-}
-
-/// What the trust policy says to the token, where subject and audience may be taken as not known.
-fn rules(document: &Document, provider: &OidcProviderArn, token_subject: &str, sub: bool, aud: bool) -> Ruling {
-    let (issuer, arn) = (provider.issuer_host_and_path.to_lowercase(), provider.to_string());
-    let value = |known: bool, value: &str| {
-        if known {
-            Known::Values(vec![value.to_owned()])
-        } else {
-            Known::Unknown
-        }
-    };
-    document.rules(&Asked {
-        by: &Asker::Federated(arn.clone()),
-        action: "sts:AssumeRoleWithWebIdentity",
-        on: "",
-        keys: &|key| match key.strip_prefix(&issuer) {
-            Some(":sub") => value(sub, token_subject),
-            Some(":aud") => value(aud, AUDIENCE),
-            None if key == "aws:federatedprovider" => Known::Values(vec![arn.clone()]),
-            // The keys of another issuer are not in the context of this one's tokens.
-            None if key.ends_with(":sub") || key.ends_with(":aud") => Known::Absent,
-            Some(_) | None => Known::Unknown,
-        },
-    })
 }

@@ -8,8 +8,8 @@ use kube::{
 };
 
 use crate::{
-    access::evidence::{ArgoCdEvidence, Settings},
-    argocd::{Project, SECRET_TYPE, SETTINGS, SeenCluster, parse},
+    access::evidence::ArgoCdEvidence,
+    argocd::{Project, SECRET_TYPE, SETTINGS, SeenCluster, Settings, parse},
     aws::Look,
     kubernetes::{Failure, error::call, objects},
 };
@@ -93,15 +93,7 @@ fn project(object: &DynamicObject) -> Project {
 async fn settings(client: &Client, namespace: &str) -> Look<Settings> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     match objects::get_opt(&api, SETTINGS).await {
-        Ok(Some(map)) => {
-            let data = map.data.unwrap_or_default();
-            let value = |key: &str| data.get(key).map(|value| value.trim()).unwrap_or_default();
-            Look::Seen(Settings {
-                impersonation: value("application.sync.impersonation.enabled") == "true",
-                every_kind: !["normal", "strict"].contains(&value("resource.respectRBAC"))
-                    && value("resource.inclusions").is_empty(),
-            })
-        }
+        Ok(Some(map)) => Look::Seen(Settings::read(&map.data.unwrap_or_default())),
         Ok(None) => Look::Absent,
         Err(error) => Look::Unseen(error.to_string()),
     }
@@ -149,29 +141,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn argo_cds_settings_are_read_as_it_reads_them_and_unknown_where_they_cannot_be_read() {
-        let map = |data: Value| (200, json!({"metadata": {"name": "argocd-cm"}, "data": data}));
+    async fn argo_cds_settings_are_read_and_unknown_where_they_cannot_be_read() {
+        let data = json!({"application.sync.impersonation.enabled": "true"});
         let (client, asked) = answering([
-            map(json!({"application.sync.impersonation.enabled": "true"})),
-            map(json!({"application.sync.impersonation.enabled": "false", "resource.respectRBAC": "normal"})),
-            map(json!({"resource.respectRBAC": "strict"})),
-            map(json!({"resource.respectRBAC": "yes", "resource.inclusions": "- kinds: [Deployment]"})),
+            (200, json!({"metadata": {"name": "argocd-cm"}, "data": data})),
             (200, json!({"metadata": {"name": "argocd-cm"}})),
             refusal(404, "NotFound"),
             refusal(403, "Forbidden"),
         ]);
-        for (impersonation, every_kind) in [
-            (true, true),
-            (false, false),
-            (false, false),
-            (false, false),
-            (false, true),
-        ] {
-            let expected = Settings {
-                impersonation,
-                every_kind,
-            };
-            assert_eq!(settings(&client, "argocd").await, Look::Seen(expected));
+        for impersonation in [true, false] {
+            let read = settings(&client, "argocd").await.known();
+            assert_eq!(read.impersonation, impersonation);
         }
         assert_eq!(settings(&client, "argocd").await, Look::Absent);
         assert!(matches!(settings(&client, "argocd").await, Look::Unseen(why) if why.contains("argocd-cm")));

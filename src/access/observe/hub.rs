@@ -17,21 +17,21 @@ use super::Edges;
 use crate::{
     access::{
         evidence::{
-            Attempt, AwsRefusal, Claims, HubDocuments, HubEvidence, KubernetesRefusal, PodBinding, PodSeen,
-            ServiceAccountEvidence,
+            Attempt, AwsRefusal, Claims, HubDocuments, HubEvidence, KubernetesRefusal, PodSeen, ServiceAccountEvidence,
         },
         subject::HubSubject,
     },
     aws::{Look, RoleSession, WebToken, verify_session_name},
-    kubernetes::{error::call, objects},
+    kubernetes::{
+        error::call,
+        objects,
+        pods::{Given, ROLE_ANNOTATION, runs},
+    },
     policy::AUDIENCE,
 };
 
 /// The shortest life that Kubernetes gives a token, in seconds (`authentication.k8s.io/v1`, `TokenRequestSpec`).
 const SHORTEST: i64 = 600;
-
-/// The annotation of IRSA (EKS user guide, "Assign IAM roles to Kubernetes service accounts").
-const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 /// What was seen of the hub, with a session of the management role to go on with.
 pub(super) struct HubView {
@@ -58,9 +58,10 @@ impl HubView {
         self.evidence.service_accounts.iter().any(refused)
     }
 
-    /// Whether every service account came through.
+    /// Whether every service account came through, as far as it can be walked.
     pub(super) fn is_whole(&self) -> bool {
-        let through = |account: &ServiceAccountEvidence| account.exchange == Attempt::Done(());
+        let through =
+            |account: &ServiceAccountEvidence| account.exchange == Attempt::Done(()) || account.is_by_pod_identity();
         self.evidence.service_accounts.iter().all(through)
     }
 
@@ -121,7 +122,7 @@ async fn service_account(
         annotation,
         pods,
     };
-    if evidence.annotation == Look::Absent || evidence.may_be_by_pod_identity(subject.identity) {
+    if !evidence.is_exchanged(subject.identity) {
         return (evidence, None);
     }
     let token = match request_token(&api, name).await {
@@ -154,7 +155,12 @@ async fn service_account(
 
 async fn annotation(api: &Api<ServiceAccount>, name: &str) -> Look<Option<String>> {
     match objects::get_opt(api, name).await {
-        Ok(Some(account)) => Look::Seen(account.metadata.annotations.and_then(|mut all| all.remove(ANNOTATION))),
+        Ok(Some(account)) => Look::Seen(
+            account
+                .metadata
+                .annotations
+                .and_then(|mut all| all.remove(ROLE_ANNOTATION)),
+        ),
         Ok(None) => Look::Absent,
         Err(error) => Look::Unseen(error.to_string()),
     }
@@ -164,34 +170,15 @@ async fn pods(edges: &Edges, subject: &HubSubject, name: &str) -> Look<Vec<PodSe
     let api: Api<Pod> = Api::namespaced(edges.client.clone(), &subject.namespace);
     let params = ListParams::default().fields(&format!("spec.serviceAccountName={name}"));
     match objects::list_chosen(&api, params).await {
-        Ok(pods) => Look::Seen(pods.iter().filter(|pod| runs(pod)).map(seen).collect()),
+        Ok(pods) => {
+            let role = subject.role.to_string();
+            let seen = |pod: &Pod| PodSeen {
+                name: pod.metadata.name.clone().unwrap_or_default(),
+                binding: Given::of(pod).binding(&role),
+            };
+            Look::Seen(pods.iter().filter(|pod| runs(pod)).map(seen).collect())
+        }
         Err(error) => Look::Unseen(error.to_string()),
-    }
-}
-
-fn runs(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    pod.metadata.deletion_timestamp.is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
-}
-
-/// What the webhooks of EKS gave the pod when it was made (aws/amazon-eks-pod-identity-webhook, "Pod mutation").
-fn seen(pod: &Pod) -> PodSeen {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let variables: Vec<_> = containers
-        .flat_map(|container| container.env.iter().flatten())
-        .collect();
-    let value = |name: &str| {
-        let found = variables.iter().find(|variable| variable.name == name);
-        found.and_then(|variable| variable.value.clone())
-    };
-    let binding = match value("AWS_ROLE_ARN") {
-        Some(role) => PodBinding::Role(role),
-        None if value("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some() => PodBinding::PodIdentity,
-        None => PodBinding::Nothing,
-    };
-    PodSeen {
-        name: pod.metadata.name.clone().unwrap_or_default(),
-        binding,
     }
 }
 
@@ -220,44 +207,46 @@ async fn request_token(api: &Api<ServiceAccount>, name: &str) -> Result<(WebToke
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
+    use crate::access::evidence::PodBinding;
 
-    fn pod(spec: &Value, status: &Value) -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": spec, "status": status})).unwrap()
+    fn account(binding: PodBinding, exchange: Attempt<(), AwsRefusal>) -> ServiceAccountEvidence {
+        ServiceAccountEvidence {
+            name: "a".into(),
+            annotation: Look::Seen(None),
+            pods: Look::Seen(vec![PodSeen {
+                name: "p".into(),
+                binding,
+            }]),
+            token: Attempt::NotMade,
+            exchange,
+        }
     }
 
+    /// One that never is would be looked at anew by every walk.
     #[test]
-    fn a_pod_is_known_by_what_it_was_given() {
-        let with = |env: Value| {
-            seen(&pod(
-                &json!({"containers": [{"name": "a"}, {"name": "b", "env": env}]}),
-                &json!({}),
-            ))
-            .binding
+    fn a_look_is_whole_where_nothing_is_left_to_be_walked() {
+        let whole = |service_accounts: Vec<ServiceAccountEvidence>| {
+            let view = HubView {
+                evidence: HubEvidence { service_accounts },
+                session: None,
+                looked: Instant::now(),
+                documents: OnceCell::new(),
+            };
+            view.is_whole()
         };
-        assert_eq!(
-            with(
-                json!([{"name": "AWS_ROLE_ARN", "value": "arn"}, {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "f"}])
-            ),
-            PodBinding::Role("arn".into())
-        );
-        assert_eq!(
-            with(
-                json!([{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}])
-            ),
-            PodBinding::PodIdentity
-        );
-        assert_eq!(with(json!([])), PodBinding::Nothing);
-    }
-
-    #[test]
-    fn a_pod_that_has_ended_or_is_going_does_not_count() {
-        assert!(runs(&pod(&json!({"containers": []}), &json!({"phase": "Running"}))));
-        assert!(!runs(&pod(&json!({"containers": []}), &json!({"phase": "Succeeded"}))));
-        let mut going = pod(&json!({"containers": []}), &json!({"phase": "Running"}));
-        going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
-        assert!(!runs(&going));
+        let through = || account(PodBinding::Role, Attempt::Done(()));
+        let by_pod_identity = || account(PodBinding::PodIdentity, Attempt::NotMade);
+        assert!(whole(vec![through(), by_pod_identity()]));
+        assert!(!whole(vec![through(), account(PodBinding::Nothing, Attempt::NotMade)]));
+        let refused = AwsRefusal {
+            kind: crate::aws::ErrorKind::Denied,
+            code: "AccessDenied".into(),
+            message: "no".into(),
+        };
+        assert!(!whole(vec![
+            by_pod_identity(),
+            account(PodBinding::Role, Attempt::Failed(refused))
+        ]));
     }
 }

@@ -13,13 +13,13 @@ use tokio::{sync::Mutex, time::Instant};
 use self::hub::HubView;
 use super::{
     chain::{Found, Hop, Trouble, Walk},
-    evidence::{ArgoCdEvidence, Evidence, Settings, Vantage},
+    evidence::{ArgoCdEvidence, Evidence, Vantage},
     judge::{self, judge},
     reason::Reason,
     subject::{HubSubject, Subject},
 };
 use crate::{
-    argocd::SeenCluster,
+    argocd::{SeenCluster, Settings},
     aws::{Look, Reader, Walker},
 };
 
@@ -60,6 +60,8 @@ struct KeptArgoCd {
 pub struct Walked {
     /// What was found.
     pub walk: Walk,
+    /// The generation of the spec that was walked.
+    pub generation: Option<i64>,
     /// Argo CD's settings as they were: they decide what the cluster is asked.
     pub settings: Look<Settings>,
     /// The cluster Secret as it was.
@@ -87,6 +89,7 @@ impl Edges {
         if let Ok(evidence) = tokio::time::timeout(DEADLINE, walking).await {
             return Walked {
                 walk: judge(subject, &evidence),
+                generation: subject.generation,
                 settings: evidence.argocd.settings.clone(),
                 secret: evidence.secret,
             };
@@ -100,6 +103,7 @@ impl Edges {
             walk: Walk {
                 hops: [(Hop::ServiceAccount, Found::Unknown(trouble))].into(),
             },
+            generation: subject.generation,
             settings: Look::Unseen("the walk was cut off".to_owned()),
             secret: Look::Unseen("the walk was cut off".to_owned()),
         }
@@ -125,6 +129,11 @@ impl Edges {
         let slot = self.argocd_slot(namespace).await;
         let mut slot = slot.lock().await;
         self.look_at_argocd(namespace, &mut slot).await;
+    }
+
+    /// What was seen of the hub's side of a `ManagementRole` is no longer so: whoever asks from now on looks anew.
+    pub async fn hub_anew(&self, management_role: &str) {
+        self.hubs.lock().await.remove(management_role);
     }
 
     /// Argo CD's side, looked at once for all clusters that ask at about the same time.
@@ -180,6 +189,7 @@ impl Edges {
             endpoint: spoke.endpoint,
             reviews: spoke.reviews,
             every_kind: spoke.every_kind,
+            roles: spoke.roles,
         }
     }
 

@@ -311,16 +311,19 @@ mod tests {
         format!("http://{address}")
     }
 
-    async fn may(answer: String) -> Answer {
-        let server = says(answer.into_bytes()).await;
-        let ask = Ask {
+    fn a_question() -> Ask {
+        Ask {
             verb: "list",
             group: "apps",
             resource: "deployments",
             namespace: None,
             why: "to see",
-        };
-        Probe::new(&secret(&server), None).unwrap().may(&ask).await
+        }
+    }
+
+    async fn may(answer: String) -> Answer {
+        let server = says(answer.into_bytes()).await;
+        Probe::new(&secret(&server), None).unwrap().may(&a_question()).await
     }
 
     fn answer(status: &str, body: &str) -> String {
@@ -358,6 +361,36 @@ mod tests {
         assert!(
             matches!(may(answer("200 OK", "hunter2")).await, Answer::Refused(why) if why.contains("cannot be read"))
         );
+    }
+
+    /// Whoever runs the cluster has the token anyway. He shall not have it shown to everybody who may read a status.
+    #[tokio::test]
+    async fn a_cluster_that_says_its_token_again_is_not_quoted() {
+        let url = "https://sts.eu-west-1.amazonaws.com/?X-Amz-Security-Token=IQoJb3JpZ2luX2VjEBAaCWV1&X-Amz-Signature=0123456789abcdef0123456789abcdef";
+        let encoded = base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, url);
+        let token = EksToken::of(&format!("k8s-aws-v1.{encoded}"));
+        let spaced = encoded.chars().flat_map(|c| [c, ' ']).collect::<String>();
+        for (said, shown) in [
+            (format!("no k8s-aws-v1.{encoded} here"), "no <not shown> here (403)"),
+            (encoded.clone(), "<not shown: it held a part of the token>"),
+            (encoded[40..60].to_owned(), "<not shown: it held a part of the token>"),
+            (spaced, "<not shown: it held a part of the token>"),
+            (url.to_owned(), "<not shown: it held a part of the token>"),
+            ("IQOJB3JPZ2LUX2".to_owned(), "<not shown: it held a part of the token>"),
+            (
+                "of sts.eu-west-1.amazonaws.com".to_owned(),
+                "of sts.eu-west-1.amazonaws.com (403)",
+            ),
+        ] {
+            let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": said, "code": 403});
+            let server = says(answer("403 Forbidden", &status.to_string()).into_bytes()).await;
+            let probe = Probe::new(&secret(&server), Some(&token)).ok().unwrap();
+            assert_eq!(
+                probe.may(&a_question()).await,
+                Answer::Refused(shown.to_owned()),
+                "{said}"
+            );
+        }
     }
 
     #[tokio::test]

@@ -5,11 +5,11 @@ use futures::future::join_all;
 use super::{Edges, argocd, hub::HubView, probe::Probe};
 use crate::{
     access::{
-        evidence::{Answer, ArgoCdEvidence, Attempt, AwsRefusal, Settings, SpokeDocuments, Unreached},
+        evidence::{Answer, ArgoCdEvidence, Attempt, AwsRefusal, SpokeDocuments, Unreached},
         scope::{self, Ask},
         subject::Subject,
     },
-    argocd::{Credentials, SeenCluster},
+    argocd::{Credentials, SeenCluster, Settings},
     aws::{EksToken, ErrorKind, Look, RoleSession, verify_session_name},
 };
 
@@ -22,6 +22,7 @@ pub(super) struct SpokeView {
     pub(super) endpoint: Attempt<u16, Unreached>,
     pub(super) reviews: Vec<(Ask, Answer)>,
     pub(super) every_kind: Option<Answer>,
+    pub(super) roles: Option<(Ask, Answer)>,
 }
 
 impl SpokeView {
@@ -50,6 +51,7 @@ pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView, argocd
         endpoint: Attempt::NotMade,
         reviews: Vec::new(),
         every_kind: None,
+        roles: None,
     };
     if let Look::Seen(Ok(secret)) = view.secret.clone() {
         // What leads elsewhere is sent nothing: no token, and no question either.
@@ -77,8 +79,13 @@ async fn ask(
             let known = matches!(view.endpoint, Attempt::Done(status) if status != 401 && status < 500);
             if known && token.is_some() {
                 view.reviews = reviews(subject, secret, settings.impersonation, &probe).await;
-                if settings.every_kind {
-                    view.every_kind = Some(probe.may(&scope::every_kind(&secret.namespaces)).await);
+                if settings.every_kind && !silent(&view.reviews) {
+                    let every_kind = probe.may(&scope::every_kind(&secret.namespaces)).await;
+                    if every_kind == Answer::Allowed(false) && settings.roles {
+                        let roles = scope::roles(&secret.namespaces);
+                        view.roles = Some((roles.clone(), probe.may(&roles).await));
+                    }
+                    view.every_kind = Some(every_kind);
                 }
             }
         }
@@ -112,6 +119,11 @@ fn mint(edges: &Edges, subject: &Subject, secret: &SeenCluster, session: &RoleSe
         .ok()
 }
 
+/// Whether something that was asked was not said.
+fn silent(answers: &[(Ask, Answer)]) -> bool {
+    answers.iter().any(|(_, answer)| matches!(answer, Answer::Refused(_)))
+}
+
 async fn reviews(
     subject: &Subject,
     secret: &SeenCluster,
@@ -125,10 +137,14 @@ async fn reviews(
         impersonation,
     );
     let mut answers = Vec::new();
-    // Three at a time: nothing to an API server, and quick enough.
+    // Three at a time: nothing to an API server, and quick enough. What does not say once is not asked on: it would keep
+    // the other clusters waiting.
     for some in asks.chunks(3) {
         let answered = join_all(some.iter().map(|ask| probe.may(ask))).await;
         answers.extend(some.iter().cloned().zip(answered));
+        if silent(&answers) {
+            break;
+        }
     }
     answers
 }
@@ -139,10 +155,7 @@ async fn explain(edges: &Edges, subject: &Subject, view: &mut SpokeView) {
     if view.is_denied() {
         view.documents.role = Box::pin(edges.reader.role(by, &subject.deployer, false)).await;
     }
-    let unreached = matches!(
-        view.endpoint,
-        Attempt::Failed(Unreached::Name(_) | Unreached::Refused(_) | Unreached::TimedOut(_) | Unreached::Other(_))
-    );
+    let unreached = matches!(view.endpoint, Attempt::Failed(_));
     let unknown = view.token_length.is_some() && view.endpoint == Attempt::Done(401);
     if unreached || unknown {
         view.documents.cluster = Box::pin(edges.reader.cluster(by, &subject.cluster)).await;
@@ -156,5 +169,76 @@ async fn explain(edges: &Edges, subject: &Subject, view: &mut SpokeView) {
         let entry = edges.reader.entry(by, &subject.cluster, &subject.deployer);
         let role = edges.reader.role(by, &subject.deployer, false);
         (view.documents.entry, view.documents.role) = Box::pin(futures::future::join(entry, role)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        time::Duration,
+    };
+
+    use axum::{Router, http::StatusCode};
+    use tokio::{net::TcpListener, sync::Barrier};
+
+    use super::*;
+    use crate::{access::subject::tests::subject, argocd::Server};
+
+    const REVIEW: &str = r#"{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{},"status":{"allowed":true}}"#;
+
+    /// The questions of a spec that has many, to what answers so.
+    async fn asked(answers: Router) -> Vec<(Ask, Answer)> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, answers).into_future());
+        let many: Vec<String> = (0..30).map(|n| format!("team-{n}")).collect();
+        let secret = SeenCluster {
+            server: Server::new(&server),
+            namespaces: many.clone(),
+            ..SeenCluster::default()
+        };
+        let mut subject = subject();
+        subject.policies = vec![("AmazonEKSEditPolicy".to_owned(), many)];
+        let probe = Probe::new(&secret, None).ok().unwrap();
+        reviews(&subject, &secret, false, &probe).await
+    }
+
+    #[tokio::test]
+    async fn what_does_not_say_is_not_asked_on() {
+        let failing = Router::new().fallback(async || StatusCode::SERVICE_UNAVAILABLE);
+        let answers = asked(failing).await;
+        assert_eq!(answers.len(), 3, "{answers:?}");
+    }
+
+    /// The API server answers once it was asked three things, and takes a moment for each, in which no fourth may come.
+    #[tokio::test]
+    async fn a_cluster_is_asked_three_things_at_a_time() {
+        let (three, now, most) = (
+            Arc::new(Barrier::new(3)),
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let counted = Arc::clone(&most);
+        let answer = move || {
+            let (three, now, most) = (Arc::clone(&three), Arc::clone(&now), Arc::clone(&counted));
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                three.wait().await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                (StatusCode::CREATED, REVIEW)
+            }
+        };
+        let answers = asked(Router::new().fallback(answer)).await;
+        assert_eq!(answers.len(), scope::MOST);
+        assert!(
+            answers.iter().all(|(_, answer)| *answer == Answer::Allowed(true)),
+            "{answers:?}"
+        );
+        assert_eq!(most.load(Ordering::SeqCst), 3);
     }
 }

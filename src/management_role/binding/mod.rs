@@ -23,7 +23,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     api::{
-        ManagementRole, Mode, RECONCILE_REQUESTED_AT,
+        IdentityType, ManagementRole, Mode, RECONCILE_REQUESTED_AT,
         condition::{ConditionType, Finding, Verdict, find},
     },
     kubernetes::{
@@ -260,7 +260,8 @@ async fn tell(role: &ManagementRole, finding: Finding, context: &Context) -> Res
         remembered.recorded = Some(restarted);
     });
     let same = old.is_some_and(|old| old.reason == new.reason && old.status == new.status);
-    let intended = ["Restarting", "ReadOnly", "Paused"].contains(&new.reason.as_str());
+    let intended = ["Restarting", "ReadOnly", "Paused"].contains(&new.reason.as_str())
+        || (new.reason == "PodIdentity" && role.spec.identity.kind == IdentityType::Existing);
     if !same && new.status != Verdict::True.as_str() && !intended {
         let about = super::tell::about(&role.metadata);
         context

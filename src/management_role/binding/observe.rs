@@ -18,17 +18,17 @@ use k8s_openapi::{
 use kube::{Api, Client, core::Selector};
 use serde::Serialize;
 
-use crate::kubernetes::{KubernetesError, fields, objects};
+use crate::{
+    api::IdentityType,
+    kubernetes::{
+        KubernetesError, fields, objects,
+        pods::{self, Given, PodBinding},
+    },
+};
+
+pub use crate::kubernetes::pods::ROLE_ANNOTATION;
 
 use super::request::Request;
-
-/// The annotation by which EKS's pod identity webhook gives the pods of a service account a role (EKS user guide,
-/// "Assign IAM roles to Kubernetes service accounts").
-pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
-
-/// The variable that the webhook puts into each container of a pod when the pod is created, and never later
-/// (amazon-eks-pod-identity-webhook, README).
-const ROLE_VARIABLE: &str = "AWS_ROLE_ARN";
 
 /// Annotation of a pod template that we restarted: the role that its pods were to start with. It keeps a restart from
 /// being done twice, and tells the pods that started after it from those before.
@@ -107,8 +107,8 @@ pub struct Pod {
     pub account: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// The roles that its containers were given.
-    pub roles: BTreeSet<String>,
+    /// What its containers were given.
+    pub given: Given,
     /// The role for which we had its workload restarted, when it started after that.
     pub restarted_for: Option<String>,
 }
@@ -117,23 +117,12 @@ impl Pod {
     /// Reads a pod; `None` when it has ended or is ending.
     #[must_use]
     pub fn of(pod: &KubernetesPod) -> Option<Self> {
-        let spec = pod.spec.as_ref()?;
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-        if matches!(phase, Some("Succeeded" | "Failed")) || pod.metadata.deletion_timestamp.is_some() {
-            return None;
-        }
-        let variables = spec
-            .containers
-            .iter()
-            .flat_map(|container| container.env.iter().flatten());
+        let spec = pod.spec.as_ref().filter(|_| pods::runs(pod))?;
         Some(Self {
             name: pod.metadata.name.clone().unwrap_or_default(),
             account: account_of(spec.service_account_name.as_ref(), spec.service_account.as_ref()),
             labels: pod.metadata.labels.clone().unwrap_or_default(),
-            roles: variables
-                .filter(|variable| variable.name == ROLE_VARIABLE)
-                .filter_map(|variable| variable.value.clone())
-                .collect(),
+            given: Given::of(pod),
             restarted_for: annotation(&pod.metadata, RESTARTED_FOR),
         })
     }
@@ -270,10 +259,21 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Whether a service account that is asked for names the role, so that it matters what runs.
-    fn any_bound(accounts: &BTreeMap<String, Account>, request: &Request) -> bool {
+    /// Whether it matters what runs: where a service account that is asked for names the role, and where its pods may come
+    /// to the role without that.
+    fn matters(accounts: &BTreeMap<String, Account>, request: &Request) -> bool {
         let names = |name: &String| accounts.get(name).is_some_and(|account| account.value == request.role);
-        request.role.is_some() && request.accounts.iter().any(names)
+        let any_bound = request.accounts.iter().any(names);
+        request.role.is_some() && (any_bound || request.identity == IdentityType::Existing)
+    }
+
+    /// The service accounts of which pods get their credentials by EKS Pod Identity and not by the role's name.
+    #[must_use]
+    pub fn associated(&self, role: &str) -> BTreeSet<&str> {
+        let pods = self.running.iter().flat_map(|running| &running.pods);
+        pods.filter(|pod| pod.given.binding(role) == PodBinding::PodIdentity)
+            .map(|pod| pod.account.as_str())
+            .collect()
     }
 }
 
@@ -297,13 +297,13 @@ fn account_of(name: Option<&String>, older: Option<&String>) -> String {
     given.unwrap_or_else(|| "default".to_owned())
 }
 
-/// Reads the service accounts and, where one of them names the role already, what runs.
+/// Reads the service accounts and, where it matters, what runs.
 ///
 /// # Errors
 /// When the service accounts cannot be read.
 pub async fn observe(client: &Client, request: &Request) -> Result<Observed, KubernetesError> {
     let accounts = accounts(client, &request.namespace, &request.manager()).await?;
-    let running = if Observed::any_bound(&accounts, request) {
+    let running = if Observed::matters(&accounts, request) {
         running(client, &request.namespace)
             .await
             .map_err(|error| error.to_string())

@@ -10,6 +10,8 @@ use std::{
 use jiff::Timestamp;
 use kube::core::SelectorExt;
 
+use crate::{api::IdentityType, kubernetes::pods::PodBinding};
+
 use super::{
     observe::{Account, Observed, Pod, Running, Workload},
     request::Request,
@@ -54,16 +56,20 @@ pub fn plan(request: &Request, observed: &Observed, memory: &Memory<'_>) -> Plan
         }
     }
     let Some(role) = &request.role else { return plan };
-    let (mut missing, mut unbound) = (BTreeSet::new(), BTreeSet::new());
+    let associated = observed.associated(role);
+    let (mut missing, mut unbound, mut untrusted) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut bound: BTreeMap<&str, &Account> = BTreeMap::new();
     for name in &request.accounts {
         let Some(account) = observed.accounts.get(name) else {
             missing.insert(name.clone());
             continue;
         };
-        match stand(request, account, role) {
-            Stand::Bound => {
+        match stand(request, account, role, associated.contains(name.as_str())) {
+            Stand::Bound | Stand::Associated => {
                 bound.insert(name, account);
+            }
+            Stand::Untrusted => {
+                untrusted.insert(name.clone());
             }
             Stand::Unbound => {
                 unbound.insert(name.clone());
@@ -99,10 +105,26 @@ pub fn plan(request: &Request, observed: &Observed, memory: &Memory<'_>) -> Plan
         plan.obstacles.insert(Obstacle::Unbound { accounts: unbound });
     }
     match &observed.running {
-        Ok(running) => plan_restarts(&mut plan, request, role, &bound, running, memory),
+        Ok(running) => {
+            if !untrusted.is_empty() {
+                plan.obstacles.insert(Obstacle::Untrusted { accounts: untrusted });
+            }
+            plan_restarts(&mut plan, request, role, (&bound, &associated), running, memory);
+        }
+        // Whether EKS Pod Identity gives what the trust policy does not is among what cannot be looked at.
         Err(why) => {
             plan.obstacles.insert(Obstacle::Unseen { why: why.clone() });
         }
+    }
+    let by_pod_identity: BTreeSet<String> = associated
+        .into_iter()
+        .filter(|name| request.accounts.contains(*name))
+        .map(str::to_owned)
+        .collect();
+    if !by_pod_identity.is_empty() {
+        plan.obstacles.insert(Obstacle::ByPodIdentity {
+            accounts: by_pod_identity,
+        });
     }
     plan
 }
@@ -111,6 +133,10 @@ pub fn plan(request: &Request, observed: &Observed, memory: &Memory<'_>) -> Plan
 enum Stand {
     /// It names the role.
     Bound,
+    /// EKS Pod Identity gives its pods their credentials, and may give them the role, whatever it names.
+    Associated,
+    /// The role does not let its web identity in, so that naming the role would give its pods nothing.
+    Untrusted,
     /// It names none, or one that we alone wrote, and is ours to bind.
     Free,
     /// It does not name the role, and we are not to bind it.
@@ -119,10 +145,13 @@ enum Stand {
     Elsewhere(String),
 }
 
-fn stand(request: &Request, account: &Account, role: &str) -> Stand {
+fn stand(request: &Request, account: &Account, role: &str, associated: bool) -> Stand {
     // What we alone wrote goes when it is let go.
     let ours_alone = account.ours && account.others.is_empty();
     match &account.value {
+        // A role that Mooring makes is given by a web identity alone.
+        _ if associated && request.identity == IdentityType::Existing => Stand::Associated,
+        _ if request.untrusted.contains(&account.target.name) => Stand::Untrusted,
         _ if ours_alone && !request.bind => Stand::Unbound,
         Some(value) if value == role => Stand::Bound,
         Some(value) if !ours_alone => Stand::Elsewhere(value.clone()),
@@ -142,16 +171,22 @@ fn plan_restarts(
     plan: &mut Plan,
     request: &Request,
     role: &str,
-    bound: &BTreeMap<&str, &Account>,
+    (bound, associated): (&BTreeMap<&str, &Account>, &BTreeSet<&str>),
     running: &Running,
     memory: &Memory<'_>,
 ) {
+    let has_role = |pod: &Pod| match pod.given.binding(role) {
+        PodBinding::Role => !request.untrusted.contains(&pod.account),
+        PodBinding::PodIdentity => true,
+        PodBinding::Others(_) | PodBinding::Nothing => false,
+    };
     let without: Vec<&Pod> = running
         .pods
         .iter()
-        .filter(|pod| bound.contains_key(pod.account.as_str()) && !pod.roles.contains(role))
+        .filter(|pod| bound.contains_key(pod.account.as_str()) && !has_role(pod))
         .collect();
-    let restarted = |pod: &&Pod| pod.restarted_for.as_deref() == Some(role);
+    let by_association = |pod: &Pod| associated.contains(pod.account.as_str());
+    let restarted = |pod: &&Pod| pod.restarted_for.as_deref() == Some(role) && !by_association(pod);
     let not_injected: BTreeSet<String> = without
         .iter()
         .copied()
@@ -175,7 +210,13 @@ fn plan_restarts(
             .get(workload.account.as_str())
             .and_then(|account| settling(account, memory.now));
         let remembered = memory.restarted.get(&workload.target.uid).map(String::as_str) == Some(role);
-        match decide(request, workload, role, remembered, left) {
+        let decided = if associated.contains(workload.account.as_str()) {
+            // What gives its pods their credentials is not ours, and neither is when they get them.
+            Restart::ByHand
+        } else {
+            decide(request, workload, role, remembered, left)
+        };
+        match decided {
             Restart::Done => {
                 restarting.insert(workload.name());
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::api::{
-    ManagementRole,
+    HubCluster, IdentityType, ManagementRole,
     condition::{ConditionType, holds},
 };
 
@@ -12,12 +12,19 @@ use crate::api::{
 pub struct Request {
     /// The `ManagementRole`'s name.
     pub object: String,
+    /// The hub.
+    pub hub: HubCluster,
     /// Argo CD's namespace.
     pub namespace: String,
+    /// How the pods come to the role.
+    pub identity: IdentityType,
     /// The service accounts that are to name the role.
     pub accounts: BTreeSet<String>,
     /// The role's ARN, while the role is known to stand on the hub that we run on and to trust the service accounts.
     pub role: Option<String>,
+    /// Those of the service accounts whose web identities the trust policy of an existing role does not let in: an
+    /// annotation gives them nothing.
+    pub untrusted: BTreeSet<String>,
     /// Whether we write the annotation.
     pub bind: bool,
     /// Whether we restart workloads.
@@ -36,11 +43,19 @@ impl Request {
         });
         Self {
             object: object.metadata.name.clone().unwrap_or_default(),
+            hub: spec.cluster.clone(),
             namespace: spec.argocd_namespace.clone(),
+            identity: spec.identity.kind,
             accounts: spec.service_accounts.iter().cloned().collect(),
             role: status
                 .and_then(|status| status.role.as_ref())
                 .map(|role| role.arn.clone()),
+            untrusted: object
+                .status
+                .iter()
+                .flat_map(|status| &status.untrusted_service_accounts)
+                .cloned()
+                .collect(),
             bind: spec.bind_service_accounts,
             restart: spec.restart_workloads,
         }

@@ -32,7 +32,7 @@ pub fn finding(request: &Request, plan: &Plan) -> Finding {
     let Some(first) = plan.obstacles.first() else {
         return held(request);
     };
-    let verdict = if matches!(first, Obstacle::Unseen { .. }) {
+    let verdict = if matches!(first, Obstacle::Unseen { .. } | Obstacle::ByPodIdentity { .. }) {
         Verdict::Unknown
     } else {
         Verdict::False

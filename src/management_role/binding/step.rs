@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::api::RECONCILE_REQUESTED_AT;
+use crate::api::{IdentityType, RECONCILE_REQUESTED_AT};
 
 use super::{
     observe::{Kind, RESTARTED_FOR, ROLE_ANNOTATION, Target},
@@ -74,6 +74,12 @@ pub enum Obstacle {
         /// Their names.
         accounts: BTreeSet<String>,
     },
+    /// The trust policy of an existing role does not let the web identities of these service accounts in, and no pod of
+    /// them shows EKS Pod Identity.
+    Untrusted {
+        /// Their names.
+        accounts: BTreeSet<String>,
+    },
     /// Somebody else made a service account name another role.
     Elsewhere {
         /// Its name.
@@ -130,6 +136,11 @@ pub enum Obstacle {
         /// Why.
         why: String,
     },
+    /// EKS Pod Identity gives pods their credentials: which role's is known to EKS alone.
+    ByPodIdentity {
+        /// The service accounts.
+        accounts: BTreeSet<String>,
+    },
 }
 
 fn some(names: &BTreeSet<String>) -> String {
@@ -150,6 +161,7 @@ impl Obstacle {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "ServiceAccountMissing",
+            Self::Untrusted { .. } => "WebIdentityNotTrusted",
             Self::Elsewhere { .. } => "BoundElsewhere",
             Self::Held { .. } => "HeldByOthers",
             Self::Fought { .. } => "Fought",
@@ -159,6 +171,7 @@ impl Obstacle {
             Self::NotInjected { .. } => "NotInjected",
             Self::Restarting { .. } => "Restarting",
             Self::Unseen { .. } => "NotLookedAt",
+            Self::ByPodIdentity { .. } => "PodIdentity",
         }
     }
 
@@ -172,6 +185,8 @@ impl Obstacle {
                 "namespace {namespace} has no service account {}: correct spec.serviceAccounts, or install that part of Argo CD. Mooring makes no service account",
                 some(accounts)
             ),
+            Self::Untrusted { accounts } => untrusted(request, accounts),
+            Self::ByPodIdentity { accounts } => by_pod_identity(request, accounts),
             Self::Elsewhere {
                 account,
                 value,
@@ -235,15 +250,54 @@ impl Obstacle {
     #[must_use]
     pub fn look_again(&self) -> Option<Duration> {
         match self {
-            Self::Missing { .. } | Self::Elsewhere { .. } | Self::Fought { .. } | Self::Unbound { .. } => None,
+            Self::Missing { .. }
+            | Self::Elsewhere { .. }
+            | Self::Fought { .. }
+            | Self::Unbound { .. }
+            | Self::ByPodIdentity { .. } => None,
             // Who holds what is no part of what is watched.
             Self::Held { .. } => Some(Duration::from_secs(30)),
             Self::RestartNeeded { .. }
             | Self::RestartUndone { .. }
             | Self::NotInjected { .. }
+            | Self::Untrusted { .. }
             | Self::Unseen { .. } => Some(Duration::from_mins(1)),
             Self::Restarting { .. } => Some(Duration::from_secs(10)),
         }
+    }
+}
+
+fn untrusted(request: &Request, accounts: &BTreeSet<String>) -> String {
+    let Request {
+        hub, namespace, role, ..
+    } = request;
+    let (role, names) = (role.as_deref().unwrap_or_default(), some(accounts));
+    format!(
+        "the trust policy of {role} lets no web identity of these service accounts in, so Mooring annotates none of them: {names}. Either make an EKS Pod Identity association for each: `aws eks create-pod-identity-association --region {} --cluster-name {} --namespace {namespace} --role-arn {role} --service-account NAME`; or let the trust policy allow sts:AssumeRoleWithWebIdentity to the OIDC provider of the hub, for the subjects system:serviceaccount:{namespace}:NAME and the audience sts.amazonaws.com. Then restart their pods",
+        hub.region, hub.name
+    )
+}
+
+fn by_pod_identity(request: &Request, accounts: &BTreeSet<String>) -> String {
+    let Request {
+        hub,
+        namespace,
+        role,
+        identity,
+        ..
+    } = request;
+    let (role, names) = (role.as_deref().unwrap_or_default(), some(accounts));
+    let find = format!(
+        "`aws eks list-pod-identity-associations --region {} --cluster-name {} --namespace {namespace}`",
+        hub.region, hub.name
+    );
+    match identity {
+        IdentityType::Existing => format!(
+            "EKS Pod Identity gives the pods of these service accounts their credentials, and goes before the annotation {ROLE_ANNOTATION}, so Mooring has nothing to bind: {names}. That their associations give {role} you see by {find} and `aws eks describe-pod-identity-association`"
+        ),
+        IdentityType::Irsa => format!(
+            "EKS Pod Identity gives the pods of these service accounts their credentials, and goes before the annotation {ROLE_ANNOTATION}: {names}. With identity type IRSA the trust policy that Mooring writes for {role} lets web identities in alone, so their associations give another role or none: find them by {find}, delete them (`aws eks delete-pod-identity-association`), and restart the pods. For EKS Pod Identity, make a ManagementRole with identity type Existing"
+        ),
     }
 }
 

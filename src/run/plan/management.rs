@@ -114,7 +114,7 @@ impl Look {
         looked.changes = management_role::preview::changes(&plan.steps, &observed);
         looked.waits = plan.blocked.iter().map(management_role::Blocked::message).collect();
         if plan.in_the_way().is_none() && !going {
-            self.binding(role, &request, &mut looked).await;
+            self.binding(role, (&request, &plan), &mut looked).await;
         }
         let hub = hub(role, &request, &observed, plan).map(|management| Hub {
             management,
@@ -124,10 +124,16 @@ impl Look {
     }
 
     /// Adds what binding the service accounts would change.
-    async fn binding(&self, role: &ManagementRole, request: &Request, looked: &mut Looked) {
+    async fn binding(
+        &self,
+        role: &ManagementRole,
+        (request, planned): (&Request, &management_role::Plan),
+        looked: &mut Looked,
+    ) {
         let mut binding = binding::request::Request::of(role);
         // Bound once it stands, which the plan before this leads to.
         binding.role.get_or_insert_with(|| request.role.to_string());
+        binding.untrusted.clone_from(&planned.untrusted);
         match binding::observe::observe(&self.client, &binding).await {
             Err(error) => looked.unseen.push(error.to_string()),
             Ok(observed) => {

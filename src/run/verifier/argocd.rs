@@ -1,5 +1,6 @@
-//! Argo CD's side of the chains: its cluster Secrets, AppProjects and settings, watched by their metadata alone. What a change
-//! there means is looked at once for all clusters of that Argo CD, and calls no cluster and no AWS.
+//! Argo CD's side of the chains: its cluster Secrets, AppProjects, settings and service accounts, watched by their metadata
+//! alone. What a change there means is looked at once for all clusters of that Argo CD, and calls no cluster and no AWS;
+//! but the chains that begin at a service account are walked anew when that changes.
 
 use std::{
     borrow::Cow,
@@ -8,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, Stream, StreamExt, stream};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use futures::{FutureExt, Stream, StreamExt, future::ready, stream};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::{
     Api, Resource, ResourceExt,
     core::{ObjectMeta, PartialObjectMeta},
@@ -102,25 +103,40 @@ async fn watch(context: Arc<Context>, namespace: String, due: Due) {
     let secrets = Api::<PartialObjectMeta<Secret>>::namespaced(client.clone(), &namespace);
     let projects = Api::<PartialObjectMeta<AppProject>>::namespaced(client.clone(), &namespace);
     let settings = Api::<PartialObjectMeta<ConfigMap>>::namespaced(client.clone(), &namespace);
+    let accounts = Api::<PartialObjectMeta<ServiceAccount>>::namespaced(client.clone(), &namespace);
     // RBAC lets one object be watched where it is asked for by its name.
     let named = watcher::Config::default().fields(&format!("metadata.name={SETTINGS}"));
     // The stores are not read: what changed is told by the streams, also of what happened while a watch was broken off.
     let (_secrets, secrets) = reflect(secrets, labelled, bare);
     let (_projects, projects) = reflect(projects, watcher::Config::default(), bare);
     let (_settings, settings) = reflect(settings, named, bare);
+    let (_accounts, accounts) = reflect(accounts, watcher::Config::default(), bare);
     let mut known = HashSet::new();
-    let secrets = secrets.map(move |touched| changed(&mut known, &touched));
-    let projects = projects.map(|_: Touched<_>| None);
-    let settings = settings.map(|_: Touched<_>| None);
-    let mut changes = stream::select_all([secrets.boxed(), projects.boxed(), settings.boxed()]);
+    let secrets = secrets.map(move |touched| changed(&mut known, &touched).map_or(Change::Other, Change::Secret));
+    let projects = projects.map(|_: Touched<_>| Change::Other);
+    let settings = settings.map(|_: Touched<_>| Change::Other);
+    let mut known = HashSet::new();
+    let accounts = accounts.filter_map(move |touched| ready(changed(&mut known, &touched).map(Change::ServiceAccount)));
+    let mut changes = stream::select_all([secrets.boxed(), projects.boxed(), settings.boxed(), accounts.boxed()]);
     let apart = context.turns.distance().min(APART);
-    while let Some(secrets) = burst(&mut changes).await {
-        context.argocd_changed(&namespace, &secrets, &due).await;
+    while let Some(changes) = burst(&mut changes).await {
+        context.argocd_changed(&namespace, &changes, &due).await;
         sleep(apart).await;
     }
 }
 
-/// The Secret that changed; nothing of one that is seen for the first time: what is there at the start the first walks
+/// What changed in an Argo CD's namespace.
+#[derive(Debug, PartialEq, Eq)]
+enum Change {
+    /// A cluster Secret, by its name.
+    Secret(String),
+    /// A service account, by its name.
+    ServiceAccount(String),
+    /// An AppProject, the settings, or a cluster Secret that is seen for the first time.
+    Other,
+}
+
+/// The object that changed; nothing of one that is seen for the first time: what is there at the start the first walks
 /// read themselves, and what is new to a cluster comes with its status.
 fn changed<K: Resource>(known: &mut HashSet<String>, touched: &Touched<K>) -> Option<String> {
     let name = touched.object().name_any();
@@ -139,20 +155,29 @@ where
 }
 
 /// What changes next, gathered with what comes together with it; `None` when nothing will any more.
-async fn burst(changes: &mut (impl Stream<Item = Option<String>> + Unpin)) -> Option<Vec<String>> {
-    let mut names: Vec<String> = changes.next().await?.into_iter().collect();
+async fn burst(changes: &mut (impl Stream<Item = Change> + Unpin)) -> Option<Vec<Change>> {
+    let mut together = vec![changes.next().await?];
     sleep(BURST).await;
     while let Some(Some(next)) = changes.next().now_or_never() {
-        names.extend(next);
+        together.push(next);
     }
-    Some(names)
+    Some(together)
 }
 
 impl Context {
-    /// Something changed in an Argo CD's namespace: these cluster Secrets, an AppProject, or its settings.
-    async fn argocd_changed(&self, namespace: &str, secrets: &[String], due: &Due) {
+    /// Something changed in an Argo CD's namespace.
+    async fn argocd_changed(&self, namespace: &str, changes: &[Change], due: &Due) {
         self.edges.argocd_anew(namespace).await;
-        debug!(namespace, secrets = secrets.len(), "Argo CD's side changed");
+        debug!(namespace, changes = changes.len(), "Argo CD's side changed");
+        let begins = |account: &String| changes.contains(&Change::ServiceAccount(account.clone()));
+        let mut anew = HashSet::new();
+        for role in self.roles.state() {
+            let Ok(role) = &role.0 else { continue };
+            if role.spec.argocd_namespace == namespace && role.spec.service_accounts.iter().any(begins) {
+                self.edges.hub_anew(&role.name_any()).await;
+                anew.insert(role.name_any());
+            }
+        }
         for object in self.clusters.state() {
             let Ok(cluster) = &object.0 else { continue };
             let role = self.roles.get(&ObjectRef::new(&cluster.spec.management_role));
@@ -161,7 +186,8 @@ impl Context {
             }
             let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
             let own = cluster.status.as_ref().and_then(|status| status.secret.as_ref());
-            if own.is_some_and(|own| secrets.contains(own)) {
+            let own = own.is_some_and(|own| changes.contains(&Change::Secret(own.clone())));
+            if own || anew.contains(&cluster.spec.management_role) {
                 self.turns.due(uid);
             } else {
                 self.turns.look(uid);
@@ -209,14 +235,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn changes_that_come_together_are_acted_on_once() {
-        let names = ["a", "b", "c"].map(|name| Some(name.to_owned()));
+        let names = || ["a", "b", "c"].map(|name| Change::Secret(name.to_owned()));
         let later = stream::once(async {
             sleep(Duration::from_mins(1)).await;
-            None
+            Change::Other
         });
-        let mut changes = Box::pin(stream::iter(names).chain(later));
-        assert_eq!(burst(&mut changes).await.unwrap(), ["a", "b", "c"]);
-        assert_eq!(burst(&mut changes).await.unwrap(), Vec::<String>::new());
+        let mut changes = Box::pin(stream::iter(names()).chain(later));
+        assert_eq!(burst(&mut changes).await.unwrap(), names());
+        assert_eq!(burst(&mut changes).await.unwrap(), [Change::Other]);
         assert_eq!(burst(&mut changes).await, None);
     }
 }

@@ -6,6 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::lanes::SLOW;
 use crate::access::observe::Walked;
 
 /// What a turn of the queue is for.
@@ -34,6 +37,8 @@ struct Cluster {
     due: bool,
     look: bool,
     last: Option<Arc<Walked>>,
+    written: Option<Condition>,
+    took: Duration,
 }
 
 impl Turns {
@@ -64,16 +69,15 @@ impl Turns {
         self.with(uid, |cluster| cluster.look = true);
     }
 
-    /// What the turn is for that has come; a walk counts as begun.
+    /// What the turn is for that has come.
     pub(super) fn take(&self, uid: &str, now: Instant) -> Turn {
         self.with(uid, |cluster| {
             let left = cluster.left(self.distance, now);
             if left.is_zero() {
-                cluster.begun = Some(now);
-                (cluster.due, cluster.look) = (false, false);
                 return Turn::Walk;
             }
-            match cluster.last.clone().filter(|_| cluster.look) {
+            // What is due is walked soon: the last walk is of something else by now.
+            match cluster.last.clone().filter(|_| cluster.look && !cluster.due) {
                 Some(last) => {
                     cluster.look = false;
                     Turn::Look(last)
@@ -83,19 +87,44 @@ impl Turns {
         })
     }
 
+    /// A walk begins, of the cluster as it is now.
+    pub(super) fn begin(&self, uid: &str, now: Instant) {
+        self.with(uid, |cluster| {
+            cluster.begun = Some(now);
+            (cluster.due, cluster.look) = (false, false);
+        });
+    }
+
+    /// Whether the last walk of the cluster was kept waiting.
+    pub(super) fn is_slow(&self, uid: &str) -> bool {
+        self.with(uid, |cluster| cluster.took >= SLOW)
+    }
+
     /// How long until the cluster may and is to be walked.
     pub(super) fn left(&self, uid: &str, now: Instant) -> Duration {
         self.with(uid, |cluster| cluster.left(self.distance, now))
     }
 
     /// What a walk brought; `None` where there was nothing to walk.
-    pub(super) fn walked(&self, uid: &str, walked: Option<Walked>) {
-        self.with(uid, |cluster| cluster.last = walked.map(Arc::new));
+    pub(super) fn walked(&self, uid: &str, walked: Option<Walked>, took: Duration) {
+        self.with(uid, |cluster| {
+            (cluster.last, cluster.took) = (walked.map(Arc::new), took);
+        });
     }
 
     /// The next walk is so far away, unless something changes, or has changed since the last began.
     pub(super) fn again(&self, uid: &str, wait: Duration, now: Instant) {
         self.with(uid, |cluster| cluster.next = Some(now + wait));
+    }
+
+    /// The condition that was written last.
+    pub(super) fn written(&self, uid: &str) -> Option<Condition> {
+        self.with(uid, |cluster| cluster.written.clone())
+    }
+
+    /// A condition was written.
+    pub(super) fn wrote(&self, uid: &str, condition: Condition) {
+        self.with(uid, |cluster| cluster.written = Some(condition));
     }
 
     pub(super) fn forget(&self, uid: &str) {
@@ -123,6 +152,7 @@ mod tests {
     fn walked() -> Walked {
         Walked {
             walk: Walk::default(),
+            generation: None,
             settings: Look::Absent,
             secret: Look::Absent,
         }
@@ -140,7 +170,8 @@ mod tests {
     fn after_a_walk(at: Instant) -> Turns {
         let turns = Turns::new(DISTANCE);
         assert_eq!(brief(&turns.take("a", at)), "walk");
-        turns.walked("a", Some(walked()));
+        turns.begin("a", at);
+        turns.walked("a", Some(walked()), Duration::ZERO);
         turns.again("a", INTERVAL, at);
         turns
     }
@@ -153,6 +184,7 @@ mod tests {
         turns.due("a");
         assert!(matches!(turns.take("a", start + DISTANCE / 2), Turn::Wait(left) if left == DISTANCE / 2));
         assert_eq!(brief(&turns.take("a", start + DISTANCE)), "walk");
+        turns.begin("a", start + DISTANCE);
         turns.again("a", INTERVAL, start + DISTANCE);
         assert_eq!(brief(&turns.take("a", start + INTERVAL)), "wait");
         assert_eq!(brief(&turns.take("a", start + INTERVAL + DISTANCE)), "walk");
@@ -164,9 +196,39 @@ mod tests {
         let turns = Turns::new(DISTANCE);
         assert_eq!(brief(&turns.take("a", start)), "walk");
         turns.due("a");
+        turns.begin("a", start);
+        assert_eq!(turns.left("a", start + DISTANCE), Duration::ZERO, "no time was set yet");
+        turns.due("a");
         turns.again("a", INTERVAL, start);
         assert_eq!(turns.left("a", start), DISTANCE);
         assert_eq!(brief(&turns.take("a", start + DISTANCE)), "walk");
+    }
+
+    /// A walk counts from where it begins, not from where it began to wait for its turn; and what changed since the last
+    /// one is not proved by that, whatever else changes.
+    #[test]
+    fn an_old_walk_is_not_looked_at_again_for_what_changed_since() {
+        let start = Instant::now();
+        let turns = after_a_walk(start);
+        let soon = start + Duration::from_secs(1);
+        turns.due("a");
+        turns.look("a");
+        assert_eq!(brief(&turns.take("a", soon)), "wait");
+        let (late, asked) = (start + 3 * DISTANCE, start + 2 * DISTANCE);
+        assert_eq!(brief(&turns.take("a", asked)), "walk");
+        turns.begin("a", late);
+        turns.due("a");
+        assert_eq!(turns.left("a", late), DISTANCE);
+    }
+
+    #[test]
+    fn who_kept_a_walk_waiting_is_slow_until_the_next() {
+        let turns = after_a_walk(Instant::now());
+        assert!(!turns.is_slow("a"));
+        turns.walked("a", None, SLOW);
+        assert!(turns.is_slow("a"));
+        turns.walked("a", None, Duration::from_secs(1));
+        assert!(!turns.is_slow("a"));
     }
 
     #[test]
@@ -180,7 +242,7 @@ mod tests {
         let left = turns.left("a", soon) + Duration::from_secs(1);
         assert_eq!(left, INTERVAL, "the walk is not put off");
         turns.look("a");
-        turns.walked("a", None);
+        turns.walked("a", None, Duration::ZERO);
         assert_eq!(brief(&turns.take("a", soon)), "wait", "nothing to look at again");
         turns.forget("a");
         assert_eq!(brief(&turns.take("a", soon)), "walk");

@@ -46,7 +46,7 @@ fn holding(subject: &Subject) -> Evidence {
         annotation: Look::Seen(Some(role.clone())),
         pods: Look::Seen(vec![PodSeen {
             name: format!("{name}-0"),
-            binding: PodBinding::Role(role.clone()),
+            binding: PodBinding::Role,
         }]),
         token: Attempt::Done(Claims { issuer: issuer.clone() }),
         exchange: Attempt::Done(()),
@@ -83,6 +83,7 @@ fn holding(subject: &Subject) -> Evidence {
         endpoint: Attempt::Done(200),
         reviews: asks.into_iter().map(|ask| (ask, Answer::Allowed(true))).collect(),
         every_kind: None,
+        roles: None,
     }
 }
 
@@ -202,6 +203,8 @@ pub(super) fn bearer(world: &World, mut subject: Subject, role: &str, length: us
             authentication_mode: AuthenticationMode::Api,
             public: true,
             public_cidrs: vec!["0.0.0.0/0".to_owned()],
+            endpoint: None,
+            certificate_authority: None,
         }),
         entry: entry.map_or(Look::Absent, Look::Seen),
     };

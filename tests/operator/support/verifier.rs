@@ -77,26 +77,30 @@ impl Drop for Verifier {
 impl World {
     /// What the verifier is given, and Argo CD's service accounts, bound to the management role.
     pub(crate) async fn with_verifier(&self) {
+        self.let_verify().await;
+        for name in SERVICE_ACCOUNTS {
+            self.bind(name, true).await;
+        }
+    }
+
+    /// What the verifier is given.
+    pub(crate) async fn let_verify(&self) {
         for file in ["30-verifier-rbac.yaml", "31-verifier-admission.yaml"] {
             self.stage
                 .apply_file(&folder("deploy/install").join(file))
                 .await
                 .unwrap();
         }
-        for name in SERVICE_ACCOUNTS {
-            self.bind(name, true).await;
-        }
     }
 
     /// Makes a service account of Argo CD, annotated with the management role or not.
     pub(crate) async fn bind(&self, name: &str, bound: bool) {
-        let role = self.hub().management_role_arn(None).to_string();
-        let annotations = if bound {
-            json!({"eks.amazonaws.com/role-arn": role})
-        } else {
-            json!({})
-        };
-        let metadata = json!({"name": name, "namespace": NAMESPACE, "annotations": annotations});
+        let mut metadata = json!({"name": name, "namespace": NAMESPACE});
+        // An empty map would be held by whoever applied it, against everybody's annotations.
+        if bound {
+            let role = self.hub().management_role_arn(None).to_string();
+            metadata["annotations"] = json!({"eks.amazonaws.com/role-arn": role});
+        }
         self.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
             .await;
     }

@@ -13,6 +13,7 @@ use super::{
     checks::{TARGET, came_as_deployer, deployer, expect, greeting, pause, sound, synced},
     letting_go::{self, CASCADE},
     repository::{BRANCH, CONFIG_MAP, FOLDER, KEY},
+    sight::Sight,
     world::World,
 };
 use crate::{
@@ -30,10 +31,9 @@ pub(super) async fn all(world: &World<'_>) -> Result<(), StageError> {
     heal(world, &revision).await?;
     let revision = break_and_mend(world).await?;
     pick_up(world, &revision).await?;
-    let deployed = world.look().await?.table();
-    world.teller.shows("Argo CD's Applications, all of them", &deployed);
+    let deployed = world.look().await?;
     letting_go::scenes(world).await?;
-    last_word(world).await
+    last_word(world, &deployed).await
 }
 
 /// Where and how: the same for a person's Application and for those of the `ApplicationSet`.
@@ -230,7 +230,7 @@ async fn pick_up(world: &World<'_>, revision: &str) -> Result<(), StageError> {
     Ok(())
 }
 
-async fn last_word(world: &World<'_>) -> Result<(), StageError> {
+async fn last_word(world: &World<'_>, deployed: &Sight) -> Result<(), StageError> {
     world.teller.scene("What there is at the end");
     let sight = world.look().await?;
     let calls = world.stage.aws.log().all();
@@ -246,6 +246,6 @@ async fn last_word(world: &World<'_>) -> Result<(), StageError> {
         "{} AWS calls, each by a session of a role, and none denied; no token in any log or status",
         calls.len()
     ));
-    world.teller.shows("Argo CD's Applications, at the end", &sight.table());
+    world.teller.shows("Argo CD's Applications", &sight.table(deployed));
     Ok(())
 }

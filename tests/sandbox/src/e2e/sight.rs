@@ -131,22 +131,29 @@ impl Sight {
         mooring.chain(applications).collect()
     }
 
-    /// The Applications as a table.
-    pub(super) fn table(&self) -> String {
-        let head = ["APPLICATION", "CLUSTER", "SYNC", "HEALTH", "REVISION"].map(str::to_owned);
-        let rows = self.applications.iter().map(|of| {
+    /// The Applications of an earlier look and of this one as a table: what is gone is shown as it was.
+    pub(super) fn table(&self, before: &Self) -> String {
+        let head = ["APPLICATION", "CLUSTER", "SYNC", "HEALTH", "REVISION", "AT THE END"].map(str::to_owned);
+        let gone = before
+            .applications
+            .iter()
+            .filter(|of| self.application(&of.name).is_none());
+        let gone = gone.map(|of| (of, "gone, with its cluster"));
+        let all = self.applications.iter().map(|of| (of, "there")).chain(gone);
+        let rows = all.map(|(of, end)| {
             [
                 of.name.clone(),
                 of.cluster.clone(),
                 of.sync.clone(),
                 of.health.clone(),
                 short(&of.revision).to_owned(),
+                end.to_owned(),
             ]
         });
-        let rows: Vec<[String; 5]> = std::iter::once(head).chain(rows).collect();
+        let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..5).map(width).collect();
-        let line = |row: &[String; 5]| {
+        let widths: Vec<usize> = (0..6).map(width).collect();
+        let line = |row: &[String; 6]| {
             let cells = row.iter().zip(&widths);
             let cells: Vec<String> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
             cells.join("   ").trim_end().to_owned() + "\n"
@@ -251,12 +258,20 @@ mod tests {
 
     #[test]
     fn the_table_is_laid_out() {
-        let sight = Sight {
-            applications: vec![Application::of(&object("Synced", "Succeeded", ""))],
+        let stays = Application::of(&object("Synced", "Succeeded", ""));
+        let goes = Application {
+            name: "b".into(),
+            ..stays.clone()
+        };
+        let sight = |applications: &[&Application]| Sight {
+            applications: applications.iter().map(|of| (*of).clone()).collect(),
             mooring: Vec::new(),
         };
-        let table =
-            "APPLICATION   CLUSTER   SYNC     HEALTH    REVISION\na             prod-eu   Synced   Healthy   0123456\n";
-        assert_eq!(sight.table(), table);
+        let table = "\
+APPLICATION   CLUSTER   SYNC     HEALTH    REVISION   AT THE END
+a             prod-eu   Synced   Healthy   0123456    there
+b             prod-eu   Synced   Healthy   0123456    gone, with its cluster
+";
+        assert_eq!(sight(&[&stays]).table(&sight(&[&stays, &goes])), table);
     }
 }
