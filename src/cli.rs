@@ -30,9 +30,6 @@ pub use import::ImportArgs;
 pub use lease::{LeaseArgs, LeaseSettings};
 pub use output::{DoctorOutput, PlanOutput};
 
-/// The Lease by which operators agree on the one that works.
-const CONTROLLER_LEASE: &str = "mooring-controller";
-
 /// Moors Amazon EKS clusters to Argo CD, with no long-lived credential.
 ///
 /// Mooring runs beside Argo CD. For each ManagedCluster it makes the IAM role, the EKS access entry and the cluster
@@ -462,6 +459,8 @@ pub enum LogFormat {
 pub struct ControllerSettings {
     /// The namespaces in which cluster Secrets may be written; at least one.
     pub argocd_namespaces: BTreeSet<KubernetesName>,
+    /// The operator's own namespace.
+    pub namespace: KubernetesName,
     /// How long after a good pass an object is looked at again; at least 1 s.
     pub resync_interval: Duration,
     /// How many passes may work in one account at the same time.
@@ -504,6 +503,7 @@ impl From<ControllerArgs> for ControllerSettings {
         } = args;
         Self {
             argocd_namespaces: argocd_namespaces.into_iter().collect(),
+            namespace: lease.lease_namespace.clone(),
             resync_interval,
             passes_per_account,
             pass_deadline,
@@ -514,7 +514,7 @@ impl From<ControllerArgs> for ControllerSettings {
             log_format: log_format.into(),
             log_level,
             ca_bundle: given(ca_bundle),
-            lease: lease.settings(CONTROLLER_LEASE),
+            lease: lease.settings(lease::CONTROLLER),
         }
     }
 }
@@ -664,6 +664,7 @@ mod tests {
             controller(&[]).unwrap(),
             ControllerSettings {
                 argocd_namespaces: BTreeSet::from(["argocd".parse().unwrap()]),
+                namespace: "mooring-system".parse().unwrap(),
                 resync_interval: Duration::from_mins(10),
                 passes_per_account: NonZeroUsize::new(4).unwrap(),
                 pass_deadline: Duration::from_mins(3),

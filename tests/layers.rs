@@ -102,6 +102,7 @@ const PURE: &[&str] = &[
     "kubernetes/pods",
     "managed_cluster/plan/",
     "managed_cluster/by_hand",
+    "managed_cluster/chain",
     "management_role/plan/",
 ];
 const PURE_STEPS: &[&str] = &[

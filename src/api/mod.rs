@@ -35,8 +35,8 @@ pub const RECONCILE_REQUESTED_AT: &str = "mooring.dev/reconcile-requested-at";
 /// Annotation: `"true"` stops every write for the object, its removal included, until it is taken away.
 pub const PAUSED: &str = "mooring.dev/paused";
 
-/// Annotation of a `ManagementRole` that is being removed: accounts, separated by commas, that are closed for good. The
-/// deployer roles that were kept there are not looked for any more.
+/// Annotation of a `ManagementRole`: accounts, separated by commas, that are closed for good. Deployer roles that were, or
+/// may have been, kept there are not looked for any more.
 pub const CLOSED_ACCOUNTS: &str = "mooring.dev/closed-accounts";
 
 /// Annotation of a `ManagementRole`: the OIDC issuer of the hub, by which a person says that this cluster is Argo CD's

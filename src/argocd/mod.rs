@@ -3,6 +3,7 @@
 
 mod application;
 mod application_set;
+mod beside;
 mod changes;
 pub mod cluster_secret;
 mod fingerprint;

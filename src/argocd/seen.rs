@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, OwnerReference},
+};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -85,6 +89,10 @@ pub struct ClusterSecret {
     pub owner: Option<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// Whether `immutable: true` is set on it, which nobody can take back (Kubernetes, "Immutable Secrets").
+    pub immutable: bool,
+    /// What its `ownerReferences` name, by kind and name: with the last of these that goes Kubernetes deletes it.
+    pub owners: BTreeSet<String>,
     values: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
@@ -100,6 +108,27 @@ pub struct Difference {
     pub changed: BTreeSet<String>,
     /// Argo CD's keys that somebody else set and that the spec does not. One that is ours goes with the apply.
     pub null: BTreeSet<String>,
+}
+
+impl Difference {
+    /// What of it is in `data`, by name.
+    #[must_use]
+    pub fn in_data(&self) -> BTreeSet<String> {
+        let null = self.null.iter().map(|key| format!("{DATA}{key}"));
+        self.changed_data().cloned().chain(null).collect()
+    }
+
+    /// What of it is in `data` and is given another value, by name.
+    pub fn changed_data(&self) -> impl Iterator<Item = &String> {
+        self.changed.iter().filter(|what| what.starts_with(DATA))
+    }
+}
+
+/// How a key of `data` is named among what differs.
+const DATA: &str = "data ";
+
+fn owner_in_words(owner: &OwnerReference) -> String {
+    format!("{} {}", owner.kind, owner.name)
 }
 
 /// Whether a Secret was written for this owner, or stands in the way of the one wanted: by its server or its name in
@@ -159,6 +188,8 @@ impl ClusterSecret {
             },
             owner: annotations.get(OWNER_ANNOTATION).cloned(),
             deleting: metadata.deletion_timestamp.is_some(),
+            immutable: secret.immutable == Some(true),
+            owners: metadata.owner_references.iter().flatten().map(owner_in_words).collect(),
             values: secret.data.iter().flatten().map(hashed).collect(),
             labels: metadata.labels.clone().unwrap_or_default(),
             annotations,

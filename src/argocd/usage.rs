@@ -20,6 +20,9 @@ pub struct Usage {
     pub unreadable: Vec<String>,
     /// The ApplicationSets that make Applications for it, or own some that are there.
     pub makers: Vec<Maker>,
+    /// The ApplicationSets that own none that is there and do not look at Secrets: what they list, or find in Git, may name
+    /// the cluster. By namespace and name.
+    pub elsewhere: Vec<String>,
 }
 
 /// An Application that deploys to the cluster.
@@ -111,8 +114,11 @@ impl Usage {
             if makers.contains_key(&set.id()) || now.by_secret() {
                 let bare = most(&mut targets.iter().map(Target::drained));
                 makers.insert(set.id(), grip(set, bare));
+            } else if now == Choice::Elsewhere {
+                used.elsewhere.push(set.id());
             }
         }
+        used.elsewhere.sort();
         used.makers = makers.into_iter().map(|(id, grip)| Maker { id, grip }).collect();
         used
     }
@@ -238,6 +244,7 @@ mod tests {
                 ("team/lists", &others),
             ]
         );
+        assert_eq!(used.elsewhere, ["team/shops"], "what it lists may name the cluster");
         let without = Usage::gather(&[], &applications, &sets);
         assert_eq!((without.applications, without.makers), (vec![], vec![]));
     }

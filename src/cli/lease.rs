@@ -6,6 +6,9 @@ use clap::{ArgAction, Args};
 
 use crate::domain::name::KubernetesName;
 
+/// The Lease by which operators agree on the one that works.
+pub(super) const CONTROLLER: &str = "mooring-controller";
+
 /// Flags of a process of which only one may work at a time.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 pub struct LeaseArgs {

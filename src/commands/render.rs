@@ -68,7 +68,7 @@ pub fn render(manifests: &Manifests, options: &Options) -> Rendered {
     let mut managements = BTreeMap::new();
     for role in &manifests.roles {
         let name = role.metadata.name.clone().unwrap_or_default();
-        match management_role(role, &manifests.clusters, options, &mut rendered) {
+        match management_role(role, manifests, options, &mut rendered) {
             Ok(management) => drop(managements.insert(name, Some(management))),
             Err(why) => {
                 rendered.refused.push(why);
@@ -112,7 +112,7 @@ impl Rendered {
 
 fn management_role(
     object: &ManagementRole,
-    clusters: &[ManagedCluster],
+    manifests: &Manifests,
     options: &Options,
     rendered: &mut Rendered,
 ) -> Result<Management, String> {
@@ -120,6 +120,11 @@ fn management_role(
     let account = hub_account(object, options.hub_account.as_ref())?;
     let refused = |why: &dyn std::fmt::Display| format!("ManagementRole {name}: {why}");
     let request = Request::parse(&with_uid(object), &account).map_err(|refusal| refused(&refusal))?;
+    let of_the_hub = manifests
+        .roles
+        .iter()
+        .filter(|role| role.spec.cluster == object.spec.cluster);
+    let request = request.guarding(&of_the_hub.map(|role| role.spec.argocd_namespace.clone()).collect());
     let provider = match &options.hub_issuer {
         Some(issuer) => request.hub.oidc_provider(issuer).map_err(|error| refused(&error))?,
         None => OidcProviderArn {
@@ -131,7 +136,7 @@ fn management_role(
             ),
         },
     };
-    let members: Vec<_> = clusters.iter().map(Member::Known).collect();
+    let members: Vec<_> = manifests.clusters.iter().map(Member::Known).collect();
     let members = Members::gather(&request, &members, &BTreeSet::new(), &BTreeSet::new());
     let (permission, full) = permission(&request, &members);
     rendered.refused.extend(full.into_iter().map(|why| refused(&why)));
@@ -152,6 +157,8 @@ fn management_role(
         allow: request.allow,
         assumable: None,
         retained: BTreeSet::new(),
+        guarded: request.guarded,
+        closed: BTreeSet::new(),
         going: false,
     })
 }

@@ -2,14 +2,14 @@
 
 use std::fmt::Debug;
 
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ListMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, Preconditions},
     core::{ApiResource, Request},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::error::{KubernetesError, call};
 
@@ -269,35 +269,12 @@ where
     }
 }
 
-/// Removes keys from a Secret's `data`, whoever set them, if it is still at this resourceVersion. A forced apply
-/// cannot: it leaves the fields of others.
-///
-/// # Errors
-/// [`super::Failure::Conflict`] when the Secret changed meanwhile; else when the API server refuses or does not
-/// answer.
-pub async fn null_keys(
-    api: &Api<Secret>,
-    name: &str,
-    resource_version: &str,
-    keys: &[&str],
-) -> Result<Secret, KubernetesError> {
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let patch = Patch::Merge(null_patch(resource_version, keys));
-    let answer = api.patch(name, &params, &patch);
-    call("remove foreign keys from", &describe(api, name), answer).await
-}
-
-fn null_patch(resource_version: &str, keys: &[&str]) -> Value {
-    let data: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), Value::Null)).collect();
-    json!({ "metadata": { "resourceVersion": resource_version }, "data": data })
-}
-
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::{apps::v1::Deployment, core::v1::Node};
+    use k8s_openapi::api::{
+        apps::v1::Deployment,
+        core::v1::{Node, Secret},
+    };
     use kube::{api::DynamicObject, core::ApiResource};
 
     use super::*;
@@ -316,14 +293,6 @@ mod tests {
                 "metadata": { "name": "web" },
                 "status": { "replicas": 1 },
             })
-        );
-    }
-
-    #[test]
-    fn nulled_keys_are_guarded_by_the_resource_version() {
-        assert_eq!(
-            null_patch("7", &["shard", "project"]),
-            json!({ "metadata": { "resourceVersion": "7" }, "data": { "shard": null, "project": null } })
         );
     }
 

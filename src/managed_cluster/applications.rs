@@ -19,17 +19,19 @@ use super::in_use::Found;
 /// How many objects a page has: an Application may be a megabyte large, most of it status that is passed over.
 const PAGE: u32 = 100;
 
-/// Lists all Applications, and all ApplicationSets where there are any. Without Argo CD's definitions there are none.
+/// Lists all Applications and all ApplicationSets: one may be about to make the first. Without Argo CD's definitions there
+/// are none.
 ///
 /// # Errors
 /// When Applications could not be listed: that is never taken for there being none.
 pub async fn look(client: &Client) -> Result<Found, KubernetesError> {
-    let applications = objects::read_all(client, APPLICATIONS, PAGE).await?.unwrap_or_default();
-    let sets = if applications.is_empty() {
-        Ok(None)
-    } else {
-        objects::read_all(client, APPLICATION_SETS, PAGE).await
+    let Some(applications) = objects::read_all(client, APPLICATIONS, PAGE).await? else {
+        return Ok(Found {
+            applications: Vec::new(),
+            sets: Ok(Vec::new()),
+        });
     };
+    let sets = objects::read_all(client, APPLICATION_SETS, PAGE).await;
     Ok(Found {
         applications,
         sets: sets.map(Option::unwrap_or_default).map_err(|error| error.to_string()),
@@ -92,27 +94,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sets_that_cannot_be_listed_are_told_and_are_not_asked_for_in_vain() {
+    async fn sets_are_listed_though_there_is_no_application_and_are_told_where_they_cannot_be() {
         let one = json!([{"metadata": {"namespace": "a", "name": "b"}, "spec": {"destination": {"name": "c"}}}]);
-        let (client, asked) = answering([page(&json!([])), page(&one), refusal(403, "Forbidden")]);
-        assert_eq!(look(&client).await.unwrap().sets, Ok(vec![]));
+        let (client, _) = answering([page(&json!([])), page(&one), page(&one), refusal(403, "Forbidden")]);
+        let found = look(&client).await.unwrap();
+        assert_eq!(
+            (found.applications.len(), found.sets.unwrap()[0].id()),
+            (0, "a/b".to_owned())
+        );
         let found = look(&client).await.unwrap();
         assert_eq!(found.applications[0].id(), "a/b");
         assert!(found.sets.unwrap_err().contains("applicationsets.argoproj.io"));
-        assert_eq!(asked.lock().unwrap().len(), 3);
     }
 
     #[tokio::test]
     async fn those_who_ask_together_share_a_list_and_nobody_gets_an_old_one() {
-        let (client, asked) = answering([page(&json!([])), page(&json!([])), page(&json!([]))]);
+        let (client, asked) = answering(std::array::from_fn::<_, 4, _>(|_| page(&json!([]))));
         let looks = Looks::default();
         let busy = looks.last.lock().await;
         let all = async { futures::join!(looks.look(&client), looks.look(&client), looks.look(&client)) };
         let (together, ()) = futures::join!(all, async { drop(busy) });
         let (one, two, three) = (together.0.unwrap(), together.1.unwrap(), together.2.unwrap());
         assert!(Arc::ptr_eq(&one, &two) && Arc::ptr_eq(&two, &three));
-        assert_eq!(asked.lock().unwrap().len(), 1);
+        assert_eq!(asked.lock().unwrap().len(), 2, "one list of each kind");
         looks.look(&client).await.unwrap();
-        assert_eq!(asked.lock().unwrap().len(), 2, "asked later");
+        assert_eq!(asked.lock().unwrap().len(), 4, "asked later");
     }
 }

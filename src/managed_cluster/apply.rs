@@ -5,7 +5,6 @@ use std::time::Instant;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
@@ -14,11 +13,17 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessPolicyArn, WantedEntry},
     },
-    kubernetes::objects::{self, FIELD_MANAGER},
+    kubernetes::objects,
     telemetry::Metrics,
 };
 
-use super::{blocked::Blocked, plan::entry_tags, secret_write::apply_secret, step::Step, unmoved::Unmoved};
+use super::{
+    blocked::Blocked,
+    plan::entry_tags,
+    secret_write::{apply_secret, drop_labels, drop_owners, null_keys},
+    step::Step,
+    unmoved::Unmoved,
+};
 
 pub use super::failure::{Failure, MadeRole, OurEntry, Stop};
 use super::failure::{Made, stop};
@@ -234,20 +239,14 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran
             name,
             resource_version,
             keys,
-        } => {
-            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            objects::null_keys(site.secrets, name, resource_version, &keys).await?;
-        }
+        } => null_keys(site.secrets, name, resource_version, keys).await?,
         Step::DropLabels {
             name,
             uid,
             resource_version,
             labels,
-        } => {
-            let none: serde_json::Map<_, _> = labels.iter().map(|key| (key.clone(), json!(null))).collect();
-            let patch = json!({"metadata": {"uid": uid, "resourceVersion": resource_version, "labels": none}});
-            objects::merge(site.secrets, name, FIELD_MANAGER, &patch).await?;
-        }
+        } => drop_labels(site.secrets, name, (uid, resource_version), labels).await?,
+        Step::DropOwners { name, uid, .. } => drop_owners(site.secrets, name, uid).await?,
         Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
@@ -340,6 +339,7 @@ async fn run_in_account(
         Step::ApplySecret { .. }
         | Step::NullSecretKeys { .. }
         | Step::DropLabels { .. }
+        | Step::DropOwners { .. }
         | Step::DeleteSecret { .. } => {}
     }
     Ok(Ran::Done(Made::default()))

@@ -150,6 +150,13 @@ pub enum Blocked {
         /// The Secret.
         name: String,
     },
+    /// Our Secret differs, and somebody has made it immutable.
+    SecretImmutable {
+        /// The Secret.
+        name: String,
+        /// What cannot be written, by name.
+        undone: BTreeSet<String>,
+    },
     /// Our Secret is being deleted, and something still holds it.
     SecretGoing {
         /// The Secret.
@@ -186,6 +193,11 @@ pub enum Blocked {
         why: String,
         /// Whether it ends only when a person acts.
         stalled: bool,
+    },
+    /// No Application deploys to the cluster that is being removed, and one may be about to.
+    ApplicationsMayReturn {
+        /// Who may make one.
+        why: String,
     },
     /// Whether Applications still deploy to the cluster could not be seen.
     ApplicationsUnseen {
@@ -252,7 +264,9 @@ impl Blocked {
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
+            | Self::SecretImmutable { .. }
             | Self::ApplicationsStillTargeting { .. }
+            | Self::ApplicationsMayReturn { .. }
             | Self::ApplicationsUnseen { .. }
             | Self::UnusableConnection { .. } => Part::Secret,
         }
@@ -284,12 +298,14 @@ impl Blocked {
             Self::DuplicateCluster { .. } => "DuplicateCluster",
             Self::SecretNotOurs { .. } => "SecretNotOurs",
             Self::SecretGoing { .. } => "SecretGoing",
+            Self::SecretImmutable { .. } => "SecretImmutable",
             Self::UnusableConnection { .. } => "UnusableConnection",
             Self::Held { .. } => "Held",
             Self::Suspended { .. } => "Suspended",
             Self::StoodBack => "StoodBack",
             Self::RetentionPending { .. } => "RetentionPending",
             Self::ApplicationsStillTargeting { .. } => "ApplicationsStillTargeting",
+            Self::ApplicationsMayReturn { .. } => "ApplicationsMayReturn",
             Self::ApplicationsUnseen { .. } => "ApplicationsUnseen",
             Self::RemovalsPaused { .. } => "RemovalsPaused",
         }
@@ -316,6 +332,7 @@ impl Blocked {
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
+            | Self::SecretImmutable { .. }
             | Self::ManagementRoleMissing { .. }
             | Self::RemovalsPaused { .. }
             | Self::UnusableConnection { .. } => true,
@@ -331,8 +348,18 @@ impl Blocked {
             | Self::SecretGoing { .. }
             | Self::Suspended { .. }
             | Self::StoodBack
+            | Self::ApplicationsMayReturn { .. }
             | Self::RetentionPending { .. } => false,
         }
+    }
+
+    /// Whether another look must agree, some time after the one that found it.
+    #[must_use]
+    pub fn second_look(&self) -> bool {
+        matches!(
+            self,
+            Self::Unconfirmed { .. } | Self::ScopeUnmoved { .. } | Self::ApplicationsMayReturn { .. }
+        )
     }
 
     /// Whether nobody tells when it ends, so that it is looked at often, although a person must act.

@@ -1,10 +1,9 @@
-//! What passes share: the edges, the stores, and the little that is remembered between passes. Nothing remembered is
-//! needed for correctness: a restart forgets it and arrives at the same state, some calls later.
+//! What passes share: the edges, the stores, and what is remembered between passes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
 };
 
 use jiff::{Timestamp, Unit};
@@ -14,13 +13,10 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::sync::watch;
 
 use crate::{
-    api::{ManagedCluster, ManagedClusterStatus, ManagementRole, Mode},
-    argocd::{CLUSTER_ANNOTATION, WantedSecret},
+    api::{ManagedCluster, ManagementRole, Mode},
     aws::Aws,
-    domain::eks::{AccessPolicyArn, Associations},
     kubernetes::{backoff::Backoff, events::Reporter},
     telemetry::Metrics,
 };
@@ -28,8 +24,7 @@ use crate::{
 use super::{
     applications::Looks,
     ledger::Ledger,
-    step::Suspicion,
-    unmoved::{Tried, Unmoved},
+    memory::Memories,
     withheld::{self, Withheld},
 };
 
@@ -58,6 +53,8 @@ pub struct Context {
     pub management_roles: Store<DeserializeGuard<ManagementRole>>,
     /// The cluster Secrets of each namespace that the operator serves.
     pub secrets: BTreeMap<String, Store<Secret>>,
+    /// The namespaces of the hub that give more than themselves: those that are served, and the operator's own.
+    pub guarded: BTreeSet<String>,
     /// Events.
     pub reporter: Reporter,
     /// Counters.
@@ -113,368 +110,9 @@ impl Context {
     }
 }
 
-/// What is remembered of each object, by UID.
-#[derive(Default)]
-pub struct Memories {
-    of: Mutex<HashMap<String, Memory>>,
-}
-
-#[derive(Default)]
-struct Memory {
-    suspicion: Option<(Suspicion, Instant)>,
-    scopes: Tried,
-    status: Option<ManagedClusterStatus>,
-    unwritten: bool,
-    secret: Option<WantedSecret>,
-    claim: Option<Claim>,
-    /// What it takes over, and the object's name.
-    adopts: Option<(String, String)>,
-    clean_since: Option<Instant>,
-    pending_since: Option<Instant>,
-    deleted: BTreeSet<String>,
-    healed: BTreeSet<String>,
-    made: Option<(String, Instant)>,
-    first_waited: Option<i64>,
-    looked_at: bool,
-    asked: Option<watch::Sender<()>>,
-}
-
-/// A server and a name in Argo CD, for one object alone.
-struct Claim {
-    server: String,
-    name: String,
-    object: String,
-}
-
-impl Memories {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
-        self.of.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn with<T>(&self, uid: &str, change: impl FnOnce(&mut Memory) -> T) -> T {
-        change(self.lock().entry(uid.to_owned()).or_default())
-    }
-
-    /// What an earlier look suspected, at least `after` ago.
-    pub fn confirmed(&self, uid: &str, after: Duration) -> Option<Suspicion> {
-        self.with(uid, |memory| {
-            memory
-                .suspicion
-                .as_ref()
-                .filter(|(_, since)| since.elapsed() >= after)
-                .map(|(what, _)| what.clone())
-        })
-    }
-
-    /// Remembers what this look suspects; agreeing with an earlier one keeps the earlier one's time.
-    pub fn suspect(&self, uid: &str, suspicion: Option<&Suspicion>) {
-        self.with(uid, |memory| match (suspicion, &memory.suspicion) {
-            (Some(now), Some((before, _))) if now == before => {}
-            (now, _) => memory.suspicion = now.map(|what| (what.clone(), Instant::now())),
-        });
-    }
-
-    /// The scopes that were given to access policies and did not show; a look that agrees `after` that is the second.
-    pub fn unmoved(&self, uid: &str, after: Duration) -> Vec<Unmoved> {
-        self.with(uid, |memory| memory.scopes.all(after))
-    }
-
-    /// Forgets the scopes that show by now, or that somebody has changed again.
-    pub fn still_unmoved(&self, uid: &str, found: Option<&Associations>) {
-        let shows = |unmoved: &Unmoved| found.and_then(|found| found.get(&unmoved.policy)) == Some(&unmoved.found);
-        self.with(uid, |memory| memory.scopes.keep(shows));
-    }
-
-    /// Remembers a scope that was given and does not show, and forgets the policies that were associated anew.
-    pub fn rescoped(&self, uid: &str, unmoved: Option<&Unmoved>, anew: &[AccessPolicyArn]) {
-        self.with(uid, |memory| {
-            for policy in anew {
-                memory.scopes.forget(policy);
-            }
-            if let Some(unmoved) = unmoved {
-                memory.scopes.note(unmoved.clone());
-            }
-        });
-    }
-
-    /// The status that we came to last: the watch may not have brought it back yet.
-    pub fn status(&self, uid: &str) -> Option<ManagedClusterStatus> {
-        self.with(uid, |memory| memory.status.clone())
-    }
-
-    /// Remembers the status that a pass came to, and whether the API server said that it has it. A role that was made
-    /// is ours also where that could not be written down, and is not to be made afresh.
-    pub fn told_status(&self, uid: &str, status: &ManagedClusterStatus, written: bool) {
-        self.with(uid, |memory| {
-            memory.status = Some(status.clone());
-            memory.unwritten = !written;
-        });
-    }
-
-    /// Whether the status that is remembered may not be the one that the API server has.
-    pub fn status_unwritten(&self, uid: &str) -> bool {
-        self.with(uid, |memory| memory.unwritten)
-    }
-
-    /// Remembers the Secret that is wanted, under the name that it has, so that the watch can tell our own writes from
-    /// other people's.
-    pub fn want_secret(&self, uid: &str, secret: Option<WantedSecret>) {
-        self.with(uid, |memory| memory.secret = secret);
-    }
-
-    /// The Secret that is wanted.
-    pub fn wanted_secret(&self, uid: &str) -> Option<WantedSecret> {
-        self.lock().get(uid).and_then(|memory| memory.secret.clone())
-    }
-
-    /// Claims the server and the name of a Secret that is about to be written, so that of two objects that want the same
-    /// and are looked at side by side one gives way. Gives the names of those that have claimed either; then nothing is
-    /// claimed, unless the Secret `stands` already. Who does not `take` only asks, and keeps nobody out.
-    pub fn claim(&self, uid: &str, wanted: &WantedSecret, stands: bool, take: bool) -> Vec<String> {
-        let mut all = self.lock();
-        let key = |key: &str| wanted.data.get(key).cloned().unwrap_or_default();
-        let claim = Claim {
-            server: key("server"),
-            name: key("name"),
-            object: wanted.annotations.get(CLUSTER_ANNOTATION).cloned().unwrap_or_default(),
-        };
-        let others = all
-            .iter()
-            .filter(|(other, _)| other.as_str() != uid && !stands)
-            .filter_map(|(_, memory)| memory.claim.as_ref())
-            .filter(|held| held.server == claim.server || held.name == claim.name)
-            .map(|held| held.object.clone());
-        let others: Vec<String> = others.collect();
-        let claimed = &mut all.entry(uid.to_owned()).or_default().claim;
-        if !take && !stands {
-            *claimed = None;
-        } else if others.is_empty() && take {
-            *claimed = Some(claim);
-        }
-        others
-    }
-
-    /// Claims what an object takes over, so that of two that want the same and are looked at side by side one gives way:
-    /// until its tags show, nothing else tells whose it is. Gives the name of another object that has claimed it; then
-    /// nothing is claimed. What the object claimed before and does not want any more is given up; and who does not
-    /// `take` only asks.
-    pub fn claim_adoption(&self, uid: &str, object: &str, what: &str, adopting: bool, take: bool) -> Option<String> {
-        let mut all = self.lock();
-        let own = &mut all.entry(uid.to_owned()).or_default().adopts;
-        *own = own.take().filter(|(held, _)| held == what);
-        if !adopting {
-            return None;
-        }
-        let others = all.iter().filter(|(other, _)| other.as_str() != uid);
-        let mut others = others.filter_map(|(_, memory)| memory.adopts.as_ref());
-        let other = others.find(|(held, _)| held == what).map(|(_, object)| object.clone());
-        if other.is_none() && take {
-            all.entry(uid.to_owned()).or_default().adopts = Some((what.to_owned(), object.to_owned()));
-        }
-        other
-    }
-
-    /// Gives up what the object claimed.
-    pub fn unclaim(&self, uid: &str) {
-        self.with(uid, |memory| {
-            memory.claim = None;
-            memory.adopts = None;
-        });
-    }
-
-    /// The objects whose wanted Secret has this server or this name in Argo CD.
-    pub fn claiming(&self, server: &str, name: &str) -> Vec<String> {
-        let is = |secret: &WantedSecret, key: &str, value: &str| secret.data.get(key).is_some_and(|text| text == value);
-        let all = self.lock();
-        let claims = all.iter().filter(|(_, memory)| {
-            memory
-                .secret
-                .as_ref()
-                .is_some_and(|secret| is(secret, "server", server) || is(secret, "name", name))
-        });
-        claims.map(|(uid, _)| uid.clone()).collect()
-    }
-
-    /// Whether the object has waited for the management role's policy for less than `grace`.
-    pub fn just_pending(&self, uid: &str, grace: Duration) -> bool {
-        self.with(uid, |memory| {
-            memory.pending_since.get_or_insert_with(Instant::now).elapsed() < grace
-        })
-    }
-
-    /// Remembers what this process deleted for the object: the ARN of an access entry, the unique ID of a role. AWS
-    /// gives neither twice, so what still shows up under it is a read from before the deletion.
-    pub fn deleted(&self, uid: &str, what: impl IntoIterator<Item = String>) {
-        self.with(uid, |memory| memory.deleted.extend(what));
-    }
-
-    /// Remembers what this process deleted though the object stays, by the same names.
-    pub fn healed(&self, uid: &str, what: impl IntoIterator<Item = String>) {
-        self.with(uid, |memory| memory.healed.extend(what));
-    }
-
-    /// Whether this process deleted what has this name: then it is a read from before that, and no ghost.
-    pub fn was_healed(&self, uid: &str, what: Option<&String>) -> bool {
-        let all = self.lock();
-        what.is_some_and(|what| all.get(uid).is_some_and(|memory| memory.healed.contains(what)))
-    }
-
-    /// Remembers that this process made the deployer role just now, under this unique ID.
-    pub fn made_role(&self, uid: &str, id: &str) {
-        self.with(uid, |memory| memory.made = Some((id.to_owned(), Instant::now())));
-    }
-
-    /// Whether this process made the deployer role less than `within` ago: a read may be from before that.
-    pub fn just_made_role(&self, uid: &str, within: Duration) -> bool {
-        self.with(uid, |memory| {
-            memory.made.as_ref().is_some_and(|(_, made)| made.elapsed() < within)
-        })
-    }
-
-    /// What this process deleted for the object.
-    pub fn all_deleted(&self, uid: &str) -> BTreeSet<String> {
-        self.lock()
-            .get(uid)
-            .map(|memory| memory.deleted.clone())
-            .unwrap_or_default()
-    }
-
-    /// Whether nothing is left for sure: this process deleted the role that was recorded, or looks some time apart agree.
-    /// Without a recorded role, anything that this process deleted will do: the entry is made after the role.
-    pub fn surely_gone(&self, uid: &str, recorded_role: Option<&str>, after: Duration) -> bool {
-        self.with(uid, |memory| {
-            let deleted = match recorded_role {
-                Some(id) => memory.deleted.contains(id),
-                None => !memory.deleted.is_empty(),
-            };
-            deleted || memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after
-        })
-    }
-
-    /// Forgets that a look was clean: a later one was not.
-    pub fn not_clean(&self, uid: &str) {
-        self.with(uid, |memory| memory.clean_since = None);
-    }
-
-    /// Whether the object has been edited since a pass of it first waited for its account, at this generation or before.
-    pub fn edited_since_waiting(&self, uid: &str, generation: Option<i64>) -> bool {
-        let generation = generation.unwrap_or_default();
-        self.with(uid, |memory| {
-            *memory.first_waited.get_or_insert(generation) != generation
-        })
-    }
-
-    /// Whether this process has not been called for the object before.
-    pub fn first_look(&self, uid: &str) -> bool {
-        self.with(uid, |memory| !std::mem::replace(&mut memory.looked_at, true))
-    }
-
-    /// Remembers that the object got its turn: what is edited from now on is known by its status.
-    pub fn waited(&self, uid: &str) {
-        self.with(uid, |memory| memory.first_waited = None);
-    }
-
-    /// Says to a pass that waits for its turn that a person changed the object.
-    pub fn asked_again(&self, uid: &str) {
-        if let Some(asked) = self.lock().get(uid).and_then(|memory| memory.asked.as_ref()) {
-            asked.send_replace(());
-        }
-    }
-
-    /// Resolves at each later [`Self::asked_again`].
-    pub fn asks(&self, uid: &str) -> watch::Receiver<()> {
-        self.with(uid, |memory| {
-            memory.asked.get_or_insert_with(|| watch::channel(()).0).subscribe()
-        })
-    }
-
-    /// Forgets an object that is gone.
-    pub fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
-    }
-}
-
 /// The time, in whole seconds as Kubernetes keeps it.
 #[must_use]
 pub fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(Unit::Second).unwrap_or(now)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn secret(object: &str, server: &str, name: &str) -> WantedSecret {
-        let texts = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs
-                .iter()
-                .map(|(key, value)| ((*key).into(), (*value).into()))
-                .collect()
-        };
-        WantedSecret {
-            name: "cluster-x".into(),
-            data: texts(&[("server", server), ("name", name)]),
-            labels: BTreeMap::new(),
-            annotations: texts(&[(CLUSTER_ANNOTATION, object)]),
-        }
-    }
-
-    #[test]
-    fn of_two_that_want_one_server_or_one_name_the_second_is_told_of_the_first() {
-        let memory = Memories::default();
-        let claim = |uid: &str, server, name, (stands, take)| {
-            let object = format!("object-{uid}");
-            memory.claim(uid, &secret(&object, server, name), stands, take)
-        };
-        let (new, asks, stands) = ((false, true), (false, false), (true, true));
-        let first = ["object-1".to_owned()];
-        assert_eq!(claim("0", "s", "n", asks), [""; 0], "who only asks keeps nobody out");
-        assert_eq!(claim("1", "s", "n", new), [""; 0]);
-        assert_eq!(claim("2", "s", "other", new), first);
-        assert_eq!(claim("2", "other", "n", new), first);
-        assert_eq!(claim("2", "s", "n", asks), first, "who asks is told all the same");
-        assert_eq!(
-            claim("3", "other", "other", new),
-            [""; 0],
-            "who was told has claimed nothing"
-        );
-        assert_eq!(claim("1", "s", "n", new), [""; 0], "its own keeps nobody from it");
-        // A Secret that stands is written to whatever others wait for, and they are told of it from then on.
-        assert_eq!(claim("4", "s", "n", stands), [""; 0]);
-        assert_eq!(claim("1", "s", "n", new), ["object-4"]);
-        memory.unclaim("4");
-        // Whoever wants something else by now has given up what it wanted.
-        assert_eq!(claim("1", "s2", "n2", new), [""; 0]);
-        assert_eq!(claim("2", "s", "n", new), [""; 0]);
-        assert_eq!(claim("2", "s", "n", asks), [""; 0]);
-        assert_eq!(claim("5", "s", "n", new), [""; 0], "and so has who only asks by now");
-        memory.unclaim("5");
-        assert_eq!(claim("2", "s", "n", new), [""; 0]);
-        memory.forget("2");
-        assert_eq!(claim("1", "s", "n", new), [""; 0]);
-    }
-
-    #[test]
-    fn of_two_that_take_one_thing_over_the_second_is_told_of_the_first() {
-        let memory = Memories::default();
-        let claim = |uid: &str, what: &str, adopting, take| {
-            memory.claim_adoption(uid, &format!("object-{uid}"), what, adopting, take)
-        };
-        let first = Some("object-1".to_owned());
-        assert_eq!(claim("0", "role", true, false), None, "who only asks keeps nobody out");
-        assert_eq!(claim("1", "role", true, true), None);
-        assert_eq!(claim("2", "role", true, true), first);
-        assert_eq!(claim("2", "other", true, true), None);
-        // Once it is taken over there is nothing left to take over, and a read may be late.
-        assert_eq!(claim("1", "role", false, true), None);
-        assert_eq!(claim("2", "role", true, true), first);
-        // Who wants something else by now has given it up.
-        assert_eq!(claim("1", "another", false, true), None);
-        assert_eq!(claim("2", "role", true, true), None);
-        memory.unclaim("2");
-        assert_eq!(claim("1", "role", true, true), None);
-        memory.forget("1");
-        assert_eq!(claim("2", "role", true, true), None);
-    }
 }

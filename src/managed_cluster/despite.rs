@@ -43,6 +43,7 @@ impl Step {
             | Self::ApplySecret { .. }
             | Self::NullSecretKeys { .. }
             | Self::DropLabels { .. }
+            | Self::DropOwners { .. }
             | Self::DeleteSecret { .. } => false,
         }
     }

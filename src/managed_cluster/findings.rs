@@ -9,6 +9,7 @@ use crate::api::condition::{ConditionType, Finding, Verdict};
 use super::{
     apply::{Failure, Outcome, Stop},
     blocked::Blocked,
+    chain::{self, chain, not_reached, summarise},
     error::Error,
     request::Refusal,
     status::{Facts, Pass},
@@ -119,13 +120,7 @@ fn failed(error: &Error) -> Vec<Finding> {
 }
 
 /// The first thing that does not hold.
-struct Bad {
-    part: Option<Part>,
-    verdict: Verdict,
-    reason: &'static str,
-    message: String,
-    stalled: bool,
-}
+type Bad = chain::Bad<Part>;
 
 fn bad_of(blocked: &Blocked) -> Bad {
     Bad {
@@ -178,7 +173,7 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
     }
 }
 
-const BESIDE: &str = "beside it others wrote, on what was taken over, and Mooring leaves";
+const BESIDE: &str = "beside it others wrote, and Mooring leaves";
 
 /// A part that holds, with what others wrote beside.
 fn with_others(plan: &Plan, part: Part) -> Finding {
@@ -193,45 +188,4 @@ fn with_others(plan: &Plan, part: Part) -> Finding {
 fn set(parts: &mut Vec<Finding>, part: Part, verdict: Verdict, reason: &'static str, message: &str) {
     parts.retain(|finding| finding.kind != part.condition());
     parts.push(Finding::new(part.condition(), verdict, reason, message));
-}
-
-fn as_specified(part: Part) -> Finding {
-    Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says")
-}
-
-fn not_reached(part: Part, stuck: Part) -> Finding {
-    let message = format!("waits for {}", stuck.condition().as_str());
-    Finding::new(part.condition(), Verdict::Unknown, "NotReached", message)
-}
-
-/// Parts before the first bad one hold, since the chain is made in order; those behind it were not reached.
-fn chain(bad: &Bad) -> Vec<Finding> {
-    let at = bad.part.unwrap_or(Part::ManagementRole);
-    let parts = Part::ALL
-        .into_iter()
-        .map(|part| match part.cmp(&at) {
-            std::cmp::Ordering::Less => as_specified(part),
-            std::cmp::Ordering::Equal => Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message),
-            std::cmp::Ordering::Greater => not_reached(part, at),
-        })
-        .collect();
-    summarise(parts, bad)
-}
-
-fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
-    findings.push(Finding::new(
-        ConditionType::Ready,
-        bad.verdict,
-        bad.reason,
-        &bad.message,
-    ));
-    if bad.stalled {
-        findings.push(Finding::new(
-            ConditionType::Stalled,
-            Verdict::True,
-            bad.reason,
-            &bad.message,
-        ));
-    }
-    findings
 }

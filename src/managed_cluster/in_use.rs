@@ -42,13 +42,29 @@ pub struct Going<'a> {
     pub others: Vec<&'a str>,
     /// Whether the access was taken away: nobody, Argo CD included, can delete anything there by it.
     pub suspended: bool,
+    /// What earlier looks found.
+    pub earlier: Earlier,
 }
+
+/// What earlier looks of the same removal found of those who use the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// Whether one of them found somebody: whoever made those Applications may make them anew.
+    pub used: bool,
+    /// Whether one of them, long enough ago, found nobody, and neither did any since.
+    pub unused: bool,
+}
+
+/// The reasons that a removal has while somebody uses the cluster, or may be about to.
+pub const USED: [&str; 2] = ["ApplicationsStillTargeting", "ApplicationsMayReturn"];
 
 /// What comes next.
 #[derive(Debug, PartialEq)]
 pub enum Next {
     /// Nobody uses the cluster.
     Remove,
+    /// Nobody uses the cluster at the moment, and somebody may be about to: another look must agree.
+    LookAgain(Blocked),
     /// ApplicationSets are to let go of it first, and that is waited for.
     Drain(Plan),
     /// Somebody uses it.
@@ -87,14 +103,18 @@ impl Going<'_> {
             .cloned()
             .collect();
         let used = Usage::gather(&self.targets(), &applications, &sets);
-        if used.applications.is_empty() && used.unreadable.is_empty() {
-            return Next::Remove;
-        }
         let told = Telling {
             going: self,
             used: &used,
             sets: found.sets.as_ref().err().map(String::as_str),
         };
+        if used.applications.is_empty() && used.unreadable.is_empty() {
+            return if self.earlier.unused || !self.may_be_used(&used, found) {
+                Next::Remove
+            } else {
+                told.look_again()
+            };
+        }
         if policy == WhileInUse::Block {
             return told.block();
         }
@@ -131,11 +151,18 @@ impl Going<'_> {
         })
     }
 
-    /// The same for who only looks ahead: what would be written first, and what would be waited for.
+    /// Whether somebody may be about to make an Application for the cluster, though there is none: an Application that was
+    /// deleted is made anew within a moment, by whatever made it, and by a controller that is slow some time later.
+    fn may_be_used(&self, used: &Usage, found: &Found) -> bool {
+        self.earlier.used || !used.makers.is_empty() || !used.elsewhere.is_empty() || found.sets.is_err()
+    }
+
+    /// The same for who only looks ahead: what would be written first, and what would be waited for. What a second look
+    /// would have to agree on is taken for agreed.
     #[must_use]
     pub fn foresee(&self, policy: WhileInUse, found: &Found) -> Plan {
         match self.next(policy, found) {
-            Next::Remove => Plan::default(),
+            Next::Remove | Next::LookAgain(_) => Plan::default(),
             Next::Wait(blocked) => Plan::waiting(blocked),
             Next::Drain(plan) => plan,
         }
@@ -205,6 +232,7 @@ mod tests {
             namespace: "argocd",
             others: Vec::new(),
             suspended: false,
+            earlier: Earlier::default(),
         }
     }
 
@@ -228,8 +256,11 @@ mod tests {
     /// What is told, and whether a person must act.
     fn told(next: Next) -> (String, bool) {
         match next {
-            Next::Wait(Blocked::ApplicationsStillTargeting { why, stalled }) => (why, stalled),
-            other @ (Next::Remove | Next::Drain(_) | Next::Wait(_)) => panic!("{other:?}"),
+            Next::Wait(blocked) => {
+                assert!(USED.contains(&blocked.reason()), "{}", blocked.reason());
+                (blocked.message(), blocked.stalled())
+            }
+            other @ (Next::Remove | Next::LookAgain(_) | Next::Drain(_)) => panic!("{other:?}"),
         }
     }
 
@@ -289,13 +320,9 @@ mod tests {
     fn it_goes_on_only_when_nobody_uses_the_cluster_or_that_does_not_matter() {
         let one = [application("argocd/a", None, false)];
         for policy in [WhileInUse::Block, WhileInUse::Drain, WhileInUse::Proceed] {
+            let others = json!([{"clusters": {"selector": {"matchLabels": {"env": "dev"}}}}]);
             assert_eq!(
-                next(
-                    policy,
-                    &labelled(),
-                    &[],
-                    &[set("argocd/all", &json!([{"clusters": {}}]))]
-                ),
+                next(policy, &labelled(), &[], &[set("argocd/dev", &others)]),
                 Next::Remove
             );
             assert_eq!(
@@ -316,6 +343,73 @@ mod tests {
             stalled && why.starts_with("1 Application still deploys to this cluster (argocd/a)"),
             "{why}"
         );
+    }
+
+    /// What a look says that found nobody, and must be repeated.
+    fn again(earlier: Earlier, policy: WhileInUse, sets: Result<Vec<ApplicationSet>, String>) -> Option<String> {
+        let secrets = labelled();
+        let going = Going {
+            earlier,
+            others: vec!["argocd-two"],
+            ..going(&secrets)
+        };
+        let found = Found {
+            applications: Vec::new(),
+            sets,
+        };
+        assert!(going.foresee(policy, &found).is_clean(), "what follows is foreseen");
+        match going.next(policy, &found) {
+            Next::Remove => None,
+            Next::LookAgain(blocked) => {
+                assert!(!blocked.stalled() && blocked.second_look());
+                assert!(
+                    USED.contains(&blocked.reason()),
+                    "an operator that is started anew knows by it"
+                );
+                Some(blocked.message())
+            }
+            other @ (Next::Drain(_) | Next::Wait(_)) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn whoever_may_be_about_to_make_an_application_is_named_and_looked_for_once_more() {
+        let unused = |used: bool| Earlier { used, unused: true };
+        let all = || set("argocd/all", &json!([{"clusters": {}}]));
+        let lists = || set("team/lists", &json!([{"list": {}}]));
+        let mut keeps = set("argocd/keeps", &by_label());
+        keeps.deletes = false;
+        for policy in [WhileInUse::Block, WhileInUse::Drain] {
+            let once = |sets| again(Earlier::default(), policy, Ok(sets));
+            let told = once(vec![all(), keeps.clone()]).unwrap();
+            assert!(
+                told.contains("ApplicationSets argocd/all, argocd/keeps choose") && told.contains("second look"),
+                "{told}"
+            );
+            let told = once(vec![lists()]).unwrap();
+            assert!(told.contains("ApplicationSet team/lists does not look at"), "{told}");
+            let templated = json!([{"clusters": {"selector": {"matchLabels": {"env": "{{x}}"}}}}]);
+            assert!(once(vec![set("argocd/templated", &templated)]).is_some());
+            let unseen = again(Earlier::default(), policy, Err("they could not be listed".to_owned())).unwrap();
+            assert!(unseen.contains("they could not be listed"), "{unseen}");
+            // Whoever made what was there before may be no ApplicationSet at all.
+            let was_used = Earlier {
+                used: true,
+                unused: false,
+            };
+            let told = again(was_used, policy, Ok(Vec::new())).unwrap();
+            assert!(told.contains("made anew"), "{told}");
+            // What no look speaks of needs none.
+            let elsewhere = json!([{"clusters": {"selector": {"matchLabels": {"env": "dev"}}}}]);
+            assert_eq!(once(Vec::new()), None);
+            assert_eq!(once(vec![set("argocd/dev", &elsewhere)]), None);
+            assert_eq!(once(vec![set("argocd-two/all", &json!([{"clusters": {}}]))]), None);
+            // A second look that agrees is enough.
+            for used in [false, true] {
+                assert_eq!(again(unused(used), policy, Ok(vec![all(), lists()])), None);
+            }
+        }
+        assert_eq!(again(Earlier::default(), WhileInUse::Proceed, Ok(vec![all()])), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     api::{
-        self, IdentityType, ManagementRole,
+        self, CLOSED_ACCOUNTS, IdentityType, ManagementRole,
         condition::{ConditionType, Verdict, find},
     },
     domain::{
@@ -38,8 +38,34 @@ pub struct Management {
     pub assumable: Option<BTreeSet<String>>,
     /// Deployer roles kept by their deletion policy, as recorded.
     pub retained: BTreeSet<String>,
+    /// The namespaces of the hub that give more than themselves: an Argo CD's, and the operator's own.
+    pub guarded: BTreeSet<String>,
+    /// The accounts that a person has said are closed for good.
+    pub closed: BTreeSet<String>,
     /// Whether the `ManagementRole` is being removed.
     pub going: bool,
+}
+
+/// The namespace that `deploy/install` puts the operator into.
+const OPERATOR_NAMESPACE: &str = "mooring-system";
+
+/// The namespaces of the hub that give more than themselves, as far as one Argo CD alone tells: whoever writes workloads
+/// there is Argo CD or the operator, and has the fleet.
+#[must_use]
+pub fn guarded(argocd: &str) -> BTreeSet<String> {
+    [argocd, OPERATOR_NAMESPACE].map(str::to_owned).into()
+}
+
+/// The accounts that a person has said, by an annotation, are closed for good.
+#[must_use]
+pub fn closed_accounts(role: &ManagementRole) -> BTreeSet<String> {
+    let annotations = role.metadata.annotations.iter();
+    annotations
+        .filter_map(|all| all.get(CLOSED_ACCOUNTS))
+        .flat_map(|accounts| accounts.split(','))
+        .map(|account| account.trim().to_owned())
+        .filter(|account| !account.is_empty())
+        .collect()
 }
 
 /// Why a `ManagementRole` gives nothing yet.
@@ -112,8 +138,17 @@ impl Management {
             allow: allowances(&spec.allow),
             assumable: (spec.identity.kind == IdentityType::Irsa).then(|| status.assumable.into_iter().collect()),
             retained: status.retained.into_iter().collect(),
+            guarded: guarded(&spec.argocd_namespace),
+            closed: closed_accounts(object),
             going: object.metadata.deletion_timestamp.is_some(),
         })
+    }
+
+    /// The same where more namespaces of the hub are known to give more than themselves.
+    #[must_use]
+    pub fn guarding(mut self, more: &BTreeSet<String>) -> Self {
+        self.guarded.extend(more.iter().cloned());
+        self
     }
 
     /// Whether the management role's policy lets it assume a deployer role, as far as that policy is ours.
@@ -306,6 +341,21 @@ mod tests {
         let existing =
             json!({"identity": {"type": "Existing", "roleArn": "arn:aws:iam::111111111111:role/m/management"}});
         assert!(read(&existing, &json!({"assumable": []})).unwrap().admits(&elsewhere));
+    }
+
+    #[test]
+    fn accounts_that_are_closed_are_named_by_a_person() {
+        let with = |annotations: Value| {
+            let object = json!({
+                "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole",
+                "metadata": {"name": "default", "annotations": annotations},
+                "spec": {"cluster": {"name": "hub", "region": "eu-west-1"}, "allow": [{"accounts": ["*"]}]},
+            });
+            closed_accounts(&serde_json::from_value(object).unwrap())
+        };
+        assert!(with(json!({})).is_empty() && with(json!({CLOSED_ACCOUNTS: " "})).is_empty());
+        let both = with(json!({CLOSED_ACCOUNTS: "222222222222, 333333333333"}));
+        assert_eq!(Vec::from_iter(both), ["222222222222", "333333333333"]);
     }
 
     #[test]

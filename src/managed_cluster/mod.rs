@@ -15,6 +15,7 @@ pub mod apply;
 pub mod blocked;
 pub mod breaker;
 pub mod by_hand;
+pub(crate) mod chain;
 mod context;
 pub mod desired;
 mod despite;
@@ -24,6 +25,7 @@ pub mod findings;
 pub mod in_use;
 pub mod ledger;
 pub mod management;
+mod memory;
 mod moor;
 pub mod observe;
 mod part;
@@ -62,9 +64,10 @@ use crate::{
 
 pub use blocked::Blocked;
 pub(crate) use blocked::held_in_words;
-pub use context::{Context, Memories, Timing, now};
+pub use context::{Context, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;
+pub use memory::Memories;
 pub use release::recorded;
 pub use step::{Part, Plan, Step};
 pub use withheld::{Withheld, paused};
@@ -237,7 +240,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         if blocked.part() == Part::ManagementRole {
             // Its watch wakes the object when that changes.
             WATCHED_WAIT
-        } else if matches!(blocked, Blocked::Unconfirmed { .. } | Blocked::ScopeUnmoved { .. }) {
+        } else if blocked.second_look() {
             context.timing.confirm_after + Duration::from_millis(500)
         } else if blocked.polled() {
             context.backoff.after_wait(key())

@@ -4,6 +4,8 @@ use serde::Serialize;
 
 use crate::api::condition::ConditionType;
 
+use super::chain::Link;
+
 /// The parts of the chain, in the order in which they are made; each has a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Part {
@@ -39,5 +41,15 @@ impl Part {
             Self::AccessEntry => ConditionType::AccessEntryReady,
             Self::Secret => ConditionType::SecretReady,
         }
+    }
+}
+
+impl Link for Part {
+    fn parts() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter()
+    }
+
+    fn condition(self) -> ConditionType {
+        self.condition()
     }
 }

@@ -278,7 +278,7 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
             let values = values.map(|(of, before, after)| Value { of, before, after });
             plain(Side::Kubernetes).with_values(values.collect())
         }
-        Step::NullSecretKeys { .. } | Step::DropLabels { .. } => plain(Side::Kubernetes),
+        Step::NullSecretKeys { .. } | Step::DropLabels { .. } | Step::DropOwners { .. } => plain(Side::Kubernetes),
         Step::DeleteSecret { name, .. } => {
             let stays = primary(secrets, "", recorded_secret).is_some_and(|kept| kept.name != *name);
             let lost = (!stays).then(|| "Argo CD's way to the cluster".to_owned());

@@ -5,6 +5,7 @@
 
 mod foresee;
 mod hold;
+mod retain;
 mod take_away;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     api::ManagedClusterStatus,
+    aws::Role,
     domain::{
         arn::{PolicyArn, RoleArn},
         eks::{AccessEntry, Associations},
@@ -95,6 +96,14 @@ impl Plan {
     }
 }
 
+/// Whether the role that stands under the deployer role's name was made for the object, or taken over for it, by its tags.
+/// On a role of others (`shared`) they alone say nothing: whoever forges them has not opened it to us.
+#[must_use]
+pub fn bears_our_mark(deployer: &RoleArn, owner: &Owner, shared: bool, role: &Role) -> bool {
+    let opened = !shared || role.tags.get(ADOPT_TAG) == Some(&owner.hub.to_string());
+    role.arn == deployer.to_string() && opened && owner.judge(&role.tags) == Marked::Ours
+}
+
 /// The deployer role that is let go of.
 struct Whole<'a> {
     deployer: &'a RoleArn,
@@ -119,12 +128,10 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
         plan.blocked.push(Blocked::RolePropagating);
         return;
     }
-    // On a role of others our tags alone say nothing: whoever forges them has not opened it to us.
-    let opened = !shared || role.tags.get(ADOPT_TAG) == Some(&owner.hub.to_string());
-    let ours = role.arn == deployer.to_string()
-        && ((owner.judge(&role.tags) == Marked::Ours && opened) || recorded_role == Some(role.id.as_str()));
-    if !ours {
-        if shared && !opened && role.arn == deployer.to_string() && owner.judge(&role.tags) == Marked::Ours {
+    if !bears_our_mark(deployer, owner, shared, role)
+        && (role.arn != deployer.to_string() || recorded_role != Some(role.id.as_str()))
+    {
+        if role.arn == deployer.to_string() && owner.judge(&role.tags) == Marked::Ours {
             let left = format!(
                 "role {}, with what Mooring wrote in its trust policy: without the tag {ADOPT_TAG} of this hub nothing may be written to it",
                 role.arn

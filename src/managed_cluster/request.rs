@@ -176,9 +176,6 @@ pub struct Request {
 /// What Argo CD calls the cluster that it runs on (Argo CD, `util/db/cluster.go`).
 const IN_CLUSTER: &str = "in-cluster";
 
-/// The namespace that `deploy/install` puts the operator into.
-const OPERATOR_NAMESPACE: &str = "mooring-system";
-
 /// Why a `ManagedCluster` is not made true until a person acts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -320,12 +317,7 @@ fn unusable(role: &RoleArn, identity: &Identity, management: &Management) -> Opt
 /// The part of a spec that `allow` speaks of.
 fn asked(object: &ManagedCluster, identity: &Identity, management: &Management) -> Asked {
     let access = &object.spec.access;
-    // Whoever writes workloads there is Argo CD or the operator, and has the fleet.
-    let guarded_namespaces = if identity.cluster == management.hub.cluster {
-        vec![management.namespace.clone(), OPERATOR_NAMESPACE.to_owned()]
-    } else {
-        Vec::new()
-    };
+    let on_the_hub = identity.cluster == management.hub.cluster;
     Asked {
         account: identity.cluster.account.clone(),
         region: identity.cluster.region.clone(),
@@ -338,7 +330,7 @@ fn asked(object: &ManagedCluster, identity: &Identity, management: &Management) 
                 namespaces: policy.namespaces.clone(),
             })
             .collect(),
-        guarded_namespaces,
+        guarded_namespaces: management.guarded.iter().filter(|_| on_the_hub).cloned().collect(),
         kubernetes_groups: access.kubernetes_groups.iter().cloned().collect(),
         project: object.spec.argocd.project.clone(),
         deployer_role: identity.named().cloned(),
@@ -406,6 +398,8 @@ mod tests {
             }],
             assumable: None,
             retained: BTreeSet::new(),
+            guarded: ["argocd", "argocd-two", "the-operators"].map(str::to_owned).into(),
+            closed: BTreeSet::new(),
             going: false,
         }
     }
@@ -445,12 +439,12 @@ mod tests {
     }
 
     #[test]
-    fn on_the_hub_argo_cds_namespace_is_more_than_a_namespace() {
+    fn on_the_hub_the_namespaces_of_every_argo_cd_and_of_the_operator_are_more_than_namespaces() {
         let edit = |namespace: &str, name: &str, account: &str| {
             let spec = json!({"accountId": account, "clusterName": name, "access": {"policies": [{"name": "Edit", "namespaces": [namespace]}]}});
             parse(&spec)
         };
-        for namespace in ["argocd", "mooring-system", "kube-system"] {
+        for namespace in ["argocd", "argocd-two", "the-operators", "kube-system"] {
             let refusal = edit(namespace, "hub", "111111111111").unwrap_err();
             assert!(
                 refusal.to_string().contains(&format!("Edit in {namespace}")),
@@ -459,6 +453,15 @@ mod tests {
         }
         assert!(edit("team-a", "hub", "111111111111").is_ok());
         assert!(edit("argocd", "spoke", "111111111111").is_ok());
+        assert!(
+            edit("argocd-two", "hub", "222222222222").is_ok(),
+            "a spoke of the same name"
+        );
+        let all = edit("*", "hub", "111111111111").unwrap_err().to_string();
+        assert!(
+            all.contains("Edit in argocd, argocd-two, the-operators, kube-system"),
+            "{all}"
+        );
     }
 
     #[test]

@@ -1,12 +1,17 @@
-//! The one write of a whole cluster Secret.
+//! The writes of a cluster Secret: the whole of it, and what a server-side apply cannot take away since others set it.
+
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::{
-    argocd::WantedSecret,
-    kubernetes::{KubernetesError, objects},
+    argocd::{SECRET_TYPE, WantedSecret},
+    kubernetes::{
+        KubernetesError,
+        objects::{self, FIELD_MANAGER},
+    },
 };
 
 /// One atomic server-side apply: a generator of an ApplicationSet must never see half of a Secret.
@@ -38,4 +43,44 @@ pub(super) async fn apply_secret(
         object["metadata"]["uid"] = json!(uid);
     }
     objects::apply(api, &secret.name, &object).await.map(|_| ())
+}
+
+/// Takes keys out of `data`, whoever set them, if the Secret is still the one that was looked at.
+pub(super) async fn null_keys(
+    api: &Api<Secret>,
+    name: &str,
+    resource_version: &str,
+    keys: &BTreeSet<String>,
+) -> Result<(), KubernetesError> {
+    let metadata = json!({"resourceVersion": resource_version, "labels": mark()});
+    let patch = json!({"metadata": metadata, "data": none(keys)});
+    objects::merge(api, name, FIELD_MANAGER, &patch).await.map(|_| ())
+}
+
+/// Takes labels off, whoever set them, if the Secret is still the one that was looked at: by its UID and its
+/// resourceVersion.
+pub(super) async fn drop_labels(
+    api: &Api<Secret>,
+    name: &str,
+    (uid, resource_version): (&str, &str),
+    labels: &BTreeSet<String>,
+) -> Result<(), KubernetesError> {
+    let patch = json!({"metadata": {"uid": uid, "resourceVersion": resource_version, "labels": none(labels)}});
+    objects::merge(api, name, FIELD_MANAGER, &patch).await.map(|_| ())
+}
+
+/// Takes all `ownerReferences` off the Secret with this UID. None of them is ours.
+pub(super) async fn drop_owners(api: &Api<Secret>, name: &str, uid: &str) -> Result<(), KubernetesError> {
+    let patch = json!({"metadata": {"uid": uid, "ownerReferences": null, "labels": mark()}});
+    objects::merge(api, name, FIELD_MANAGER, &patch).await.map(|_| ())
+}
+
+/// Argo CD's mark of a cluster Secret. Somebody may have taken it off as well, and then the admission policy lets the
+/// operator write nothing else to the Secret.
+fn mark() -> Value {
+    json!({ SECRET_TYPE.0: SECRET_TYPE.1 })
+}
+
+fn none(keys: &BTreeSet<String>) -> Map<String, Value> {
+    keys.iter().map(|key| (key.clone(), Value::Null)).collect()
 }

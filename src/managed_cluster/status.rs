@@ -9,7 +9,7 @@ use kube::{Api, core::DeserializeGuard};
 use crate::{
     api::{
         AccessEntryStatus, ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus, PlanStatus,
-        condition::{ConditionType, Finding, Verdict, conditions, without},
+        condition::{ConditionType, conditions, without},
     },
     argocd::fingerprint_of_base64,
     domain::{arn::ClusterArn, eks::Cluster},
@@ -22,6 +22,7 @@ use crate::{
 use super::{
     apply::{OurEntry, Outcome},
     blocked::Blocked,
+    chain::keep_parts,
     error::Error,
     findings::findings,
     request::Refusal,
@@ -61,6 +62,8 @@ pub struct Releasing {
     pub blocked: Option<Blocked>,
     /// What became of the access entry of an object that is suspended besides.
     pub cut: Option<Cut>,
+    /// The deployer role that was made and never recorded, and that is kept.
+    pub found: Option<DeployerRoleStatus>,
 }
 
 impl Releasing {
@@ -71,6 +74,7 @@ impl Releasing {
             message: message.to_owned(),
             blocked: None,
             cut: None,
+            found: None,
         }
     }
 
@@ -81,6 +85,7 @@ impl Releasing {
             message: blocked.message(),
             blocked: Some(blocked),
             cut: None,
+            found: None,
         }
     }
 }
@@ -196,7 +201,7 @@ pub fn status(
     now: Timestamp,
 ) -> ManagedClusterStatus {
     let mut findings = findings(pass);
-    keep_parts(old, &mut findings);
+    keep_parts::<Part>(&old.conditions, &mut findings);
     let mut status = ManagedClusterStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),
@@ -242,7 +247,11 @@ pub fn status(
             Some(facts)
         }
         Pass::Withheld(_, _, facts) => Some(facts),
-        Pass::Refused(_) | Pass::Waiting(_) | Pass::Failed(_) | Pass::Releasing(_) | Pass::ReleaseWithheld(..) => None,
+        Pass::Releasing(releasing) => {
+            status.deployer_role = releasing.found.clone().or(status.deployer_role);
+            None
+        }
+        Pass::Refused(_) | Pass::Waiting(_) | Pass::Failed(_) | Pass::ReleaseWithheld(..) => None,
     };
     status.plan = match pass {
         Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
@@ -288,32 +297,6 @@ fn access_entry(seen: Option<AccessEntryStatus>, ours: Option<&OurEntry>) -> Opt
                 ..seen
             })
         }
-    }
-}
-
-/// What earlier passes found of the parts stands until they are looked at again.
-fn keep_parts(old: &ManagedClusterStatus, findings: &mut Vec<Finding>) {
-    for part in Part::ALL.map(Part::condition) {
-        if findings.iter().any(|finding| finding.kind == part) {
-            continue;
-        }
-        let Some(kept) = old.conditions.iter().find(|c| c.type_ == part.as_str()) else {
-            continue;
-        };
-        let verdict = [Verdict::True, Verdict::False]
-            .into_iter()
-            .find(|v| v.as_str() == kept.status);
-        let reason = if verdict == Some(Verdict::True) {
-            "AsSpecified"
-        } else {
-            "NotLookedAt"
-        };
-        findings.push(Finding::new(
-            part,
-            verdict.unwrap_or(Verdict::Unknown),
-            reason,
-            kept.message.clone(),
-        ));
     }
 }
 
@@ -436,6 +419,10 @@ mod tests {
             Blocked::DuplicateCluster { secrets: vec![text()] },
             Blocked::SecretNotOurs { name: text() },
             Blocked::SecretGoing { name: text() },
+            Blocked::SecretImmutable {
+                name: text(),
+                undone: set(),
+            },
             Blocked::UnusableConnection { why: text() },
             Blocked::RetentionPending { name: text() },
             Blocked::Held {
@@ -449,6 +436,9 @@ mod tests {
             Blocked::ApplicationsStillTargeting {
                 why: "one Application still deploys here".into(),
                 stalled: true,
+            },
+            Blocked::ApplicationsMayReturn {
+                why: "no Application deploys here at the moment".into(),
             },
             Blocked::ApplicationsUnseen {
                 why: "Applications could not be listed here".into(),

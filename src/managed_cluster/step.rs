@@ -211,6 +211,16 @@ pub enum Step {
         /// The labels, whoever set them.
         labels: BTreeSet<String>,
     },
+    /// Take the `ownerReferences` off a cluster Secret that bears our annotation: with what they name Kubernetes would delete
+    /// it.
+    DropOwners {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+        /// What they name, by kind and name.
+        owners: BTreeSet<String>,
+    },
     /// Delete a cluster Secret that bears our annotation.
     DeleteSecret {
         /// Its name.
@@ -247,6 +257,7 @@ impl Step {
             Self::ApplySecret { .. } => "ApplySecret",
             Self::NullSecretKeys { .. } => "NullSecretKeys",
             Self::DropLabels { .. } => "DropLabels",
+            Self::DropOwners { .. } => "DropOwners",
             Self::DeleteSecret { .. } => "DeleteSecret",
         }
     }
@@ -331,6 +342,10 @@ impl Step {
                 let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
                 format!("take the labels {} off cluster Secret {name}", labels.join(", "))
             }
+            Self::DropOwners { name, owners, .. } => format!(
+                "take the ownerReference to {} off cluster Secret {name}, since Kubernetes would delete the Secret with that",
+                some(owners)
+            ),
             Self::DeleteSecret { name, .. } => format!("delete cluster Secret {name}"),
         }
     }
@@ -361,6 +376,7 @@ impl Step {
             Self::ApplySecret { .. }
             | Self::NullSecretKeys { .. }
             | Self::DropLabels { .. }
+            | Self::DropOwners { .. }
             | Self::DeleteSecret { .. } => Part::Secret,
         }
     }

@@ -252,6 +252,21 @@ pub(super) async fn removed(context: &Context, metadata: &ObjectMeta, done: &[St
     report.await;
 }
 
+/// Tells of a role that was made and never recorded, and that a removal keeps; and which `ManagementRole` lists it.
+pub(super) async fn retained(context: &Context, metadata: &ObjectMeta, role: &str, list: Option<&str>) {
+    let listed = list.map_or_else(String::new, |name| {
+        format!("; status.retained of ManagementRole {name} lists it")
+    });
+    let note = format!(
+        "role {role} was made for this object and never recorded: it is kept with its access entry, since \
+         spec.deletion.policy is Retain{listed}"
+    );
+    context
+        .reporter
+        .report(&about(metadata), Weight::Normal, "Retained", "Release", &note)
+        .await;
+}
+
 /// Tells what others gave to an access entry that a suspension is about to delete.
 pub(super) async fn going_too(context: &Context, metadata: &ObjectMeta, others: &BTreeSet<String>) {
     let others: Vec<&str> = others.iter().map(String::as_str).collect();

@@ -105,7 +105,7 @@ pub(super) fn management(context: &Context, name: &str) -> Result<Management, Bl
     let object = context.management_role(name).ok_or_else(|| missing(name))?;
     match &object.0 {
         Err(broken) => Err(unreadable(name, &broken.error)),
-        Ok(object) => read_by(name, object, Management::read),
+        Ok(object) => read_by(name, object, Management::read).map(|read| read.guarding(&context.guarded)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What every pass of a `ManagementRole` works with, and what is remembered between passes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -36,6 +36,8 @@ pub struct Context {
     pub secrets: BTreeMap<String, Store<Secret>>,
     /// The binding of service accounts, which a removal lets go of.
     pub binding: Arc<binding::Context>,
+    /// The namespaces of the hub that give more than themselves: those that are served, and the operator's own.
+    pub guarded: BTreeSet<String>,
     /// Events.
     pub reporter: Reporter,
     /// Counters.

@@ -135,6 +135,8 @@ pub fn as_management(request: &Request) -> Management {
         allow: request.allow.clone(),
         assumable: None,
         retained: BTreeSet::new(),
+        guarded: request.guarded.clone(),
+        closed: BTreeSet::new(),
         going: false,
     }
 }

@@ -98,7 +98,8 @@ async fn untellable(metadata: &ObjectMeta, error: Error, context: &Context) -> E
 async fn parse(role: &ManagementRole, context: &Context) -> Result<Result<Request, request::Refusal>, Error> {
     let caller = context.aws.caller().await?;
     let partition = caller.arn.split(':').nth(1).and_then(Partition::from_name);
-    Ok(Request::parse(role, &caller.account).and_then(|request| request.check_partition(partition).map(|()| request)))
+    let request = Request::parse(role, &caller.account).map(|request| request.guarding(&context.guarded));
+    Ok(request.and_then(|request| request.check_partition(partition).map(|()| request)))
 }
 
 /// Makes the management role true, as far as it can be; `None` when a person changed the object before its turn came.

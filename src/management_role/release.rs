@@ -10,14 +10,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{core::DeserializeGuard, runtime::controller::Action};
 
 use crate::{
-    api::{CLOSED_ACCOUNTS, FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus},
+    api::{FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus},
     aws::{self, Door, ErrorKind, Lane},
     domain::{
         arn::{ClusterArn, RoleArn},
         name::ClusterName,
     },
     kubernetes::{finalizer, objects},
-    managed_cluster::management::unparsable,
+    managed_cluster::management::{closed_accounts, unparsable},
 };
 
 use super::{
@@ -179,14 +179,7 @@ async fn still_there(
     context: &Context,
 ) -> Result<(BTreeSet<String>, BTreeMap<String, String>), Error> {
     let (mut kept, mut unseen) = (BTreeSet::new(), BTreeMap::new());
-    let closed: BTreeSet<&str> = role
-        .metadata
-        .annotations
-        .iter()
-        .filter_map(|all| all.get(CLOSED_ACCOUNTS))
-        .flat_map(|accounts| accounts.split(','))
-        .map(str::trim)
-        .collect();
+    let closed = closed_accounts(role);
     for arn in &old.retained {
         let Ok(deployer) = arn.parse::<RoleArn>() else { continue };
         if closed.contains(deployer.account.as_str()) {

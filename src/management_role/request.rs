@@ -1,5 +1,7 @@
 //! 1. request: a `ManagementRole`, parsed once into names that cannot be wrong. Pure.
 
+use std::collections::BTreeSet;
+
 use crate::{
     api::{AssumePolicy, CONFIRM_HUB, IdentityType, ManagementRole, OidcProvider},
     domain::{
@@ -9,7 +11,7 @@ use crate::{
         name::{AccountId, InvalidName, KubernetesName, Partition, PolicyName, RoleName},
         ownership::{Owner, Tags},
     },
-    managed_cluster::management::allowances,
+    managed_cluster::management::{allowances, guarded},
 };
 
 /// Whose the management role is.
@@ -40,6 +42,8 @@ pub struct Request {
     pub tags: Tags,
     /// Argo CD's namespace.
     pub namespace: KubernetesName,
+    /// The namespaces of the hub that give more than themselves: an Argo CD's, and the operator's own.
+    pub guarded: BTreeSet<String>,
     /// The service accounts that may use the role.
     pub service_accounts: Vec<KubernetesName>,
     /// Whether the OIDC provider is made when it is missing.
@@ -131,6 +135,7 @@ impl Request {
             boundary: hub.hub_policy(&boundary),
             tags: spec.role.tags.clone(),
             namespace: spec.argocd_namespace.parse()?,
+            guarded: guarded(&spec.argocd_namespace),
             service_accounts: spec
                 .service_accounts
                 .iter()
@@ -151,6 +156,13 @@ impl Request {
             hub,
             name,
         })
+    }
+
+    /// The same where more namespaces of the hub are known to give more than themselves.
+    #[must_use]
+    pub fn guarding(mut self, more: &BTreeSet<String>) -> Self {
+        self.guarded.extend(more.iter().cloned());
+        self
     }
 
     /// Holds the partition of the operator's own credentials against the hub's region.

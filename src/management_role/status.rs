@@ -13,7 +13,11 @@ use crate::{
         KubernetesError,
         objects::{self, FIELD_MANAGER},
     },
-    managed_cluster::{Withheld, words::some},
+    managed_cluster::{
+        Withheld,
+        chain::{self, as_specified, chain, keep_parts, summarise},
+        words::some,
+    },
 };
 
 use super::{
@@ -60,13 +64,8 @@ pub struct Applied {
     pub outcome: Outcome,
 }
 
-struct Bad {
-    part: Option<Part>,
-    verdict: Verdict,
-    reason: &'static str,
-    message: String,
-    stalled: bool,
-}
+/// The first thing that does not hold.
+type Bad = chain::Bad<Part>;
 
 fn bad_of(blocked: &Blocked) -> Bad {
     Bad {
@@ -180,45 +179,8 @@ fn failed(error: &Error) -> Vec<Finding> {
     summarise(part.into_iter().collect(), &bad)
 }
 
-fn holds(part: Part) -> Finding {
-    Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says")
-}
-
 fn held() -> Vec<Finding> {
-    Part::ALL.map(holds).to_vec()
-}
-
-fn chain(bad: &Bad) -> Vec<Finding> {
-    let at = bad.part.unwrap_or(Part::Hub);
-    let parts = Part::ALL.into_iter().map(|part| match part.cmp(&at) {
-        std::cmp::Ordering::Less => holds(part),
-        std::cmp::Ordering::Equal => Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message),
-        std::cmp::Ordering::Greater => Finding::new(
-            part.condition(),
-            Verdict::Unknown,
-            "NotReached",
-            format!("waits for {}", at.condition().as_str()),
-        ),
-    });
-    summarise(parts.collect(), bad)
-}
-
-fn summarise(mut findings: Vec<Finding>, bad: &Bad) -> Vec<Finding> {
-    findings.push(Finding::new(
-        ConditionType::Ready,
-        bad.verdict,
-        bad.reason,
-        &bad.message,
-    ));
-    if bad.stalled {
-        findings.push(Finding::new(
-            ConditionType::Stalled,
-            Verdict::True,
-            bad.reason,
-            &bad.message,
-        ));
-    }
-    findings
+    Part::ALL.map(as_specified).to_vec()
 }
 
 /// The status without what others write beside us: what the binding tells, a condition and the restarts; and the
@@ -244,30 +206,7 @@ pub fn status(
     // A mismatch stops every cluster, and ends only when somebody has looked again.
     let mismatch = find(&old.conditions, ConditionType::HubReady).is_some_and(|c| c.status == Verdict::False.as_str());
     findings.retain(|f| !(mismatch && f.kind == ConditionType::HubReady && f.verdict == Verdict::Unknown));
-    for part in Part::ALL.map(Part::condition) {
-        let told = findings.iter().any(|finding| finding.kind == part);
-        if let Some(kept) = old
-            .conditions
-            .iter()
-            .find(|c| c.type_ == part.as_str())
-            .filter(|_| !told)
-        {
-            let verdict = [Verdict::True, Verdict::False]
-                .into_iter()
-                .find(|v| v.as_str() == kept.status);
-            let reason = if verdict == Some(Verdict::True) {
-                "AsSpecified"
-            } else {
-                "NotLookedAt"
-            };
-            findings.push(Finding::new(
-                part,
-                verdict.unwrap_or(Verdict::Unknown),
-                reason,
-                kept.message.clone(),
-            ));
-        }
-    }
+    keep_parts::<Part>(&old.conditions, &mut findings);
     let mut status = ManagementRoleStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),

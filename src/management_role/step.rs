@@ -12,8 +12,9 @@ use crate::{
         name::RoleName,
         ownership::Tags,
     },
-    managed_cluster::words::{
-        boundary_in_words, names_a_ghost, policy_in_words, settings_in_words, some, trust_in_words,
+    managed_cluster::{
+        chain::Link,
+        words::{boundary_in_words, names_a_ghost, policy_in_words, settings_in_words, some, trust_in_words},
     },
     policy::{Difference, Document},
 };
@@ -190,6 +191,16 @@ impl Part {
             Self::Role => ConditionType::RoleReady,
             Self::Policy => ConditionType::PolicyReady,
         }
+    }
+}
+
+impl Link for Part {
+    fn parts() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter()
+    }
+
+    fn condition(self) -> ConditionType {
+        self.condition()
     }
 }
 

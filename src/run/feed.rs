@@ -51,7 +51,7 @@ pub(super) async fn watch_all(
     mut secrets: SelectAll<BoxStream<'static, Touched<Secret>>>,
     sets: impl Stream<Item = String> + Send,
 ) {
-    let mut triggers = Triggers::default();
+    let mut triggers = Triggers::new(context.guarded.clone());
     let (mut clusters, mut roles, mut sets) = (pin!(clusters), pin!(roles), pin!(sets));
     loop {
         let due = tokio::select! {

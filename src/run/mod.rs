@@ -6,6 +6,7 @@ mod doctor;
 mod feed;
 mod import;
 mod leader;
+mod namespaces;
 mod plan;
 mod revoke;
 mod triggers;
@@ -71,6 +72,7 @@ use self::{
     count::count,
     feed::{Feed, watch_all},
     leader::Leader,
+    namespaces::Namespaces,
 };
 
 /// The controller's name in events.
@@ -141,6 +143,7 @@ pub enum Error {
 pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
     let ControllerSettings {
         argocd_namespaces,
+        namespace,
         resync_interval,
         passes_per_account,
         pass_deadline,
@@ -203,8 +206,8 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         confirm_after,
         removals_per_hour,
     };
-    let namespaces: Vec<String> = argocd_namespaces.iter().map(ToString::to_string).collect();
-    let binding = binding::wire(&client, &namespaces, timing, read_only, &metrics);
+    let namespaces = Namespaces::new(&argocd_namespaces, &namespace);
+    let binding = binding::wire(&client, &namespaces.served, timing, read_only, &metrics);
     let Wired {
         clusters,
         roles,
@@ -288,7 +291,7 @@ struct Wired<W> {
 fn wire(
     client: &Client,
     aws: &Aws,
-    namespaces: &[String],
+    namespaces: &Namespaces,
     timing: Timing,
     read_only: bool,
     metrics: &Metrics,
@@ -300,7 +303,7 @@ fn wire(
     let labelled = any().labels(&format!("{}={}", SECRET_TYPE.0, SECRET_TYPE.1));
     let mut secret_stores = BTreeMap::new();
     let mut secret_changes = SelectAll::new();
-    for namespace in namespaces {
+    for namespace in &namespaces.served {
         let api = Api::<Secret>::namespaced(client.clone(), namespace);
         let (store, changes) = reflect(api, labelled.clone(), cut_down);
         secret_stores.insert(namespace.clone(), store);
@@ -312,6 +315,7 @@ fn wire(
         clusters: cluster_store.clone(),
         management_roles: role_store.clone(),
         secrets: secret_stores,
+        guarded: namespaces.guarded(),
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),
         timing,
@@ -328,6 +332,7 @@ fn wire(
         roles: role_store,
         secrets: clusters.secrets.clone(),
         binding: Arc::clone(&binding.context),
+        guarded: namespaces.guarded(),
         reporter: Reporter::new(client.clone(), CONTROLLER),
         metrics: metrics.clone(),
         timing,

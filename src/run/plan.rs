@@ -51,6 +51,7 @@ pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Res
     let look = Look {
         reader: Reader::connect(settings).await?,
         hub_account: args.hub_account.clone(),
+        guarded: fleet.namespaces(),
         living: fleet.living(),
         client,
     };
@@ -115,6 +116,8 @@ pub struct Files {
 struct Look {
     reader: Reader,
     hub_account: Option<AccountId>,
+    /// The namespaces of every Argo CD of the hub.
+    guarded: BTreeSet<String>,
     /// The UIDs of all `ManagedCluster`s that are there.
     living: BTreeSet<String>,
     client: Client,

@@ -1,7 +1,7 @@
 //! What a change means: which objects are looked at again. Our own writes come back through the watches too, and must
 //! not cause passes that cost AWS calls and change nothing. Decides only; the queues are fed by the caller.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource, ResourceExt, core::DeserializeGuard};
@@ -11,7 +11,7 @@ use crate::{
         CLOSED_ACCOUNTS, CONFIRM_HUB, ManagedCluster, ManagementRole, PAUSED, RECONCILE_REQUESTED_AT,
         REMOVALS_CONFIRMED_AT,
     },
-    argocd::ClusterSecret,
+    argocd::{ClusterSecret, WantedSecret},
     kubernetes::reflect::Touched,
     managed_cluster::{
         Memories,
@@ -73,9 +73,21 @@ pub(super) struct Triggers {
     names: HashMap<String, String>,
     secrets: HashMap<String, (String, String)>,
     assumed: HashMap<String, String>,
+    /// What others wrote on our Secrets.
+    beside: HashMap<String, BTreeSet<String>>,
+    /// The namespaces of the hub that give more than themselves.
+    guarded: BTreeSet<String>,
 }
 
 impl Triggers {
+    /// Nothing was seen yet. `guarded` are the namespaces of the hub that give more than themselves.
+    pub(super) fn new(guarded: BTreeSet<String>) -> Self {
+        Self {
+            guarded,
+            ..Self::default()
+        }
+    }
+
     /// A `ManagedCluster` came, changed or went. `role` gives the `ManagementRole` of a name.
     pub(super) fn cluster(
         &mut self,
@@ -104,13 +116,13 @@ impl Triggers {
         }
         if let Some(cluster) = parsed {
             let role = role(&cluster.spec.management_role);
-            let gate = gate(cluster, role.as_deref());
+            let gate = self.gate(cluster, role.as_deref());
             // The store may be ahead of what was told of the ManagementRole; what is told later finds nothing new.
             let known = self.gates.insert(name.clone(), gate.clone());
             changed |= known.is_some_and(|known| known != gate);
             // A role to keep is known by the status alone; everything else by what a person or the ManagementRole did.
             let kept = cluster.metadata.deletion_timestamp.is_some();
-            if (changed || kept) && widens(cluster, role.as_deref()) {
+            if (changed || kept) && self.widens(cluster, role.as_deref()) {
                 due.sets.push(cluster.spec.management_role.clone());
             }
         }
@@ -143,7 +155,7 @@ impl Triggers {
             if cluster.spec.management_role != name {
                 continue;
             }
-            let gate = gate(cluster, standing);
+            let gate = self.gate(cluster, standing);
             let known = self.gates.get(&cluster.name_any());
             if known.is_none() || known == Some(&gate) {
                 continue;
@@ -152,7 +164,7 @@ impl Triggers {
             self.gates.insert(cluster.name_any(), gate);
             // A ManagementRole that is not ready gathers the whole set by itself, at its own pace: were it marked at
             // each change of what it says, a message that differs from try to try would drive it round and round.
-            if standing.is_some_and(usable) && widens(cluster, standing) {
+            if standing.is_some_and(usable) && self.widens(cluster, standing) {
                 due.sets.push(name.clone());
             }
         }
@@ -179,16 +191,18 @@ impl Triggers {
             .flat_map(|(server, name)| memories.claiming(&server, &name))
             .collect();
         if let Some(owner) = &secret.owner {
+            let wanted = memories.wanted_secret(owner);
             let as_wanted = matches!(touched, Touched::Applied(_))
-                && memories
-                    .wanted_secret(owner)
-                    .is_some_and(|wanted| secret.name == wanted.name && secret.difference(&wanted).is_none());
+                && wanted.as_ref().is_some_and(|wanted| self.is_as_wanted(&secret, wanted));
             // Our own write comes back as what is wanted: it concerns nobody. A copy of it has another name.
             if as_wanted {
                 uids.remove(owner);
-            } else if memories.wanted_secret(owner).is_some() {
+            } else if wanted.is_some() {
                 uids.insert(owner.clone());
             }
+        }
+        if matches!(touched, Touched::Deleted(_)) {
+            self.beside.remove(&secret.uid);
         }
         let mut clusters: Vec<String> = uids.iter().filter_map(|uid| self.names.get(uid).cloned()).collect();
         clusters.sort();
@@ -197,6 +211,19 @@ impl Triggers {
             sets: self.acting(touched, &secret, roles),
             ..Due::default()
         }
+    }
+
+    /// Whether a Secret is as it is wanted, and nobody has written anything beside that was not seen before.
+    fn is_as_wanted(&mut self, secret: &ClusterSecret, wanted: &WantedSecret) -> bool {
+        let beside = secret.others_marks(wanted);
+        let known = if beside.is_empty() {
+            self.beside.remove(&secret.uid).unwrap_or_default()
+        } else {
+            self.beside
+                .insert(secret.uid.clone(), beside.clone())
+                .unwrap_or_default()
+        };
+        secret.name == wanted.name && secret.owners.is_empty() && secret.difference(wanted).is_none() && known == beside
     }
 
     /// The `ManagementRole`s whose own role Argo CD assumes by a Secret from now on, or no more.
@@ -229,71 +256,76 @@ impl Triggers {
     }
 }
 
-/// Everything about a `ManagementRole` that a cluster's pass depends on.
-fn gate(cluster: &ManagedCluster, role: Option<&Role>) -> String {
-    let Some(role) = role else { return "missing".to_owned() };
-    let management = match &role.0 {
-        Ok(role) => Management::read(role),
-        Err(unparsable) => return unparsable.error.clone(),
-    };
-    let management = match management {
-        Ok(management) => management,
-        Err(none) => return format!("{none:?}"),
-    };
-    let identity = Identity::of(cluster);
-    let deployer = identity.map(|identity| identity.deployer(&management.hub));
-    let (admitted, retained) = deployer.map_or((false, false), |deployer| {
-        (
-            management.admits(&deployer),
-            management.retained.contains(&deployer.to_string()),
+impl Triggers {
+    /// Everything about a `ManagementRole` that a cluster's pass depends on.
+    fn gate(&self, cluster: &ManagedCluster, role: Option<&Role>) -> String {
+        let Some(role) = role else { return "missing".to_owned() };
+        let management = match &role.0 {
+            Ok(role) => Management::read(role).map(|read| read.guarding(&self.guarded)),
+            Err(unparsable) => return unparsable.error.clone(),
+        };
+        let management = match management {
+            Ok(management) => management,
+            Err(none) => return format!("{none:?}"),
+        };
+        let identity = Identity::of(cluster);
+        let deployer = identity.map(|identity| identity.deployer(&management.hub));
+        let (admitted, retained) = deployer.map_or((false, false), |deployer| {
+            (
+                management.admits(&deployer),
+                management.retained.contains(&deployer.to_string()),
+            )
+        });
+        // Only who is being removed may wait for a person's word on removals, or on an account that is closed.
+        let going = cluster.metadata.deletion_timestamp.is_some();
+        let annotations = role.meta().annotations.as_ref().filter(|_| going);
+        let words = annotations.map(|all| [REMOVALS_CONFIRMED_AT, CLOSED_ACCOUNTS].map(|key| all.get(key)));
+        format!(
+            "{} {} {} {:?} {} {admitted} {retained} {words:?} {:?}",
+            management.going,
+            management.role,
+            management.provisioner,
+            management.external_id,
+            management.namespace,
+            Request::parse(cluster, &management).map(|_| ())
         )
-    });
-    // Only who is being removed may wait for a person's word on removals.
-    let going = cluster.metadata.deletion_timestamp.is_some();
-    let annotations = role.meta().annotations.as_ref().filter(|_| going);
-    let confirmed = annotations.and_then(|all| all.get(REMOVALS_CONFIRMED_AT));
-    format!(
-        "{} {} {} {:?} {} {admitted} {retained} {confirmed:?} {:?}",
-        management.going,
-        management.role,
-        management.provisioner,
-        management.external_id,
-        management.namespace,
-        Request::parse(cluster, &management).map(|_| ())
-    )
+    }
+
+    /// Whether the management role must come to know something about a cluster: a deployer role to assume, or one to keep.
+    fn widens(&self, cluster: &ManagedCluster, role: Option<&Role>) -> bool {
+        let Some(Ok(management)) = role.and_then(|role| role.0.as_ref().ok()).map(Management::read) else {
+            return true;
+        };
+        let management = management.guarding(&self.guarded);
+        let Ok(identity) = Identity::of(cluster) else {
+            return false;
+        };
+        let deployer = identity.deployer(&management.hub);
+        if cluster.metadata.deletion_timestamp.is_some() {
+            return identity.retain
+                && identity.existing.is_none()
+                && !management.retained.contains(&deployer.to_string());
+        }
+        let allowed = !stands_back(cluster) && Request::parse(cluster, &management).is_ok();
+        (allowed && !management.admits(&deployer)) || management.retained.contains(&deployer.to_string())
+    }
 }
 
 fn usable(role: &Role) -> bool {
     role.0.as_ref().is_ok_and(|role| Management::read(role).is_ok())
 }
 
-/// Whether the management role must come to know something about a cluster: a deployer role to assume, or one to keep.
-fn widens(cluster: &ManagedCluster, role: Option<&Role>) -> bool {
-    let Some(Ok(management)) = role.and_then(|role| role.0.as_ref().ok()).map(Management::read) else {
-        return true;
-    };
-    let Ok(identity) = Identity::of(cluster) else {
-        return false;
-    };
-    let deployer = identity.deployer(&management.hub);
-    if cluster.metadata.deletion_timestamp.is_some() {
-        return identity.retain && identity.existing.is_none() && !management.retained.contains(&deployer.to_string());
-    }
-    let allowed = !stands_back(cluster) && Request::parse(cluster, &management).is_ok();
-    (allowed && !management.admits(&deployer)) || management.retained.contains(&deployer.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, sync::Arc};
 
-    use k8s_openapi::ByteString;
+    use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::OwnerReference};
     use serde_json::{Value, json};
 
     use super::*;
     use crate::{
         api::ManagedClusterStatus,
-        argocd::{Connection, Presentation, WantedSecret},
+        argocd::{Connection, Presentation},
     };
 
     const PATTERN: &str = "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/*";
@@ -659,7 +691,30 @@ mod tests {
         let theirs = secret(&a, |s| {
             s.metadata.labels.as_mut().unwrap().insert("theirs".into(), "x".into());
         });
-        assert_eq!(triggers.secret(&applied(&theirs), &memories, &[]), Due::default());
+        assert_eq!(
+            triggers.secret(&applied(&theirs), &memories, &[]).clusters,
+            names(&["a"]),
+            "a label may bring deployments: it is told"
+        );
+        assert_eq!(
+            triggers.secret(&applied(&theirs), &memories, &[]),
+            Due::default(),
+            "once"
+        );
+        assert_eq!(
+            triggers.secret(&applied(&secret(&a, |_| {})), &memories, &[]).clusters,
+            names(&["a"]),
+            "it is off again"
+        );
+        let owned = secret(&a, |s| {
+            s.metadata.owner_references = Some(vec![OwnerReference::default()]);
+        });
+        for _ in 0..2 {
+            assert_eq!(
+                triggers.secret(&applied(&owned), &memories, &[]).clusters,
+                names(&["a"])
+            );
+        }
     }
 
     #[test]

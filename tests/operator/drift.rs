@@ -7,14 +7,17 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use mooring_sandbox::stage::is_ready;
+
 use crate::support::{
-    HUB_ACCOUNT, Setting, World,
+    HUB_ACCOUNT, Setting, World, condition, folder,
     hands::{SeenEntry, SeenRole, iam_tags, loose_trust, policy_arn},
     manifest::{ADMIN, EDIT, VIEW},
+    message,
 };
 
 /// One cluster for each harm.
-pub(crate) const SPOKES: [&str; 16] = [
+pub(crate) const SPOKES: [&str; 18] = [
     "222222222222/eu-west-1/trust",
     "222222222222/eu-west-1/no-boundary",
     "222222222222/eu-west-1/other-boundary",
@@ -31,11 +34,20 @@ pub(crate) const SPOKES: [&str; 16] = [
     "333333333333/eu-central-1/secret-data",
     "333333333333/eu-central-1/secret-gone",
     "333333333333/eu-central-1/secret-copy",
+    "333333333333/eu-central-1/secret-fixed",
+    "333333333333/eu-central-1/secret-owned",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_changed_by_hand_is_put_back_and_then_left_alone() {
-    let world = World::ready(Setting::of(&SPOKES).flag(&["--confirm-after", "2s"])).await;
+    let world = World::without_operator(Setting::of(&SPOKES).flag(&["--confirm-after", "2s"])).await;
+    // What RBAC cannot say holds the operator, too.
+    let admission = folder("deploy/install").join("11-controller-admission.yaml");
+    world.stage.apply_file(&admission).await.unwrap();
+    world.install().await;
+    world.start_operator().await;
+    world.apply(&world.setting.management.clone()).await;
+    world.is_ready("ManagementRole", "default").await;
     everything(&world).await;
     world.never_denied();
 }
@@ -328,71 +340,136 @@ async fn afresh(world: &World, name: &str, before: &Before, mark: u64) {
     world.told(name, "StalePrincipal: ").await;
 }
 
+/// Changes the Secret as a person does.
+async fn change(world: &World, secret: &Secret, change: Value) {
+    let name = secret.metadata.name.clone().unwrap();
+    let patch = Patch::Merge(change);
+    world
+        .secrets()
+        .patch(&name, &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+}
+
+/// Waits until the Secret of a cluster is what it was, whatever others wrote beside.
+async fn same(world: &World, name: &str, before: &Secret) -> Secret {
+    world
+        .eventually(&format!("the Secret of {name} is put back"), async || {
+            let now = world.secret(name).await?;
+            let label = |secret: &Secret| {
+                let labels = secret.metadata.labels.clone().unwrap_or_default();
+                labels.get("argocd.argoproj.io/secret-type").cloned()
+            };
+            let ours = |secret: &Secret| {
+                let mut data = secret.data.clone().unwrap_or_default();
+                data.remove("note");
+                data
+            };
+            (ours(&now) == ours(before) && label(&now) == label(before)).then_some(now)
+        })
+        .await
+}
+
+async fn secret_data(world: &World) {
+    let name = "secret-data";
+    let before = world.secret(name).await.unwrap();
+    let by_hand = json!({"stringData": {"config": "{}", "note": "by hand"}, "metadata": {"labels": {"mine": "yes"}}});
+    change(world, &before, by_hand).await;
+    let after = same(world, name, &before).await;
+    told(world, name, "(data config)").await;
+    assert_eq!(after.data.as_ref().unwrap()["note"], ByteString(b"by hand".to_vec()));
+    assert_eq!(
+        after.metadata.labels.as_ref().unwrap()["mine"],
+        "yes",
+        "a label of a user's is left alone"
+    );
+    assert_eq!(after.metadata.uid, before.metadata.uid);
+    change(world, &after, json!({"stringData": {"shard": "7", "project": "other"}})).await;
+    same(world, name, &before).await;
+    let unmarked = json!({"argocd.argoproj.io/secret-type": null});
+    change(world, &after, json!({"metadata": {"labels": unmarked}})).await;
+    same(world, name, &before).await;
+    let annotations = json!({"mooring.dev/managed-cluster": null, "mine": "too"});
+    change(world, &after, json!({"metadata": {"annotations": annotations}})).await;
+    let after = same(world, name, &before).await;
+    assert_eq!(after.metadata.annotations.as_ref().unwrap()["mine"], "too");
+    // What stays may bring deployments, so it is told; and nobody asks.
+    let own = before.metadata.name.as_deref().unwrap();
+    let beside = format!("annotation mine, label mine=yes of cluster Secret {own}");
+    world
+        .until("ManagedCluster", name, |object| {
+            let (_, _, secret) = condition(object, "SecretReady").unwrap_or_default();
+            is_ready(object) && message(object).contains(&beside) && secret.contains(&beside)
+        })
+        .await;
+}
+
+/// With its owner Kubernetes would delete the Secret, and with that go the Applications of ApplicationSets.
+async fn secret_owned(world: &World) {
+    let name = "secret-owned";
+    let before = world.secret(name).await.unwrap();
+    let owner = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "theirs", "uid": "1"}]);
+    let disowned = async || {
+        world
+            .eventually("nobody owns the Secret", async || {
+                let now = world.secret(name).await?;
+                now.metadata.owner_references.is_none().then_some(())
+            })
+            .await;
+    };
+    change(world, &before, json!({"metadata": {"ownerReferences": owner}})).await;
+    disowned().await;
+    told(world, name, "take the ownerReference to ConfigMap theirs off").await;
+    // All at once, of which each may keep the others from being mended.
+    let all = json!({
+        "metadata": {"ownerReferences": owner, "labels": {"argocd.argoproj.io/secret-type": null}},
+        "stringData": {"shard": "7", "config": "{}"},
+    });
+    change(world, &before, all).await;
+    let after = same(world, name, &before).await;
+    assert!(!after.data.unwrap().contains_key("shard"));
+    disowned().await;
+}
+
+/// What somebody has made immutable can be mended by nobody but a person.
+async fn secret_fixed(world: &World) {
+    let name = "secret-fixed";
+    let before = world.secret(name).await.unwrap();
+    change(world, &before, json!({"immutable": true})).await;
+    world
+        .until("ManagedCluster", name, |object| {
+            is_ready(object) && message(object).contains("immutable: true")
+        })
+        .await;
+    // Labels can still be written, and what is in it cannot.
+    let unmarked = json!({"argocd.argoproj.io/secret-type": null});
+    change(world, &before, json!({"metadata": {"labels": unmarked}})).await;
+    same(world, name, &before).await;
+    let shard = json!({"spec": {"argocd": {"shard": 3}}});
+    world.patch("ManagedCluster", name, shard).await;
+    let told = world.until_reason("ManagedCluster", name, "SecretImmutable").await;
+    assert!(condition(&told, "Stalled").is_some(), "a person must act");
+    assert!(message(&told).contains("(data shard)"), "{}", message(&told));
+    // As the message says.
+    let own = before.metadata.name.clone().unwrap();
+    world.secrets().delete(&own, &DeleteParams::default()).await.unwrap();
+    world.is_ready("ManagedCluster", name).await;
+    let after = world.secret(name).await.unwrap();
+    assert_eq!(after.metadata.name, before.metadata.name);
+    assert_eq!(
+        (after.immutable, &after.data.unwrap()["shard"]),
+        (None, &ByteString(b"3".to_vec()))
+    );
+}
+
 async fn secrets(world: &World) {
     let api = world.secrets();
-    let patch = async |secret: &Secret, change: Value| {
-        let name = secret.metadata.name.clone().unwrap();
-        api.patch(&name, &PatchParams::default(), &Patch::Merge(change))
-            .await
-            .unwrap();
-    };
-    let same = async |name: &str, before: &Secret| {
-        world
-            .eventually(&format!("the Secret of {name} is put back"), async || {
-                let now = world.secret(name).await?;
-                let label = |secret: &Secret| {
-                    let labels = secret.metadata.labels.clone().unwrap_or_default();
-                    labels.get("argocd.argoproj.io/secret-type").cloned()
-                };
-                let ours = |secret: &Secret| {
-                    let mut data = secret.data.clone().unwrap_or_default();
-                    data.remove("note");
-                    data
-                };
-                (ours(&now) == ours(before) && label(&now) == label(before)).then_some(now)
-            })
-            .await
-    };
-
-    let data = async {
-        let name = "secret-data";
-        let before = world.secret(name).await.unwrap();
-        patch(
-            &before,
-            json!({"stringData": {"config": "{}", "note": "by hand"}, "metadata": {"labels": {"mine": "yes"}}}),
-        )
-        .await;
-        let after = same(name, &before).await;
-        told(world, name, "(data config)").await;
-        assert_eq!(after.data.as_ref().unwrap()["note"], ByteString(b"by hand".to_vec()));
-        assert_eq!(
-            after.metadata.labels.as_ref().unwrap()["mine"],
-            "yes",
-            "a label of a user's is left alone"
-        );
-        assert_eq!(after.metadata.uid, before.metadata.uid);
-        patch(&after, json!({"stringData": {"shard": "7", "project": "other"}})).await;
-        same(name, &before).await;
-        patch(
-            &after,
-            json!({"metadata": {"labels": {"argocd.argoproj.io/secret-type": null}}}),
-        )
-        .await;
-        same(name, &before).await;
-        patch(
-            &after,
-            json!({"metadata": {"annotations": {"mooring.dev/managed-cluster": null, "mine": "too"}}}),
-        )
-        .await;
-        let after = same(name, &before).await;
-        assert_eq!(after.metadata.annotations.unwrap()["mine"], "too");
-    };
     let gone = async {
         let name = "secret-gone";
         let before = world.secret(name).await.unwrap();
         let own = before.metadata.name.clone().unwrap();
         api.delete(&own, &DeleteParams::default()).await.unwrap();
-        let after = same(name, &before).await;
+        let after = same(world, name, &before).await;
         assert_eq!(after.metadata.name.as_ref(), Some(&own));
         told(world, name, "write cluster Secret").await;
     };
@@ -425,5 +502,5 @@ async fn secrets(world: &World) {
         assert_eq!(ours.metadata.uid, before.metadata.uid);
         assert!(api.get_opt("template").await.unwrap().is_some());
     };
-    tokio::join!(data, gone, copy);
+    tokio::join!(secret_data(world), secret_owned(world), secret_fixed(world), gone, copy);
 }

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use mooring_sandbox::{
     aws::{Effect, Fault},
-    stage::{Fleet, Signal, is_ready},
+    demo::unless_ended,
+    stage::{Fleet, Signal, StageError, is_ready},
 };
 use serde_json::json;
 
-use crate::support::{Setting, World};
+use crate::support::{PATIENCE, Setting, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_management_role_is_made_by_a_killed_operator_too() {
@@ -44,6 +45,20 @@ async fn the_management_role_is_made_by_a_killed_operator_too() {
     }
     world.is_ready("ManagedCluster", "one").await;
     world.never_denied();
+    demo_ends_with_its_operator(&world).await;
+}
+
+/// The demo does not wait in vain for what an operator that has ended would do.
+async fn demo_ends_with_its_operator(world: &World) {
+    let operator = world.operator().take().unwrap();
+    let processes = [("operator", &operator)];
+    let done = unless_ended(&processes, std::future::ready(Ok("done"))).await;
+    assert_eq!(done.unwrap(), "done");
+    operator.signal(Signal::Kill).unwrap();
+    let in_vain = std::future::pending::<Result<(), StageError>>();
+    let ended = tokio::time::timeout(PATIENCE, unless_ended(&processes, in_vain)).await;
+    let told = ended.unwrap().unwrap_err().to_string();
+    assert!(told.contains("the operator has ended, exit code 137"), "{told}");
 }
 
 /// A GET of the operator's own address: status and body.

@@ -70,7 +70,7 @@ pub(crate) async fn set(world: &World, id: &str, generators: Value) {
     make(world, "ApplicationSet", id, json!({"generators": generators}), None).await;
 }
 
-async fn unmake(world: &World, kind: &str, id: &str) {
+pub(crate) async fn unmake(world: &World, kind: &str, id: &str) {
     let (namespace, name) = id.split_once('/').unwrap();
     of_argocd(world, kind, namespace)
         .delete(name, &DeleteParams::default())
@@ -78,7 +78,7 @@ async fn unmake(world: &World, kind: &str, id: &str) {
         .unwrap();
 }
 
-async fn waiting(world: &World, name: &str, says: &str) -> String {
+pub(crate) async fn waiting(world: &World, name: &str, says: &str) -> String {
     let told = world
         .until("ManagedCluster", name, |object| {
             crate::support::condition(object, "Ready")
@@ -89,7 +89,7 @@ async fn waiting(world: &World, name: &str, says: &str) -> String {
 }
 
 /// Everything stands as before the removal.
-async fn stands(world: &World, name: &str) {
+pub(crate) async fn stands(world: &World, name: &str) {
     assert!(world.secret(name).await.is_some(), "{name}");
     assert!(
         world.seen_role(name).is_some() && world.seen_entry(name).is_some(),
@@ -106,7 +106,7 @@ async fn untouched(world: &World, name: &str, mark: u64) {
     );
 }
 
-async fn gone(world: &World, name: &str) {
+pub(crate) async fn gone(world: &World, name: &str) {
     world.until_gone("ManagedCluster", name).await;
     assert!(world.secret(name).await.is_none(), "{name}");
 }

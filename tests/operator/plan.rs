@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kube::api::{Patch, PatchParams};
 use mooring_sandbox::{control_plane::AuditMark, stage};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -186,6 +187,7 @@ async fn a_plan_tells_of_what_others_made_and_of_what_is_not_done() {
     held(&planner).await;
     paused(&planner).await;
     ghost(&planner).await;
+    unconfirmed(&planner).await;
     planner.wrote_nothing().await;
 }
 
@@ -326,6 +328,43 @@ async fn ghost(planner: &Planner) {
     }
     let notes = said.objects["ManagedCluster one"]["notes"].to_string();
     assert!(notes.contains("done only after a second look"), "{}", said.text);
+}
+
+/// A hub that is another than the one that was recorded, before the operator has looked: nothing is done for anybody until a
+/// person says so.
+async fn unconfirmed(planner: &Planner) {
+    let world = &planner.world;
+    world.end_operator(stage::Signal::Terminate).await;
+    let issuer = world.stage.fleet.hub.issuer();
+    let api = world.stage.mooring("ManagementRole").unwrap();
+    let recorded = Patch::Merge(json!({"status": {"hub": {"issuer": format!("{issuer}-former")}}}));
+    let params = PatchParams::default();
+    api.patch_status("default", &params, &recorded).await.unwrap();
+    let said = planner.plan(&["--all"], &[]).await;
+    assert_eq!(said.code, 1, "{}", said.text);
+    assert!(said.steps("ManagementRole default").is_empty(), "{}", said.text);
+    let confirm = format!("kubectl annotate mgr default --overwrite mooring.dev/confirm-hub={issuer}");
+    let waits = said.objects["ManagementRole default"]["waitsFor"].to_string();
+    assert!(waits.contains(&confirm), "{}", said.text);
+    for name in ["one", "wired"] {
+        let object = &said.objects[&format!("ManagedCluster {name}")];
+        assert!(object["why"].to_string().contains(&confirm), "{name}: {}", said.text);
+        assert!(
+            object.get("changes").is_none_or(|changes| changes == &json!([])),
+            "{}",
+            said.text
+        );
+    }
+    let confirmed = json!({"metadata": {"annotations": {"mooring.dev/confirm-hub": issuer}}});
+    world.patch("ManagementRole", "default", confirmed).await;
+    let said = planner.plan(&["--all"], &[]).await;
+    let waits = said.objects["ManagementRole default"]["waitsFor"].to_string();
+    assert!(!waits.contains("confirm-hub"), "{}", said.text);
+    assert!(
+        said.steps("ManagedCluster one").contains(&"CreateRole".to_owned()),
+        "{}",
+        said.text
+    );
 }
 
 /// Nothing is there: neither on the hub nor in AWS.

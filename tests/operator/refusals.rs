@@ -12,7 +12,7 @@ use mooring_sandbox::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    HUB_ACCOUNT, Setting, World, condition,
+    HUB_ACCOUNT, Setting, World, condition, folder,
     hands::{iam_tags, loose_trust},
     manifest::{ADMIN, EDIT, VIEW, managed_cluster},
     message,
@@ -184,6 +184,49 @@ async fn other_hubs(world: &World) {
         world.delete("ManagementRole", name).await;
         world.until_gone("ManagementRole", name).await;
     }
+}
+
+/// Whoever writes workloads where an Argo CD runs, or the operator, has the fleet.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_the_hub_a_namespace_of_an_argo_cd_or_of_the_operator_takes_more_than_a_namespace() {
+    let mut setting = Setting::of(&[]).flag(&["--argocd-namespace", "argocd,argocd-two"]);
+    setting.management["spec"]["allow"] =
+        json!([{"accounts": [HUB_ACCOUNT], "accessPolicies": [{"name": EDIT, "scope": "Namespace"}]}]);
+    let world = World::without_operator(setting).await;
+    world.install().await;
+    let second = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd-two"}});
+    world.apply(&second).await;
+    let rights = std::fs::read_to_string(folder("deploy/install").join("10-rbac.yaml")).unwrap();
+    let rights = rights.replace("namespace: argocd\n", "namespace: argocd-two\n");
+    world.stage.hub.apply_yaml(&rights).await.unwrap();
+    world.start_operator().await;
+    world.apply(&world.setting.management.clone()).await;
+    world.is_ready("ManagementRole", "default").await;
+    let edit = |namespace: &str| {
+        json!({
+            "access": {"policies": [{"name": EDIT, "namespaces": [namespace]}]}, "argocd": {"namespaces": ["team-a"]},
+        })
+    };
+    let mark = world.mark();
+    for (namespace, reached) in [
+        ("argocd", "argocd"),
+        ("argocd-two", "argocd-two"),
+        ("argocd-*", "argocd-two"),
+        ("mooring-system", "mooring-system"),
+        ("*s*", "mooring-system, kube-system"),
+    ] {
+        world.moor("hub", edit(namespace)).await;
+        let says = format!("{EDIT} in {reached}");
+        refused(&world, "hub", "NotAllowed", &says).await;
+    }
+    assert!(world.calls("hub", mark).is_empty());
+    assert!(
+        world.assumable().is_empty(),
+        "nor does the management role's policy grow"
+    );
+    world.moor("hub", edit("team-a")).await;
+    world.is_ready("ManagedCluster", "hub").await;
+    world.never_denied();
 }
 
 #[tokio::test(flavor = "multi_thread")]

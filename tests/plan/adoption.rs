@@ -15,7 +15,7 @@ use mooring::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::world::{UID, World, endpoint, foreign_secret, management};
+use crate::world::{UID, World, endpoint, foreign_secret, management, owned_by};
 
 const ROLE: &str = "arn:aws:iam::222222222222:role/argocd-prod";
 const HUB: &str = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
@@ -128,8 +128,9 @@ fn entry(principal: &'static str) -> impl Strategy<Value = Option<Entry>> {
     proptest::option::weighted(0.8, entry)
 }
 
-/// Annotations and data of a hand-made cluster Secret, which has our cluster's server.
-fn secret() -> impl Strategy<Value = Option<(Tags, BTreeMap<String, String>)>> {
+/// Annotations and data of a hand-made cluster Secret, which has our cluster's server; whether it is immutable, and whether
+/// it goes with something else.
+fn secret() -> impl Strategy<Value = Option<((Tags, BTreeMap<String, String>), (bool, bool))>> {
     let annotations = vec![
         ("mooring.dev/adopt", "prod-eu"),
         ("mooring.dev/adopt", "prod-us"),
@@ -156,6 +157,8 @@ fn secret() -> impl Strategy<Value = Option<(Tags, BTreeMap<String, String>)>> {
         proptest::sample::subsequence(data, 0..4),
     )
         .prop_map(move |(annotations, data)| (texts(annotations), texts(data)));
+    let odd = || proptest::bool::weighted(0.1);
+    let secret = (secret, (odd(), odd()));
     proptest::option::weighted(0.7, secret)
 }
 
@@ -227,7 +230,7 @@ fn world() -> impl Strategy<Value = (World, World)> {
                 world
                     .profiles
                     .extend(profile.then(|| "arn:aws:iam::222222222222:instance-profile/web".to_owned()));
-                if let Some((annotations, data)) = secret {
+                if let Some(((annotations, data), (immutable, owned))) = secret {
                     let mut secret = foreign_secret("by-hand", endpoint(), "");
                     let all = secret.data.as_mut().unwrap();
                     all.extend(
@@ -235,6 +238,8 @@ fn world() -> impl Strategy<Value = (World, World)> {
                             .map(|(key, value)| (key, ByteString(value.into_bytes()))),
                     );
                     secret.metadata.annotations = Some(annotations);
+                    secret.metadata.owner_references = owned.then(|| vec![owned_by("SealedSecret", "theirs")]);
+                    secret.immutable = immutable.then_some(true);
                     world.secrets.insert("by-hand".into(), secret);
                 }
                 if creating {

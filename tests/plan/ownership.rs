@@ -15,7 +15,7 @@ use mooring::{
 
 use crate::{
     golden,
-    world::{ADMIN, World, brief, endpoint, foreign_secret, management},
+    world::{ADMIN, World, brief, endpoint, foreign_secret, management, owned_by},
 };
 
 const THEIRS: &str = "arn:aws:iam::222222222222:role/argocd-prod";
@@ -424,7 +424,7 @@ fn a_removal_takes_what_mooring_wrote_and_leaves_what_is_others() {
 #[test]
 fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, &[&str], &str); 23] = [
+    let cases: [(&str, Change, &[&str], &str); 25] = [
         (
             "not-asked",
             |w| w.request.adopt = false,
@@ -632,6 +632,18 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
             },
             &["!NotAdoptable"],
             "proxyUrl and tlsClientConfig.serverName",
+        ),
+        (
+            "secret-of-a-controller",
+            |w| w.secret().metadata.owner_references = Some(vec![owned_by("SealedSecret", "prod")]),
+            &["!NotAdoptable"],
+            "SealedSecret prod's (metadata.ownerReferences)",
+        ),
+        (
+            "secret-immutable",
+            |w| w.secret().immutable = Some(true),
+            &["!NotAdoptable"],
+            "it is immutable",
         ),
         (
             "two-secrets",

@@ -15,7 +15,7 @@ use mooring::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::world::{ADMIN, UID, World, cluster_object, endpoint, foreign_secret, management, others_tags};
+use crate::world::{ADMIN, UID, World, cluster_object, endpoint, foreign_secret, management, others_tags, owned_by};
 
 const POLICIES: [&str; 3] = [
     "AmazonEKSClusterAdminPolicy",
@@ -114,6 +114,8 @@ enum SecretDeed {
     Disowned,
     Value,
     Shard,
+    Owned,
+    Fixed,
     Going,
     SameServer,
     SameName,
@@ -130,6 +132,8 @@ fn deed() -> impl Strategy<Value = Deed> {
         S::Disowned,
         S::Value,
         S::Shard,
+        S::Owned,
+        S::Fixed,
         S::Going,
         S::SameServer,
         S::SameName,
@@ -265,6 +269,8 @@ fn secret(world: &mut World, deed: SecretDeed) {
     match deed {
         SecretDeed::Value => set("config", "{}"),
         SecretDeed::Shard => set("shard", "77"),
+        SecretDeed::Owned => secret.metadata.owner_references = Some(vec![owned_by("ConfigMap", "theirs")]),
+        SecretDeed::Fixed => secret.immutable = Some(true),
         SecretDeed::Unlabelled => secret.metadata.labels = None,
         SecretDeed::Disowned => secret.metadata.annotations = None,
         SecretDeed::Going => secret.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH)),
@@ -404,7 +410,9 @@ proptest! {
             prop_assert_eq!(world.entry().others_username(), None);
             prop_assert!(world.entry_is_ours());
             prop_assert_eq!(&world.pinned, &world.recorded_role);
-            prop_assert_eq!(world.found().own.iter().filter(|own| !own.deleting).count(), 1);
+            let found = world.found();
+            let own: Vec<_> = found.own.iter().filter(|own| !own.deleting).collect();
+            prop_assert!(own.len() == 1 && own[0].owners.is_empty(), "{:?}", own);
         }
     }
 

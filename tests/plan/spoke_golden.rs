@@ -12,7 +12,7 @@ use mooring::{
 
 use crate::{
     golden,
-    world::{ADMIN, World, brief, endpoint, foreign_secret, others_tags},
+    world::{ADMIN, World, brief, endpoint, foreign_secret, others_tags, owned_by},
 };
 
 const BOUNDED: &str = r#"
@@ -346,6 +346,36 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             ],
         ),
         ("secret-gone", ADMIN, |w| w.secrets.clear(), &["ApplySecret"]),
+        // With its owner Kubernetes would delete it.
+        (
+            "secret-owned",
+            ADMIN,
+            |w| w.secret().metadata.owner_references = Some(vec![owned_by("ConfigMap", "theirs")]),
+            &["DropOwners"],
+        ),
+        (
+            "secret-owned-and-unmarked",
+            ADMIN,
+            |w| {
+                let secret = w.secret();
+                secret.metadata.owner_references = Some(vec![owned_by("ConfigMap", "theirs")]);
+                secret.metadata.labels.as_mut().unwrap().clear();
+                secret.data.as_mut().unwrap().insert("shard".into(), bytes("3"));
+            },
+            &["NullSecretKeys", "ApplySecret", "DropOwners"],
+        ),
+        // What is as the spec says needs no write, and labels can be written.
+        ("secret-immutable", ADMIN, |w| w.secret().immutable = Some(true), &[]),
+        (
+            "secret-immutable-label-gone",
+            SCOPED,
+            |w| {
+                let secret = w.secret();
+                secret.immutable = Some(true);
+                secret.metadata.labels.as_mut().unwrap().remove("env");
+            },
+            &["ApplySecret"],
+        ),
         (
             "secret-copy",
             ADMIN,
@@ -430,6 +460,18 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
 fn each_obstacle_stops_what_comes_after_it() {
     let cases: &[Case] = &[
         ("cluster-gone", ADMIN, |w| w.cluster = None, &["!ClusterGone"]),
+        (
+            "secret-immutable",
+            ADMIN,
+            |w| {
+                let secret = w.secret();
+                secret.immutable = Some(true);
+                secret.data.as_mut().unwrap().insert("config".into(), bytes("{}"));
+                secret.data.as_mut().unwrap().insert("shard".into(), bytes("3"));
+                secret.metadata.owner_references = Some(vec![owned_by("ConfigMap", "theirs")]);
+            },
+            &["DropOwners", "!SecretImmutable"],
+        ),
         (
             "cluster-missing",
             ADMIN,

@@ -6,7 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use mooring::{
     api::{AccessEntryStatus, ManagedCluster, ManagementRole},
     argocd::{ClusterSecret, WantedSecret, cut_down, parse},
@@ -555,6 +555,7 @@ impl World {
             }
             Step::NullSecretKeys { name, keys, .. } => {
                 let secret = self.our_secret(name);
+                assert!(secret.immutable != Some(true), "the API server refuses this");
                 for key in keys {
                     secret.data.as_mut().unwrap().remove(key);
                 }
@@ -564,6 +565,9 @@ impl World {
                 for label in labels {
                     secret.metadata.labels.as_mut().unwrap().remove(label);
                 }
+            }
+            Step::DropOwners { name, .. } => {
+                self.our_secret(name).metadata.owner_references = None;
             }
             Step::DeleteSecret { name, .. } => {
                 self.our_secret(name);
@@ -616,6 +620,7 @@ impl World {
             secret
         });
         assert!(secret.metadata.deletion_timestamp.is_none(), "a write to what is going");
+        let stands = secret.data.clone().unwrap_or_default();
         let before = ours(&secret);
         let keep = |map: &str, key: &str| !before.contains(&(map.to_owned(), key.to_owned()));
         let labels = secret.metadata.labels.get_or_insert_default();
@@ -627,6 +632,10 @@ impl World {
         let found = secret.data.get_or_insert_default();
         found.retain(|key, _| keep("data", key));
         found.extend(data);
+        assert!(
+            secret.immutable != Some(true) || *found == stands,
+            "the API server refuses this"
+        );
         let fields = |map: &BTreeMap<String, String>| -> serde_json::Value {
             map.keys()
                 .map(|key| (format!("f:{key}"), json!({})))
@@ -664,6 +673,17 @@ fn ours(secret: &Secret) -> BTreeSet<(String, String)> {
         }
     }
     all
+}
+
+/// What an owner writes on an object for it to go with the owner.
+pub(crate) fn owned_by(kind: &str, name: &str) -> OwnerReference {
+    OwnerReference {
+        api_version: "example.com/v1".into(),
+        kind: kind.into(),
+        name: name.into(),
+        uid: format!("uid-{name}"),
+        ..OwnerReference::default()
+    }
 }
 
 /// A cluster Secret of somebody else's.

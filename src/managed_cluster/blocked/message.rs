@@ -1,7 +1,8 @@
-//! What is told of what stands in the way, and what to do about it.
+//! What stands in the way of a plan, in words: what it is, on which thing, and what to do next.
+
+use crate::{domain::eks::ClusterState, managed_cluster::words::some};
 
 use super::Blocked;
-use crate::domain::eks::ClusterState;
 
 impl Blocked {
     /// What it is and what to do about it.
@@ -12,6 +13,7 @@ impl Blocked {
             Self::ManagementRoleNotReady { why }
             | Self::AccountNotEntered { why }
             | Self::ApplicationsStillTargeting { why, .. }
+            | Self::ApplicationsMayReturn { why }
             | Self::ApplicationsUnseen { why, .. }
             | Self::RemovalsPaused { why } => why.clone(),
             Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
@@ -45,6 +47,7 @@ impl Blocked {
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets } => format!("Argo CD already knows this cluster by other Secrets ({}), and picks one at random when there are two: delete or rename those, or set spec.adoptExisting to have one of the same server taken over", secrets.join("; ")),
             Self::SecretNotOurs { name } => format!("Secret {name} exists and is not ours: delete it"),
+            Self::SecretImmutable { name, undone } => format!("cluster Secret {name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret; delete the Secret, and it is written anew at once; then start the controller again", some(undone)),
             Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
             Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),

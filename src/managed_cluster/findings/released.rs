@@ -16,7 +16,9 @@ use super::{
 
 /// What holds while the object is being removed.
 pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
-    let Releasing { message, blocked, cut } = releasing;
+    let Releasing {
+        message, blocked, cut, ..
+    } = releasing;
     let mut parts = Vec::new();
     let mut message = message.clone();
     match cut {

@@ -36,6 +36,36 @@ impl Telling<'_> {
         }
     }
 
+    /// Nobody uses it at the moment.
+    pub(super) fn look_again(&self) -> Next {
+        let mut sentences = vec![
+            "no Application deploys to this cluster at the moment, and one may be made anew: the cluster Secret goes when a second look in half a minute finds none either"
+                .to_owned(),
+        ];
+        let makers = self.makers(|_| true);
+        if !makers.is_empty() {
+            let (s, its) = if makers.len() == 1 { ("s", "its") } else { ("", "their") };
+            sentences.push(format!(
+                "{} choose{s} the cluster by its Secret: if {its} Applications are to stay away, exclude the cluster there",
+                named("ApplicationSet", &makers)
+            ));
+        }
+        let elsewhere = &self.used.elsewhere;
+        if !elsewhere.is_empty() {
+            let does = if elsewhere.len() == 1 { "does" } else { "do" };
+            sentences.push(format!(
+                "{} {does} not look at cluster Secrets, and may name the cluster",
+                named("ApplicationSet", elsewhere)
+            ));
+        }
+        if let Some(why) = self.sets {
+            sentences.push(format!("Which ApplicationSets there are could not be seen: {why}"));
+        }
+        Next::LookAgain(Blocked::ApplicationsMayReturn {
+            why: sentences.join(". "),
+        })
+    }
+
     /// `Drain`, when the labels are dropped.
     pub(super) fn draining(&self) -> Blocked {
         let told = "The labels of the cluster Secret are dropped, for ApplicationSets to delete their Applications while Argo CD can still reach the cluster, and it waits until they are gone";

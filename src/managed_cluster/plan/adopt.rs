@@ -22,6 +22,7 @@ use crate::managed_cluster::{
     desired::Desired,
     observe::{Adoptable, Spoke},
     step::Part,
+    words::some,
 };
 
 /// Whether the object may take over a thing with these tags. `always` it must be opened, also when this hub made it.
@@ -205,6 +206,18 @@ pub(super) fn secret(wanted: &WantedSecret, found: &Adoptable, memory: &Memory<'
             "its config has {}, which Mooring does not write and would be lost: take it out first, or keep this Secret by hand",
             found.lost.join(" and ")
         )));
+    }
+    if !secret.owners.is_empty() {
+        return Err(refused(format!(
+            "it is {}'s (metadata.ownerReferences): with that Kubernetes deletes it, and whatever made it may write it again. Have that let go of it, and take the references off",
+            some(&secret.owners)
+        )));
+    }
+    let difference = secret.difference(wanted).unwrap_or_default();
+    if secret.immutable && difference.changed_data().next().is_some() {
+        return Err(refused(
+            "it is immutable, and what the spec gives differs from what it has: make it anew without `immutable: true`, or keep it by hand".to_owned(),
+        ));
     }
     Ok(found.changes.clone())
 }

@@ -13,6 +13,7 @@ use crate::managed_cluster::{
     desired::Desired,
     observe::Secrets,
     step::{Part, Plan, Step},
+    words::some,
 };
 
 pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets, memory: &Memory<'_>) {
@@ -49,7 +50,7 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
         return plan.blocked.push(Blocked::DuplicateCluster { secrets: duplicates });
     }
     if let Some(adoptable) = adoptable {
-        tell_others(plan, &adoptable.secret, wanted);
+        tell_others(plan, &adoptable.secret, &taken_over(wanted.clone(), &adoptable.secret));
         return match adopt::secret(wanted, adoptable, memory) {
             Ok(changes) => plan.steps.push(Step::ApplySecret {
                 secret: taken_over(wanted.clone(), &adoptable.secret),
@@ -78,10 +79,15 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
         });
     };
     let wanted = &as_kept(wanted, Some(primary));
-    if primary.adopted() {
-        tell_others(plan, primary, wanted);
-    }
-    if let Some(difference) = primary.difference(wanted) {
+    tell_others(plan, primary, wanted);
+    let difference = primary.difference(wanted).unwrap_or_default();
+    let undone = difference.in_data();
+    if primary.immutable && !undone.is_empty() {
+        plan.blocked.push(Blocked::SecretImmutable {
+            name: primary.name.clone(),
+            undone,
+        });
+    } else {
         if !difference.null.is_empty() {
             plan.steps.push(Step::NullSecretKeys {
                 name: primary.name.clone(),
@@ -98,6 +104,14 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
             });
         }
     }
+    // Nobody's: we set none, and with its owner our Secret would go.
+    if !primary.owners.is_empty() {
+        plan.steps.push(Step::DropOwners {
+            name: primary.name.clone(),
+            uid: primary.uid.clone(),
+            owners: primary.owners.clone(),
+        });
+    }
     for copy in standing_secrets(secrets).filter(|own| own.name != primary.name) {
         plan.steps.push(Step::DeleteSecret {
             name: copy.name.clone(),
@@ -106,12 +120,15 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     }
 }
 
-/// Keys of Argo CD's that others set on a Secret that was taken over stay, and are told.
+/// What others wrote on the Secret and stays is told: labels and annotations, by which ApplicationSets choose clusters, and
+/// on one that was taken over also keys of Argo CD's.
 fn tell_others(plan: &mut Plan, found: &ClusterSecret, wanted: &WantedSecret) {
-    let keys = found.others_keys(wanted);
-    if !keys.is_empty() {
-        let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
-        let told = format!("{keys} of cluster Secret {}", found.name);
+    let mut others = found.others_marks(wanted);
+    if found.adopted() || wanted.annotations.contains_key(ADOPTED_ANNOTATION) {
+        others.extend(found.others_keys(wanted));
+    }
+    if !others.is_empty() {
+        let told = format!("{} of cluster Secret {}", some(&others), found.name);
         plan.beside.entry(Part::Secret).or_default().push(told);
     }
 }

@@ -1,12 +1,15 @@
 //! What holds a removal up before anything is taken away.
 
 use crate::{
-    api::{Mode, WhileInUse},
+    api::{
+        Mode, WhileInUse,
+        condition::{ConditionType, find},
+    },
     kubernetes::{Failure, KubernetesError},
     managed_cluster::{
         Blocked, Context, Error, Plan,
         apply::Stop,
-        in_use::{self, Next},
+        in_use::{self, Earlier, Next, USED},
         management::Management,
         observe::Secrets,
     },
@@ -34,10 +37,23 @@ pub(super) async fn hold(
         Ok(found) => found,
         Err(error) => return Ok(Some(Turn::blocked(unseen(&error)))),
     };
-    match cluster.next(policy, &found) {
+    let next = cluster.next(policy, &found);
+    let used = matches!(next, Next::Wait(_) | Next::Drain(_));
+    context.memory.looked_for_use(going.uid(), used);
+    match next {
         Next::Remove => Ok(None),
-        Next::Wait(blocked) => Ok(Some(Turn::blocked(blocked))),
+        Next::LookAgain(blocked) | Next::Wait(blocked) => Ok(Some(Turn::blocked(blocked))),
         Next::Drain(plan) => drain(context, going, management, &plan).await.map(Some),
+    }
+}
+
+/// What earlier looks of this process found, and what the status says of those of another.
+fn earlier(context: &Context, going: &Going<'_>) -> Earlier {
+    let earlier = context.memory.earlier_use(going.uid(), context.timing.confirm_after);
+    let told = find(&going.old.conditions, ConditionType::Ready).map(|ready| ready.reason.as_str());
+    Earlier {
+        used: earlier.used || told.is_some_and(|reason| USED.contains(&reason)),
+        ..earlier
     }
 }
 
@@ -80,6 +96,7 @@ fn in_argocd<'a>(
             .filter(|other| *other != management.namespace)
             .collect(),
         suspended: going.identity.mode == Mode::Suspended,
+        earlier: earlier(context, going),
     }
 }
 

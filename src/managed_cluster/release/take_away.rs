@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-use super::{Going, Turn, hold::hold};
+use super::{Going, Turn, hold::hold, retain::retain};
 
 /// How long what was found to hold a removal up, or not to, may be taken for true.
 const FRESH: Duration = Duration::from_secs(5);
@@ -52,12 +52,12 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
             namespace: management.namespace,
         }));
     };
-    let looked = Instant::now();
+    let mut looked = Instant::now();
     if let Some(turn) = hold(context, going, &management, &secrets).await? {
         return Ok(turn);
     }
     if identity.retain {
-        return retain(context, going, &management, &secrets).await;
+        return retain(context, going, &management, &secrets, looked).await;
     }
     debug!(object = %identity.name, account = %identity.cluster.account, "asking for its turn in the account");
     let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Edit).await else {
@@ -67,12 +67,13 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
     if context.overtaken(going.metadata) {
         return Ok(Turn::Overtaken);
     }
-    if looked.elapsed() > FRESH
-        && let Some(turn) = hold(context, going, &management, &secrets).await?
-    {
-        return Ok(turn);
+    if looked.elapsed() > FRESH {
+        looked = Instant::now();
+        if let Some(turn) = hold(context, going, &management, &secrets).await? {
+            return Ok(turn);
+        }
     }
-    in_account(context, going, &management, &secrets).await
+    in_account(context, going, &management, &secrets, looked).await
 }
 
 /// Why a removal waits for the `ManagementRole`.
@@ -108,6 +109,7 @@ async fn in_account(
     going: &Going<'_>,
     management: &Management,
     secrets: &Secrets,
+    looked: Instant,
 ) -> Result<Turn, Error> {
     let (identity, uid) = (going.identity, going.uid());
     let deployer = identity.deployer(&management.hub);
@@ -128,7 +130,7 @@ async fn in_account(
     let recorded = identity.recorded_role(going.old);
     let plan = planned(context, going, management, observed.as_ref().ok(), secrets);
     log_plan(&identity.name, &plan);
-    if let Some(turn) = begin(context, going, &plan.steps).await? {
+    if let Some(turn) = begin(context, going, (management, secrets), looked, &plan.steps).await? {
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, account.as_ref().ok()).await;
@@ -212,40 +214,22 @@ pub(in crate::managed_cluster) fn gone(spoke: Option<&Spoke>, outcome: &Outcome)
         .collect()
 }
 
-/// `Retain`: only the Secret goes. The management role keeps its way to the deployer role, which still trusts it, so
-/// the `ManagementRole` records that first.
-async fn retain(
+/// Asks a last time, right before something is taken away, and has it counted. Who uses the cluster was `looked` for before
+/// the account was, which may have taken its time.
+pub(super) async fn begin(
     context: &Context,
     going: &Going<'_>,
-    management: &Management,
-    secrets: &Secrets,
-) -> Result<Turn, Error> {
-    let identity = going.identity;
-    let deployer = identity.deployer(&management.hub);
-    let plan = planned(context, going, management, None, secrets);
-    if let Some(turn) = begin(context, going, &plan.steps).await? {
-        return Ok(turn);
+    (management, secrets): (&Management, &Secrets),
+    looked: Instant,
+    steps: &[Step],
+) -> Result<Option<Turn>, Error> {
+    let orphans = steps.iter().any(|step| matches!(step, Step::DeleteSecret { .. }));
+    if orphans
+        && looked.elapsed() > FRESH
+        && let Some(turn) = hold(context, going, management, secrets).await?
+    {
+        return Ok(Some(turn));
     }
-    let outcome = carry_out(context, going, management, &plan.steps, None).await;
-    let kept = format!("role {deployer} and its access entry are kept, since spec.deletion.policy is Retain");
-    tell::removed(context, going.metadata, outcome.done(), Some(kept)).await;
-    if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
-        return Err(Error::Step(part, failure));
-    }
-    let kept = identity.recorded_role(going.old).is_some() && management.assumable.is_some();
-    if kept && !management.retained.contains(&deployer.to_string()) {
-        return Ok(Turn::blocked(Blocked::RetentionPending {
-            name: identity.management_role.clone(),
-        }));
-    }
-    if plan.steps.is_empty() {
-        return Ok(Turn::Gone);
-    }
-    Ok(Turn::again("removed the cluster Secret; looking once more"))
-}
-
-/// Asks a last time, right before something is taken away, and has it counted.
-async fn begin(context: &Context, going: &Going<'_>, steps: &[Step]) -> Result<Option<Turn>, Error> {
     if !steps.is_empty()
         && let Some(blocked) = context.ledger.begin(context, going.metadata, going.identity).await?
     {

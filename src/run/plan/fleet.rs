@@ -166,6 +166,12 @@ impl Fleet {
         }
     }
 
+    /// The namespaces of every Argo CD.
+    pub(super) fn namespaces(&self) -> BTreeSet<String> {
+        let roles = self.roles.iter();
+        roles.map(|role| role.spec.argocd_namespace.clone()).collect()
+    }
+
     /// The UIDs of all `ManagedCluster`s that are there.
     pub(super) fn living(&self) -> BTreeSet<String> {
         self.living.clone()

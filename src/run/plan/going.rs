@@ -131,6 +131,7 @@ impl Going {
             namespace: &self.namespace,
             others: self.others.iter().map(String::as_str).collect(),
             suspended: self.identity.mode == Mode::Suspended,
+            earlier: in_use::Earlier::default(),
         }
     }
 }

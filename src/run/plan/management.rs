@@ -22,6 +22,7 @@ use crate::{
         observe::{Observed, observe, observe_existing},
         plan::{Memory, plan_removal},
         request::{Request, RoleOwner},
+        step::Part,
     },
 };
 
@@ -78,6 +79,7 @@ impl Look {
             own
         };
         let request = Request::parse(role, &account).map_err(refused)?;
+        let request = request.guarding(&self.guarded);
         let by = read_by(&request);
         let issuer_here = issuer(&self.client).await.map_err(|error| error.to_string())?;
         let account = self.reader.enter(&by, &account, &request.hub.cluster.region).await?;
@@ -180,8 +182,12 @@ fn hub(
     observed: &Observed,
     plan: management_role::Plan,
 ) -> Result<Management, String> {
+    // Whatever was recorded of it: until that is settled, the operator writes nothing for its clusters.
+    if let Some(blocked) = plan.blocked.iter().find(|blocked| blocked.part() == Part::Hub) {
+        return Err(format!("ManagementRole {}: {}", request.name, blocked.message()));
+    }
     let mut management = match Management::read(role) {
-        Ok(management) => management,
+        Ok(management) => management.guarding(&request.guarded),
         // It has not been looked at yet: the plan tells whether it will stand.
         Err(NoManagement::NotReady(_)) if observed.cluster.is_some() && plan.in_the_way().is_none() => {
             as_management(request)

@@ -16,7 +16,11 @@ use serde_json::Value;
 
 use self::tell::Teller;
 use crate::{
-    aws, control_plane,
+    aws,
+    control_plane::{
+        self,
+        guard::{new_folder, write_private},
+    },
     stage::{Fleet, Operator, OperatorOptions, PERSON, Stage, StageError, sibling_binary},
 };
 
@@ -115,20 +119,55 @@ async fn play(arguments: &Arguments, teller: &Teller) -> Result<(), StageError> 
         teller,
         examples,
     };
-    let played = scenes::all(&demo).await;
-    if played.is_err() {
-        for (who, process) in [("operator", &demo.operator), ("verifier", &demo.verifier)] {
-            teller.say(&format!("the {who}'s last words:"));
-            let log = process.log_text();
-            let lines: Vec<&str> = log.lines().collect();
-            for line in lines.iter().skip(lines.len().saturating_sub(15)) {
-                teller.say(&line.chars().take(400).collect::<String>());
-            }
-        }
+    let played = unless_ended(&demo.processes(), scenes::all(&demo)).await;
+    if let Err(error) = played {
+        last_words(&demo.processes(), teller)?;
+        return Err(error);
     }
-    played?;
     if arguments.keep {
         stay(&demo).await?;
+    }
+    Ok(())
+}
+
+impl Demo<'_> {
+    fn processes(&self) -> [(&'static str, &Operator); 2] {
+        [("operator", &self.operator), ("verifier", &self.verifier)]
+    }
+}
+
+/// Does what needs these processes, each by a name for people. What needs one that has ended would wait in vain.
+///
+/// # Errors
+/// As what is done; and as soon as one of the processes has ended.
+pub async fn unless_ended<T>(
+    processes: &[(&str, &Operator)],
+    work: impl Future<Output = Result<T, StageError>>,
+) -> Result<T, StageError> {
+    let ended = processes.iter().map(|(who, process)| {
+        let ended = async move { format!("the {who} has ended, exit code {}", process.ended().await) };
+        Box::pin(ended)
+    });
+    tokio::select! {
+        biased;
+        (ended, ..) = futures::future::select_all(ended) => Err(StageError::new(ended)),
+        done = work => done,
+    }
+}
+
+/// Says how the log of each process ends, and where the whole of it is: it is kept, and everything else goes.
+fn last_words(processes: &[(&str, &Operator)], teller: &Teller) -> Result<(), StageError> {
+    let folder = new_folder(&std::env::temp_dir(), "mooring-demo-")?;
+    for (who, process) in processes {
+        teller.say(&format!("the {who}'s last words:"));
+        let log = process.log_text();
+        let lines: Vec<&str> = log.lines().collect();
+        for line in lines.iter().skip(lines.len().saturating_sub(15)) {
+            teller.say(&line.chars().take(400).collect::<String>());
+        }
+        let kept = folder.join(format!("{who}.log"));
+        write_private(&kept, log.as_bytes())?;
+        teller.say(&format!("its whole log: {}", kept.display()));
     }
     Ok(())
 }
@@ -187,9 +226,16 @@ async fn stay(demo: &Demo<'_>) -> Result<(), StageError> {
     demo.teller
         .say(&format!("the verifier's log: {}", demo.verifier.log().display()));
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
+    let asked_to_end = async {
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+            _ = terminate.recv() => {}
+        }
+        Ok(())
+    };
+    let stayed = unless_ended(&demo.processes(), asked_to_end).await;
+    if stayed.is_err() {
+        last_words(&demo.processes(), demo.teller)?;
     }
-    Ok(())
+    stayed
 }

@@ -186,9 +186,16 @@ async fn operate(stage: &Stage, binary: PathBuf, repository: &Path) -> Result<Op
         role_arn: format!("arn:aws:iam::{}:role/mooring-operator", stage.fleet.hub.account),
         namespace: "mooring-system".to_owned(),
         service_account: Some("mooring-controller".to_owned()),
-        flags: ["--resync-interval", "10s", "--log-format", "text"]
-            .map(str::to_owned)
-            .to_vec(),
+        flags: [
+            "--resync-interval",
+            "10s",
+            "--confirm-after",
+            "5s",
+            "--log-format",
+            "text",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     };
     let operator = Operator::start(stage, &options).await?;
     stage.hub.apply_yaml(MANAGEMENT_ROLE).await?;

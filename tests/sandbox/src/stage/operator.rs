@@ -236,6 +236,16 @@ impl Operator {
         }
     }
 
+    /// Resolves when the process has ended, to its exit code: 128 and the number of the signal where one ended it.
+    pub async fn ended(&self) -> String {
+        loop {
+            if let Some(code) = self.exited() {
+                return code;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Peak and present resident memory in KiB, and CPU time in seconds, as the kernel counts them.
     #[must_use]
     pub fn resources(&self) -> Option<(u64, u64, f64)> {

@@ -1,0 +1,116 @@
+//! What is said of roles, by documents and by where the walk starts.
+
+use super::*;
+
+#[test]
+fn what_a_document_rules_out_is_no_candidate() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    documented(&subject, &mut evidence);
+    cut_at_deployer(&mut evidence, ErrorKind::Denied, "AccessDenied", &denied(""));
+    let candidates = |evidence: &Evidence| {
+        let walk = judge(&subject, evidence);
+        let Found::Failed(trouble) = walk.at(Hop::DeployerRole) else {
+            panic!("{walk:?}")
+        };
+        trouble.candidates.clone()
+    };
+    let of_organisation = [
+        Reason::RefusedByServiceControlPolicy,
+        Reason::RefusedByResourceControlPolicy,
+        Reason::RefusedByEndpointPolicy,
+    ];
+    assert_eq!(candidates(&evidence), of_organisation);
+    evidence.spoke_documents = SpokeDocuments::default();
+    let more = candidates(&evidence);
+    assert_eq!(more[..2], [Reason::DeployerRoleMissing, Reason::RefusedByTrustPolicy]);
+    assert_eq!(more[2..], of_organisation);
+}
+
+#[test]
+fn in_one_account_a_trust_that_names_the_role_needs_no_identity_policy() {
+    let mut subject = subject();
+    subject.deployer.account = subject.hub.role.account.clone();
+    let mut evidence = holding(&subject);
+    documented(&subject, &mut evidence);
+    hub_role(&mut evidence).policies = Look::Seen(Vec::new());
+    let named = format!(r#""AWS":"{}""#, subject.hub.role);
+    spoke_role(&mut evidence).trust = spoke_role(&mut evidence)
+        .trust
+        .replace(r#""AWS":"arn:aws:iam::111111111111:root""#, &named);
+    cut_at_deployer(&mut evidence, ErrorKind::Denied, "AccessDenied", &denied(""));
+    let walk = judge(&subject, &evidence);
+    assert_eq!(walk.broken().unwrap().1.reason, Reason::Undetermined);
+}
+
+#[test]
+fn what_a_persons_machine_cannot_reach_proves_nothing() {
+    let subject = subject();
+    for (why, expected) in [
+        (
+            Unreached::TimedOut as fn(String) -> Unreached,
+            Reason::ConnectionTimedOut,
+        ),
+        (Unreached::Name, Reason::NameNotResolved),
+    ] {
+        let mut evidence = holding(&subject);
+        evidence.vantage = Vantage::Person;
+        evidence.endpoint = Attempt::Failed(why("x".into()));
+        evidence.reviews.clear();
+        let walk = judge(&subject, &evidence);
+        assert_eq!(walk.broken(), None);
+        assert_eq!(walk.unknown().unwrap().1.reason, expected);
+    }
+}
+
+/// Policies that look at the network (`aws:SourceVpc` and its like) may refuse a person's machine and not the hub.
+#[test]
+fn a_refusal_that_no_document_makes_proves_nothing_from_a_persons_machine() {
+    const PHRASE: &str = " with an explicit deny in a service control policy";
+    let subject = subject();
+    let person = |break_it: &Break| {
+        let mut evidence = holding(&subject);
+        evidence.vantage = Vantage::Person;
+        break_it(&mut subject.clone(), &mut evidence);
+        judge(&subject, &evidence)
+    };
+    let web_phrase =
+        "Not authorized to perform sts:AssumeRoleWithWebIdentity with an explicit deny in a resource control policy";
+    for (break_it, hop, reason) in [
+        (
+            change(|_, evidence| cut_at_deployer(evidence, ErrorKind::Denied, "AccessDenied", &denied(PHRASE))),
+            Hop::DeployerRole,
+            Reason::RefusedByServiceControlPolicy,
+        ),
+        (
+            change(|_, evidence| cut_at_deployer(evidence, ErrorKind::Denied, "AccessDenied", &denied(""))),
+            Hop::DeployerRole,
+            Reason::Undetermined,
+        ),
+        (
+            web(ErrorKind::Denied, "AccessDenied", web_phrase, |_| {}),
+            Hop::ManagementRole,
+            Reason::RefusedByResourceControlPolicy,
+        ),
+        (
+            web(ErrorKind::Denied, "AccessDenied", WEB_DENIED, |_| {}),
+            Hop::ManagementRole,
+            Reason::Undetermined,
+        ),
+    ] {
+        let walk = person(&break_it);
+        assert_eq!(walk.broken(), None, "{reason}");
+        let (at, trouble) = walk.unknown().unwrap();
+        assert_eq!((at, trouble.reason), (hop, reason));
+        assert!(
+            trouble.next.starts_with("look at the condition Connected"),
+            "{}",
+            trouble.next
+        );
+    }
+    // What a document says it says to everybody.
+    let trust = web(ErrorKind::Denied, "AccessDenied", WEB_DENIED, |evidence| {
+        hub_role(evidence).trust = hub_role(evidence).trust.replace("Allow", "Deny");
+    });
+    assert_eq!(person(&trust).broken().unwrap().1.reason, Reason::RefusedByTrustPolicy);
+}

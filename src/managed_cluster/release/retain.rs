@@ -1,0 +1,143 @@
+//! `Retain`: only the cluster Secret is taken away. The management role keeps its way to the deployer role, which still
+//! trusts it, so the `ManagementRole` records that first.
+
+use std::time::Instant;
+
+use crate::{
+    api::{CLOSED_ACCOUNTS, DeployerRoleStatus},
+    aws::{AwsError, Call, ErrorKind, Lane, Role},
+    domain::arn::RoleArn,
+    managed_cluster::{
+        Blocked, Context, Error,
+        apply::Stop,
+        in_words,
+        management::Management,
+        observe::Secrets,
+        removal::bears_our_mark,
+        status::{Pass, Releasing},
+        tell,
+        turn::door,
+    },
+};
+
+use super::{
+    Going, Turn,
+    take_away::{begin, carry_out, planned},
+};
+
+/// One pass of a removal that keeps role and entry. Who uses the cluster was `looked` for.
+pub(super) async fn retain(
+    context: &Context,
+    going: &Going<'_>,
+    management: &Management,
+    secrets: &Secrets,
+    looked: Instant,
+) -> Result<Turn, Error> {
+    let identity = going.identity;
+    let deployer = identity.deployer(&management.hub);
+    let plan = planned(context, going, management, None, secrets);
+    if let Some(turn) = begin(context, going, (management, secrets), looked, &plan.steps).await? {
+        return Ok(turn);
+    }
+    let outcome = carry_out(context, going, management, &plan.steps, None).await;
+    let kept = format!("role {deployer} and its access entry are kept, since spec.deletion.policy is Retain");
+    tell::removed(context, going.metadata, outcome.done(), Some(kept)).await;
+    if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
+        return Err(Error::Step(part, failure));
+    }
+    if identity.existing.is_none() && identity.recorded_role(going.old).is_none() {
+        if let Some(turn) = unrecorded(context, going, management, &deployer).await? {
+            return Ok(turn);
+        }
+    } else if identity.existing.is_none()
+        && is_listed(management)
+        && !management.retained.contains(&deployer.to_string())
+    {
+        return Ok(Turn::blocked(pending(going)));
+    }
+    if plan.steps.is_empty() {
+        return Ok(Turn::Gone);
+    }
+    Ok(Turn::again("removed the cluster Secret; looking once more"))
+}
+
+/// Whether the `ManagementRole` lists what is kept. It does not where the management role is somebody else's: nobody keeps
+/// that from going, and its policy is not ours.
+fn is_listed(management: &Management) -> bool {
+    management.assumable.is_some()
+}
+
+fn pending(going: &Going<'_>) -> Blocked {
+    Blocked::RetentionPending {
+        name: going.identity.management_role.clone(),
+    }
+}
+
+/// Looks for a role that was made, or taken over, and never recorded: an operator that ended right after that could not
+/// write it down. It is recorded now, and so kept by the `ManagementRole` as any other. `None` where nothing is left to do.
+async fn unrecorded(
+    context: &Context,
+    going: &Going<'_>,
+    management: &Management,
+    deployer: &RoleArn,
+) -> Result<Option<Turn>, Error> {
+    let identity = going.identity;
+    if management.closed.contains(deployer.account.as_str()) {
+        return Ok(None);
+    }
+    let Ok(_admission) = context.aws.admit(&deployer.account, Lane::Edit).await else {
+        return Err(Error::ShuttingDown);
+    };
+    if context.overtaken(going.metadata) {
+        return Ok(Some(Turn::Overtaken));
+    }
+    let look = async {
+        let account = context.aws.enter(&door(identity, management)).await?;
+        account.role(&deployer.name).await
+    };
+    let role = match look.await {
+        Ok(role) => role,
+        Err(error) if error.call == Call::AssumeRole && error.kind == ErrorKind::Denied => {
+            return Ok(Some(Turn::blocked(unseen(&error, deployer, going, management))));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let owner = identity.owner(&management.hub);
+    let ours = |role: &Role| bears_our_mark(deployer, &owner, identity.adopted.is_some(), role);
+    if let Some(Role { arn, id, .. }) = role.filter(ours) {
+        let list = is_listed(management).then_some(identity.management_role.as_str());
+        tell::retained(context, going.metadata, &arn, list).await;
+        if list.is_none() {
+            return Ok(None);
+        }
+        let releasing = Releasing {
+            found: Some(DeployerRoleStatus { arn, id }),
+            ..Releasing::blocked(pending(going))
+        };
+        return Ok(Some(Turn::Remains(Pass::Releasing(releasing))));
+    }
+    let gone = context
+        .memory
+        .surely_gone(going.uid(), None, context.timing.confirm_after);
+    Ok((!gone).then(|| {
+        Turn::again(
+            "no role was recorded, and none is seen that would be kept; looking once more, since AWS may show it late",
+        )
+    }))
+}
+
+/// What is told of an account that cannot be entered to look.
+fn unseen(error: &AwsError, deployer: &RoleArn, going: &Going<'_>, management: &Management) -> Blocked {
+    let name = &going.identity.management_role;
+    let mut closed = management.closed.clone();
+    closed.insert(deployer.account.to_string());
+    let closed = Vec::from_iter(closed).join(",");
+    Blocked::AccountNotEntered {
+        why: format!(
+            "the cluster Secret is removed, and whether role {deployer} was made, which spec.deletion.policy Retain would keep, \
+             cannot be seen: {}. Should the account be closed for good, say so: \
+             `kubectl annotate mgr {name} --overwrite {CLOSED_ACCOUNTS}={closed}`",
+            in_words(error)
+        ),
+    }
+}

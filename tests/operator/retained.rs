@@ -1,0 +1,95 @@
+//! A role that was made, and that nobody could write down since the operator ended right after: an object that keeps its
+//! role keeps that one too, and its `ManagementRole` names it.
+
+use mooring_sandbox::{
+    aws::{Effect, Fault},
+    stage::Signal,
+};
+use serde_json::{Value, json};
+
+use crate::support::{Setting, World, hands::loose_trust, message};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
+    let world = World::ready(
+        Setting::of(&[
+            "222222222222/eu-west-1/made",
+            "333333333333/eu-west-1/shut",
+            "444444444444/eu-west-1/never",
+        ])
+        .flag(&["--confirm-after", "2s"]),
+    )
+    .await;
+    let names = ["made", "shut", "never"];
+    let faults = world.stage.aws.faults();
+    for name in names {
+        let account = &world.cluster(name).account;
+        let fault = |effect| Fault::on("CreateRole", effect).in_account(account);
+        let struck = if name == "never" {
+            vec![fault(Effect::Hang)]
+        } else {
+            vec![fault(Effect::CloseAfter).nth(1), fault(Effect::Hang).nth(2)]
+        };
+        for fault in struck {
+            faults.add(fault).unwrap();
+        }
+        world.moor(name, json!({"deletion": {"policy": "Retain"}})).await;
+    }
+    world
+        .eventually("the passes are held", async || {
+            let struck = |name: &str| world.calls(name, 0).iter().filter(|call| call.fault).count();
+            (struck("made") >= 2 && struck("shut") >= 2 && struck("never") >= 1).then_some(())
+        })
+        .await;
+    world.end_operator(Signal::Kill).await;
+    faults.clear();
+    let made = world.seen_role("made").unwrap();
+    assert!(world.seen_role("shut").is_some() && world.seen_role("never").is_none());
+    let input = json!({"RoleName": "mooring-provisioner", "PolicyDocument": loose_trust("333333333333")});
+    world.iam("333333333333", "UpdateAssumeRolePolicy", input);
+    for name in names {
+        let object = world.get("ManagedCluster", name).await.unwrap();
+        assert_eq!(object["status"]["deployerRole"], Value::Null, "{object}");
+        world.delete("ManagedCluster", name).await;
+    }
+    world.start_operator().await;
+
+    world.until_gone("ManagedCluster", "made").await;
+    assert_eq!(world.seen_role("made"), Some(made.clone()), "it is kept as it is");
+    let told = world.told("made", "Retained: ").await;
+    assert!(told.contains(&made.arn), "{told}");
+    let retained = async || {
+        let management = world.get("ManagementRole", "default").await.unwrap();
+        management["status"]["retained"].clone()
+    };
+    assert_eq!(retained().await, json!([made.arn]));
+    assert!(
+        world.assumable().iter().any(|arn| arn.contains("222222222222")),
+        "the management role keeps its way to it"
+    );
+    // Where no role was made, none is named; and nobody takes one look's word for that.
+    world.until_gone("ManagedCluster", "never").await;
+    let looks = world.calls("never", 0);
+    let looks = looks.iter().filter(|call| call.operation == "GetRole").count();
+    assert!(looks >= 3, "one before it was to be made and two after: {looks}");
+
+    // An account that cannot be entered is not abandoned by itself.
+    let told = world.until_reason("ManagedCluster", "shut", "AccountNotEntered").await;
+    let says = "kubectl annotate mgr default --overwrite mooring.dev/closed-accounts=333333333333";
+    assert!(message(&told).contains(says), "{}", message(&told));
+    assert!(told["status"]["conditions"].to_string().contains("Stalled"), "{told}");
+    let closed = json!({"metadata": {"annotations": {"mooring.dev/closed-accounts": "333333333333"}}});
+    world.patch("ManagementRole", "default", closed).await;
+    world.until_gone("ManagedCluster", "shut").await;
+    assert_eq!(retained().await, json!([made.arn]));
+
+    // Whoever made a management role of that name would hold what trusts it.
+    world.delete("ManagementRole", "default").await;
+    let told = world
+        .until_reason("ManagementRole", "default", "RetainedDeployers")
+        .await;
+    assert!(message(&told).contains(&made.arn), "{}", message(&told));
+    world.role("made", "DeleteRole", json!({}));
+    world.ask("ManagementRole", "default").await;
+    world.until_gone("ManagementRole", "default").await;
+}
