@@ -96,7 +96,7 @@ impl HubSubject {
             let name = object.metadata.name.as_deref().unwrap_or_default();
             let why = match none {
                 NoManagement::Missing(name) => format!("there is no ManagementRole {name}"),
-                NoManagement::Unreadable(why) | NoManagement::NotReady(why) => why,
+                NoManagement::Unreadable(why) | NoManagement::NotReady { why, .. } => why,
             };
             not_moored(why, &format!("look at `kubectl describe mgr {name}`"))
         })?;

@@ -414,10 +414,10 @@ pub struct AccessEntryStatus {
     #[schemars(with = "bool")]
     pub adopted: Option<bool>,
     /// Of an entry that was taken over: the ARNs of the access policies that the spec gave to it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub policies: BTreeSet<String>,
     /// Of an entry that was taken over: the names of the Kubernetes groups that the spec gave to it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub kubernetes_groups: BTreeSet<String>,
     /// What others gave to the entry and went with it when spec.mode became Suspended, in words. Mooring does not give it back: the spec does not ask for it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

@@ -20,6 +20,12 @@ impl AwsError {
                  `mooring bootstrap` prints",
                 self.resource
             ),
+            // "... with an explicit deny in a service control policy" (IAM user guide, "Troubleshoot access denied error messages").
+            ErrorKind::Denied if self.message.contains("in a service control policy") => format!(
+                "ask whoever keeps the organization's service control policies to let {} do {action} on {}: one of them \
+                 denies it",
+                self.acting_as, self.resource
+            ),
             ErrorKind::Denied => format!(
                 "let {} do {action} on {}: compare its policy with what `mooring bootstrap` prints, then look for a \
                  service control policy or a boundary that denies it",

@@ -160,6 +160,7 @@ fn management_role(
         guarded: request.guarded,
         closed: BTreeSet::new(),
         going: false,
+        full: false,
     })
 }
 

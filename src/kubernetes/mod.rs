@@ -15,6 +15,7 @@ pub mod fields;
 pub mod finalizer;
 pub mod issuer;
 pub mod lease;
+pub mod misfit;
 pub mod objects;
 pub mod pods;
 pub mod ready;

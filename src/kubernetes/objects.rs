@@ -11,7 +11,10 @@ use kube::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::error::{KubernetesError, call};
+use super::{
+    error::{KubernetesError, call},
+    misfit::misfit,
+};
 
 pub use crate::domain::ownership::FIELD_MANAGER;
 
@@ -60,6 +63,19 @@ where
 {
     let kind = ApiResource::erase::<K>(&K::DynamicType::default());
     get_opt(&Api::<DynamicObject>::all_with(client.clone(), &kind), name).await
+}
+
+/// Why the object of this name cannot be read as its kind, with the field that it is for; `None` where it can, or is gone.
+///
+/// # Errors
+/// When the API server refuses or does not answer.
+pub async fn misfit_of_stored<K>(client: &Client, name: &str) -> Result<Option<String>, KubernetesError>
+where
+    K: Resource<DynamicType: Default> + DeserializeOwned,
+{
+    let object = stored::<K>(client, name).await?;
+    let value = object.and_then(|object| serde_json::to_value(object).ok());
+    Ok(value.as_ref().and_then(misfit::<K>))
 }
 
 /// The status of an object as it is stored; the default when there is none yet, `None` when it cannot be read.

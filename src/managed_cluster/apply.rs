@@ -70,6 +70,12 @@ impl Outcome {
         &self.done
     }
 
+    /// Whether a step was done.
+    #[must_use]
+    pub fn did(&self, step: &Step) -> bool {
+        self.done.contains(&step.words())
+    }
+
     /// The role that was made, if one was.
     #[must_use]
     pub fn made_role(&self) -> Option<&MadeRole> {

@@ -24,6 +24,8 @@ pub enum Blocked {
     ManagementRoleNotReady {
         /// Its own words.
         why: String,
+        /// Whether that ends only when a person acts.
+        stalled: bool,
     },
     /// The `ManagementRole` is being removed, and nobody new may stand on it.
     ManagementRoleGoing {
@@ -42,6 +44,11 @@ pub enum Blocked {
     },
     /// The management role's policy does not name the deployer role yet.
     PolicyPending {
+        /// The `ManagementRole`.
+        name: String,
+    },
+    /// The management role's policy has no room for the deployer role.
+    PolicyFull {
         /// The `ManagementRole`.
         name: String,
     },
@@ -134,6 +141,8 @@ pub enum Blocked {
     EntryNotOurs {
         /// Whose it is.
         owner: String,
+        /// What to do about it.
+        next: String,
     },
     /// AWS has not carried a write everywhere yet.
     Propagating {
@@ -144,6 +153,8 @@ pub enum Blocked {
     DuplicateCluster {
         /// The Secrets, with what they share.
         secrets: Vec<String>,
+        /// What to do about them.
+        next: String,
     },
     /// A Secret of the name that ours would have is not a cluster Secret of ours.
     SecretNotOurs {
@@ -240,6 +251,7 @@ impl Blocked {
             | Self::ManagementRoleGoing { .. }
             | Self::NamespaceNotServed { .. }
             | Self::PolicyPending { .. }
+            | Self::PolicyFull { .. }
             | Self::RemovalsPaused { .. }
             | Self::RetentionPending { .. } => Part::ManagementRole,
             Self::Held { part, .. } | Self::Suspended { part } | Self::NotAdoptable { part, .. } => *part,
@@ -282,6 +294,7 @@ impl Blocked {
             Self::AccountNotEntered { .. } => "AccountNotEntered",
             Self::NamespaceNotServed { .. } => "NamespaceNotServed",
             Self::PolicyPending { .. } => "PolicyPending",
+            Self::PolicyFull { .. } => "PolicyFull",
             Self::ClusterNotFound => "ClusterNotFound",
             Self::ClusterGone => "ClusterGone",
             Self::ClusterNotActive { .. } => "ClusterNotActive",
@@ -316,6 +329,7 @@ impl Blocked {
     pub fn stalled(&self) -> bool {
         match self {
             Self::NamespaceNotServed { .. }
+            | Self::PolicyFull { .. }
             | Self::ManagementRoleGoing { .. }
             | Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
@@ -337,10 +351,11 @@ impl Blocked {
             | Self::RemovalsPaused { .. }
             | Self::UnusableConnection { .. } => true,
             Self::Held { undone, .. } => !undone.is_empty(),
-            Self::ApplicationsStillTargeting { stalled, .. } | Self::ApplicationsUnseen { stalled, .. } => *stalled,
+            Self::ManagementRoleNotReady { stalled, .. }
+            | Self::ApplicationsStillTargeting { stalled, .. }
+            | Self::ApplicationsUnseen { stalled, .. } => *stalled,
             Self::ClusterNotActive { state } => matches!(state, ClusterState::Failed | ClusterState::Deleting),
-            Self::ManagementRoleNotReady { .. }
-            | Self::PolicyPending { .. }
+            Self::PolicyPending { .. }
             | Self::Unconfirmed { .. }
             | Self::ScopeUnmoved { .. }
             | Self::Propagating { .. }
@@ -359,6 +374,18 @@ impl Blocked {
         matches!(
             self,
             Self::Unconfirmed { .. } | Self::ScopeUnmoved { .. } | Self::ApplicationsMayReturn { .. }
+        )
+    }
+
+    /// Whether it holds up a removal as a whole, and is nothing that a part of the chain lacks.
+    #[must_use]
+    pub fn holds_removals_up(&self) -> bool {
+        matches!(
+            self,
+            Self::RemovalsPaused { .. }
+                | Self::ApplicationsStillTargeting { .. }
+                | Self::ApplicationsMayReturn { .. }
+                | Self::ApplicationsUnseen { .. }
         )
     }
 

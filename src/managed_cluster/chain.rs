@@ -3,7 +3,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::condition::{ConditionType, Finding, Verdict};
+use super::status::{REMOVED, SUSPENDED};
+use crate::api::condition::{ConditionType, Finding, Verdict, find};
 
 /// A part of a chain.
 pub(crate) trait Link: Copy + Ord {
@@ -12,6 +13,9 @@ pub(crate) trait Link: Copy + Ord {
 
     /// The condition that speaks of the part.
     fn condition(self) -> ConditionType;
+
+    /// Whether it goes with the object.
+    fn goes(self) -> bool;
 }
 
 /// The first thing that does not hold.
@@ -62,37 +66,180 @@ pub(crate) fn summarise<P>(mut findings: Vec<Finding>, bad: &Bad<P>) -> Vec<Find
 
 /// A part that holds.
 pub(crate) fn as_specified(part: impl Link) -> Finding {
-    Finding::new(part.condition(), Verdict::True, "AsSpecified", "as the spec says")
+    Finding::new(part.condition(), Verdict::True, "AsSpecified", AS_SPECIFIED)
 }
 
 /// A part behind the one that does not hold.
 pub(crate) fn not_reached<P: Link>(part: P, stuck: P) -> Finding {
     let message = format!("waits for {}", stuck.condition().as_str());
-    Finding::new(part.condition(), Verdict::Unknown, "NotReached", message)
+    Finding::new(part.condition(), Verdict::Unknown, NOT_REACHED, message)
 }
 
-/// What earlier passes found of the parts stands until they are looked at again.
-pub(crate) fn keep_parts<P: Link>(old: &[Condition], findings: &mut Vec<Finding>) {
-    for part in P::parts().map(Link::condition) {
-        if findings.iter().any(|finding| finding.kind == part) {
-            continue;
+/// What is told of a part that holds.
+const AS_SPECIFIED: &str = "as the spec says";
+
+/// The reason of a part behind the one that does not hold.
+const NOT_REACHED: &str = "NotReached";
+
+/// What is told of a part that no pass has looked at yet.
+const NOT_YET: &str = "not looked at yet";
+
+/// The reasons of what stays away as long as the object is what it is: such a part is not looked at for news.
+const AWAY: [&str; 2] = [REMOVED, SUSPENDED];
+
+/// What earlier passes found of the parts stands until they are looked at again, and is told as what was found then. While
+/// the object is `going`, what was not as it should be is nobody's to mend any more.
+pub(crate) fn keep_parts<P: Link>(old: &[Condition], findings: &mut Vec<Finding>, going: bool) {
+    let mut stuck = None;
+    for part in P::parts() {
+        let kind = part.condition();
+        let seen = findings.iter().find(|finding| finding.kind == kind).cloned();
+        let known = seen
+            .clone()
+            .or_else(|| find(old, kind).and_then(|kept| keep(part, kept, going && part.goes())));
+        if seen.is_none() {
+            findings.extend(known.clone().or_else(|| (!going).then(|| unseen(part, stuck))));
         }
-        let Some(kept) = old.iter().find(|c| c.type_ == part.as_str()) else {
-            continue;
+        if known.is_some_and(|known| known.verdict != Verdict::True) {
+            stuck = stuck.or(Some(part));
+        }
+    }
+}
+
+/// A part that this pass has not looked at, as it was found before; `None` where it was not.
+fn keep(part: impl Link, kept: &Condition, going: bool) -> Option<Finding> {
+    let (kind, message) = (part.condition(), kept.message.as_str());
+    if kept.status == Verdict::True.as_str() {
+        return Some(Finding::new(kind, Verdict::True, "AsSpecified", as_it_was(message)));
+    }
+    if going {
+        return Some(match AWAY.into_iter().find(|reason| *reason == kept.reason) {
+            Some(reason) => Finding::new(kind, Verdict::False, reason, message),
+            None => Finding::new(
+                kind,
+                Verdict::Unknown,
+                "NotLookedAt",
+                "not looked at since the object is being removed",
+            ),
+        });
+    }
+    if kept.reason == NOT_REACHED || message == NOT_YET {
+        return None;
+    }
+    let broken = kept.status == Verdict::False.as_str();
+    let verdict = if broken { Verdict::False } else { Verdict::Unknown };
+    Some(Finding::new(kind, verdict, "NotLookedAt", message))
+}
+
+/// A part of which nothing is known.
+fn unseen<P: Link>(part: P, stuck: Option<P>) -> Finding {
+    match stuck {
+        Some(stuck) => not_reached(part, stuck),
+        None => Finding::new(part.condition(), Verdict::Unknown, "NotLookedAt", NOT_YET),
+    }
+}
+
+/// What held when it was looked at, told as that.
+fn as_it_was(message: &str) -> String {
+    message.strip_prefix(AS_SPECIFIED).map_or_else(
+        || message.to_owned(),
+        |more| format!("as the spec said when it was last looked at{more}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{api::condition::conditions, managed_cluster::Part};
+
+    fn kept(old: &[Finding], now: Vec<Finding>, going: bool) -> Vec<String> {
+        let stood = conditions(&[], old, None, Timestamp::UNIX_EPOCH);
+        let mut findings = now.clone();
+        keep_parts::<Part>(&stood, &mut findings, going);
+        let told = findings
+            .iter()
+            .map(|f| format!("{} {} {}: {}", f.kind.as_str(), f.verdict.as_str(), f.reason, f.message))
+            .collect();
+        // Kept twice it is the same: else every pass would be a write.
+        let stands = conditions(&[], &findings, None, Timestamp::UNIX_EPOCH);
+        let mut twice = now;
+        keep_parts::<Part>(&stands, &mut twice, going);
+        let by_kind = |findings: &[Finding]| {
+            let mut all: Vec<String> = findings.iter().map(|f| format!("{f:?}")).collect();
+            all.sort();
+            all
         };
-        let verdict = [Verdict::True, Verdict::False]
-            .into_iter()
-            .find(|v| v.as_str() == kept.status);
-        let reason = if verdict == Some(Verdict::True) {
-            "AsSpecified"
-        } else {
-            "NotLookedAt"
-        };
-        findings.push(Finding::new(
-            part,
-            verdict.unwrap_or(Verdict::Unknown),
-            reason,
-            kept.message.clone(),
-        ));
+        assert_eq!(by_kind(&twice), by_kind(&findings));
+        told
+    }
+
+    fn of(part: Part, verdict: Verdict, reason: &'static str, message: &str) -> Finding {
+        Finding::new(part.condition(), verdict, reason, message)
+    }
+
+    #[test]
+    fn what_is_kept_says_that_it_is_from_before() {
+        let old = [
+            of(Part::ManagementRole, Verdict::True, "AsSpecified", "as the spec says"),
+            of(
+                Part::Cluster,
+                Verdict::True,
+                "AsSpecified",
+                "as the spec says; and more",
+            ),
+            of(Part::DeployerRole, Verdict::False, "AccessDenied", "let it in"),
+        ];
+        assert_eq!(
+            kept(&old, Vec::new(), false),
+            [
+                "ManagementRoleReady True AsSpecified: as the spec said when it was last looked at",
+                "ClusterReady True AsSpecified: as the spec said when it was last looked at; and more",
+                "DeployerRoleReady False NotLookedAt: let it in",
+                "AccessEntryReady Unknown NotReached: waits for DeployerRoleReady",
+                "SecretReady Unknown NotReached: waits for DeployerRoleReady",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_removal_gives_no_order_to_mend_what_goes_and_keeps_what_is_away() {
+        let old = [
+            of(Part::ManagementRole, Verdict::True, "AsSpecified", "as the spec says"),
+            of(Part::Cluster, Verdict::False, "ClusterNotFound", "create it"),
+            of(Part::DeployerRole, Verdict::False, "Paused", "restore the trust policy"),
+            of(Part::AccessEntry, Verdict::False, REMOVED, "there is none"),
+            of(
+                Part::Secret,
+                Verdict::Unknown,
+                "NotReached",
+                "waits for DeployerRoleReady",
+            ),
+        ];
+        assert_eq!(
+            kept(&old, Vec::new(), true),
+            [
+                "ManagementRoleReady True AsSpecified: as the spec said when it was last looked at",
+                "ClusterReady False NotLookedAt: create it",
+                "DeployerRoleReady Unknown NotLookedAt: not looked at since the object is being removed",
+                "AccessEntryReady False Removed: there is none",
+                "SecretReady Unknown NotLookedAt: not looked at since the object is being removed",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_nobody_has_looked_at_yet_says_so_before_the_part_that_broke_and_waits_behind_it() {
+        let now = || vec![of(Part::DeployerRole, Verdict::False, "AccessDenied", "m")];
+        assert_eq!(
+            kept(&[], now(), false)[1..],
+            [
+                "ManagementRoleReady Unknown NotLookedAt: not looked at yet",
+                "ClusterReady Unknown NotLookedAt: not looked at yet",
+                "AccessEntryReady Unknown NotReached: waits for DeployerRoleReady",
+                "SecretReady Unknown NotReached: waits for DeployerRoleReady",
+            ]
+        );
     }
 }

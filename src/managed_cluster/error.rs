@@ -26,8 +26,13 @@ pub enum Error {
     /// A removal cannot read who the object was.
     #[error("the object cannot be read well enough to remove what was made for it: {0}")]
     Unreadable(String),
+    /// The object cannot be read.
+    #[error(
+        "the object cannot be read: {0}. Correct that; until then nothing is made or changed for it, and what was made is kept, access included"
+    )]
+    Invalid(String),
     /// The operator is stopping.
-    #[error("the operator is stopping")]
+    #[error("the operator is stopping; the next one goes on")]
     ShuttingDown,
     /// A fault of ours.
     #[error(transparent)]
@@ -54,7 +59,7 @@ impl Error {
             Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => error.kind.label(),
             Self::Kubernetes(error) | Self::Step(_, Failure::Kubernetes(error)) => error.failure().label(),
             Self::Deadline(_) | Self::Step(_, Failure::OutOfTime | Failure::NotEntered) => "deadline",
-            Self::Unreadable(_) => "unreadable",
+            Self::Unreadable(_) | Self::Invalid(_) => "unreadable",
             Self::ShuttingDown | Self::Step(_, Failure::Stopping) => "shutting_down",
             Self::Panicked(_) => "fault",
         }
@@ -69,6 +74,7 @@ impl Error {
             | Self::Deadline(_)
             | Self::Step(..)
             | Self::Unreadable(_)
+            | Self::Invalid(_)
             | Self::Panicked(_)
             | Self::ShuttingDown => self.to_string(),
         }
@@ -83,7 +89,7 @@ impl Error {
             Self::Step(part, Failure::OutOfTime | Failure::NotEntered) => Telling::unknown(*part, "TimedOut"),
             Self::Step(part, Failure::Stopping) => Telling::unknown(*part, "OperatorStopping"),
             Self::Deadline(_) => Telling::unknown(Part::Cluster, "TimedOut"),
-            Self::Unreadable(_) => Telling {
+            Self::Unreadable(_) | Self::Invalid(_) => Telling {
                 part: Part::Cluster,
                 verdict: Verdict::False,
                 reason: "InvalidSpec",

@@ -27,17 +27,18 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 Refusal::OtherPartition { .. } => "OtherPartition",
                 Refusal::UnusableRole { .. } => "UnusableRole",
             };
-            let message = format!("{refusal}. What was made before is kept as it is");
-            summarise(
-                Vec::new(),
-                &Bad {
-                    part: None,
-                    verdict: Verdict::False,
-                    reason,
-                    message,
-                    stalled: true,
-                },
-            )
+            let message = format!(
+                "{refusal}. Until then nothing is made or changed for it: what was made before is kept as it is, access included"
+            );
+            // What is not allowed is told of whoever does not allow it.
+            let part = matches!(refusal, Refusal::NotAllowed { .. }).then_some(Part::ManagementRole);
+            at_its_part(&Bad {
+                part,
+                verdict: Verdict::False,
+                reason,
+                message,
+                stalled: true,
+            })
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
         Pass::Withheld(withheld, plan, facts) => withheld::told(*withheld, plan, facts),
@@ -110,13 +111,15 @@ fn of_part(plan: &Plan, part: Part) -> Finding {
 
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
 fn failed(error: &Error) -> Vec<Finding> {
-    let bad = bad_error(error);
-    let unread = matches!(error, Error::Unreadable(_));
+    at_its_part(&bad_error(error))
+}
+
+/// What is told of one part alone, and of the whole.
+fn at_its_part(bad: &Bad) -> Vec<Finding> {
     let part = bad
         .part
-        .filter(|_| !unread)
         .map(|part| Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message));
-    summarise(part.into_iter().collect(), &bad)
+    summarise(part.into_iter().collect(), bad)
 }
 
 /// The first thing that does not hold.
@@ -134,8 +137,9 @@ fn bad_of(blocked: &Blocked) -> Bad {
 
 fn bad_error(error: &Error) -> Bad {
     let telling = error.telling();
+    let unread = matches!(error, Error::Unreadable(_) | Error::Invalid(_));
     Bad {
-        part: Some(telling.part),
+        part: (!unread).then_some(telling.part),
         verdict: telling.verdict,
         reason: telling.reason,
         message: error.message(),
@@ -173,7 +177,7 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
     }
 }
 
-const BESIDE: &str = "beside it others wrote, and Mooring leaves";
+const BESIDE: &str = "others' additions, which Mooring leaves alone";
 
 /// A part that holds, with what others wrote beside.
 fn with_others(plan: &Plan, part: Part) -> Finding {

@@ -28,6 +28,9 @@ pub struct Found {
     pub sets: Result<Vec<ApplicationSet>, String>,
 }
 
+/// Why the access of an object that is suspended is away.
+pub const BY_SUSPENSION: &str = "spec.mode is Suspended, and a removal gives no access back";
+
 /// A cluster that is being removed, as Argo CD sees it.
 #[derive(Clone, Debug)]
 pub struct Going<'a> {
@@ -40,8 +43,8 @@ pub struct Going<'a> {
     pub namespace: &'a str,
     /// The namespaces of other Argo CDs: what is in them is no business of this one.
     pub others: Vec<&'a str>,
-    /// Whether the access was taken away: nobody, Argo CD included, can delete anything there by it.
-    pub suspended: bool,
+    /// Why the access is away, where it is: nobody, Argo CD included, can delete anything there by it.
+    pub cut_off: Option<&'static str>,
     /// What earlier looks found.
     pub earlier: Earlier,
 }
@@ -231,7 +234,7 @@ mod tests {
             server: None,
             namespace: "argocd",
             others: Vec::new(),
-            suspended: false,
+            cut_off: None,
             earlier: Earlier::default(),
         }
     }
@@ -269,7 +272,7 @@ mod tests {
         let secrets = labelled();
         let applications = [application("argocd/a", None, true)];
         let going = |suspended: bool| Going {
-            suspended,
+            cut_off: suspended.then_some("spec.mode is Suspended"),
             ..going(&secrets)
         };
         let found = Found {

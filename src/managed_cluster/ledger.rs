@@ -144,8 +144,12 @@ impl<'a> Hub<'a> {
         let burst = seen.removals.burst(limit)?;
         let named = |(role, _): &&(&ObjectMeta, _)| role.name.as_deref() == Some(identity.management_role.as_str());
         let role = self.roles.iter().find(named).map(|(role, _)| *role);
-        let notes = [Some(going), role].into_iter().flatten();
-        let notes = notes.filter_map(|metadata| confirmed(metadata).err());
+        let kinds = [("this object", Some(going)), ("the ManagementRole", role)];
+        let note = |(whose, metadata): (&str, Option<&ObjectMeta>)| {
+            let why = confirmed(metadata?).err()?;
+            Some(format!("The annotation {REMOVALS_CONFIRMED_AT} of {whose}: {why}"))
+        };
+        let notes = kinds.into_iter().filter_map(note);
         Some(Blocked::RemovalsPaused {
             why: words(&burst, limit, identity, &notes.collect::<Vec<_>>()),
         })
@@ -242,15 +246,13 @@ fn status(asked: &Asked) -> RemovalStatus {
 fn words(burst: &Burst, limit: u32, identity: &Identity, notes: &[String]) -> String {
     let (role, name) = (&identity.management_role, &identity.name);
     let annotation = format!("{REMOVALS_CONFIRMED_AT}=\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"");
-    let notes = notes
-        .iter()
-        .flat_map(|note| [". The annotation ", note.as_str()])
-        .collect::<String>();
+    let notes = notes.iter().flat_map(|note| [". ", note.as_str()]).collect::<String>();
     format!(
         "{} removals of ManagedClusters were asked for within an hour, and --removals-per-hour allows {limit}: it may be \
          an accident, so nothing is taken away for those that wait ({}). If they are meant, say so: `kubectl \
          annotate mgr {role} --overwrite {annotation}` for all that name it, or `kubectl annotate mgc {name} --overwrite \
-         {annotation}` for this one{notes}",
+         {annotation}` for this one. If not, put the manifests back in Git before that: a deletion cannot be undone, so \
+         each of them goes and is made again; nothing of them is lost until then{notes}",
         burst.count,
         some(&burst.waiting)
     )

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::{
     api::{
         self, CLOSED_ACCOUNTS, IdentityType, ManagementRole,
-        condition::{ConditionType, Verdict, find},
+        condition::{ConditionType, Verdict, find, holds},
     },
     domain::{
         allow::{Allowance, Glob, ScopeKind},
@@ -44,7 +44,12 @@ pub struct Management {
     pub closed: BTreeSet<String>,
     /// Whether the `ManagementRole` is being removed.
     pub going: bool,
+    /// Whether the role's policy has no room for more than it lets the role assume.
+    pub full: bool,
 }
+
+/// The reason of a `ManagementRole` whose policy has no room.
+pub(crate) const POLICY_FULL: &str = "PolicyFull";
 
 /// The namespace that `deploy/install` puts the operator into.
 const OPERATOR_NAMESPACE: &str = "mooring-system";
@@ -75,8 +80,13 @@ pub enum NoManagement {
     Missing(String),
     /// It cannot be read by this release.
     Unreadable(String),
-    /// It is not ready: its own reason and message.
-    NotReady(String),
+    /// It is not ready.
+    NotReady {
+        /// Its own reason and message.
+        why: String,
+        /// Whether that ends only when a person acts.
+        stalled: bool,
+    },
 }
 
 impl Management {
@@ -99,7 +109,7 @@ impl Management {
     /// When the hub has not been found, or is another.
     pub fn read_for_removal(object: &ManagementRole) -> Result<Self, NoManagement> {
         Self::read(object).or_else(|none| match none {
-            NoManagement::NotReady(_) => Self::over(object, ""),
+            NoManagement::NotReady { .. } => Self::over(object, ""),
             NoManagement::Missing(_) | NoManagement::Unreadable(_) => Err(none),
         })
     }
@@ -141,6 +151,7 @@ impl Management {
             guarded: guarded(&spec.argocd_namespace),
             closed: closed_accounts(object),
             going: object.metadata.deletion_timestamp.is_some(),
+            full: find(&status.conditions, ConditionType::PolicyReady).is_some_and(|c| c.reason == POLICY_FULL),
         })
     }
 
@@ -169,7 +180,10 @@ fn not_ready(object: &ManagementRole) -> NoManagement {
         |ready| format!("{}: {}", ready.reason, ready.message),
     );
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    NoManagement::NotReady(format!("ManagementRole {name} is not ready: {why}"))
+    NoManagement::NotReady {
+        why: format!("ManagementRole {name} is not ready: {why}"),
+        stalled: holds(conditions.unwrap_or_default(), ConditionType::Stalled),
+    }
 }
 
 /// Everything under the hub's path in the account of a deployer role: the one pattern that we issue.
@@ -276,13 +290,13 @@ mod tests {
             condition("HubReady", "False"),
         ] {
             assert!(
-                matches!(read(&json!({}), &missing), Err(NoManagement::NotReady(_))),
+                matches!(read(&json!({}), &missing), Err(NoManagement::NotReady { .. })),
                 "{missing}"
             );
         }
         let mut told = condition("Ready", "False");
         told["role"] = Value::Null;
-        let Err(NoManagement::NotReady(why)) = read(&json!({}), &told) else {
+        let Err(NoManagement::NotReady { why, .. }) = read(&json!({}), &told) else {
             unreachable!()
         };
         assert!(
@@ -308,11 +322,29 @@ mod tests {
         };
         let management = of(&json!({})).unwrap();
         assert_eq!(management.hub.cluster.account.as_str(), "111111111111");
-        assert!(matches!(of(&json!({"hub": null})), Err(NoManagement::NotReady(_))));
+        assert!(matches!(of(&json!({"hub": null})), Err(NoManagement::NotReady { .. })));
         assert!(matches!(
             of(&condition("HubReady", "False")),
-            Err(NoManagement::NotReady(_))
+            Err(NoManagement::NotReady { .. })
         ));
+    }
+
+    #[test]
+    fn a_policy_without_room_and_a_role_that_waits_for_a_person_are_known() {
+        let full = condition("PolicyReady", "False")
+            .to_string()
+            .replace("Why", POLICY_FULL);
+        let full: Value = serde_json::from_str(&full).unwrap();
+        assert!(read(&json!({}), &full).unwrap().full);
+        assert!(!read(&json!({}), &condition("PolicyReady", "False")).unwrap().full);
+        for (stands, expected) in [("True", true), ("False", false)] {
+            let mut status = condition("Stalled", stands);
+            status["role"] = Value::Null;
+            let Err(NoManagement::NotReady { stalled, .. }) = read(&json!({}), &status) else {
+                panic!("there is no role");
+            };
+            assert_eq!(stalled, expected);
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ use self::{
     apply::Stop,
     moor::moor,
     request::Identity,
-    status::{Cut, Kept, Pass},
+    status::{Cut, Kept, Pass, Releasing},
     suspend::suspend,
 };
 
@@ -141,8 +141,9 @@ async fn unparsable(metadata: &ObjectMeta, broken: &str, context: &Context) -> R
         }
         return released;
     }
-    let error = Error::Unreadable(broken.to_owned());
     let name = metadata.name.as_deref().unwrap_or_default();
+    let field = objects::misfit_of_stored::<ManagedCluster>(&context.client, name).await?;
+    let error = Error::Invalid(field.unwrap_or_else(|| broken.to_owned()));
     // What was recorded stays: a role whose ID we forgot would be made afresh.
     let Some(old) = objects::stored_status::<ManagedCluster, _>(&context.client, name).await? else {
         // What was recorded cannot be read and must not be written over, and the access goes all the same.
@@ -257,6 +258,10 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             None => resync(),
         },
         Pass::Waiting(blocked) => blocked_wait(&blocked),
+        Pass::Failed(error)
+        | Pass::Releasing(Releasing {
+            failed: Some(error), ..
+        }) => return Err(error),
         Pass::Releasing(releasing) => releasing
             .blocked
             .as_ref()
@@ -266,7 +271,6 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             context.backoff.after_error(key()).max(Duration::from_secs(15))
         }
         Pass::Refused(_) | Pass::ReleaseWithheld(..) => resync(),
-        Pass::Failed(error) => return Err(error),
         Pass::Suspended(suspension) => match (suspension.cut, suspension.kept) {
             (Cut::Failed(error), _) => return Err(error),
             (Cut::Blocked(blocked), _) => blocked_wait(&blocked),

@@ -222,7 +222,9 @@ impl Work<'_> {
         let other = memory.claim_adoption(self.uid(), &identity.name, &what, adopting, take)?;
         Some(Blocked::NotAdoptable {
             what,
-            why: format!("ManagedCluster {other} takes it over: name another role here, or leave that object to it"),
+            why: format!(
+                "ManagedCluster {other} takes it over, and one alone can have it: delete one of the two, and make it again with another access.deployerRole.arn"
+            ),
             part,
         })
     }

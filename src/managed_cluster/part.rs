@@ -31,6 +31,18 @@ impl Part {
         Self::Secret,
     ];
 
+    /// What it is called in a sentence.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ManagementRole => "the ManagementRole",
+            Self::Cluster => "the cluster",
+            Self::DeployerRole => "the deployer role",
+            Self::AccessEntry => "the access entry",
+            Self::Secret => "the cluster Secret",
+        }
+    }
+
     /// The condition that speaks of the part.
     #[must_use]
     pub fn condition(self) -> ConditionType {
@@ -51,5 +63,9 @@ impl Link for Part {
 
     fn condition(self) -> ConditionType {
         self.condition()
+    }
+
+    fn goes(self) -> bool {
+        matches!(self, Self::DeployerRole | Self::AccessEntry | Self::Secret)
     }
 }

@@ -126,6 +126,9 @@ fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
 pub(crate) fn owner_in_words(marked: &Marked) -> String {
     match marked {
         Marked::Ours => "it bears our tags, and its ID is none that we recorded".to_owned(),
+        Marked::Another { hub, uid: None, .. } => {
+            format!("it is one of those that Mooring on {hub} works by, and no object's")
+        }
         Marked::Another { hub, object, .. } => format!("hub {hub} made it for {object}"),
         Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),
     }
@@ -286,9 +289,7 @@ fn foreign_entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>) ->
     if desired.adopt {
         return adopt::entry(desired, entry, memory);
     }
-    Err(Blocked::EntryNotOurs {
-        owner: owner_in_words(&memory.owner.judge(&entry.tags)),
-    })
+    Err(owner::entry_not_ours(memory.owner, memory.living, entry, true))
 }
 
 /// Whether an entry was made by Mooring, which writes on each for which role it is.

@@ -8,7 +8,7 @@ mod hold;
 mod retain;
 mod take_away;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::controller::Action;
@@ -28,6 +28,7 @@ use super::{
     conclude, known_status,
     request::Identity,
     status::{Pass, Releasing},
+    step::Part,
     suspend::cut_off,
     withheld::Withheld,
 };
@@ -66,6 +67,16 @@ impl Turn {
 
     fn again(message: &str) -> Self {
         Self::Remains(Pass::Releasing(Releasing::again(message)))
+    }
+
+    /// The same with what is surely gone.
+    fn knowing(self, gone: BTreeSet<Part>) -> Self {
+        match self {
+            Self::Remains(Pass::Releasing(releasing)) => {
+                Self::Remains(Pass::Releasing(Releasing { gone, ..releasing }))
+            }
+            other @ (Self::Overtaken | Self::Remains(_) | Self::Gone) => other,
+        }
     }
 }
 
@@ -144,7 +155,10 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
             Ok(Turn::Gone) => None,
             Ok(Turn::Remains(Pass::Releasing(releasing))) => Some(Pass::Releasing(Releasing { cut, ..releasing })),
             Ok(Turn::Remains(pass)) => Some(pass),
-            Err(error) => Some(Pass::Failed(error)),
+            Err(error) => Some(Pass::Releasing(Releasing {
+                cut,
+                ..Releasing::failed(error)
+            })),
         }
     };
     if let Some(pass) = pass {

@@ -183,7 +183,7 @@ pub enum Refusal {
     #[error("the spec cannot be used: {0}")]
     Invalid(#[from] InvalidName),
     /// It asks for more than the `ManagementRole` allows.
-    #[error("ManagementRole {management_role} does not allow {}: ask the platform team to add it to spec.allow, or ask for less", .beyond.join(", nor "))]
+    #[error("ManagementRole {management_role} does not allow {}: ask the platform team to add it to spec.allow, or ask for less; what never changes (account, region, name, role) takes a new ManagedCluster", .beyond.join(", nor "))]
     NotAllowed {
         /// Whose `allow` it is.
         management_role: String,
@@ -203,7 +203,9 @@ pub enum Refusal {
         hub: &'static str,
     },
     /// The deployer role that it names can be nobody's, whatever is allowed.
-    #[error("access.deployerRole.arn {arn} cannot be a deployer role: it is {why}; name a role that only Argo CD uses")]
+    #[error(
+        "access.deployerRole.arn {arn} cannot be a deployer role: it is {why}; name a role that only Argo CD uses in a new ManagedCluster"
+    )]
     UnusableRole {
         /// The role.
         arn: RoleArn,
@@ -401,6 +403,7 @@ mod tests {
             guarded: ["argocd", "argocd-two", "the-operators"].map(str::to_owned).into(),
             closed: BTreeSet::new(),
             going: false,
+            full: false,
         }
     }
 

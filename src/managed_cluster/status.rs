@@ -47,7 +47,7 @@ pub enum Pass {
     Suspended(Box<Suspension>),
     /// The pass could not be carried through.
     Failed(Error),
-    /// The object is being removed, and this is what remains.
+    /// The object is being removed, and this is what remains, or why that is not known.
     Releasing(Releasing),
     /// The object is being removed and nothing is written for it: what was looked at and is not done.
     ReleaseWithheld(Withheld, Foreseen),
@@ -60,6 +60,10 @@ pub struct Releasing {
     pub message: String,
     /// What it waits for.
     pub blocked: Option<Blocked>,
+    /// Why the pass could not be carried through, where it could not.
+    pub failed: Option<Error>,
+    /// What is surely gone.
+    pub gone: BTreeSet<Part>,
     /// What became of the access entry of an object that is suspended besides.
     pub cut: Option<Cut>,
     /// The deployer role that was made and never recorded, and that is kept.
@@ -73,8 +77,19 @@ impl Releasing {
         Self {
             message: message.to_owned(),
             blocked: None,
+            failed: None,
+            gone: BTreeSet::new(),
             cut: None,
             found: None,
+        }
+    }
+
+    /// A removal whose pass broke off.
+    #[must_use]
+    pub fn failed(error: Error) -> Self {
+        Self {
+            failed: Some(error),
+            ..Self::again("")
         }
     }
 
@@ -84,8 +99,7 @@ impl Releasing {
         Self {
             message: blocked.message(),
             blocked: Some(blocked),
-            cut: None,
-            found: None,
+            ..Self::again("")
         }
     }
 }
@@ -97,10 +111,15 @@ pub struct Foreseen {
     pub plan: Plan,
     /// What could not be looked at, in words.
     pub unseen: Option<String>,
+    /// Whether access is to be taken away besides, and was not when it was looked at last.
+    pub standing: bool,
 }
 
 /// The reason of what a suspension has taken away.
 pub const SUSPENDED: &str = "Suspended";
+
+/// The reason of what a removal has taken away.
+pub const REMOVED: &str = "Removed";
 
 /// What became of a suspension.
 #[derive(Debug)]
@@ -127,6 +146,24 @@ pub enum Cut {
     Blocked(Blocked),
     /// It could not be looked at, or not be deleted.
     Failed(Error),
+}
+
+impl Cut {
+    /// Whether an access entry was seen that stands still.
+    #[must_use]
+    pub fn seen(&self) -> bool {
+        match self {
+            Self::Away { .. } => false,
+            Self::Blocked(blocked) => {
+                let entry = Part::AccessEntry;
+                matches!(blocked, Blocked::EntryNotOurs { .. })
+                    || matches!(blocked, Blocked::Held { part, .. } if *part == entry)
+            }
+            Self::Failed(error) => {
+                matches!(error, Error::Step(Part::AccessEntry, failure) if failure.needs_a_person())
+            }
+        }
+    }
 }
 
 /// What became of the rest of what was made for a cluster that is suspended.
@@ -201,7 +238,8 @@ pub fn status(
     now: Timestamp,
 ) -> ManagedClusterStatus {
     let mut findings = findings(pass);
-    keep_parts::<Part>(&old.conditions, &mut findings);
+    let going = matches!(pass, Pass::Releasing(_) | Pass::ReleaseWithheld(..));
+    keep_parts::<Part>(&old.conditions, &mut findings, going);
     let mut status = ManagedClusterStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),
@@ -370,6 +408,13 @@ mod tests {
         all
     }
 
+    fn theirs(owner: &str) -> Blocked {
+        Blocked::EntryNotOurs {
+            owner: owner.to_owned(),
+            next: "delete it".to_owned(),
+        }
+    }
+
     fn every_blocked() -> Vec<Blocked> {
         let text = || "some-thing".to_owned();
         let set = || BTreeSet::from(["one".to_owned(), "two".to_owned()]);
@@ -377,7 +422,13 @@ mod tests {
             Blocked::ManagementRoleMissing { name: text() },
             Blocked::ManagementRoleNotReady {
                 why: "ManagementRole default is not ready: it has not been looked at yet".into(),
+                stalled: false,
             },
+            Blocked::ManagementRoleNotReady {
+                why: "ManagementRole default is not ready: there is no such role".into(),
+                stalled: true,
+            },
+            Blocked::PolicyFull { name: text() },
             Blocked::NamespaceNotServed { namespace: text() },
             Blocked::PolicyPending { name: text() },
             Blocked::ClusterNotFound,
@@ -414,9 +465,15 @@ mod tests {
                 part: Part::AccessEntry,
             },
             Blocked::Unconfirmed { what: text() },
-            Blocked::EntryNotOurs { owner: text() },
+            Blocked::EntryNotOurs {
+                owner: text(),
+                next: "leave it alone".into(),
+            },
             Blocked::Propagating { what: text() },
-            Blocked::DuplicateCluster { secrets: vec![text()] },
+            Blocked::DuplicateCluster {
+                secrets: vec![text()],
+                next: "leave it alone".into(),
+            },
             Blocked::SecretNotOurs { name: text() },
             Blocked::SecretGoing { name: text() },
             Blocked::SecretImmutable {
@@ -470,7 +527,10 @@ mod tests {
             );
             let shared = matches!(
                 blocked,
-                Blocked::ClusterNotActive { .. } | Blocked::RolePropagating | Blocked::Unconfirmed { .. }
+                Blocked::ClusterNotActive { .. }
+                    | Blocked::RolePropagating
+                    | Blocked::Unconfirmed { .. }
+                    | Blocked::ManagementRoleNotReady { .. }
             );
             assert!(reasons.insert(reason) || shared, "{reason} is told of two things");
         }
@@ -662,7 +722,10 @@ mod tests {
                 "delete the access entry"
             ]
         );
-        assert!(plan.blocked[0].contains("Secret taken exists"), "{plan:?}");
+        assert!(
+            plan.blocked[0].contains("Secret taken in Argo CD's namespace"),
+            "{plan:?}"
+        );
         let message = &find(&told.conditions, ConditionType::Ready).unwrap().message;
         assert!(
             message.starts_with("spec.mode is Observe, so this is not done: "),
@@ -687,6 +750,7 @@ mod tests {
                 ..Plan::default()
             },
             unseen: Some("AWS did not answer".into()),
+            standing: false,
         };
         for withheld in [Withheld::Paused, Withheld::Observe, Withheld::ReadOnly] {
             let pass = Pass::ReleaseWithheld(withheld, foreseen());
@@ -752,7 +816,7 @@ mod tests {
             ..Plan::default()
         };
         let foreign = Plan {
-            blocked: vec![Blocked::EntryNotOurs { owner: "them".into() }],
+            blocked: vec![theirs("them")],
             ..Plan::default()
         };
         for (plan, of_entry) in [(stands, "Paused"), (foreign, "AccessEntryNotOurs")] {
@@ -788,21 +852,192 @@ mod tests {
             settled: false,
         };
         for (cut, of_entry, says) in [
-            (away, "Suspended", "the access entry is taken away"),
-            (Cut::Blocked(held), "Held", "the access is not known to be taken away"),
+            (
+                away,
+                "Suspended",
+                "9 removals were asked for. The object is being removed, and waits for that. Besides, there is no access entry",
+            ),
+            (
+                Cut::Blocked(held),
+                "Held",
+                "spec.mode is Suspended, and Argo CD's access still stands: AccessEntryReady says why. 9 removals",
+            ),
             (
                 Cut::Failed(denied),
                 "AccessDenied",
-                "the access is not known to be taken away: ",
+                "spec.mode is Suspended, and the access is not known to be taken away: AccessEntryReady says why. 9 removals",
             ),
         ] {
             let told = told(cut);
             let (_, reason, message) = ready(&told);
             assert_eq!(reason, "RemovalsPaused");
-            assert!(message.starts_with("9 removals") && message.contains(says), "{message}");
+            assert!(message.starts_with(says), "{message}");
             let of_entry = format!("AccessEntryReady False {of_entry}");
             assert!(brief(&told).contains(&of_entry), "{:?}", brief(&told));
         }
+    }
+
+    #[test]
+    fn a_removal_tells_what_is_gone_and_at_its_part_what_is_not() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let gone = || BTreeSet::from([Part::AccessEntry, Part::Secret]);
+        let foreign = Blocked::ForeignPolicyAttached {
+            role: "x".into(),
+            policies: BTreeSet::from(["mine".to_owned()]),
+        };
+        let failure = Failure::Aws(aws(ErrorKind::Denied, Call::DeleteRole, "r"));
+        let failed = Releasing::failed(Error::Step(Part::DeployerRole, failure));
+        for (releasing, reason) in [
+            (Releasing::blocked(foreign), "ForeignPolicyAttached"),
+            (failed, "AccessDenied"),
+        ] {
+            let told = after(
+                &moored,
+                &Pass::Releasing(Releasing {
+                    gone: gone(),
+                    ..releasing
+                }),
+                2,
+            );
+            assert_eq!(
+                brief(&told),
+                [
+                    "AccessEntryReady False Removed".to_owned(),
+                    "ClusterReady True AsSpecified".to_owned(),
+                    format!("DeployerRoleReady False {reason}"),
+                    "ManagementRoleReady True AsSpecified".to_owned(),
+                    format!("Ready False {reason}"),
+                    "SecretReady False Removed".to_owned(),
+                    format!("Stalled True {reason}"),
+                ]
+            );
+            let (_, _, message) = ready(&told);
+            assert!(
+                message.contains("being removed: gone are the cluster Secret and the access entry"),
+                "{message}"
+            );
+            // What a later pass does not come to is as it was.
+            let waits = Blocked::RemovalsPaused {
+                why: "9 removals were asked for".into(),
+            };
+            let later = after(&told, &Pass::Releasing(Releasing::blocked(waits)), 3);
+            for says in [
+                "SecretReady False Removed",
+                "DeployerRoleReady Unknown NotLookedAt",
+                "ManagementRoleReady True AsSpecified",
+            ] {
+                assert!(brief(&later).contains(&says.to_owned()), "{:?}", brief(&later));
+            }
+        }
+    }
+
+    #[test]
+    fn a_suspension_does_not_speak_of_what_was_never_made() {
+        let told = |unmade: &[Part]| {
+            let plan = Plan {
+                blocked: unmade.iter().map(|&part| Blocked::Suspended { part }).collect(),
+                ..Plan::default()
+            };
+            let away = Cut::Away {
+                deleted: false,
+                settled: true,
+            };
+            let kept = Kept::Applied(plan, Outcome::default(), Facts::default());
+            ready(&after(&ManagedClusterStatus::default(), &suspended(away, kept), 1)).2
+        };
+        for (unmade, says) in [
+            (&[][..], "the deployer role and the cluster Secret stay"),
+            (
+                &[Part::Secret],
+                "the deployer role stays, and the cluster Secret was never written",
+            ),
+            (
+                &[Part::DeployerRole],
+                "there is no deployer role and none is made, the cluster Secret stays",
+            ),
+            (
+                &[Part::DeployerRole, Part::Secret],
+                "nothing stands for this cluster, and nothing is made; set it to Enforce to moor it",
+            ),
+        ] {
+            let message = told(unmade);
+            assert!(message.contains(says) && !message.contains("Besides"), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_heals_while_nothing_is_written_promises_nothing() {
+        let plan = Plan {
+            blocked: vec![Blocked::Unconfirmed {
+                what: "a role that we did not make".into(),
+            }],
+            ..Plan::default()
+        };
+        let told = after(
+            &ManagedClusterStatus::default(),
+            &Pass::Withheld(Withheld::Paused, plan.clone(), Facts::default()),
+            1,
+        );
+        let of_role = find(&told.conditions, ConditionType::DeployerRoleReady).unwrap();
+        assert_eq!(of_role.message, "a role that we did not make; it would be made afresh");
+        let (_, _, message) = ready(&told);
+        assert!(
+            message.starts_with(
+                "mooring.dev/paused is set, so nothing is written. What stands in the way besides: a role"
+            ) && message.ends_with("To let it go on, take the annotation away"),
+            "{message}"
+        );
+        let waits = after(
+            &ManagedClusterStatus::default(),
+            &Pass::Applied(plan, Outcome::default(), Facts::default()),
+            1,
+        );
+        assert!(
+            ready(&waits).2.ends_with("makes it afresh by itself"),
+            "{}",
+            ready(&waits).2
+        );
+    }
+
+    #[test]
+    fn a_pause_that_keeps_access_from_being_taken_away_says_that_it_stands() {
+        let plan = Plan {
+            steps: vec![Step::DeleteAccessEntry],
+            ..Plan::default()
+        };
+        let facts = Facts {
+            suspended: true,
+            ..Facts::default()
+        };
+        let told = after(
+            &ManagedClusterStatus::default(),
+            &Pass::Withheld(Withheld::Paused, plan, facts),
+            1,
+        );
+        let (_, _, message) = ready(&told);
+        assert!(
+            message.starts_with("spec.mode is Suspended, and Argo CD's access still stands: mooring.dev/paused is set"),
+            "{message}"
+        );
+        let of_entry = find(&told.conditions, ConditionType::AccessEntryReady).unwrap();
+        assert_eq!(
+            of_entry.message,
+            "not done while mooring.dev/paused is set: delete the access entry"
+        );
+        let going = Foreseen {
+            standing: true,
+            ..Foreseen::default()
+        };
+        let told = after(
+            &ManagedClusterStatus::default(),
+            &Pass::ReleaseWithheld(Withheld::Paused, going),
+            1,
+        );
+        assert!(
+            ready(&told).2.ends_with("nothing takes the access away meanwhile"),
+            "{}",
+            ready(&told).2
+        );
     }
 
     #[test]
@@ -899,9 +1134,7 @@ mod tests {
         );
         for (cut, ready, stalled, says) in [
             (
-                Cut::Blocked(Blocked::EntryNotOurs {
-                    owner: "a person".into(),
-                }),
+                Cut::Blocked(theirs("a person")),
                 "Ready False AccessEntryNotOurs",
                 true,
                 "AccessEntryReady False AccessEntryNotOurs",
@@ -933,11 +1166,12 @@ mod tests {
                 stalled,
                 "{ready}"
             );
-            assert!(
-                message(&told).contains("not known to be taken away"),
-                "{}",
-                message(&told)
-            );
+            let says = if stalled && ready.ends_with("AccessEntryNotOurs") {
+                "Argo CD's access still stands: "
+            } else {
+                "the access is not known to be taken away: "
+            };
+            assert!(message(&told).contains(says), "{}", message(&told));
         }
     }
 
@@ -1004,7 +1238,11 @@ mod tests {
             brief(&told),
             [
                 "AccessEntryReady False AccessDenied",
+                "ClusterReady Unknown NotLookedAt",
+                "DeployerRoleReady Unknown NotLookedAt",
+                "ManagementRoleReady Unknown NotLookedAt",
                 "Ready False AccessDenied",
+                "SecretReady Unknown NotReached",
                 "Stalled True AccessDenied"
             ]
         );
@@ -1173,6 +1411,7 @@ mod tests {
     fn no_message_is_longer_than_the_api_takes() {
         let long = Blocked::DuplicateCluster {
             secrets: vec!["ä".repeat(300); 40],
+            next: String::new(),
         };
         let told = after(&ManagedClusterStatus::default(), &Pass::Waiting(long), 1);
         assert!(told.conditions.iter().all(|c| c.message.chars().count() <= 4096));

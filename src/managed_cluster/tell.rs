@@ -10,7 +10,7 @@ use super::{
     apply::Stop,
     status::{Cut, Kept, Pass, SUSPENDED},
     step::Part,
-    words::in_a_row,
+    words::done_in_words,
 };
 use crate::{
     api::{
@@ -46,7 +46,7 @@ pub(super) async fn tell(
     if !same && !expected {
         let intended = match pass {
             Pass::Withheld(..) | Pass::ReleaseWithheld(..) => true,
-            Pass::Releasing(releasing) => releasing.blocked.is_none(),
+            Pass::Releasing(releasing) => releasing.blocked.is_none() && releasing.failed.is_none(),
             Pass::Refused(_) | Pass::Waiting(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Failed(_) => {
                 reason == SUSPENDED
             }
@@ -103,7 +103,7 @@ pub(super) async fn tell(
             // What was not in order before may be a spec that is still being carried out.
             (true, _) | (_, false) => ("Changed", Weight::Normal),
         };
-        let note = in_a_row(outcome.done());
+        let note = done_in_words(outcome.done());
         context.reporter.report(&about, weight, reason, "Mend", &note).await;
     }
 }
@@ -244,7 +244,7 @@ pub(super) async fn removed(context: &Context, metadata: &ObjectMeta, done: &[St
     if done.is_empty() {
         return;
     }
-    let note = in_a_row(&done.iter().cloned().chain(kept).collect::<Vec<_>>());
+    let note = done_in_words(&done.iter().cloned().chain(kept).collect::<Vec<_>>());
     let about = about(metadata);
     let report = context
         .reporter

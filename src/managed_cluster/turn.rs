@@ -45,8 +45,11 @@ pub(super) fn permitted(
     // its policy does not grow, and the plan says that this comes first.
     let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, context.read_only);
     if withheld.is_none() && !management.admits(&request.deployer) {
-        return Err(Pass::Waiting(Blocked::PolicyPending {
-            name: management.hub.management_role.to_string(),
+        let name = management.hub.management_role.to_string();
+        return Err(Pass::Waiting(if management.full {
+            Blocked::PolicyFull { name }
+        } else {
+            Blocked::PolicyPending { name }
         }));
     }
     Ok((management, request))
@@ -114,8 +117,8 @@ fn missing(name: &str) -> Blocked {
 }
 
 fn unreadable(name: &str, why: &str) -> Blocked {
-    let why = format!("ManagementRole {name} cannot be read: {why}");
-    Blocked::ManagementRoleNotReady { why }
+    let why = format!("ManagementRole {name} cannot be read: {why}. Have the platform team correct that");
+    Blocked::ManagementRoleNotReady { why, stalled: true }
 }
 
 fn read_by(
@@ -125,7 +128,8 @@ fn read_by(
 ) -> Result<Management, Blocked> {
     read(object).map_err(|none| match none {
         NoManagement::Missing(_) => missing(name),
-        NoManagement::Unreadable(why) | NoManagement::NotReady(why) => Blocked::ManagementRoleNotReady { why },
+        NoManagement::Unreadable(why) => Blocked::ManagementRoleNotReady { why, stalled: true },
+        NoManagement::NotReady { why, stalled } => Blocked::ManagementRoleNotReady { why, stalled },
     })
 }
 

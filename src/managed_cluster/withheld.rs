@@ -67,10 +67,27 @@ impl Withheld {
         )
     }
 
-    /// What is told of what is not done.
+    /// What is told at one part of what is not done there.
     #[must_use]
-    pub fn not_done(self, undone: &[String]) -> String {
-        format!("{}, so this is not done: {}", self.why(), undone.join("; "))
+    pub fn undone(self, undone: &[String]) -> String {
+        format!("not done while {}: {}", self.why(), undone.join("; "))
+    }
+
+    /// What is told of what is not done, of what would stand in its way, and of what ends it.
+    #[must_use]
+    pub fn not_done(self, undone: &[String], in_the_way: &[String]) -> String {
+        let mut told = if undone.is_empty() {
+            format!("{}, so nothing is written", self.why())
+        } else {
+            format!("{}, so this is not done: {}", self.why(), undone.join("; "))
+        };
+        if !in_the_way.is_empty() {
+            told.push_str(". What stands in the way besides: ");
+            told.push_str(&in_the_way.join("; "));
+        }
+        told.push_str(". To let it go on, ");
+        told.push_str(self.end());
+        told
     }
 
     /// What is told of a removal that waits.
@@ -169,7 +186,20 @@ mod tests {
                 "{told}"
             );
             assert!(withheld.nothing_to_do().contains(withheld.why()));
-            assert!(withheld.not_done(&["a".into(), "b".into()]).ends_with("not done: a; b"));
+            let (undone, in_the_way) = (["a".to_owned(), "b".to_owned()], ["c".to_owned()]);
+            let told = withheld.not_done(&undone, &[]);
+            assert!(
+                told.contains("so this is not done: a; b. To let it go on, ") && told.ends_with(withheld.end()),
+                "{told}"
+            );
+            let told = withheld.not_done(&[], &in_the_way);
+            assert!(
+                told.contains("so nothing is written. What stands in the way besides: c. To")
+                    && told.ends_with(withheld.end()),
+                "{told}"
+            );
+            let told = withheld.undone(&undone);
+            assert_eq!(told, format!("not done while {}: a; b", withheld.why()), "no order");
         }
     }
 }

@@ -33,6 +33,20 @@ pub(crate) fn named(kind: &str, names: &[String]) -> String {
     format!("{kind}{plural} {}", some(names))
 }
 
+/// A text as the beginning of a sentence.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+/// What was done, as an event tells it.
+pub(crate) fn done_in_words(done: &[String]) -> String {
+    format!("done: {}", in_a_row(done))
+}
+
 /// What was done, in a row; what an event has no room for is counted.
 pub(crate) fn in_a_row(done: &[String]) -> String {
     let mut row = String::new();
@@ -132,5 +146,7 @@ mod tests {
         let steps: Vec<String> = (0..9).map(|n| format!("{n}{}", "x".repeat(300))).collect();
         let row = in_a_row(&steps);
         assert!(row.len() <= 1024 && row.ends_with("; and 6 more"), "{row}");
+        let told = done_in_words(&steps);
+        assert!(told.starts_with("done: 0xxx") && told.len() <= 1024, "{told}");
     }
 }

@@ -228,6 +228,25 @@ impl Blocked {
         matches!(self, Self::Held { undone, .. } if undone.is_empty()) || matches!(self, Self::SelfTrustMissing { .. })
     }
 
+    /// Whether it holds up a removal as a whole, and is nothing that the role lacks.
+    #[must_use]
+    pub fn holds_removals_up(&self) -> bool {
+        matches!(
+            self,
+            Self::ClustersRemain { .. } | Self::SecretsRemain { .. } | Self::RetainedDeployers { .. } | Self::StoodBack
+        )
+    }
+
+    /// What it is where nothing is written: what Mooring would do about it by itself, it does not.
+    #[must_use]
+    pub fn found(&self) -> String {
+        if let Self::Unconfirmed { id } = self {
+            format!("{}; it would be made afresh", unrecorded(id))
+        } else {
+            self.message()
+        }
+    }
+
     /// Whether people are told by an event: not of a wait that everybody expects.
     #[must_use]
     pub fn told(&self) -> bool {
@@ -241,8 +260,8 @@ impl Blocked {
             Self::HubNotFound => "EKS knows no cluster of that name in the operator's account and the region given: correct spec.cluster in a new ManagementRole".to_owned(),
             Self::HubMismatch { described, here } => format!("spec.cluster is not the cluster that the operator runs on: EKS gives issuer {described}, this API server {here}. Nothing is made for it. Name the hub's own cluster in a new ManagementRole"),
             Self::UnusableIssuer { why } => format!("the hub's issuer cannot be used: {why}"),
-            Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with audience sts.amazonaws.com, or set oidcProvider to Manage"),
-            Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider`, or set oidcProvider to Manage"),
+            Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with audience sts.amazonaws.com, or set spec.oidcProvider to Manage"),
+            Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn} --client-id sts.amazonaws.com`, or set spec.oidcProvider to Manage"),
             Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct identity.roleArn in a new ManagementRole"),
             Self::SelfTrustMissing { arn, secrets, document } => format!("cluster Secrets make Argo CD assume role {arn} though it is that role already ({}), which AWS takes only where its trust policy says so, and this one does not: set that to {}, or let a ManagedCluster take them over", some(secrets), document.to_json()),
             Self::SecretsRemain { secrets } => format!("cluster Secrets that Mooring did not write make Argo CD act as this role ({}): delete them, or name another role in them, first", some(secrets)),
@@ -251,13 +270,16 @@ impl Blocked {
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. Nothing is written to it. Deployer roles trust the name: whoever can use this role holds every cluster. Find out who made it and delete it; then it is made afresh"),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
             Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
-            Self::Unconfirmed { id } => format!("a role of our name and tags with ID {id} was not recorded as made by us: it is made afresh when a second look in half a minute agrees"),
+            Self::Unconfirmed { id } => format!("{}; Mooring looks again in half a minute, and then makes it afresh by itself", unrecorded(id)),
             Self::Held { arn, value, undone } => held_in_words(&format!("role {arn}"), value, undone),
-            Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
+            Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set spec.assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
             Self::JustMade => "the role was made; its policy follows".to_owned(),
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
-            Self::StoodBack => "the object was changed or a pause was set while the pass ran: it ended before its next step, and the next pass heeds that".to_owned(),
-            Self::ClustersRemain { names, .. } => format!("ManagedClusters still name it ({}): delete them first", some(names)),
+            Self::StoodBack => "somebody changed the object or set a pause while Mooring was at work: it stopped before its next step, and looks again at once".to_owned(),
+            Self::ClustersRemain { names, .. } => {
+                let (name, them) = if names.len() == 1 { (" still names", "it") } else { ("s still name", "them") };
+                format!("ManagedCluster{name} it ({}): delete {them} first", some(names))
+            },
             Self::RetainedDeployers { arns, unseen } => {
                 let mut told = Vec::new();
                 if !arns.is_empty() {
@@ -271,4 +293,9 @@ impl Blocked {
             }
         }
     }
+}
+
+/// A role that bears our name and tags, and that nobody recorded.
+fn unrecorded(id: &str) -> String {
+    format!("a role of our name and tags with ID {id} was not recorded as made by us, and is never used")
 }

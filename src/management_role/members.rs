@@ -138,5 +138,6 @@ pub fn as_management(request: &Request) -> Management {
         guarded: request.guarded.clone(),
         closed: BTreeSet::new(),
         going: false,
+        full: false,
     }
 }

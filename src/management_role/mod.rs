@@ -58,8 +58,9 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
             release::unparsable(object.meta(), &context).await
         }
         Err(broken) => {
-            let error = Error::Unreadable(broken.error.clone());
             let name = object.meta().name.as_deref().unwrap_or_default();
+            let field = objects::misfit_of_stored::<ManagementRole>(&context.client, name).await?;
+            let error = Error::Invalid(field.unwrap_or_else(|| broken.error.clone()));
             // What was recorded stays: a role whose ID we forgot would be made afresh.
             match objects::stored_status::<ManagementRole, _>(&context.client, name).await? {
                 Some(old) => conclude(&context, object.meta(), &status::own(old), Pass::Failed(error)).await,

@@ -127,22 +127,16 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             ));
             findings
         }
-        Pass::Withheld(withheld, plan) => {
-            let words: Vec<String> = plan
-                .steps
-                .iter()
-                .map(super::Step::words)
-                .chain(plan.blocked.iter().map(Blocked::message))
-                .collect();
-            alone(withheld.reason(), withheld.not_done(&words), false)
-        }
+        Pass::Withheld(withheld, plan) => told_withheld(*withheld, plan),
         Pass::Applied(applied) => {
-            let Applied { plan, outcome, .. } = applied.as_ref();
+            let Applied {
+                plan, outcome, request, ..
+            } = applied.as_ref();
             let bad = outcome.stop().map(bad_stop).or_else(|| plan.in_the_way().map(bad_of));
             bad.map_or_else(
                 || {
                     let mut findings = held();
-                    let mut can_act = "Argo CD's service accounts can act with this role".to_owned();
+                    let mut can_act = can_act(&request.role_owner);
                     if !plan.acting.is_empty() {
                         can_act.push_str(", and it may assume itself as long as cluster Secrets that Mooring did not write need that: ");
                         can_act.push_str(&some(&plan.acting));
@@ -160,18 +154,70 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
         Pass::Failed(error) => failed(error),
         Pass::ReleaseWithheld(withheld, message) => alone(withheld.reason(), message.clone(), false),
-        Pass::Releasing(message, blocked) => alone(
-            blocked.as_ref().map_or("Releasing", Blocked::reason),
-            message.clone(),
-            blocked.as_ref().is_some_and(Blocked::stalled),
-        ),
+        Pass::Releasing(message, None) => alone("Releasing", message.clone(), false),
+        Pass::Releasing(message, Some(blocked)) => {
+            let bad = Bad {
+                message: message.clone(),
+                ..bad_of(blocked)
+            };
+            let part = bad.part.filter(|_| !blocked.holds_removals_up());
+            let part = part.map(|part| Finding::new(part.condition(), bad.verdict, bad.reason, message));
+            summarise(part.into_iter().collect(), &bad)
+        }
     }
+}
+
+/// What is told when all holds. Whether Argo CD's pods run with the role is told by the binding.
+fn can_act(owner: &RoleOwner) -> String {
+    let what = match owner {
+        RoleOwner::Mooring => "the management role may assume every deployer role",
+        RoleOwner::Existing => "the management role is there, and what it may assume is for its owner to give",
+    };
+    format!("{what}; ServiceAccountsBound says whether Argo CD runs with it")
+}
+
+/// Nothing is written: what is not as the spec says is told, and at its own part.
+fn told_withheld(withheld: Withheld, plan: &Plan) -> Vec<Finding> {
+    let steps = |of: &dyn Fn(Part) -> bool| -> Vec<String> {
+        let here = plan.steps.iter().filter(|step| of(step.part()));
+        here.map(super::Step::words).collect()
+    };
+    let blocked = |of: &dyn Fn(Part) -> bool| -> Vec<&Blocked> {
+        plan.blocked.iter().filter(|blocked| of(blocked.part())).collect()
+    };
+    let words = |blocked: &[&Blocked]| -> Vec<String> { blocked.iter().map(|blocked| blocked.found()).collect() };
+    let mut parts: Vec<Finding> = Vec::new();
+    for part in Part::ALL {
+        let (undone, here) = (steps(&|of| of == part), blocked(&|of| of == part));
+        let finding = if let Some(first) = here.iter().find(|blocked| !blocked.is_note()) {
+            Finding::new(
+                part.condition(),
+                Verdict::False,
+                first.reason(),
+                words(&here).join("; "),
+            )
+        } else if undone.is_empty() {
+            as_specified(part)
+        } else {
+            let told = withheld.undone(&undone);
+            Finding::new(part.condition(), Verdict::False, withheld.reason(), told)
+        };
+        parts.push(finding);
+    }
+    let bad: Bad = Bad {
+        part: None,
+        verdict: Verdict::False,
+        reason: withheld.reason(),
+        message: withheld.not_done(&steps(&|_| true), &words(&blocked(&|_| true))),
+        stalled: false,
+    };
+    summarise(parts, &bad)
 }
 
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
 fn failed(error: &Error) -> Vec<Finding> {
     let bad = bad_error(error);
-    let read = !matches!(error, Error::Unreadable(_) | Error::Refused(_));
+    let read = !matches!(error, Error::Unreadable(_) | Error::Invalid(_) | Error::Refused(_));
     let part = bad
         .part
         .filter(|_| read)
@@ -206,7 +252,8 @@ pub fn status(
     // A mismatch stops every cluster, and ends only when somebody has looked again.
     let mismatch = find(&old.conditions, ConditionType::HubReady).is_some_and(|c| c.status == Verdict::False.as_str());
     findings.retain(|f| !(mismatch && f.kind == ConditionType::HubReady && f.verdict == Verdict::Unknown));
-    keep_parts::<Part>(&old.conditions, &mut findings);
+    let going = matches!(pass, Pass::Releasing(..) | Pass::ReleaseWithheld(..));
+    keep_parts::<Part>(&old.conditions, &mut findings, going);
     let mut status = ManagementRoleStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),
@@ -286,7 +333,7 @@ pub async fn write(
 mod tests {
     use std::sync::Arc;
 
-    use super::*;
+    use super::{super::Step, *};
     use crate::aws::{AwsError, Call, ErrorKind};
 
     fn denied(call: Call, request: &str) -> Pass {
@@ -335,6 +382,71 @@ mod tests {
                 ("False", withheld.reason())
             );
             assert!(ready.message.contains(withheld.end()), "{}", ready.message);
+        }
+    }
+
+    #[test]
+    fn while_nothing_is_written_each_part_tells_what_is_not_done() {
+        let name = || "management-default".parse().unwrap();
+        let plan = Plan {
+            steps: vec![Step::DeleteRole { name: name() }],
+            blocked: vec![Blocked::PolicyFull {
+                left_out: ["a".to_owned()].into(),
+            }],
+            ..Plan::default()
+        };
+        let told = after(
+            &ManagementRoleStatus::default(),
+            &Pass::Withheld(Withheld::ReadOnly, plan),
+            1,
+        );
+        let part = |kind| {
+            let condition = find(&told.conditions, kind).unwrap();
+            (
+                condition.status.as_str(),
+                condition.reason.as_str(),
+                condition.message.clone(),
+            )
+        };
+        assert_eq!(part(ConditionType::HubReady).0, "True");
+        assert_eq!(
+            part(ConditionType::RoleReady),
+            (
+                "False",
+                "ReadOnly",
+                "not done while the operator runs with --read-only: delete role management-default".to_owned()
+            )
+        );
+        assert_eq!(part(ConditionType::PolicyReady).1, "PolicyFull");
+        let (_, reason, message) = part(ConditionType::Ready);
+        assert_eq!(reason, "ReadOnly");
+        assert!(
+            message.contains(
+                "not done: delete role management-default. What stands in the way besides: the role's policy"
+            ),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_removal_that_the_role_itself_holds_up_says_so_at_the_role() {
+        let held = Blocked::Held {
+            arn: "a".into(),
+            value: String::new(),
+            undone: vec!["delete role a".into()],
+        };
+        let remain = Blocked::ClustersRemain {
+            names: ["one".to_owned()].into(),
+            retained: [].into(),
+        };
+        for (blocked, reason) in [(held, Some("Held")), (remain, None)] {
+            let told = after(
+                &ManagementRoleStatus::default(),
+                &Pass::Releasing(blocked.message(), Some(blocked)),
+                1,
+            );
+            let of_role = find(&told.conditions, ConditionType::RoleReady).map(|c| c.reason.as_str());
+            assert_eq!(of_role, reason);
         }
     }
 

@@ -202,6 +202,10 @@ impl Link for Part {
     fn condition(self) -> ConditionType {
         self.condition()
     }
+
+    fn goes(self) -> bool {
+        matches!(self, Self::Role | Self::Policy)
+    }
 }
 
 /// What to do, and what stands in the way.

@@ -17,7 +17,7 @@ use crate::{
         condition::{ConditionType, Verdict, find},
     },
     kubernetes::events::Weight,
-    managed_cluster::words::in_a_row,
+    managed_cluster::words::done_in_words,
     policy,
 };
 
@@ -87,7 +87,7 @@ pub(super) async fn tell(
         } else {
             ("DriftMended", Weight::Warning)
         };
-        let note = in_a_row(done);
+        let note = done_in_words(done);
         context.reporter.report(&about, weight, reason, "Keep", &note).await;
     }
 }

@@ -276,12 +276,13 @@ impl Triggers {
                 management.retained.contains(&deployer.to_string()),
             )
         });
+        let full = management.full && !admitted;
         // Only who is being removed may wait for a person's word on removals, or on an account that is closed.
         let going = cluster.metadata.deletion_timestamp.is_some();
         let annotations = role.meta().annotations.as_ref().filter(|_| going);
         let words = annotations.map(|all| [REMOVALS_CONFIRMED_AT, CLOSED_ACCOUNTS].map(|key| all.get(key)));
         format!(
-            "{} {} {} {:?} {} {admitted} {retained} {words:?} {:?}",
+            "{} {} {} {:?} {} {admitted} {full} {retained} {words:?} {:?}",
             management.going,
             management.role,
             management.provisioner,
@@ -566,6 +567,21 @@ mod tests {
                 sets: names(&["default"]),
                 ..Due::default()
             }
+        );
+    }
+
+    #[test]
+    fn a_policy_without_room_wakes_those_that_found_none() {
+        let full = json!([{"type": "PolicyReady", "status": "False", "reason": "PolicyFull", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+        let (mut triggers, clusters) = seen(&role(&json!({"/status/assumable": []})));
+        let told = role(&json!({"/status/assumable": [], "/status/conditions": full}));
+        assert_eq!(triggers.role(&applied(&told), &clusters).clusters, names(&["a", "b"]));
+        let (mut triggers, clusters) = seen(&role(&json!({})));
+        let told = role(&json!({"/status/conditions": full}));
+        assert_eq!(
+            triggers.role(&applied(&told), &clusters),
+            Due::default(),
+            "these have theirs"
         );
     }
 

@@ -306,7 +306,8 @@ async fn a_policy_that_is_full_says_so_before_anything_is_made() {
     assert_eq!(fit.len(), assumable.len(), "every deployer role by its ARN");
     join_all(fit.iter().map(|name| world.is_ready("ManagedCluster", name))).await;
     for name in &left_out {
-        let waiting = world.until_reason("ManagedCluster", name, "PolicyPending").await;
+        let waiting = world.until_reason("ManagedCluster", name, "PolicyFull").await;
+        assert_eq!(condition(&waiting, "Stalled").unwrap().0, "True");
         assert!(
             message(&waiting).contains("ManagementRole default"),
             "{}",

@@ -590,7 +590,7 @@ async fn unmarked_entry(world: &World) {
     world
         .told(
             name,
-            "DriftMended: restore the tags of the access entry (mooring.dev/hub, mooring.dev/uid)",
+            "DriftMended: done: restore the tags of the access entry (mooring.dev/hub, mooring.dev/uid)",
         )
         .await;
     let writes = ["TagResource", "UpdateAccessEntry"];

@@ -301,7 +301,7 @@ async fn retained(world: &World) {
         world.deployer("disowned").to_string(),
     );
     let events = world.events("retained").await;
-    let kept = |event: &&String| event.starts_with("Removed: delete cluster Secret ") && event.contains(&arn);
+    let kept = |event: &&String| event.starts_with("Removed: done: delete cluster Secret ") && event.contains(&arn);
     assert!(events.iter().any(|event| kept(&event)), "{events:?}");
     let management = world.get("ManagementRole", "default").await.unwrap();
     assert_eq!(management["status"]["retained"], json!([disowned, arn]));

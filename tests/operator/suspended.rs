@@ -206,7 +206,7 @@ async fn by_hand(world: &World) {
     world.ask("ManagedCluster", "live").await;
     let told = world.until_reason("ManagedCluster", "live", "AccessEntryNotOurs").await;
     assert!(
-        message(&told).contains("the access is not known to be taken away")
+        message(&told).starts_with("spec.mode is Suspended, and Argo CD's access still stands: ")
             && message(&told).contains("aws eks delete-access-entry"),
         "{}",
         message(&told)
@@ -290,7 +290,7 @@ async fn unseen(world: &World) {
     world.ask("ManagedCluster", "unseen").await;
     let told = world.until_reason("ManagedCluster", "unseen", "AccessDenied").await;
     assert!(
-        message(&told).starts_with("spec.mode is Suspended, and the access is not known to be taken away: "),
+        message(&told).starts_with("spec.mode is Suspended, and Argo CD's access still stands: "),
         "{}",
         message(&told)
     );
@@ -435,7 +435,7 @@ async fn held_entry(world: &World) {
     mode(world, name, "Suspended").await;
     let told = world
         .until("ManagedCluster", name, |object| {
-            message(object).contains("the access is not known to be taken away")
+            message(object).contains("Argo CD's access still stands")
         })
         .await;
     assert_eq!(stage::ready(&told).1, "Held");

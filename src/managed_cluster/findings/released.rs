@@ -1,70 +1,122 @@
 //! What a removal means for the conditions. What was found of the parts before stands, but for what it takes away first.
 
+use std::collections::BTreeSet;
+
 use crate::{
     api::condition::{Finding, Verdict},
     managed_cluster::{
         Blocked, Part, Step,
-        status::{Cut, Foreseen, Releasing, SUSPENDED},
+        status::{Cut, Foreseen, REMOVED, Releasing, SUSPENDED},
         withheld::Withheld,
+        words::capitalised,
     },
 };
 
 use super::{
     Bad, bad_error, bad_of, set, summarise,
-    suspended::{NO_ENTRY, standing},
+    suspended::{NO_ENTRY, standing, stands},
 };
+
+/// That a part is away.
+const GONE: &str = "there is none, since the object is being removed";
 
 /// What holds while the object is being removed.
 pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
-    let Releasing {
-        message, blocked, cut, ..
-    } = releasing;
     let mut parts = Vec::new();
-    let mut message = message.clone();
-    match cut {
+    for part in &releasing.gone {
+        set(&mut parts, *part, Verdict::False, REMOVED, GONE);
+    }
+    let mut bad = bad(releasing);
+    if let Some(part) = bad.part {
+        set(&mut parts, part, bad.verdict, bad.reason, &bad.message);
+    }
+    if bad.reason != RELEASING {
+        bad.message.push_str(&how_far(&releasing.gone));
+    }
+    match &releasing.cut {
         None => {}
         Some(Cut::Away { .. }) => {
             set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, NO_ENTRY);
-            message.push_str(". Besides, the access entry is taken away, since spec.mode is Suspended");
+            bad.message.push_str(". Besides, ");
+            bad.message.push_str(NO_ENTRY);
         }
-        Some(Cut::Blocked(blocked)) => uncut(&mut parts, &mut message, &standing(bad_of(blocked))),
-        Some(Cut::Failed(error)) => uncut(&mut parts, &mut message, &standing(bad_error(error))),
+        Some(cut @ Cut::Blocked(blocked)) => uncut(&mut parts, &mut bad.message, bad_of(blocked), cut.seen()),
+        Some(cut @ Cut::Failed(error)) => uncut(&mut parts, &mut bad.message, bad_error(error), cut.seen()),
     }
-    summarise(
-        parts,
-        &Bad {
-            part: None,
-            verdict: Verdict::False,
-            reason: blocked.as_ref().map_or("Releasing", Blocked::reason),
-            message,
-            stalled: blocked.as_ref().is_some_and(Blocked::stalled),
-        },
-    )
+    summarise(parts, &bad)
 }
 
-fn uncut(parts: &mut Vec<Finding>, message: &mut String, bad: &Bad) {
+/// The reason of a removal that goes on by itself.
+const RELEASING: &str = "Releasing";
+
+/// What holds the removal up, and at which part. Too many removals, and whoever uses the cluster, are nothing that a part
+/// of it lacks.
+fn bad(releasing: &Releasing) -> Bad {
+    let Releasing {
+        message,
+        blocked,
+        failed,
+        ..
+    } = releasing;
+    if let Some(error) = failed {
+        return bad_error(error);
+    }
+    let Some(blocked) = blocked else {
+        return Bad {
+            part: None,
+            verdict: Verdict::False,
+            reason: RELEASING,
+            message: message.clone(),
+            stalled: false,
+        };
+    };
+    let bad = bad_of(blocked);
+    Bad {
+        part: bad.part.filter(|_| !blocked.holds_removals_up()),
+        message: message.clone(),
+        ..bad
+    }
+}
+
+/// That it is being removed, and what is gone already.
+fn how_far(gone: &BTreeSet<Part>) -> String {
+    let gone: Vec<&str> = gone.iter().rev().map(|part| part.words()).collect();
+    if gone.is_empty() {
+        ". The object is being removed, and waits for that".to_owned()
+    } else {
+        format!(
+            ". The object is being removed: gone are {}, and the rest waits for that",
+            gone.join(" and ")
+        )
+    }
+}
+
+fn uncut(parts: &mut Vec<Finding>, message: &mut String, bad: Bad, seen: bool) {
+    let bad = standing(bad, seen);
     set(parts, Part::AccessEntry, bad.verdict, bad.reason, &bad.message);
     let why = Part::AccessEntry.condition().as_str();
-    message.push_str(". Besides, spec.mode is Suspended, and the access is not known to be taken away: ");
-    message.push_str(why);
-    message.push_str(" says why");
+    *message = format!("{}: {why} says why. {}", stands(seen), capitalised(message));
 }
 
 /// What is told while it is being removed and nothing is written for it.
 pub(super) fn withheld(withheld: Withheld, foreseen: &Foreseen) -> Vec<Finding> {
-    let Foreseen { plan, unseen } = foreseen;
+    let Foreseen { plan, unseen, standing } = foreseen;
     let steps: Vec<String> = plan.steps.iter().map(Step::words).collect();
     let unseen = unseen
         .iter()
         .map(|why| format!("what is left could not be looked at: {why}"));
-    let in_the_way: Vec<String> = plan.blocked.iter().map(Blocked::message).chain(unseen).collect();
+    let in_the_way: Vec<String> = plan.blocked.iter().map(Blocked::found).chain(unseen).collect();
+    let mut message = withheld.removal_waits_with(&steps, &in_the_way);
+    if *standing {
+        message.push_str(". Besides, spec.mode is Suspended, and nothing takes the access away meanwhile");
+    }
     summarise(
         Vec::new(),
         &Bad {
             part: None,
             verdict: Verdict::False,
             reason: withheld.reason(),
-            message: withheld.removal_waits_with(&steps, &in_the_way),
+            message,
             stalled: false,
         },
     )

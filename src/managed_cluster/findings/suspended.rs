@@ -6,7 +6,7 @@ use crate::{
     api::condition::{Finding, Verdict},
     domain::eks::AuthenticationMode,
     managed_cluster::{
-        Part,
+        Blocked, Part,
         status::{Cut, Kept, SUSPENDED, Suspension},
     },
 };
@@ -43,8 +43,8 @@ pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
                 stalled: false,
             }
         }
-        Cut::Blocked(blocked) => standing(bad_of(blocked)),
-        Cut::Failed(error) => standing(bad_error(error)),
+        Cut::Blocked(blocked) => standing(bad_of(blocked), cut.seen()),
+        Cut::Failed(error) => standing(bad_error(error), cut.seen()),
     };
     if let Some(part) = bad.part {
         set(&mut parts, part, bad.verdict, bad.reason, &bad.message);
@@ -57,19 +57,46 @@ pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
 }
 
 /// What keeps access from being taken away is told as that, whatever else it is.
-pub(super) fn standing(bad: Bad) -> Bad {
+pub(super) fn standing(bad: Bad, seen: bool) -> Bad {
     let Bad { message, .. } = bad;
     Bad {
-        message: format!("spec.mode is Suspended, and the access is not known to be taken away: {message}"),
+        message: format!("{}: {message}", stands(seen)),
         ..bad
     }
 }
 
+/// That the access is not away, where an entry was `seen`; and otherwise that nobody knows.
+pub(super) fn stands(seen: bool) -> &'static str {
+    if seen {
+        "spec.mode is Suspended, and Argo CD's access still stands"
+    } else {
+        "spec.mode is Suspended, and the access is not known to be taken away"
+    }
+}
+
+/// What is kept beside the access entry that is gone, as far as it was ever made.
+fn what_stays(kept: &Kept) -> &'static str {
+    let unmade =
+        |part: Part| matches!(kept, Kept::Applied(plan, _, _) if plan.blocked.contains(&Blocked::Suspended { part }));
+    match (unmade(Part::DeployerRole), unmade(Part::Secret)) {
+        (false, false) => {
+            "the access entry is taken away, the deployer role and the cluster Secret stay, and Applications are left \
+             alone; set it to Enforce to give the access back"
+        }
+        (false, true) => {
+            "the access entry is taken away, the deployer role stays, and the cluster Secret was never written; set it to \
+             Enforce to go on"
+        }
+        (true, false) => {
+            "the access entry is taken away, there is no deployer role and none is made, the cluster Secret stays, and \
+             Applications are left alone; set it to Enforce to make the access anew"
+        }
+        (true, true) => "nothing stands for this cluster, and nothing is made; set it to Enforce to moor it",
+    }
+}
+
 fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>) -> String {
-    let mut message =
-        "spec.mode is Suspended: the access entry is taken away, the deployer role and the cluster Secret stay, and \
-                       Applications are left alone; set it to Enforce to give the access back"
-            .to_owned();
+    let mut message = format!("spec.mode is Suspended: {}", what_stays(kept));
     if !lost.is_empty() {
         let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
         message.push_str(". With the entry went what others had given it, which Mooring does not give back: ");
@@ -90,6 +117,7 @@ fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>) -> String {
                 .chain(
                     plan.blocked
                         .iter()
+                        .filter(|blocked| !matches!(blocked, Blocked::Suspended { .. }))
                         .map(|blocked| format!("{}: {}", blocked.part().condition().as_str(), blocked.message())),
                 )
                 .collect();

@@ -9,22 +9,42 @@ use crate::{
     },
 };
 
-use super::{Bad, of_part, set, summarise, suspended::NO_ENTRY, with};
+use super::{
+    Bad, of_part, set, summarise,
+    suspended::{NO_ENTRY, stands},
+    with,
+};
 
 /// What is not as the spec says is told, and at its own part.
 pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Finding> {
     let all = undone(plan, facts, |_| true);
+    let in_the_way: Vec<String> = plan
+        .blocked
+        .iter()
+        .filter(|blocked| is_wanted(blocked))
+        .map(Blocked::found)
+        .collect();
     let clean = plan.steps.is_empty() && plan.blocked.iter().all(is_no_obstacle) && facts.not_admitted.is_none();
     let tell = |part: Part| {
         let undone = undone(plan, facts, |of| of == part);
         let found = of_part(plan, part);
+        let unconfirmed = |blocked: &&Blocked| blocked.part() == part && blocked.second_look();
+        if let Some(blocked) = plan.blocked.iter().find(unconfirmed) {
+            return Finding::new(part.condition(), Verdict::False, blocked.reason(), blocked.found());
+        }
         if undone.is_empty() || found.verdict != Verdict::True || clean {
             return found;
         }
-        Finding::new(part.condition(), Verdict::False, withheld.reason(), undone.join("; "))
+        Finding::new(
+            part.condition(),
+            Verdict::False,
+            withheld.reason(),
+            withheld.undone(&undone),
+        )
     };
     let mut parts = Part::ALL.map(tell).to_vec();
-    if facts.suspended && is_cut_off(plan) {
+    let cut_off = is_cut_off(plan);
+    if facts.suspended && cut_off {
         set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, NO_ENTRY);
     }
     let unseen = facts
@@ -32,17 +52,23 @@ pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Findin
         .iter()
         .map(|why| format!("what stays could not be looked at: {why}"));
     if clean && !facts.suspended {
-        let notes: Vec<String> = [withheld.nothing_to_do()].into_iter().chain(all).collect();
+        let notes: Vec<String> = [withheld.nothing_to_do()].into_iter().chain(in_the_way).collect();
         let finding = Finding::new(ConditionType::Ready, Verdict::True, withheld.reason(), notes.join("; "));
         return with(parts, finding);
     }
     let (reason, message) = if clean {
         let told = format!("{NO_ENTRY}; nothing will be written while {}", withheld.why());
-        let notes: Vec<String> = [told].into_iter().chain(all).chain(unseen).collect();
+        let notes: Vec<String> = [told].into_iter().chain(in_the_way).chain(unseen).collect();
         (SUSPENDED, notes.join("; "))
     } else {
-        let not_done: Vec<String> = [withheld.not_done(&all)].into_iter().chain(unseen).collect();
-        (withheld.reason(), not_done.join(". Besides, "))
+        let not_done = withheld.not_done(&all, &in_the_way);
+        let told = if facts.suspended && !cut_off {
+            format!("{}: {not_done}", stands(true))
+        } else {
+            not_done
+        };
+        let told: Vec<String> = [told].into_iter().chain(unseen).collect();
+        (withheld.reason(), told.join(". Besides, "))
     };
     summarise(
         parts,
@@ -71,14 +97,14 @@ fn is_cut_off(plan: &Plan) -> bool {
             .any(|blocked| entry(blocked.part()) && !is_no_obstacle(blocked))
 }
 
-/// What would be done and what stands in its way, in words.
+/// What a person did not ask for by suspending the object.
+fn is_wanted(blocked: &Blocked) -> bool {
+    !matches!(blocked, Blocked::Suspended { .. })
+}
+
+/// What would be done, in words.
 fn undone(plan: &Plan, facts: &Facts, of: impl Fn(Part) -> bool) -> Vec<String> {
     let admit = facts.admission().filter(|_| of(Part::ManagementRole));
     let steps = plan.steps.iter().filter(|step| of(step.part()));
-    let wanted = |blocked: &&Blocked| of(blocked.part()) && !matches!(blocked, Blocked::Suspended { .. });
-    admit
-        .into_iter()
-        .chain(steps.map(Step::words))
-        .chain(plan.blocked.iter().filter(wanted).map(Blocked::message))
-        .collect()
+    admit.into_iter().chain(steps.map(Step::words)).collect()
 }

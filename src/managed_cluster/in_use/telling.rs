@@ -4,7 +4,7 @@ use crate::{
     argocd::{ClusterSecret, Grip, Maker, Usage, User},
     managed_cluster::{
         blocked::Blocked,
-        words::{named, some},
+        words::{capitalised, named, some},
     },
 };
 
@@ -29,7 +29,7 @@ impl Telling<'_> {
             .into_iter()
             .chain(sentences.iter().cloned())
             .chain(self.asides());
-        let hangs = self.skipped().is_some() || self.going.suspended;
+        let hangs = self.skipped().is_some() || self.going.cut_off.is_some();
         Blocked::ApplicationsStillTargeting {
             why: all.collect::<Vec<_>>().join(". "),
             stalled: stalled || hangs || !self.used.unreadable.is_empty(),
@@ -77,7 +77,7 @@ impl Telling<'_> {
         let mut sentences = Vec::new();
         let stays = self.used.applications.iter().any(|user| !user.deleting);
         if stays {
-            if !self.going.suspended {
+            if self.going.cut_off.is_none() {
                 let advice = if self.used.applications.len() == 1 {
                     "it deployed. Delete it, or give it another destination"
                 } else {
@@ -96,7 +96,7 @@ impl Telling<'_> {
             }
         }
         sentences.extend(self.unstoppable());
-        if stays && !self.going.suspended {
+        if stays && self.going.cut_off.is_none() {
             sentences.push(
                 "With spec.deletion.whileInUse: Proceed the removal does not wait, and what was deployed is left behind"
                     .to_owned(),
@@ -229,11 +229,12 @@ impl Telling<'_> {
                 "The Secret bears argocd.argoproj.io/skip-reconcile, under which Argo CD never ends the deletion of an Application: take it off with `kubectl annotate secret -n {namespace} {name} argocd.argoproj.io/skip-reconcile-`"
             ));
         }
-        if self.going.suspended && !self.used.applications.is_empty() {
-            sentences.push(
-                "Argo CD cannot reach the cluster, since spec.mode is Suspended, and a removal gives no access back: an Application that is to take away what it deployed is never gone. Delete such Applications without cascade, give them another destination, or set spec.deletion.whileInUse to Proceed: what was deployed stays"
-                    .to_owned(),
-            );
+        if let Some(why) = self.going.cut_off
+            && !self.used.applications.is_empty()
+        {
+            sentences.push(format!(
+                "Argo CD cannot reach the cluster any more, since {why}: the deletion of an Application with a resources finalizer hangs. Delete such Applications without cascade, give them another destination, or set spec.deletion.whileInUse to Proceed: what was deployed stays"
+            ));
         }
         let unreadable = &self.used.unreadable;
         if !unreadable.is_empty() {
@@ -249,14 +250,6 @@ impl Telling<'_> {
         }
         sentences
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 fn s_for_one(names: &[String]) -> &'static str {

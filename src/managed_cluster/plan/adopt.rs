@@ -39,7 +39,7 @@ fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> St
         };
         if of == hub && memory.living.contains(&uid) {
             return Err(format!(
-                "{}, which is there still",
+                "{}, which is there still: it belongs to that ManagedCluster, so delete this one, or remove that one first with spec.deletion.policy: Retain",
                 owner_in_words(&memory.owner.judge(tags))
             ));
         }
@@ -179,7 +179,7 @@ pub(super) fn secret(wanted: &WantedSecret, found: &Adoptable, memory: &Memory<'
     if let Some(owner) = secret.owner.as_ref().filter(another) {
         let object = secret.annotation(CLUSTER_ANNOTATION).unwrap_or(owner);
         return Err(refused(format!(
-            "it is ManagedCluster {object}'s, which is there still"
+            "it is ManagedCluster {object}'s, which is there still: delete this one, or remove that one first"
         )));
     }
     let object = &memory.owner.object;

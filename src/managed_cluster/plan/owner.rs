@@ -8,8 +8,10 @@ use crate::{
         eks::AccessEntry,
         ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Owner, Tags, missing_tags},
     },
-    managed_cluster::step::Step,
+    managed_cluster::{blocked::Blocked, step::Step},
 };
+
+use super::owner_in_words;
 
 /// What is known of access entries beside their tags.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +52,55 @@ pub(in crate::managed_cluster) fn taken_over(recorded: Option<&AccessEntryStatus
     recorded
         .and_then(|recorded| recorded.adopted)
         .unwrap_or_else(|| entry.tags.contains_key(ADOPTED_TAG))
+}
+
+/// What is told of an access entry that is not ours, with what to do about it. Where access is to go (`adopt` is false)
+/// nobody is told to take it over.
+pub(super) fn entry_not_ours(owner: &Owner, living: &BTreeSet<String>, entry: &AccessEntry, adopt: bool) -> Blocked {
+    let marked = owner.judge(&entry.tags);
+    let delete = format!("delete it with `{}`", delete_command(entry));
+    let or_adopt = if adopt {
+        ", or set spec.adoptExisting to have it taken over"
+    } else {
+        ""
+    };
+    let next = match &marked {
+        Marked::Another {
+            hub, uid: Some(uid), ..
+        } if *hub == owner.hub.to_string() && living.contains(uid) => {
+            "that ManagedCluster is there and moors this cluster already, so leave the entry alone, and delete this one"
+                .to_owned()
+        }
+        Marked::Another { hub, .. } if *hub == owner.hub.to_string() => {
+            format!("that object is there no more, so it left the entry behind: {delete}{or_adopt}")
+        }
+        Marked::Another { hub, .. } => format!(
+            "the cluster is moored by the Mooring of {hub}: have it removed there, or, where that hub is gone, {delete}"
+        ),
+        Marked::Ours | Marked::Unmarked if adopt => format!(
+            "somebody made it by hand, or took its tags off: {delete}, or set spec.adoptExisting to have it taken over, once its owner has opened it"
+        ),
+        Marked::Ours | Marked::Unmarked => format!("somebody made it by hand, or took its tags off: {delete}"),
+    };
+    Blocked::EntryNotOurs {
+        owner: owner_in_words(&marked),
+        next,
+    }
+}
+
+/// The command that deletes an access entry. Its ARN is `arn:PARTITION:eks:REGION:ACCOUNT:access-entry/CLUSTER/...` (AWS,
+/// "Actions, resources, and condition keys for Amazon EKS").
+fn delete_command(entry: &AccessEntry) -> String {
+    let mut place = entry.arn.splitn(6, ':').skip(3);
+    let (region, _, resource) = (place.next(), place.next(), place.next());
+    let cluster = resource.and_then(|resource| resource.split('/').nth(1));
+    match (region, cluster) {
+        (Some(region), Some(cluster)) => format!(
+            "aws eks delete-access-entry --region {region} --cluster-name {cluster} --principal-arn {}",
+            entry.principal
+        ),
+        _ => format!("aws eks delete-access-entry --principal-arn {}", entry.principal),
+    }
 }
 
 /// Puts our mark back on an entry that lacks some of it: the provisioner may do nothing else to it before.

@@ -41,7 +41,7 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
         return if desired.named {
             Standing::Foreign(Blocked::UnusableRole {
                 arn: desired.role.arn.to_string(),
-                why: "there is no such role to take over".to_owned(),
+                why: "there is no such role to take over: have its owner make it".to_owned(),
             })
         } else {
             Standing::Absent
@@ -139,7 +139,7 @@ fn existing<'a>(desired: &Desired, role: Option<&'a Role>, memory: &Memory<'_>) 
         arn: desired.role.arn.to_string(),
         why,
     };
-    let role = role.ok_or_else(|| unusable("there is no such role".to_owned()))?;
+    let role = role.ok_or_else(|| unusable("there is no such role: have its owner make it".to_owned()))?;
     if role.arn == role.id {
         return Err(Blocked::RolePropagating);
     }
@@ -153,7 +153,7 @@ fn existing<'a>(desired: &Desired, role: Option<&'a Role>, memory: &Memory<'_>) 
     match memory.owner.judge(&role.tags) {
         Marked::Unmarked => Ok(role),
         marked @ (Marked::Ours | Marked::Another { .. }) => Err(unusable(format!(
-            "it bears the mark of Mooring ({}), which works by it or made it for another object",
+            "it bears the mark of Mooring ({}): where that is there no more, have the account's owner take the tags mooring.dev/* off it",
             owner_in_words(&marked)
         ))),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    argocd::{ADOPTED_ANNOTATION, ClusterSecret, WantedSecret},
+    argocd::{ADOPTED_ANNOTATION, CLUSTER_ANNOTATION, ClusterSecret, WantedSecret},
     domain::eks::ClusterState,
 };
 
@@ -30,24 +30,10 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     let name = wanted.data.get("name").map(String::as_str).unwrap_or_default();
     let stands = standing_secrets(secrets).next().is_some();
     let adoptable = secrets.adoptable.as_ref().filter(|_| desired.adopt && !stands);
-    let duplicates: Vec<String> = secrets
-        .others
-        .iter()
-        .filter(|other| adoptable.is_none_or(|adoptable| adoptable.secret.name != other.name))
-        .filter(|other| !other.deleting && (other.server == server || other.cluster_name == name))
-        .map(|other| {
-            let shared = if other.server == server { "server" } else { "name" };
-            format!("{} has the same {shared}", other.name)
-        })
-        .chain(
-            secrets
-                .claimed
-                .iter()
-                .map(|other| format!("that of ManagedCluster {other} has the same server or name")),
-        )
-        .collect();
-    if !duplicates.is_empty() {
-        return plan.blocked.push(Blocked::DuplicateCluster { secrets: duplicates });
+    let left = |other: &&ClusterSecret| adoptable.is_none_or(|adoptable| adoptable.secret.name != other.name);
+    let others: Vec<&ClusterSecret> = secrets.others.iter().filter(left).collect();
+    if let Some(blocked) = duplicates(&others, &secrets.claimed, (server, name), memory) {
+        return plan.blocked.push(blocked);
     }
     if let Some(adoptable) = adoptable {
         tell_others(plan, &adoptable.secret, &taken_over(wanted.clone(), &adoptable.secret));
@@ -118,6 +104,52 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
             uid: copy.uid.clone(),
         });
     }
+}
+
+/// Other Secrets of the same server or name, whose they are, and what to do about the first kind of them.
+fn duplicates(
+    others: &[&ClusterSecret],
+    claimed: &[String],
+    (server, name): (&str, &str),
+    memory: &Memory<'_>,
+) -> Option<Blocked> {
+    let (mut secrets, mut moored, mut by_server, mut by_name) = (Vec::new(), false, false, false);
+    for other in others {
+        if other.deleting || (other.server != server && other.cluster_name != name) {
+            continue;
+        }
+        let shared = if other.server == server { "server" } else { "name" };
+        let living = other.owner.as_ref().filter(|owner| memory.living.contains(*owner));
+        if let Some(owner) = living {
+            moored = true;
+            let object = other.annotation(CLUSTER_ANNOTATION).unwrap_or(owner);
+            secrets.push(format!(
+                "{} has the same {shared}, that of ManagedCluster {object}",
+                other.name
+            ));
+        } else {
+            by_server |= other.server == server;
+            by_name |= other.server != server;
+            secrets.push(format!("{} has the same {shared}", other.name));
+        }
+    }
+    for other in claimed {
+        moored = true;
+        secrets.push(format!("that of ManagedCluster {other} has the same server or name"));
+    }
+    let next = if moored {
+        "leave that to its ManagedCluster: where that moors the same EKS cluster, delete one of the two; otherwise give one of them another spec.argocd.name"
+    } else if by_server {
+        "delete it, or set spec.adoptExisting to have it taken over"
+    } else if by_name {
+        "rename the cluster in it, or give this one another spec.argocd.name"
+    } else {
+        return None;
+    };
+    Some(Blocked::DuplicateCluster {
+        secrets,
+        next: next.to_owned(),
+    })
 }
 
 /// What others wrote on the Secret and stays is told: labels and annotations, by which ApplicationSets choose clusters, and

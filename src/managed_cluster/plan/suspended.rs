@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    KnownEntry, Memory, hold, mark, owner_in_words, owns, role, role::Standing, secret, taken_over, unusable_cluster,
-    username_beside,
+    KnownEntry, Memory, hold, mark, owns, role, role::Standing, secret, taken_over, unusable_cluster, username_beside,
 };
 use crate::{
     api::AccessEntryStatus,
@@ -33,9 +32,9 @@ pub fn cut(owner: &Owner, known: KnownEntry<'_>, entry: Option<&AccessEntry>) ->
             plan.steps.extend(mark(owner, &owner.tags(), entry));
             plan.steps.push(Step::DeleteAccessEntry);
         }
-        Some(entry) => plan.blocked.push(Blocked::EntryNotOurs {
-            owner: owner_in_words(&owner.judge(&entry.tags)),
-        }),
+        Some(entry) => plan
+            .blocked
+            .push(super::owner::entry_not_ours(owner, known.living, entry, false)),
     }
     hold::withhold(&mut plan, None, entry);
     plan
@@ -61,7 +60,7 @@ pub fn lost(
             policies
                 .iter()
                 .filter(|(policy, _)| !given.policies.contains(policy.as_str()))
-                .map(|(policy, scope)| format!("access policy {} {}", policy.name(), scope_in_words(scope))),
+                .map(|(policy, scope)| format!("access policy {} in {}", policy.name(), scope_in_words(scope))),
         ),
         Err(why) => {
             lost.insert(format!("its access policies, which could not be looked at ({why})"));

@@ -41,15 +41,17 @@ fn is_older(entry: &AccessEntry, role: &Role) -> bool {
 
 pub(super) fn suspicion_in_words(suspicion: Option<&Suspicion>) -> String {
     match suspicion {
-        Some(Suspicion { role_id: Some(id), .. }) => format!(
-            "a role of our name and tags with ID {id} was not recorded as made by us: it is never used, and is made afresh"
-        ),
+        Some(Suspicion { role_id: Some(id), .. }) => {
+            format!("a role of our name and tags with ID {id} was not recorded as made by us, and is never used")
+        }
         Some(Suspicion {
             entry_made_for: Some(id),
             ..
-        }) => format!(
-            "the access entry was made for role ID {id:?}, which is not the deployer role's any more: the entry is made afresh"
-        ),
+        }) if id.is_empty() => "the access entry does not say for which role it was made".to_owned(),
+        Some(Suspicion {
+            entry_made_for: Some(id),
+            ..
+        }) => format!("the access entry was made for role ID {id}, which is not the deployer role's any more"),
         Some(Suspicion {
             entry_older_than: Some(id),
             ..

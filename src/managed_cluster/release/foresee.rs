@@ -1,13 +1,14 @@
 //! A removal for which nothing is written: everything is looked at, and what would be done is told.
 
 use crate::{
+    api::Mode,
     aws::Lane,
     managed_cluster::{
         Blocked, Context, Error, Plan, in_words, log_plan,
         management::Management,
         observe::{self, Spoke},
         status::Foreseen,
-        turn::{door, way_in},
+        turn::{door, is_suspended, way_in},
     },
 };
 
@@ -19,6 +20,12 @@ use super::{
 /// Looks at what a removal would take away, and at what would hold it up; `None` when a person changed the object before
 /// its turn came. A look that fails is told and hides nothing of the rest.
 pub(super) async fn foresee(context: &Context, going: &Going<'_>) -> Option<Foreseen> {
+    let standing = going.identity.mode == Mode::Suspended && !is_suspended(going.old);
+    let foreseen = look_ahead(context, going).await?;
+    Some(Foreseen { standing, ..foreseen })
+}
+
+async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Foreseen> {
     let identity = going.identity;
     let management = match way_in(context, &identity.management_role).await {
         Ok(Ok(management)) => management,
@@ -70,5 +77,9 @@ async fn look(context: &Context, going: &Going<'_>, management: &Management) -> 
 }
 
 fn unseen(plan: Plan, unseen: Option<String>) -> Foreseen {
-    Foreseen { plan, unseen }
+    Foreseen {
+        plan,
+        unseen,
+        standing: false,
+    }
 }

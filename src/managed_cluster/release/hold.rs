@@ -2,7 +2,7 @@
 
 use crate::{
     api::{
-        Mode, WhileInUse,
+        ManagedClusterStatus, Mode, WhileInUse,
         condition::{ConditionType, find},
     },
     kubernetes::{Failure, KubernetesError},
@@ -12,6 +12,7 @@ use crate::{
         in_use::{self, Earlier, Next, USED},
         management::Management,
         observe::Secrets,
+        status::REMOVED,
     },
 };
 
@@ -95,9 +96,18 @@ fn in_argocd<'a>(
         others: (context.secrets.keys().map(String::as_str))
             .filter(|other| *other != management.namespace)
             .collect(),
-        suspended: going.identity.mode == Mode::Suspended,
+        cut_off: if going.identity.mode == Mode::Suspended {
+            Some(in_use::BY_SUSPENSION)
+        } else {
+            is_removed(going.old, ConditionType::AccessEntryReady).then_some("its access entry is gone already")
+        },
         earlier: earlier(context, going),
     }
+}
+
+/// Whether an earlier pass of the removal told that a part is gone.
+fn is_removed(old: &ManagedClusterStatus, kind: ConditionType) -> bool {
+    find(&old.conditions, kind).is_some_and(|condition| condition.reason == REMOVED)
 }
 
 /// Drops the labels, by which ApplicationSets let go: they delete what they made, so this is the first step of the

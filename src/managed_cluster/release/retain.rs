@@ -1,7 +1,7 @@
 //! `Retain`: only the cluster Secret is taken away. The management role keeps its way to the deployer role, which still
 //! trusts it, so the `ManagementRole` records that first.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use crate::{
     api::{CLOSED_ACCOUNTS, DeployerRoleStatus},
@@ -15,6 +15,7 @@ use crate::{
         observe::Secrets,
         removal::bears_our_mark,
         status::{Pass, Releasing},
+        step::Part,
         tell,
         turn::door,
     },
@@ -45,20 +46,21 @@ pub(super) async fn retain(
     if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
         return Err(Error::Step(part, failure));
     }
+    let gone = BTreeSet::from([Part::Secret]);
     if identity.existing.is_none() && identity.recorded_role(going.old).is_none() {
         if let Some(turn) = unrecorded(context, going, management, &deployer).await? {
-            return Ok(turn);
+            return Ok(turn.knowing(gone));
         }
     } else if identity.existing.is_none()
         && is_listed(management)
         && !management.retained.contains(&deployer.to_string())
     {
-        return Ok(Turn::blocked(pending(going)));
+        return Ok(Turn::blocked(pending(going)).knowing(gone));
     }
     if plan.steps.is_empty() {
         return Ok(Turn::Gone);
     }
-    Ok(Turn::again("removed the cluster Secret; looking once more"))
+    Ok(Turn::again("removed the cluster Secret; looking once more").knowing(gone))
 }
 
 /// Whether the `ManagementRole` lists what is kept. It does not where the management role is somebody else's: nobody keeps

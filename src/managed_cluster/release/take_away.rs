@@ -11,7 +11,7 @@ use tracing::debug;
 
 use crate::{
     aws::{Account, AwsError, Call, ErrorKind, Lane},
-    domain::arn::PolicyArn,
+    domain::arn::{PolicyArn, RoleArn},
     managed_cluster::{
         Blocked, Context, Error, Plan, Step,
         apply::{self, Outcome, Site, Stop},
@@ -21,7 +21,8 @@ use crate::{
         observe::{self, Known, Secrets, Spoke},
         removal::{TakenOver, plan_removal},
         request::Identity,
-        status::Releasing,
+        status::{Pass, Releasing},
+        step::Part,
         tell,
         turn::{self, door},
         words::in_a_row,
@@ -44,7 +45,7 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
                 message: needs_management(identity, &blocked),
                 ..Releasing::blocked(blocked)
             };
-            return Ok(Turn::Remains(super::Pass::Releasing(releasing)));
+            return Ok(Turn::Remains(Pass::Releasing(releasing)));
         }
     };
     let Some(secrets) = own_secrets(context, going, &management).await? else {
@@ -127,13 +128,29 @@ async fn in_account(
         }
         Err(error) => (Err(error), false),
     };
-    let recorded = identity.recorded_role(going.old);
     let plan = planned(context, going, management, observed.as_ref().ok(), secrets);
     log_plan(&identity.name, &plan);
     if let Some(turn) = begin(context, going, (management, secrets), looked, &plan.steps).await? {
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, account.as_ref().ok()).await;
+    let away = away(observed.as_ref().ok(), secrets, &plan, &outcome);
+    let turn = concluded(context, going, (&deployer, observed, late), plan, outcome).await;
+    Ok(turn
+        .unwrap_or_else(|error| Turn::Remains(Pass::Releasing(Releasing::failed(error))))
+        .knowing(away))
+}
+
+/// What became of one pass of a removal.
+async fn concluded(
+    context: &Context,
+    going: &Going<'_>,
+    (deployer, observed, late): (&RoleArn, Result<Spoke, AwsError>, bool),
+    plan: Plan,
+    outcome: Outcome,
+) -> Result<Turn, Error> {
+    let uid = going.uid();
+    let recorded = going.identity.recorded_role(going.old);
     let done = outcome.done().to_vec();
     tell::removed(context, going.metadata, &done, None).await;
     context.memory.want_secret(uid, None);
@@ -161,6 +178,23 @@ async fn in_account(
         return Ok(Turn::Gone);
     }
     Ok(Turn::again(&looking_once_more(&done)))
+}
+
+/// What is surely gone: what was looked at and was not there, and what this pass deleted.
+fn away(spoke: Option<&Spoke>, secrets: &Secrets, plan: &Plan, outcome: &Outcome) -> BTreeSet<Part> {
+    let of_secret = |step: &&Step| matches!(step, Step::DeleteSecret { .. });
+    let deleted = plan.steps.iter().filter(of_secret).all(|step| outcome.did(step));
+    let secret = deleted && secrets.own.iter().all(|secret| !secret.deleting);
+    let entry = outcome.entry_deleted() || spoke.is_some_and(|spoke| spoke.entry.is_none());
+    let role = outcome.role_deleted() || spoke.is_some_and(|spoke| spoke.role.is_none());
+    [
+        (secret, Part::Secret),
+        (entry, Part::AccessEntry),
+        (role, Part::DeployerRole),
+    ]
+    .into_iter()
+    .filter_map(|(away, part)| away.then_some(part))
+    .collect()
 }
 
 /// What a removal says that waits for another look to find nothing.

@@ -44,7 +44,12 @@ pub fn finding(request: &Request, plan: &Plan) -> Finding {
 #[must_use]
 pub fn not_done(withheld: Withheld, plan: &Plan) -> Finding {
     let words: Vec<String> = plan.steps.iter().map(Step::words).collect();
-    Finding::new(CONDITION, Verdict::False, withheld.reason(), withheld.not_done(&words))
+    Finding::new(
+        CONDITION,
+        Verdict::False,
+        withheld.reason(),
+        withheld.not_done(&words, &[]),
+    )
 }
 
 fn held(request: &Request) -> Finding {
@@ -85,7 +90,7 @@ pub fn failed(error: &KubernetesError) -> Finding {
 #[must_use]
 pub fn not_served(namespace: &str) -> Finding {
     let message = format!(
-        "the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace} and give it the Role that the others have there"
+        "the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace} and apply the Role mooring-controller of deploy/install/10-rbac.yaml to that namespace"
     );
     Finding::new(CONDITION, Verdict::Unknown, "NamespaceNotServed", message)
 }

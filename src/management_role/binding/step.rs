@@ -181,10 +181,16 @@ impl Obstacle {
         let Request { object, namespace, .. } = request;
         let role = request.role.as_deref().unwrap_or_default();
         match self {
-            Self::Missing { accounts } => format!(
-                "namespace {namespace} has no service account {}: correct spec.serviceAccounts, or install that part of Argo CD. Mooring makes no service account",
-                some(accounts)
-            ),
+            Self::Missing { accounts } => {
+                let what = match accounts.len() {
+                    1 => "no service account",
+                    _ => "none of the service accounts",
+                };
+                format!(
+                    "namespace {namespace} has {what} {}: correct spec.serviceAccounts, or install that part of Argo CD. Mooring makes no service account",
+                    some(accounts)
+                )
+            }
             Self::Untrusted { accounts } => untrusted(request, accounts),
             Self::ByPodIdentity { accounts } => by_pod_identity(request, accounts),
             Self::Elsewhere {

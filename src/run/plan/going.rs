@@ -130,7 +130,7 @@ impl Going {
             server: status.and_then(|cluster| cluster.endpoint.as_deref()),
             namespace: &self.namespace,
             others: self.others.iter().map(String::as_str).collect(),
-            suspended: self.identity.mode == Mode::Suspended,
+            cut_off: (self.identity.mode == Mode::Suspended).then_some(in_use::BY_SUSPENSION),
             earlier: in_use::Earlier::default(),
         }
     }

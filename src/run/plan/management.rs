@@ -189,10 +189,10 @@ fn hub(
     let mut management = match Management::read(role) {
         Ok(management) => management.guarding(&request.guarded),
         // It has not been looked at yet: the plan tells whether it will stand.
-        Err(NoManagement::NotReady(_)) if observed.cluster.is_some() && plan.in_the_way().is_none() => {
+        Err(NoManagement::NotReady { .. }) if observed.cluster.is_some() && plan.in_the_way().is_none() => {
             as_management(request)
         }
-        Err(NoManagement::Missing(why) | NoManagement::Unreadable(why) | NoManagement::NotReady(why)) => {
+        Err(NoManagement::Missing(why) | NoManagement::Unreadable(why) | NoManagement::NotReady { why, .. }) => {
             return Err(why);
         }
     };
