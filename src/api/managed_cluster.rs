@@ -409,6 +409,10 @@ pub struct AccessEntryStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub arn: Option<String>,
+    /// Whether others made the entry, and Mooring took it over: what they gave to it stays. It counts for more than the tag mooring.dev/adopted, which anybody may set who may tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub adopted: Option<bool>,
     /// Of an entry that was taken over: the ARNs of the access policies that the spec gave to it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub policies: BTreeSet<String>,

@@ -205,10 +205,13 @@ impl ClusterSecret {
         self.annotations.get(key).map(String::as_str)
     }
 
-    /// Whether it was taken over from others: keys of Argo CD's that they set stay.
+    /// Whether it was taken over from others: keys of Argo CD's that they set stay. That our field manager wrote the mark
+    /// decides, since it is copied with a manifest and set by hand; where nothing is ours by `managedFields`, as after a
+    /// restore, the mark has to do.
     #[must_use]
     pub fn adopted(&self) -> bool {
-        self.annotations.contains_key(ADOPTED_ANNOTATION)
+        let written_by_us = self.our_annotations.is_empty() || self.our_annotations.contains(ADOPTED_ANNOTATION);
+        written_by_us && self.annotations.contains_key(ADOPTED_ANNOTATION)
     }
 
     /// Whether a data key is set at all.

@@ -156,6 +156,8 @@ calls! {
         "Reads which inline policies a role carries, to report any that is not ours."
     Iam reads ListAttachedRolePolicies "ListAttachedRolePolicies" ["iam:ListAttachedRolePolicies" DeployerRole Resource, "iam:ListAttachedRolePolicies" AdoptedRole Resource, "iam:ListAttachedRolePolicies" ManagementRole Resource]
         "Reads which managed policies a role carries, to report any that is not ours."
+    Iam reads ListInstanceProfilesForRole "ListInstanceProfilesForRole" ["iam:ListInstanceProfilesForRole" DeployerRole Resource, "iam:ListInstanceProfilesForRole" AdoptedRole Resource]
+        "Reads which instance profiles hold a role before it is taken over, since instances then run with it."
     Iam reads GetRolePolicy "GetRolePolicy" ["iam:GetRolePolicy" ManagementRole Resource]
         "Reads the management role's permission policy."
     Iam writes CreateRole "CreateRole" ["iam:CreateRole" DeployerRole Boundary, "iam:TagRole" DeployerRole OurTags, "iam:CreateRole" ManagementRole Boundary, "iam:TagRole" ManagementRole OurTags]
@@ -164,6 +166,8 @@ calls! {
         "Puts back a role's trust policy."
     Iam writes PutRolePermissionsBoundary "PutRolePermissionsBoundary" ["iam:PutRolePermissionsBoundary" DeployerRole Boundary, "iam:PutRolePermissionsBoundary" AdoptedRole Boundary, "iam:PutRolePermissionsBoundary" ManagementRole Boundary]
         "Puts back a role's permissions boundary."
+    Iam writes UpdateRole "UpdateRole" ["iam:UpdateRole" DeployerRole Boundary, "iam:UpdateRole" ManagementRole Boundary]
+        "Puts back a role's description, and how long its sessions may last."
     Iam writes TagRole "TagRole" ["iam:TagRole" DeployerRole OurTags, "iam:TagRole" AdoptedRole OurTags, "iam:TagRole" ManagementRole OurTags]
         "Puts back our tags on a role, or marks one that is taken over."
     Iam writes PutRolePolicy "PutRolePolicy" ["iam:PutRolePolicy" ManagementRole Boundary]

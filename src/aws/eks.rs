@@ -329,6 +329,7 @@ pub(super) fn access_entry(from: types::AccessEntry) -> AccessEntry {
         kind: from.r#type.unwrap_or_default(),
         username: from.username,
         groups: from.kubernetes_groups.unwrap_or_default().into_iter().collect(),
+        created: from.created_at.map(|time| time.secs()),
         tags: from.tags.unwrap_or_default().into_iter().collect(),
     }
 }

@@ -472,8 +472,22 @@ mod tests {
         assert!(error.hint().contains("mooring-provisioner do iam:CreateRole"));
         let entering = AwsError {
             call: Call::AssumeRole,
-            ..error
+            ..error.clone()
         };
         assert!(entering.hint().contains("trust policy"));
+        let in_use = AwsError {
+            kind: ErrorKind::HasPolicies,
+            message: "Cannot delete entity, must remove roles from instance profile first.".to_owned(),
+            ..error.clone()
+        };
+        assert!(in_use.hint().contains("list-instance-profiles-for-role"));
+        let unreachable = |region: &str| AwsError {
+            call: Call::DescribeAccessEntry,
+            kind: ErrorKind::Unreachable,
+            resource: format!("the access entry of x on arn:aws:eks:{region}:222222222222:cluster/prod"),
+            ..error.clone()
+        };
+        assert!(unreachable("eu-centrl-1").hint().contains("is eu-central-1 meant?"));
+        assert!(unreachable("eu-central-1").hint().contains("name resolution"));
     }
 }

@@ -1,7 +1,7 @@
 //! What AWS refused, for people: what to do next, and why something could not be looked at.
 
 use super::{AwsError, Call, ErrorKind};
-use crate::domain::name::{AccountId, RoleName};
+use crate::domain::name::{AccountId, Region, RoleName};
 
 /// What to do where the credentials are an account's root user's.
 const ROOT: &str =
@@ -50,6 +50,11 @@ impl AwsError {
                     .to_owned()
             }
             ErrorKind::LimitExceeded => "raise the quota that AWS names, or make room under it".to_owned(),
+            ErrorKind::HasPolicies if self.message.contains("instance profile") => {
+                "take the role out of the instance profiles that somebody put it in (`aws iam \
+                 list-instance-profiles-for-role` tells which), then it can be deleted"
+                    .to_owned()
+            }
             ErrorKind::HasPolicies => {
                 "remove the policies that somebody put on the role, then it can be deleted".to_owned()
             }
@@ -60,11 +65,15 @@ impl AwsError {
                  this region is enabled in the account"
                     .to_owned()
             }
-            ErrorKind::Unreachable => {
-                "check name resolution, HTTPS_PROXY and NO_PROXY, AWS_CA_BUNDLE, and the network policy of the \
-                 operator's namespace"
-                    .to_owned()
-            }
+            ErrorKind::Unreachable => match self.misspelt_region() {
+                Some((region, meant)) => format!(
+                    "AWS names no region {region}: is {meant} meant? Write that in a new ManagedCluster, since the region \
+                     never changes"
+                ),
+                None => "check name resolution, HTTPS_PROXY and NO_PROXY, AWS_CA_BUNDLE, and the network policy of the \
+                         operator's namespace"
+                    .to_owned(),
+            },
             ErrorKind::ServerError => "nothing: AWS failed, and it is tried again".to_owned(),
             ErrorKind::RegionDisabled => {
                 "enable the operator's region in that account, or run the operator with AWS_REGION set to a region \
@@ -74,6 +83,14 @@ impl AwsError {
             ErrorKind::ShuttingDown => "nothing: the next operator goes on".to_owned(),
             ErrorKind::Unknown => "read AWS's message; its support takes the request ID".to_owned(),
         }
+    }
+
+    /// The region that the call went to, where its name is misspelt, and the one that is meant.
+    fn misspelt_region(&self) -> Option<(Region, Region)> {
+        let (_, rest) = self.resource.split_once(":eks:")?;
+        let region: Region = rest.split(':').next()?.parse().ok()?;
+        let meant = region.meant()?;
+        Some((region, meant))
     }
 
     /// Whether it was an account's root user who asked to assume a role, in AWS's own words: no trust policy helps.

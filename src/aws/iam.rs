@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use super::{
     calls::Call,
     error::{AwsError, ErrorKind},
-    role::{OidcProvider, Role, RolePolicies, WantedRole},
+    role::{LONGEST_SESSION, OidcProvider, Role, RolePolicies, WantedRole},
     session::Account,
 };
 use crate::{
@@ -89,6 +89,33 @@ impl Account {
         }
     }
 
+    /// The ARNs of the instance profiles that hold a role; none when there is no such role.
+    ///
+    /// # Errors
+    /// When IAM cannot be asked, or refuses.
+    pub async fn instance_profiles(&self, name: &RoleName) -> Result<BTreeSet<String>, AwsError> {
+        let resource = self.role_arn(name);
+        let (mut found, mut marker) = (BTreeSet::new(), None);
+        loop {
+            let request = self
+                .iam
+                .list_instance_profiles_for_role()
+                .role_name(name.as_str())
+                .set_marker(marker);
+            let answer = self
+                .call(Call::ListInstanceProfilesForRole, &resource, request.send())
+                .await;
+            let Some(answer) = absent(answer)? else {
+                return Ok(BTreeSet::new());
+            };
+            found.extend(answer.instance_profiles.into_iter().map(|profile| profile.arn));
+            marker = answer.marker;
+            if !answer.is_truncated || marker.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Whether a refused read of what a role carries was of a role that is gone since it was seen: AWS judges it by its
     /// name without our path then, of which only `GetRole` may be asked.
     ///
@@ -161,6 +188,18 @@ impl Account {
             .role_name(name.as_str())
             .permissions_boundary(boundary.to_string());
         self.call(Call::PutRolePermissionsBoundary, &self.role_arn(name), request.send())
+            .await?;
+        Ok(())
+    }
+
+    /// Sets a role's description, and how long its sessions may last to [`LONGEST_SESSION`].
+    ///
+    /// # Errors
+    /// When IAM refuses, or the role is gone.
+    pub async fn update_role(&self, name: &RoleName, description: &str) -> Result<(), AwsError> {
+        let request = self.iam.update_role().role_name(name.as_str());
+        let request = request.description(description).max_session_duration(LONGEST_SESSION);
+        self.call(Call::UpdateRole, &self.role_arn(name), request.send())
             .await?;
         Ok(())
     }
@@ -310,11 +349,14 @@ pub(super) fn role(from: types::Role) -> Role {
     Role {
         arn: from.arn,
         id: from.role_id,
+        created: Some(from.create_date.secs()),
         name: from.role_name,
         trust: decoded(&from.assume_role_policy_document.unwrap_or_default()),
         boundary: from
             .permissions_boundary
             .and_then(|boundary| boundary.permissions_boundary_arn),
+        description: from.description,
+        longest_session: from.max_session_duration,
         tags: from
             .tags
             .unwrap_or_default()

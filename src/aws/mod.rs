@@ -41,7 +41,7 @@ pub use error::{AwsError, ErrorKind, classify};
 pub use limits::{Admission, Lane, ShuttingDown};
 pub use permit::Permit;
 pub use reader::{Look, ReadBy, Reader, RoleDocuments, SpokeCluster, SpokeEntry};
-pub use role::{OidcProvider, Role, RolePolicies, WantedRole};
+pub use role::{LONGEST_SESSION, OidcProvider, Role, RolePolicies, WantedRole};
 pub use session::{Account, Aws, Door, session_name, verify_session_name};
 pub use sts::Caller;
 pub use walker::{EksToken, RoleSession, Walker, WebToken};

@@ -149,7 +149,6 @@ impl Reader {
             Err(error) => return Look::Unseen(unseen(&error)),
         };
         let Some(from) = from else { return Look::Absent };
-        let created = from.create_date.secs();
         let found = iam::role(from);
         if found.arn != role.to_string() {
             return Look::Absent;
@@ -167,7 +166,7 @@ impl Reader {
         };
         Look::Seen(RoleDocuments {
             id: found.id,
-            created: Some(created),
+            created: found.created,
             trust: found.trust,
             policies,
             boundary,
@@ -232,9 +231,10 @@ impl Reader {
         let resource = account.entry_of(&cluster.name, principal);
         let answer = account.call(Call::DescribeAccessEntry, &resource, request.send()).await;
         look(eks::absent(answer).map(|answer| {
-            answer.and_then(|answer| answer.access_entry).map(|from| SpokeEntry {
-                created: from.created_at.map(|time| time.secs()),
-                tags: eks::access_entry(from).tags,
+            let found = answer.and_then(|answer| answer.access_entry).map(eks::access_entry);
+            found.map(|entry| SpokeEntry {
+                created: entry.created,
+                tags: entry.tags,
             })
         }))
     }

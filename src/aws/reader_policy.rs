@@ -106,6 +106,7 @@ mod tests {
                 "iam:GetRole",
                 "iam:GetRolePolicy",
                 "iam:ListAttachedRolePolicies",
+                "iam:ListInstanceProfilesForRole",
                 "iam:ListRolePolicies",
             ]
         );

@@ -12,22 +12,46 @@ use crate::{
     policy::Document,
 };
 
+/// How long a session of a role of ours may last at most, in seconds: what IAM gives a role for which nothing is asked (IAM
+/// `CreateRole`, `MaxSessionDuration`).
+pub const LONGEST_SESSION: i32 = 3_600;
+
 /// A role, as `GetRole` gives it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Role {
     /// The ARN in the exact case that AWS keeps. Right after creation AWS may briefly give the unique ID instead
     /// (Terraform AWS provider, `iam/role.go`, `waitRoleARNIsNotUniqueID`).
     pub arn: String,
     /// The unique ID, `AROA...`, which AWS never gives twice.
     pub id: String,
+    /// When it was made, in seconds since 1970 by AWS's clock.
+    pub created: Option<i64>,
     /// The name, in the exact case that AWS keeps.
     pub name: String,
     /// The trust policy as text, percent-decoded. What does not parse is drift.
     pub trust: String,
     /// The ARN of the permissions boundary.
     pub boundary: Option<String>,
+    /// The description, where there is one.
+    pub description: Option<String>,
+    /// How long its sessions may last at most, in seconds; `None` where IAM does not say.
+    pub longest_session: Option<i32>,
     /// The tags.
     pub tags: Tags,
+}
+
+impl Role {
+    /// What `UpdateRole` would set back to have it as `wanted`, by name.
+    #[must_use]
+    pub fn unlike(&self, wanted: &WantedRole) -> BTreeSet<String> {
+        let described = self.description.as_deref().unwrap_or_default() == wanted.description;
+        let lasts = self.longest_session.unwrap_or(LONGEST_SESSION) == LONGEST_SESSION;
+        [(described, "description"), (lasts, "longest session")]
+            .into_iter()
+            .filter(|(same, _)| !same)
+            .map(|(_, what)| what.to_owned())
+            .collect()
+    }
 }
 
 /// A role that we want.

@@ -1,6 +1,6 @@
 //! Session policies: what cuts a session of a provisioner role down to one object. Pure.
 
-use super::grants::{any_provider, without_path};
+use super::grants::any_provider;
 use crate::{
     domain::{
         arn::{ClusterArn, RoleArn},
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The session policy of a pass over one cluster: its deployer role, the cluster, and that role's entry on it. A role
-/// that `is_ours` is not is only looked at.
+/// that `is_ours` is not is only looked at, and so is whatever has the name instead.
 /// Under 2,048 characters for the longest names that AWS takes.
 #[must_use]
 pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &RoleArn, is_ours: bool) -> Document {
@@ -29,7 +29,7 @@ pub fn session_policy_for_cluster(hub: &Hub, cluster: &ClusterArn, deployer: &Ro
         ActionGrant {
             sid: "Look",
             actions: vec!["iam:GetRole"],
-            resources: under_any_path(deployer),
+            resources: vec![any_role(deployer)],
         },
         ActionGrant {
             sid: "Cluster",
@@ -53,7 +53,7 @@ pub fn session_policy_for_management(hub: &Hub, role: &RoleArn) -> Document {
         ActionGrant {
             sid: "Look",
             actions: vec!["iam:GetRole"],
-            resources: under_any_path(role),
+            resources: vec![any_role(role)],
         },
         ActionGrant {
             sid: "Hub",
@@ -63,9 +63,8 @@ pub fn session_policy_for_management(hub: &Hub, role: &RoleArn) -> Document {
     ])
 }
 
-/// A role by its name: as one that does not exist is judged, and as one that somebody made under a path of his own,
-/// which has the name all the same.
-fn under_any_path(role: &RoleArn) -> Vec<String> {
-    let anywhere = format!("arn:{}:iam::{}:role/*/{}", role.partition, role.account, role.name);
-    vec![without_path(role), anywhere]
+/// Every role of an account. To IAM a name is the same in any case and under any path, and policies tell both apart: a role
+/// that has the name in another case could not be told from a refusal by anything narrower.
+fn any_role(like: &RoleArn) -> String {
+    format!("arn:{}:iam::{}:role/*", like.partition, like.account)
 }

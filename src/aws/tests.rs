@@ -661,6 +661,13 @@ async fn lists_are_read_to_their_end() {
             "ListAttachedRolePolicies",
             "<AttachedPolicies><member><PolicyArn>arn:p</PolicyArn></member></AttachedPolicies><IsTruncated>false</IsTruncated>",
         ),
+        "ListInstanceProfilesForRole" => {
+            let (name, more) = if seen.body.contains("Marker=m1") { ("b", "<IsTruncated>false</IsTruncated>") } else { ("a", "<IsTruncated>true</IsTruncated><Marker>m1</Marker>") };
+            result(
+                "ListInstanceProfilesForRole",
+                &format!("<InstanceProfiles><member><Path>/</Path><InstanceProfileName>{name}</InstanceProfileName><InstanceProfileId>AIPA{name}</InstanceProfileId><Arn>arn:{name}</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate><Roles/></member></InstanceProfiles>{more}"),
+            )
+        }
         operation if operation.contains("nextToken=n1") => Answer::Http(200, "", r#"{"associatedAccessPolicies":[{"policyArn":"other","accessScope":{"type":"cluster"}}]}"#.to_owned()),
         _ => listed(r#"{"type":"namespace","namespaces":["a"]}"#, "n1"),
     })
@@ -668,6 +675,8 @@ async fn lists_are_read_to_their_end() {
     let policies = account.role_policies(&"x".parse().unwrap()).await.unwrap();
     assert_eq!(policies.inline, ["a".to_owned(), "b".to_owned()].into());
     assert_eq!(policies.attached, ["arn:p".to_owned()].into());
+    let profiles = account.instance_profiles(&"x".parse().unwrap()).await.unwrap();
+    assert_eq!(profiles, ["arn:a".to_owned(), "arn:b".to_owned()].into());
     let found = account
         .associations(&"prod".parse().unwrap(), &principal())
         .await
@@ -675,7 +684,7 @@ async fn lists_are_read_to_their_end() {
         .unwrap();
     assert_eq!(found.get(&edit()), Some(&namespaces(&["a"])));
     assert_eq!(found.len(), 2);
-    assert_eq!(canned.operations().len(), 1 + 3 + 2);
+    assert_eq!(canned.operations().len(), 1 + 3 + 2 + 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -686,7 +695,7 @@ async fn a_role_is_made_whole_and_read_decoded() {
             "<Role><Path>/mooring/a/</Path><RoleName>X</RoleName><RoleId>AROA1</RoleId><Arn>arn:aws:iam::222222222222:role/mooring/a/X</Arn>\
              <CreateDate>2026-01-01T00:00:00Z</CreateDate><AssumeRolePolicyDocument>%7B%22a+b%22%3A1%7D</AssumeRolePolicyDocument>\
              <PermissionsBoundary><PermissionsBoundaryArn>arn:aws:iam::aws:policy/AWSDenyAll</PermissionsBoundaryArn></PermissionsBoundary>\
-             <Tags><member><Key>k</Key><Value>v</Value></member></Tags></Role>",
+             <Description>theirs</Description><MaxSessionDuration>43200</MaxSessionDuration><Tags><member><Key>k</Key><Value>v</Value></member></Tags></Role>",
         )
     };
     let (canned, account) = account(move |seen| role(&seen.operation)).await;
@@ -703,6 +712,17 @@ async fn a_role_is_made_whole_and_read_decoded() {
     assert_eq!(made.trust, r#"{"a+b":1}"#);
     assert_eq!(made.boundary.as_deref(), Some("arn:aws:iam::aws:policy/AWSDenyAll"));
     assert_eq!(made.tags["k"], "v");
+    assert_eq!(made.created, Some(1_767_225_600));
+    assert_eq!(
+        made.unlike(&wanted),
+        ["description".to_owned(), "longest session".to_owned()].into()
+    );
+    let as_wanted = Role {
+        description: Some(wanted.description.clone()),
+        longest_session: Some(LONGEST_SESSION),
+        ..made.clone()
+    };
+    assert!(as_wanted.unlike(&wanted).is_empty());
     let seen = canned.seen.lock().unwrap()[1].clone();
     assert_eq!(seen.host, "iam.amazonaws.com");
     for part in [

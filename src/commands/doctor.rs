@@ -190,8 +190,17 @@ struct Explained(Vec<(String, Trouble)>);
 impl Explained {
     fn explain(&mut self, out: &mut String, cluster: &str, what: &str, trouble: &Trouble) {
         line(out, "");
-        if let Some((first, _)) = self.0.iter().find(|(_, known)| known == trouble) {
-            return line(out, &format!("  {what}: {}, as of {first}", trouble.reason));
+        let same = |known: &Trouble| {
+            let of = |trouble: &Trouble| (trouble.reason, trouble.candidates.clone());
+            known.message == trouble.message && of(known) == of(trouble)
+        };
+        if let Some((first, known)) = self.0.iter().find(|(_, known)| same(known)) {
+            line(out, &format!("  {what}: {}, as of {first}", trouble.reason));
+            // The same is wrong, and each is mended by a command of its own.
+            if known.next != trouble.next {
+                line(out, &format!("    next   {}", trouble.next));
+            }
+            return;
         }
         self.0.push((cluster.to_owned(), trouble.clone()));
         line(out, &format!("  {what}: {}", trouble.reason));
@@ -353,6 +362,21 @@ well: connected  arn:aws:eks:eu-west-1:222222222222:cluster/well
 1 unknown: unlooked (NotMoored)
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn what_keeps_several_clusters_from_being_moored_is_told_once_with_what_to_do_for_each() {
+        let of = |name: &str| Examined {
+            walk: Err(Trouble {
+                next: format!("look at `kubectl describe mgc {name}`"),
+                ..trouble(Reason::NotMoored)
+            }),
+            ..examined(name, None)
+        };
+        let text = print(&[of("one"), of("two")], DoctorOutput::Table);
+        assert_eq!(text.matches("was refused").count(), 1, "{text}");
+        let second = "  not walked: NotMoored, as of one\n    next   look at `kubectl describe mgc two`\n";
+        assert!(text.contains(second), "{text}");
     }
 
     #[test]

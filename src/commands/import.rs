@@ -146,17 +146,15 @@ mod tests {
                 id: "AROATHEIRS".into(),
                 name: wired.role.name.to_string(),
                 trust: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:role/argocd-manager"},"Action":"sts:AssumeRole"}]}"#.into(),
-                boundary: None,
-                tags: BTreeMap::new(),
+                ..Role::default()
             }),
             role_policies: Some(crate::aws::RolePolicies::default()),
+            instance_profiles: Some(BTreeSet::new()),
             entry: Some(AccessEntry {
                 arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/x/role/222222222222/argocd/1".into(),
                 principal: wired.role.to_string(),
                 kind: "STANDARD".into(),
-        username: None,
-                groups: BTreeSet::new(),
-                tags: BTreeMap::new(),
+                ..AccessEntry::default()
             }),
             associations: Some(
                 [(

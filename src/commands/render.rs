@@ -180,9 +180,7 @@ fn permission(request: &Request, members: &Members) -> (Option<Document>, Option
             arn,
             id: id.clone(),
             name: request.role.name.to_string(),
-            trust: String::new(),
-            boundary: None,
-            tags: BTreeMap::new(),
+            ..Role::default()
         }),
         ..Observed::default()
     };

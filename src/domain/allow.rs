@@ -125,8 +125,10 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
         })
         .collect();
     if covering.is_empty() {
+        let meant = asked.region.meant();
+        let meant = meant.map_or_else(String::new, |meant| format!(" (is {meant} meant?)"));
         return Err(NotAllowed(vec![format!(
-            "cluster {} in account {}, region {}",
+            "cluster {} in account {}, region {}{meant}",
             asked.cluster, asked.account, asked.region
         )]));
     }

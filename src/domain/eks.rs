@@ -66,7 +66,7 @@ pub struct Cluster {
 }
 
 /// An access entry, as `DescribeAccessEntry` gives it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AccessEntry {
     /// The entry's own ARN.
     pub arn: String,
@@ -78,6 +78,8 @@ pub struct AccessEntry {
     pub username: Option<String>,
     /// The Kubernetes groups that its sessions belong to.
     pub groups: BTreeSet<String>,
+    /// When it was made, in seconds since 1970 by AWS's clock.
+    pub created: Option<i64>,
     /// Its tags.
     pub tags: Tags,
 }
@@ -216,8 +218,7 @@ mod tests {
             principal: "arn:aws-cn:iam::222222222222:role/mooring/hub/default/prod-1".into(),
             kind: "STANDARD".into(),
             username: username.map(str::to_owned),
-            groups: BTreeSet::new(),
-            tags: Tags::new(),
+            ..AccessEntry::default()
         }
     }
 

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::Serialize;
 
+use super::allow::letters_apart;
+
 /// A text that is not the name it was given as, with a sentence that says what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not {kind}: {hint}")]
@@ -224,7 +226,34 @@ impl Serialize for Partition {
     }
 }
 
+/// What the names of AWS's regions say of where in their area they are (AWS, "Regions and Availability Zones").
+const DIRECTIONS: [&str; 9] = [
+    "central",
+    "east",
+    "north",
+    "northeast",
+    "northwest",
+    "south",
+    "southeast",
+    "southwest",
+    "west",
+];
+
 impl Region {
+    /// The region that is meant, where this one's name has no direction that AWS names regions by, but nearly one. Which
+    /// regions there are is not known here: new ones come.
+    #[must_use]
+    pub fn meant(&self) -> Option<Self> {
+        let mut parts: Vec<&str> = self.0.split('-').collect();
+        let direction = parts.iter_mut().rev().nth(1)?;
+        let near = DIRECTIONS
+            .into_iter()
+            .min_by_key(|known| letters_apart(known, direction))?;
+        let apart = letters_apart(near, direction);
+        *direction = near;
+        (1..=2).contains(&apart).then(|| parts.join("-").parse().ok()).flatten()
+    }
+
     /// The partition that the region belongs to (botocore, `partitions.json`, `regionRegex`).
     #[must_use]
     pub fn partition(&self) -> Partition {
@@ -272,6 +301,28 @@ mod tests {
         }
         for wrong in ["eu-west", "eu_west_1", "EU-WEST-1", "eu-west-*", "1", "eu--1"] {
             assert!(wrong.parse::<Region>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_region_is_known_by_its_direction() {
+        let meant = |text: &str| text.parse::<Region>().unwrap().meant().map(|meant| meant.to_string());
+        for (text, region) in [
+            ("eu-centrl-1", "eu-central-1"),
+            ("eu-wets-1", "eu-west-1"),
+            ("ap-southest-2", "ap-southeast-2"),
+            ("us-gov-wst-1", "us-gov-west-1"),
+        ] {
+            assert_eq!(meant(text).as_deref(), Some(region));
+        }
+        for right in [
+            "eu-west-1",
+            "mx-central-1",
+            "us-gov-east-1",
+            "eusc-de-east-1",
+            "xx-downtown-1",
+        ] {
+            assert_eq!(meant(right), None, "{right}");
         }
     }
 

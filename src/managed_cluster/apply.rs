@@ -263,6 +263,7 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran
         | Step::AdoptRole { .. }
         | Step::AdoptAccessEntry { .. }
         | Step::TagRole { .. }
+        | Step::UpdateRole { .. }
         | Step::CreateAccessEntry { .. }
         | Step::SetGroups { .. }
         | Step::SetUsername { .. }
@@ -299,6 +300,7 @@ async fn run_in_account(
         Step::DeleteRole { name } => account.delete_role(name).await?,
         Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
         Step::TagRole { name, tags, .. } => account.tag_role(name, tags).await?,
+        Step::UpdateRole { name, description, .. } => account.update_role(name, description).await?,
         Step::SetTrust { name, trust, .. } | Step::AddTrust { name, trust, .. } | Step::LeaveRole { name, trust } => {
             account.set_trust(name, trust).await?;
         }

@@ -8,9 +8,8 @@ use serde::Serialize;
 
 use crate::{domain::eks::ClusterState, policy::Document};
 
-use super::step::Part;
-
 pub(crate) use self::message::held_in_words;
+use super::step::Part;
 
 /// What stands in the way, as a typed reason. It is not an error: nothing failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -70,6 +69,8 @@ pub enum Blocked {
         arn: String,
         /// Whose it is.
         owner: String,
+        /// What to do, the likeliest first.
+        next: String,
     },
     /// The role that we made is gone, and one that is not ours stands under its name.
     RoleReplaced {
@@ -109,6 +110,15 @@ pub enum Blocked {
         why: String,
         /// Of which part of the chain it is.
         part: Part,
+    },
+    /// The access entry is for a role that is gone, and others have a part in it.
+    StaleEntry {
+        /// Its ARN.
+        arn: String,
+        /// Why Mooring does not delete it.
+        why: String,
+        /// The command that does.
+        delete: String,
     },
     /// Our role carries policies that we did not give it.
     ForeignPolicyAttached {
@@ -258,9 +268,11 @@ impl Blocked {
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
-            Self::EntryNotOurs { .. } | Self::ScopeUnmoved { .. } | Self::Propagating { .. } | Self::StoodBack => {
-                Part::AccessEntry
-            }
+            Self::EntryNotOurs { .. }
+            | Self::StaleEntry { .. }
+            | Self::ScopeUnmoved { .. }
+            | Self::Propagating { .. }
+            | Self::StoodBack => Part::AccessEntry,
             Self::DuplicateCluster { .. }
             | Self::SecretNotOurs { .. }
             | Self::SecretGoing { .. }
@@ -293,7 +305,7 @@ impl Blocked {
             Self::TrustMissing { .. } => "TrustMissing",
             Self::NotAdoptable { .. } => "NotAdoptable",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
-            Self::RoleReplaced { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
+            Self::RoleReplaced { .. } | Self::StaleEntry { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
             Self::Propagating { .. } | Self::RolePropagating | Self::ScopeUnmoved { .. } => "Propagating",
             Self::DuplicateCluster { .. } => "DuplicateCluster",
@@ -326,6 +338,7 @@ impl Blocked {
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }
+            | Self::StaleEntry { .. }
             | Self::UnusableRole { .. }
             | Self::TrustMissing { .. }
             | Self::NotAdoptable { .. }

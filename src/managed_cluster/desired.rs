@@ -6,7 +6,7 @@ use crate::{
     argocd::{Connection, InvalidConnection, WantedSecret},
     aws::WantedRole,
     domain::{
-        arn::RoleArn,
+        arn::{ClusterArn, RoleArn},
         eks::{Associations, Cluster, WantedEntry},
         ownership::Tags,
     },
@@ -18,6 +18,8 @@ use super::{management::Management, request::Request};
 /// Everything that one `ManagedCluster` should lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
+    /// The EKS cluster.
+    pub cluster: ClusterArn,
     /// The deployer role.
     pub role: WantedRole,
     /// Whether that role is somebody else's: it is judged, and never written to.
@@ -43,6 +45,7 @@ pub fn desired(request: &Request, management: &Management, cluster: Option<&Clus
     tags.extend(request.owner.tags());
     let groups: BTreeSet<String> = request.groups.clone();
     Desired {
+        cluster: request.identity.cluster.clone(),
         role: WantedRole {
             arn: request.deployer.clone(),
             trust: policy::deployer_trust(&management.role),

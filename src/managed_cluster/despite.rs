@@ -13,6 +13,7 @@ impl Step {
             Self::SetBoundary { .. }
                 | Self::SetTrust { .. }
                 | Self::TagRole { .. }
+                | Self::UpdateRole { .. }
                 | Self::TagAccessEntry { .. }
                 | Self::SetUsername { .. }
                 | Self::SetGroups { .. }
@@ -24,6 +25,7 @@ impl Step {
         match self {
             Self::SetTrust { .. }
             | Self::TagRole { .. }
+            | Self::UpdateRole { .. }
             | Self::TagAccessEntry { .. }
             | Self::SetUsername { .. }
             | Self::SetGroups { .. }

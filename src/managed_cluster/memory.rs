@@ -326,6 +326,8 @@ impl Memories {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -359,6 +361,56 @@ mod tests {
                 ..somebody
             }
         );
+    }
+
+    fn secret(object: &str, server: &str, name: &str) -> WantedSecret {
+        let texts = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .collect()
+        };
+        WantedSecret {
+            name: "cluster-x".into(),
+            data: texts(&[("server", server), ("name", name)]),
+            labels: BTreeMap::new(),
+            annotations: texts(&[(CLUSTER_ANNOTATION, object)]),
+        }
+    }
+
+    #[test]
+    fn of_two_that_want_one_server_or_one_name_the_second_is_told_of_the_first() {
+        let memory = Memories::default();
+        let claim = |uid: &str, server, name, (stands, take)| {
+            let object = format!("object-{uid}");
+            memory.claim(uid, &secret(&object, server, name), stands, take)
+        };
+        let (new, asks, stands) = ((false, true), (false, false), (true, true));
+        let first = ["object-1".to_owned()];
+        assert_eq!(claim("0", "s", "n", asks), [""; 0], "who only asks keeps nobody out");
+        assert_eq!(claim("1", "s", "n", new), [""; 0]);
+        assert_eq!(claim("2", "s", "other", new), first);
+        assert_eq!(claim("2", "other", "n", new), first);
+        assert_eq!(claim("2", "s", "n", asks), first, "who asks is told all the same");
+        assert_eq!(
+            claim("3", "other", "other", new),
+            [""; 0],
+            "who was told has claimed nothing"
+        );
+        assert_eq!(claim("1", "s", "n", new), [""; 0], "its own keeps nobody from it");
+        // A Secret that stands is written to whatever others wait for, and they are told of it from then on.
+        assert_eq!(claim("4", "s", "n", stands), [""; 0]);
+        assert_eq!(claim("1", "s", "n", new), ["object-4"]);
+        memory.unclaim("4");
+        // Whoever wants something else by now has given up what it wanted.
+        assert_eq!(claim("1", "s2", "n2", new), [""; 0]);
+        assert_eq!(claim("2", "s", "n", new), [""; 0]);
+        assert_eq!(claim("2", "s", "n", asks), [""; 0]);
+        assert_eq!(claim("5", "s", "n", new), [""; 0], "and so has who only asks by now");
+        memory.unclaim("5");
+        assert_eq!(claim("2", "s", "n", new), [""; 0]);
+        memory.forget("2");
+        assert_eq!(claim("1", "s", "n", new), [""; 0]);
     }
 
     #[test]

@@ -6,7 +6,10 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Obje
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
+    api::{
+        FINALIZER, ManagedCluster, ManagedClusterStatus,
+        condition::{ConditionType, without},
+    },
     argocd::WantedSecret,
     aws::Account,
     kubernetes::finalizer,
@@ -23,7 +26,7 @@ use super::{
     release::gone,
     request::Request,
     server::left_to_tell,
-    status::{Facts, Pass, Releasing},
+    status::{self, Facts, Pass, Releasing},
     step::{Part, Plan, Step},
     survey::{Ground, Survey},
     turn::{admitted, door, lane, permitted},
@@ -185,6 +188,24 @@ impl Work<'_> {
         }))
     }
 
+    /// Records what the spec gives to an entry of others before any of it is given: should the pass break off, a removal
+    /// takes that out, and could tell it from theirs by nothing else.
+    async fn record_first(&self, plan: &Plan, facts: &Facts) -> Result<(), Error> {
+        let takes_over = |step: &Step| matches!(step, Step::AdoptAccessEntry { .. });
+        if !plan.steps.iter().any(takes_over) || facts.access_entry == self.old.access_entry {
+            return Ok(());
+        }
+        let status = ManagedClusterStatus {
+            conditions: without(self.old.conditions.clone(), ConditionType::Connected),
+            access_entry: facts.access_entry.clone(),
+            ..self.old.clone()
+        };
+        let name = &self.request.identity.name;
+        status::write(&Api::all(self.context.client.clone()), name, self.old, &status).await?;
+        self.context.memory.told_status(self.uid(), &status, true);
+        Ok(())
+    }
+
     /// What is told where another object takes over the same at this moment. A role that is somebody else's may be in
     /// several objects, and its access entry on a cluster in one.
     fn adopted_by_another(&self, plan: &Plan) -> Option<Blocked> {
@@ -251,6 +272,7 @@ impl Work<'_> {
         if finalizer::add(&api, metadata, FINALIZER).await? == finalizer::Hold::TooLate {
             return Ok(Pass::Releasing(Releasing::again("the object is being removed")));
         }
+        self.record_first(&plan, &facts).await?;
         let site = Site {
             account: Some(account),
             cluster: &self.request.identity.cluster,

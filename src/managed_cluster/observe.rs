@@ -1,5 +1,7 @@
 //! 2. observe: what AWS and Argo CD's namespace hold. Reads only; a read that fails is an error, never an absence.
 
+use std::collections::BTreeSet;
+
 use futures::try_join;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
@@ -26,6 +28,8 @@ pub struct Spoke {
     pub role: Option<Role>,
     /// The policies on that role, where they were looked for.
     pub role_policies: Option<RolePolicies>,
+    /// The ARNs of the instance profiles that hold that role, where they were looked for.
+    pub instance_profiles: Option<BTreeSet<String>>,
     /// The access entry of the deployer role.
     pub entry: Option<AccessEntry>,
     /// The access policies of the entry.
@@ -58,18 +62,27 @@ pub struct Adoptable {
     pub changes: String,
 }
 
-/// When the policies on the deployer role are looked at.
+/// How closely the deployer role is looked at, unless it is somebody else's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LookAtPolicies<'a> {
-    /// At every look: its boundary is not AWSDenyAll.
-    Always,
-    /// When the role that stands there is not the recorded one: with AWSDenyAll, policies on ours change nothing.
-    UnlessRecorded(Option<&'a str>),
-    /// Never: the role is somebody else's.
-    Never,
+pub struct LookAtRole<'a> {
+    /// The unique ID of the one that was recorded.
+    pub recorded: Option<&'a str>,
+    /// Whether policies on that one matter too: with AWSDenyAll as its boundary they change nothing.
+    pub always: bool,
+    /// Whether another one may be taken over, so that the instance profiles matter that hold it.
+    pub adopt: bool,
 }
 
-/// Reads the cluster's account in at most four calls beside each other, and two more where policies on the role matter.
+/// A role with what it carries, as far as that was looked at.
+#[derive(Default)]
+struct Carrying {
+    role: Option<Role>,
+    policies: Option<RolePolicies>,
+    profiles: Option<BTreeSet<String>>,
+}
+
+/// Reads the cluster's account in at most four calls beside each other, and two or three more where it matters what the
+/// role carries; `look` is `None` where the role is somebody else's.
 ///
 /// The policies are read after the role is known to be there: AWS judges a read of a role that is not there by its name
 /// without our path, which the provisioner may only ask for with `GetRole`.
@@ -80,52 +93,62 @@ pub async fn spoke(
     account: &Account,
     cluster: &ClusterArn,
     deployer: &RoleArn,
-    policies: LookAtPolicies<'_>,
+    look: Option<LookAtRole<'_>>,
 ) -> Result<Spoke, AwsError> {
-    let (found, (role, role_policies), (entry, associations)) = try_join!(
+    let (found, carrying, (entry, associations)) = try_join!(
         account.cluster(&cluster.name),
-        role_with_policies(account, deployer, policies),
+        Box::pin(looked_at(account, deployer, look)),
         entry(account, cluster, deployer),
     )?;
     Ok(Spoke {
         cluster: found,
-        role,
-        role_policies,
+        role: carrying.role,
+        role_policies: carrying.policies,
+        instance_profiles: carrying.profiles,
         entry,
         associations,
     })
 }
 
-async fn role_with_policies(
-    account: &Account,
-    deployer: &RoleArn,
-    policies: LookAtPolicies<'_>,
-) -> Result<(Option<Role>, Option<RolePolicies>), AwsError> {
+async fn looked_at(account: &Account, deployer: &RoleArn, look: Option<LookAtRole<'_>>) -> Result<Carrying, AwsError> {
     let role = account.role(&deployer.name).await?;
-    let matter = |role: &Role| {
-        role.arn == deployer.to_string()
-            && match policies {
-                LookAtPolicies::Always => true,
-                LookAtPolicies::UnlessRecorded(id) => id != Some(role.id.as_str()),
-                LookAtPolicies::Never => false,
-            }
+    let (Some(look), Some(seen)) = (look, role.as_ref().filter(|role| role.arn == deployer.to_string())) else {
+        return Ok(Carrying {
+            role,
+            ..Carrying::default()
+        });
     };
-    match &role {
-        Some(seen) if matter(seen) => policies_of(account, deployer, role).await,
-        Some(_) | None => Ok((role, None)),
+    let another = look.recorded != Some(seen.id.as_str());
+    if another || look.always {
+        return what_it_carries(account, deployer, role, another && look.adopt).await;
     }
+    Ok(Carrying {
+        role,
+        ..Carrying::default()
+    })
 }
 
-async fn policies_of(
+async fn what_it_carries(
     account: &Account,
     deployer: &RoleArn,
     role: Option<Role>,
-) -> Result<(Option<Role>, Option<RolePolicies>), AwsError> {
-    match account.role_policies(&deployer.name).await {
-        Ok(policies) => Ok((role, Some(policies))),
+    adopt: bool,
+) -> Result<Carrying, AwsError> {
+    let profiles = async {
+        if !adopt {
+            return Ok(None);
+        }
+        account.instance_profiles(&deployer.name).await.map(Some)
+    };
+    match try_join!(account.role_policies(&deployer.name), profiles) {
+        Ok((policies, profiles)) => Ok(Carrying {
+            role,
+            policies: Some(policies),
+            profiles,
+        }),
         Err(refused) => {
             account.gone_since(&deployer.name, refused).await?;
-            Ok((None, None))
+            Ok(Carrying::default())
         }
     }
 }
@@ -150,14 +173,15 @@ pub async fn spoke_without_entry(
     account: &Account,
     cluster: &ClusterArn,
     deployer: &RoleArn,
-    policies: LookAtPolicies<'_>,
+    look: Option<LookAtRole<'_>>,
 ) -> Result<Spoke, AwsError> {
-    let role = Box::pin(role_with_policies(account, deployer, policies));
-    let (cluster, (role, role_policies)) = try_join!(account.cluster(&cluster.name), role)?;
+    let role = Box::pin(looked_at(account, deployer, look));
+    let (cluster, carrying) = try_join!(account.cluster(&cluster.name), role)?;
     Ok(Spoke {
         cluster,
-        role,
-        role_policies,
+        role: carrying.role,
+        role_policies: carrying.policies,
+        instance_profiles: carrying.profiles,
         ..Spoke::default()
     })
 }
@@ -176,15 +200,17 @@ pub async fn spoke_for_removal(
     let cluster = &identity.cluster;
     let role = async {
         if identity.existing.is_some() {
-            return Ok((None, None));
+            return Ok(Carrying::default());
         }
-        let role = account.role(&deployer.name).await?;
-        match &role {
-            Some(seen) if seen.arn == deployer.to_string() => policies_of(account, deployer, role).await,
-            Some(_) | None => Ok((role, None)),
-        }
+        let look = LookAtRole {
+            recorded: None,
+            always: true,
+            adopt: false,
+        };
+        looked_at(account, deployer, Some(look)).await
     };
-    let ((role, role_policies), entry) = try_join!(role, or_disabled(account.access_entry(&cluster.name, deployer)))?;
+    let entry = or_disabled(account.access_entry(&cluster.name, deployer));
+    let (carrying, entry) = try_join!(Box::pin(role), entry)?;
     // What others gave to an entry that was taken over stays.
     let shared = entry.as_ref().is_some_and(|entry| taken_over(recorded, entry));
     let associations = if shared {
@@ -193,8 +219,8 @@ pub async fn spoke_for_removal(
         None
     };
     Ok(Spoke {
-        role,
-        role_policies,
+        role: carrying.role,
+        role_policies: carrying.policies,
         entry,
         associations,
         ..Spoke::default()

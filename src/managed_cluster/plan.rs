@@ -4,6 +4,7 @@ mod adopt;
 mod entry;
 mod hold;
 mod owner;
+mod record;
 mod role;
 mod secret;
 pub mod suspended;
@@ -12,8 +13,7 @@ mod suspicion;
 use std::collections::BTreeSet;
 
 use crate::{
-    api::{AccessEntryStatus, DeployerRoleStatus},
-    aws::Role,
+    api::AccessEntryStatus,
     domain::{
         eks::{AccessEntry, AuthenticationMode, ClusterState},
         ownership::{Marked, Owner, ROLE_ID_TAG},
@@ -24,7 +24,7 @@ use super::{
     blocked::Blocked,
     desired::Desired,
     observe::{Secrets, Spoke},
-    step::{Part, Plan, Step, Suspicion},
+    step::{Plan, Step, Suspicion},
     unmoved::Unmoved,
 };
 
@@ -33,6 +33,7 @@ pub(super) use entry::username_beside;
 pub(super) use hold::withhold;
 pub use owner::KnownEntry;
 pub(super) use owner::{mark, owns, taken_over};
+pub use record::{existing_role, given};
 pub use secret::{as_kept, primary};
 
 use self::{
@@ -158,7 +159,11 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         plan_beside_policies(plan, desired, spoke, &standing, entry, memory);
         return;
     }
-    let suspicion = suspicion(&standing, entry.filter(|entry| tells_its_role(entry, memory)));
+    let suspicion = suspicion(
+        &standing,
+        entry,
+        entry.is_some_and(|entry| tells_its_role(entry, memory)),
+    );
     // A role under our name that nobody made yet, or that is not there any more.
     let absent = matches!(standing, Standing::Absent);
     if let Some(blocked) =
@@ -244,7 +249,7 @@ fn plan_beside_policies(
     let Standing::Ours(role) = standing else { return };
     role::plan_role(plan, desired, role);
     let ours = entry.filter(|entry| memory.owns(entry));
-    if let Some(entry) = ours.filter(|entry| suspicion(standing, Some(entry)).is_none()) {
+    if let Some(entry) = ours.filter(|entry| suspicion(standing, Some(entry), true).is_none()) {
         let role_id = Some(role.id.as_str());
         entry::plan_entry(plan, desired, Some(entry), role_id, spoke.associations.as_ref(), memory);
     }
@@ -263,20 +268,19 @@ fn of_a_role_gone(
         if others.is_empty() {
             return None;
         }
-        format!(
-            "its role is gone, so it lets nobody in, and others gave it {}: delete it, and Mooring makes its own",
-            others.join(", ")
-        )
+        format!("others gave it {}, which Mooring does not take away", others.join(", "))
     } else if !suspected && absent && !tells_its_role(entry, memory) {
-        // Once a role stood there again, nobody could tell any more that the entry is for the one that is gone.
-        "the role that it is for is not there, so it lets nobody in: delete it".to_owned()
+        "others made it, and once a role stands there again nobody can tell for which it was made".to_owned()
     } else {
         return None;
     };
-    Some(Blocked::NotAdoptable {
-        what: format!("access entry {}", entry.arn),
+    Some(Blocked::StaleEntry {
+        arn: entry.arn.clone(),
         why,
-        part: Part::AccessEntry,
+        delete: format!(
+            "aws eks delete-access-entry --cluster-name {} --principal-arn {} --region {}",
+            desired.cluster.name, entry.principal, desired.cluster.region
+        ),
     })
 }
 
@@ -293,57 +297,8 @@ fn tells_its_role(entry: &AccessEntry, memory: &Memory<'_>) -> bool {
     entry.tags.contains_key(ROLE_ID_TAG) || memory.owns(entry)
 }
 
-/// What is to be recorded of the access entry: its ARN, where it is ours; and of one that was taken over, or is now, what
-/// the spec gives to it, and what it gave and still stands there.
-#[must_use]
-pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<AccessEntryStatus> {
-    let recorded = memory.given.and_then(|given| given.arn.clone());
-    let only = |arn: Option<String>| {
-        arn.map(|arn| AccessEntryStatus {
-            arn: Some(arn),
-            ..AccessEntryStatus::default()
-        })
-    };
-    // A read may not show it yet, and its ARN is never another's.
-    let Some(entry) = spoke.entry.as_ref() else {
-        return only(recorded);
-    };
-    let ours = memory.owns(entry);
-    let taken = ours || (desired.adopt && adopt::entry(desired, entry, memory).is_ok());
-    let lenient = taken && entry::shared(entry, memory);
-    // One that is being taken over is recorded as ours once it bears our mark.
-    let arn = if ours { Some(entry.arn.clone()) } else { recorded };
-    if !lenient {
-        return only(arn);
-    }
-    let mut given = memory.given.cloned().unwrap_or_default();
-    given.arn = arn;
-    // An entry that stands has lost nothing.
-    given.lost.clear();
-    let found = spoke.associations.as_ref();
-    given
-        .policies
-        .retain(|arn| found.is_some_and(|found| found.keys().any(|policy| policy.as_str() == arn)));
-    given.kubernetes_groups.retain(|group| entry.groups.contains(group));
-    given
-        .policies
-        .extend(desired.associations.keys().map(|policy| policy.as_str().to_owned()));
-    given.kubernetes_groups.extend(desired.entry.groups.iter().cloned());
-    Some(given)
-}
-
 fn only_trust_missing(plan: &Plan) -> bool {
     plan.blocked
         .iter()
         .all(|blocked| matches!(blocked, Blocked::TrustMissing { .. }))
-}
-
-/// The deployer role that somebody else owns, where it is the one that the spec names: what is recorded of it.
-#[must_use]
-pub fn existing_role(desired: &Desired, role: Option<&Role>) -> Option<DeployerRoleStatus> {
-    let named = role.filter(|role| desired.existing && role.arn == desired.role.arn.to_string())?;
-    Some(DeployerRoleStatus {
-        arn: named.arn.clone(),
-        id: named.id.clone(),
-    })
 }

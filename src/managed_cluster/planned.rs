@@ -13,6 +13,9 @@ pub struct Suspicion {
     pub role_id: Option<String>,
     /// The role ID that the access entry was made for, where that is not the role's.
     pub entry_made_for: Option<String>,
+    /// The unique ID of the role that the access entry is older than, where nothing tells which it was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry_older_than: Option<String>,
 }
 
 /// What to do, and what stands in the way. The same observation always leads to the same plan.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     argocd::ClusterSecret,
-    aws::{Role, WantedRole},
+    aws::{LONGEST_SESSION, Role, WantedRole},
     domain::{
         eks::{AccessScope, Associations},
         ownership::{Tags, missing_tags},
@@ -209,6 +209,7 @@ fn change(step: &Step, spoke: &Spoke, secrets: &Secrets, recorded_secret: Option
         }
         Step::AdoptRole { tags, .. } => aws().with_values(tag_values(role.map(|role| &role.tags), tags)),
         Step::TagRole { tags, .. } => aws().with_values(tag_values(role.map(|role| &role.tags), tags)),
+        Step::UpdateRole { description, .. } => aws().with_values(settings_of(role, description)),
         Step::CreateAccessEntry { entry, role_id } => {
             let mut values = tag_values(None, &entry_tags(&entry.tags, role_id.as_deref()));
             values.extend(groups(&BTreeSet::new(), &entry.groups));
@@ -319,6 +320,25 @@ pub fn boundary_of(role: Option<&Role>, after: &str) -> Value {
     }
 }
 
+/// The description and the longest session that are set back.
+#[must_use]
+pub fn settings_of(role: Option<&Role>, description: &str) -> Vec<Value> {
+    let seconds = |seconds: i32| format!("{seconds} s");
+    let all = [
+        Value {
+            of: "description".to_owned(),
+            before: role.and_then(|role| role.description.clone()),
+            after: Some(description.to_owned()),
+        },
+        Value {
+            of: "longest session".to_owned(),
+            before: role.and_then(|role| role.longest_session).map(seconds),
+            after: Some(seconds(LONGEST_SESSION)),
+        },
+    ];
+    all.into_iter().filter(|value| value.before != value.after).collect()
+}
+
 /// The tags that are set anew.
 #[must_use]
 pub fn tag_values(now: Option<&Tags>, wanted: &Tags) -> Vec<Value> {
@@ -366,7 +386,7 @@ mod tests {
                 kind: "STANDARD".into(),
                 username: None,
                 groups: ["team".to_owned()].into(),
-                tags: Tags::new(),
+                ..AccessEntry::default()
             }),
             associations: Some(
                 [

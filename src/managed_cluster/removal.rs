@@ -131,6 +131,13 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
     if !bears_our_mark(deployer, owner, shared, role)
         && (role.arn != deployer.to_string() || recorded_role != Some(role.id.as_str()))
     {
+        if role.arn == deployer.to_string() && owner.judge(&role.tags) == Marked::Ours {
+            let left = format!(
+                "role {}, with what Mooring wrote in its trust policy: without the tag {ADOPT_TAG} of this hub nothing may be written to it",
+                role.arn
+            );
+            plan.beside.entry(Part::DeployerRole).or_default().push(left);
+        }
         return;
     }
     let policies: BTreeSet<String> = spoke

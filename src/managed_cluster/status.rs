@@ -324,12 +324,17 @@ fn access_entry(seen: Option<AccessEntryStatus>, ours: Option<&OurEntry>) -> Opt
         None => seen,
         Some(OurEntry::Made(arn)) => Some(AccessEntryStatus {
             arn: Some(arn.clone()),
+            adopted: Some(false),
             ..AccessEntryStatus::default()
         }),
-        Some(OurEntry::TakenOver(arn)) => Some(AccessEntryStatus {
-            arn: Some(arn.clone()),
-            ..seen.unwrap_or_default()
-        }),
+        Some(OurEntry::TakenOver(arn)) => {
+            let seen = seen.unwrap_or_default();
+            Some(AccessEntryStatus {
+                arn: Some(arn.clone()),
+                adopted: Some(seen.adopted.unwrap_or(false)),
+                ..seen
+            })
+        }
     }
 }
 
@@ -430,6 +435,7 @@ mod tests {
             Blocked::AccessEntriesDisabled,
             Blocked::ConnectedCluster,
             Blocked::RoleNotOurs {
+                next: "delete it".into(),
                 arn: text(),
                 owner: text(),
             },

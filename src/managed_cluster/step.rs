@@ -16,7 +16,9 @@ use crate::{
     policy::{Difference, Document},
 };
 
-use super::words::{boundary_in_words, groups_in_words, names_a_ghost, some, trust_in_words, username_in_words};
+use super::words::{
+    boundary_in_words, groups_in_words, names_a_ghost, settings_in_words, some, trust_in_words, username_in_words,
+};
 
 pub use super::{
     part::Part,
@@ -64,6 +66,15 @@ pub enum Step {
         tags: Tags,
         /// The keys that were missing or had another value.
         missing: BTreeSet<String>,
+    },
+    /// Set the role's description, and how long its sessions may last.
+    UpdateRole {
+        /// The role.
+        name: RoleName,
+        /// The description.
+        description: String,
+        /// What of the two had another value, by name.
+        changed: BTreeSet<String>,
     },
     /// Let the management role in by the trust policy of a role that was taken over, beside what others wrote there.
     AddTrust {
@@ -229,6 +240,7 @@ impl Step {
             Self::SetBoundary { .. } => "SetBoundary",
             Self::SetTrust { .. } => "SetTrust",
             Self::TagRole { .. } => "TagRole",
+            Self::UpdateRole { .. } => "UpdateRole",
             Self::AddTrust { .. } => "AddTrust",
             Self::LeaveRole { .. } => "LeaveRole",
             Self::AdoptRole { .. } => "AdoptRole",
@@ -259,6 +271,7 @@ impl Step {
             Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
             Self::SetTrust { name, differences, .. } => trust_in_words(name, differences),
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
+            Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::AddTrust {
                 name, management_role, ..
             } => {
@@ -348,6 +361,7 @@ impl Step {
             | Self::AddTrust { .. }
             | Self::LeaveRole { .. }
             | Self::AdoptRole { .. }
+            | Self::UpdateRole { .. }
             | Self::TagRole { .. } => Part::DeployerRole,
             Self::CreateAccessEntry { .. }
             | Self::SetGroups { .. }

@@ -17,7 +17,7 @@ use crate::{
 use super::{
     desired::{Desired, desired},
     management::Management,
-    observe::{self, LookAtPolicies, Secrets, Spoke},
+    observe::{self, LookAtRole, Secrets, Spoke},
     plan::{self, Memory, suspended},
     request::Request,
     step::{Plan, Suspicion},
@@ -75,11 +75,11 @@ impl Ground<'_> {
     /// The first read that failed.
     pub async fn spoke(&self, account: &Account) -> Result<Spoke, AwsError> {
         let (cluster, deployer) = (&self.request.identity.cluster, &self.request.deployer);
-        let policies = self.policies();
+        let look = self.look_at_role();
         if self.is_suspended() {
-            return Box::pin(observe::spoke_without_entry(account, cluster, deployer, policies)).await;
+            return Box::pin(observe::spoke_without_entry(account, cluster, deployer, look)).await;
         }
-        Box::pin(observe::spoke(account, cluster, deployer, policies)).await
+        Box::pin(observe::spoke(account, cluster, deployer, look)).await
     }
 
     /// The same with the access entry in any case.
@@ -88,18 +88,17 @@ impl Ground<'_> {
     /// The first read that failed.
     pub async fn spoke_with_entry(&self, account: &Account) -> Result<Spoke, AwsError> {
         let (cluster, deployer) = (&self.request.identity.cluster, &self.request.deployer);
-        Box::pin(observe::spoke(account, cluster, deployer, self.policies())).await
+        Box::pin(observe::spoke(account, cluster, deployer, self.look_at_role())).await
     }
 
-    fn policies(&self) -> LookAtPolicies<'_> {
+    fn look_at_role(&self) -> Option<LookAtRole<'_>> {
         let request = self.request;
-        match &request.identity.existing {
-            Some(_) => LookAtPolicies::Never,
-            None if request.boundary == PolicyArn::deny_all(self.management.hub.partition()) => {
-                LookAtPolicies::UnlessRecorded(self.recorded_role())
-            }
-            None => LookAtPolicies::Always,
-        }
+        let ours = request.identity.existing.is_none();
+        ours.then(|| LookAtRole {
+            recorded: self.recorded_role(),
+            always: request.boundary != PolicyArn::deny_all(self.management.hub.partition()),
+            adopt: request.adopt,
+        })
     }
 
     /// Looks at the cluster Secrets, of which `store` holds all that Argo CD sees.

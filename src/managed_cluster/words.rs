@@ -89,6 +89,12 @@ pub(crate) fn boundary_in_words(role: &RoleName, boundary: &PolicyArn, found: Op
     format!("set the permissions boundary of {role} to {boundary} ({found})")
 }
 
+/// A change of what `UpdateRole` sets.
+pub(crate) fn settings_in_words(role: &RoleName, changed: &BTreeSet<String>) -> String {
+    let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
+    format!("set the {} of {role} back", changed.join(" and the "))
+}
+
 /// A scope in words.
 #[must_use]
 pub fn scope_in_words(scope: &AccessScope) -> String {

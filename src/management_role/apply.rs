@@ -153,7 +153,11 @@ fn stop(step: &Step, failure: Failure) -> Stop {
             )
         }
         // A role that was made in the pass before may not be visible everywhere.
-        Step::PutPolicy { .. } | Step::SetTrust { .. } | Step::SetBoundary { .. } | Step::TagRole { .. } => {
+        Step::PutPolicy { .. }
+        | Step::SetTrust { .. }
+        | Step::SetBoundary { .. }
+        | Step::UpdateRole { .. }
+        | Step::TagRole { .. } => {
             matches!(
                 error.kind,
                 ErrorKind::NotFound | ErrorKind::InvalidPrincipal | ErrorKind::Conflict
@@ -183,6 +187,7 @@ async fn run(step: &Step, account: &Account) -> Result<Option<(String, String)>,
         Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
         Step::SetTrust { name, trust, .. } => account.set_trust(name, trust).await?,
         Step::TagRole { name, tags, .. } => account.tag_role(name, tags).await?,
+        Step::UpdateRole { name, description, .. } => account.update_role(name, description).await?,
         Step::PutPolicy { name, document, .. } => account.put_role_policy(name, POLICY_NAME, document).await?,
         Step::DeletePolicy { name } => account.delete_role_policy(name, POLICY_NAME).await?,
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     aws::Role,
-    managed_cluster::preview::{Change, Side, Value, boundary_of, new_role, tag_values},
+    managed_cluster::preview::{Change, Side, Value, boundary_of, new_role, settings_of, tag_values},
     policy::{self, Document},
 };
 
@@ -54,7 +54,9 @@ pub fn foresee(request: &Request, observed: &Observed, members: &Members, memory
             name: made.arn.name.to_string(),
             trust: made.trust.to_json(),
             boundary: Some(made.boundary.to_string()),
+            description: Some(made.description.clone()),
             tags: made.tags.clone(),
+            ..Role::default()
         }),
         policies: crate::aws::RolePolicies::default(),
         policy: None,
@@ -94,6 +96,7 @@ fn change(step: &Step, observed: &Observed) -> Change {
         Step::DeleteRole { .. } => plain.losing(role.map(|role| format!("every session of role {}", role.arn))),
         Step::SetBoundary { boundary, .. } => plain.with_values(vec![boundary_of(role, &boundary.to_string())]),
         Step::TagRole { tags, .. } => plain.with_values(tag_values(role.map(|role| &role.tags), tags)),
+        Step::UpdateRole { description, .. } => plain.with_values(settings_of(role, description)),
         Step::PutPolicy {
             document, differences, ..
         } if differences.is_empty() => {

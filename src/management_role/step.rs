@@ -14,7 +14,7 @@ use crate::{
     },
     managed_cluster::{
         chain::Link,
-        words::{boundary_in_words, names_a_ghost, policy_in_words, some, trust_in_words},
+        words::{boundary_in_words, names_a_ghost, policy_in_words, settings_in_words, some, trust_in_words},
     },
     policy::{Difference, Document},
 };
@@ -79,6 +79,15 @@ pub enum Step {
         /// The keys that were missing or had another value.
         missing: BTreeSet<String>,
     },
+    /// Set the role's description, and how long its sessions may last.
+    UpdateRole {
+        /// The role.
+        name: RoleName,
+        /// The description.
+        description: String,
+        /// What of the two had another value, by name.
+        changed: BTreeSet<String>,
+    },
     /// Write the permission policy.
     PutPolicy {
         /// The role.
@@ -107,6 +116,7 @@ impl Step {
             Self::SetBoundary { .. } => "SetBoundary",
             Self::SetTrust { .. } => "SetTrust",
             Self::TagRole { .. } => "TagRole",
+            Self::UpdateRole { .. } => "UpdateRole",
             Self::PutPolicy { .. } => "PutPolicy",
             Self::DeletePolicy { .. } => "DeletePolicy",
         }
@@ -123,6 +133,7 @@ impl Step {
             Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
             Self::SetTrust { name, differences, .. } => trust_in_words(name, differences),
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
+            Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::PutPolicy {
                 name,
                 document,
@@ -147,6 +158,7 @@ impl Step {
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
             | Self::SetTrust { .. }
+            | Self::UpdateRole { .. }
             | Self::TagRole { .. } => Part::Role,
             Self::PutPolicy { .. } | Self::DeletePolicy { .. } => Part::Policy,
         }

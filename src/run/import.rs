@@ -17,7 +17,7 @@ use crate::{
     kubernetes::{connect::connect, objects},
     managed_cluster::{
         by_hand::{self, Found, Hub, Looked, Wired},
-        observe::{self, LookAtPolicies, Spoke},
+        observe::{self, LookAtRole, Spoke},
         request::Identity,
     },
 };
@@ -162,12 +162,12 @@ async fn look(reader: &Reader, by: &ReadBy, wired: Wired) -> Looked {
 
 async fn spoke(reader: &Reader, by: &ReadBy, wired: &Wired) -> Result<Spoke, String> {
     let account = reader.enter(by, &wired.cluster.account, &wired.cluster.region).await?;
-    Box::pin(observe::spoke(
-        &account,
-        &wired.cluster,
-        &wired.role,
-        LookAtPolicies::Always,
-    ))
-    .await
-    .map_err(|error| crate::managed_cluster::in_words(&error))
+    let look = LookAtRole {
+        recorded: None,
+        always: true,
+        adopt: true,
+    };
+    Box::pin(observe::spoke(&account, &wired.cluster, &wired.role, Some(look)))
+        .await
+        .map_err(|error| crate::managed_cluster::in_words(&error))
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::{ListParams, Patch, PatchParams};
 use mooring::policy::trust;
-use mooring_sandbox::{aws::contract::Service, stage};
+use mooring_sandbox::{
+    aws::{Effect, Fault, contract::Service},
+    stage,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -383,7 +386,20 @@ async fn what_was_wired_by_hand_is_taken_over_once_its_owners_have_opened_it() {
     );
     assert_eq!(now, before);
 
+    // Everybody has opened it, and instances run with its role.
+    world.iam(SPOKE, "CreateInstanceProfile", json!({"InstanceProfileName": "web"}));
+    let held = json!({"InstanceProfileName": "web", "RoleName": "argocd-wired"});
+    world.iam(SPOKE, "AddRoleToInstanceProfile", held.clone());
     wired.open(&world).await;
+    world.ask("ManagedCluster", "wired").await;
+    let object = world
+        .until("ManagedCluster", "wired", |object| {
+            message(object).contains("remove-role-from-instance-profile --instance-profile-name web")
+        })
+        .await;
+    assert_eq!(stage::ready(&object).1, "NotAdoptable");
+    assert_eq!(world.writes("wired", 0), Vec::<String>::new());
+    world.iam(SPOKE, "RemoveRoleFromInstanceProfile", held);
     world.ask("ManagedCluster", "wired").await;
     let object = world.is_ready("ManagedCluster", "wired").await;
     for told in ["argocd-manager", "team-theirs", VIEW, "shard"] {
@@ -416,6 +432,9 @@ async fn what_was_wired_by_hand_is_taken_over_once_its_owners_have_opened_it() {
     let mark = world.mark();
     world.whole_pass("ManagedCluster", "wired").await;
     assert_eq!(world.writes("wired", mark), Vec::<String>::new());
+    let calls = world.calls("wired", mark);
+    let looked = calls.iter().any(|call| call.operation == "ListInstanceProfilesForRole");
+    assert!(!looked, "it is ours by now");
     // What the spec gave it takes away again, and what others gave stays.
     let narrower = json!({"spec": {"access": {"policies": [{"name": EDIT}]}}});
     world.patch("ManagedCluster", "wired", narrower).await;
@@ -480,6 +499,113 @@ pub(crate) async fn moved(world: &World) {
     world.delete("ManagedCluster", "moved").await;
     world.until_gone("ManagedCluster", "moved").await;
     assert!(moved.seen_role(world).is_none() && moved.entry(world).is_none());
+}
+
+/// What an object that is no more left behind under Mooring's own path is taken over without a tag.
+pub(crate) async fn left_behind(world: &World, name: &str) {
+    let spec = json!({"access": {"policies": [{"name": VIEW}]}, "deletion": {"policy": "Retain"}});
+    world.moor(name, spec).await;
+    world.is_ready("ManagedCluster", name).await;
+    let before = world.seen_role(name).unwrap();
+    world.delete("ManagedCluster", name).await;
+    world.until_gone("ManagedCluster", name).await;
+    let spec = json!({"access": {"policies": [{"name": VIEW}]}, "adoptExisting": true});
+    world.moor(name, spec).await;
+    let object = world.is_ready("ManagedCluster", name).await;
+    let after = world.seen_role(name).unwrap();
+    assert_eq!(after.id, before.id);
+    assert_eq!(json!(after.tags["mooring.dev/uid"]), object["metadata"]["uid"]);
+}
+
+/// What the spec gives to an entry of others is recorded before it is given; and when nobody wants it taken over any more
+/// before all of it was, the removal takes out what was written.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adoption_that_is_called_off_midway_leaves_nothing_once_the_object_goes() {
+    let world = World::ready(setting(&["222222222222/eu-west-1/wired"])).await;
+    let manager = by_hand_manager(&world);
+    let wired = Wired::by_hand(&world, "wired", &manager).await;
+    wired.open(&world).await;
+    let before = (
+        wired.seen_role(&world).unwrap(),
+        wired.entry(&world),
+        wired.policies(&world),
+    );
+    let secret = || async { world.secrets().get(&wired.secret()).await.unwrap().data };
+    let data = secret().await;
+    let faults = world.stage.aws.faults();
+    let on = |effect| Fault::on("TagResource", effect).in_account(SPOKE);
+    let hung = faults.add(on(Effect::Hang).first(1)).unwrap();
+    let denied = faults.add(on(Effect::AccessDenied).from(2)).unwrap();
+    world.moor("wired", wired.spec()).await;
+    let object = world
+        .eventually("what will be given is recorded", async || {
+            let object = world.get("ManagedCluster", "wired").await?;
+            object["status"]["accessEntry"].is_object().then_some(object)
+        })
+        .await;
+    let recorded = &object["status"];
+    assert_eq!(
+        recorded["accessEntry"],
+        json!({"adopted": true, "policies": [policy_arn(ADMIN)], "kubernetesGroups": []})
+    );
+    assert!(condition(&object, "Ready").is_none(), "the pass goes on: {recorded:#}");
+    world.until_reason("ManagedCluster", "wired", "AccessDenied").await;
+    let tags = wired.seen_role(&world).unwrap().tags;
+    assert_eq!(
+        json!(tags["mooring.dev/uid"]),
+        object["metadata"]["uid"],
+        "the role is marked"
+    );
+
+    let mark = world.mark();
+    world
+        .patch("ManagedCluster", "wired", json!({"spec": {"adoptExisting": false}}))
+        .await;
+    world
+        .until_reason("ManagedCluster", "wired", "AccessEntryNotOurs")
+        .await;
+    faults.remove(hung);
+    faults.remove(denied);
+    world.whole_pass("ManagedCluster", "wired").await;
+    assert_eq!(world.writes("wired", mark), Vec::<String>::new());
+    world.delete("ManagedCluster", "wired").await;
+    world.until_gone("ManagedCluster", "wired").await;
+    assert_eq!(wired.seen_role(&world).unwrap().trust, before.0.trust);
+    assert_eq!((wired.entry(&world), wired.policies(&world)), (before.1, before.2));
+    assert_eq!(secret().await, data);
+}
+
+/// An entry whose role was made again before anybody opened it lets nobody in, and EKS does not show that.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_of_a_role_that_is_gone_is_told_and_left_to_those_who_gave_something_to_it() {
+    let world = World::ready(setting(&["222222222222/eu-west-1/wired"])).await;
+    let manager = by_hand_manager(&world);
+    let wired = Wired::by_hand(&world, "wired", &manager).await;
+    world.stage.aws.advance(std::time::Duration::from_mins(5));
+    world.iam(SPOKE, "DeleteRole", json!({"RoleName": "argocd-wired"}));
+    make(&world, "argocd-wired", &ours(&world), &[]);
+    wired.open(&world).await;
+    let before = (wired.seen_role(&world), wired.entry(&world));
+    world.moor("wired", wired.spec()).await;
+    let object = world.until_reason("ManagedCluster", "wired", "StalePrincipal").await;
+    let told = message(&object);
+    assert_eq!(condition(&object, "Stalled").unwrap().1, "StalePrincipal");
+    assert!(told.contains("team-theirs") && told.contains(VIEW), "{told}");
+    let command = format!(
+        "aws eks delete-access-entry --cluster-name wired --principal-arn {}",
+        wired.role
+    );
+    assert!(told.contains(&command), "{told}");
+    assert_eq!(world.writes("wired", 0), Vec::<String>::new());
+    assert_eq!((wired.seen_role(&world), wired.entry(&world)), before);
+    // Its owner does what was told.
+    world.eks("wired", "DeleteAccessEntry", json!({"principalArn": wired.role}));
+    world.ask("ManagedCluster", "wired").await;
+    world.is_ready("ManagedCluster", "wired").await;
+    let role = wired.seen_role(&world).unwrap();
+    assert_eq!(wired.entry(&world).unwrap()["tags"]["mooring.dev/role-id"], role.id);
+    assert_eq!(wired.policies(&world), [ADMIN.to_owned()].into());
+    world.never_denied();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -169,6 +169,10 @@ async fn roles(world: &World) {
             &["TagRole"],
         )
         .await;
+        let settings = json!({"Description": "theirs", "MaxSessionDuration": 43_200});
+        world.role("role-tags", "UpdateRole", settings);
+        let event = "set the description and the longest session of";
+        mended(world, "role-tags", &before, event, &["UpdateRole"]).await;
     };
     tokio::join!(trust, no_boundary, other_boundary, tags);
 }

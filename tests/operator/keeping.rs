@@ -79,7 +79,7 @@ async fn states(world: &World) {
         (
             &|seed| seed.status = ClusterStatus::Failed,
             "ClusterNotActive",
-            "FAILED: look at `aws eks describe-cluster`",
+            "FAILED: `aws eks describe-cluster`, field health, says why",
         ),
         (
             &|seed| seed.status = ClusterStatus::Deleting,

@@ -119,7 +119,7 @@ async fn drift(world: &World) {
     let ways = world.assumable();
     assert!(ways.contains(&way(world, "222222222222")));
     let open = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
-    let harms: [(&str, &dyn Fn()); 5] = [
+    let harms: [(&str, &dyn Fn()); 6] = [
         ("UpdateAssumeRolePolicy", &|| {
             by_hand(
                 world,
@@ -136,6 +136,9 @@ async fn drift(world: &World) {
                 "UntagRole",
                 json!({"TagKeys": ["mooring.dev/hub", "mooring.dev/uid"]}),
             )
+        }),
+        ("UpdateRole", &|| {
+            by_hand(world, "UpdateRole", json!({"MaxSessionDuration": 43_200}));
         }),
         ("PutRolePolicy", &|| {
             let input = json!({"PolicyName": "mooring-assume-deployers", "PolicyDocument": open.to_string()});

@@ -67,6 +67,7 @@ async fn everything() -> Vec<Granted> {
     let mut spokes: Vec<&str> = drift::SPOKES.to_vec();
     spokes.push("222222222222/eu-west-1/one");
     spokes.push("333333333333/eu-west-1/moved");
+    spokes.push("222222222222/eu-west-1/left");
     let mut setting = Setting::of(&spokes);
     setting.management["spec"]["allow"] = json!([{
         "accounts": ["222222222222", "333333333333"],
@@ -79,15 +80,16 @@ async fn everything() -> Vec<Granted> {
     drift::everything(&world).await;
     management::kept(&world).await;
     adopt::moved(&world).await;
+    adopt::left_behind(&world, "left").await;
     for spoke in drift::SPOKES {
         world.delete("ManagedCluster", spoke.rsplit('/').next().unwrap()).await;
     }
     for name in drift::SPOKES
         .map(|spoke| spoke.rsplit('/').next().unwrap())
         .iter()
-        .chain(&["one"])
+        .chain(&["one", "left"])
     {
-        if *name == "one" {
+        if ["one", "left"].contains(name) {
             world.delete("ManagedCluster", name).await;
         }
         world.until_gone("ManagedCluster", name).await;

@@ -361,6 +361,8 @@ async fn what_others_made_under_our_names_is_never_used() {
     let setting = Setting::of(&[
         "222222222222/eu-west-1/settled",
         "222222222222/eu-west-1/other-path",
+        "222222222222/eu-west-1/other-case",
+        "222222222222/eu-west-1/named",
         "222222222222/eu-west-1/untagged",
         "222222222222/eu-west-1/of-another",
         "222222222222/eu-west-1/forged",
@@ -429,6 +431,14 @@ fn make(world: &World, name: &str, path: Option<&str>, tags: &BTreeMap<String, S
 async fn strangers(world: &World) {
     make(world, "other-path", Some("/mine/"), &BTreeMap::new(), false);
     make(world, "untagged", None, &BTreeMap::new(), true);
+    for (name, path) in [
+        (world.deployer("other-case").name.as_str().to_ascii_uppercase(), "/"),
+        ("Argocd-named".to_owned(), "/mine/"),
+    ] {
+        let trust = loose_trust("222222222222");
+        let input = json!({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": trust});
+        world.iam("222222222222", "CreateRole", input);
+    }
     make(
         world,
         "of-another",
@@ -438,19 +448,27 @@ async fn strangers(world: &World) {
     );
     for (name, words) in [
         ("other-path", "/mine/other-path-"),
+        ("other-case", "role/OTHER-CASE-"),
+        ("named", "role/mine/Argocd-named"),
         ("untagged", "bears no tag of Mooring's"),
         ("of-another", "another-uid"),
     ] {
-        let before = world.seen_role(name).unwrap();
-        world.moor(name, json!({})).await;
+        let own_name = (name == "named").then_some("argocd-Named");
+        let seen = || match own_name {
+            Some(own) => world.seen_role_named("222222222222", own),
+            None => world.seen_role(name),
+        };
+        let before = seen().unwrap();
+        let spec = own_name.map_or_else(|| json!({}), |own| json!({"access": {"deployerRole": {"name": own}}}));
+        world.moor(name, spec).await;
         refused(world, name, "RoleNotOurs", words).await;
-        assert_eq!(world.seen_role(name).unwrap(), before);
+        assert_eq!(seen().unwrap(), before);
         assert_eq!(world.writes(name, 0), Vec::<String>::new(), "{name}");
         assert_eq!(world.seen_entry(name), None);
         // Its removal does not touch it either.
         world.delete("ManagedCluster", name).await;
         world.until_gone("ManagedCluster", name).await;
-        assert_eq!(world.seen_role(name).unwrap(), before);
+        assert_eq!(seen().unwrap(), before);
         assert_eq!(world.writes(name, 0), Vec::<String>::new(), "{name}");
     }
 }

@@ -89,6 +89,7 @@ fn role(arn: &'static str) -> impl Strategy<Value = Option<(Role, RolePolicies)>
                 trust,
                 boundary,
                 tags,
+                ..Role::default()
             };
             let mut policies = RolePolicies::default();
             policies.inline.extend(policy.then(|| "theirs".to_owned()));
@@ -118,9 +119,9 @@ fn entry(principal: &'static str) -> impl Strategy<Value = Option<Entry>> {
             arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/x/1".into(),
             principal: principal.into(),
             kind: kind.into(),
-            username: None,
             groups: groups.into_iter().map(str::to_owned).collect(),
             tags,
+            ..AccessEntry::default()
         };
         (entry, policies)
     });
@@ -197,42 +198,56 @@ fn world() -> impl Strategy<Value = (World, World)> {
         secret(),
         proptest::sample::select(POLICIES.to_vec()),
         proptest::sample::subsequence(vec!["team-a"], 0..=1),
-        proptest::bool::weighted(0.05),
+        (
+            proptest::bool::weighted(0.05),
+            proptest::bool::weighted(0.2),
+            proptest::bool::weighted(0.1),
+        ),
     )
-        .prop_map(|(how, adopt, roles, entries, secret, policy, groups, creating)| {
-            // Only `Named` is asked to be taken over where the role is elsewhere.
-            let adopt = adopt || how == How::Named;
-            let mut world = World::new(&spec(how, adopt, policy, &groups));
-            world.living.insert("living".into());
-            let (role, entry) = if how == How::Ours {
-                (roles.0, entries.0)
-            } else {
-                (roles.1, entries.1)
-            };
-            if let Some((role, policies)) = role {
-                (world.role, world.policies) = (Some(role), policies);
-            }
-            if let Some((entry, policies)) = entry {
-                (world.entry, world.associations) = (Some(entry), policies);
-                world.pinned = world.role.as_ref().map(|role| role.id.clone());
-            }
-            if let Some(((annotations, data), (immutable, owned))) = secret {
-                let mut secret = foreign_secret("by-hand", endpoint(), "");
-                let all = secret.data.as_mut().unwrap();
-                all.extend(
-                    data.into_iter()
-                        .map(|(key, value)| (key, ByteString(value.into_bytes()))),
-                );
-                secret.metadata.annotations = Some(annotations);
-                secret.metadata.owner_references = owned.then(|| vec![owned_by("SealedSecret", "theirs")]);
-                secret.immutable = immutable.then_some(true);
-                world.secrets.insert("by-hand".into(), secret);
-            }
-            if creating {
-                world.cluster.as_mut().unwrap().state = ClusterState::Creating;
-            }
-            (world.clone(), world)
-        })
+        .prop_map(
+            |(how, adopt, roles, entries, secret, policy, groups, (creating, aged, profile))| {
+                // Only `Named` is asked to be taken over where the role is elsewhere.
+                let adopt = adopt || how == How::Named;
+                let mut world = World::new(&spec(how, adopt, policy, &groups));
+                world.living.insert("living".into());
+                let (role, entry) = if how == How::Ours {
+                    (roles.0, entries.0)
+                } else {
+                    (roles.1, entries.1)
+                };
+                if let Some((role, policies)) = role {
+                    (world.role, world.policies) = (Some(role), policies);
+                }
+                if let Some((entry, policies)) = entry {
+                    (world.entry, world.associations) = (Some(entry), policies);
+                    world.pinned = world.role.as_ref().map(|role| role.id.clone());
+                    if aged && let Some(role) = &mut world.role {
+                        role.created = Some(9_000);
+                        world.entry().created = Some(1_000);
+                        world.pinned = Some("AROAFORMER".into());
+                    }
+                }
+                world
+                    .profiles
+                    .extend(profile.then(|| "arn:aws:iam::222222222222:instance-profile/web".to_owned()));
+                if let Some(((annotations, data), (immutable, owned))) = secret {
+                    let mut secret = foreign_secret("by-hand", endpoint(), "");
+                    let all = secret.data.as_mut().unwrap();
+                    all.extend(
+                        data.into_iter()
+                            .map(|(key, value)| (key, ByteString(value.into_bytes()))),
+                    );
+                    secret.metadata.annotations = Some(annotations);
+                    secret.metadata.owner_references = owned.then(|| vec![owned_by("SealedSecret", "theirs")]);
+                    secret.immutable = immutable.then_some(true);
+                    world.secrets.insert("by-hand".into(), secret);
+                }
+                if creating {
+                    world.cluster.as_mut().unwrap().state = ClusterState::Creating;
+                }
+                (world.clone(), world)
+            },
+        )
 }
 
 /// What no pass may change, as text: what is neither ours nor opened to us.
@@ -338,6 +353,56 @@ proptest! {
             prop_assert!(world.request.groups.is_subset(&world.entry.as_ref().unwrap().groups));
             prop_assert!(!trust::lets_in(&world.role.as_ref().unwrap().trust, &management().role).refuses());
             prop_assert_eq!(&world.pinned, &world.role.as_ref().map(|role| role.id.clone()));
+        }
+    }
+
+    /// Wherever a pass breaks off before it could write down what it did, the next ones come to the same; and when the wish is
+    /// taken away, they write no more to what was not theirs yet, and a removal takes out whatever was written.
+    #[test]
+    fn an_adoption_that_breaks_off_is_carried_through_or_taken_back(
+        (before, mut world) in world(), after in 0_usize..9, called_off: bool,
+    ) {
+        let mut straight = world.clone();
+        for _ in 0..4 {
+            straight.pass();
+        }
+        world.pass_until_steps();
+        let broken = world.break_off(after);
+        world.request.adopt &= !called_off;
+        let held = before.role.iter().any(|role| role.tags.contains_key(HOLD_TAG))
+            || before.entry.iter().any(|entry| entry.tags.contains_key(HOLD_TAG));
+        for _ in 0..4 {
+            world.pass();
+        }
+        if !called_off {
+            prop_assert_eq!(world.plan().steps, straight.plan().steps, "{:?}", broken);
+            prop_assert_eq!(&world.associations, &straight.associations);
+            let role = |world: &World| world.role.as_ref().map(|role| (role.id.clone(), role.trust.clone(), role.tags.clone()));
+            if before.role.is_some() && !world.role.as_ref().is_some_and(|role| role.id.starts_with("AROAMADE")) {
+                prop_assert_eq!(role(&world), role(&straight));
+            }
+        }
+        for _ in 0..2 {
+            for step in world.plan_removal().steps {
+                world.apply(&step);
+            }
+        }
+        theirs_stays(&before, &world)?;
+        if held || world.request.identity.adopted.is_none() {
+            return Ok(());
+        }
+        if let (Some(was), Some(is)) = (&before.role, &world.role)
+            && let (Ok(was), Ok(is)) = (Document::parse(&was.trust), Document::parse(&is.trust))
+        {
+            for statement in &is.statements {
+                prop_assert!(was.statements.contains(statement), "{statement:?} is left after {broken:?}");
+            }
+        }
+        if let (Some(was), Some(is)) = (&before.entry, &world.entry) {
+            prop_assert!(is.groups.is_subset(&was.groups), "{:?} is left after {broken:?}", is.groups);
+            for policy in world.associations.keys() {
+                prop_assert!(before.associations.contains_key(policy), "{policy:?} is left after {broken:?}");
+            }
         }
     }
 

@@ -189,7 +189,9 @@ impl World {
                     name: role.arn.name.to_string(),
                     trust: role.trust.to_json(),
                     boundary: Some(role.boundary.to_string()),
+                    description: Some(role.description.clone()),
                     tags: role.tags.clone(),
+                    ..Role::default()
                 });
             }
             Step::DeleteRole { .. } => {
@@ -201,6 +203,12 @@ impl World {
             Step::SetBoundary { boundary, .. } => self.role().boundary = Some(boundary.to_string()),
             Step::SetTrust { trust, .. } => self.role().trust = trust.to_json(),
             Step::TagRole { tags, .. } => self.role().tags.extend(tags.clone()),
+            Step::UpdateRole { description, .. } => {
+                self.bounded();
+                let role = self.role();
+                role.description = Some(description.clone());
+                role.longest_session = None;
+            }
             Step::PutPolicy { document, .. } => {
                 self.bounded();
                 assert!(document.quota_length() <= 10_240, "LimitExceeded");

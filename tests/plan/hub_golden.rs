@@ -58,7 +58,7 @@ fn left_behind(world: &mut World, confirmed: Option<&str>) {
 #[test]
 fn each_state_leads_to_its_own_plan() {
     let none = || json!({});
-    let cases: [Case; 34] = [
+    let cases: [Case; 36] = [
         ("steady", none(), |_| {}, &[]),
         ("hub-missing", none(), |w| w.observed.cluster = None, &["!HubNotFound"]),
         (
@@ -173,6 +173,13 @@ fn each_state_leads_to_its_own_plan() {
             &["!AudienceMissing"],
         ),
         ("trust", none(), |w| w.role().trust = "{}".into(), &["SetTrust"]),
+        (
+            "longest-session",
+            none(),
+            |w| w.role().longest_session = Some(43_200),
+            &["UpdateRole"],
+        ),
+        ("description", none(), |w| w.role().description = None, &["UpdateRole"]),
         (
             "all-of-the-role",
             none(),
@@ -619,8 +626,7 @@ fn a_role_of_somebody_elses_that_does_not_trust_itself_is_told_what_to_set() {
         id: "AROATHEIRS".into(),
         name: "argocd-manager".into(),
         trust: r#"{"Version":"2012-10-17","Statement":[]}"#.into(),
-        boundary: None,
-        tags: std::collections::BTreeMap::new(),
+        ..mooring::aws::Role::default()
     });
     assert_eq!(brief(&world.plan()), [""; 0]);
     world.acting = Some(["by-hand".to_owned()].into());

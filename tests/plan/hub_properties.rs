@@ -249,6 +249,7 @@ fn sound(world: &World, plan: &Plan) {
             | Step::AddAudience { .. }
             | Step::DeleteRole { .. }
             | Step::TagRole { .. }
+            | Step::UpdateRole { .. }
             | Step::DeletePolicy { .. } => None,
         };
         for statement in trust.iter().flat_map(|trust| &trust.statements) {

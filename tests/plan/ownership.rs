@@ -34,13 +34,13 @@ fn lets_us_in() -> String {
 /// A role that a pipeline made.
 fn made_by_others(trust: &str) -> World {
     let mut world = World::new(EXISTING);
-    world.role = Some(mooring::aws::Role {
+    world.role = Some(Role {
         arn: THEIRS.into(),
         id: "AROATHEIRS".into(),
         name: "argocd-prod".into(),
         trust: trust.into(),
-        boundary: None,
         tags: [("terraform".to_owned(), "yes".to_owned())].into(),
+        ..Role::default()
     });
     world
 }
@@ -221,16 +221,16 @@ fn wired_by_hand() -> World {
         id: "AROATHEIRS".into(),
         name: "argocd-prod".into(),
         trust: THEIR_TRUST.into(),
-        boundary: None,
         tags: tags(&[("terraform", "yes"), ("mooring.dev/adopt", HUB)]),
+        ..Role::default()
     });
     world.entry = Some(AccessEntry {
         arn: "arn:aws:eks:eu-west-1:222222222222:access-entry/prod-eu/role/222222222222/argocd-prod/1".into(),
         principal: THEIRS.into(),
         kind: "STANDARD".into(),
-        username: None,
         groups: ["theirs".to_owned()].into(),
         tags: tags(&[("terraform", "yes"), ("mooring.dev/adopt", HUB)]),
+        ..AccessEntry::default()
     });
     world.pinned = Some("AROATHEIRS".into());
     world.associations = [
@@ -251,9 +251,9 @@ fn wired_by_hand() -> World {
 }
 
 const TAKE_OVER: [&str; 5] = [
+    "AdoptRole",
     "SetBoundary",
     "AddTrust",
-    "AdoptRole",
     "AdoptAccessEntry",
     "ApplySecret",
 ];
@@ -294,12 +294,7 @@ fn a_pass_that_breaks_off_anywhere_takes_over_again() {
     let whole = wired_by_hand().plan().steps;
     for done in 0..whole.len() {
         let mut world = wired_by_hand();
-        let recorded = (world.recorded_role.clone(), world.given.clone());
-        for step in &whole[..done] {
-            world.apply(step);
-        }
-        // What the pass had done was not recorded.
-        (world.recorded_role, world.given) = recorded;
+        world.break_off(done);
         for _ in 0..3 {
             let plan = world.pass();
             let deletes = plan.steps.iter().any(|step| {
@@ -429,7 +424,7 @@ fn a_removal_takes_what_mooring_wrote_and_leaves_what_is_others() {
 #[test]
 fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, &[&str], &str); 22] = [
+    let cases: [(&str, Change, &[&str], &str); 25] = [
         (
             "not-asked",
             |w| w.request.adopt = false,
@@ -501,7 +496,26 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
             "carries policies (s3)",
         ),
         (
-            "role-of-an-instance-profile",
+            "role-in-an-instance-profile",
+            |w| {
+                w.profiles
+                    .insert("arn:aws:iam::222222222222:instance-profile/p/web".into());
+            },
+            &["!NotAdoptable"],
+            "instance profile arn:aws:iam::222222222222:instance-profile/p/web, so instances run with it, or may: once none needs it, `aws iam remove-role-from-instance-profile --instance-profile-name web --role-name argocd-prod`",
+        ),
+        (
+            "role-in-two-instance-profiles",
+            |w| {
+                w.profiles = ["web", "batch"]
+                    .map(|name| format!("arn:aws:iam::222222222222:instance-profile/{name}"))
+                    .into();
+            },
+            &["!NotAdoptable"],
+            "instance-profile/batch and 1 more, so",
+        ),
+        (
+            "role-of-a-service",
             |w| {
                 w.role().trust = THEIR_TRUST.replace(
                     "\"AWS\":\"arn:aws:iam::111111111111:role/argocd-manager\"",
@@ -533,6 +547,15 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
             },
             &["!NotAdoptable"],
             "aws eks tag-resource --resource-arn arn:aws:eks",
+        ),
+        (
+            "entry-of-a-role-that-is-gone",
+            |w| {
+                (w.entry().created, w.role().created) = (Some(1_000), Some(1_061));
+                w.pinned = Some("AROAFORMER".into());
+            },
+            &["!StalePrincipal"],
+            "others gave it AmazonEKSViewPolicy, theirs, which Mooring does not take away. Delete it (`aws eks delete-access-entry --cluster-name prod-eu --principal-arn arn:aws:iam::222222222222:role/argocd-prod --region eu-west-1`)",
         ),
         (
             "entry-for-nodes",
@@ -660,7 +683,7 @@ fn a_shared_entry_whose_role_was_made_again_is_not_deleted_with_what_others_gave
     let mut world = wired_by_hand();
     again(&mut world);
     let plan = world.plan();
-    assert_eq!(brief(&plan), ["!NotAdoptable"]);
+    assert_eq!(brief(&plan), ["!StalePrincipal"]);
     assert!(
         plan.blocked[0].message().contains("theirs"),
         "{}",
@@ -672,6 +695,260 @@ fn a_shared_entry_whose_role_was_made_again_is_not_deleted_with_what_others_gave
     again(&mut world);
     assert_eq!(brief(&world.pass()), ["!StalePrincipal"]);
     assert_eq!(brief(&world.pass())[0], "DeleteAccessEntry");
+}
+
+/// An entry can only be made for a role that is there. Which role it is pinned to EKS never shows, so its age has to tell;
+/// the clocks of IAM and EKS may differ.
+#[test]
+fn an_entry_that_is_older_than_its_role_is_made_afresh_after_two_looks() {
+    let aged = |entry, role| {
+        let mut world = wired_by_hand();
+        world.entry().groups.clear();
+        world.associations.remove(&policy("AmazonEKSViewPolicy"));
+        (world.entry().created, world.role().created) = (entry, role);
+        world
+    };
+    for (entry, role) in [
+        (Some(1_000), Some(1_060)),
+        (Some(1_000), Some(900)),
+        (None, Some(9_000)),
+        (Some(1_000), None),
+    ] {
+        assert_eq!(brief(&aged(entry, role).plan()), TAKE_OVER, "{entry:?} {role:?}");
+    }
+    let mut world = aged(Some(1_000), Some(1_061));
+    world.pinned = Some("AROAFORMER".into());
+    let plan = world.pass();
+    assert_eq!(brief(&plan), ["!StalePrincipal"]);
+    let told = plan.blocked[0].message();
+    assert!(
+        told.contains("older than the deployer role") && told.contains("AROATHEIRS"),
+        "{told}"
+    );
+    let plan = world.pass();
+    assert_eq!(
+        brief(&plan),
+        [
+            "AdoptAccessEntry",
+            "DeleteAccessEntry",
+            "AdoptRole",
+            "SetBoundary",
+            "AddTrust",
+            "CreateAccessEntry",
+            "Associate AmazonEKSClusterAdminPolicy",
+            "ApplySecret"
+        ]
+    );
+    assert_eq!(world.pinned.as_deref(), Some("AROATHEIRS"));
+    assert!(world.plan().is_clean());
+}
+
+/// The tag on an entry can be set by whoever may tag: what he adds must not stay by it.
+#[test]
+fn nobody_makes_his_own_of_our_entry_by_the_mark_of_what_was_taken_over() {
+    let mut world = World::moored(ADMIN);
+    let forge = |world: &mut World| {
+        let mark = ("mooring.dev/adopted".to_owned(), "true".to_owned());
+        world.entry().tags.extend([mark]);
+        world.entry().groups.insert("theirs".into());
+        world.entry().username = Some("alice".into());
+        let view = policy("AmazonEKSViewPolicy");
+        world.associations.insert(view, AccessScope::Cluster);
+    };
+    forge(&mut world);
+    assert_eq!(
+        brief(&world.pass()),
+        ["SetUsername", "Disassociate AmazonEKSViewPolicy"]
+    );
+    let second = world.plan();
+    assert!(second.is_clean() && second.beside.is_empty(), "{second:?}");
+    forge(&mut world);
+    let removal = world.plan_removal();
+    assert_eq!(brief(&removal), ["DeleteSecret", "DeleteAccessEntry", "DeleteRole"]);
+    assert!(removal.beside.is_empty(), "{removal:?}");
+    let lost = suspended::lost(
+        world.entry.as_ref().unwrap(),
+        Ok(&world.associations),
+        world.given.as_ref(),
+    );
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+/// Where nothing was recorded of an entry, as when the status was lost or a former release wrote it, the mark has to do:
+/// what others gave would be taken away otherwise.
+#[test]
+fn without_a_record_the_mark_tells_that_an_entry_was_taken_over() {
+    for lost in [true, false] {
+        let mut world = wired_by_hand();
+        world.pass();
+        if lost {
+            world.given = None;
+        } else {
+            world.given.as_mut().unwrap().adopted = None;
+        }
+        let plan = world.pass();
+        assert!(plan.is_clean(), "{plan:?}");
+        assert_eq!(world.given.as_ref().unwrap().adopted, Some(true));
+        assert_eq!(world.associations.len(), 2);
+    }
+}
+
+/// The mark of a Secret that was taken over is copied with its manifest, and set by hand.
+#[test]
+fn a_mark_that_others_set_on_our_secret_lets_none_of_their_keys_stay() {
+    let mut world = World::moored(ADMIN);
+    let secret = world.secret();
+    let annotations = secret.metadata.annotations.get_or_insert_default();
+    annotations.insert("mooring.dev/adopted".into(), "true".into());
+    secret
+        .data
+        .as_mut()
+        .unwrap()
+        .insert("shard".into(), ByteString(b"7".to_vec()));
+    assert_eq!(brief(&world.pass()), ["NullSecretKeys"]);
+    assert!(!world.secret().data.as_ref().unwrap().contains_key("shard"));
+    assert!(world.plan().is_clean());
+    // After a restore nobody's fields are known, and the mark has to do.
+    let mut world = wired_by_hand();
+    world.pass();
+    world.secret().metadata.managed_fields = None;
+    world.pass();
+    assert_eq!(world.secret().data.as_ref().unwrap()["shard"].0, b"1");
+}
+
+/// Whoever takes the wish away while a role is being taken over is told what stands, and a removal takes it out.
+#[test]
+fn an_adoption_that_is_called_off_is_told_and_its_removal_takes_out_what_was_written() {
+    let whole = wired_by_hand().plan().steps;
+    for done in 0..whole.len() {
+        let mut world = wired_by_hand();
+        let before = world.clone();
+        world.break_off(done);
+        world.request.adopt = false;
+        let plan = world.pass();
+        assert!(plan.steps.is_empty(), "after {done}: {plan:?}");
+        let told: Vec<String> = plan
+            .blocked
+            .iter()
+            .map(mooring::managed_cluster::Blocked::message)
+            .collect();
+        if done > 0 {
+            assert!(
+                told[0].contains("which was taking it over") && told[0].contains("delete this ManagedCluster"),
+                "after {done}: {told:?}"
+            );
+        } else {
+            assert!(told[0].contains("set spec.adoptExisting"), "{told:?}");
+        }
+        for step in world.plan_removal().steps {
+            world.apply(&step);
+        }
+        assert_eq!(brief(&world.plan_removal()), Vec::<String>::new(), "after {done}");
+        assert_eq!(world.role().trust, before.role.as_ref().unwrap().trust, "after {done}");
+        assert_eq!(world.entry().groups, before.entry.as_ref().unwrap().groups);
+        let others = (policy("AmazonEKSViewPolicy"), AccessScope::Cluster);
+        assert_eq!(world.associations.get(&others.0), Some(&others.1));
+    }
+    // Its owner closes it meanwhile: nothing may be written there, and that is told.
+    let mut world = wired_by_hand();
+    world.break_off(3);
+    world.role().tags.remove("mooring.dev/adopt");
+    let removal = world.plan_removal();
+    assert!(!brief(&removal).contains(&"LeaveRole".to_owned()), "{removal:?}");
+    let beside: Vec<&String> = removal.beside.values().flatten().collect();
+    assert!(
+        beside
+            .iter()
+            .any(|text| text.contains("what Mooring wrote in its trust policy")),
+        "{beside:?}"
+    );
+}
+
+/// IAM tells names apart by neither path nor case.
+#[test]
+fn a_role_that_has_our_name_in_another_case_or_path_is_told_before_anything_is_made() {
+    let named = format!("{ADMIN}  deployerRole: {{name: argocd-Prod}}\n");
+    for (spec, change, differs) in [
+        (ADMIN, str::to_ascii_uppercase as fn(&str) -> String, "case"),
+        (named.as_str(), str::to_ascii_lowercase, "case"),
+        (named.as_str(), str::to_owned, "path"),
+    ] {
+        let mut world = World::moored(spec);
+        let mut role = world.role.clone().unwrap();
+        let (path, name) = role.arn.rsplit_once('/').unwrap();
+        role.arn = if differs == "case" {
+            format!("{path}/{}", change(name))
+        } else {
+            format!("arn:aws:iam::222222222222:role/ci/{name}")
+        };
+        role.name = change(&role.name);
+        (role.id, role.tags) = ("AROATHEIRS".into(), tags(&[("terraform", "yes")]));
+        world = World::new(spec);
+        world.role = Some(role.clone());
+        for _ in 0..3 {
+            let plan = world.pass();
+            assert_eq!(brief(&plan), ["!RoleNotOurs"], "{differs}");
+            let told = plan.blocked[0].message();
+            assert!(
+                told.contains(&role.arn) && told.contains(&format!("the name in another {differs}")),
+                "{told}"
+            );
+        }
+        assert!(world.secrets.is_empty() && world.entry.is_none());
+        assert_eq!(world.role.as_ref(), Some(&role));
+        assert_eq!(brief(&world.plan_removal()), Vec::<String>::new());
+    }
+}
+
+/// The likeliest cause of a role that is not ours, and what to do about it, come first.
+#[test]
+fn whose_a_role_under_our_name_is_leads_to_what_is_to_be_done() {
+    const OTHER: &str = "arn:aws:eks:eu-west-1:999999999999:cluster/other";
+    for (marks, next) in [
+        (
+            &[("mooring.dev/hub", HUB), ("mooring.dev/uid", "living")][..],
+            "that object moors this cluster already, so this one is one too many: delete it",
+        ),
+        (
+            &[("mooring.dev/hub", HUB), ("mooring.dev/uid", "lost")],
+            "that object is there no more, so it left the role behind",
+        ),
+        (
+            &[("mooring.dev/hub", OTHER), ("mooring.dev/uid", "living")],
+            "the cluster is moored by the Mooring of arn:aws:eks:eu-west-1:999999999999:cluster/other",
+        ),
+        (&[], "somebody made it by hand, or took its tags off"),
+    ] {
+        let mut world = World::moored(ADMIN);
+        world.living.insert("living".into());
+        world.role().tags = tags(marks);
+        (world.recorded_role, world.entry) = (None, None);
+        let plan = world.plan();
+        assert_eq!(brief(&plan), ["!RoleNotOurs"]);
+        let told = plan.blocked[0].message();
+        assert!(told.contains(&format!("): {next}")), "{told}");
+    }
+}
+
+/// What was not looked at is never taken for absent.
+#[test]
+fn a_role_is_not_taken_over_before_everything_it_carries_was_looked_at() {
+    let world = wired_by_hand();
+    let whole = world.spoke();
+    for spoke in [
+        mooring::managed_cluster::observe::Spoke {
+            instance_profiles: None,
+            ..whole.clone()
+        },
+        mooring::managed_cluster::observe::Spoke {
+            role_policies: None,
+            ..whole.clone()
+        },
+    ] {
+        let plan = world.plan_of(&spoke);
+        assert_eq!(brief(&plan), ["!NotAdoptable"]);
+        assert!(plan.steps.is_empty());
+    }
 }
 
 /// What an object of this hub left behind: the cluster's object was made again, or its status was lost.
@@ -824,7 +1101,7 @@ fn what_its_owner_holds_is_not_taken_over_and_nothing_is_made_that_would_stand_o
     hold(&mut world.entry().tags);
     assert_eq!(
         brief(&world.plan()),
-        ["SetBoundary", "AddTrust", "AdoptRole", "!Held"],
+        ["AdoptRole", "SetBoundary", "AddTrust", "!Held"],
         "and no Secret for an entry that is"
     );
 }

@@ -126,6 +126,18 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             },
             &["TagRole"],
         ),
+        (
+            "longest-session",
+            ADMIN,
+            |w| w.role().longest_session = Some(43_200),
+            &["UpdateRole"],
+        ),
+        (
+            "description",
+            ADMIN,
+            |w| w.role().description = Some("theirs".into()),
+            &["UpdateRole"],
+        ),
         // The provisioner may touch trust only on a role that has the boundary, so that comes first.
         (
             "role-all",

@@ -92,6 +92,8 @@ pub(crate) struct World {
     pub(crate) cluster: Option<Cluster>,
     pub(crate) role: Option<Role>,
     pub(crate) policies: RolePolicies,
+    /// The ARNs of the instance profiles that hold the role.
+    pub(crate) profiles: BTreeSet<String>,
     pub(crate) entry: Option<AccessEntry>,
     pub(crate) associations: Associations,
     pub(crate) secrets: BTreeMap<String, Secret>,
@@ -129,6 +131,7 @@ impl World {
             }),
             role: None,
             policies: RolePolicies::default(),
+            profiles: BTreeSet::new(),
             entry: None,
             associations: Associations::new(),
             secrets: BTreeMap::new(),
@@ -174,8 +177,11 @@ impl World {
                 && self.request.identity.existing.is_none()
                 && (!deny_all || self.recorded_role.as_ref() != Some(&role.id))
         };
+        let adoptable =
+            |role: &&Role| matter(role) && self.request.adopt && self.recorded_role.as_ref() != Some(&role.id);
         Spoke {
             cluster: self.cluster.clone(),
+            instance_profiles: self.role.as_ref().filter(adoptable).map(|_| self.profiles.clone()),
             role_policies: self
                 .role
                 .as_ref()
@@ -240,6 +246,11 @@ impl World {
 
     /// What would be done, the last look's suspicion being confirmed.
     pub(crate) fn plan(&self) -> Plan {
+        self.plan_of(&self.spoke())
+    }
+
+    /// The same of an account that was looked at otherwise.
+    pub(crate) fn plan_of(&self, spoke: &Spoke) -> Plan {
         let memory = Memory {
             owner: &self.request.owner,
             recorded_role: self.recorded_role.as_deref(),
@@ -249,11 +260,38 @@ impl World {
             given: self.given.as_ref(),
             living: &self.living,
         };
-        plan::plan(&self.desired(), &self.spoke(), &self.found(), &memory)
+        plan::plan(&self.desired(), spoke, &self.found(), &memory)
     }
 
     /// One pass, with every step done.
     pub(crate) fn pass(&mut self) -> Plan {
+        let plan = self.look();
+        for step in &plan.steps {
+            self.apply(step);
+        }
+        plan
+    }
+
+    /// Looks until there is something to do: what only a deletion heals takes two.
+    pub(crate) fn pass_until_steps(&mut self) {
+        if self.plan().steps.is_empty() {
+            self.look();
+        }
+    }
+
+    /// A pass that breaks off after so many steps, before it could write down what it did.
+    pub(crate) fn break_off(&mut self, after: usize) -> Plan {
+        let plan = self.look();
+        let known = (self.recorded_role.clone(), self.given.clone());
+        for step in plan.steps.iter().take(after) {
+            self.apply(step);
+        }
+        (self.recorded_role, self.given) = known;
+        plan
+    }
+
+    /// A look, with what it leaves to know.
+    fn look(&mut self) -> Plan {
         let plan = self.plan();
         let found = self.found();
         let wanted = self.desired().secret.and_then(Result::ok).map(|secret| secret.name);
@@ -276,9 +314,6 @@ impl World {
             living: &self.living,
         };
         self.given = plan::given(&self.desired(), &self.spoke(), &memory);
-        for step in &plan.steps {
-            self.apply(step);
-        }
         plan
     }
 
@@ -382,7 +417,9 @@ impl World {
                     name: role.arn.name.to_string(),
                     trust: role.trust.to_json(),
                     boundary: Some(role.boundary.to_string()),
+                    description: Some(role.description.clone()),
                     tags: role.tags.clone(),
+                    ..Role::default()
                 });
             }
             Step::DeleteRole { .. } => {
@@ -409,9 +446,19 @@ impl World {
                 assert!(self.role_is_ours());
                 self.role().tags.extend(tags.clone());
             }
+            Step::UpdateRole { description, .. } => {
+                self.writable();
+                self.bounded();
+                let role = self.role();
+                role.description = Some(description.clone());
+                role.longest_session = None;
+            }
             Step::AdoptRole { id, tags, .. } => {
                 self.writable();
-                assert!(self.policies.is_empty(), "a role with permissions");
+                assert!(
+                    self.policies.is_empty() && self.profiles.is_empty(),
+                    "a role that something else uses"
+                );
                 assert_eq!(*id, self.role().id);
                 self.role().tags.extend(tags.clone());
                 self.recorded_role = Some(id.clone());
@@ -423,7 +470,9 @@ impl World {
                     "an entry that nobody opened"
                 );
                 self.entry().tags.extend(tags.clone());
-                self.given.get_or_insert_default().arn = self.entry.as_ref().map(|entry| entry.arn.clone());
+                let given = self.given.get_or_insert_default();
+                given.arn = self.entry.as_ref().map(|entry| entry.arn.clone());
+                given.adopted.get_or_insert(false);
             }
             Step::CreateAccessEntry { entry, role_id } => {
                 assert!(self.entry.is_none(), "ResourceInUseException");
@@ -443,6 +492,7 @@ impl World {
                 );
                 self.given = Some(AccessEntryStatus {
                     arn: Some(arn.clone()),
+                    adopted: Some(false),
                     ..AccessEntryStatus::default()
                 });
                 self.entry = Some(AccessEntry {
@@ -451,6 +501,7 @@ impl World {
                     kind: "STANDARD".into(),
                     username: Some(generated_username(&entry.principal)),
                     groups: entry.groups.clone(),
+                    created: None,
                     tags: entry_tags(&entry.tags, Some(&id)),
                 });
             }

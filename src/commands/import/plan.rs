@@ -73,7 +73,16 @@ fn try_lines(
         given: None,
         living: &living,
     };
-    let plan = plan(&desired, &spoke, &secrets, &memory);
+    let first = plan(&desired, &spoke, &secrets, &memory);
+    // What a second look is asked to confirm is taken for confirmed.
+    let confirmed = Memory {
+        confirmed: first.suspicion.as_ref(),
+        ..memory.clone()
+    };
+    let plan = match &first.suspicion {
+        Some(_) => plan(&desired, &spoke, &secrets, &confirmed),
+        None => first.clone(),
+    };
     let mut lines = Vec::new();
     if !plan.steps.is_empty() {
         lines.push("It leads to:".to_owned());

@@ -240,6 +240,7 @@ impl ClusterView {
     /// When there is no Secret that Argo CD could use.
     pub(super) fn new(request: &Request, management: &Management, desired: Desired) -> Result<Self, String> {
         let Desired {
+            cluster,
             role,
             existing,
             named: _,
@@ -254,7 +255,7 @@ impl ClusterView {
         let secret = secret
             .ok_or("there is no cluster Secret")?
             .map_err(|error| error.to_string())?;
-        let cluster = &request.identity.cluster;
+        let cluster = &cluster;
         let mut tags = entry.tags;
         tags.insert(
             ROLE_ID_TAG.to_owned(),

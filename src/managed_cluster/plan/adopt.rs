@@ -10,6 +10,7 @@ use crate::{
     aws::Role,
     domain::{
         eks::AccessEntry,
+        name::RoleName,
         ownership::{ADOPT_TAG, Marked, Tags},
     },
     policy::{Document, Principals},
@@ -58,6 +59,11 @@ fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> St
     }
 }
 
+/// Whether its owner has opened a thing to this hub.
+pub(super) fn is_opened(tags: &Tags, memory: &Memory<'_>) -> bool {
+    tags.get(ADOPT_TAG) == Some(&memory.owner.hub.to_string())
+}
+
 /// Whether the role that stands there is taken over.
 ///
 /// # Errors
@@ -81,10 +87,13 @@ pub(super) fn role<'a>(
         )
     };
     open(&role.tags, memory, desired.named, how).map_err(refused)?;
-    let policies: Vec<&str> = spoke
-        .role_policies
+    let (Some(policies), Some(profiles)) = (&spoke.role_policies, &spoke.instance_profiles) else {
+        return Err(refused("what it carries was not looked at".to_owned()));
+    };
+    let policies: Vec<&str> = policies
+        .inline
         .iter()
-        .flat_map(|of| of.inline.iter().chain(&of.attached))
+        .chain(&policies.attached)
         .map(String::as_str)
         .collect();
     if !policies.is_empty() {
@@ -93,13 +102,16 @@ pub(super) fn role<'a>(
             policies.join(", ")
         )));
     }
+    if let Some(profile) = profiles.first() {
+        return Err(refused(in_profiles(name, profile, profiles.len())));
+    }
     let Ok(trust) = Document::parse(&role.trust) else {
         return Err(refused("its trust policy cannot be read".to_owned()));
     };
     let services = principals(&trust, "Service");
     if !services.is_empty() {
         return Err(refused(format!(
-            "its trust policy lets services of AWS in ({}): something else runs with it, as instances do with the role of an instance profile",
+            "its trust policy lets services of AWS in ({}): something else runs with it, or may",
             services.join(", ")
         )));
     }
@@ -109,6 +121,19 @@ pub(super) fn role<'a>(
         )));
     }
     Ok(role)
+}
+
+/// Why a role that instance profiles hold is not taken over, and what to do: the boundary would take from the instances
+/// what they may do, and whoever is on one could act as Argo CD does.
+fn in_profiles(role: &RoleName, profile: &str, count: usize) -> String {
+    let name = profile.rsplit('/').next().unwrap_or(profile);
+    let more = match count {
+        1 => String::new(),
+        all => format!(" and {} more", all - 1),
+    };
+    format!(
+        "it is in instance profile {profile}{more}, so instances run with it, or may: once none needs it, `aws iam remove-role-from-instance-profile --instance-profile-name {name} --role-name {role}`; or name a role here that only Argo CD uses"
+    )
 }
 
 /// Whether the access entry that stands there is taken over.

@@ -44,10 +44,14 @@ fn is_recorded(recorded: Option<&AccessEntryStatus>, entry: &AccessEntry) -> boo
     recorded == Some(&entry.arn) && !entry.arn.is_empty()
 }
 
-/// Whether an entry was taken over, by its tag or by what was recorded of it: what stands beside ours on it is somebody's.
+/// Whether an entry was taken over: what stands beside ours on it is somebody's. What was recorded of it decides, since the
+/// tag can be set by anybody who may tag, and what he adds would stay by it. The tag counts where nothing is recorded of
+/// this very entry, as when the status was lost.
 pub(in crate::managed_cluster) fn taken_over(recorded: Option<&AccessEntryStatus>, entry: &AccessEntry) -> bool {
-    let gave = |recorded: &AccessEntryStatus| !recorded.policies.is_empty() || !recorded.kubernetes_groups.is_empty();
-    entry.tags.contains_key(ADOPTED_TAG) || (is_recorded(recorded, entry) && recorded.is_some_and(gave))
+    let recorded = recorded.filter(|recorded| is_recorded(Some(recorded), entry));
+    recorded
+        .and_then(|recorded| recorded.adopted)
+        .unwrap_or_else(|| entry.tags.contains_key(ADOPTED_TAG))
 }
 
 /// What is told of an access entry that is not ours, with what to do about it. Where access is to go (`adopt` is false)

@@ -47,38 +47,88 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
             Standing::Absent
         };
     };
-    let not_ours = |owner: String| {
-        Standing::Foreign(Blocked::RoleNotOurs {
-            arn: role.arn.clone(),
-            owner,
-        })
-    };
     let recorded = memory.recorded_role == Some(role.id.as_str());
     // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
     if recorded && role.arn == role.id {
         return Standing::Foreign(Blocked::RolePropagating);
     }
     if role.arn != desired.role.arn.to_string() {
-        return not_ours(format!("ours would be {}", desired.role.arn));
+        return Standing::Foreign(elsewhere(desired, role));
     }
+    let taking_over = desired.named || (desired.adopt && adopt::is_opened(&role.tags, memory));
     match memory.owner.judge(&role.tags) {
         // Our own role whose tags were changed by hand keeps the ID that we recorded, which nobody can give another.
         _ if recorded => Standing::Ours(role),
         // A role that was being taken over has our tags before its ID is recorded, and others made it.
-        Marked::Ours if !desired.named => Standing::Stranger(role),
+        Marked::Ours if !taking_over => Standing::Stranger(role),
         _ if desired.adopt => match adopt::role(desired, role, spoke, memory) {
             Ok(role) => Standing::Adopt(role),
             Err(blocked) => Standing::Foreign(blocked),
         },
-        other @ (Marked::Ours | Marked::Unmarked | Marked::Another { .. }) => match memory.recorded_role {
-            Some(recorded) => Standing::Foreign(Blocked::RoleReplaced {
-                arn: role.arn.clone(),
-                recorded: recorded.to_owned(),
-                found: role.id.clone(),
-                owner: owner_in_words(&other),
-            }),
-            None => not_ours(owner_in_words(&other)),
-        },
+        other @ (Marked::Ours | Marked::Unmarked | Marked::Another { .. }) => {
+            Standing::Foreign(match memory.recorded_role {
+                Some(recorded) => Blocked::RoleReplaced {
+                    arn: role.arn.clone(),
+                    recorded: recorded.to_owned(),
+                    found: role.id.clone(),
+                    owner: owner_in_words(&other),
+                },
+                None if other == Marked::Ours => begun(role),
+                None => not_ours(desired, role, &other, memory),
+            })
+        }
+    }
+}
+
+/// A role whose name is ours, and that stands under another path or in another case: to IAM the name is the same.
+fn elsewhere(desired: &Desired, role: &Role) -> Blocked {
+    let wanted = &desired.role.arn;
+    let same_path = role.arn.eq_ignore_ascii_case(&wanted.to_string());
+    let differs = if same_path { "case" } else { "path" };
+    Blocked::RoleNotOurs {
+        arn: role.arn.clone(),
+        owner: format!("ours would be {wanted}, and IAM tells names apart by neither path nor case"),
+        next: format!(
+            "somebody else has the name in another {differs}. Choose another access.deployerRole.name in a new ManagedCluster, delete the role if nothing uses it, or have it taken over in a new ManagedCluster with adoptExisting and access.deployerRole.arn"
+        ),
+    }
+}
+
+/// A role that was being taken over when the spec ceased to ask for that.
+fn begun(role: &Role) -> Blocked {
+    Blocked::NotAdoptable {
+        what: format!("role {}", role.arn),
+        why: "it bears the mark of this object, which was taking it over when spec.adoptExisting was set to false: nothing more is written to it. Set that to true to go on, or delete this ManagedCluster, which takes out what Mooring wrote there".to_owned(),
+        part: Part::DeployerRole,
+    }
+}
+
+/// A role of our very ARN that somebody else made.
+fn not_ours(desired: &Desired, role: &Role, marked: &Marked, memory: &Memory<'_>) -> Blocked {
+    let hub = memory.owner.hub.to_string();
+    let adopt = "set spec.adoptExisting to have it taken over";
+    let next = match marked {
+        Marked::Another { hub: of, uid, .. } if *of == hub => {
+            if uid.as_ref().is_some_and(|uid| memory.living.contains(uid)) {
+                "that object moors this cluster already, so this one is one too many: delete it".to_owned()
+            } else {
+                format!("that object is there no more, so it left the role behind: delete the role, or {adopt}")
+            }
+        }
+        Marked::Another { hub: of, .. } => format!(
+            "the cluster is moored by the Mooring of {of}: remove it there first, or choose another access.deployerRole.name in a new ManagedCluster"
+        ),
+        Marked::Ours | Marked::Unmarked if desired.named => {
+            format!("{adopt}, once its owner has opened it, or name another role in a new ManagedCluster")
+        }
+        Marked::Ours | Marked::Unmarked => format!(
+            "somebody made it by hand, or took its tags off: delete it if nothing uses it, {adopt}, or choose another access.deployerRole.name in a new ManagedCluster"
+        ),
+    };
+    Blocked::RoleNotOurs {
+        arn: role.arn.clone(),
+        owner: owner_in_words(marked),
+        next,
     }
 }
 
@@ -154,6 +204,19 @@ pub(super) fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
             missing: missing.into_keys().collect(),
         });
     }
+    plan_settings(plan, desired, role);
+}
+
+/// The description and the longest session: of a role that others have a part in, they are theirs.
+fn plan_settings(plan: &mut Plan, desired: &Desired, role: &Role) {
+    let changed = role.unlike(&desired.role);
+    if !desired.named && !changed.is_empty() {
+        plan.steps.push(Step::UpdateRole {
+            name: desired.role.arn.name.clone(),
+            description: desired.role.description.clone(),
+            changed,
+        });
+    }
 }
 
 /// On a role of ours the trust policy is ours alone. On one that was taken over our statement stands beside what others
@@ -190,18 +253,27 @@ fn plan_trust(plan: &mut Plan, desired: &Desired, role: &Role) {
     }
 }
 
-/// Takes over a role: the boundary first, which the provisioner needs for the rest, and the record last, so that a pass
-/// that breaks off takes it over again.
+/// Takes over a role. One that others have a part in is marked first: wherever a pass breaks off, the mark tells whose the
+/// rest is, and a removal takes it out. Under our path the mark and the record come last: marked and not recorded, a role
+/// there is taken for forged.
 pub(super) fn plan_adoption(plan: &mut Plan, desired: &Desired, role: &Role) {
-    restore_boundary(plan, desired, role);
-    plan_trust(plan, desired, role);
     let mut tags = desired.role.tags.clone();
     if desired.named {
         tags.insert(ADOPTED_TAG.to_owned(), "true".to_owned());
     }
-    plan.steps.push(Step::AdoptRole {
+    let mark = Step::AdoptRole {
         arn: desired.role.arn.clone(),
         id: role.id.clone(),
         tags,
-    });
+    };
+    let (first, last) = if desired.named {
+        (Some(mark), None)
+    } else {
+        (None, Some(mark))
+    };
+    plan.steps.extend(first);
+    restore_boundary(plan, desired, role);
+    plan_trust(plan, desired, role);
+    plan_settings(plan, desired, role);
+    plan.steps.extend(last);
 }

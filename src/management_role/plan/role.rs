@@ -142,6 +142,14 @@ fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
             missing: missing.into_keys().collect(),
         });
     }
+    let changed = role.unlike(wanted);
+    if !changed.is_empty() {
+        plan.steps.push(Step::UpdateRole {
+            name: name.clone(),
+            description: wanted.description.clone(),
+            changed,
+        });
+    }
 }
 
 /// What the role carries besides our policy.

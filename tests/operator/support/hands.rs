@@ -127,6 +127,9 @@ pub(crate) struct SeenRole {
     pub(crate) id: String,
     pub(crate) trust: Value,
     pub(crate) boundary: Option<String>,
+    pub(crate) description: String,
+    /// In seconds.
+    pub(crate) longest_session: i64,
     pub(crate) tags: BTreeMap<String, String>,
 }
 
@@ -140,6 +143,8 @@ impl SeenRole {
             boundary: role["PermissionsBoundary"]["PermissionsBoundaryArn"]
                 .as_str()
                 .map(str::to_owned),
+            description: role["Description"].as_str().unwrap_or_default().to_owned(),
+            longest_session: role["MaxSessionDuration"].as_i64().unwrap(),
             tags: tags.map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect(),
         }
     }

@@ -13,6 +13,7 @@ mod clients;
 mod consistency;
 mod limits;
 mod policies;
+mod profiles;
 mod providers;
 mod roles;
 mod sdk;

@@ -349,6 +349,23 @@ def roles(iam, account, trust):
     iam.refused("NoSuchEntity", "PutRolePermissionsBoundary", RoleName="nobody", PermissionsBoundary=deny_all)
 
 
+def profiles(iam, account):
+    made = iam.call("CreateInstanceProfile", InstanceProfileName="web", Path="/x/")["InstanceProfile"]
+    expect("the profile's ARN", made["Arn"], f"arn:aws:iam::{account}:instance-profile/x/web")
+    iam.refused("EntityAlreadyExists", "CreateInstanceProfile", InstanceProfileName="WEB")
+    iam.call("AddRoleToInstanceProfile", InstanceProfileName="web", RoleName="role")
+    iam.refused("LimitExceeded", "AddRoleToInstanceProfile", InstanceProfileName="web", RoleName="role")
+    found = iam.call("ListInstanceProfilesForRole", RoleName="role")["InstanceProfiles"]
+    expect("its profile and role", [(one["InstanceProfileName"], one["Roles"][0]["RoleName"]) for one in found], [("web", "role")])
+    iam.refused("NoSuchEntity", "ListInstanceProfilesForRole", RoleName="nobody")
+    iam.refused("DeleteConflict", "DeleteRole", RoleName="role")
+    iam.refused("DeleteConflict", "DeleteInstanceProfile", InstanceProfileName="web")
+    iam.call("RemoveRoleFromInstanceProfile", InstanceProfileName="web", RoleName="role")
+    iam.refused("NoSuchEntity", "RemoveRoleFromInstanceProfile", InstanceProfileName="web", RoleName="role")
+    iam.call("DeleteInstanceProfile", InstanceProfileName="web")
+    iam.refused("NoSuchEntity", "DeleteInstanceProfile", InstanceProfileName="web")
+
+
 def policies(iam, account):
     allow = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"})
     iam.call("PutRolePolicy", RoleName="role", PolicyName="inline", PolicyDocument=allow)
@@ -499,6 +516,7 @@ def main():
     iam, sts, eks = (Client(service, root, region) for service in ("iam", "sts", "eks"))
     trust = document({"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"})
     roles(iam, account, trust)
+    profiles(iam, account)
     policies(iam, account)
     provider = providers(iam, given["issuer"], given["audience"])
     principal = sessions(sts, iam, account, region, provider, given)

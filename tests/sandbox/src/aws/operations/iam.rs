@@ -5,6 +5,7 @@ use crate::aws::contract::Service::Iam;
 
 const ROLE_NAME: Kind = matching(1, 64, Pattern::Name);
 const POLICY_NAME: Kind = matching(1, 128, Pattern::Name);
+const PROFILE_NAME: Kind = matching(1, 128, Pattern::Name);
 const ARN: Kind = text(20, 2_048);
 const DOCUMENT: Kind = matching(1, 131_072, Pattern::Document);
 /// Seconds.
@@ -269,6 +270,57 @@ pub const OPERATIONS: &[Operation] = &[
         "DeleteOpenIDConnectProvider",
         &[required("OpenIDConnectProviderArn", ARN)],
         &["InvalidInput", "NoSuchEntity", "ServiceFailure"],
+    ),
+    write(
+        "CreateInstanceProfile",
+        &[
+            required("InstanceProfileName", PROFILE_NAME),
+            optional("Path", matching(1, 512, Pattern::Path)),
+            optional("Tags", Kind::Tags),
+        ],
+        &[
+            "EntityAlreadyExists",
+            "InvalidInput",
+            "LimitExceeded",
+            "ConcurrentModification",
+            "ServiceFailure",
+        ],
+    ),
+    write(
+        "AddRoleToInstanceProfile",
+        &[
+            required("InstanceProfileName", PROFILE_NAME),
+            required("RoleName", ROLE_NAME),
+        ],
+        &[
+            "NoSuchEntity",
+            "EntityAlreadyExists",
+            "LimitExceeded",
+            "UnmodifiableEntity",
+            "ServiceFailure",
+        ],
+    ),
+    write(
+        "RemoveRoleFromInstanceProfile",
+        &[
+            required("InstanceProfileName", PROFILE_NAME),
+            required("RoleName", ROLE_NAME),
+        ],
+        &["NoSuchEntity", "LimitExceeded", "UnmodifiableEntity", "ServiceFailure"],
+    ),
+    write(
+        "DeleteInstanceProfile",
+        &[required("InstanceProfileName", PROFILE_NAME)],
+        &["NoSuchEntity", "DeleteConflict", "LimitExceeded", "ServiceFailure"],
+    ),
+    read(
+        "ListInstanceProfilesForRole",
+        &[
+            required("RoleName", ROLE_NAME),
+            optional("Marker", MARKER),
+            optional("MaxItems", MAX_ITEMS),
+        ],
+        &["NoSuchEntity", "ServiceFailure"],
     ),
     write(
         "CreatePolicy",

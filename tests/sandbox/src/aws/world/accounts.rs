@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Credentials, Ids, ManagedPolicy, Provider, Role, State};
+use super::{Credentials, Ids, ManagedPolicy, Profile, Provider, Role, State};
 use crate::aws::contract::Caller;
 use crate::aws::eventual::Eventual;
 
@@ -17,6 +17,8 @@ pub(in crate::aws) struct Account {
     pub(in crate::aws) roles: BTreeMap<String, Eventual<Arc<Role>>>,
     /// Customer managed policies, by name in lower case.
     pub(in crate::aws) policies: BTreeMap<String, Eventual<Arc<ManagedPolicy>>>,
+    /// Instance profiles, by name in lower case.
+    pub(in crate::aws) profiles: BTreeMap<String, Eventual<Arc<Profile>>>,
     /// OpenID Connect providers, by ARN.
     pub(in crate::aws) providers: BTreeMap<String, Eventual<Arc<Provider>>>,
 }
@@ -48,6 +50,7 @@ impl State {
             root,
             roles: BTreeMap::new(),
             policies: BTreeMap::new(),
+            profiles: BTreeMap::new(),
             providers: BTreeMap::new(),
         };
         self.accounts.insert(account.to_owned(), account_state);
@@ -78,6 +81,15 @@ impl State {
                 .entry(name.to_lowercase())
                 .or_default()
                 .write(now, policy.map(Arc::new));
+        }
+    }
+
+    /// Writes an instance profile as it is from now on; `None` deletes it.
+    pub(in crate::aws) fn write_profile(&mut self, account: &str, name: &str, profile: Option<Profile>) {
+        let now = self.instant();
+        if let Some(account) = self.accounts.get_mut(account) {
+            let known = account.profiles.entry(name.to_lowercase()).or_default();
+            known.write(now, profile.map(Arc::new));
         }
     }
 
@@ -150,6 +162,31 @@ impl State {
         read(own.policies.get(&name_of(arn)?)?)
             .filter(|policy| policy.arn == arn)
             .cloned()
+    }
+
+    /// An instance profile by name, as it was last written.
+    pub(in crate::aws) fn latest_profile(&self, account: &str, name: &str) -> Option<Profile> {
+        let known = self.account(account)?.profiles.get(&name.to_lowercase())?;
+        known.latest().map(|profile| Profile::clone(profile))
+    }
+
+    /// The instance profiles of an account, as reads see them.
+    pub(in crate::aws) fn profiles(&self, account: &str) -> Vec<Arc<Profile>> {
+        let all = self
+            .account(account)
+            .into_iter()
+            .flat_map(|account| account.profiles.values());
+        all.filter_map(|profile| self.seen(profile)).cloned().collect()
+    }
+
+    /// Whether an instance profile holds the role of a unique ID, as the service itself knows.
+    pub(in crate::aws) fn is_in_profile(&self, account: &str, role_id: &str) -> bool {
+        let all = self
+            .account(account)
+            .into_iter()
+            .flat_map(|account| account.profiles.values());
+        let mut all = all.filter_map(Eventual::latest);
+        all.any(|profile| profile.role.as_deref() == Some(role_id))
     }
 
     /// An OpenID Connect provider, as reads see it.

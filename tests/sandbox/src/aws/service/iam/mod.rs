@@ -7,6 +7,7 @@ mod boundaries;
 mod call;
 mod managed;
 mod policies;
+mod profiles;
 mod providers;
 mod render;
 mod role_policies;
@@ -65,6 +66,11 @@ pub(in crate::aws) fn answer(state: &mut State, request: &Request) -> Answer {
         "AddClientIDToOpenIDConnectProvider" => providers::add_client(state, &call),
         "TagOpenIDConnectProvider" => providers::tag(state, &call),
         "DeleteOpenIDConnectProvider" => providers::delete(state, &call),
+        "CreateInstanceProfile" => profiles::create(state, &call),
+        "AddRoleToInstanceProfile" => profiles::add_role(state, &call),
+        "RemoveRoleFromInstanceProfile" => profiles::remove_role(state, &call),
+        "DeleteInstanceProfile" => profiles::delete(state, &call),
+        "ListInstanceProfilesForRole" => profiles::list_for_role(state, &call),
         "CreatePolicy" => policies::create(state, &call),
         "GetPolicy" => policies::get(state, &call),
         "DeletePolicy" => policies::delete(state, &call),

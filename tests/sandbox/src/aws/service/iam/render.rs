@@ -45,6 +45,15 @@ pub(super) fn role(state: &State, role: &Role) -> Map<String, Value> {
     shown
 }
 
+/// A role as lists of other things show it: with what identifies it and its trust policy alone.
+pub(super) fn role_in_list(state: &State, role: &Role) -> Map<String, Value> {
+    let mut shown = self::role(state, role);
+    for more in ["MaxSessionDuration", "Description", "PermissionsBoundary", "Tags"] {
+        shown.remove(more);
+    }
+    shown
+}
+
 pub(super) fn policy(state: &State, account: &str, policy: &ManagedPolicy) -> Map<String, Value> {
     let (attached, boundary) = state.uses(account, &policy.arn);
     let mut shown = Map::new();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::boundaries;
 use super::call::{BOUNDARY, Call, conflict, exists, limit, malformed, request_tags, tagged};
-use super::{nothing, render};
+use super::{nothing, profiles, render};
 use crate::aws::contract::{Answer, ApiError, Check};
 use crate::aws::service::written;
 use crate::aws::world::{Role, State, Tags, Trust, size};
@@ -129,6 +129,9 @@ pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Answer {
     }
     if !role.inline.is_empty() {
         return Err(conflict("Cannot delete entity, must delete policies first."));
+    }
+    if state.is_in_profile(call.account, &role.id) {
+        return Err(conflict(profiles::IN_USE));
     }
     state.write_role(call.account, &role.name, None);
     Ok(nothing())

@@ -1,0 +1,68 @@
+//! What is to be recorded of what was looked at.
+
+use std::collections::BTreeSet;
+
+use super::{Memory, adopt, entry};
+use crate::{
+    api::{AccessEntryStatus, DeployerRoleStatus},
+    aws::Role,
+    managed_cluster::{desired::Desired, observe::Spoke},
+};
+
+/// What is to be recorded of the access entry: its ARN, where it is ours; and of one that was taken over, or is now, what
+/// the spec gives to it, and what it gave and still stands there.
+#[must_use]
+pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<AccessEntryStatus> {
+    // An entry that stands has lost nothing, and one that is made anew neither.
+    let recorded = memory.given.filter(|given| given.arn.is_some());
+    let recorded = recorded.map(|given| AccessEntryStatus {
+        lost: BTreeSet::new(),
+        ..given.clone()
+    });
+    // A read may not show it yet, and its ARN is never another's.
+    let Some(entry) = spoke.entry.as_ref() else {
+        return recorded;
+    };
+    let ours = memory.owns(entry);
+    let taken = ours || (desired.adopt && adopt::entry(desired, entry, memory).is_ok());
+    // One that is being taken over is recorded as ours once it bears our mark.
+    let arn = if ours {
+        Some(entry.arn.clone())
+    } else {
+        recorded.as_ref().and_then(|recorded| recorded.arn.clone())
+    };
+    if !taken {
+        return recorded;
+    }
+    if !entry::shared(entry, memory) {
+        return arn.map(|arn| AccessEntryStatus {
+            arn: Some(arn),
+            adopted: Some(false),
+            ..AccessEntryStatus::default()
+        });
+    }
+    let mut given = memory.given.cloned().unwrap_or_default();
+    given.arn = arn;
+    given.adopted = Some(true);
+    given.lost.clear();
+    let found = spoke.associations.as_ref();
+    given
+        .policies
+        .retain(|arn| found.is_some_and(|found| found.keys().any(|policy| policy.as_str() == arn)));
+    given.kubernetes_groups.retain(|group| entry.groups.contains(group));
+    given
+        .policies
+        .extend(desired.associations.keys().map(|policy| policy.as_str().to_owned()));
+    given.kubernetes_groups.extend(desired.entry.groups.iter().cloned());
+    Some(given)
+}
+
+/// The deployer role that somebody else owns, where it is the one that the spec names: what is recorded of it.
+#[must_use]
+pub fn existing_role(desired: &Desired, role: Option<&Role>) -> Option<DeployerRoleStatus> {
+    let named = role.filter(|role| desired.existing && role.arn == desired.role.arn.to_string())?;
+    Some(DeployerRoleStatus {
+        arn: named.arn.clone(),
+        id: named.id.clone(),
+    })
+}
