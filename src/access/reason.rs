@@ -123,9 +123,11 @@ reasons! {
     TokenTooLarge
     /// Access is taken away on purpose: spec.mode is Suspended.
     Suspended
-    /// Access was to be taken away, and the access entry is still there.
+    /// Access was to be taken away, and the access entry is still there, or the API server has not heard yet that it is
+    /// gone.
     AccessStands
-    /// Access was taken away, and a mapping in ConfigMap aws-auth still lets the role in.
+    /// Access was taken away, and the role is let in all the same: a mapping in ConfigMap aws-auth may do that, where the
+    /// authentication mode is not `API`.
     ResidualAccess
     /// The API server does not know who asks (401), although everything that was looked at is in place.
     Unauthorized
@@ -135,7 +137,7 @@ reasons! {
     /// The access policies or groups do not allow something that Argo CD does within its scope.
     ScopeTooNarrow
 
-    /// The cluster Secret is not there.
+    /// The cluster Secret is not there, or lacks the label by which Argo CD knows it.
     ClusterSecretMissing
     /// A cluster Secret cannot be read by Argo CD, which hurts all clusters.
     ClusterSecretMalformed
