@@ -97,6 +97,12 @@ impl Mending {
         }
     }
 
+    /// Whether the role is somebody else's by the spec.
+    #[must_use]
+    pub fn role_is_theirs(&self) -> bool {
+        self.role_is_theirs
+    }
+
     /// Says who did something to what Mooring made, as in "deleted it", and who undoes it.
     #[must_use]
     pub fn undone(&self, what: &str, does: &str) -> String {

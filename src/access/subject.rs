@@ -40,6 +40,8 @@ pub struct HubSubject {
     pub service_accounts: Vec<String>,
     /// How they come to the role.
     pub identity: IdentityType,
+    /// Whether Mooring binds them to the role (`bindServiceAccounts`).
+    pub binds: bool,
     /// The management role.
     pub role: RoleArn,
     /// The hub's OIDC issuer, as AWS described it.
@@ -114,6 +116,7 @@ impl HubSubject {
             namespace: management.namespace,
             service_accounts: object.spec.service_accounts.clone(),
             identity: object.spec.identity.kind,
+            binds: object.spec.bind_service_accounts,
             role: management.role,
             mending: Mending::of_role(object),
             version: object.metadata.resource_version.clone(),

@@ -34,7 +34,7 @@ fn input(world: &World, entry: &str, operation: &Operation) -> Value {
     let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
     let of = |member: &str| match member {
         "RoleName" => json!(deployer.name.as_str()),
-        "PolicyName" => json!("all"),
+        "PolicyName" | "InstanceProfileName" => json!("all"),
         "AssumeRolePolicyDocument" => json!(document.to_string()),
         "PolicyDocument" if operation.name == "UpdateAssumeRolePolicy" => json!(document.to_string()),
         "PolicyDocument" => json!(policy.to_string()),

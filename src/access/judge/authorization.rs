@@ -106,6 +106,15 @@ fn notes(subject: &Subject, evidence: &Evidence) -> Vec<String> {
         ),
         Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => Vec::new(),
     };
+    let may_do_all = evidence
+        .reviews
+        .iter()
+        .any(|(ask, _)| (ask.verb, ask.resource) == ("*", "*"));
+    if evidence.argocd.settings == Look::Absent && !may_do_all {
+        let unknown =
+            "there is no ConfigMap argocd-cm, so whether Argo CD lists kinds that it may not list is not known";
+        notes.push(unknown.to_owned());
+    }
     if evidence.every_kind == Some(Answer::Allowed(false)) {
         let setting = "it may not list every kind, and Argo CD gives a cluster up at the first one that it may not list: \
                        set resource.respectRBAC to normal in argocd-cm, unless resource.exclusions leaves those out";

@@ -137,13 +137,16 @@ fn undetermined(subject: &Subject, evidence: &Evidence, said: String, refused: &
 fn next(subject: &Subject, kind: PolicyKind) -> String {
     let (deployer, management) = (&subject.deployer, &subject.hub.role);
     match kind {
-        PolicyKind::Trust => format!(
-            "{}; that of a role of yours must let {management} do sts:AssumeRole and sts:TagSession, without an external \
-             ID, which Argo CD cannot send",
+        PolicyKind::Trust if subject.mending.role_is_theirs() => format!(
+            "{}, which must let {management} do sts:AssumeRole and sts:TagSession, without an external ID, which Argo CD \
+             cannot send",
             subject
                 .mending
-                .will_to_role(&format!("put the trust policy of {deployer} back"))
+                .will_to_role(&format!("mend the trust policy of {deployer}"))
         ),
+        PolicyKind::Trust => subject
+            .mending
+            .will(&format!("put the trust policy of {deployer} back")),
         PolicyKind::Identity => format!(
             "let {management} do sts:AssumeRole and sts:TagSession on {deployer}: {}; for a role of yours you write it",
             subject.hub.mending.will_to_role("write that policy")

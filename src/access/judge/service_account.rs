@@ -96,7 +96,16 @@ fn unannotated(subject: &Subject, name: &str, annotation: Option<&str>) -> Found
     failed(
         Reason::ServiceAccountNotAnnotated,
         annotated(subject, name, annotation),
-        annotate(subject, name),
+        // What bears another role's ARN is bound elsewhere, and Mooring leaves it so.
+        if subject.hub.binds && annotation.is_none() {
+            format!(
+                "{}; or yourself: {}",
+                subject.hub.mending.will("bind it"),
+                annotate(subject, name)
+            )
+        } else {
+            annotate(subject, name)
+        },
     )
 }
 

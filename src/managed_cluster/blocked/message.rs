@@ -43,7 +43,7 @@ impl Blocked {
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (`{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again"),
             Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it, attached or inline ({}): take them off, and it goes on by itself", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::Unconfirmed { what } => format!("{what}; Mooring looks again in half a minute, and then makes it afresh by itself"),
-            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. If it still does not in half a minute, Mooring takes the association away and makes it anew by itself"),
+            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. If a second look in half a minute agrees, the association is taken away and made anew, by Mooring itself"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets, next } => format!("Argo CD has a cluster of this server or name already ({}), and picks one at random when there are two, so the cluster Secret is not written: {next}", secrets.join("; ")),

@@ -30,6 +30,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "goes with no role that Mooring made",
     ),
     (
+        "ManagementRole.status.untrustedServiceAccounts",
+        "of a role that Mooring did not make",
+    ),
+    (
         "ManagementRole.spec.role.name",
         "the recorded role has the name by default",
     ),

@@ -144,3 +144,17 @@ fn no_password_of_a_url_is_told() {
     );
     assert!(!told(&evidence).contains("hunter2") && !format!("{evidence:?}").contains("admin:hunter2"));
 }
+
+#[test]
+fn settings_that_are_not_there_are_told_where_they_matter() {
+    let mut subject = subject();
+    for (policy, told) in [("AmazonEKSClusterAdminPolicy", false), ("AmazonEKSEditPolicy", true)] {
+        subject.policies = vec![(policy.to_owned(), Vec::new())];
+        let mut evidence = holding(&subject);
+        let message = |evidence: &Evidence| crate::access::status::finding(&judge(&subject, evidence)).message;
+        let says = "there is no ConfigMap argocd-cm";
+        assert_eq!(message(&evidence).contains(says), told, "{policy}");
+        argocd(&mut evidence).settings = Look::Seen(crate::argocd::Settings::default());
+        assert!(!message(&evidence).contains(says), "{policy}");
+    }
+}

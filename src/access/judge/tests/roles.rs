@@ -1,6 +1,7 @@
 //! What is said of roles, by documents and by where the walk starts.
 
 use super::*;
+use crate::{access::subject::tests::cluster, api::DeployerRoleType};
 
 #[test]
 fn what_a_document_rules_out_is_no_candidate() {
@@ -113,4 +114,31 @@ fn a_refusal_that_no_document_makes_proves_nothing_from_a_persons_machine() {
         hub_role(evidence).trust = hub_role(evidence).trust.replace("Allow", "Deny");
     });
     assert_eq!(person(&trust).broken().unwrap().1.reason, Reason::RefusedByTrustPolicy);
+}
+
+#[test]
+fn whose_trust_policy_it_is_is_said() {
+    let ours = subject();
+    let mut object = cluster();
+    object.spec.access.deployer_role.kind = DeployerRoleType::Existing;
+    let theirs = Subject {
+        mending: crate::access::mending::Mending::of_cluster(&object),
+        ..subject()
+    };
+    let next = |subject: &Subject| {
+        let mut evidence = holding(subject);
+        documented(subject, &mut evidence);
+        cut_at_deployer(&mut evidence, ErrorKind::Denied, "AccessDenied", &denied(""));
+        spoke_role(&mut evidence).trust = spoke_role(&mut evidence).trust.replace("Allow", "Deny");
+        judge(subject, &evidence).broken().unwrap().1.next.clone()
+    };
+    let (ours, theirs) = (next(&ours), next(&theirs));
+    assert!(
+        ours.starts_with("Mooring will put the trust policy of ") && !ours.contains("external ID"),
+        "{ours}"
+    );
+    assert!(
+        theirs.starts_with("the role is its owner's") && theirs.contains("without an external ID"),
+        "{theirs}"
+    );
 }

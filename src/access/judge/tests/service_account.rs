@@ -164,3 +164,20 @@ fn the_verifier_says_which_service_account_its_role_leaves_out() {
         "the other one came through"
     );
 }
+
+/// Where Mooring binds them it says so, and what is bound elsewhere it leaves alone.
+#[test]
+fn who_binds_a_service_account_is_said() {
+    let mut subject = subject();
+    let mut evidence = holding(&subject);
+    let mut next = |binds: bool, annotation: Option<&str>| {
+        subject.hub.binds = binds;
+        account(&mut evidence).annotation = Look::Seen(annotation.map(str::to_owned));
+        let walk = judge(&subject, &evidence);
+        walk.broken().unwrap().1.next.clone()
+    };
+    assert!(next(true, None).starts_with("Mooring will bind it at its next pass"));
+    for (binds, annotation) in [(false, None), (true, Some("arn:aws:iam::111111111111:role/other"))] {
+        assert!(next(binds, annotation).starts_with("kubectl -n argocd annotate serviceaccount"));
+    }
+}
