@@ -94,14 +94,10 @@ impl HubSubject {
     /// # Errors
     /// When it has not come far enough to be walked.
     pub fn read(object: &ManagementRole) -> Result<Self, Trouble> {
-        let management = Management::read(object).map_err(|none| {
-            let name = object.metadata.name.as_deref().unwrap_or_default();
-            let why = match none {
-                NoManagement::Missing(name) => format!("there is no ManagementRole {name}"),
-                NoManagement::Unreadable(why) | NoManagement::NotReady { why, .. } => why,
-            };
-            not_moored(why, &format!("look at `kubectl describe mgr {name}`"))
-        })?;
+        Self::of(object, management(object)?)
+    }
+
+    fn of(object: &ManagementRole, management: Management) -> Result<Self, Trouble> {
         let reader = &object.spec.provisioner.reader_role_name;
         let role = reader
             .parse()
@@ -156,7 +152,9 @@ impl Subject {
             let next = "create it, or delete this ManagedCluster and make it again under another one";
             not_moored(format!("there is no ManagementRole {management_role}"), next)
         })?;
-        let hub = HubSubject::read(role)?;
+        let management = management(role)?;
+        let presentation = presentation(cluster, &management);
+        let hub = HubSubject::of(role, management)?;
         let identity = Identity::of(cluster).map_err(|error| not_moored(error.to_string(), &look))?;
         let status = cluster.status.clone().unwrap_or_default();
         let says = operator_says(cluster);
@@ -197,7 +195,7 @@ impl Subject {
                 certificate_authority,
             },
             secret,
-            presentation: presentation(cluster, role),
+            presentation,
             policies: cluster
                 .spec
                 .access
@@ -264,14 +262,25 @@ fn operator_says(cluster: &ManagedCluster) -> String {
     )
 }
 
-fn presentation(cluster: &ManagedCluster, role: &ManagementRole) -> Option<Presentation> {
+/// What the `ManagementRole` gives its clusters to go by.
+fn management(object: &ManagementRole) -> Result<Management, Trouble> {
+    Management::read(object).map_err(|none| {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let why = match none {
+            NoManagement::Missing(name) => format!("there is no ManagementRole {name}"),
+            NoManagement::Unreadable(why) | NoManagement::NotReady { why, .. } => why,
+        };
+        not_moored(why, &format!("look at `kubectl describe mgr {name}`"))
+    })
+}
+
+fn presentation(cluster: &ManagedCluster, management: &Management) -> Option<Presentation> {
     let seen = cluster.status.as_ref().and_then(|status| status.observed_generation);
-    let management = Management::read(role)
-        .ok()
-        .filter(|_| seen == cluster.metadata.generation)?;
-    Request::parse(cluster, &management)
-        .ok()
-        .map(|request| request.presentation)
+    if seen != cluster.metadata.generation {
+        return None;
+    }
+    let request = Request::parse(cluster, management).ok()?;
+    Some(request.presentation)
 }
 
 #[cfg(test)]
