@@ -172,7 +172,7 @@ mod tests {
         );
         object.metadata.annotations = None;
         object.spec.mode = Mode::Observe;
-        assert!(will(&object).contains("while spec.mode is Observe: set it to Enforce"));
+        assert!(will(&object).contains("while spec.mode is Observe: set spec.mode to Enforce"));
         // What is kept while the access is away is mended; of the access itself the hop says so.
         object.spec.mode = Mode::Suspended;
         object.status.as_mut().unwrap().conditions.clear();

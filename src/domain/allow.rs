@@ -236,7 +236,8 @@ fn beyond_policy(
         .collect();
     (!reached.is_empty()).then(|| {
         format!(
-            "access policy {name} in {}, where it gives more than the namespace: that takes the policy at cluster scope",
+            "access policy {name} in namespaces {}, which take in {}: it gives more than those namespaces there, which takes the policy at scope Cluster in spec.allow; name the namespaces that are meant",
+            policy.namespaces.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
             reached.join(", ")
         )
     })
@@ -472,7 +473,10 @@ mod tests {
         ] {
             let NotAllowed(beyond) = of(namespaces).unwrap_err();
             assert_eq!(beyond.len(), 1);
-            let start = format!("access policy AmazonEKSEditPolicy in {reached}, where");
+            let start = format!(
+                "access policy AmazonEKSEditPolicy in namespaces {}, which take in {reached}: ",
+                namespaces.join(", ")
+            );
             assert!(beyond[0].starts_with(&start), "{beyond:?}");
         }
     }

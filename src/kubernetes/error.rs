@@ -48,7 +48,9 @@ impl Failure {
     fn advice(self) -> Option<&'static str> {
         match self {
             Self::Conflict => Some("it changed meanwhile and is read again"),
-            Self::Forbidden => Some("check the RBAC of whoever asked, and the cluster's admission policies"),
+            Self::Forbidden => Some(
+                "check, on the cluster that Argo CD runs in, the RBAC of whoever asked, and the admission policy that it names if it names one",
+            ),
             Self::Unreachable => Some("check that the API server can be reached"),
             Self::NotFound | Self::Invalid | Self::Throttled | Self::NotLeading | Self::Other => None,
         }
@@ -248,7 +250,7 @@ mod tests {
         assert_eq!(
             refused(403, "secrets \"a\" is forbidden: no", "Forbidden").to_string(),
             "could not apply Secret argocd/a: secrets \"a\" is forbidden: no (403); \
-             check the RBAC of whoever asked, and the cluster's admission policies"
+             check, on the cluster that Argo CD runs in, the RBAC of whoever asked, and the admission policy that it names if it names one"
         );
     }
 

@@ -61,7 +61,7 @@ mod tests {
             [
                 "the CustomResourceDefinition deployments.apps, which is not installed: apply the files of crds/",
                 "the API server to serve deployments.apps: could not list deployments.apps: refused: Forbidden (403); \
-                 check the RBAC of whoever asked, and the cluster's admission policies",
+                 check, on the cluster that Argo CD runs in, the RBAC of whoever asked, and the admission policy that it names if it names one",
             ]
         );
         assert_eq!(asked.lock().unwrap().len(), 3);

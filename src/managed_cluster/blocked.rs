@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::{domain::eks::ClusterState, policy::Document};
+use crate::{
+    domain::{arn::ClusterArn, eks::ClusterState},
+    policy::Document,
+};
 
 pub(crate) use self::message::held_in_words;
 use super::step::Part;
@@ -56,11 +59,16 @@ pub enum Blocked {
     ClusterNotFound,
     /// The cluster cannot be used in this state.
     ClusterNotActive {
+        /// The cluster.
+        cluster: ClusterArn,
         /// The state.
         state: ClusterState,
     },
     /// The cluster takes no access entries.
-    AccessEntriesDisabled,
+    AccessEntriesDisabled {
+        /// The cluster.
+        cluster: ClusterArn,
+    },
     /// A cluster outside of AWS.
     ConnectedCluster,
     /// A role of that name is not ours.
@@ -204,6 +212,8 @@ pub enum Blocked {
         why: String,
         /// Whether it ends only when a person acts.
         stalled: bool,
+        /// Whether the labels of the cluster Secret are taken off, for ApplicationSets to let go.
+        drained: bool,
     },
     /// No Application deploys to the cluster that is being removed, and one may be about to.
     ApplicationsMayReturn {
@@ -259,7 +269,7 @@ impl Blocked {
             | Self::ClusterNotFound
             | Self::ClusterGone
             | Self::ClusterNotActive { .. }
-            | Self::AccessEntriesDisabled
+            | Self::AccessEntriesDisabled { .. }
             | Self::ConnectedCluster => Part::Cluster,
             Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }
@@ -298,7 +308,7 @@ impl Blocked {
             Self::ClusterNotFound => "ClusterNotFound",
             Self::ClusterGone => "ClusterGone",
             Self::ClusterNotActive { .. } => "ClusterNotActive",
-            Self::AccessEntriesDisabled => "AccessEntriesDisabled",
+            Self::AccessEntriesDisabled { .. } => "AccessEntriesDisabled",
             Self::ConnectedCluster => "ConnectedCluster",
             Self::RoleNotOurs { .. } => "RoleNotOurs",
             Self::UnusableRole { .. } => "UnusableRole",
@@ -334,7 +344,7 @@ impl Blocked {
             | Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
             | Self::ClusterGone
-            | Self::AccessEntriesDisabled
+            | Self::AccessEntriesDisabled { .. }
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }
@@ -354,7 +364,7 @@ impl Blocked {
             Self::ManagementRoleNotReady { stalled, .. }
             | Self::ApplicationsStillTargeting { stalled, .. }
             | Self::ApplicationsUnseen { stalled, .. } => *stalled,
-            Self::ClusterNotActive { state } => matches!(state, ClusterState::Failed | ClusterState::Deleting),
+            Self::ClusterNotActive { state, .. } => matches!(state, ClusterState::Failed | ClusterState::Deleting),
             Self::PolicyPending { .. }
             | Self::Unconfirmed { .. }
             | Self::ScopeUnmoved { .. }
@@ -380,10 +390,15 @@ impl Blocked {
     /// Whether it holds up a removal as a whole, and is nothing that a part of the chain lacks.
     #[must_use]
     pub fn holds_removals_up(&self) -> bool {
+        matches!(self, Self::RemovalsPaused { .. }) || self.asks_who_uses_the_secret()
+    }
+
+    /// Whether it comes of a cluster Secret that stands, by which somebody may use the cluster.
+    #[must_use]
+    pub fn asks_who_uses_the_secret(&self) -> bool {
         matches!(
             self,
-            Self::RemovalsPaused { .. }
-                | Self::ApplicationsStillTargeting { .. }
+            Self::ApplicationsStillTargeting { .. }
                 | Self::ApplicationsMayReturn { .. }
                 | Self::ApplicationsUnseen { .. }
         )

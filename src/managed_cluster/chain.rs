@@ -58,11 +58,14 @@ pub(crate) fn summarise<P>(mut findings: Vec<Finding>, bad: &Bad<P>) -> Vec<Find
             ConditionType::Stalled,
             Verdict::True,
             bad.reason,
-            &bad.message,
+            format!("{}. {LOOKS_AGAIN}", bad.message.trim_end_matches('.')),
         ));
     }
     findings
 }
+
+/// What is told of everything that only a person ends.
+const LOOKS_AGAIN: &str = "This ends when a person acts; Mooring looks again by itself";
 
 /// A part that holds.
 pub(crate) fn as_specified(part: impl Link) -> Finding {

@@ -4,6 +4,8 @@ mod released;
 mod suspended;
 mod withheld;
 
+pub(super) use self::released::stands_again;
+
 use crate::api::condition::{ConditionType, Finding, Verdict};
 
 use super::{
@@ -16,22 +18,19 @@ use super::{
     step::{Part, Plan},
 };
 
-/// What holds after a pass: a finding for each part, the summary, and `Stalled` when a person must act.
+/// What holds after a pass: a finding for each part, the summary, and `Stalled` when a person must act. `made` says whether
+/// something was made for the object before.
 #[must_use]
-pub fn findings(pass: &Pass) -> Vec<Finding> {
+pub fn findings(pass: &Pass, made: bool) -> Vec<Finding> {
     match pass {
         Pass::Refused(refusal) => {
-            let reason = match refusal {
-                Refusal::Invalid(_) => "InvalidSpec",
-                Refusal::NotAllowed { .. } => "NotAllowed",
-                Refusal::OtherPartition { .. } => "OtherPartition",
-                Refusal::UnusableRole { .. } => "UnusableRole",
+            let (part, reason) = part_of(refusal);
+            let until_then = if made {
+                "nothing is changed for it: what was made before is kept as it is, access included (spec.mode: Suspended takes that away)"
+            } else {
+                "nothing is made for it"
             };
-            let message = format!(
-                "{refusal}. Until then nothing is made or changed for it: what was made before is kept as it is, access included"
-            );
-            // What is not allowed is told of whoever does not allow it.
-            let part = matches!(refusal, Refusal::NotAllowed { .. }).then_some(Part::ManagementRole);
+            let message = format!("{refusal}. Until then {until_then}");
             at_its_part(&Bad {
                 part,
                 verdict: Verdict::False,
@@ -50,9 +49,24 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
     }
 }
 
+/// The part that a refusal is told of, where it is of one, and its reason. What is not allowed is told of whoever does not
+/// allow it.
+fn part_of(refusal: &Refusal) -> (Option<Part>, &'static str) {
+    match refusal {
+        Refusal::Invalid(_) => (None, "InvalidSpec"),
+        Refusal::NotAllowed { .. } => (Some(Part::ManagementRole), "NotAllowed"),
+        Refusal::OtherPartition { .. } => (None, "OtherPartition"),
+        Refusal::UnusableRole { .. } => (Some(Part::DeployerRole), "UnusableRole"),
+    }
+}
+
 fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
     if let Some(stop) = outcome.stop() {
-        return chain(&bad_stop(stop));
+        let mut bad = bad_stop(stop);
+        if facts.bare {
+            bad.message = format!("{BARE}: {}", bad.message);
+        }
+        return chain(&bad);
     }
     let mut parts = Part::ALL.map(|part| of_part(plan, part)).to_vec();
     if let Some(blocked) = plan.in_the_way() {
@@ -176,6 +190,9 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
         stalled,
     }
 }
+
+/// That a change of the access policies went half way.
+const BARE: &str = "Argo CD has no access policy and no group on this cluster now";
 
 const BESIDE: &str = "others' additions, which Mooring leaves alone";
 

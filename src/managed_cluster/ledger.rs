@@ -249,10 +249,10 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, notes: &[String]) -> St
     let notes = notes.iter().flat_map(|note| [". ", note.as_str()]).collect::<String>();
     format!(
         "{} removals of ManagedClusters were asked for within an hour, and --removals-per-hour allows {limit}: it may be \
-         an accident, so nothing is taken away for those that wait ({}). If they are meant, say so: `kubectl \
+         an accident, so nothing is taken away for those that wait ({}) until a person says so, however long that is. If they are meant: `kubectl \
          annotate mgr {role} --overwrite {annotation}` for all that name it, or `kubectl annotate mgc {name} --overwrite \
-         {annotation}` for this one. If not, put the manifests back in Git before that: a deletion cannot be undone, so \
-         each of them goes and is made again; nothing of them is lost until then{notes}",
+         {annotation}` for this one. If not, put the manifests back in Git first: a deletion cannot be undone, so \
+         each of them goes once it is confirmed, and is then made again; until then everything of them works{notes}",
         burst.count,
         some(&burst.waiting)
     )

@@ -284,7 +284,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
                     (None, _) => resync(),
                 }
             }
-            (Cut::Away { settled: true, .. }, Kept::Not(_)) => resync(),
+            (Cut::Away { settled: true, .. }, Kept::Refused(_) | Kept::Waiting(_) | Kept::Not(_)) => resync(),
         },
         Pass::Applied(plan, outcome, _) => {
             // Whoever got further waits as briefly as at first.

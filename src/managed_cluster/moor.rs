@@ -178,6 +178,7 @@ impl Work<'_> {
             server_changed: None,
             suspended: ground.is_suspended(),
             unseen: None,
+            bare: false,
             not_admitted: (!ground.is_suspended() && !self.management.admits(deployer)).then(|| deployer.to_string()),
         };
         Ok(Ok(Sight {
@@ -291,6 +292,7 @@ impl Work<'_> {
         self.context
             .memory
             .rescoped(self.uid(), outcome.unmoved(), outcome.reassociated());
+        facts.bare = is_bare(&spoke, &outcome, &plan);
         let told = self.old.server_changed_at.as_ref().map(|at| at.0);
         let (client, namespace) = (&self.context.client, &self.management.namespace);
         facts.server_changed = left_to_tell(client, namespace, outcome.server_changed(), told).await;
@@ -301,6 +303,24 @@ impl Work<'_> {
         }
         Ok(Pass::Applied(plan, outcome, facts))
     }
+}
+
+/// Whether an access entry that stands gives nothing, after a pass that was to change what it gives and went half way.
+fn is_bare(spoke: &Spoke, outcome: &Outcome, plan: &Plan) -> bool {
+    let (Some(entry), Some(found)) = (&spoke.entry, &spoke.associations) else {
+        return false;
+    };
+    let done = |step: &&Step| outcome.did(step);
+    let taken = |policy| {
+        let takes = |step: &Step| matches!(step, Step::Disassociate { policy: taken, .. } if taken == policy);
+        plan.steps.iter().filter(done).any(takes)
+    };
+    let given = plan
+        .steps
+        .iter()
+        .filter(done)
+        .any(|step| matches!(step, Step::Associate { .. }));
+    outcome.stop().is_some() && !given && entry.groups.is_empty() && found.keys().all(taken)
 }
 
 /// The UIDs of all objects that are there, those that cannot be read among them.

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use crate::{
     api::AccessEntryStatus,
     domain::{
+        arn::ClusterArn,
         eks::{AccessEntry, AuthenticationMode, ClusterState},
         ownership::{Marked, Owner, ROLE_ID_TAG},
     },
@@ -78,7 +79,7 @@ impl Memory<'_> {
 #[must_use]
 pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan::default();
-    if let Some(blocked) = unusable_cluster(spoke, memory) {
+    if let Some(blocked) = unusable_cluster(&desired.cluster, spoke, memory) {
         plan.blocked.push(blocked);
         return plan;
     }
@@ -96,7 +97,7 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     plan
 }
 
-fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
+fn unusable_cluster(arn: &ClusterArn, spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
     let Some(cluster) = &spoke.cluster else {
         // A Secret is written last, so the cluster was there when it was.
         let moored = memory.recorded_secret.is_some();
@@ -110,7 +111,7 @@ fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
         return Some(Blocked::ConnectedCluster);
     }
     if cluster.authentication_mode == AuthenticationMode::ConfigMap {
-        return Some(Blocked::AccessEntriesDisabled);
+        return Some(Blocked::AccessEntriesDisabled { cluster: arn.clone() });
     }
     match cluster.state {
         ClusterState::Active | ClusterState::Updating => None,
@@ -118,7 +119,10 @@ fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
         | ClusterState::Pending
         | ClusterState::Deleting
         | ClusterState::Failed
-        | ClusterState::Unknown) => Some(Blocked::ClusterNotActive { state }),
+        | ClusterState::Unknown) => Some(Blocked::ClusterNotActive {
+            cluster: arn.clone(),
+            state,
+        }),
     }
 }
 

@@ -450,7 +450,9 @@ mod tests {
         for namespace in ["argocd", "argocd-two", "the-operators", "kube-system"] {
             let refusal = edit(namespace, "hub", "111111111111").unwrap_err();
             assert!(
-                refusal.to_string().contains(&format!("Edit in {namespace}")),
+                refusal
+                    .to_string()
+                    .contains(&format!("Edit in namespaces {namespace}, which take in {namespace}: ")),
                 "{refusal}"
             );
         }
@@ -462,7 +464,7 @@ mod tests {
         );
         let all = edit("*", "hub", "111111111111").unwrap_err().to_string();
         assert!(
-            all.contains("Edit in argocd, argocd-two, the-operators, kube-system"),
+            all.contains("Edit in namespaces *, which take in argocd, argocd-two, the-operators, kube-system"),
             "{all}"
         );
     }

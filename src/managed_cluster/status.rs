@@ -24,7 +24,7 @@ use super::{
     blocked::Blocked,
     chain::keep_parts,
     error::Error,
-    findings::findings,
+    findings::{findings, stands_again},
     request::Refusal,
     server::ServerChanged,
     step::{Part, Plan, Step},
@@ -170,10 +170,27 @@ impl Cut {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
 pub enum Kept {
+    /// The spec asks for what it cannot have.
+    Refused(Refusal),
+    /// Something must be waited for before it is looked at.
+    Waiting(Blocked),
     /// It was looked at and kept as the spec says, as far as that went.
     Applied(Plan, Outcome, Facts),
     /// It was not looked at, and why.
     Not(Option<String>),
+}
+
+impl Kept {
+    /// Why it was not looked at, where that is known.
+    #[must_use]
+    pub fn why_not(&self) -> Option<String> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.to_string()),
+            Self::Waiting(blocked) => Some(blocked.message()),
+            Self::Not(why) => why.clone(),
+            Self::Applied(..) => None,
+        }
+    }
 }
 
 /// What was seen and belongs into the status.
@@ -195,6 +212,8 @@ pub struct Facts {
     pub suspended: bool,
     /// What could not be looked at of what is only kept, in words.
     pub unseen: Option<String>,
+    /// Whether the access entry stands and gives nothing, after a change that went half way.
+    pub bare: bool,
 }
 
 impl Facts {
@@ -237,7 +256,11 @@ pub fn status(
     pass: &Pass,
     now: Timestamp,
 ) -> ManagedClusterStatus {
-    let mut findings = findings(pass);
+    let made = old.deployer_role.is_some() || old.secret.is_some() || old.access_entry.is_some();
+    let mut findings = findings(pass, made);
+    if let Pass::Releasing(releasing) = pass {
+        findings.extend(stands_again(releasing, &old.conditions));
+    }
     let going = matches!(pass, Pass::Releasing(_) | Pass::ReleaseWithheld(..));
     keep_parts::<Part>(&old.conditions, &mut findings, going);
     let mut status = ManagedClusterStatus {
@@ -263,7 +286,7 @@ pub fn status(
             }
             match &suspension.kept {
                 Kept::Applied(_, _, facts) => Some(facts),
-                Kept::Not(_) => None,
+                Kept::Not(_) | Kept::Refused(_) | Kept::Waiting(_) => None,
             }
         }
         Pass::Applied(_, outcome, facts) => {
@@ -415,6 +438,14 @@ mod tests {
         }
     }
 
+    fn prod() -> ClusterArn {
+        ClusterArn {
+            region: "eu-west-1".parse().unwrap(),
+            account: "222222222222".parse().unwrap(),
+            name: "prod".parse().unwrap(),
+        }
+    }
+
     fn every_blocked() -> Vec<Blocked> {
         let text = || "some-thing".to_owned();
         let set = || BTreeSet::from(["one".to_owned(), "two".to_owned()]);
@@ -432,7 +463,7 @@ mod tests {
             Blocked::NamespaceNotServed { namespace: text() },
             Blocked::PolicyPending { name: text() },
             Blocked::ClusterNotFound,
-            Blocked::AccessEntriesDisabled,
+            Blocked::AccessEntriesDisabled { cluster: prod() },
             Blocked::ConnectedCluster,
             Blocked::RoleNotOurs {
                 next: "delete it".into(),
@@ -493,6 +524,7 @@ mod tests {
             Blocked::ApplicationsStillTargeting {
                 why: "one Application still deploys here".into(),
                 stalled: true,
+                drained: false,
             },
             Blocked::ApplicationsMayReturn {
                 why: "no Application deploys here at the moment".into(),
@@ -507,7 +539,7 @@ mod tests {
         ];
         all.extend(
             [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting]
-                .map(|state| Blocked::ClusterNotActive { state }),
+                .map(|state| Blocked::ClusterNotActive { cluster: prod(), state }),
         );
         all.push(Blocked::RolePropagating);
         all
@@ -555,7 +587,10 @@ mod tests {
                 assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", reason));
                 let stands = find(&told.conditions, ConditionType::Stalled);
                 assert_eq!(stands.is_some(), stalled, "{reason}");
-                assert!(stands.is_none_or(|c| c.status == "True" && c.message == ready.message));
+                assert!(stands.is_none_or(|c| {
+                    let more = c.message.strip_prefix(ready.message.trim_end_matches('.'));
+                    c.status == "True" && more == Some(". This ends when a person acts; Mooring looks again by itself")
+                }));
                 if !matches!(pass, Pass::Releasing(_)) {
                     let of_part = find(&told.conditions, part.condition()).unwrap();
                     assert_eq!((of_part.status.as_str(), of_part.reason.as_str()), ("False", reason));
@@ -913,7 +948,7 @@ mod tests {
             );
             let (_, _, message) = ready(&told);
             assert!(
-                message.contains("being removed: gone are the cluster Secret and the access entry"),
+                message.contains("being removed: the cluster Secret and the access entry are away"),
                 "{message}"
             );
             // What a later pass does not come to is as it was.
@@ -984,7 +1019,7 @@ mod tests {
         assert!(
             message.starts_with(
                 "mooring.dev/paused is set, so nothing is written. What stands in the way besides: a role"
-            ) && message.ends_with("To let it go on, take the annotation away"),
+            ) && message.ends_with("Once that is settled, take the annotation mooring.dev/paused away"),
             "{message}"
         );
         let waits = after(
@@ -1033,10 +1068,16 @@ mod tests {
             &Pass::ReleaseWithheld(Withheld::Paused, going),
             1,
         );
+        let message = ready(&told).2;
         assert!(
-            ready(&told).2.ends_with("nothing takes the access away meanwhile"),
-            "{}",
-            ready(&told).2
+            message.starts_with("spec.mode is Suspended, and Argo CD's access still stands: it is being removed, and ")
+                && message.ends_with("What is then done: delete the access entry"),
+            "{message}"
+        );
+        assert!(
+            brief(&told).contains(&"AccessEntryReady False Paused".to_owned()),
+            "{:?}",
+            brief(&told)
         );
     }
 
@@ -1255,6 +1296,116 @@ mod tests {
         );
     }
 
+    fn moored() -> ManagedClusterStatus {
+        let secret = Some("cluster-x".to_owned());
+        ManagedClusterStatus {
+            secret,
+            ..after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1)
+        }
+    }
+
+    fn not_allowed() -> Refusal {
+        Refusal::NotAllowed {
+            management_role: "default".into(),
+            beyond: vec!["x".into()],
+        }
+    }
+
+    #[test]
+    fn what_is_refused_speaks_of_access_only_where_something_was_made() {
+        let told = |old| ready(&after(&old, &Pass::Refused(not_allowed()), 2)).2;
+        assert!(told(moored()).contains("what was made before is kept as it is, access included"));
+        let never = told(ManagedClusterStatus::default());
+        assert!(never.ends_with("Until then nothing is made for it"), "{never}");
+        let unusable = Refusal::UnusableRole {
+            arn: "arn:aws:iam::222222222222:role/x".parse().unwrap(),
+            why: "a service's".into(),
+        };
+        let told = brief(&after(&ManagedClusterStatus::default(), &Pass::Refused(unusable), 1));
+        assert!(
+            told.contains(&"DeployerRoleReady False UnusableRole".to_owned()),
+            "{told:?}"
+        );
+        assert!(told.contains(&"SecretReady Unknown NotReached".to_owned()), "{told:?}");
+    }
+
+    #[test]
+    fn access_that_went_while_its_successor_was_refused_is_told_first() {
+        let told = |bare| {
+            let denied = Failure::Aws(aws(ErrorKind::Denied, Call::AssociateAccessPolicy, "1"));
+            let outcome = Outcome::stopped(Stop::Failed(Part::AccessEntry, denied));
+            let facts = Facts {
+                bare,
+                ..Facts::default()
+            };
+            ready(&after(&moored(), &Pass::Applied(Plan::default(), outcome, facts), 2)).2
+        };
+        let lost = "Argo CD has no access policy and no group on this cluster now: ";
+        assert!(told(true).starts_with(lost), "{}", told(true));
+        assert!(!told(false).contains(lost));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_suspended_cluster_is_not_told_as_seen_where_it_was_not() {
+        let kept = [
+            (Kept::Refused(not_allowed()), "ManagementRoleReady False NotAllowed"),
+            (
+                Kept::Waiting(Blocked::ManagementRoleMissing { name: "gone".into() }),
+                "ManagementRoleReady False ManagementRoleMissing",
+            ),
+        ];
+        for (kept, says) in kept {
+            let away = Cut::Away {
+                deleted: false,
+                settled: true,
+            };
+            let told = after(&moored(), &suspended(away, kept), 2);
+            assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
+            let secret = find(&told.conditions, ConditionType::SecretReady).unwrap();
+            assert_eq!(secret.message, "as the spec said when it was last looked at");
+            assert!(ready(&told).2.contains("What stays could not be looked at: "));
+        }
+        let facts = Facts {
+            suspended: true,
+            unseen: Some("GetRole was refused".into()),
+            ..Facts::default()
+        };
+        let pass = Pass::Withheld(Withheld::Paused, Plan::default(), facts);
+        let told = after(&moored(), &pass, 2);
+        let secret = find(&told.conditions, ConditionType::SecretReady).unwrap();
+        assert_eq!(secret.message, "as the spec said when it was last looked at");
+    }
+
+    #[test]
+    fn a_secret_that_a_removal_waits_for_is_not_told_as_away_or_as_specified() {
+        let waits = |drained| {
+            Pass::Releasing(Releasing::blocked(Blocked::ApplicationsStillTargeting {
+                why: "1 Application still deploys".into(),
+                stalled: false,
+                drained,
+            }))
+        };
+        let going = after(&moored(), &waits(false), 2);
+        assert!(brief(&going).contains(&"SecretReady True AsSpecified".to_owned()));
+        let drained = after(&moored(), &waits(true), 2);
+        assert!(brief(&drained).contains(&"SecretReady False Draining".to_owned()));
+        let gone = Releasing {
+            gone: BTreeSet::from([Part::Secret]),
+            ..Releasing::again("looking once more")
+        };
+        let gone = after(&moored(), &Pass::Releasing(gone), 2);
+        assert!(brief(&gone).contains(&"SecretReady False Removed".to_owned()));
+        let again = after(&gone, &waits(false), 3);
+        let secret = find(&again.conditions, ConditionType::SecretReady).unwrap();
+        assert_eq!(
+            (secret.reason.as_str(), secret.message.as_str()),
+            (
+                "Releasing",
+                "a cluster Secret stands again, since the former one was removed"
+            )
+        );
+    }
+
     #[test]
     fn the_same_failure_twice_is_the_same_status() {
         let failed = |request: &str| Pass::Failed(Error::Aws(aws(ErrorKind::Denied, Call::AssumeRole, request)));
@@ -1402,7 +1553,11 @@ mod tests {
             &Pass::Waiting(Blocked::ClusterNotFound),
             1,
         );
-        let second = after(&first, &Pass::Waiting(Blocked::AccessEntriesDisabled), 2);
+        let second = after(
+            &first,
+            &Pass::Waiting(Blocked::AccessEntriesDisabled { cluster: prod() }),
+            2,
+        );
         assert_eq!(time(&second), at(1));
         assert_eq!(time(&after(&second, &clear(Facts::default()), 3)), at(3));
     }

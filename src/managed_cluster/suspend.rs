@@ -95,7 +95,7 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
     let (cut, lost) = knife.cut().await?;
     let kept = match moorable(subject, context) {
         Ok((management, request)) => Box::pin(keep(subject, &management, &request, context, &account, deadline)).await,
-        Err(why) => Kept::Not(why),
+        Err(kept) => *kept,
     };
     Ok(Pass::Suspended(Box::new(Suspension { cut, kept, lost })))
 }
@@ -140,14 +140,13 @@ pub(super) async fn cut_off(
     Some(Box::pin(cut).await.unwrap_or_else(Cut::Failed))
 }
 
-/// What the rest of the spec asks for, or in words why that cannot be kept now.
-fn moorable(subject: &Subject<'_>, context: &Context) -> Result<(Management, Request), Option<String>> {
-    let cluster = subject
-        .cluster
-        .ok_or_else(|| Some("the spec cannot be read".to_owned()))?;
-    let management =
-        super::turn::management(context, &cluster.spec.management_role).map_err(|blocked| Some(blocked.message()))?;
-    let request = Request::parse(cluster, &management).map_err(|refusal| Some(refusal.to_string()))?;
+/// What the rest of the spec asks for, or why that cannot be kept now.
+fn moorable(subject: &Subject<'_>, context: &Context) -> Result<(Management, Request), Box<Kept>> {
+    let unreadable = || Box::new(Kept::Not(Some("the spec cannot be read".to_owned())));
+    let cluster = subject.cluster.ok_or_else(unreadable)?;
+    let management = super::turn::management(context, &cluster.spec.management_role)
+        .map_err(|blocked| Box::new(Kept::Waiting(blocked)))?;
+    let request = Request::parse(cluster, &management).map_err(|refusal| Box::new(Kept::Refused(refusal)))?;
     Ok((management, request))
 }
 
@@ -188,12 +187,12 @@ async fn keep(
 ) -> Kept {
     let work = match work(subject, management, request, None, context) {
         Ok(work) => work,
-        Err(blocked) => return Kept::Not(Some(blocked.message())),
+        Err(blocked) => return Kept::Waiting(blocked),
     };
     let kept = async {
         let sight = match work.look(account).await? {
             Ok(sight) => sight,
-            Err(blocked) => return Ok(Kept::Not(Some(blocked.message()))),
+            Err(blocked) => return Ok(Kept::Waiting(blocked)),
         };
         log_plan(&request.identity.name, &sight.plan);
         Ok(match work.carry_out(sight, account, deadline).await? {
@@ -247,7 +246,7 @@ async fn look_at_rest(
     account: &Account,
     withheld: Withheld,
 ) -> Result<Sight, Option<String>> {
-    let (_, request) = moorable(subject, context)?;
+    let (_, request) = moorable(subject, context).map_err(|kept| kept.why_not())?;
     let waits = |blocked: Blocked| Some(blocked.message());
     let work = work(subject, management, &request, Some(withheld), context).map_err(waits)?;
     let sight = work.look(account).await.map_err(|error| Some(error.message()))?;

@@ -79,7 +79,7 @@ pub(super) async fn tell(
         // All was well before where nothing but the access was away.
         Pass::Suspended(suspension) => match &suspension.kept {
             Kept::Applied(plan, outcome, _) => Some((plan, outcome, same)),
-            Kept::Not(_) => None,
+            Kept::Refused(_) | Kept::Waiting(_) | Kept::Not(_) => None,
         },
         Pass::Refused(_)
         | Pass::Waiting(_)

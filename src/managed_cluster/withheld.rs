@@ -52,9 +52,9 @@ impl Withheld {
     #[must_use]
     pub fn end(self) -> &'static str {
         match self {
-            Self::ReadOnly => "start the operator without it",
-            Self::Paused => "take the annotation away",
-            Self::Observe => "set it to Enforce",
+            Self::ReadOnly => "start the operator without --read-only",
+            Self::Paused => "take the annotation mooring.dev/paused away",
+            Self::Observe => "set spec.mode to Enforce",
         }
     }
 
@@ -81,11 +81,13 @@ impl Withheld {
         } else {
             format!("{}, so this is not done: {}", self.why(), undone.join("; "))
         };
-        if !in_the_way.is_empty() {
+        if in_the_way.is_empty() {
+            told.push_str(". To let it go on, ");
+        } else {
             told.push_str(". What stands in the way besides: ");
             told.push_str(&in_the_way.join("; "));
+            told.push_str(". Once that is settled, ");
         }
-        told.push_str(". To let it go on, ");
         told.push_str(self.end());
         told
     }
@@ -194,7 +196,7 @@ mod tests {
             );
             let told = withheld.not_done(&[], &in_the_way);
             assert!(
-                told.contains("so nothing is written. What stands in the way besides: c. To")
+                told.contains("so nothing is written. What stands in the way besides: c. Once")
                     && told.ends_with(withheld.end()),
                 "{told}"
             );

@@ -264,12 +264,12 @@ impl Blocked {
             Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn} --client-id sts.amazonaws.com`, or set spec.oidcProvider to Manage"),
             Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct identity.roleArn in a new ManagementRole"),
             Self::SelfTrustMissing { arn, secrets, document } => format!("cluster Secrets make Argo CD assume role {arn} though it is that role already ({}), which AWS takes only where its trust policy says so, and this one does not: set that to {}, or let a ManagedCluster take them over", some(secrets), document.to_json()),
-            Self::SecretsRemain { secrets } => format!("cluster Secrets that Mooring did not write make Argo CD act as this role ({}): delete them, or name another role in them, first", some(secrets)),
+            Self::SecretsRemain { secrets } => format!("cluster Secrets that Mooring did not write make Argo CD act as this role ({}), so it stays: let ManagedClusters take them over (spec.adoptExisting), or name another role in them. Where one is deleted, ApplicationSets delete the Applications of its cluster", some(secrets)),
             Self::HubReplaced { object, recorded, issuer } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}`"),
             Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}` lets the role be made afresh; its deployer roles go on trusting it by its name"),
-            Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. Nothing is written to it. Deployer roles trust the name: whoever can use this role holds every cluster. Find out who made it and delete it; then it is made afresh"),
+            Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. Nothing is written to it. Deployer roles trust the name: whoever can use this role holds every cluster. Look up in CloudTrail of account {} who called CreateRole for it, and delete it (`aws iam delete-role --role-name {}`): then it is made afresh. Until then `mooring revoke` closes a cluster to it", account_in(arn), name_in(arn)),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
-            Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
+            Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off, and it goes on by itself. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
             Self::Unconfirmed { id } => format!("{}; Mooring looks again in half a minute, and then makes it afresh by itself", unrecorded(id)),
             Self::Held { arn, value, undone } => held_in_words(&format!("role {arn}"), value, undone),
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set spec.assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
@@ -277,13 +277,13 @@ impl Blocked {
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
             Self::StoodBack => "somebody changed the object or set a pause while Mooring was at work: it stopped before its next step, and looks again at once".to_owned(),
             Self::ClustersRemain { names, .. } => {
-                let (name, them) = if names.len() == 1 { (" still names", "it") } else { ("s still name", "them") };
-                format!("ManagedCluster{name} it ({}): delete {them} first", some(names))
+                let (s, name, them) = if names.len() == 1 { ("", "names", "that") } else { ("s", "name", "those") };
+                format!("ManagedCluster{s} {} still {name} it: delete {them} first", some(names))
             },
             Self::RetainedDeployers { arns, unseen } => {
                 let mut told = Vec::new();
                 if !arns.is_empty() {
-                    told.push(format!("deployer roles that were kept still trust this role ({}), and whoever made a role of its name again would hold them: delete them first", some(arns)));
+                    told.push(format!("deployer roles that were kept still trust this role by its name ({}), and whoever made a role of that name again would hold them: have the owners of their accounts delete each of them with its access entry, or take this role out of its trust policy; then the removal goes on by itself", some(arns)));
                 }
                 if let Some(why) = unseen.values().next() {
                     let accounts: Vec<&str> = unseen.keys().map(String::as_str).collect();
@@ -293,6 +293,16 @@ impl Blocked {
             }
         }
     }
+}
+
+/// The account in a role's ARN.
+fn account_in(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
+}
+
+/// The role's name in its ARN, without the path.
+fn name_in(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// A role that bears our name and tags, and that nobody recorded.

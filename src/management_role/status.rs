@@ -136,6 +136,10 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             bad.map_or_else(
                 || {
                     let mut findings = held();
+                    if request.role_owner == RoleOwner::Existing {
+                        findings.retain(|finding| finding.kind != Part::Policy.condition());
+                        findings.push(Finding::new(Part::Policy.condition(), Verdict::True, "LeftToOthers", ITS_OWNERS));
+                    }
                     let mut can_act = can_act(&request.role_owner);
                     if !plan.acting.is_empty() {
                         can_act.push_str(", and it may assume itself as long as cluster Secrets that Mooring did not write need that: ");
@@ -166,6 +170,9 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
     }
 }
+
+/// What is told of the policy of a role that somebody else owns.
+const ITS_OWNERS: &str = "what the role may assume is for its owner to give, and is not looked at";
 
 /// What is told when all holds. Whether Argo CD's pods run with the role is told by the binding.
 fn can_act(owner: &RoleOwner) -> String {

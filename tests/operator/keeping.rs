@@ -79,7 +79,7 @@ async fn states(world: &World) {
         (
             &|seed| seed.status = ClusterStatus::Failed,
             "ClusterNotActive",
-            "FAILED: `aws eks describe-cluster`, field health, says why",
+            "FAILED: `aws eks describe-cluster --region eu-west-1",
         ),
         (
             &|seed| seed.status = ClusterStatus::Deleting,

@@ -148,7 +148,7 @@ async fn standing(world: &World) {
     world.delete("ManagedCluster", "standing").await;
     let told = world
         .until("ManagedCluster", "standing", |object| {
-            message(object).contains("spec.mode is Observe: set it to Enforce to let the removal go on")
+            message(object).contains("spec.mode is Observe: set spec.mode to Enforce to let the removal go on")
         })
         .await;
     assert_eq!(stage::ready(&told).1, "Observe");
@@ -273,7 +273,7 @@ async fn a_read_only_operator_tells_everything_and_writes_nothing() {
     }
     let told = world
         .until("ManagedCluster", "going", |object| {
-            message(object).contains("--read-only: start the operator without it to let the removal go on")
+            message(object).contains("--read-only: start the operator without --read-only to let the removal go on")
         })
         .await;
     assert_eq!(stage::ready(&told).1, "ReadOnly");

@@ -84,7 +84,7 @@ async fn used(world: &World) {
     world.patch("ManagedCluster", name, pause(&json!("true"))).await;
     let told = world.until_reason("ManagedCluster", name, "Paused").await;
     assert!(
-        message(&told).contains("take the annotation away"),
+        message(&told).contains("take the annotation mooring.dev/paused away"),
         "{}",
         message(&told)
     );

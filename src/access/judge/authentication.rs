@@ -31,7 +31,7 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
                 "the API server of {} does not know sessions of {} (HTTP 401), since spec.mode is Suspended",
                 subject.cluster, subject.deployer
             ),
-            "set it to Enforce to give the access back",
+            "nothing, while the suspension is meant; spec.mode: Enforce gives the access back",
         ),
         401 => refused(subject, evidence, length),
         500.. => Found::NotReached,

@@ -1,6 +1,9 @@
 //! What stands in the way of a plan, in words: what it is, on which thing, and what to do next.
 
-use crate::{domain::eks::ClusterState, managed_cluster::words::some};
+use crate::{
+    domain::{eks::ClusterState, ownership::HOLD_TAG},
+    managed_cluster::words::some,
+};
 
 use super::Blocked;
 
@@ -21,8 +24,8 @@ impl Blocked {
             Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role; `kubectl get mgr {name}` says how far it is"),
             Self::PolicyFull { name } => format!("the policy of ManagementRole {name}'s role has no room for this cluster's deployer role, so nothing is made: ask the platform team to set spec.assumePolicy to PerAccount there, or name the ManagementRole of a second Argo CD in a new ManagedCluster. Once there is room, it goes on by itself"),
             Self::ClusterNotFound => "EKS knows no cluster of that name in this account and region: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster".to_owned(),
-            Self::ClusterNotActive { state } => match state {
-                ClusterState::Failed => "the cluster is FAILED: `aws eks describe-cluster`, field health, says why; it is moored as soon as it is active".to_owned(),
+            Self::ClusterNotActive { cluster, state } => match state {
+                ClusterState::Failed => format!("the cluster is FAILED: `aws eks describe-cluster --region {} --name {}` says why, in field health; it is moored as soon as it is active", cluster.region, cluster.name),
                 ClusterState::Deleting => "the cluster is being deleted: delete this ManagedCluster too".to_owned(),
                 ClusterState::Creating | ClusterState::Pending => {
                     "the cluster is being created; it is moored as soon as it is active".to_owned()
@@ -33,7 +36,7 @@ impl Blocked {
             },
             Self::ClusterGone => "the cluster that was moored is not there any more, and its access entry went with it. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself".to_owned(),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
-            Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
+            Self::AccessEntriesDisabled { cluster } => format!("the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --region {} --name {} --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)", cluster.region, cluster.name),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner, next } => format!("role {arn} is not ours ({owner}): {next}"),
             Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Or name another role in a new ManagedCluster"),
@@ -41,13 +44,13 @@ impl Blocked {
             Self::TrustMissing { arn, management_role, document: Some(document) } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner set this one, which is the one that stands with what is missing: {}", document.to_json()),
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (`{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again"),
-            Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it, attached or inline ({}): take them off, and it goes on by itself", policies.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+            Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: {}", policies.iter().map(|policy| detach_command(role, policy)).collect::<Vec<_>>().join("; ")),
             Self::Unconfirmed { what } => format!("{what}; Mooring looks again in half a minute, and then makes it afresh by itself"),
             Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. If a second look in half a minute agrees, the association is taken away and made anew, by Mooring itself"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets, next } => format!("Argo CD has a cluster of this server or name already ({}), and picks one at random when there are two, so the cluster Secret is not written: {next}", secrets.join("; ")),
-            Self::SecretNotOurs { name } => format!("Secret {name} in Argo CD's namespace has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. Delete it if nothing uses it, and ours is written by itself; a cluster Secret of this very server is taken over with spec.adoptExisting"),
+            Self::SecretNotOurs { name } => format!("Secret {name} in Argo CD's namespace has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. Delete it if nothing uses it, and ours is written by itself; where it is a cluster Secret of this very server, spec.adoptExisting and the annotation mooring.dev/adopt on it have it taken over"),
             Self::SecretImmutable { name, undone } => format!("cluster Secret {name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret; delete the Secret, and it is written anew at once; then start the controller again", some(undone)),
             Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
@@ -74,6 +77,32 @@ impl Blocked {
     }
 }
 
+/// The command that takes the tag off a thing, as in "role arn:..." or "access entry arn:...".
+fn untag_command(thing: &str) -> String {
+    let arn = thing.rsplit(' ').next().unwrap_or(thing);
+    if thing.starts_with("role ") {
+        format!("aws iam untag-role --role-name {} --tag-keys {HOLD_TAG}", last(arn))
+    } else {
+        let region = arn.split(':').nth(3).unwrap_or_default();
+        format!("aws eks untag-resource --region {region} --resource-arn {arn} --tag-keys {HOLD_TAG}")
+    }
+}
+
+/// The command that takes a policy off a role: an attached one is known by its ARN, an inline one by its name.
+fn detach_command(role: &str, policy: &str) -> String {
+    let role = last(role);
+    if policy.starts_with("arn:") {
+        format!("`aws iam detach-role-policy --role-name {role} --policy-arn {policy}`")
+    } else {
+        format!("`aws iam delete-role-policy --role-name {role} --policy-name {policy}`")
+    }
+}
+
+/// The name at the end of an ARN.
+fn last(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
 /// What is told of a thing that its owner holds.
 pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> String {
     let value = if value.is_empty() {
@@ -86,8 +115,9 @@ pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> Stri
         format!("{held}, so nothing is written to it")
     } else {
         format!(
-            "{held}, so Mooring leaves undone: {}. Ask whoever set it: with the tag taken off it goes on by itself",
-            undone.join("; ")
+            "{held}, so Mooring leaves undone: {}. The owner of the account has set it: once that is settled, `{}` lets it go on by itself",
+            undone.join("; "),
+            untag_command(thing)
         )
     }
 }

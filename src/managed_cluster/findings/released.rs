@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use crate::{
-    api::condition::{Finding, Verdict},
+    api::condition::{ConditionType, Finding, Verdict, find},
     managed_cluster::{
         Blocked, Part, Step,
         status::{Cut, Foreseen, REMOVED, Releasing, SUSPENDED},
@@ -20,6 +22,9 @@ use super::{
 /// That a part is away.
 const GONE: &str = "there is none, since the object is being removed";
 
+/// That ApplicationSets are to let go of the cluster.
+const DRAINED: &str = "its labels are taken off, for ApplicationSets to let go of the cluster";
+
 /// What holds while the object is being removed.
 pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
     let mut parts = Vec::new();
@@ -29,6 +34,12 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
     let mut bad = bad(releasing);
     if let Some(part) = bad.part {
         set(&mut parts, part, bad.verdict, bad.reason, &bad.message);
+    }
+    if matches!(
+        releasing.blocked,
+        Some(Blocked::ApplicationsStillTargeting { drained: true, .. })
+    ) {
+        set(&mut parts, Part::Secret, Verdict::False, "Draining", DRAINED);
     }
     if bad.reason != RELEASING {
         bad.message.push_str(&how_far(&releasing.gone));
@@ -84,8 +95,9 @@ fn how_far(gone: &BTreeSet<Part>) -> String {
     if gone.is_empty() {
         ". The object is being removed, and waits for that".to_owned()
     } else {
+        let are = if gone.len() == 1 { "is" } else { "are" };
         format!(
-            ". The object is being removed: gone are {}, and the rest waits for that",
+            ". The object is being removed: {} {are} away, and the rest waits for that",
             gone.join(" and ")
         )
     }
@@ -101,17 +113,31 @@ fn uncut(parts: &mut Vec<Finding>, message: &mut String, bad: Bad, seen: bool) {
 /// What is told while it is being removed and nothing is written for it.
 pub(super) fn withheld(withheld: Withheld, foreseen: &Foreseen) -> Vec<Finding> {
     let Foreseen { plan, unseen, standing } = foreseen;
-    let steps: Vec<String> = plan.steps.iter().map(Step::words).collect();
+    let mut steps: Vec<String> = plan.steps.iter().map(Step::words).collect();
+    let (delete, mut parts) = (Step::DeleteAccessEntry.words(), Vec::new());
+    if *standing {
+        if !steps.contains(&delete) {
+            steps.insert(0, delete.clone());
+        }
+        let undone = withheld.undone(&[delete]);
+        set(
+            &mut parts,
+            Part::AccessEntry,
+            Verdict::False,
+            withheld.reason(),
+            &undone,
+        );
+    }
     let unseen = unseen
         .iter()
         .map(|why| format!("what is left could not be looked at: {why}"));
     let in_the_way: Vec<String> = plan.blocked.iter().map(Blocked::found).chain(unseen).collect();
     let mut message = withheld.removal_waits_with(&steps, &in_the_way);
     if *standing {
-        message.push_str(". Besides, spec.mode is Suspended, and nothing takes the access away meanwhile");
+        message = format!("{}: {message}", stands(true));
     }
     summarise(
-        Vec::new(),
+        parts,
         &Bad {
             part: None,
             verdict: Verdict::False,
@@ -120,4 +146,22 @@ pub(super) fn withheld(withheld: Withheld, foreseen: &Foreseen) -> Vec<Finding> 
             stalled: false,
         },
     )
+}
+
+/// That a cluster Secret stands, of which an earlier pass told that it was gone: the removal waits for who uses the cluster
+/// by it.
+pub(in crate::managed_cluster) fn stands_again(releasing: &Releasing, old: &[Condition]) -> Option<Finding> {
+    let by_secret = releasing
+        .blocked
+        .as_ref()
+        .is_some_and(Blocked::asks_who_uses_the_secret);
+    let told = find(old, ConditionType::SecretReady).is_some_and(|told| told.reason == REMOVED);
+    (by_secret && told).then(|| {
+        Finding::new(
+            ConditionType::SecretReady,
+            Verdict::False,
+            "Releasing",
+            "a cluster Secret stands again, since the former one was removed",
+        )
+    })
 }

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-use super::{Bad, bad_error, bad_of, bad_stop, of_part, set, summarise};
+use super::{Bad, bad_error, bad_of, bad_stop, of_part, part_of, set, summarise};
 
 /// That the access is away.
 pub(super) const NO_ENTRY: &str = "there is no access entry, since spec.mode is Suspended";
@@ -29,6 +29,15 @@ pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
                 parts.push(Finding::new(at.condition(), bad.verdict, bad.reason, bad.message));
             }
             parts
+        }
+        Kept::Refused(refusal) => {
+            let (part, reason) = part_of(refusal);
+            let part = part.map(|part| Finding::new(part.condition(), Verdict::False, reason, refusal.to_string()));
+            part.into_iter().collect()
+        }
+        Kept::Waiting(blocked) => {
+            let at = blocked.part().condition();
+            vec![Finding::new(at, Verdict::False, blocked.reason(), blocked.message())]
         }
         Kept::Not(_) => Vec::new(),
     };
@@ -126,11 +135,12 @@ fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>) -> String {
                 message.push_str(&besides.join("; "));
             }
         }
-        Kept::Not(Some(why)) => {
-            message.push_str(". What stays could not be looked at: ");
-            message.push_str(why);
+        Kept::Refused(_) | Kept::Waiting(_) | Kept::Not(_) => {
+            if let Some(why) = kept.why_not() {
+                message.push_str(". What stays could not be looked at: ");
+                message.push_str(&why);
+            }
         }
-        Kept::Not(None) => {}
     }
     message
 }

@@ -43,6 +43,10 @@ pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Findin
         )
     };
     let mut parts = Part::ALL.map(tell).to_vec();
+    if facts.unseen.is_some() {
+        // Only what takes the access away was looked at.
+        parts.retain(|finding| finding.kind == Part::AccessEntry.condition());
+    }
     let cut_off = is_cut_off(plan);
     if facts.suspended && cut_off {
         set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, NO_ENTRY);

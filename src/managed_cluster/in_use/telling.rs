@@ -20,10 +20,10 @@ pub(super) struct Telling<'a> {
 
 impl Telling<'_> {
     fn wait(&self, sentences: &[String], stalled: bool) -> Next {
-        Next::Wait(self.waits(sentences, stalled))
+        Next::Wait(self.waits(sentences, stalled, false))
     }
 
-    fn waits(&self, sentences: &[String], stalled: bool) -> Blocked {
+    fn waits(&self, sentences: &[String], stalled: bool, drained: bool) -> Blocked {
         let all = self
             .who()
             .into_iter()
@@ -33,6 +33,7 @@ impl Telling<'_> {
         Blocked::ApplicationsStillTargeting {
             why: all.collect::<Vec<_>>().join(". "),
             stalled: stalled || hangs || !self.used.unreadable.is_empty(),
+            drained,
         }
     }
 
@@ -69,7 +70,7 @@ impl Telling<'_> {
     /// `Drain`, when the labels are dropped.
     pub(super) fn draining(&self) -> Blocked {
         let told = "The labels of the cluster Secret are dropped, for ApplicationSets to delete their Applications while Argo CD can still reach the cluster, and it waits until they are gone";
-        self.waits(&[told.to_owned()], false)
+        self.waits(&[told.to_owned()], false, true)
     }
 
     /// `Block`: nothing is done about them.
@@ -126,7 +127,7 @@ impl Telling<'_> {
             ));
         }
         sentences.extend(self.unstoppable());
-        self.wait(&sentences, !left.is_empty())
+        Next::Wait(self.waits(&sentences, !left.is_empty(), true))
     }
 
     /// `Drain`, when the labels cannot be dropped.

@@ -78,14 +78,24 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &BTreeSet<String>, entry: &A
             "the cluster is moored by the Mooring of {hub}: have it removed there, or, where that hub is gone, {delete}"
         ),
         Marked::Ours | Marked::Unmarked if adopt => format!(
-            "somebody made it by hand, or took its tags off: {delete}, or set spec.adoptExisting to have it taken over, once its owner has opened it"
+            "Argo CD may get in by it now. To keep it, its owner opens it to this hub with `{}`, and spec.adoptExisting is set; or {delete}, which takes that access away until Mooring has made its own",
+            open_command(entry, owner)
         ),
-        Marked::Ours | Marked::Unmarked => format!("somebody made it by hand, or took its tags off: {delete}"),
+        Marked::Ours | Marked::Unmarked => format!("somebody made it, and it still lets Argo CD in: {delete}"),
     };
     Blocked::EntryNotOurs {
         owner: owner_in_words(&marked),
         next,
     }
+}
+
+/// The command by which the owner of the account has an access entry taken over.
+pub(super) fn open_command(entry: &AccessEntry, owner: &Owner) -> String {
+    let region = entry.arn.split(':').nth(3).unwrap_or_default();
+    format!(
+        "aws eks tag-resource --region {region} --resource-arn {} --tags {ADOPT_TAG}={}",
+        entry.arn, owner.hub
+    )
 }
 
 /// The command that deletes an access entry. Its ARN is `arn:PARTITION:eks:REGION:ACCOUNT:access-entry/CLUSTER/...` (AWS,

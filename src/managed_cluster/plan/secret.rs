@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    argocd::{ADOPTED_ANNOTATION, CLUSTER_ANNOTATION, ClusterSecret, WantedSecret},
+    argocd::{ADOPT_ANNOTATION, ADOPTED_ANNOTATION, CLUSTER_ANNOTATION, ClusterSecret, WantedSecret},
     domain::eks::ClusterState,
 };
 
@@ -20,6 +20,7 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     let wanted = match &desired.secret {
         None => {
             return plan.blocked.push(Blocked::ClusterNotActive {
+                cluster: desired.cluster.clone(),
                 state: ClusterState::Creating,
             });
         }
@@ -113,7 +114,7 @@ fn duplicates(
     (server, name): (&str, &str),
     memory: &Memory<'_>,
 ) -> Option<Blocked> {
-    let (mut secrets, mut moored, mut by_server, mut by_name) = (Vec::new(), false, false, false);
+    let (mut secrets, mut moored, mut by_server, mut by_name) = (Vec::new(), false, None, false);
     for other in others {
         if other.deleting || (other.server != server && other.cluster_name != name) {
             continue;
@@ -128,7 +129,7 @@ fn duplicates(
                 other.name
             ));
         } else {
-            by_server |= other.server == server;
+            by_server = by_server.or_else(|| (other.server == server).then_some(&other.name));
             by_name |= other.server != server;
             secrets.push(format!("{} has the same {shared}", other.name));
         }
@@ -138,18 +139,18 @@ fn duplicates(
         secrets.push(format!("that of ManagedCluster {other} has the same server or name"));
     }
     let next = if moored {
-        "leave that to its ManagedCluster: where that moors the same EKS cluster, delete one of the two; otherwise give one of them another spec.argocd.name"
-    } else if by_server {
-        "delete it, or set spec.adoptExisting to have it taken over"
+        "where that object moors the same EKS cluster, delete one of the two objects; otherwise give one of them another spec.argocd.name".to_owned()
+    } else if let Some(name) = by_server {
+        format!(
+            "Argo CD reaches the cluster by that Secret, so have it taken over: set spec.adoptExisting, and `kubectl annotate secret {name} {ADOPT_ANNOTATION}={}` in Argo CD's namespace. Where it is deleted instead, ApplicationSets delete the cluster's Applications before Mooring has written its own",
+            memory.owner.object
+        )
     } else if by_name {
-        "rename the cluster in it, or give this one another spec.argocd.name"
+        "give this one another spec.argocd.name; to rename the other takes its Applications from it".to_owned()
     } else {
         return None;
     };
-    Some(Blocked::DuplicateCluster {
-        secrets,
-        next: next.to_owned(),
-    })
+    Some(Blocked::DuplicateCluster { secrets, next })
 }
 
 /// What others wrote on the Secret and stays is told: labels and annotations, by which ApplicationSets choose clusters, and
