@@ -47,7 +47,12 @@ async fn taken_away_though_what_comes_instead_is_refused(world: &World) {
     let denied = faults.add(denied).unwrap();
     let narrower = json!({"spec": {"access": {"policies": [{"name": VIEW}]}}});
     world.patch("ManagedCluster", "refused", narrower).await;
-    world.until_reason("ManagedCluster", "refused", "AccessDenied").await;
+    let told = world.until_reason("ManagedCluster", "refused", "AccessDenied").await;
+    assert!(
+        message(&told).starts_with("Argo CD has no access policy and no group on this cluster now: "),
+        "{}",
+        message(&told)
+    );
     assert_eq!(
         world.seen_entry("refused").unwrap().policies,
         pairs(&[]),
