@@ -43,6 +43,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Two stages at a time: each takes 300 MB.
 static STAGES: Semaphore = Semaphore::const_new(2);
 
+/// Makes room for so many stages more, for a test that nothing runs beside.
+pub(crate) fn make_room(stages: usize) {
+    STAGES.add_permits(stages);
+}
+
 /// What the operator logs last where it lost its lease.
 const LOST: &str = "the lease is lost: this process ends";
 

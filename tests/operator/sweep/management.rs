@@ -1,8 +1,9 @@
-//! The same for the management role, of which a hub has one: its stories come one after another, each with a fault, or a
-//! kill, in every chapter.
+//! The same for the management role, of which a hub has one: the stories of a hub come one after another, each with a
+//! fault, or a kill, in every chapter.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
+use futures::future::join_all;
 use mooring_sandbox::{
     aws::{Call, Effect, Fault},
     control_plane::{ApiCall, ApiEffect, ApiFault},
@@ -21,12 +22,16 @@ use super::{
 use crate::support::{
     HUB_ACCOUNT, NAMESPACE, PATIENCE, Setting, World,
     hands::{document, loose_trust},
+    make_room,
     manifest::VIEW,
     tail,
 };
 
 /// How many stories `make test` has time for.
 const SOME: usize = 2;
+
+/// How many hubs share the stories when all are told: they wait for most of the time.
+const HUBS: usize = 5;
 
 /// How long nothing must have been called for a chapter to be over.
 const QUIET: Duration = Duration::from_secs(4);
@@ -280,8 +285,8 @@ fn stories(of: &[Vec<Trouble>], some: usize) -> Vec<Vec<Option<Trouble>>> {
     (0..some).map(|story| nth(7 + story * 11)).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_happens_to_the_management_role_the_end_is_that_of_a_clean_run() {
+/// A hub of its own, with a service account that the role may be bound to.
+async fn hub() -> World {
     let mut setting = Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "2s"]);
     setting.proxied = true;
     let world = World::start(setting).await;
@@ -289,7 +294,15 @@ async fn whatever_happens_to_the_management_role_the_end_is_that_of_a_clean_run(
     world
         .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
         .await;
-    let ends = clean(&world).await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_to_the_management_role_the_end_is_that_of_a_clean_run() {
+    let hubs = if all() { HUBS } else { 1 };
+    make_room(hubs - 1);
+    let worlds = join_all((0..hubs).map(|_| hub())).await;
+    let ends = clean(&worlds[0]).await;
     let faults = |point: &Point| -> Vec<Trouble> {
         let ways = Way::of(point).into_iter();
         ways.map(|way| Trouble::Fault(point.clone(), way)).collect()
@@ -303,20 +316,30 @@ async fn whatever_happens_to_the_management_role_the_end_is_that_of_a_clean_run(
             .map(|(points, _)| points.iter().flat_map(of).collect())
             .collect()
     };
-    tried(&world, "fault", &each(&faults), SOME, &ends).await;
-    tried(&world, "kill", &each(&kills), 1, &ends).await;
-    let log = world.log();
-    assert!(!log.contains("panicked"), "{log}");
+    tried(&worlds, "fault", &each(&faults), SOME, &ends).await;
+    tried(&worlds, "kill", &each(&kills), 1, &ends).await;
+    for world in &worlds {
+        let log = world.log();
+        assert!(!log.contains("panicked"), "{log}");
+    }
 }
 
-/// Tells the stories of one sweep.
-async fn tried(world: &World, what: &str, of: &[Vec<Trouble>], some: usize, ends: &[(Vec<Point>, Value)]) {
+/// Tells the stories of one sweep, each in the hub that is free next.
+async fn tried(worlds: &[World], what: &str, of: &[Vec<Trouble>], some: usize, ends: &[(Vec<Point>, Value)]) {
     let started = Instant::now();
-    let (mut tried, mut came) = (0, 0);
-    for story in stories(of, some) {
-        tried += story.iter().flatten().count();
-        came += Box::pin(troubled(world, &story, ends)).await;
-    }
+    let stories = stories(of, some);
+    let tried: usize = stories.iter().flatten().flatten().count();
+    let left = Mutex::new(stories.into_iter());
+    let came = join_all(worlds.iter().map(|world| async {
+        let mut came = 0;
+        loop {
+            let Some(story) = left.lock().unwrap().next() else {
+                return came;
+            };
+            came += Box::pin(troubled(world, &story, ends)).await;
+        }
+    }));
+    let came: usize = came.await.into_iter().sum();
     say(&format!(
         "{what} sweep of the management role: {tried} of {} points tried{} in {} s, {} of them not met",
         of.iter().map(Vec::len).sum::<usize>(),
