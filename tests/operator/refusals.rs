@@ -216,7 +216,7 @@ async fn on_the_hub_a_namespace_of_an_argo_cd_or_of_the_operator_takes_more_than
         ("*s*", "mooring-system, kube-system"),
     ] {
         world.moor("hub", edit(namespace)).await;
-        let says = format!("{EDIT} in {reached}");
+        let says = format!(", which take in {reached}");
         refused(&world, "hub", "NotAllowed", &says).await;
     }
     assert!(world.calls("hub", mark).is_empty());
@@ -510,7 +510,7 @@ async fn forged(world: &World) {
             .count();
         assert!(looks >= 2, "{name}: two looks agreed");
     }
-    let object = refused(world, "forged-policy", "ForeignPolicyAttached", "(mine)").await;
+    let object = refused(world, "forged-policy", "ForeignPolicyAttached", "--policy-name mine`").await;
     assert!(object["status"]["deployerRole"].is_null());
     assert_eq!(world.seen_role("forged-policy").unwrap(), before["forged-policy"]);
     // It is not used after a second look either.

@@ -223,7 +223,7 @@ async fn foreign(world: &World) {
     let told = world
         .until_reason("ManagedCluster", "foreign", "ForeignPolicyAttached")
         .await;
-    assert!(message(&told).contains("(theirs)"), "{}", message(&told));
+    assert!(message(&told).contains("--policy-name theirs`"), "{}", message(&told));
     assert!(world.seen_role("foreign").is_some());
     world.role("foreign", "DeleteRolePolicy", json!({"PolicyName": "theirs"}));
     world.ask("ManagedCluster", "foreign").await;
@@ -370,7 +370,7 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
     // The management role waits for whoever names it, and for whoever may.
     world.delete("ManagementRole", "default").await;
     let told = world.until_reason("ManagementRole", "default", "ClustersRemain").await;
-    assert!(message(&told).contains("(garbled)"), "{}", message(&told));
+    assert!(message(&told).contains("ManagedCluster garbled still names it"), "{}", message(&told));
     world.delete("ManagedCluster", "garbled").await;
     all_gone(&world, "garbled").await;
     assert_eq!(world.seen_entry("garbled"), None);
