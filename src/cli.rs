@@ -10,12 +10,13 @@ mod lease;
 mod output;
 
 use std::{
-    collections::BTreeSet, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
+    collections::BTreeSet, ffi::OsString, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr,
+    time::Duration,
 };
 
 use clap::{
-    Args, Parser, Subcommand, ValueEnum,
-    builder::{OsStringValueParser, TypedValueParser},
+    Args, CommandFactory, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, Resettable, TypedValueParser},
 };
 
 use crate::{
@@ -39,8 +40,10 @@ pub use output::{DoctorOutput, PlanOutput};
 /// wired by hand, and `mooring revoke` takes access away: they use your kubeconfig and your AWS credentials. render,
 /// bootstrap and crd need neither.
 ///
-/// doctor, plan, import and revoke tell by their exit codes 0, 1 and 2 what they found. 3 says of every command that it did
-/// not begin: a wrong flag, or for those four no kubeconfig, no such cluster, no right to list.
+/// Every command exits with 0 when all is well, and with 3 when it did not begin: a wrong or missing flag, a file that is not
+/// there or holds nothing for it, no kubeconfig, no such cluster, no right to list. render and bootstrap exit with 1 when they
+/// refuse a manifest. doctor, plan, import and revoke tell by 1 and 2 what they found. controller and verifier, which run
+/// until they are told to stop, exit with 1 when they cannot go on.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(
     version,
@@ -52,6 +55,37 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Parses a command line, and the environment behind it.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that it asks for, for printing.
+    pub fn parse_from_environment<I>(arguments: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item: Into<OsString> + Clone> + Clone,
+    {
+        Self::try_parse_from(arguments.clone()).map_err(|told| {
+            // The usage in an error shows what was given as if it were required, also what the environment gave.
+            let bare = without_environment().try_get_matches_from(arguments).err();
+            bare.filter(|bare| bare.use_stderr() && bare.kind() == told.kind())
+                .unwrap_or(told)
+        })
+    }
+}
+
+/// The command line, read as if the environment were empty.
+fn without_environment() -> clap::Command {
+    let command = Cli::command();
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let bare = |command: clap::Command| command.mut_args(|arg| arg.env(Resettable::Reset));
+    names
+        .into_iter()
+        .fold(command, |command, name| command.mut_subcommand(name, bare))
 }
 
 /// The commands.
@@ -87,8 +121,8 @@ pub enum Command {
     /// (those of an account, or that enter the reader roles). Policy documents are compared statement by statement;
     /// access and destinations of Applications that would be lost are told. The rules of the CustomResourceDefinitions
     /// are checked by the API server when a manifest is applied. The exit code is 0 when there is nothing to do, 2 when
-    /// there is something to do, 1 when something is refused or could not be looked at, and 3 when the plan could not begin
-    /// (no kubeconfig, no such cluster, no such file).
+    /// there is something to do, 1 when something is refused, as a manifest with a field that does not exist, or could not
+    /// be looked at, and 3 when the plan could not begin (no kubeconfig, no such cluster, no such file).
     Plan(PlanArgs),
     /// Takes the access to a cluster away now, and waits until it is seen to be gone.
     ///
@@ -100,15 +134,17 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// Prints what the operator would make for manifests in files, as YAML.
     ///
-    /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. It fails when
-    /// a manifest has a kind or field that does not exist, or asks for more than its ManagementRole allows. The rules of the
-    /// CustomResourceDefinitions are not checked here but by the API server, when the manifest is applied.
+    /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. The rules of the
+    /// CustomResourceDefinitions are not checked here but by the API server, when the manifest is applied. The exit code is 1
+    /// when a manifest has a kind or field that does not exist, asks for more than its ManagementRole allows, or names one
+    /// that is in none of the files, and 3 when nothing was rendered (no such file, no hub account).
     Render(RenderArgs),
     /// Writes the IAM that must exist before the operator can work, for a ManagementRole in a file.
     ///
     /// That is the operator's own role, the provisioner role of each account and the permissions boundary of the
     /// management role. Nothing is written to AWS: a person reviews the documents and creates them, with the script
-    /// that --output-dir writes beside them or from the JSON that is printed without it.
+    /// that --output-dir writes beside them or from the JSON that is printed without it. The exit code is 1 when the
+    /// ManagementRole is refused, and 3 when there is none to begin with, or a flag is missing or does not fit.
     Bootstrap(BootstrapArgs),
     /// Prints the two CustomResourceDefinitions as YAML, for `kubectl apply --server-side -f -`.
     Crd,
@@ -314,6 +350,13 @@ pub struct PlanArgs {
     /// How many removals within an hour the operator allows, as its own flag of this name says; 0 for any number.
     #[arg(long, value_name = "COUNT", default_value = "5", value_parser = clap::value_parser!(u32).range(..=1000))]
     pub removals_per_hour: u32,
+
+    /// The namespaces that the operator serves, as its own flag of this name says.
+    ///
+    /// Repeat the flag, or separate by commas. Left out, they are those that the ManagementRoles name, and a namespace that
+    /// the operator does not serve is not told.
+    #[arg(long = "argocd-namespace", value_name = "NAMESPACE", value_delimiter = ',')]
+    pub argocd_namespaces: Vec<KubernetesName>,
 
     /// The AWS account of the hub, for a ManagementRole that the operator has not looked at yet: 12 digits.
     ///
@@ -568,17 +611,13 @@ fn issuer(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, FromArgMatches, builder::Resettable};
+    use clap::FromArgMatches;
 
     use super::*;
 
     /// Parses without the environment of whoever runs the test.
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
-        let bare = |command: clap::Command| command.mut_args(|arg| arg.env(Resettable::Reset));
-        let command = ["controller", "verifier", "doctor", "plan", "revoke"]
-            .into_iter()
-            .fold(Cli::command(), |command, name| command.mut_subcommand(name, bare));
-        Cli::from_arg_matches(&command.try_get_matches_from(["mooring"].iter().chain(args))?)
+        Cli::from_arg_matches(&without_environment().try_get_matches_from(["mooring"].iter().chain(args))?)
     }
 
     fn controller(args: &[&str]) -> Result<ControllerSettings, clap::Error> {
