@@ -1108,6 +1108,32 @@ fn the_usage_in_an_error_names_what_is_required_alone() {
     }
 }
 
+/// EKS is asked in one region, and a person's own default may be another.
+#[test]
+fn every_command_for_eks_that_is_printed_names_its_region() {
+    let mut folders = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    let mut commands = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            // A string goes on in the next line behind a backslash; documentation prints nothing.
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let code: String = code.map(|line| line.trim().trim_end_matches('\\')).collect();
+            for (at, _) in code.match_indices("aws eks ") {
+                let command: String = code[at..].chars().take(120).collect();
+                assert!(command.contains("--region"), "{}: {command}", path.display());
+                commands += 1;
+            }
+        }
+    }
+    assert!(commands > 10, "{commands}");
+}
+
 #[test]
 fn a_directory_is_read_as_kubectl_reads_one() {
     let directory = directory("manifests");

@@ -250,6 +250,7 @@ mod tests {
 
     #[test]
     fn what_nobody_could_look_at_is_left_to_be_filled_in_and_never_guessed() {
+        type Change = fn(&mut Looked);
         let two = [
             by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod"),
             by_hand("staging", "arn:aws:iam::222222222222:role/argocd-staging"),
@@ -265,10 +266,10 @@ mod tests {
             (spoke.entry, spoke.associations) = (None, None);
         };
         let nothing = |looked: &mut Looked| looked.spoke.as_mut().unwrap().associations = Some([].into());
-        let changes: [(&str, &dyn Fn(&mut Looked)); 3] = [
-            ("its access entry was not looked at", &shut),
-            ("aws-auth lets it in, or nothing does", &no_entry),
-            ("its access entry for the role gives nothing", &nothing),
+        let changes: [(&str, Change); 3] = [
+            ("its access entry was not looked at", shut),
+            ("aws-auth lets it in, or nothing does", no_entry),
+            ("its access entry for the role gives nothing", nothing),
         ];
         for (why, change) in changes {
             let (mut all, left) = looked(&two, |_| {});

@@ -452,10 +452,7 @@ async fn held_entry(world: &World) {
     assert_eq!(
         commands,
         [
-            format!(
-                "aws eks untag-resource --region eu-west-1 --resource-arn {} --tag-keys mooring.dev/hold",
-                entry
-            ),
+            format!("aws eks untag-resource --region eu-west-1 --resource-arn {entry} --tag-keys mooring.dev/hold"),
             format!("aws eks delete-access-entry --region eu-west-1 --cluster-name {name} --principal-arn {role}"),
         ]
     );
