@@ -8,6 +8,8 @@
 mod import;
 mod lease;
 mod output;
+mod plan;
+mod values;
 
 use std::{
     collections::BTreeSet, ffi::OsString, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr,
@@ -30,6 +32,8 @@ use crate::{
 pub use import::ImportArgs;
 pub use lease::{LeaseArgs, LeaseSettings};
 pub use output::{DoctorOutput, PlanOutput};
+pub use plan::PlanArgs;
+use values::{duration, issuer};
 
 /// Moors Amazon EKS clusters to Argo CD, with no long-lived credential.
 ///
@@ -323,56 +327,6 @@ pub struct RevokeArgs {
     pub ca_bundle: Option<PathBuf>,
 }
 
-/// Flags of `mooring plan`.
-#[derive(Clone, Debug, Args, PartialEq, Eq)]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["files", "all", "removals"])))]
-pub struct PlanArgs {
-    /// A file with ManagedClusters and ManagementRoles as YAML or JSON, a directory of such, or - for standard input.
-    ///
-    /// They are planned as if they were applied; an object that is on the hub already gives its UID and status. Several
-    /// files may follow, a file may hold several documents, and of a directory every .yaml, .yml and .json in it is read.
-    /// Kinds of others are passed over. All clusters of a
-    /// ManagementRole in the files are planned too.
-    #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1..)]
-    pub files: Vec<Source>,
-
-    /// Plan every ManagedCluster and ManagementRole of the hub; files may be laid over them.
-    #[arg(long)]
-    pub all: bool,
-
-    /// Plan the removal of this ManagedCluster, as if it were deleted now.
-    ///
-    /// Repeat the flag, or separate by commas. What would be taken away is told, and what would hold it up: Applications
-    /// that still deploy there, and too many removals within an hour.
-    #[arg(long = "removal", value_name = "NAME", value_delimiter = ',')]
-    pub removals: Vec<String>,
-
-    /// How many removals within an hour the operator allows, as its own flag of this name says; 0 for any number.
-    #[arg(long, value_name = "COUNT", default_value = "5", value_parser = clap::value_parser!(u32).range(..=1000))]
-    pub removals_per_hour: u32,
-
-    /// The namespaces that the operator serves, as its own flag of this name says.
-    ///
-    /// Repeat the flag, or separate by commas. Left out, they are those that the ManagementRoles name, and a namespace that
-    /// the operator does not serve is not told.
-    #[arg(long = "argocd-namespace", value_name = "NAMESPACE", value_delimiter = ',')]
-    pub argocd_namespaces: Vec<KubernetesName>,
-
-    /// The AWS account of the hub, for a ManagementRole that the operator has not looked at yet: 12 digits.
-    ///
-    /// Left out, it is the account of your AWS credentials.
-    #[arg(long, value_name = "ACCOUNT_ID")]
-    pub hub_account: Option<AccountId>,
-
-    /// The form of what is printed to standard output.
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
-    pub output: PlanOutput,
-
-    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
-    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    pub ca_bundle: Option<PathBuf>,
-}
-
 /// Flags of `mooring render`.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
 pub struct RenderArgs {
@@ -575,38 +529,6 @@ impl From<LogFormat> for Format {
 #[must_use]
 pub fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
-}
-
-/// Reads `1h30m`, `10m`, `90s`: whole numbers, each with its unit (h, m, s), the largest first.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a duration of at least 1s: write it as in 90s, 10m or 1h30m");
-    let mut rest = text;
-    let mut seconds = 0_u64;
-    for (unit, length) in [('h', 3600_u64), ('m', 60), ('s', 1)] {
-        if let Some((number, after)) = rest.split_once(unit) {
-            let digits = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
-            let number: u64 = digits.then(|| number.parse().ok()).flatten().ok_or_else(wrong)?;
-            let part = number.checked_mul(length).ok_or_else(wrong)?;
-            seconds = seconds.checked_add(part).ok_or_else(wrong)?;
-            rest = after;
-        }
-    }
-    // A year is more than anybody means, and keeps sums of times from overflowing.
-    let sensible = (1..=365 * 24 * 3600).contains(&seconds);
-    if rest.is_empty() && sensible {
-        Ok(Duration::from_secs(seconds))
-    } else {
-        Err(wrong())
-    }
-}
-
-fn issuer(text: &str) -> Result<String, String> {
-    match text.strip_prefix("https://") {
-        Some(rest) if !rest.is_empty() && !rest.ends_with('/') => Ok(text.to_owned()),
-        Some(_) | None => Err(format!(
-            "{text:?} is not an OIDC issuer: write it as in https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF, without a slash at the end"
-        )),
-    }
 }
 
 #[cfg(test)]
