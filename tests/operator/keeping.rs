@@ -291,7 +291,11 @@ async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently()
     let object = world.until_reason("ManagementRole", "default", "StalePrincipal").await;
     assert_eq!(condition(&object, "Stalled").unwrap().0, "True");
     assert_eq!(condition(&object, "RoleReady").unwrap().1, "StalePrincipal");
-    for part in [&before.id, &theirs.id, "and delete it (`aws iam delete-role --role-name management-default-"] {
+    for part in [
+        &before.id,
+        &theirs.id,
+        "and delete it (`aws iam delete-role --role-name management-default-",
+    ] {
         assert!(message(&object).contains(part), "{}", message(&object));
     }
     told(&world, "default", &["StalePrincipal: ", &theirs.id]).await;

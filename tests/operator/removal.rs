@@ -370,7 +370,11 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
     // The management role waits for whoever names it, and for whoever may.
     world.delete("ManagementRole", "default").await;
     let told = world.until_reason("ManagementRole", "default", "ClustersRemain").await;
-    assert!(message(&told).contains("ManagedCluster garbled still names it"), "{}", message(&told));
+    assert!(
+        message(&told).contains("ManagedCluster garbled still names it"),
+        "{}",
+        message(&told)
+    );
     world.delete("ManagedCluster", "garbled").await;
     all_gone(&world, "garbled").await;
     assert_eq!(world.seen_entry("garbled"), None);

@@ -16,7 +16,7 @@ use crate::{
     policy::{Document, Principals},
 };
 
-use super::{Memory, owner_in_words};
+use super::{Memory, owner::open_command, owner_in_words};
 use crate::managed_cluster::{
     blocked::Blocked,
     desired::Desired,
@@ -146,12 +146,7 @@ pub(super) fn entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>)
         why,
         part: Part::AccessEntry,
     };
-    let how = || {
-        format!(
-            "aws eks tag-resource --resource-arn {} --tags {ADOPT_TAG}={}",
-            entry.arn, memory.owner.hub
-        )
-    };
+    let how = || open_command(entry, memory.owner);
     open(&entry.tags, memory, false, how).map_err(refused)?;
     if entry.kind == "STANDARD" {
         Ok(())
