@@ -27,7 +27,7 @@ use crate::{
 };
 
 pub use import::ImportArgs;
-pub use lease::{LeaseArgs, LeaseSettings};
+pub use lease::{CONTROLLER, LEASE_NAMESPACE, LeaseArgs, LeaseSettings};
 pub use output::{DoctorOutput, PlanOutput};
 
 /// Moors Amazon EKS clusters to Argo CD, with no long-lived credential.
