@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Api, Client, Resource, ResourceExt,
     runtime::{
@@ -23,6 +24,7 @@ use kube::{
         watcher,
     },
 };
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tracing::{debug, info};
@@ -50,6 +52,7 @@ use crate::{
         backoff::Backoff,
         connect::connect,
         drive::{Panicked, drive},
+        objects,
         reflect::reflect,
     },
     managed_cluster::now,
@@ -178,7 +181,7 @@ impl Context {
         let name = &cluster.spec.management_role;
         let role = self.roles.get(&ObjectRef::new(name));
         match role.as_ref().map(|role| &role.0) {
-            Some(Err(unparsable)) => Err(Subject::unreadable(name, &unparsable.error)),
+            Some(Err(unparsable)) => Err(Subject::unreadable("ManagementRole", name, &unparsable.error)),
             Some(Ok(role)) => Subject::read(cluster, Some(role)),
             None => Subject::read(cluster, None),
         }
@@ -209,8 +212,12 @@ impl Context {
 }
 
 async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Result<Action, WalkError> {
-    let Ok(cluster) = &object.0 else {
-        return Ok(Action::await_change());
+    let cluster = match &object.0 {
+        Ok(cluster) => cluster,
+        Err(unreadable) => {
+            tell_unreadable(&context, &object, &unreadable.error).await?;
+            return Ok(Action::await_change());
+        }
     };
     let uid = cluster.metadata.uid.clone().unwrap_or_default();
     if cluster.metadata.deletion_timestamp.is_some() {
@@ -300,9 +307,47 @@ async fn tell(
     if finding.reason == "NotMoored" && find(old, ConditionType::Connected).is_none() {
         return Ok(());
     }
+    write(context, walked, old, finding, generation).await
+}
+
+/// Of an object that cannot be read nothing is known any more, so that what was said of it before does not stand. What it
+/// says is read as far as that goes.
+async fn tell_unreadable(context: &Context, object: &Guarded<ManagedCluster>, error: &str) -> Result<(), WalkError> {
+    let name = object.name_any();
+    let Some(stored) = objects::stored::<ManagedCluster>(&context.client, &name).await? else {
+        return Ok(());
+    };
+    let conditions = stored.data.pointer("/status/conditions").and_then(Value::as_array);
+    let conditions: Vec<Condition> = conditions
+        .into_iter()
+        .flatten()
+        .filter_map(|condition| serde_json::from_value(condition.clone()).ok())
+        .collect();
+    let same = stored.metadata.uid == object.meta().uid;
+    if !same || find(&conditions, ConditionType::Connected).is_none() {
+        return Ok(());
+    }
+    let trouble = if stored.metadata.deletion_timestamp.is_some() {
+        Subject::going(&name)
+    } else {
+        Subject::unreadable("ManagedCluster", &name, error)
+    };
+    let generation = stored.metadata.generation;
+    write(context, object, &conditions, &not_walked(&trouble), generation).await
+}
+
+/// Writes the condition where it is another than the one that is there.
+async fn write(
+    context: &Context,
+    walked: &Guarded<ManagedCluster>,
+    there: &[Condition],
+    finding: &Finding,
+    generation: Option<i64>,
+) -> Result<(), WalkError> {
+    let name = walked.name_any();
     let uid = walked.meta().uid.as_deref().unwrap_or_default();
     let written = context.turns.written(uid);
-    let Some(condition) = status::changed(cluster, written.as_ref(), finding, generation, now()) else {
+    let Some(condition) = status::changed(there, written.as_ref(), finding, generation, now()) else {
         return Ok(());
     };
     info!(
