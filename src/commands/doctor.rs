@@ -243,15 +243,12 @@ fn words_and_commands(text: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut command = false;
     for word in text.split_whitespace() {
-        match all.last_mut().filter(|_| command) {
-            Some(last) => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            None => {
-                command = begins(word);
-                all.push(word.to_owned());
-            }
+        if let Some(last) = all.last_mut().filter(|_| command) {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            command = begins(word);
+            all.push(word.to_owned());
         }
         command = command && !word.ends_with([';', ',', ':', '.', ')', '`']);
     }

@@ -80,14 +80,11 @@ fn some(told: Vec<String>) -> String {
 fn lacks(statement: &Statement, demand: Demand<'_>, asked: &Asked<'_>) -> String {
     match demand {
         Demand::Principal => {
-            let asker = match asked.by {
-                Asker::Role { arn, .. } => arn,
-                Asker::Federated(provider) => provider,
-            };
+            let (Asker::Role { arn: who, .. } | Asker::Federated(who)) = asked.by;
             format!(
                 "lets in {}, and not {}",
                 statement.principal.as_ref().map_or_else(String::new, principals),
-                shown(asker)
+                shown(who)
             )
         }
         Demand::Action => format!("is not for {}", asked.action),

@@ -67,31 +67,8 @@ pub(in crate::access) fn judge(
             ),
         );
     }
-    match &argocd.malformed {
-        Look::Seen(all) => {
-            if let Some((name, why)) = all.first() {
-                let others = format!(
-                    "mend it, or take its label {} away: kubectl -n {namespace} edit secret {name}",
-                    SECRET_TYPE.0
-                );
-                return malformed(namespace, name, why, &others);
-            }
-        }
-        Look::Absent => {}
-        Look::Unseen(why) => return not_seen(namespace, &format!("the cluster Secrets could not be listed: {why}")),
-    }
-    if let Some(value) = argocd.settings.known().unknown_respect_rbac {
-        return failed(
-            Reason::ArgoCdSettingInvalid,
-            format!(
-                "resource.respectRBAC in ConfigMap argocd-cm of namespace {namespace} is {value:?}, which Argo CD does not \
-                 know: it sets no cluster up with that, and goes on with those alone that it had set up before"
-            ),
-            format!(
-                "write normal or strict there, without spaces or line ends, or take it out: kubectl -n {namespace} patch \
-                 configmap argocd-cm --type merge -p '{{\"data\":{{\"resource.respectRBAC\":\"normal\"}}}}'"
-            ),
-        );
+    if let Some(found) = of_all_clusters(namespace, argocd) {
+        return found;
     }
     if destination.differs(seen).is_some() {
         // Which project admits it matters once it leads to the cluster again; the hop of the endpoint says so.
@@ -139,6 +116,40 @@ pub(in crate::access) fn judge(
         },
         Look::Unseen(why) => not_seen(namespace, &format!("the AppProjects could not be listed: {why}")),
     }
+}
+
+/// What breaks the chain to every cluster of this Argo CD.
+fn of_all_clusters(namespace: &str, argocd: &ArgoCdEvidence) -> Option<Found> {
+    match &argocd.malformed {
+        Look::Seen(all) => {
+            if let Some((name, why)) = all.first() {
+                let others = format!(
+                    "mend it, or take its label {} away: kubectl -n {namespace} edit secret {name}",
+                    SECRET_TYPE.0
+                );
+                return Some(malformed(namespace, name, why, &others));
+            }
+        }
+        Look::Absent => {}
+        Look::Unseen(why) => {
+            return Some(not_seen(
+                namespace,
+                &format!("the cluster Secrets could not be listed: {why}"),
+            ));
+        }
+    }
+    let value = argocd.settings.known().unknown_respect_rbac?;
+    Some(failed(
+        Reason::ArgoCdSettingInvalid,
+        format!(
+            "resource.respectRBAC in ConfigMap argocd-cm of namespace {namespace} is {value:?}, which Argo CD does not \
+             know: it sets no cluster up with that, and goes on with those alone that it had set up before"
+        ),
+        format!(
+            "write normal or strict there, without spaces or line ends, or take it out: kubectl -n {namespace} patch \
+             configmap argocd-cm --type merge -p '{{\"data\":{{\"resource.respectRBAC\":\"normal\"}}}}'"
+        ),
+    ))
 }
 
 fn not_seen(namespace: &str, message: &str) -> Found {
