@@ -424,7 +424,7 @@ fn a_removal_takes_what_mooring_wrote_and_leaves_what_is_others() {
 #[test]
 fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, &[&str], &str); 25] = [
+    let cases: [(&str, Change, &[&str], &str); 26] = [
         (
             "not-asked",
             |w| w.request.adopt = false,
@@ -546,7 +546,17 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
                 w.entry().tags.remove("mooring.dev/adopt");
             },
             &["!NotAdoptable"],
-            "aws eks tag-resource --resource-arn arn:aws:eks",
+            "aws eks tag-resource --region eu-west-1 --resource-arn arn:aws:eks",
+        ),
+        (
+            "nothing-opened",
+            |w| {
+                w.role().tags.remove("mooring.dev/adopt");
+                w.entry().tags.remove("mooring.dev/adopt");
+                w.secret().metadata.annotations = None;
+            },
+            &["!NotAdoptable", "!NotAdoptable", "!NotAdoptable"],
+            "kubectl annotate secret prod-cluster mooring.dev/adopt=prod-eu",
         ),
         (
             "entry-of-a-role-that-is-gone",
@@ -555,7 +565,7 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
                 w.pinned = Some("AROAFORMER".into());
             },
             &["!StalePrincipal"],
-            "others gave it AmazonEKSViewPolicy, theirs, which Mooring does not take away. Delete it (`aws eks delete-access-entry --cluster-name prod-eu --principal-arn arn:aws:iam::222222222222:role/argocd-prod --region eu-west-1`)",
+            "others gave it AmazonEKSViewPolicy, theirs, which Mooring does not take away. Delete it (`aws eks delete-access-entry --region eu-west-1 --cluster-name prod-eu --principal-arn arn:aws:iam::222222222222:role/argocd-prod`)",
         ),
         (
             "entry-for-nodes",
@@ -995,7 +1005,10 @@ fn what_a_lost_object_left_behind_is_taken_over_whole() {
     // The object that made it is there still.
     let mut world = lost(&adopt);
     world.living.insert("gone".into());
-    assert_eq!(brief(&world.plan()), ["!NotAdoptable", "!NotAdoptable"]);
+    assert_eq!(
+        brief(&world.plan()),
+        ["!NotAdoptable", "!NotAdoptable", "!NotAdoptable"]
+    );
 }
 
 /// Every mix of whose a role, an entry and a Secret are: the model fails on a write to what nobody opened, three passes
