@@ -111,6 +111,15 @@ pub enum Blocked {
         /// Of which part of the chain it is.
         part: Part,
     },
+    /// The owner of a role that was taken over has taken off the tag by which he had opened it.
+    NotOpened {
+        /// The role's ARN.
+        arn: String,
+        /// What is not done, in words.
+        undone: Vec<String>,
+        /// The command that opens it.
+        open: String,
+    },
     /// The access entry is for a role that is gone, and others have a part in it.
     StaleEntry {
         /// Its ARN.
@@ -239,7 +248,10 @@ impl Blocked {
     /// Whether what comes behind it in the chain is looked at and kept all the same.
     #[must_use]
     pub fn lets_through(&self) -> bool {
-        matches!(self, Self::Held { .. } | Self::Suspended { .. })
+        matches!(
+            self,
+            Self::Held { .. } | Self::NotOpened { .. } | Self::Suspended { .. }
+        )
     }
 
     /// The part of the chain that is blocked.
@@ -265,6 +277,7 @@ impl Blocked {
             | Self::RoleReplaced { .. }
             | Self::UnusableRole { .. }
             | Self::TrustMissing { .. }
+            | Self::NotOpened { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
@@ -304,6 +317,7 @@ impl Blocked {
             Self::UnusableRole { .. } => "UnusableRole",
             Self::TrustMissing { .. } => "TrustMissing",
             Self::NotAdoptable { .. } => "NotAdoptable",
+            Self::NotOpened { .. } => "NotOpened",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::RoleReplaced { .. } | Self::StaleEntry { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
@@ -342,6 +356,7 @@ impl Blocked {
             | Self::UnusableRole { .. }
             | Self::TrustMissing { .. }
             | Self::NotAdoptable { .. }
+            | Self::NotOpened { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
