@@ -8,14 +8,17 @@
 mod import;
 mod lease;
 mod output;
+mod plan;
+mod values;
 
 use std::{
-    collections::BTreeSet, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration,
+    collections::BTreeSet, ffi::OsString, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr,
+    time::Duration,
 };
 
 use clap::{
-    Args, Parser, Subcommand, ValueEnum,
-    builder::{OsStringValueParser, TypedValueParser},
+    Args, CommandFactory, Parser, Subcommand, ValueEnum,
+    builder::{OsStringValueParser, Resettable, TypedValueParser},
 };
 
 use crate::{
@@ -29,6 +32,8 @@ use crate::{
 pub use import::ImportArgs;
 pub use lease::{LeaseArgs, LeaseSettings};
 pub use output::{DoctorOutput, PlanOutput};
+pub use plan::PlanArgs;
+use values::{duration, issuer};
 
 /// Moors Amazon EKS clusters to Argo CD, with no long-lived credential.
 ///
@@ -39,8 +44,10 @@ pub use output::{DoctorOutput, PlanOutput};
 /// wired by hand, and `mooring revoke` takes access away: they use your kubeconfig and your AWS credentials. render,
 /// bootstrap and crd need neither.
 ///
-/// doctor, plan, import and revoke tell by their exit codes 0, 1 and 2 what they found. 3 says of every command that it did
-/// not begin: a wrong flag, or for those four no kubeconfig, no such cluster, no right to list.
+/// Every command exits with 0 when all is well, and with 3 when it did not begin: a wrong or missing flag, a file that is not
+/// there or holds nothing for it, no kubeconfig, no such cluster, no right to list. render and bootstrap exit with 1 when they
+/// refuse a manifest. doctor, plan, import and revoke tell by 1 and 2 what they found. controller and verifier, which run
+/// until they are told to stop, exit with 1 when they cannot go on.
 #[derive(Clone, Debug, Parser, PartialEq, Eq)]
 #[command(
     version,
@@ -52,6 +59,37 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Parses a command line, and the environment behind it.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that it asks for, for printing.
+    pub fn parse_from_environment<I>(arguments: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item: Into<OsString> + Clone> + Clone,
+    {
+        Self::try_parse_from(arguments.clone()).map_err(|told| {
+            // The usage in an error shows what was given as if it were required, also what the environment gave.
+            let bare = without_environment().try_get_matches_from(arguments).err();
+            bare.filter(|bare| bare.use_stderr() && bare.kind() == told.kind())
+                .unwrap_or(told)
+        })
+    }
+}
+
+/// The command line, read as if the environment were empty.
+fn without_environment() -> clap::Command {
+    let command = Cli::command();
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let bare = |command: clap::Command| command.mut_args(|arg| arg.env(Resettable::Reset));
+    names
+        .into_iter()
+        .fold(command, |command, name| command.mut_subcommand(name, bare))
 }
 
 /// The commands.
@@ -87,8 +125,8 @@ pub enum Command {
     /// (those of an account, or that enter the reader roles). Policy documents are compared statement by statement;
     /// access and destinations of Applications that would be lost are told. The rules of the CustomResourceDefinitions
     /// are checked by the API server when a manifest is applied. The exit code is 0 when there is nothing to do, 2 when
-    /// there is something to do, 1 when something is refused or could not be looked at, and 3 when the plan could not begin
-    /// (no kubeconfig, no such cluster, no such file).
+    /// there is something to do, 1 when something is refused, as a manifest with a field that does not exist, or could not
+    /// be looked at, and 3 when the plan could not begin (no kubeconfig, no such cluster, no such file).
     Plan(PlanArgs),
     /// Takes the access to a cluster away now, and waits until it is seen to be gone.
     ///
@@ -100,15 +138,17 @@ pub enum Command {
     Revoke(RevokeArgs),
     /// Prints what the operator would make for manifests in files, as YAML.
     ///
-    /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. It fails when
-    /// a manifest has a kind or field that does not exist, or asks for more than its ManagementRole allows. The rules of the
-    /// CustomResourceDefinitions are not checked here but by the API server, when the manifest is applied.
+    /// Reads neither a cluster nor AWS: it starts from nothing being there. For review in pull requests. The rules of the
+    /// CustomResourceDefinitions are not checked here but by the API server, when the manifest is applied. The exit code is 1
+    /// when a manifest has a kind or field that does not exist, asks for more than its ManagementRole allows, or names one
+    /// that is in none of the files, and 3 when nothing was rendered (no such file, no hub account).
     Render(RenderArgs),
     /// Writes the IAM that must exist before the operator can work, for a ManagementRole in a file.
     ///
     /// That is the operator's own role, the provisioner role of each account and the permissions boundary of the
     /// management role. Nothing is written to AWS: a person reviews the documents and creates them, with the script
-    /// that --output-dir writes beside them or from the JSON that is printed without it.
+    /// that --output-dir writes beside them or from the JSON that is printed without it. The exit code is 1 when the
+    /// ManagementRole is refused, and 3 when there is none to begin with, or a flag is missing or does not fit.
     Bootstrap(BootstrapArgs),
     /// Prints the two CustomResourceDefinitions as YAML, for `kubectl apply --server-side -f -`.
     Crd,
@@ -281,49 +321,6 @@ pub struct RevokeArgs {
     /// How long to wait at most until the access is seen to be gone, as in 90s, 5m, at least 1s.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub timeout: Duration,
-
-    /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
-    #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    pub ca_bundle: Option<PathBuf>,
-}
-
-/// Flags of `mooring plan`.
-#[derive(Clone, Debug, Args, PartialEq, Eq)]
-#[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["files", "all", "removals"])))]
-pub struct PlanArgs {
-    /// A file with ManagedClusters and ManagementRoles as YAML or JSON, a directory of such, or - for standard input.
-    ///
-    /// They are planned as if they were applied; an object that is on the hub already gives its UID and status. Several
-    /// files may follow, a file may hold several documents, and of a directory every .yaml, .yml and .json in it is read.
-    /// Kinds of others are passed over. All clusters of a
-    /// ManagementRole in the files are planned too.
-    #[arg(short = 'f', long = "file", value_name = "FILE", num_args = 1..)]
-    pub files: Vec<Source>,
-
-    /// Plan every ManagedCluster and ManagementRole of the hub; files may be laid over them.
-    #[arg(long)]
-    pub all: bool,
-
-    /// Plan the removal of this ManagedCluster, as if it were deleted now.
-    ///
-    /// Repeat the flag, or separate by commas. What would be taken away is told, and what would hold it up: Applications
-    /// that still deploy there, and too many removals within an hour.
-    #[arg(long = "removal", value_name = "NAME", value_delimiter = ',')]
-    pub removals: Vec<String>,
-
-    /// How many removals within an hour the operator allows, as its own flag of this name says; 0 for any number.
-    #[arg(long, value_name = "COUNT", default_value = "5", value_parser = clap::value_parser!(u32).range(..=1000))]
-    pub removals_per_hour: u32,
-
-    /// The AWS account of the hub, for a ManagementRole that the operator has not looked at yet: 12 digits.
-    ///
-    /// Left out, it is the account of your AWS credentials.
-    #[arg(long, value_name = "ACCOUNT_ID")]
-    pub hub_account: Option<AccountId>,
-
-    /// The form of what is printed to standard output.
-    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "text")]
-    pub output: PlanOutput,
 
     /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
@@ -534,51 +531,15 @@ pub fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 
-/// Reads `1h30m`, `10m`, `90s`: whole numbers, each with its unit (h, m, s), the largest first.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a duration of at least 1s: write it as in 90s, 10m or 1h30m");
-    let mut rest = text;
-    let mut seconds = 0_u64;
-    for (unit, length) in [('h', 3600_u64), ('m', 60), ('s', 1)] {
-        if let Some((number, after)) = rest.split_once(unit) {
-            let digits = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
-            let number: u64 = digits.then(|| number.parse().ok()).flatten().ok_or_else(wrong)?;
-            let part = number.checked_mul(length).ok_or_else(wrong)?;
-            seconds = seconds.checked_add(part).ok_or_else(wrong)?;
-            rest = after;
-        }
-    }
-    // A year is more than anybody means, and keeps sums of times from overflowing.
-    let sensible = (1..=365 * 24 * 3600).contains(&seconds);
-    if rest.is_empty() && sensible {
-        Ok(Duration::from_secs(seconds))
-    } else {
-        Err(wrong())
-    }
-}
-
-fn issuer(text: &str) -> Result<String, String> {
-    match text.strip_prefix("https://") {
-        Some(rest) if !rest.is_empty() && !rest.ends_with('/') => Ok(text.to_owned()),
-        Some(_) | None => Err(format!(
-            "{text:?} is not an OIDC issuer: write it as in https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF, without a slash at the end"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, FromArgMatches, builder::Resettable};
+    use clap::FromArgMatches;
 
     use super::*;
 
     /// Parses without the environment of whoever runs the test.
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
-        let bare = |command: clap::Command| command.mut_args(|arg| arg.env(Resettable::Reset));
-        let command = ["controller", "verifier", "doctor", "plan", "revoke"]
-            .into_iter()
-            .fold(Cli::command(), |command, name| command.mut_subcommand(name, bare));
-        Cli::from_arg_matches(&command.try_get_matches_from(["mooring"].iter().chain(args))?)
+        Cli::from_arg_matches(&without_environment().try_get_matches_from(["mooring"].iter().chain(args))?)
     }
 
     fn controller(args: &[&str]) -> Result<ControllerSettings, clap::Error> {

@@ -5,7 +5,6 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
 use mooring::{
     cli::{Cli, Command, DoctorArgs, ImportArgs, PlanArgs, RevokeArgs},
     commands::{self, Printed},
@@ -14,7 +13,7 @@ use mooring::{
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::parse_from_environment(std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(told) => {
             // Whoever has closed the stream has seen enough.
@@ -35,8 +34,8 @@ async fn main() -> ExitCode {
         Command::Import(arguments) => return told(import(&arguments).await),
         Command::Plan(arguments) => return told(plan(&arguments).await),
         Command::Revoke(arguments) => return told(revoke(&arguments).await),
-        Command::Render(arguments) => commands::render::run(&arguments).and_then(print),
-        Command::Bootstrap(arguments) => commands::bootstrap::run(&arguments).and_then(print),
+        Command::Render(arguments) => return told(commands::render::run(&arguments).map(refusing)),
+        Command::Bootstrap(arguments) => return told(commands::bootstrap::run(&arguments).map(refusing)),
         Command::Crd => print(Printed {
             out: commands::crd::crds(),
             ..Printed::default()
@@ -54,6 +53,9 @@ async fn main() -> ExitCode {
 /// The exit code of a command that could not begin, or whose flags are wrong: it tells nothing of any cluster.
 const NOT_RUN: u8 = 3;
 
+/// The exit code of a command that refuses a manifest.
+const REFUSED: u8 = 1;
+
 /// The exit code of a command that looks, and tells by it what it found.
 fn told(ran: Result<u8, String>) -> ExitCode {
     let code = ran.unwrap_or_else(|message| {
@@ -66,6 +68,17 @@ fn told(ran: Result<u8, String>) -> ExitCode {
 fn complain(message: &str) {
     for line in message.lines() {
         eprintln!("mooring: {line}");
+    }
+}
+
+/// Prints, and gives the exit code of a command that may refuse what it was given.
+fn refusing(printed: Printed) -> u8 {
+    match print(printed) {
+        Ok(()) => 0,
+        Err(message) => {
+            complain(&message);
+            REFUSED
+        }
     }
 }
 

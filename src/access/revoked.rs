@@ -9,9 +9,13 @@ use super::{
     chain::{Found, Hop, Trouble, Walk},
     reason::Reason,
 };
-use crate::api::{
-    ManagedCluster,
-    condition::{ConditionType, find},
+use crate::{
+    api::{
+        ManagedCluster, PAUSED,
+        condition::{ConditionType, find},
+    },
+    domain::ownership::HOLD_TAG,
+    managed_cluster::request::Identity,
 };
 
 /// The name under which the API server records who set the mode.
@@ -65,9 +69,23 @@ pub struct Revoked {
     pub entry: Entry,
     /// The probe.
     pub probe: Probe,
+    /// What ends access that stands, a command each.
+    pub next: Vec<Way>,
     /// What may set the mode back.
     pub warnings: Vec<String>,
 }
+
+/// A way to end access that stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Way {
+    /// What is to be run.
+    pub command: String,
+    /// Who can, and what it leads to.
+    pub what: String,
+}
+
+/// The reason of an entry of which the operator has said nothing since the mode was set.
+pub const NOT_LOOKED_AT: &str = "NotLookedAt";
 
 impl Revoked {
     /// 0 when the entry is away and a probe was refused; 1 when access stands, or may; 2 when the entry is away, or was
@@ -100,6 +118,56 @@ pub fn entry(object: &ManagedCluster) -> Option<Entry> {
     } else {
         Entry::NotMade { reason, message }
     })
+}
+
+/// What ends access that stands: what lets the operator take it away, and the deletion that does without the operator.
+#[must_use]
+pub fn ways(object: &ManagedCluster, entry: &Entry) -> Vec<Way> {
+    let (Entry::Stands { reason, .. }, Ok(identity)) = (entry, Identity::of(object)) else {
+        return Vec::new();
+    };
+    let way = |command: String, what: &str| Way {
+        command,
+        what: what.to_owned(),
+    };
+    let (name, at) = (&identity.name, &identity.cluster);
+    let status = object.status.as_ref();
+    let recorded = status.and_then(|status| status.access_entry.as_ref()?.arn.as_deref());
+    let lets_it = "then the operator takes the access away";
+    let operator = match (reason.as_str(), recorded) {
+        ("Paused", _) => Some(way(format!("kubectl annotate mgc {name} {PAUSED}-"), lets_it)),
+        ("Held", Some(arn)) => Some(way(
+            format!(
+                "aws eks untag-resource --region {} --resource-arn {arn} --tag-keys {HOLD_TAG}",
+                at.region
+            ),
+            "by the owner of the account, who set the tag; then the operator takes the access away",
+        )),
+        ("ReadOnly", _) => Some(way(
+            "kubectl -n mooring-system edit deployment mooring-controller".to_owned(),
+            "take --read-only and MOORING_READ_ONLY out: then the operator writes again, for all objects",
+        )),
+        (NOT_LOOKED_AT, _) => Some(way(
+            "kubectl -n mooring-system get pods".to_owned(),
+            "see why the operator does not run: once it does, it takes the access away",
+        )),
+        _ => None,
+    };
+    let role = status.and_then(|status| Some(status.deployer_role.as_ref()?.arn.clone()));
+    let role = role.or_else(|| Some(identity.named()?.to_string()));
+    let by_hand = role.map(|role| {
+        way(
+            format!(
+                "aws eks delete-access-entry --region {} --cluster-name {} --principal-arn {role}",
+                at.region, at.name
+            ),
+            &format!(
+                "at once and without the operator, with credentials of account {}: while spec.mode is Suspended nothing makes the entry again",
+                at.account
+            ),
+        )
+    });
+    operator.into_iter().chain(by_hand).collect()
 }
 
 /// What a walk of the chain says of the access.
@@ -203,6 +271,7 @@ mod tests {
             name: "prod".into(),
             entry,
             probe,
+            next: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -296,6 +365,46 @@ mod tests {
             (status.secret, status.deployer_role) = (recorded.secret, recorded.deployer_role);
             assert!(matches!(super::entry(&shut), Some(Entry::Stands { .. })));
         }
+    }
+
+    #[test]
+    fn access_that_stands_comes_with_what_ends_it() {
+        let mut object: ManagedCluster = from_value(json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": "prod", "uid": "u"},
+            "spec": {"accountId": "222222222222", "region": "eu-west-1", "clusterName": "live", "mode": "Suspended", "access": {}},
+            "status": {
+                "deployerRole": {"arn": "arn:aws:iam::222222222222:role/mooring/r", "id": "AROA"},
+                "accessEntry": {"arn": "arn:aws:eks:eu-west-1:222222222222:access-entry/live/role/222222222222/r/1"},
+            },
+        }))
+        .unwrap();
+        let stands = |reason: &str| Entry::Stands {
+            reason: reason.to_owned(),
+            message: "m".into(),
+        };
+        let commands = |object: &ManagedCluster, entry: &Entry| -> Vec<String> {
+            ways(object, entry).into_iter().map(|way| way.command).collect()
+        };
+        let by_hand = "aws eks delete-access-entry --region eu-west-1 --cluster-name live --principal-arn arn:aws:iam::222222222222:role/mooring/r";
+        for (reason, command) in [
+            ("Paused", "kubectl annotate mgc prod mooring.dev/paused-"),
+            (
+                "Held",
+                "aws eks untag-resource --region eu-west-1 --resource-arn arn:aws:eks:eu-west-1:222222222222:access-entry/live/role/222222222222/r/1 --tag-keys mooring.dev/hold",
+            ),
+            (
+                "ReadOnly",
+                "kubectl -n mooring-system edit deployment mooring-controller",
+            ),
+            (NOT_LOOKED_AT, "kubectl -n mooring-system get pods"),
+        ] {
+            assert_eq!(commands(&object, &stands(reason)), [command, by_hand], "{reason}");
+        }
+        assert_eq!(commands(&object, &stands("AccountNotEntered")), [by_hand]);
+        assert_eq!(commands(&object, &Entry::Away), Vec::<String>::new());
+        assert_eq!(commands(&object, &not_made()), Vec::<String>::new());
+        object.status = None;
+        assert_eq!(commands(&object, &stands("Paused")).len(), 1, "no role is made up");
     }
 
     #[test]

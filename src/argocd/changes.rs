@@ -43,7 +43,7 @@ impl WantedSecret {
     }
 
     /// What this one has otherwise than the one that stands: labels, annotations, and Argo CD's keys. `config` holds a
-    /// certificate authority and is only named; what somebody else wrote into a key is not known here.
+    /// certificate authority and is only named; what somebody else wrote into a key is not known here, and what we wrote is.
     #[must_use]
     pub fn values_from(&self, now: Option<&ClusterSecret>) -> Vec<Changed> {
         let empty = BTreeMap::new();
@@ -64,7 +64,11 @@ impl WantedSecret {
             let before = now.and_then(|now| match key.as_str() {
                 "server" => Some(now.server.clone()),
                 "name" => Some(now.cluster_name.clone()),
-                _ => now.has(key).then(|| NOT_SHOWN.to_owned()),
+                _ => now
+                    .settings
+                    .get(key)
+                    .cloned()
+                    .or_else(|| now.has(key).then(|| NOT_SHOWN.to_owned())),
             });
             if !same && !values.iter().any(|(of, ..): &Changed| of.as_str() == key) {
                 values.push((key.clone(), before, after.map(shown)));

@@ -20,7 +20,8 @@ use super::{
 use crate::domain::ownership::FIELD_MANAGER;
 
 /// Cuts a Secret down before it is kept: values other than `server` and `name` are replaced by their hashes, and of
-/// `managedFields` only our own entries stay. Of `config` the ARN of the role that Argo CD assumes is kept.
+/// `managedFields` only our own entries stay. Of `config` the ARN of the role that Argo CD assumes is kept, and the
+/// settings that we wrote ourselves.
 ///
 /// `stringData`, which holds that alone, marks it as cut down. The API server never returns that field (Kubernetes API,
 /// `Secret`), so nobody can make a value pass for its own hash.
@@ -28,7 +29,7 @@ pub fn cut_down(secret: &mut Secret) {
     let hashed = is_cut_down(secret);
     if !hashed {
         let role = assumed_role(secret).map(|arn| (ROLE.to_owned(), arn));
-        secret.string_data = Some(role.into_iter().collect());
+        secret.string_data = Some(role.into_iter().chain(our_settings(secret)).collect());
     }
     for (key, ByteString(value)) in secret.data.iter_mut().flatten() {
         if !hashed && is_hashed(key) {
@@ -49,6 +50,18 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Where a Secret that was cut down says which role Argo CD assumes.
 const ROLE: &str = "roleARN";
+
+/// Argo CD's keys that say how it treats a cluster.
+const SETTINGS: [&str; 4] = ["namespaces", "clusterResources", "project", "shard"];
+
+/// Those that we wrote: what others put there may be anything, a credential too.
+fn our_settings(secret: &Secret) -> Vec<(String, String)> {
+    let ours = our_fields(secret, "/f:data");
+    let data = secret.data.iter().flatten();
+    data.filter(|(key, _)| SETTINGS.contains(&key.as_str()) && ours.contains(*key))
+        .map(|(key, ByteString(value))| (key.clone(), String::from_utf8_lossy(value).into_owned()))
+        .collect()
+}
 
 fn is_cut_down(secret: &Secret) -> bool {
     secret.string_data.is_some()
@@ -94,6 +107,8 @@ pub struct ClusterSecret {
     /// What its `ownerReferences` name, by kind and name: with the last of these that goes Kubernetes deletes it.
     pub owners: BTreeSet<String>,
     values: BTreeMap<String, String>,
+    /// The settings of Argo CD's that we wrote.
+    pub(super) settings: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) our_labels: BTreeSet<String>,
@@ -191,6 +206,16 @@ impl ClusterSecret {
             immutable: secret.immutable == Some(true),
             owners: metadata.owner_references.iter().flatten().map(owner_in_words).collect(),
             values: secret.data.iter().flatten().map(hashed).collect(),
+            settings: if cut_down {
+                let settings = secret
+                    .string_data
+                    .iter()
+                    .flatten()
+                    .filter(|(key, _)| SETTINGS.contains(&key.as_str()));
+                settings.map(|(key, value)| (key.clone(), value.clone())).collect()
+            } else {
+                our_settings(secret).into_iter().collect()
+            },
             labels: metadata.labels.clone().unwrap_or_default(),
             annotations,
             our_labels: our_fields(secret, "/f:metadata/f:labels"),
@@ -361,6 +386,12 @@ mod tests {
     }
 
     fn stored(wanted: &WantedSecret) -> Secret {
+        let mut secret = whole(wanted);
+        cut_down(&mut secret);
+        secret
+    }
+
+    fn whole(wanted: &WantedSecret) -> Secret {
         let keys = |map: &BTreeMap<String, String>| -> Value {
             map.keys()
                 .map(|key| (format!("f:{key}"), json!({})))
@@ -386,7 +417,6 @@ mod tests {
                 .map(|(k, v)| (k.clone(), ByteString(v.clone().into_bytes())))
                 .collect(),
         );
-        cut_down(&mut secret);
         secret
     }
 
@@ -400,6 +430,28 @@ mod tests {
         .unwrap();
         let whole = ClusterSecret::read(&secret);
         assert!(whole.our_labels.is_empty() && whole.our_keys.is_empty(), "{whole:?}");
+    }
+
+    #[test]
+    fn a_setting_that_we_wrote_is_shown_and_nobody_elses() {
+        let mut held = wanted();
+        held.data.insert("namespaces".into(), "web".into());
+        held.data.insert("shard".into(), "hunter2".into());
+        let change = |secret: &Secret| {
+            let now = ClusterSecret::read(secret);
+            let changed = wanted().values_from(Some(&now)).into_iter();
+            let changed = changed.map(|(key, before, _)| (key, before.unwrap_or_default()));
+            changed.collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(change(&stored(&held))["namespaces"], "web");
+        let mut theirs = whole(&held);
+        let fields = &mut theirs.metadata.managed_fields.as_mut().unwrap()[0].fields_v1;
+        fields.as_mut().unwrap().0["f:data"] = json!({"f:namespaces": {}});
+        assert!(!format!("{:?}", ClusterSecret::read(&theirs)).contains("hunter2"));
+        cut_down(&mut theirs);
+        let told = format!("{:?}", change(&theirs));
+        assert!(told.contains("web") && !told.contains("hunter2"), "{told}");
+        assert!(!format!("{theirs:?}").contains("hunter2"));
     }
 
     #[test]

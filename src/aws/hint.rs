@@ -45,8 +45,8 @@ impl AwsError {
                 "check the cluster's name, account and region: EKS knows no such cluster there".to_owned()
             }
             ErrorKind::AccessEntriesDisabled => {
-                "set the cluster's authentication mode to API_AND_CONFIG_MAP: aws eks update-cluster-config --name NAME \
-                 --access-config authenticationMode=API_AND_CONFIG_MAP (there is no way back, so Mooring does not do it)"
+                "set the cluster's authentication mode to API_AND_CONFIG_MAP: aws eks update-cluster-config --region REGION \
+                 --name NAME --access-config authenticationMode=API_AND_CONFIG_MAP (there is no way back, so Mooring does not do it)"
                     .to_owned()
             }
             ErrorKind::LimitExceeded => "raise the quota that AWS names, or make room under it".to_owned(),

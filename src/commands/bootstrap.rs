@@ -97,11 +97,16 @@ pub fn bootstrap(manifest: &ManagementRole, options: &Options) -> Result<Bootstr
 /// Runs the command.
 ///
 /// # Errors
-/// Says what a person must change in the manifest or the command, or which file cannot be written.
+/// Says what a person must change in the command, or which file cannot be read or written. What is refused of the
+/// manifest itself is a failure of what is printed.
 pub fn run(args: &BootstrapArgs) -> Result<Printed, String> {
+    let refused = |failures: Vec<String>| Printed {
+        failures,
+        ..Printed::default()
+    };
     let manifests = Manifests::read(std::slice::from_ref(&args.file))?;
     if !manifests.invalid.is_empty() {
-        return Err(manifests.invalid.join("\n"));
+        return Ok(refused(manifests.invalid));
     }
     let [manifest] = manifests.roles.as_slice() else {
         let names: Vec<_> = manifests
@@ -118,7 +123,11 @@ pub fn run(args: &BootstrapArgs) -> Result<Printed, String> {
             ),
         });
     };
-    let bootstrap = bootstrap(manifest, &Options::from(args)).map_err(|error| error.to_string())?;
+    let bootstrap = match bootstrap(manifest, &Options::from(args)) {
+        Ok(bootstrap) => bootstrap,
+        Err(error) if error.is_of_the_manifest() => return Ok(refused(vec![error.to_string()])),
+        Err(error) => return Err(error.to_string()),
+    };
     let mut notes = bootstrap.notes.clone();
     let out = match &args.output_dir {
         None => serde_json::to_string_pretty(&bootstrap).map_err(|error| error.to_string())? + "\n",

@@ -3,6 +3,7 @@
 //! by `run::import`.
 
 mod allowing;
+mod document;
 mod manifest;
 mod plan;
 
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::arn::RoleArn;
 
 pub use crate::managed_cluster::{
-    by_hand::{Found, Hub, Left, Looked, Wired, read},
+    by_hand::{Access, Found, Hub, Left, Looked, Unseen, Wired, read},
     observe::Spoke,
 };
 pub use manifest::print;
@@ -239,13 +240,119 @@ mod tests {
         let printed = told(&all, &left);
         assert!(printed.out.contains("In its way: role") && printed.out.contains("carries policies (s3)"));
         let (mut all, left) = looked(&one, |_| {});
-        all[0].spoke = Err("the account does not let us in".into());
+        all[0].spoke = Err(Unseen {
+            why: "the account does not let us in".into(),
+            access: None,
+        });
         let printed = told(&all, &left);
         assert!(printed.out.contains("# Not looked at: the account does not let us in"));
-        let manifest: ManagedCluster = serde_json::from_value(documents(&printed.out)[1].clone()).unwrap();
-        assert_eq!(
-            manifest.spec.access.policies[0].name, "AmazonEKSViewPolicy",
-            "the least"
+    }
+
+    #[test]
+    fn what_nobody_could_look_at_is_left_to_be_filled_in_and_never_guessed() {
+        type Change = fn(&mut Looked);
+        let two = [
+            by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod"),
+            by_hand("staging", "arn:aws:iam::222222222222:role/argocd-staging"),
+        ];
+        let shut = |looked: &mut Looked| {
+            looked.spoke = Err(Unseen {
+                why: "no".into(),
+                access: None,
+            });
+        };
+        let no_entry = |looked: &mut Looked| {
+            let spoke = looked.spoke.as_mut().unwrap();
+            (spoke.entry, spoke.associations) = (None, None);
+        };
+        let nothing = |looked: &mut Looked| looked.spoke.as_mut().unwrap().associations = Some([].into());
+        let changes: [(&str, Change); 3] = [
+            ("its access entry was not looked at", shut),
+            ("aws-auth lets it in, or nothing does", no_entry),
+            ("its access entry for the role gives nothing", nothing),
+        ];
+        for (why, change) in changes {
+            let (mut all, left) = looked(&two, |_| {});
+            change(&mut all[1]);
+            let (printed, verdict) = print(&found(all.clone(), left.clone()));
+            assert_eq!(verdict.exit_code(), 1, "{why}");
+            let objects = documents(&printed.out);
+            assert!(
+                objects[2]["spec"]["access"].get("policies").is_none(),
+                "{}",
+                printed.out
+            );
+            let line = "    # fill in policies or kubernetesGroups: what Argo CD may do there is not known, since";
+            assert!(
+                printed.out.contains(line) && printed.out.contains(why),
+                "{}",
+                printed.out
+            );
+            // What the other has is what was found of it.
+            assert_eq!(
+                objects[1]["spec"]["access"]["policies"][0]["name"],
+                "AmazonEKSClusterAdminPolicy"
+            );
+            let found_there = json!([{"name": "AmazonEKSClusterAdminPolicy", "scope": "Cluster"}]);
+            assert_eq!(objects[0]["spec"]["allow"][0]["accessPolicies"], found_there);
+            assert!(
+                printed.out.contains(
+                    "# fill in accessPolicies or kubernetesGroups: what Argo CD may do on staging is not known"
+                )
+            );
+            assert!(
+                !printed.out.contains("and no more") && !printed.out.contains("View"),
+                "{}",
+                printed.out
+            );
+
+            let mut on_the_hub = found(all, left);
+            on_the_hub.role = Some(living(&objects[0]["spec"]["allow"]));
+            let (printed, verdict) = print(&on_the_hub);
+            assert_eq!(verdict.exit_code(), 1, "{why}");
+            assert!(!printed.out.contains("allows all of it"), "{}", printed.out);
+            on_the_hub.role = Some(living(&json!([{"accounts": ["999999999999"]}])));
+            let printed = print(&on_the_hub).0;
+            assert!(!printed.out.contains("and no more"), "{}", printed.out);
+            let allow = &documents(&printed.out)[0]["spec"]["allow"];
+            assert_eq!(
+                (allow.as_array().unwrap().len(), &allow[1]["accessPolicies"]),
+                (2, &found_there)
+            );
+        }
+    }
+
+    #[test]
+    fn an_access_entry_that_was_seen_counts_though_the_role_was_not() {
+        let one = [by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod")];
+        let (mut all, left) = looked(&one, |spoke| {
+            spoke.entry.as_mut().unwrap().groups = ["team".to_owned()].into();
+            spoke.associations = Some([].into());
+        });
+        let spoke = all[0].spoke.clone().unwrap();
+        all[0].spoke = Err(Unseen {
+            why: "iam:GetRole failed".into(),
+            access: Some(Access {
+                entry: spoke.entry,
+                associations: spoke.associations,
+            }),
+        });
+        let (printed, verdict) = print(&found(all, left));
+        assert_eq!(verdict.exit_code(), 1);
+        let objects = documents(&printed.out);
+        assert_eq!(objects[0]["spec"]["allow"][0]["kubernetesGroups"], json!(["team"]));
+        assert_eq!(objects[1]["spec"]["access"]["kubernetesGroups"], json!(["team"]));
+        for line in [
+            "It allows what was found, and no more",
+            "Not looked at: iam:GetRole failed",
+            "aws eks tag-resource --region eu-west-1 --resource-arn arn:aws:eks:eu-west-1:222222222222:access-entry",
+        ] {
+            assert!(printed.out.contains(line), "{line}\n{}", printed.out);
+        }
+        assert!(
+            !printed.out.contains("fill in") && !printed.out.contains("accessPolicies"),
+            "{}",
+            printed.out
         );
     }
 

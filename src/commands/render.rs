@@ -269,11 +269,14 @@ fn twice(clusters: &[ManagedCluster]) -> Vec<String> {
 /// Runs the command.
 ///
 /// # Errors
-/// When a file cannot be read, or none holds anything of ours.
+/// When a file cannot be read, none holds anything of ours, or the hub's account is not known.
 pub fn run(args: &RenderArgs) -> Result<Printed, String> {
     let manifests = Manifests::read(&args.files)?;
     if manifests.roles.is_empty() && manifests.clusters.is_empty() && manifests.invalid.is_empty() {
         return Err("there is no ManagedCluster or ManagementRole of mooring.dev/v1alpha1 in these files".to_owned());
+    }
+    for role in &manifests.roles {
+        hub_account(role, args.hub_account.as_ref())?;
     }
     let options = Options {
         hub_account: args.hub_account.clone(),

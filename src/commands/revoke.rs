@@ -65,24 +65,64 @@ fn in_words(revoked: &Revoked) -> String {
     for warning in &revoked.warnings {
         line(format!("warning: {warning}"));
     }
-    line(format!(
-        "to give the access back: kubectl patch mgc {name} --type merge -p '{{\"spec\":{{\"mode\":\"Enforce\"}}}}'"
-    ));
+    for way in &revoked.next {
+        line(format!("next: {}", way.command));
+        line(format!("  {}", way.what));
+    }
+    line(if revoked.entry == Entry::Away {
+        format!(
+            "to give the access back: kubectl patch mgc {name} --type merge -p '{{\"spec\":{{\"mode\":\"Enforce\"}}}}'"
+        )
+    } else {
+        "spec.mode stays Suspended: whatever access there is, the operator takes away as soon as it can".to_owned()
+    });
     out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{Reason, Trouble};
+    use crate::access::{Reason, Trouble, revoked::Way};
 
     fn revoked(probe: Probe) -> Revoked {
         Revoked {
             name: "prod".into(),
             entry: Entry::Away,
             probe,
+            next: Vec::new(),
             warnings: vec!["commit it".into()],
         }
+    }
+
+    #[test]
+    fn access_that_stands_is_told_with_what_ends_it_and_not_with_how_to_give_it_back() {
+        let stands = Revoked {
+            entry: Entry::Stands {
+                reason: "Paused".into(),
+                message: "mooring.dev/paused is set".into(),
+            },
+            next: vec![Way {
+                command: "kubectl annotate mgc prod mooring.dev/paused-".into(),
+                what: "then the operator takes the access away".into(),
+            }],
+            ..revoked(Probe::NotSeen { why: "x".into() })
+        };
+        let text = print(&stands, DoctorOutput::Table);
+        assert!(
+            text.contains(
+                "next: kubectl annotate mgc prod mooring.dev/paused-\n  then the operator takes the access away\n"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains("spec.mode stays Suspended") && !text.contains("give the access back"),
+            "{text}"
+        );
+        let value: Value = serde_json::from_str(&print(&stands, DoctorOutput::Json)).unwrap();
+        assert_eq!(
+            value["next"][0]["command"],
+            "kubectl annotate mgc prod mooring.dev/paused-"
+        );
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl fmt::Display for KubernetesError {
                     write!(
                         f,
                         "there is neither a kubeconfig nor a pod's service account that says where it is: set KUBECONFIG to \
-                         the kubeconfig of the hub (`aws eks update-kubeconfig --name CLUSTER` writes one) and choose its \
+                         the kubeconfig of the hub (`aws eks update-kubeconfig --region REGION --name CLUSTER` writes one) and choose its \
                          context ({})",
                         without_passwords(&cause.to_string())
                     )?;

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::{domain::eks::ClusterState, policy::Document};
+use crate::{
+    domain::{arn::ClusterArn, eks::ClusterState},
+    policy::Document,
+};
 
 pub(crate) use self::message::held_in_words;
 use super::step::Part;
@@ -60,7 +63,10 @@ pub enum Blocked {
         state: ClusterState,
     },
     /// The cluster takes no access entries.
-    AccessEntriesDisabled,
+    AccessEntriesDisabled {
+        /// The cluster.
+        cluster: ClusterArn,
+    },
     /// A cluster outside of AWS.
     ConnectedCluster,
     /// A role of that name is not ours.
@@ -271,7 +277,7 @@ impl Blocked {
             | Self::ClusterNotFound
             | Self::ClusterGone
             | Self::ClusterNotActive { .. }
-            | Self::AccessEntriesDisabled
+            | Self::AccessEntriesDisabled { .. }
             | Self::ConnectedCluster => Part::Cluster,
             Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }
@@ -311,7 +317,7 @@ impl Blocked {
             Self::ClusterNotFound => "ClusterNotFound",
             Self::ClusterGone => "ClusterGone",
             Self::ClusterNotActive { .. } => "ClusterNotActive",
-            Self::AccessEntriesDisabled => "AccessEntriesDisabled",
+            Self::AccessEntriesDisabled { .. } => "AccessEntriesDisabled",
             Self::ConnectedCluster => "ConnectedCluster",
             Self::RoleNotOurs { .. } => "RoleNotOurs",
             Self::UnusableRole { .. } => "UnusableRole",
@@ -348,7 +354,7 @@ impl Blocked {
             | Self::AccountNotEntered { .. }
             | Self::ClusterNotFound
             | Self::ClusterGone
-            | Self::AccessEntriesDisabled
+            | Self::AccessEntriesDisabled { .. }
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
             | Self::RoleReplaced { .. }

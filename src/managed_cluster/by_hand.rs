@@ -9,6 +9,7 @@ use crate::{
     argocd::{ClusterSecret, Credentials, OWNER_ANNOTATION, SeenCluster, parse},
     domain::{
         arn::{ClusterArn, RoleArn},
+        eks::{AccessEntry, Associations},
         name::{InvalidName, Region},
     },
 };
@@ -76,8 +77,60 @@ pub struct Left {
 pub struct Looked {
     /// The Secret and what it is about.
     pub wired: Wired,
-    /// What stands in the account; why it could not be looked at, where that is so.
-    pub spoke: Result<Spoke, String>,
+    /// What stands in the account; what is known all the same, where it could not be looked at whole.
+    pub spoke: Result<Spoke, Unseen>,
+}
+
+/// An account that could not be looked at whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// Why.
+    pub why: String,
+    /// What EKS gives the role on the cluster, where at least that was looked at.
+    pub access: Option<Access>,
+}
+
+/// What EKS gives a role on a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The access entry of the role.
+    pub entry: Option<AccessEntry>,
+    /// The access policies of the entry.
+    pub associations: Option<Associations>,
+}
+
+impl Looked {
+    /// The access entry of the role, where one was seen.
+    #[must_use]
+    pub fn entry(&self) -> Option<&AccessEntry> {
+        match &self.spoke {
+            Ok(spoke) => spoke.entry.as_ref(),
+            Err(unseen) => unseen.access.as_ref()?.entry.as_ref(),
+        }
+    }
+
+    /// The access policies that were seen on it.
+    #[must_use]
+    pub fn associations(&self) -> Option<&Associations> {
+        match &self.spoke {
+            Ok(spoke) => spoke.associations.as_ref(),
+            Err(unseen) => unseen.access.as_ref()?.associations.as_ref(),
+        }
+    }
+
+    /// Why nobody knows what Argo CD may do on the cluster; `None` where the access entry that was seen says it.
+    #[must_use]
+    pub fn unsaid(&self) -> Option<&'static str> {
+        let unseen = self.spoke.as_ref().err().is_some_and(|unseen| unseen.access.is_none());
+        if unseen {
+            return Some("its access entry was not looked at");
+        }
+        let Some(entry) = self.entry() else {
+            return Some("it has no access entry for the role: aws-auth lets it in, or nothing does");
+        };
+        let no_policy = self.associations().is_none_or(Associations::is_empty);
+        (no_policy && entry.groups.is_empty()).then_some("its access entry for the role gives nothing")
+    }
 }
 
 /// Reads the cluster Secrets, as leniently as Argo CD does. Those of Mooring are passed over.

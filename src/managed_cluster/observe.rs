@@ -227,7 +227,11 @@ pub async fn spoke_for_removal(
     })
 }
 
-async fn entry(
+/// Reads the access entry of a role, and its access policies.
+///
+/// # Errors
+/// The first read that failed.
+pub async fn entry(
     account: &Account,
     cluster: &ClusterArn,
     deployer: &RoleArn,

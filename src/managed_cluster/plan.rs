@@ -79,13 +79,19 @@ impl Memory<'_> {
 #[must_use]
 pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan::default();
-    if let Some(blocked) = unusable_cluster(spoke, memory) {
+    if let Some(blocked) = unusable_cluster(desired, spoke, memory) {
         plan.blocked.push(blocked);
         return plan;
     }
     plan_spoke(&mut plan, desired, spoke, memory);
+    let not_opened = |blocked: &Blocked| matches!(blocked, Blocked::NotAdoptable { .. });
     if plan.blocked.is_empty() {
         secret::plan_secret(&mut plan, desired, secrets, memory);
+    } else if plan.blocked.iter().all(not_opened) {
+        // Each thing has an owner of its own, and all of them are asked at once.
+        let mut beyond = Plan::default();
+        secret::plan_secret(&mut beyond, desired, secrets, memory);
+        plan.blocked.extend(beyond.blocked.into_iter().filter(not_opened));
     }
     // Nothing is taken over by halves: a role that Mooring owns is no use where its entry or Secret stays others'.
     if plan.adopts() && plan.blocked.iter().any(Blocked::stalled) {
@@ -100,7 +106,7 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     plan
 }
 
-fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
+fn unusable_cluster(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
     let Some(cluster) = &spoke.cluster else {
         // A Secret is written last, so the cluster was there when it was.
         let moored = memory.recorded_secret.is_some();
@@ -114,7 +120,9 @@ fn unusable_cluster(spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
         return Some(Blocked::ConnectedCluster);
     }
     if cluster.authentication_mode == AuthenticationMode::ConfigMap {
-        return Some(Blocked::AccessEntriesDisabled);
+        return Some(Blocked::AccessEntriesDisabled {
+            cluster: desired.cluster.clone(),
+        });
     }
     match cluster.state {
         ClusterState::Active | ClusterState::Updating => None,
@@ -282,8 +290,8 @@ fn of_a_role_gone(
         arn: entry.arn.clone(),
         why,
         delete: format!(
-            "aws eks delete-access-entry --cluster-name {} --principal-arn {} --region {}",
-            desired.cluster.name, entry.principal, desired.cluster.region
+            "aws eks delete-access-entry --region {} --cluster-name {} --principal-arn {}",
+            desired.cluster.region, desired.cluster.name, entry.principal
         ),
     })
 }

@@ -415,6 +415,16 @@ mod tests {
         }
     }
 
+    fn disabled() -> Blocked {
+        Blocked::AccessEntriesDisabled {
+            cluster: ClusterArn {
+                region: "eu-west-1".parse().unwrap(),
+                account: "222222222222".parse().unwrap(),
+                name: "prod".parse().unwrap(),
+            },
+        }
+    }
+
     fn every_blocked() -> Vec<Blocked> {
         let text = || "some-thing".to_owned();
         let set = || BTreeSet::from(["one".to_owned(), "two".to_owned()]);
@@ -432,7 +442,7 @@ mod tests {
             Blocked::NamespaceNotServed { namespace: text() },
             Blocked::PolicyPending { name: text() },
             Blocked::ClusterNotFound,
-            Blocked::AccessEntriesDisabled,
+            disabled(),
             Blocked::ConnectedCluster,
             Blocked::RoleNotOurs {
                 next: "delete it".into(),
@@ -1407,7 +1417,7 @@ mod tests {
             &Pass::Waiting(Blocked::ClusterNotFound),
             1,
         );
-        let second = after(&first, &Pass::Waiting(Blocked::AccessEntriesDisabled), 2);
+        let second = after(&first, &Pass::Waiting(disabled()), 2);
         assert_eq!(time(&second), at(1));
         assert_eq!(time(&after(&second, &clear(Facts::default()), 3)), at(3));
     }

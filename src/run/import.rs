@@ -16,7 +16,8 @@ use crate::{
     domain::arn::ClusterArn,
     kubernetes::{connect::connect, objects},
     managed_cluster::{
-        by_hand::{self, Found, Hub, Looked, Wired},
+        by_hand::{self, Access, Found, Hub, Looked, Unseen, Wired},
+        in_words,
         observe::{self, LookAtRole, Spoke},
         request::Identity,
     },
@@ -133,9 +134,7 @@ fn same_hub(role: &Value, hub: &Hub) -> Result<(), Error> {
 async fn is_there(reader: &Reader, by: &ReadBy, hub: &ClusterArn) -> Result<bool, String> {
     let account = reader.enter(by, &hub.account, &hub.region).await?;
     let found = account.cluster(&hub.name).await;
-    found
-        .map(|found| found.is_some())
-        .map_err(|error| crate::managed_cluster::in_words(&error))
+    found.map(|found| found.is_some()).map_err(|error| in_words(&error))
 }
 
 /// The clusters that are moored. Before Mooring is installed there are none.
@@ -160,14 +159,23 @@ async fn look(reader: &Reader, by: &ReadBy, wired: Wired) -> Looked {
     Looked { wired, spoke }
 }
 
-async fn spoke(reader: &Reader, by: &ReadBy, wired: &Wired) -> Result<Spoke, String> {
-    let account = reader.enter(by, &wired.cluster.account, &wired.cluster.region).await?;
+async fn spoke(reader: &Reader, by: &ReadBy, wired: &Wired) -> Result<Spoke, Unseen> {
+    let shut = |why| Unseen { why, access: None };
+    let account = reader.enter(by, &wired.cluster.account, &wired.cluster.region).await;
+    let account = account.map_err(shut)?;
     let look = LookAtRole {
         recorded: None,
         always: true,
         adopt: true,
     };
-    Box::pin(observe::spoke(&account, &wired.cluster, &wired.role, Some(look)))
-        .await
-        .map_err(|error| crate::managed_cluster::in_words(&error))
+    let error = match Box::pin(observe::spoke(&account, &wired.cluster, &wired.role, Some(look))).await {
+        Ok(spoke) => return Ok(spoke),
+        Err(error) => error,
+    };
+    // Who may not read the role in IAM may still ask EKS what it gives the role.
+    let entry = Box::pin(observe::entry(&account, &wired.cluster, &wired.role)).await;
+    Err(Unseen {
+        why: in_words(&error),
+        access: entry.ok().map(|(entry, associations)| Access { entry, associations }),
+    })
 }

@@ -111,7 +111,7 @@ pub enum Error {
     NoSuchCluster(String),
     /// The hub that was named is not there.
     #[error(
-        "there is no EKS cluster {0}: correct --hub-cluster, --hub-region or --hub-account (`aws eks list-clusters` lists those that are there)"
+        "there is no EKS cluster {0}: correct --hub-cluster, --hub-region or --hub-account (`aws eks list-clusters --region REGION` lists those that are there)"
     )]
     NoSuchHub(String),
     /// The `ManagementRole` on the hub is of another hub than the one that was named.

@@ -48,10 +48,12 @@ pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Res
         operation_timeout: Duration::from_secs(30),
         ..aws::Settings::default()
     };
+    let served: BTreeSet<String> = args.argocd_namespaces.iter().map(ToString::to_string).collect();
     let look = Look {
         reader: Reader::connect(settings).await?,
         hub_account: args.hub_account.clone(),
-        guarded: fleet.namespaces(),
+        guarded: fleet.namespaces().into_iter().chain(served.clone()).collect(),
+        served: (!served.is_empty()).then_some(served),
         living: fleet.living(),
         client,
     };
@@ -118,6 +120,8 @@ struct Look {
     hub_account: Option<AccountId>,
     /// The namespaces of every Argo CD of the hub.
     guarded: BTreeSet<String>,
+    /// The namespaces that the operator serves, where that was said.
+    served: Option<BTreeSet<String>>,
     /// The UIDs of all `ManagedCluster`s that are there.
     living: BTreeSet<String>,
     client: Client,

@@ -9,7 +9,7 @@ use super::{Error, doctor::edges};
 use crate::{
     access::{
         Subject,
-        revoked::{Entry, FIELD_MANAGER, Probe, Revoked, entry, probe, warnings},
+        revoked::{Entry, FIELD_MANAGER, NOT_LOOKED_AT, Probe, Revoked, entry, probe, warnings, ways},
     },
     api::{ManagedCluster, ManagementRole, Mode},
     cli::RevokeArgs,
@@ -50,11 +50,9 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
     }
     let deadline = Instant::now() + args.timeout;
     let entry = entry_gone(&api, name, deadline, &progress).await?.ok_or_else(missing)?;
+    let object = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
     let probe = match &entry {
-        Entry::Away => {
-            let object = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
-            refused(&client, &object, args, deadline, &progress).await?
-        }
+        Entry::Away => refused(&client, &object, args, deadline, &progress).await?,
         Entry::Stands { .. } => Probe::NotSeen {
             why: "the access entry may still be there".to_owned(),
         },
@@ -64,6 +62,7 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
     };
     Ok(Revoked {
         name: name.clone(),
+        next: ways(&object, &entry),
         entry,
         probe,
         warnings,
@@ -97,12 +96,11 @@ async fn entry_gone(
                 Entry::NotMade { reason, message },
             ),
             None => {
-                let message = "the operator has not looked at the object since the mode was set: see that it runs (kubectl -n \
-                               mooring-system get pods)";
+                let message = "the operator has not looked at the object since the mode was set";
                 (
                     "waiting for the operator".to_owned(),
                     Entry::Stands {
-                        reason: "NotLookedAt".to_owned(),
+                        reason: NOT_LOOKED_AT.to_owned(),
                         message: message.to_owned(),
                     },
                 )

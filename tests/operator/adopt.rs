@@ -606,6 +606,37 @@ async fn an_entry_of_a_role_that_is_gone_is_told_and_left_to_those_who_gave_some
     world.never_denied();
 }
 
+/// Who may not read the role in IAM may still ask EKS what it gives the role; what nobody saw is not guessed.
+async fn no_guess_is_printed(world: &World, arguments: &[&str]) {
+    let faults = world.stage.aws.faults();
+    let deny = |operation: &str| {
+        let fault = Fault::on(operation, Effect::AccessDenied).in_account(SPOKE);
+        faults.add(fault).unwrap()
+    };
+    let fresh = [arguments, &["--management-role", "other"]].concat();
+    let role_unread = deny("GetRole");
+    let seen_in_part = world.as_verifier(&fresh).await.output().await.unwrap();
+    let entry_unread = deny("DescribeAccessEntry");
+    let unseen = world.as_verifier(&fresh).await.output().await.unwrap();
+    faults.remove(role_unread);
+    faults.remove(entry_unread);
+    let in_part = String::from_utf8(seen_in_part.stdout).unwrap();
+    assert_eq!(seen_in_part.status.code(), Some(1), "{in_part}");
+    for line in [
+        "It allows what was found, and no more",
+        "Not looked at: iam:GetRole",
+        "team-theirs",
+        ADMIN,
+    ] {
+        assert!(in_part.contains(line), "{line}\n{in_part}");
+    }
+    let unseen = String::from_utf8(unseen.stdout).unwrap();
+    assert!(unseen.matches("# fill in").count() == 2, "{unseen}");
+    for guess in ["AmazonEKS", "team-theirs", "and no more"] {
+        assert!(!unseen.contains(guess), "{guess}\n{unseen}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_import_prints_takes_the_cluster_over() {
     let world = World::ready(setting(&["222222222222/eu-west-1/wired"])).await;
@@ -651,6 +682,7 @@ async fn what_import_prints_takes_the_cluster_over() {
             && out.contains("ManagementRole default, which is on the hub, allows all"),
         "{out}"
     );
+    no_guess_is_printed(&world, &arguments).await;
     let misspelt = [
         "import",
         "--hub-cluster",

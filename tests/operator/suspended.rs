@@ -442,6 +442,20 @@ async fn held_entry(world: &World) {
     assert!(message(&told).contains("delete the access entry"), "{}", message(&told));
     let (code, said, _) = revoke(world, name, &[]).await;
     assert_eq!((code, &said["entry"]["reason"]), (1, &json!("Held")), "{said:#}");
+    let (entry, role) = (world.seen_entry(name).unwrap().arn, world.deployer(name));
+    let commands: Vec<&str> = said["next"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|way| way["command"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            format!("aws eks untag-resource --region eu-west-1 --resource-arn {entry} --tag-keys mooring.dev/hold"),
+            format!("aws eks delete-access-entry --region eu-west-1 --cluster-name {name} --principal-arn {role}"),
+        ]
+    );
     world.delete("ManagedCluster", name).await;
     world
         .until("ManagedCluster", name, |object| {

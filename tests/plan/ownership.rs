@@ -555,7 +555,17 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
                 w.entry().tags.remove("mooring.dev/adopt");
             },
             &["!NotAdoptable"],
-            "aws eks tag-resource --resource-arn arn:aws:eks",
+            "aws eks tag-resource --region eu-west-1 --resource-arn arn:aws:eks",
+        ),
+        (
+            "nothing-opened",
+            |w| {
+                w.role().tags.remove("mooring.dev/adopt");
+                w.entry().tags.remove("mooring.dev/adopt");
+                w.secret().metadata.annotations = None;
+            },
+            &["!NotAdoptable", "!NotAdoptable", "!NotAdoptable"],
+            "kubectl annotate secret prod-cluster mooring.dev/adopt=prod-eu",
         ),
         (
             "entry-of-a-role-that-is-gone",
@@ -564,7 +574,7 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
                 w.pinned = Some("AROAFORMER".into());
             },
             &["!StalePrincipal"],
-            "others gave it AmazonEKSViewPolicy, theirs, which Mooring does not take away. Delete it (`aws eks delete-access-entry --cluster-name prod-eu --principal-arn arn:aws:iam::222222222222:role/argocd-prod --region eu-west-1`)",
+            "others gave it AmazonEKSViewPolicy, theirs, which Mooring does not take away. Delete it (`aws eks delete-access-entry --region eu-west-1 --cluster-name prod-eu --principal-arn arn:aws:iam::222222222222:role/argocd-prod`)",
         ),
         (
             "entry-for-nodes",
@@ -1004,7 +1014,10 @@ fn what_a_lost_object_left_behind_is_taken_over_whole() {
     // The object that made it is there still.
     let mut world = lost(&adopt);
     world.living.insert("gone".into());
-    assert_eq!(brief(&world.plan()), ["!NotAdoptable", "!NotAdoptable"]);
+    assert_eq!(
+        brief(&world.plan()),
+        ["!NotAdoptable", "!NotAdoptable", "!NotAdoptable"]
+    );
 }
 
 /// Every mix of whose a role, an entry and a Secret are: the model fails on a write to what nobody opened, three passes

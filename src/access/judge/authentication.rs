@@ -127,8 +127,12 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
             None => failed(
                 Reason::Unauthorized,
                 format!("{said}, although its access entry is there"),
-                "wait a minute if the entry was made just now; otherwise look into the cluster's authenticator log (aws eks \
-                 update-cluster-config --logging), which says why",
+                format!(
+                    "wait a minute if the entry was made just now; otherwise look into the cluster's authenticator log, which says \
+                     why (aws eks update-cluster-config --region {} --name {} --logging \
+                     '{{\"clusterLogging\":[{{\"types\":[\"authenticator\"],\"enabled\":true}}]}}' writes one)",
+                    cluster.region, cluster.name
+                ),
             ),
         },
         Look::Unseen(why) => {

@@ -38,8 +38,8 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
                 Reason::ApiServerFailing,
                 format!("{server} answers with HTTP {status}"),
                 format!(
-                    "look at the cluster's health: aws eks describe-cluster --name {}",
-                    subject.cluster.name
+                    "look at the cluster's health: aws eks describe-cluster --region {} --name {} --query cluster.health",
+                    subject.cluster.region, subject.cluster.name
                 ),
             );
         }

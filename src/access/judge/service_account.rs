@@ -148,7 +148,8 @@ fn by_pod_identity(subject: &Subject, name: &str) -> Found {
         match hub.identity {
             IdentityType::Existing => format!(
                 "look at Argo CD's own connection status for what this walk cannot see; that the association gives {role} you \
-                 see by {find}, and aws eks describe-pod-identity-association"
+                 see by {find}, and aws eks describe-pod-identity-association --region {} --cluster-name {} --association-id ID",
+                cluster.region, cluster.name
             ),
             IdentityType::Irsa => format!(
                 "look at Argo CD's own connection status, and at the association: with identity type IRSA the trust policy \

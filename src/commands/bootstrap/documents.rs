@@ -153,3 +153,18 @@ pub enum BootstrapError {
         length: usize,
     },
 }
+
+impl BootstrapError {
+    /// Whether the manifest is to be changed, and not the command.
+    #[must_use]
+    pub fn is_of_the_manifest(&self) -> bool {
+        match self {
+            Self::Refused(..) | Self::Invalid(_) | Self::TooLong { .. } => true,
+            Self::HubAccount(_)
+            | Self::NotAllowed { .. }
+            | Self::OneName(_)
+            | Self::OtherReader { .. }
+            | Self::OtherPartition { .. } => false,
+        }
+    }
+}

@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Found, Hub, Looked, manifest::Object, plan};
-use crate::{
-    api::ManagementRole,
-    domain::eks::{AccessScope, Associations},
-    managed_cluster::management::Management,
+use super::{
+    Found, Hub, Looked,
+    document::{Document, FillIn},
+    manifest::Object,
+    plan,
 };
+use crate::{api::ManagementRole, domain::eks::AccessScope, managed_cluster::management::Management};
 
 /// How the clusters are allowed.
 pub(super) struct Allowing {
     /// What is said of it before every manifest; may be empty.
     pub(super) note: String,
-    /// The `ManagementRole` to apply, and what is said above it; none where the one on the hub does.
-    pub(super) manifest: Option<(String, Value)>,
+    /// The `ManagementRole` to apply; none where the one on the hub does.
+    pub(super) manifest: Option<Document>,
     /// What the clusters stand on once that is applied; why that is not known.
     pub(super) management: Result<Management, String>,
 }
@@ -28,15 +29,21 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
     let name = &hub.management_role;
     let Some(living) = &found.role else {
         let all: Vec<&Looked> = objects.iter().map(|one| one.looked).collect();
-        let role = new_role(hub, &entries(&all));
+        let (allow, unknown) = entries(&all, 0);
+        let role = new_role(hub, &allow);
+        let allows = if unknown.is_empty() {
+            "It allows what was found, and no more."
+        } else {
+            "It allows what was found. What was not is for you to fill in, where it says so, and without that it gives nothing there."
+        };
         return Allowing {
             note: String::new(),
             management: read(&role).and_then(|role| plan::management(hub, &role)),
-            manifest: Some((
-                "It allows what was found, and no more. Run `mooring bootstrap` on it, and after each change of it."
-                    .to_owned(),
-                role,
-            )),
+            manifest: Some(Document {
+                comment: format!("{allows} Run `mooring bootstrap` on it, and after each change of it."),
+                object: role,
+                unknown,
+            }),
         };
     };
     let standing = match read(living).and_then(|role| plan::management(hub, &role)) {
@@ -54,19 +61,35 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
     let beyond = objects.iter().filter(|one| !plan::is_allowed(&standing, &one.manifest));
     let beyond: Vec<&Looked> = beyond.map(|one| one.looked).collect();
     if beyond.is_empty() {
+        let note = if objects.iter().any(|one| one.looked.unsaid().is_some()) {
+            format!(
+                "ManagementRole {name}, which is on the hub, allows what is printed already, and is not printed again. Whether it allows what you fill in, `mooring plan -f` tells."
+            )
+        } else {
+            format!("ManagementRole {name}, which is on the hub, allows all of it already and stays as it is.")
+        };
         return Allowing {
-            note: format!("ManagementRole {name}, which is on the hub, allows all of it already and stays as it is."),
+            note,
             manifest: None,
             management: Ok(standing),
         };
     }
-    let added = entries(&beyond);
+    let standing = living
+        .pointer("/spec/allow")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
+    let (added, unknown) = entries(&beyond, standing);
     let (count, them) = match added.len() {
         1 => ("1 entry".to_owned(), "that entry"),
         count => (format!("{count} entries"), "those entries"),
     };
+    let no_more = if unknown.is_empty() {
+        ", and no more"
+    } else {
+        ", and what was not found is for you to fill in, where it says so"
+    };
     let comment = format!(
-        "The one on the hub, as it is, with {count} at the end of allow: what was found and it does not allow yet, and no more. If it comes from Git, add {them} there and do not apply this. Run `mooring bootstrap` on it after that."
+        "The one on the hub, as it is, with {count} at the end of allow: what was found and it does not allow yet{no_more}. If it comes from Git, add {them} there and do not apply this. Run `mooring bootstrap` on it after that."
     );
     let mut spec = living.get("spec").cloned().unwrap_or_default();
     if let Some(allow) = spec.get_mut("allow").and_then(Value::as_array_mut) {
@@ -78,7 +101,11 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
     Allowing {
         note: String::new(),
         management: read(&after).and_then(|role| plan::management(hub, &role)),
-        manifest: Some((comment, role)),
+        manifest: Some(Document {
+            comment,
+            object: role,
+            unknown,
+        }),
     }
 }
 
@@ -108,9 +135,10 @@ fn new_role(hub: &Hub, allow: &[Value]) -> Value {
 /// What `spec.provisioner.readerRoleName` is when it is left out.
 const DEFAULT_READER: &str = "mooring-reader";
 
-/// One entry of `allow` for each account, with what was found there.
-fn entries(all: &[&Looked]) -> Vec<Value> {
-    let mut allow = Vec::new();
+/// One entry of `allow` for each account, with what was found there, and what of each is not known. `before` is how many
+/// entries come before them.
+fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
+    let (mut allow, mut unknown) = (Vec::new(), Vec::new());
     let accounts: BTreeSet<_> = all.iter().map(|looked| &looked.wired.cluster.account).collect();
     for account in accounts {
         let of = |looked: &&Looked| looked.wired.cluster.account == *account;
@@ -118,35 +146,45 @@ fn entries(all: &[&Looked]) -> Vec<Value> {
         let set = |of: &dyn Fn(&Looked) -> String| here.iter().map(|looked| of(looked)).collect::<BTreeSet<_>>();
         let mut scopes: BTreeMap<String, &str> = BTreeMap::new();
         let mut groups = BTreeSet::new();
-        for spoke in here.iter().filter_map(|looked| looked.spoke.as_ref().ok()) {
-            for (policy, scope) in spoke.associations.iter().flatten() {
+        for looked in &here {
+            for (policy, scope) in looked.associations().into_iter().flatten() {
                 let widest = scopes.entry(policy.name().to_owned()).or_insert("Namespace");
                 if *scope == AccessScope::Cluster {
                     *widest = "Cluster";
                 }
             }
-            groups.extend(spoke.entry.iter().flat_map(|entry| entry.groups.iter().cloned()));
+            groups.extend(
+                looked
+                    .entry()
+                    .into_iter()
+                    .flat_map(|entry| entry.groups.iter().cloned()),
+            );
         }
-        let unsaid = |looked: &&Looked| {
-            let spoke = looked.spoke.as_ref().ok();
-            let entry = spoke.and_then(|spoke| spoke.entry.as_ref());
-            let none = spoke.is_none_or(|spoke| spoke.associations.as_ref().is_none_or(Associations::is_empty));
-            none && entry.is_none_or(|entry| entry.groups.is_empty())
-        };
-        if here.iter().any(unsaid) {
-            scopes.insert("AmazonEKSViewPolicy".to_owned(), "Cluster");
+        let unsaid = here.iter().filter(|looked| looked.unsaid().is_some());
+        let unsaid: Vec<&str> = unsaid.map(|looked| looked.wired.cluster.name.as_str()).collect();
+        if !unsaid.is_empty() {
+            unknown.push(FillIn {
+                at: format!("/spec/allow/{}", before + allow.len()),
+                what: format!(
+                    "accessPolicies or kubernetesGroups: what Argo CD may do on {} is not known",
+                    unsaid.join(", ")
+                ),
+            });
         }
         let mut entry = json!({
             "accounts": [account],
             "regions": set(&|looked| looked.wired.cluster.region.to_string()),
             "clusters": set(&|looked| looked.wired.cluster.name.to_string()),
-            "accessPolicies": scopes.iter().map(|(name, scope)| json!({"name": name, "scope": scope})).collect::<Vec<_>>(),
             "deployerRoles": set(&|looked| looked.wired.role.to_string()),
         });
+        if !scopes.is_empty() {
+            let policy = |(name, scope)| json!({"name": name, "scope": scope});
+            entry["accessPolicies"] = scopes.iter().map(policy).collect();
+        }
         if !groups.is_empty() {
             entry["kubernetesGroups"] = json!(groups);
         }
         allow.push(entry);
     }
-    allow
+    (allow, unknown)
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Found, Hub, Looked, Verdict,
     allowing::{Allowing, allowing},
+    document::{Document, FillIn},
     plan, shared,
 };
 use crate::{
@@ -55,13 +56,24 @@ pub fn print(found: &Found) -> (Printed, Verdict) {
     for line in allowing.note.lines() {
         let _ = writeln!(printed.out, "# {line}");
     }
-    if let Some((comment, role)) = &allowing.manifest {
-        document(&mut printed, comment, role);
+    if let Some(role) = &allowing.manifest {
+        role.print(&mut printed);
     }
     let mut hindered = !found.left.is_empty() || !found.hub_seen;
     for one in &objects {
         let comment = comment(found, &allowing, one, &mut hindered);
-        document(&mut printed, &comment, &one.manifest);
+        let unsaid = one.looked.unsaid();
+        hindered |= unsaid.is_some();
+        let unknown = unsaid.map(|why| FillIn {
+            at: "/spec/access".to_owned(),
+            what: format!("policies or kubernetesGroups: what Argo CD may do there is not known, since {why}"),
+        });
+        let document = Document {
+            comment,
+            object: one.manifest.clone(),
+            unknown: unknown.into_iter().collect(),
+        };
+        document.print(&mut printed);
     }
     let verdict = if hindered { Verdict::Hindered } else { Verdict::Whole };
     (printed, verdict)
@@ -110,12 +122,9 @@ fn comment(found: &Found, allowing: &Allowing, one: &Object<'_>, hindered: &mut 
         );
     }
     match (&allowing.management, &looked.spoke) {
-        (_, Err(why)) => {
+        (_, Err(unseen)) => {
             *hindered = true;
-            let _ = write!(
-                comment,
-                "\nNot looked at: {why}\nWhat Argo CD may do there is a guess: say it in access.policies."
-            );
+            let _ = write!(comment, "\nNot looked at: {}", unseen.why);
         }
         (Err(why), _) => {
             *hindered = true;
@@ -124,11 +133,6 @@ fn comment(found: &Found, allowing: &Allowing, one: &Object<'_>, hindered: &mut 
         (Ok(management), Ok(spoke)) => {
             let told = plan::told(found, management, &one.manifest, looked, spoke);
             *hindered |= told.hindered;
-            if spoke.entry.is_none() {
-                comment.push_str(
-                    "\nThe cluster has no access entry for the role (aws-auth lets it in, or nothing does): say in access.policies what Argo CD may do.",
-                );
-            }
             for line in told.lines {
                 let _ = write!(comment, "\n{line}");
             }
@@ -140,20 +144,6 @@ fn comment(found: &Found, allowing: &Allowing, one: &Object<'_>, hindered: &mut 
         }
     }
     comment
-}
-
-fn document(printed: &mut Printed, comment: &str, object: &Value) {
-    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    match serde_saphyr::to_string_with_options(object, options) {
-        Ok(text) => {
-            printed.out.push_str("---\n");
-            for line in comment.lines() {
-                let _ = writeln!(printed.out, "# {line}");
-            }
-            printed.out.push_str(&text);
-        }
-        Err(error) => printed.failures.push(format!("a manifest cannot be printed: {error}")),
-    }
 }
 
 /// What the owners of the things do to open them.
@@ -177,7 +167,7 @@ fn opening(hub: &Hub, looked: &Looked, object: &Value, shared: bool) -> String {
             looked.wired.role.name, hub.cluster
         ));
     }
-    if let Some(entry) = looked.spoke.as_ref().ok().and_then(|spoke| spoke.entry.as_ref()) {
+    if let Some(entry) = looked.entry() {
         lines.push(format!(
             "  aws eks tag-resource --region {} --resource-arn {} --tags {ADOPT_TAG}={}",
             looked.wired.cluster.region, entry.arn, hub.cluster
@@ -224,13 +214,8 @@ fn shown(looked: &Looked) -> &str {
 
 fn managed_cluster(hub: &Hub, looked: &Looked, (name, shared): (&str, bool)) -> Value {
     let wired = &looked.wired;
-    let entry = looked.spoke.as_ref().ok().and_then(|spoke| spoke.entry.as_ref());
-    let associations = looked.spoke.as_ref().ok().and_then(|spoke| spoke.associations.clone());
-    let mut policies = policies(&associations.unwrap_or_default());
-    let groups: Vec<&String> = entry.map(|entry| entry.groups.iter().collect()).unwrap_or_default();
-    if policies.is_empty() && groups.is_empty() {
-        policies.push(json!({"name": "AmazonEKSViewPolicy"}));
-    }
+    let policies = looked.associations().map(policies).unwrap_or_default();
+    let groups: Vec<&String> = looked.entry().into_iter().flat_map(|entry| &entry.groups).collect();
     let mut deployer = json!({"arn": wired.role});
     if shared {
         deployer["type"] = json!("Existing");
@@ -239,7 +224,7 @@ fn managed_cluster(hub: &Hub, looked: &Looked, (name, shared): (&str, bool)) -> 
         "accountId": wired.cluster.account,
         "region": wired.cluster.region,
         "adoptExisting": true,
-        "access": {"policies": policies, "deployerRole": deployer},
+        "access": {"deployerRole": deployer},
         "argocd": {"name": shown(looked)},
     });
     if wired.cluster.name.as_str() != name {
@@ -247,6 +232,9 @@ fn managed_cluster(hub: &Hub, looked: &Looked, (name, shared): (&str, bool)) -> 
     }
     if hub.management_role != "default" {
         spec["managementRole"] = json!(hub.management_role);
+    }
+    if !policies.is_empty() {
+        spec["access"]["policies"] = json!(policies);
     }
     if !groups.is_empty() {
         spec["access"]["kubernetesGroups"] = json!(groups);

@@ -25,7 +25,7 @@ impl Blocked {
             Self::PolicyFull { name } => format!("the policy of ManagementRole {name}'s role has no room for this cluster's deployer role, so nothing is made: ask the platform team to set spec.assumePolicy to PerAccount there, or name the ManagementRole of a second Argo CD in a new ManagedCluster. Once there is room, it goes on by itself"),
             Self::ClusterNotFound => "EKS knows no cluster of that name in this account and region: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster".to_owned(),
             Self::ClusterNotActive { state } => match state {
-                ClusterState::Failed => "the cluster is FAILED: `aws eks describe-cluster`, field health, says why; it is moored as soon as it is active".to_owned(),
+                ClusterState::Failed => "the cluster is FAILED, and EKS says why in its description, under health; it is moored as soon as it is active".to_owned(),
                 ClusterState::Deleting => "the cluster is being deleted: delete this ManagedCluster too".to_owned(),
                 ClusterState::Creating | ClusterState::Pending => {
                     "the cluster is being created; it is moored as soon as it is active".to_owned()
@@ -36,7 +36,7 @@ impl Blocked {
             },
             Self::ClusterGone => "the cluster that was moored is not there any more, and its access entry went with it. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself".to_owned(),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
-            Self::AccessEntriesDisabled => "the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)".to_owned(),
+            Self::AccessEntriesDisabled { cluster } => format!("the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --region {} --name {} --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)", cluster.region, cluster.name),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner, next } => format!("role {arn} is not ours ({owner}): {next}"),
             Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Or name another role in a new ManagedCluster"),

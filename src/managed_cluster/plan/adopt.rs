@@ -150,8 +150,8 @@ pub(super) fn entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>)
     };
     let how = || {
         format!(
-            "aws eks tag-resource --resource-arn {} --tags {ADOPT_TAG}={}",
-            entry.arn, memory.owner.hub
+            "aws eks tag-resource --region {} --resource-arn {} --tags {ADOPT_TAG}={}",
+            desired.cluster.region, entry.arn, memory.owner.hub
         )
     };
     open(&entry.tags, memory, false, how).map_err(refused)?;

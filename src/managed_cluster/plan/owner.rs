@@ -58,7 +58,7 @@ pub(in crate::managed_cluster) fn taken_over(recorded: Option<&AccessEntryStatus
 /// nobody is told to take it over.
 pub(super) fn entry_not_ours(owner: &Owner, living: &BTreeSet<String>, entry: &AccessEntry, adopt: bool) -> Blocked {
     let marked = owner.judge(&entry.tags);
-    let delete = format!("delete it with `{}`", delete_command(entry));
+    let delete = deletion(entry);
     let or_adopt = if adopt {
         ", or set spec.adoptExisting to have it taken over"
     } else {
@@ -88,18 +88,18 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &BTreeSet<String>, entry: &A
     }
 }
 
-/// The command that deletes an access entry. Its ARN is `arn:PARTITION:eks:REGION:ACCOUNT:access-entry/CLUSTER/...` (AWS,
+/// How an access entry is deleted. Its ARN is `arn:PARTITION:eks:REGION:ACCOUNT:access-entry/CLUSTER/...` (AWS,
 /// "Actions, resources, and condition keys for Amazon EKS").
-fn delete_command(entry: &AccessEntry) -> String {
+fn deletion(entry: &AccessEntry) -> String {
     let mut place = entry.arn.splitn(6, ':').skip(3);
     let (region, _, resource) = (place.next(), place.next(), place.next());
     let cluster = resource.and_then(|resource| resource.split('/').nth(1));
     match (region, cluster) {
         (Some(region), Some(cluster)) => format!(
-            "aws eks delete-access-entry --region {region} --cluster-name {cluster} --principal-arn {}",
+            "delete it with `aws eks delete-access-entry --region {region} --cluster-name {cluster} --principal-arn {}`",
             entry.principal
         ),
-        _ => format!("aws eks delete-access-entry --principal-arn {}", entry.principal),
+        _ => "delete it in EKS".to_owned(),
     }
 }
 

@@ -74,7 +74,7 @@ pub fn lost(
 #[must_use]
 pub fn keep(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory<'_>) -> Plan {
     let mut plan = Plan::default();
-    if let Some(blocked) = unusable_cluster(spoke, memory) {
+    if let Some(blocked) = unusable_cluster(desired, spoke, memory) {
         plan.blocked.push(blocked);
         return plan;
     }

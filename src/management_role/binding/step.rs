@@ -299,10 +299,12 @@ fn by_pod_identity(request: &Request, accounts: &BTreeSet<String>) -> String {
     );
     match identity {
         IdentityType::Existing => format!(
-            "EKS Pod Identity gives the pods of these service accounts their credentials, and goes before the annotation {ROLE_ANNOTATION}, so Mooring has nothing to bind: {names}. That their associations give {role} you see by {find} and `aws eks describe-pod-identity-association`"
+            "EKS Pod Identity gives the pods of these service accounts their credentials, and goes before the annotation {ROLE_ANNOTATION}, so Mooring has nothing to bind: {names}. That their associations give {role} you see by {find} and `aws eks describe-pod-identity-association --region {} --cluster-name {} --association-id ID`",
+            hub.region, hub.name
         ),
         IdentityType::Irsa => format!(
-            "EKS Pod Identity gives the pods of these service accounts their credentials, and goes before the annotation {ROLE_ANNOTATION}: {names}. With identity type IRSA the trust policy that Mooring writes for {role} lets web identities in alone, so their associations give another role or none: find them by {find}, delete them (`aws eks delete-pod-identity-association`), and restart the pods. For EKS Pod Identity, make a ManagementRole with identity type Existing"
+            "EKS Pod Identity gives the pods of these service accounts their credentials, and goes before the annotation {ROLE_ANNOTATION}: {names}. With identity type IRSA the trust policy that Mooring writes for {role} lets web identities in alone, so their associations give another role or none: find them by {find}, delete them (`aws eks delete-pod-identity-association --region {} --cluster-name {} --association-id ID`), and restart the pods. For EKS Pod Identity, make a ManagementRole with identity type Existing",
+            hub.region, hub.name
         ),
     }
 }

@@ -71,6 +71,12 @@ impl Look {
             ))
         })?;
         let Hub { management, read_by } = hub.as_ref().map_err(Clone::clone)?;
+        let namespace = &management.namespace;
+        if self.served.as_ref().is_some_and(|served| !served.contains(namespace)) {
+            let namespace = namespace.clone();
+            let blocked = managed_cluster::Blocked::NamespaceNotServed { namespace };
+            return Err(Unplanned::Refused(blocked.message()));
+        }
         let store = stores
             .get(&management.namespace)
             .ok_or_else(|| format!("namespace {} was not looked at", management.namespace))?;

@@ -74,7 +74,7 @@ impl Look {
             let by = read_by(&Request::parse(role, &nobody()?).map_err(refused)?);
             let own = self.reader.own_account(&by).await?;
             looked.notes.push(format!(
-                    "the hub is taken to be in account {own}, which the AWS credentials here are of: --hub-account says otherwise"
+                    "the hub's account is not recorded yet, and is taken to be {own}, that of your AWS credentials; where it is another, give that with --hub-account"
                 ));
             own
         };

@@ -6,6 +6,7 @@ mod scenes;
 pub(crate) mod tell;
 
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -233,9 +234,21 @@ async fn stay(demo: &Demo<'_>) -> Result<(), StageError> {
         }
         Ok(())
     };
-    let stayed = unless_ended(&demo.processes(), asked_to_end).await;
-    if stayed.is_err() {
-        last_words(&demo.processes(), demo.teller)?;
+    tokio::select! {
+        stayed = asked_to_end => stayed,
+        never = tell_of_the_end(demo) => match never {},
     }
-    stayed
+}
+
+/// Says of each process that ends, as soon as it has, and goes on: somebody may have ended it to see what comes of that.
+async fn tell_of_the_end(demo: &Demo<'_>) -> Infallible {
+    let told = demo.processes().map(|(who, process)| async move {
+        let code = process.ended().await;
+        demo.teller.say(&format!(
+            "the {who} has ended, exit code {code}: what it does is done no more. Everything else stays up; end this with Ctrl-C and start it \
+             again for a new one"
+        ));
+    });
+    futures::future::join_all(told).await;
+    std::future::pending().await
 }

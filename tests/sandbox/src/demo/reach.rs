@@ -21,13 +21,22 @@ pub(super) const SERVICE_ACCOUNTS: [&str; 3] = [
     "argocd-server",
 ];
 
-/// Argo CD, as far as its identity goes: here its pods are this program. The operator binds them to the role.
+/// Argo CD, as far as its identity and its settings go: here its pods are this program. The operator binds them to the
+/// role. A hub whose clusters give less than everything has Argo CD pass over what it may not list (Argo CD documentation,
+/// "Declarative Setup", "Auto respect RBAC for controller").
 pub(super) fn argocd() -> Vec<String> {
     let account = |name: &str| {
         let metadata = json!({"name": name, "namespace": ARGOCD});
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}).to_string()
     };
-    SERVICE_ACCOUNTS.map(account).to_vec()
+    let settings = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "argocd-cm", "namespace": ARGOCD, "labels": {"app.kubernetes.io/part-of": "argocd"}},
+        "data": {"resource.respectRBAC": "normal"},
+    });
+    let mut all = SERVICE_ACCOUNTS.map(account).to_vec();
+    all.push(settings.to_string());
+    all
 }
 
 /// What the owner of cluster shared-platform does: the access entry there gives a Kubernetes group and no policy, so
