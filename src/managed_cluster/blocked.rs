@@ -1,6 +1,7 @@
 //! What stands in the way of a plan, as data.
 
 mod message;
+mod patience;
 
 use std::collections::BTreeSet;
 
@@ -389,15 +390,6 @@ impl Blocked {
         }
     }
 
-    /// Whether another look must agree, some time after the one that found it.
-    #[must_use]
-    pub fn second_look(&self) -> bool {
-        matches!(
-            self,
-            Self::Unconfirmed { .. } | Self::ScopeUnmoved { .. } | Self::ApplicationsMayReturn { .. }
-        )
-    }
-
     /// Whether it holds up a removal as a whole, and is nothing that a part of the chain lacks.
     #[must_use]
     pub fn holds_removals_up(&self) -> bool {
@@ -407,15 +399,6 @@ impl Blocked {
                 | Self::ApplicationsStillTargeting { .. }
                 | Self::ApplicationsMayReturn { .. }
                 | Self::ApplicationsUnseen { .. }
-        )
-    }
-
-    /// Whether nobody tells when it ends, so that it is looked at often, although a person must act.
-    #[must_use]
-    pub fn polled(&self) -> bool {
-        matches!(
-            self,
-            Self::ApplicationsStillTargeting { .. } | Self::ApplicationsUnseen { .. }
         )
     }
 }

@@ -424,7 +424,7 @@ fn a_removal_takes_what_mooring_wrote_and_leaves_what_is_others() {
 #[test]
 fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, &[&str], &str); 26] = [
+    let cases: [(&str, Change, &[&str], &str); 27] = [
         (
             "not-asked",
             |w| w.request.adopt = false,
