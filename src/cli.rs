@@ -30,7 +30,7 @@ use crate::{
 };
 
 pub use import::ImportArgs;
-pub use lease::{LeaseArgs, LeaseSettings};
+pub use lease::{CONTROLLER, LEASE_NAMESPACE, LeaseArgs, LeaseSettings};
 pub use output::{DoctorOutput, PlanOutput};
 pub use plan::PlanArgs;
 use values::{duration, issuer};

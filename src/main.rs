@@ -84,12 +84,13 @@ fn refusing(printed: Printed) -> u8 {
 
 async fn doctor(arguments: &DoctorArgs) -> Result<u8, String> {
     let looked = Box::pin(run::doctor(arguments, |line| eprintln!("mooring: {line}"))).await;
-    let all = looked.map_err(|error| error.to_string())?;
+    let found = looked.map_err(|error| error.to_string())?;
     print(Printed {
-        out: commands::doctor::print(&all, arguments.output),
+        out: commands::doctor::print(&found.examined, arguments.output),
+        notes: found.operator.into_iter().collect(),
         ..Printed::default()
     })?;
-    Ok(commands::doctor::verdict(&all).exit_code())
+    Ok(commands::doctor::verdict(&found.examined).exit_code())
 }
 
 async fn import(arguments: &ImportArgs) -> Result<u8, String> {

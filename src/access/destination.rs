@@ -3,9 +3,12 @@
 //! Whoever may edit the cluster Secret would otherwise be handed the cluster: by another server, or by another
 //! certificate authority and a name server or router that is theirs.
 
-use crate::argocd::{SeenCluster, fingerprint};
+use crate::{
+    argocd::{SeenCluster, fingerprint, fingerprint_of_base64},
+    aws::SpokeCluster,
+};
 
-/// The API server of a cluster, as EKS gave it and the operator recorded it.
+/// The API server of a cluster, as EKS gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// Its URL, without slashes at its end.
@@ -15,6 +18,17 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// The one that EKS gives; `None` while it gives none.
+    #[must_use]
+    pub fn of(cluster: &SpokeCluster) -> Option<Self> {
+        let server = cluster.endpoint.as_deref()?.trim_end_matches('/').to_owned();
+        let certificate_authority = fingerprint_of_base64(cluster.certificate_authority.as_deref()?)?;
+        Some(Self {
+            server,
+            certificate_authority,
+        })
+    }
+
     /// What of a cluster Secret leads elsewhere, as the end of a sentence about it; `None` where it leads here.
     #[must_use]
     pub fn differs(&self, secret: &SeenCluster) -> Option<String> {

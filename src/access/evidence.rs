@@ -15,7 +15,7 @@ use crate::{
 
 pub use crate::kubernetes::pods::PodBinding;
 
-use super::scope::Ask;
+use super::{destination::Destination, scope::Ask};
 
 /// What an attempt came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl Look<Settings> {
     #[must_use]
     pub fn known(&self) -> Settings {
         match self {
-            Self::Seen(settings) => *settings,
+            Self::Seen(settings) => settings.clone(),
             Self::Absent | Self::Unseen(_) => Settings::default(),
         }
     }
@@ -245,6 +245,8 @@ pub struct Evidence {
     pub hub_documents: HubDocuments,
     /// The cluster Secret as Argo CD reads it, or why it cannot.
     pub secret: Look<Result<SeenCluster, String>>,
+    /// Where the cluster's API server is, as EKS gives it.
+    pub destination: Destination,
     /// `AssumeRole` of the deployer role.
     pub deployer: Attempt<(), AwsRefusal>,
     /// The documents of the cluster's account.

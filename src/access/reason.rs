@@ -143,6 +143,8 @@ reasons! {
     ClusterSecretMalformed
     /// The cluster Secret says something else than what was made.
     ClusterSecretDiffers
+    /// A setting of ConfigMap argocd-cm has a value that Argo CD does not know, which hurts all clusters.
+    ArgoCdSettingInvalid
     /// No AppProject admits the cluster as a destination.
     NoProjectAdmits
     /// Argo CD's side could not be looked at.

@@ -72,18 +72,17 @@ fn told(verdict: Verdict, hop: Option<Hop>, trouble: &Trouble) -> Finding {
     Finding::new(ConditionType::Connected, verdict, trouble.reason.as_str(), message)
 }
 
-/// The condition that is to be written; `None` when the object says so already. `written` is what was written last: an
-/// object that comes from a watch may be older than that. `generation` is that of the spec that was walked, which is not
-/// always the object's by now.
+/// The condition that is to be written; `None` when the object says so already. `there` is what the object says, and
+/// `written` what was written last: an object that comes from a watch may be older than that. `generation` is that of the
+/// spec that was walked, which is not always the object's by now.
 #[must_use]
 pub fn changed(
-    object: &ManagedCluster,
+    there: &[Condition],
     written: Option<&Condition>,
     finding: &Finding,
     generation: Option<i64>,
     now: jiff::Timestamp,
 ) -> Option<Condition> {
-    let there = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let there = find(there, ConditionType::Connected);
     let old = written.or(there).map_or(&[][..], std::slice::from_ref);
     let new = conditions(old, std::slice::from_ref(finding), generation, now).pop()?;
@@ -179,35 +178,39 @@ mod tests {
     fn nothing_is_written_when_nothing_changed() {
         let at = |second| jiff::Timestamp::from_second(second).unwrap();
         let mut object = cluster();
+        let conditions_of = |object: &ManagedCluster| object.status.clone().unwrap_or_default().conditions;
         let holds = finding(&walk(&[]));
-        let first = changed(&object, None, &holds, Some(1), at(1)).unwrap();
+        let first = changed(&conditions_of(&object), None, &holds, Some(1), at(1)).unwrap();
         assert_eq!(
-            changed(&object, Some(&first), &holds, Some(1), at(1)),
+            changed(&conditions_of(&object), Some(&first), &holds, Some(1), at(1)),
             Some(first.clone()),
             "somebody took it away"
         );
         object.status.as_mut().unwrap().conditions.push(first.clone());
-        assert_eq!(changed(&object, None, &holds, Some(1), at(2)), None);
-        assert_eq!(changed(&object, Some(&first), &holds, Some(1), at(2)), None);
+        assert_eq!(changed(&conditions_of(&object), None, &holds, Some(1), at(2)), None);
+        assert_eq!(
+            changed(&conditions_of(&object), Some(&first), &holds, Some(1), at(2)),
+            None
+        );
         let broken = finding(&walk(&[(
             Hop::Endpoint,
             Found::Failed(trouble(Reason::ConnectionRefused)),
         )]));
-        let second = changed(&object, Some(&first), &broken, Some(1), at(3)).unwrap();
+        let second = changed(&conditions_of(&object), Some(&first), &broken, Some(1), at(3)).unwrap();
         assert_eq!(
             (second.status.as_str(), second.reason.as_str()),
             ("False", "ConnectionRefused")
         );
-        let mended =
-            changed(&object, Some(&second), &holds, Some(1), at(4)).expect("the object is as it was before the second");
+        let mended = changed(&conditions_of(&object), Some(&second), &holds, Some(1), at(4))
+            .expect("the object is as it was before the second");
         assert_eq!(mended.last_transition_time.0, at(4), "it was broken in between");
         object.metadata.generation = Some(4);
         assert_eq!(
-            changed(&object, None, &holds, Some(1), at(4)),
+            changed(&conditions_of(&object), None, &holds, Some(1), at(4)),
             None,
             "what was walked is another spec"
         );
-        let same = changed(&object, None, &holds, Some(4), at(4)).unwrap();
+        let same = changed(&conditions_of(&object), None, &holds, Some(4), at(4)).unwrap();
         assert_eq!(same.observed_generation, Some(4));
         assert_eq!(same.last_transition_time, first.last_transition_time);
     }

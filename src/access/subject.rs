@@ -131,11 +131,11 @@ impl HubSubject {
 }
 
 impl Subject {
-    /// The trouble of a `ManagementRole` that is there and cannot be read: it is never told as missing.
+    /// The trouble of an object that is there and cannot be read, by its kind and name: it is never told as missing.
     #[must_use]
-    pub fn unreadable(management_role: &str, error: &str) -> Trouble {
+    pub fn unreadable(kind: &str, name: &str, error: &str) -> Trouble {
         not_moored(
-            format!("ManagementRole {management_role} cannot be read: {error}"),
+            format!("{kind} {name} cannot be read: {error}"),
             "use a release of mooring that fits the CustomResourceDefinitions on the hub",
         )
     }

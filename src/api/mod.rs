@@ -10,20 +10,21 @@
 )]
 #![allow(unreachable_pub, reason = "the schema derive repeats each type inside a function")]
 
+pub mod allow;
 pub mod condition;
 pub mod managed_cluster;
 pub mod management_role;
 pub mod recorded;
 
+pub use allow::{Allow, AllowedAccessPolicy, Scope};
 pub use managed_cluster::{
     Access, AccessEntryStatus, AccessPolicy, ArgoCd, ClusterStatus, Deletion, DeletionPolicy, DeployerRole,
     DeployerRoleStatus, DeployerRoleType, ManagedCluster, ManagedClusterSpec, ManagedClusterStatus, Mode, PlanStatus,
     WhileInUse,
 };
 pub use management_role::{
-    Allow, AllowedAccessPolicy, AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, ManagementRole,
-    ManagementRoleSpec, ManagementRoleStatus, OidcProvider, Provisioner, RemovalStatus, RestartedWorkload,
-    RoleSettings, RoleStatus, Scope,
+    AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, ManagementRole, ManagementRoleSpec,
+    ManagementRoleStatus, OidcProvider, Provisioner, RemovalStatus, RestartedWorkload, RoleSettings, RoleStatus,
 };
 
 /// The API group of both resources.

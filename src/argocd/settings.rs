@@ -7,8 +7,14 @@ use serde::Deserialize;
 /// The API group of the kinds that [`Settings::roles`] speaks of.
 const RBAC: &str = "rbac.authorization.k8s.io";
 
+/// The key of how Argo CD takes a kind that it may not list.
+const RESPECT_RBAC: &str = "resource.respectRBAC";
+
+/// How much of a wrong value is told, in characters.
+const VALUE_LIMIT: usize = 60;
+
 /// Of Argo CD's settings those that say what it asks of a cluster. What is not set is `false`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// `application.sync.impersonation.enabled` (Argo CD's manual, "Application Sync using impersonation").
     pub impersonation: bool,
@@ -17,6 +23,10 @@ pub struct Settings {
     pub every_kind: bool,
     /// That `resource.exclusions` surely leaves neither `Role` nor `ClusterRole` out, so that they are among what it lists.
     pub roles: bool,
+    /// What `resource.respectRBAC` says, as far as it is told, where that is no value of it: Argo CD then sets no cluster
+    /// up at all (argoproj/argo-cd v3.6.1, `RespectRBAC` in `util/settings/settings.go`, `getCluster` in
+    /// `controller/cache/cache.go`). It is read to the letter, spaces and line ends too.
+    pub unknown_respect_rbac: Option<String>,
 }
 
 /// One rule of `resource.exclusions`: what all three lists let through is left out, and an empty list lets everything
@@ -50,10 +60,12 @@ impl Settings {
     #[must_use]
     pub fn read(data: &BTreeMap<String, String>) -> Self {
         let value = |key: &str| data.get(key).map(|value| value.trim()).unwrap_or_default();
+        let respects = data.get(RESPECT_RBAC).map(String::as_str).unwrap_or_default();
         Self {
             impersonation: value("application.sync.impersonation.enabled") == "true",
-            every_kind: !["normal", "strict"].contains(&value("resource.respectRBAC"))
-                && value("resource.inclusions").is_empty(),
+            every_kind: respects.is_empty() && value("resource.inclusions").is_empty(),
+            unknown_respect_rbac: (!["", "normal", "strict"].contains(&respects))
+                .then(|| respects.chars().take(VALUE_LIMIT).collect()),
             roles: match value("resource.exclusions") {
                 "" => true,
                 rules => serde_saphyr::from_str::<Option<Vec<Exclusion>>>(rules)
@@ -76,13 +88,35 @@ mod tests {
     fn every_kind_is_listed_unless_one_of_two_settings_says_otherwise() {
         for (data, every_kind) in [
             (&[][..], true),
-            (&[("resource.respectRBAC", "yes")], true),
+            (&[("resource.respectRBAC", "")], true),
             (&[("resource.respectRBAC", "normal")], false),
-            (&[("resource.respectRBAC", " strict\n")], false),
+            (&[("resource.respectRBAC", "strict")], false),
+            (&[("resource.respectRBAC", "nomral")], false),
             (&[("resource.inclusions", "- kinds: [Deployment]")], false),
         ] {
             assert_eq!(of(data).every_kind, every_kind, "{data:?}");
         }
+    }
+
+    #[test]
+    fn a_value_that_argo_cd_does_not_know_is_kept_to_be_told() {
+        let long = "x".repeat(1000);
+        for (value, unknown) in [
+            ("", None),
+            ("normal", None),
+            ("strict", None),
+            ("nomral", Some("nomral")),
+            ("Normal", Some("Normal")),
+            (" strict\n", Some(" strict\n")),
+            (&long, Some(&long[..VALUE_LIMIT])),
+        ] {
+            assert_eq!(
+                of(&[(RESPECT_RBAC, value)]).unknown_respect_rbac.as_deref(),
+                unknown,
+                "{value:?}"
+            );
+        }
+        assert_eq!(of(&[]).unknown_respect_rbac, None);
     }
 
     #[test]

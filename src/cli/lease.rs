@@ -7,7 +7,10 @@ use clap::{ArgAction, Args};
 use crate::domain::name::KubernetesName;
 
 /// The Lease by which operators agree on the one that works.
-pub(super) const CONTROLLER: &str = "mooring-controller";
+pub const CONTROLLER: &str = "mooring-controller";
+
+/// Its namespace, unless another is given.
+pub const LEASE_NAMESPACE: &str = "mooring-system";
 
 /// Flags of a process of which only one may work at a time.
 #[derive(Clone, Debug, Args, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub struct LeaseArgs {
         long,
         value_name = "NAMESPACE",
         env = "MOORING_LEASE_NAMESPACE",
-        default_value = "mooring-system"
+        default_value = LEASE_NAMESPACE
     )]
     pub lease_namespace: KubernetesName,
 

@@ -198,7 +198,7 @@ impl Explained {
             line(out, &format!("  {what}: {}, as of {first}", trouble.reason));
             // The same is wrong, and each is mended by a command of its own.
             if known.next != trouble.next {
-                line(out, &format!("    next   {}", trouble.next));
+                paragraph(out, "next   ", &trouble.next);
             }
             return;
         }
@@ -209,17 +209,17 @@ impl Explained {
             let candidates: Vec<String> = trouble.candidates.iter().map(ToString::to_string).collect();
             paragraph(out, "maybe  ", &candidates.join(", "));
         }
-        // In one line, however long: there are commands in it, to be copied.
-        line(out, &format!("    next   {}", trouble.next));
+        paragraph(out, "next   ", &trouble.next);
     }
 }
 
-/// Words over several lines, the first with a label and the others under it.
+/// Words over several lines, the first with a label and the others under it. A command stays in one, however long: it is
+/// there to be copied.
 fn paragraph(out: &mut String, label: &str, text: &str) {
     let mut row = format!("    {label}");
     let indent = row.chars().count();
     let mut begun = false;
-    for word in text.split_whitespace() {
+    for word in words_and_commands(text) {
         if begun && row.chars().count() + 1 + word.chars().count() > WIDTH {
             line(out, &row);
             row = " ".repeat(indent);
@@ -228,10 +228,31 @@ fn paragraph(out: &mut String, label: &str, text: &str) {
         if begun {
             row.push(' ');
         }
-        row.push_str(word);
+        row.push_str(&word);
         begun = true;
     }
     line(out, &row);
+}
+
+/// The words of a text, each command one of them: from its name on to where the sentence goes on.
+fn words_and_commands(text: &str) -> Vec<String> {
+    let begins = |word: &str| {
+        let bare = word.trim_start_matches(['(', '`']);
+        ["kubectl", "aws"].contains(&bare) || (bare == "mooring" && bare != word)
+    };
+    let mut all: Vec<String> = Vec::new();
+    let mut command = false;
+    for word in text.split_whitespace() {
+        if let Some(last) = all.last_mut().filter(|_| command) {
+            last.push(' ');
+            last.push_str(word);
+        } else {
+            command = begins(word);
+            all.push(word.to_owned());
+        }
+        command = command && !word.ends_with([';', ',', ':', '.', ')', '`']);
+    }
+    all
 }
 
 fn line(out: &mut String, text: &str) {
@@ -391,6 +412,44 @@ well: connected  arn:aws:eks:eu-west-1:222222222222:cluster/well
         }
         let text = print(&[long], DoctorOutput::Table);
         assert!(text.lines().any(|line| line.ends_with(&command)), "{text}");
+    }
+
+    #[test]
+    fn what_to_do_is_wrapped_and_its_commands_are_not() {
+        let annotate = "kubectl annotate mgc prod mooring.dev/reconcile-requested-at=\"$(date)\" --overwrite";
+        let walk = "`mooring doctor prod`";
+        let next = format!(
+            "Mooring will put the trust policy of the role back at its next pass ({annotate} asks for one); where that does \
+             not help, {walk} says so; if it stays, aws iam get-role --role-name a-name-that-is-long-enough: its owner knows"
+        );
+        let mut told = broken();
+        if let Ok(walk) = &mut told.walk {
+            let trouble = Trouble::new(Reason::Undetermined, "m", &next);
+            walk.hops.insert(Hop::Endpoint, Found::Failed(trouble));
+        }
+        let text = print(&[told], DoctorOutput::Table);
+        let from = text
+            .lines()
+            .position(|line| line.contains("next   Mooring will"))
+            .unwrap();
+        let rows: Vec<&str> = text.lines().skip(from).collect();
+        assert!(rows.len() > 3, "{text}");
+        for (at, row) in rows.iter().enumerate() {
+            let whole = ["kubectl ", "aws "]
+                .iter()
+                .any(|command| row.trim_start().trim_start_matches('(').starts_with(command));
+            assert!(row.chars().count() <= WIDTH || whole, "{text}");
+            assert!(at == 0 || row.starts_with(&" ".repeat(11)), "{text}");
+        }
+        for command in [
+            annotate,
+            walk,
+            "aws iam get-role --role-name a-name-that-is-long-enough:",
+        ] {
+            assert!(rows.iter().any(|row| row.contains(command)), "{command}: {text}");
+        }
+        let said = rows.iter().map(|row| row.trim()).collect::<Vec<_>>().join(" ");
+        assert_eq!(said, format!("next   {next}"), "nothing is lost");
     }
 
     #[test]

@@ -76,7 +76,13 @@ fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
         notes.push(format!("{BESIDE}: {}", beside.join("; ")));
     }
     let reason = if held { "Held" } else { "Moored" };
-    notes.insert(0, "Argo CD can deploy to this cluster".to_owned());
+    // What of it works is not for the operator to say, which never tries.
+    let made = if held {
+        "role, access entry and cluster Secret are in place"
+    } else {
+        "everything is as the spec says"
+    };
+    notes.insert(0, format!("{made}; Connected says whether Argo CD gets through"));
     let message = notes.join("; ");
     with(
         parts,

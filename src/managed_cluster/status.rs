@@ -608,7 +608,12 @@ mod tests {
         };
         let denied = || Error::Aws(aws(ErrorKind::Denied, Call::AssumeRole, "r"));
         let cases = [
-            (clear(Facts::default()), "Ready True Moored", false, "can deploy"),
+            (
+                clear(Facts::default()),
+                "Ready True Moored",
+                false,
+                "everything is as the spec says; Connected says",
+            ),
             (
                 Pass::Withheld(Withheld::Paused, Plan::default(), Facts::default()),
                 "Ready True Paused",

@@ -123,7 +123,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 ConditionType::Ready,
                 Verdict::True,
                 withheld.reason(),
-                withheld.nothing_to_do(),
+                format!("{}; {BOUND}", withheld.nothing_to_do()),
             ));
             findings
         }
@@ -167,13 +167,16 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
     }
 }
 
+/// What is no part of `Ready`.
+const BOUND: &str = "ServiceAccountsBound says whether Argo CD runs with the role";
+
 /// What is told when all holds. Whether Argo CD's pods run with the role is told by the binding.
 fn can_act(owner: &RoleOwner) -> String {
     let what = match owner {
         RoleOwner::Mooring => "the management role may assume every deployer role",
         RoleOwner::Existing => "the management role is there, and what it may assume is for its owner to give",
     };
-    format!("{what}; ServiceAccountsBound says whether Argo CD runs with it")
+    format!("{what}; {BOUND}")
 }
 
 /// Nothing is written: what is not as the spec says is told, and at its own part.

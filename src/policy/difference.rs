@@ -222,8 +222,8 @@ impl fmt::Display for Difference {
         match self {
             Self::Unreadable => f.write_str("replace what is no policy document"),
             Self::Version { found, wanted } => write!(f, "set Version {} (was {})", version(wanted), version(found)),
-            Self::Surplus(statement) => write!(f, "take away {}", statement_in_words(statement)),
-            Self::Missing(statement) => write!(f, "add {}", statement_in_words(statement)),
+            Self::Surplus(statement) => write!(f, "take away {}", statement_in_words(&by_sid(statement), statement)),
+            Self::Missing(statement) => write!(f, "add {}", statement_in_words(&by_sid(statement), statement)),
             Self::Element {
                 sid,
                 element,
@@ -250,10 +250,14 @@ impl Serialize for Difference {
     }
 }
 
-/// `statement Sid: Allow sts:AssumeRole to arn:... where ArnEquals aws:PrincipalArn is arn:...`
-fn statement_in_words(statement: &Statement) -> String {
+fn by_sid(statement: &Statement) -> String {
     let sid = statement.sid.as_deref().map(|sid| format!(" {}", shown(sid)));
-    let mut words = format!("statement{}: {}", sid.unwrap_or_default(), effect(statement.effect));
+    format!("statement{}", sid.unwrap_or_default())
+}
+
+/// `statement Sid: Allow sts:AssumeRole to arn:... where ArnEquals aws:PrincipalArn is arn:...`
+pub(super) fn statement_in_words(label: &str, statement: &Statement) -> String {
+    let mut words = format!("{label}: {}", effect(statement.effect));
     let mut say = |before: &str, element: &str, values: &Values| {
         if !values.is_empty() {
             words.push_str(before);
@@ -303,7 +307,7 @@ pub(super) fn is_external_id(element: &str) -> bool {
 }
 
 /// Values in a row. An external ID belongs to whoever set it and is not shown.
-fn list(element: &str, values: &Values) -> String {
+pub(super) fn list(element: &str, values: &Values) -> String {
     if is_external_id(element) {
         return "a value that is not shown".to_owned();
     }

@@ -79,6 +79,33 @@ pub struct Asked<'a> {
     pub keys: &'a dyn Fn(&str) -> Known,
 }
 
+impl Asked<'_> {
+    /// What is known of a key, as a document writes it.
+    pub(super) fn known(&self, key: &str) -> Known {
+        (self.keys)(&key.to_ascii_lowercase())
+    }
+}
+
+/// One thing that a statement asks of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Demand<'a> {
+    /// To be asked by whom it names.
+    Principal,
+    /// To be asked for its actions.
+    Action,
+    /// To be asked for its resources.
+    Resource,
+    /// One key under one operator.
+    Condition {
+        /// The operator.
+        operator: &'a str,
+        /// The key, as the document writes it.
+        key: &'a str,
+        /// The values.
+        wanted: &'a Values,
+    },
+}
+
 /// What a document says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ruling {
@@ -130,6 +157,24 @@ impl Document {
 impl Statement {
     /// Whether it names the asker itself, and whether it applies.
     fn applies(&self, asked: &Asked<'_>) -> (bool, Truth) {
+        let (named, demands) = self.demands(asked);
+        (named, Truth::all(demands.into_iter().map(|(_, holds)| holds)))
+    }
+
+    /// Whether it surely applies.
+    pub(super) fn surely_applies(&self, asked: &Asked<'_>) -> bool {
+        self.applies(asked).1 == Truth::Yes
+    }
+
+    /// What of it surely does not hold for the request.
+    pub(super) fn unmet(&self, asked: &Asked<'_>) -> Vec<Demand<'_>> {
+        let demands = self.demands(asked).1.into_iter();
+        let unmet = demands.filter(|(_, holds)| *holds == Truth::No);
+        unmet.map(|(demand, _)| demand).collect()
+    }
+
+    /// Whether it names the asker itself, and what it asks of a request, each with whether that holds.
+    fn demands(&self, asked: &Asked<'_>) -> (bool, Vec<(Demand<'_>, Truth)>) {
         let (named, principal) = match (&self.principal, &self.not_principal) {
             (Some(principals), None) => principals.hold(asked.by),
             (None, None) => (false, Truth::Yes),
@@ -142,13 +187,17 @@ impl Statement {
             text_matches(pattern, |pattern| arn_glob(pattern, asked.on))
         });
         let conditions = self.condition.iter().flat_map(|(operator, keys)| {
-            keys.iter()
-                .map(move |(key, wanted)| condition(operator, &(asked.keys)(&key.to_ascii_lowercase()), wanted))
+            keys.iter().map(move |(key, wanted)| {
+                let holds = condition(operator, &asked.known(key), wanted);
+                (Demand::Condition { operator, key, wanted }, holds)
+            })
         });
-        (
-            named,
-            Truth::all([principal, action, resource].into_iter().chain(conditions)),
-        )
+        let elements = [
+            (Demand::Principal, principal),
+            (Demand::Action, action),
+            (Demand::Resource, resource),
+        ];
+        (named, elements.into_iter().chain(conditions).collect())
     }
 }
 

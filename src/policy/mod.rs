@@ -5,6 +5,7 @@ pub mod difference;
 pub mod document;
 pub mod evaluate;
 pub mod issued;
+mod refused;
 pub mod trust;
 
 pub use change::Change;

@@ -47,9 +47,24 @@ pub fn rules_on_token(
     subject: Option<&str>,
     audience: Option<&str>,
 ) -> Ruling {
+    with_token(provider, subject, audience, |asked| trust.rules(asked))
+}
+
+/// What in a trust policy refuses a token of this provider, in words ([`Document::refused_by`]).
+#[must_use]
+pub fn token_refused_by(trust: &Document, provider: &OidcProviderArn, subject: &str, audience: &str) -> Option<String> {
+    with_token(provider, Some(subject), Some(audience), |asked| trust.refused_by(asked))
+}
+
+fn with_token<T>(
+    provider: &OidcProviderArn,
+    subject: Option<&str>,
+    audience: Option<&str>,
+    asks: impl FnOnce(&Asked<'_>) -> T,
+) -> T {
     let (issuer, arn) = (provider.issuer_host_and_path.to_lowercase(), provider.to_string());
     let value = |known: Option<&str>| known.map_or(Known::Unknown, |value| Known::Values(vec![value.to_owned()]));
-    trust.rules(&Asked {
+    asks(&Asked {
         by: &Asker::Federated(arn.clone()),
         action: "sts:AssumeRoleWithWebIdentity",
         on: "",

@@ -1,5 +1,7 @@
 //! `mooring doctor`: the edges, for a person. What was found is printed by [`crate::commands::doctor`].
 
+mod operator;
+
 use std::{path::PathBuf, time::Duration};
 
 use futures::{StreamExt, stream};
@@ -11,7 +13,6 @@ use crate::{
         Examined, Subject, Trouble,
         evidence::Vantage,
         observe::{DEADLINE, Edges},
-        reason::Reason,
     },
     api::{ManagedCluster, ManagementRole},
     aws::{self, Reader, Walker},
@@ -26,12 +27,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How many clusters are walked at the same time.
 const AT_ONCE: usize = 4;
 
-/// Walks the chain to the clusters that were asked for, and gives what was found in the order of their names. `progress`
-/// is told a line at a time.
+/// What the doctor found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The clusters in the order of their names.
+    pub examined: Vec<Examined>,
+    /// What there is to say of the operator, in a line: that none works, or that this could not be looked at.
+    pub operator: Option<String>,
+}
+
+/// Walks the chain to the clusters that were asked for, and looks whether an operator works. `progress` is told a line at
+/// a time.
 ///
 /// # Errors
 /// When the clusters cannot be listed, or one that was named is not there.
-pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Examined>, Error> {
+pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Found, Error> {
     let client = connect(None, None).await?;
     let mut clusters = objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await?;
     let roles = objects::list(&Api::<Guarded<ManagementRole>>::all(client.clone())).await?;
@@ -48,7 +58,18 @@ pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Ex
     clusters.retain(|cluster| args.clusters.is_empty() || args.clusters.contains(&cluster.name_any()));
     clusters.sort_by_key(ResourceExt::name_any);
 
-    let edges = edges(client, args.ca_bundle.clone()).await?;
+    let edges = edges(client.clone(), args.ca_bundle.clone()).await?;
+    let walks = Box::pin(walk(&edges, &clusters, &roles, progress));
+    let (examined, operator) = futures::future::join(walks, operator::missing(&client)).await;
+    Ok(Found { examined, operator })
+}
+
+async fn walk(
+    edges: &Edges,
+    clusters: &[Guarded<ManagedCluster>],
+    roles: &[Guarded<ManagementRole>],
+    progress: impl Fn(&str),
+) -> Vec<Examined> {
     let total = clusters.len();
     let clusters_in_words = if total == 1 {
         "1 cluster"
@@ -58,7 +79,7 @@ pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Ex
     progress(&format!(
         "walking the chain to {clusters_in_words}, as Argo CD does; nothing is changed"
     ));
-    let examining = clusters.iter().map(|cluster| examine(&edges, cluster, &roles));
+    let examining = clusters.iter().map(|cluster| examine(edges, cluster, roles));
     let mut walks = stream::iter(examining).buffer_unordered(AT_ONCE);
     let mut examined: Vec<Examined> = Vec::new();
     let mut quiet = tokio::time::interval(PATIENCE);
@@ -86,7 +107,7 @@ pub async fn doctor(args: &DoctorArgs, progress: impl Fn(&str)) -> Result<Vec<Ex
         }
     }
     examined.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(examined)
+    examined
 }
 
 /// The edges of a walk with a person's own credentials. One look at the hub does for all that is walked.
@@ -127,19 +148,17 @@ async fn examine(edges: &Edges, object: &Guarded<ManagedCluster>, roles: &[Guard
     let cluster = match &object.0 {
         Ok(cluster) => cluster,
         Err(unparsable) => {
-            let trouble = Trouble::new(
-                Reason::NotMoored,
-                format!("ManagedCluster {name} cannot be read: {}", unparsable.error),
-                "use a release of mooring that fits the CustomResourceDefinitions on the hub",
-            );
-            return not_walked(trouble, None);
+            return not_walked(Subject::unreadable("ManagedCluster", &name, &unparsable.error), None);
         }
     };
     let role = roles
         .iter()
         .find(|role| role.name_any() == cluster.spec.management_role);
     let subject = match role.map(|role| &role.0) {
-        Some(Err(unparsable)) => Err(Subject::unreadable(&cluster.spec.management_role, &unparsable.error)),
+        Some(Err(unparsable)) => {
+            let name = &cluster.spec.management_role;
+            Err(Subject::unreadable("ManagementRole", name, &unparsable.error))
+        }
         Some(Ok(role)) => Subject::read(cluster, Some(role)),
         None => Subject::read(cluster, None),
     };

@@ -7,6 +7,7 @@
 mod argocd;
 mod changes;
 mod lanes;
+mod tell;
 mod turns;
 mod watch;
 
@@ -29,6 +30,7 @@ use tracing::{debug, info};
 
 use self::{
     lanes::Lanes,
+    tell::{tell, tell_unreadable},
     turns::{Turn, Turns},
 };
 use super::{Error, Guarded, leader::Leader, on_signal, report, served, until};
@@ -37,12 +39,9 @@ use crate::{
         Reason, Subject, Trouble,
         evidence::Vantage,
         observe::Edges,
-        status::{self, finding, not_walked},
+        status::{finding, not_walked},
     },
-    api::{
-        ManagedCluster, ManagementRole,
-        condition::{ConditionType, Finding, find},
-    },
+    api::{ManagedCluster, ManagementRole},
     aws::{self, Reader, Walker},
     cli::{VerifierArgs, given},
     kubernetes::{
@@ -52,7 +51,6 @@ use crate::{
         drive::{Panicked, drive},
         reflect::reflect,
     },
-    managed_cluster::now,
     telemetry::{Metrics, http::Server, log, readiness::Readiness},
 };
 
@@ -178,7 +176,7 @@ impl Context {
         let name = &cluster.spec.management_role;
         let role = self.roles.get(&ObjectRef::new(name));
         match role.as_ref().map(|role| &role.0) {
-            Some(Err(unparsable)) => Err(Subject::unreadable(name, &unparsable.error)),
+            Some(Err(unparsable)) => Err(Subject::unreadable("ManagementRole", name, &unparsable.error)),
             Some(Ok(role)) => Subject::read(cluster, Some(role)),
             None => Subject::read(cluster, None),
         }
@@ -209,8 +207,12 @@ impl Context {
 }
 
 async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Result<Action, WalkError> {
-    let Ok(cluster) = &object.0 else {
-        return Ok(Action::await_change());
+    let cluster = match &object.0 {
+        Ok(cluster) => cluster,
+        Err(unreadable) => {
+            tell_unreadable(&context, &object, &unreadable.error).await?;
+            return Ok(Action::await_change());
+        }
     };
     let uid = cluster.metadata.uid.clone().unwrap_or_default();
     if cluster.metadata.deletion_timestamp.is_some() {
@@ -277,48 +279,6 @@ async fn walk(object: Arc<Guarded<ManagedCluster>>, context: Arc<Context>) -> Re
     let rests = ["ChainHolds", Reason::PodIdentityNotWalked.as_str()].contains(&finding.reason);
     let holds = rests || !moored;
     Ok(context.again(&uid, holds))
-}
-
-/// Writes the condition where it changed, with the generation of the spec that was walked. Of an object that was never
-/// moored, nothing is said.
-async fn tell(
-    context: &Context,
-    walked: &Guarded<ManagedCluster>,
-    generation: Option<i64>,
-    finding: &Finding,
-) -> Result<(), WalkError> {
-    let name = walked.name_any();
-    // The watch may have brought something since the walk began: an object made anew is not the one that was walked.
-    let now_there = context.clusters.get(&ObjectRef::new(&name));
-    let Some(cluster) = now_there.as_ref().and_then(|object| object.0.as_ref().ok()) else {
-        return Ok(());
-    };
-    if cluster.metadata.uid.as_deref() != walked.meta().uid.as_deref() {
-        return Ok(());
-    }
-    let old = cluster.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    if finding.reason == "NotMoored" && find(old, ConditionType::Connected).is_none() {
-        return Ok(());
-    }
-    let uid = walked.meta().uid.as_deref().unwrap_or_default();
-    let written = context.turns.written(uid);
-    let Some(condition) = status::changed(cluster, written.as_ref(), finding, generation, now()) else {
-        return Ok(());
-    };
-    info!(
-        object = name,
-        connected = condition.status,
-        reason = condition.reason,
-        message = condition.message,
-        "the chain was walked, and what is known of it changed"
-    );
-    match status::write(&Api::all(context.client.clone()), &name, &condition).await {
-        // It was deleted meanwhile.
-        Err(error) if error.is_not_found() => return Ok(()),
-        other => other?,
-    }
-    context.turns.wrote(uid, condition);
-    Ok(())
 }
 
 fn after_error(object: &Guarded<ManagedCluster>, error: &WalkError, context: &Context) -> Action {

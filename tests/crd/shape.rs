@@ -104,11 +104,14 @@ fn names_columns_and_subresources() {
         }
         let narrow = columns.iter().filter(|column| column["priority"].is_null());
         let narrow: Vec<_> = narrow.map(|column| column["name"].as_str().unwrap()).collect();
-        let mut expected = vec!["Account", "Region", "Cluster", "Ready", "Reason", "Age"];
-        if matches!(kind, Kind::ManagedCluster) {
-            expected.insert(5, "Connected");
-        }
-        assert_eq!(narrow, expected);
+        let proof = match kind {
+            Kind::ManagementRole => "Bound",
+            Kind::ManagedCluster => "Connected",
+        };
+        assert_eq!(
+            narrow,
+            ["Account", "Region", "Cluster", "Ready", "Reason", proof, "Age"]
+        );
     }
 }
 

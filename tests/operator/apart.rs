@@ -26,7 +26,7 @@ fn spokes() -> Setting {
 }
 
 /// Lets the specs of a kind hold anything, as the definition of another release might.
-async fn opened(world: &World, plural: &str, kind: &str, name: &str) {
+pub(crate) async fn opened(world: &World, plural: &str, kind: &str, name: &str) {
     let gvk = kube::core::GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     let resource = kube::core::ApiResource::from_gvk(&gvk);
     let api: Api<DynamicObject> = Api::all_with(world.stage.client().unwrap(), &resource);

@@ -10,10 +10,14 @@ use kube::{
 use mooring_sandbox::stage::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{
-    HUB_ACCOUNT, NAMESPACE, Setting, World, condition,
-    hands::{document, iam_tags, policy_arn},
-    secrets::tells_no_token,
+use crate::{
+    apart::opened,
+    hops::{decoded, encoded},
+    support::{
+        HUB_ACCOUNT, NAMESPACE, Setting, World, condition,
+        hands::{document, iam_tags, policy_arn},
+        secrets::tells_no_token,
+    },
 };
 
 pub(crate) const SPOKE: &str = "prod-eu";
@@ -355,4 +359,64 @@ async fn two_breaks_in_a_row_are_each_told_for_what_they_are() {
     walked(5, "False", "ManagementRoleMissing").await;
     let text = verifier.log();
     tells_no_token(&text);
+}
+
+/// The operator records what EKS gives after it has written the Secret: in between, the record is the older one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_has_what_eks_gives_by_now_is_followed_whatever_was_recorded() {
+    let world = world(&[]).await;
+    let hands = Hands(&world);
+    world.end_operator(Signal::Terminate).await;
+    // Two certificate authorities, as while EKS rotates from one to the other.
+    let other = world.stage.hub.ca_pem();
+    let (mut one, mut both) = (String::new(), String::new());
+    hands.cluster_is(|seed| {
+        one.clone_from(&seed.ca_data);
+        both = encoded(&format!("{}{other}", decoded(&one)));
+        seed.ca_data.clone_from(&both);
+    });
+    let secret = world.secret(SPOKE).await.unwrap();
+    let config = &secret.data.unwrap()["config"].0;
+    let mut config: Value = serde_json::from_slice(config).unwrap();
+    config["tlsClientConfig"]["caData"] = json!(both);
+    let name = secret.metadata.name.unwrap();
+    hands.patch_secret(&name, json!({"config": config.to_string()})).await;
+    hands.holds().await;
+    // What EKS does not give is still nowhere that a token is sent.
+    hands.cluster_is(|seed| seed.ca_data = one);
+    hands.says("Endpoint", "DestinationDiffers").await;
+}
+
+/// What was said of an object does not outlive that it can be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_cannot_be_read_any_more_nothing_is_said_to_hold() {
+    let world = world(&[]).await;
+    // Nothing comes by the schedule.
+    let verifier = world.verifier(&["--interval", "3h", "--distance", "1s"]).await;
+    let until = async |status: &str, reason: &str, says: &str| {
+        let told = |object: &Value| {
+            let message = condition(object, "Connected").unwrap_or_default().2;
+            connected(object, status, reason) && message.contains(says)
+        };
+        world.until("ManagedCluster", SPOKE, told).await
+    };
+    let access = until("True", "ChainHolds", "").await["spec"]["access"].clone();
+    let allow = world.get("ManagementRole", "default").await.unwrap()["spec"]["allow"].clone();
+    opened(&world, "managementroles", "ManagementRole", "default").await;
+    opened(&world, "managedclusters", "ManagedCluster", SPOKE).await;
+    let wrong = json!({"spec": {"allow": "everything"}});
+    world.patch("ManagementRole", "default", wrong).await;
+    until("Unknown", "NotMoored", "ManagementRole default cannot be read").await;
+    world
+        .patch("ManagementRole", "default", json!({"spec": {"allow": allow}}))
+        .await;
+    until("True", "ChainHolds", "").await;
+    let wrong = json!({"spec": {"access": "everything"}});
+    world.patch("ManagedCluster", SPOKE, wrong).await;
+    until("Unknown", "NotMoored", "ManagedCluster prod-eu cannot be read").await;
+    world
+        .patch("ManagedCluster", SPOKE, json!({"spec": {"access": access}}))
+        .await;
+    until("True", "ChainHolds", "").await;
+    assert!(!verifier.log().contains("panicked"));
 }

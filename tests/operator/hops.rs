@@ -55,6 +55,7 @@ enum Way {
     SecretSkipsReconcile,
     SecretCannotBeRead,
     SomebodysSecretCannotBeRead,
+    SettingUnknown,
     NoProjectAdmits,
 }
 
@@ -146,6 +147,7 @@ const TABLE: &[(Way, Hop, Reason)] = &[
         Hop::ArgoCd,
         Reason::ClusterSecretMalformed,
     ),
+    (Way::SettingUnknown, Hop::ArgoCd, Reason::ArgoCdSettingInvalid),
     (Way::NoProjectAdmits, Hop::ArgoCd, Reason::NoProjectAdmits),
 ];
 
@@ -164,7 +166,7 @@ enum Mend {
 }
 
 impl Hands<'_> {
-    fn cluster_is(&self, change: impl FnOnce(&mut ClusterSeed)) {
+    pub(crate) fn cluster_is(&self, change: impl FnOnce(&mut ClusterSeed)) {
         let spec = self.0.cluster(SPOKE);
         let aws = &self.0.stage.aws;
         aws.update_cluster(&spec.account, &spec.region, SPOKE, change).unwrap();
@@ -205,6 +207,13 @@ impl Hands<'_> {
             .patch(&name, &PatchParams::default(), &patch)
             .await
             .unwrap();
+    }
+
+    async fn respect_rbac(&self, value: &str) {
+        let metadata = json!({"name": "argocd-cm", "namespace": NAMESPACE});
+        let data = json!({"resource.respectRBAC": value});
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
+        self.0.apply(&map).await;
     }
 
     async fn paused(&self) -> k8s_openapi::api::core::v1::Secret {
@@ -382,6 +391,10 @@ impl Hands<'_> {
                 world.apply(&malformed()).await;
                 by_hand
             }
+            Way::SettingUnknown => {
+                self.respect_rbac("nomral").await;
+                by_hand
+            }
             Way::NoProjectAdmits => {
                 world.apply(&project("another")).await;
                 by_hand
@@ -434,14 +447,20 @@ impl Hands<'_> {
                     .unwrap();
             }
             Way::SecretSkipsReconcile => self.skip_reconcile(&Value::Null).await,
+            Way::SettingUnknown => self.respect_rbac("normal").await,
             Way::NoProjectAdmits => world.apply(&project("*")).await,
             other => panic!("{other:?} is mended by the operator"),
         }
     }
 }
 
-fn encoded(pem: &str) -> String {
+pub(crate) fn encoded(pem: &str) -> String {
     base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pem)
+}
+
+pub(crate) fn decoded(data: &str) -> String {
+    let pem = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data);
+    String::from_utf8(pem.unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

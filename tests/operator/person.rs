@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use mooring_sandbox::{aws::Call, control_plane::AuditMark};
+use mooring_sandbox::{aws::Call, control_plane::AuditMark, stage::Signal};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, process::Command};
 
@@ -137,6 +137,7 @@ async fn the_doctor_runs_with_what_a_person_has_and_says_what_it_could_not_look_
         "{}",
         said.progress
     );
+    assert!(!said.progress.contains("lease"), "{}", said.progress);
     let one = doctor(&world, &hub, &["prod-us"]).await;
     assert_eq!(one.code, 0, "{}", one.table);
     assert!(!one.table.contains("prod-eu"), "{}", one.table);
@@ -166,6 +167,8 @@ async fn the_doctor_runs_with_what_a_person_has_and_says_what_it_could_not_look_
     for word in ["unknown", "serviceaccounts", "get and list secrets", "forbidden"] {
         assert!(said.table.contains(word), "{word}: {}", said.table);
     }
+    let unseen = "whether an operator works, which would mend what it made, could not be looked at: ";
+    assert!(said.progress.contains(unseen), "{}", said.progress);
     assert!(!said.table.contains("BROKEN"), "{}", said.table);
 
     // Who may not even do that is told so, and a name that is none is too.
@@ -179,6 +182,13 @@ async fn the_doctor_runs_with_what_a_person_has_and_says_what_it_could_not_look_
             (said.code == 3 && said.progress.contains("prod-ue")).then_some(())
         })
         .await;
+
+    // What Mooring would mend nobody mends while no operator works, whatever the hops say.
+    may(&world, Rights::Admin).await;
+    world.end_operator(Signal::Terminate).await;
+    let said = doctor_ends(&world, 0, &hub, &["prod-eu"]).await;
+    let line = said.progress.lines().last().unwrap();
+    assert!(line.contains("nobody has held the operator's lease since 20"), "{line}");
 }
 
 /// How many walks there were, how many sessions they took at AWS, and how many requests at the cluster.

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use super::{failed, passed, unknown};
 use crate::{
-    access::{chain::Found, evidence::ArgoCdEvidence, reason::Reason, subject::Subject},
+    access::{chain::Found, destination::Destination, evidence::ArgoCdEvidence, reason::Reason, subject::Subject},
     argocd::{Credentials, Presentation, SECRET_TYPE, SKIP_RECONCILE, SeenCluster},
     aws::Look,
 };
 
-/// What Argo CD's side says of the chain, by the cluster's own Secret and by what is common to all clusters.
+/// What Argo CD's side says of the chain, by the cluster's own Secret and by what is common to all clusters. `destination`
+/// is where the cluster's API server is.
 pub(in crate::access) fn judge(
     subject: &Subject,
+    destination: &Destination,
     secret: &Look<Result<SeenCluster, String>>,
     argocd: &ArgoCdEvidence,
 ) -> Found {
@@ -31,7 +33,13 @@ pub(in crate::access) fn judge(
             );
         }
         Look::Unseen(why) => return not_seen(namespace, &format!("cluster Secret {name} could not be read: {why}")),
-        Look::Seen(Err(why)) => return malformed(namespace, name, why),
+        Look::Seen(Err(why)) => {
+            let own = format!(
+                "{}; where the other clusters cannot wait for that, mend it by hand: kubectl -n {namespace} edit secret {name}",
+                subject.mending.will("write it back")
+            );
+            return malformed(namespace, name, why, &own);
+        }
         Look::Seen(Ok(seen)) => seen,
     };
     if seen.skips_reconcile {
@@ -59,16 +67,10 @@ pub(in crate::access) fn judge(
             ),
         );
     }
-    match &argocd.malformed {
-        Look::Seen(all) => {
-            if let Some((name, why)) = all.first() {
-                return malformed(namespace, name, why);
-            }
-        }
-        Look::Absent => {}
-        Look::Unseen(why) => return not_seen(namespace, &format!("the cluster Secrets could not be listed: {why}")),
+    if let Some(found) = of_all_clusters(namespace, argocd) {
+        return found;
     }
-    if subject.destination.differs(seen).is_some() {
+    if destination.differs(seen).is_some() {
         // Which project admits it matters once it leads to the cluster again; the hop of the endpoint says so.
         return Found::NotReached;
     }
@@ -116,6 +118,40 @@ pub(in crate::access) fn judge(
     }
 }
 
+/// What breaks the chain to every cluster of this Argo CD.
+fn of_all_clusters(namespace: &str, argocd: &ArgoCdEvidence) -> Option<Found> {
+    match &argocd.malformed {
+        Look::Seen(all) => {
+            if let Some((name, why)) = all.first() {
+                let others = format!(
+                    "mend it, or take its label {} away: kubectl -n {namespace} edit secret {name}",
+                    SECRET_TYPE.0
+                );
+                return Some(malformed(namespace, name, why, &others));
+            }
+        }
+        Look::Absent => {}
+        Look::Unseen(why) => {
+            return Some(not_seen(
+                namespace,
+                &format!("the cluster Secrets could not be listed: {why}"),
+            ));
+        }
+    }
+    let value = argocd.settings.known().unknown_respect_rbac?;
+    Some(failed(
+        Reason::ArgoCdSettingInvalid,
+        format!(
+            "resource.respectRBAC in ConfigMap argocd-cm of namespace {namespace} is {value:?}, which Argo CD does not \
+             know: it sets no cluster up with that, and goes on with those alone that it had set up before"
+        ),
+        format!(
+            "write normal or strict there, without spaces or line ends, or take it out: kubectl -n {namespace} patch \
+             configmap argocd-cm --type merge -p '{{\"data\":{{\"resource.respectRBAC\":\"normal\"}}}}'"
+        ),
+    ))
+}
+
 fn not_seen(namespace: &str, message: &str) -> Found {
     unknown(
         Reason::ArgoCdNotSeen,
@@ -124,16 +160,14 @@ fn not_seen(namespace: &str, message: &str) -> Found {
     )
 }
 
-fn malformed(namespace: &str, name: &str, why: &str) -> Found {
+fn malformed(namespace: &str, name: &str, why: &str, next: &str) -> Found {
     failed(
         Reason::ClusterSecretMalformed,
         format!(
             "Argo CD cannot read cluster Secret {name} in namespace {namespace}: {why}. While it is there, no ApplicationSet \
              deletes anything on any cluster"
         ),
-        format!(
-            "mend it, or take its label argocd.argoproj.io/secret-type away: kubectl -n {namespace} edit secret {name}"
-        ),
+        next,
     )
 }
 

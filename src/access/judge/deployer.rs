@@ -46,7 +46,8 @@ fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &s
     let action = if tagging { "sts:TagSession" } else { "sts:AssumeRole" };
     let sides = read(subject, evidence, action);
     if let Some((kind, ruling)) = sides.refusing() {
-        return documented(subject, &said, kind, ruling, tagging);
+        let by = refused_by(subject, evidence, kind, action);
+        return documented(subject, &said, kind, ruling, tagging, by.as_deref());
     }
     if tagging {
         return failed(
@@ -63,8 +64,15 @@ fn denied(subject: &Subject, evidence: &Evidence, refused: &AwsRefusal, what: &s
     refusal::unproven(evidence.vantage, found)
 }
 
-/// A document says so itself.
-fn documented(subject: &Subject, said: &str, kind: PolicyKind, ruling: Ruling, tagging: bool) -> Found {
+/// A document says so itself, `by` one of its statements.
+fn documented(
+    subject: &Subject,
+    said: &str,
+    kind: PolicyKind,
+    ruling: Ruling,
+    tagging: bool,
+    by: Option<&str>,
+) -> Found {
     let (deployer, management) = (&subject.deployer, &subject.hub.role);
     let action = if tagging { "sts:TagSession" } else { "sts:AssumeRole" };
     let denies = ruling == Ruling::Denied;
@@ -85,7 +93,8 @@ fn documented(subject: &Subject, said: &str, kind: PolicyKind, ruling: Ruling, t
     } else {
         (kind.reason(), next(subject, kind))
     };
-    failed(reason, format!("{why}. {said}"), mend)
+    let by = by.map(|by| format!(": {by}")).unwrap_or_default();
+    failed(reason, format!("{why}{by}. {said}"), mend)
 }
 
 fn undetermined(subject: &Subject, evidence: &Evidence, said: String, refused: &AwsRefusal, sides: Sides) -> Found {
@@ -148,7 +157,7 @@ fn next(subject: &Subject, kind: PolicyKind) -> String {
             .mending
             .will(&format!("put the trust policy of {deployer} back")),
         PolicyKind::Identity => format!(
-            "let {management} do sts:AssumeRole and sts:TagSession on {deployer}: {}; for a role of yours you write it",
+            "let {management} do sts:AssumeRole and sts:TagSession on {deployer}: {}",
             subject.hub.mending.will_to_role("write that policy")
         ),
         PolicyKind::Boundary => format!(
@@ -175,55 +184,91 @@ fn next(subject: &Subject, kind: PolicyKind) -> String {
     }
 }
 
-/// What both sides' documents say to this action.
-fn read(subject: &Subject, evidence: &Evidence, action: &str) -> Sides {
-    let (by, on) = (
-        Asker::Role {
-            arn: subject.hub.role.to_string(),
-            account: subject.hub.role.account.to_string(),
-        },
-        subject.deployer.to_string(),
-    );
+/// This action, asked for as Argo CD does.
+fn with_asked<T>(subject: &Subject, action: &str, asks: impl FnOnce(&Asked<'_>) -> T) -> T {
     let role = subject.hub.role.to_string();
     let account = subject.hub.role.account.to_string();
-    let keys = move |key: &str| match key {
-        "aws:principalarn" => Known::Values(vec![role.clone()]),
-        "aws:principalaccount" => Known::Values(vec![account.clone()]),
-        "aws:principaltype" => Known::Values(vec!["AssumedRole".to_owned()]),
-        "aws:principalisawsservice" => Known::Values(vec!["false".to_owned()]),
-        // What Argo CD does not send.
-        "sts:externalid" | "sts:sourceidentity" | "aws:sourceidentity" | "aws:multifactorauthpresent" => Known::Absent,
-        _ => Known::Unknown,
-    };
-    let asked = Asked {
-        by: &by,
+    asks(&Asked {
+        by: &Asker::Role {
+            arn: role.clone(),
+            account: account.clone(),
+        },
         action,
-        on: &on,
-        keys: &keys,
-    };
-    let ruling = |text: &str| Document::parse(text).map_or(Ruling::Unclear, |document| document.rules(&asked));
-    let seen = |role: &Look<RoleDocuments>| match role {
-        Look::Seen(role) => Some(role.clone()),
+        on: &subject.deployer.to_string(),
+        keys: &|key| match key {
+            "aws:principalarn" => Known::Values(vec![role.clone()]),
+            "aws:principalaccount" => Known::Values(vec![account.clone()]),
+            "aws:principaltype" => Known::Values(vec!["AssumedRole".to_owned()]),
+            "aws:principalisawsservice" => Known::Values(vec!["false".to_owned()]),
+            // What Argo CD does not send.
+            "sts:externalid" | "sts:sourceidentity" | "aws:sourceidentity" | "aws:multifactorauthpresent" => {
+                Known::Absent
+            }
+            _ => Known::Unknown,
+        },
+    })
+}
+
+fn seen(role: &Look<RoleDocuments>) -> Option<&RoleDocuments> {
+    match role {
+        Look::Seen(role) => Some(role),
         Look::Absent | Look::Unseen(_) => None,
+    }
+}
+
+/// Which statement of a document that refuses this action does so, and by what. The policies of one role are told only
+/// where one of them denies it: of many that do not allow it none is nearest.
+fn refused_by(subject: &Subject, evidence: &Evidence, kind: PolicyKind, action: &str) -> Option<String> {
+    let hub = seen(&evidence.hub_documents.role);
+    let texts: Vec<&String> = match kind {
+        PolicyKind::Trust => seen(&evidence.spoke_documents.role)
+            .map(|role| &role.trust)
+            .into_iter()
+            .collect(),
+        PolicyKind::Boundary => match hub.map(|role| &role.boundary) {
+            Some(Look::Seen(text)) => vec![text],
+            Some(Look::Absent | Look::Unseen(_)) | None => Vec::new(),
+        },
+        PolicyKind::Identity => hub
+            .and_then(|role| seen_policies(&role.policies))
+            .unwrap_or_default()
+            .iter()
+            .collect(),
+        PolicyKind::Session | PolicyKind::ServiceControl | PolicyKind::ResourceControl | PolicyKind::Endpoint => {
+            Vec::new()
+        }
+    };
+    let documents = texts.into_iter().filter_map(|text| Document::parse(text).ok());
+    with_asked(subject, action, |asked| {
+        let mut documents =
+            documents.filter(|document| kind != PolicyKind::Identity || document.rules(asked) == Ruling::Denied);
+        documents.find_map(|document| document.refused_by(asked))
+    })
+}
+
+/// What both sides' documents say to this action.
+fn read(subject: &Subject, evidence: &Evidence, action: &str) -> Sides {
+    let ruling = |text: &str| {
+        let document = Document::parse(text);
+        document.map_or(Ruling::Unclear, |document| {
+            with_asked(subject, action, |asked| document.rules(asked))
+        })
     };
     let trust = seen(&evidence.spoke_documents.role).map(|role| ruling(&role.trust));
     let hub = seen(&evidence.hub_documents.role);
-    let mut identity = hub
-        .as_ref()
-        .and_then(|role| seen_policies(&role.policies))
-        .map(|policies| {
-            policies
-                .iter()
-                .map(|text| ruling(text))
-                .fold(Ruling::NotAllowed, stronger)
-        });
+    let mut identity = hub.and_then(|role| seen_policies(&role.policies)).map(|policies| {
+        policies
+            .iter()
+            .map(|text| ruling(text))
+            .fold(Ruling::NotAllowed, stronger)
+    });
     let by_name = trust == Some(Ruling::AllowedByName);
     if by_name && subject.deployer.account == subject.hub.role.account && identity == Some(Ruling::NotAllowed) {
         // In one account a trust policy that names the role is enough (IAM user guide, "Cross-account policy evaluation").
         identity = Some(Ruling::AllowedByName);
     }
-    let boundary = hub.and_then(|role| match role.boundary {
-        Look::Seen(text) => Some(ruling(&text)),
+    let boundary = hub.and_then(|role| match &role.boundary {
+        Look::Seen(text) => Some(ruling(text)),
         Look::Absent => Some(Ruling::AllowedByName),
         Look::Unseen(_) => None,
     });

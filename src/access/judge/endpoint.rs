@@ -4,7 +4,7 @@ use super::{failed, passed, unknown};
 use crate::{
     access::{
         chain::Found,
-        evidence::{Attempt, Evidence, Unreached, Vantage},
+        evidence::{Attempt, Evidence, NOT_NEEDED, Unreached, Vantage},
         reason::Reason,
         subject::Subject,
     },
@@ -18,11 +18,18 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
         // Without a Secret there is nothing to go by; the hop of Argo CD says so.
         Look::Seen(Err(_)) | Look::Absent | Look::Unseen(_) => return Found::NotReached,
     };
-    if let Some(differs) = subject.destination.differs(secret) {
+    if let Some(differs) = evidence.destination.differs(secret) {
         let (name, namespace) = (&subject.secret, &subject.hub.namespace);
+        // The record may be older than the Secret.
+        let unread = match &evidence.spoke_documents.cluster {
+            Look::Unseen(why) if why != NOT_NEEDED => {
+                format!(". What EKS gives for the cluster by now could not be read: {why}")
+            }
+            Look::Seen(_) | Look::Absent | Look::Unseen(_) => String::new(),
+        };
         return failed(
             Reason::DestinationDiffers,
-            format!("cluster Secret {name} in namespace {namespace} {differs}; no token is sent there"),
+            format!("cluster Secret {name} in namespace {namespace} {differs}; no token is sent there{unread}"),
             format!(
                 "{}; if it stays so, somebody else writes it too: kubectl -n {namespace} get secret {name} -o yaml \
                  --show-managed-fields says who",
@@ -30,7 +37,7 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
             ),
         );
     }
-    let server = subject.destination.server.as_str();
+    let server = evidence.destination.server.as_str();
     let why = match &evidence.endpoint {
         Attempt::NotMade => return Found::NotReached,
         Attempt::Done(status) if *status >= 500 => {
@@ -77,7 +84,7 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
 
 /// A certificate that is not vouched for: the cluster may have another authority by now than the Secret.
 fn untrusted(subject: &Subject, evidence: &Evidence, why: &str) -> Found {
-    let server = &subject.destination.server;
+    let server = &evidence.destination.server;
     let said = format!(
         "the certificate of {server} is not one that the cluster Secret's certificate authority vouches for: {why}"
     );
@@ -85,7 +92,7 @@ fn untrusted(subject: &Subject, evidence: &Evidence, why: &str) -> Found {
     let rotated = "give the Secret the certificate authority that EKS gives now";
     let (said, next) = match &evidence.spoke_documents.cluster {
         Look::Seen(cluster) => match cluster.certificate_authority.as_deref().and_then(fingerprint_of_base64) {
-            Some(now) if now != subject.destination.certificate_authority => (
+            Some(now) if now != evidence.destination.certificate_authority => (
                 format!("{said}. EKS gives another certificate authority for the cluster by now"),
                 subject.mending.will(rotated),
             ),
@@ -139,7 +146,7 @@ fn unreachable(subject: &Subject, evidence: &Evidence, reason: Reason, said: &st
     let elsewhere = network
         .and_then(|cluster| cluster.endpoint.as_deref())
         .map(|endpoint| endpoint.trim_end_matches('/'))
-        .filter(|endpoint| *endpoint != subject.destination.server);
+        .filter(|endpoint| *endpoint != evidence.destination.server);
     if let Some(endpoint) = elsewhere {
         return failed(
             reason,

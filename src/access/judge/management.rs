@@ -288,10 +288,7 @@ pub(super) fn missing(subject: &Subject, said: &str) -> Found {
     failed(
         Reason::ManagementRoleMissing,
         format!("there is no role {}. {said}", subject.hub.role),
-        format!(
-            "{}; a role of yours you make again yourself",
-            subject.hub.mending.undone_to_role("deleted it", "make it again")
-        ),
+        subject.hub.mending.undone_to_role("deleted it", "make it again"),
     )
 }
 

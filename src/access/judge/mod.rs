@@ -37,7 +37,10 @@ pub fn judge(subject: &Subject, evidence: &Evidence) -> Walk {
         (Hop::Endpoint, endpoint::judge(subject, evidence)),
         (Hop::Authentication, authentication::judge(subject, evidence)),
         (Hop::Authorization, authorization::judge(subject, evidence)),
-        (Hop::ArgoCd, argo_cd(subject, &evidence.secret, &evidence.argocd)),
+        (
+            Hop::ArgoCd,
+            argo_cd(subject, &evidence.destination, &evidence.secret, &evidence.argocd),
+        ),
     ];
     Walk {
         hops: hops.into_iter().collect(),

@@ -5,7 +5,10 @@ use crate::{
     access::{chain::Found, evidence::ServiceAccountEvidence, reason::Reason, subject::Subject},
     aws::RoleDocuments,
     domain::arn::OidcProviderArn,
-    policy::{AUDIENCE, Document, Principals, Ruling, Statement, trust::rules_on_token},
+    policy::{
+        AUDIENCE, Document, Principals, Ruling, Statement,
+        trust::{rules_on_token, token_refused_by},
+    },
 };
 
 /// Whether the trust policy surely lets this token in, or `false` where that cannot be told.
@@ -33,14 +36,13 @@ pub(super) fn lets_in(
     if !whole.refuses() {
         return Ok(matches!(whole, Ruling::AllowedByName | Ruling::AllowedToAccount));
     }
-    let mends = format!(
-        "{}; that of a role of yours you change yourself",
-        subject.hub.mending.will_to_role("put its trust policy back")
-    );
+    let mends = subject.hub.mending.will_to_role("put its trust policy back");
+    let by = token_refused_by(&document, &provider, &token_subject, AUDIENCE);
+    let by = by.map(|by| format!(": {by}")).unwrap_or_default();
     if whole == Ruling::Denied {
         return Err(failed(
             Reason::RefusedByTrustPolicy,
-            format!("the trust policy of {} denies it. {said}", subject.hub.role),
+            format!("the trust policy of {} denies it{by}. {said}", subject.hub.role),
             mends,
         ));
     }
@@ -69,7 +71,7 @@ pub(super) fn lets_in(
     };
     Err(failed(
         reason,
-        format!("the trust policy of {} {why}. {said}", subject.hub.role),
+        format!("the trust policy of {} {why}{by}. {said}", subject.hub.role),
         mends,
     ))
 }

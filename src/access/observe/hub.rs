@@ -58,10 +58,12 @@ impl HubView {
         self.evidence.service_accounts.iter().any(refused)
     }
 
-    /// Whether every service account came through, as far as it can be walked.
+    /// Whether every service account came through, as far as it can be walked. One that is not there has nothing to be
+    /// walked, and is looked at anew as soon as it is made, since service accounts are watched.
     pub(super) fn is_whole(&self) -> bool {
-        let through =
-            |account: &ServiceAccountEvidence| account.exchange == Attempt::Done(()) || account.is_by_pod_identity();
+        let through = |account: &ServiceAccountEvidence| {
+            account.exchange == Attempt::Done(()) || account.is_by_pod_identity() || account.annotation == Look::Absent
+        };
         self.evidence.service_accounts.iter().all(through)
     }
 
@@ -237,7 +239,11 @@ mod tests {
         };
         let through = || account(PodBinding::Role, Attempt::Done(()));
         let by_pod_identity = || account(PodBinding::PodIdentity, Attempt::NotMade);
-        assert!(whole(vec![through(), by_pod_identity()]));
+        let missing = || ServiceAccountEvidence {
+            annotation: Look::Absent,
+            ..account(PodBinding::Nothing, Attempt::NotMade)
+        };
+        assert!(whole(vec![through(), by_pod_identity(), missing()]));
         assert!(!whole(vec![through(), account(PodBinding::Nothing, Attempt::NotMade)]));
         let refused = AwsRefusal {
             kind: crate::aws::ErrorKind::Denied,

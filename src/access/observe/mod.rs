@@ -13,6 +13,7 @@ use tokio::{sync::Mutex, time::Instant};
 use self::hub::HubView;
 use super::{
     chain::{Found, Hop, Trouble, Walk},
+    destination::Destination,
     evidence::{ArgoCdEvidence, Evidence, Vantage},
     judge::{self, judge},
     reason::Reason,
@@ -66,6 +67,8 @@ pub struct Walked {
     pub settings: Look<Settings>,
     /// The cluster Secret as it was.
     pub secret: Look<Result<SeenCluster, String>>,
+    /// Where the cluster's API server was.
+    pub destination: Destination,
 }
 
 impl Edges {
@@ -92,6 +95,7 @@ impl Edges {
                 generation: subject.generation,
                 settings: evidence.argocd.settings.clone(),
                 secret: evidence.secret,
+                destination: evidence.destination,
             };
         }
         let trouble = Trouble::new(
@@ -106,6 +110,7 @@ impl Edges {
             generation: subject.generation,
             settings: Look::Unseen("the walk was cut off".to_owned()),
             secret: Look::Unseen("the walk was cut off".to_owned()),
+            destination: subject.destination.clone(),
         }
     }
 
@@ -118,7 +123,7 @@ impl Edges {
         }
         let mut walk = walked.walk.clone();
         if walk.hops.contains_key(&Hop::ArgoCd) {
-            let found = judge::argo_cd(subject, &walked.secret, &argocd);
+            let found = judge::argo_cd(subject, &walked.destination, &walked.secret, &argocd);
             walk.hops.insert(Hop::ArgoCd, found);
         }
         Some(walk)
@@ -183,6 +188,7 @@ impl Edges {
                 super::evidence::HubDocuments::default()
             },
             secret: spoke.secret,
+            destination: spoke.destination,
             deployer: spoke.deployer,
             spoke_documents: spoke.documents,
             token_length: spoke.token_length,

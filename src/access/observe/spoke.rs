@@ -5,6 +5,7 @@ use futures::future::join_all;
 use super::{Edges, argocd, hub::HubView, probe::Probe};
 use crate::{
     access::{
+        destination::Destination,
         evidence::{Answer, ArgoCdEvidence, Attempt, AwsRefusal, SpokeDocuments, Unreached},
         scope::{self, Ask},
         subject::Subject,
@@ -16,6 +17,7 @@ use crate::{
 /// What was seen of the cluster's side.
 pub(super) struct SpokeView {
     pub(super) secret: Look<Result<SeenCluster, String>>,
+    pub(super) destination: Destination,
     pub(super) deployer: Attempt<(), AwsRefusal>,
     pub(super) documents: SpokeDocuments,
     pub(super) token_length: Option<usize>,
@@ -45,6 +47,7 @@ pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView, argocd
     let (deployer, session) = deployer(edges, subject, hub).await;
     let mut view = SpokeView {
         secret,
+        destination: subject.destination.clone(),
         deployer,
         documents: SpokeDocuments::default(),
         token_length: None,
@@ -54,13 +57,26 @@ pub(super) async fn look(edges: &Edges, subject: &Subject, hub: &HubView, argocd
         roles: None,
     };
     if let Look::Seen(Ok(secret)) = view.secret.clone() {
+        if view.destination.differs(&secret).is_some() {
+            ask_eks(edges, subject, &secret, &mut view).await;
+        }
         // What leads elsewhere is sent nothing: no token, and no question either.
-        if subject.destination.differs(&secret).is_none() {
+        if view.destination.differs(&secret).is_none() {
             ask(edges, subject, &secret, session, argocd.settings.known(), &mut view).await;
         }
     }
     explain(edges, subject, &mut view).await;
     view
+}
+
+/// What EKS gives for the cluster now. The operator records it after it has written the Secret, so what was recorded may
+/// be older than the Secret.
+async fn ask_eks(edges: &Edges, subject: &Subject, secret: &SeenCluster, view: &mut SpokeView) {
+    view.documents.cluster = Box::pin(edges.reader.cluster(&subject.hub.read_by, &subject.cluster)).await;
+    if let Look::Seen(cluster) = &view.documents.cluster {
+        let given = Destination::of(cluster).filter(|given| given.differs(secret).is_none());
+        view.destination = given.unwrap_or_else(|| subject.destination.clone());
+    }
 }
 
 async fn ask(

@@ -82,7 +82,9 @@ impl Seen {
         }
     }
 
-    fn duration(&self) -> Duration {
+    /// For how long it is held after a renewal, as far as that is believed.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
         let seconds = self.seconds.and_then(|seconds| u64::try_from(seconds).ok());
         Duration::from_secs(seconds.unwrap_or_default()).min(LONGEST)
     }

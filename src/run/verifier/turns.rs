@@ -144,7 +144,10 @@ impl Cluster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{access::Walk, aws::Look};
+    use crate::{
+        access::{Walk, destination::Destination},
+        aws::Look,
+    };
 
     const DISTANCE: Duration = Duration::from_secs(30);
     const INTERVAL: Duration = Duration::from_mins(10);
@@ -155,6 +158,10 @@ mod tests {
             generation: None,
             settings: Look::Absent,
             secret: Look::Absent,
+            destination: Destination {
+                server: String::new(),
+                certificate_authority: String::new(),
+            },
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) async fn both(
         tokio::select! {
             Some(touched) = clusters.next() => {
                 let name = touched.object().name_any();
-                let matters = there(&touched).map(Matters::of);
+                let matters = there(&touched).map(|read| read.map(Matters::of));
                 if matters.is_none() {
                     context.forget(touched.object().meta().uid.as_deref().unwrap_or_default());
                 }
@@ -46,7 +46,7 @@ pub(super) async fn both(
             Some(touched) = roles.next() => {
                 let name = touched.object().name_any();
                 argocds.follow(&context, &due);
-                if is_new(&mut known_roles, name.clone(), there(&touched).map(RoleMatters::of)) {
+                if is_new(&mut known_roles, name.clone(), there(&touched).map(|read| read.map(RoleMatters::of))) {
                     for cluster in context.clusters.state() {
                         let of_it = cluster.0.as_ref().is_ok_and(|cluster| cluster.spec.management_role == name);
                         if of_it {
@@ -60,10 +60,10 @@ pub(super) async fn both(
     }
 }
 
-/// The object, if it is there and can be read.
-fn there<K>(touched: &Touched<DeserializeGuard<K>>) -> Option<&K> {
+/// The object, if it is there, or why it cannot be read.
+fn there<K>(touched: &Touched<DeserializeGuard<K>>) -> Option<Result<&K, String>> {
     match touched {
-        Touched::Applied(object) => object.0.as_ref().ok(),
+        Touched::Applied(object) => Some(object.0.as_ref().map_err(|unreadable| unreadable.error.clone())),
         Touched::Deleted(_) => None,
     }
 }

@@ -77,6 +77,7 @@ fn holding(subject: &Subject) -> Evidence {
             },
             ..SeenCluster::default()
         })),
+        destination: subject.destination.clone(),
         deployer: Attempt::Done(()),
         spoke_documents: SpokeDocuments::default(),
         token_length: Some(1_200),

@@ -158,3 +158,53 @@ fn settings_that_are_not_there_are_told_where_they_matter() {
         assert!(!message(&evidence).contains(says), "{policy}");
     }
 }
+
+/// A value that Argo CD does not know hurts every cluster, whatever may be listed there.
+#[test]
+fn a_wrong_value_of_a_setting_is_told_as_that_value() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    let data = [("resource.respectRBAC".to_owned(), "nomral\n".to_owned())];
+    argocd(&mut evidence).settings = Look::Seen(crate::argocd::Settings::read(&data.into()));
+    let walk = judge(&subject, &evidence);
+    let (hop, trouble) = walk.broken().unwrap();
+    assert_eq!((hop, trouble.reason), (Hop::ArgoCd, Reason::ArgoCdSettingInvalid));
+    assert!(
+        trouble.message.contains(r#"is "nomral\n", which"#),
+        "{}",
+        trouble.message
+    );
+}
+
+/// Mooring writes its own Secret back, and says so as everywhere; of somebody's it says what they can do.
+#[test]
+fn whose_malformed_secret_it_is_decides_who_mends_it() {
+    let next = |subject: &Subject, break_it: fn(&mut Evidence)| {
+        let mut evidence = holding(subject);
+        break_it(&mut evidence);
+        let walk = judge(subject, &evidence);
+        let (_, trouble) = walk.broken().unwrap();
+        assert_eq!(trouble.reason, Reason::ClusterSecretMalformed);
+        trouble.next.clone()
+    };
+    let own: fn(&mut Evidence) = |evidence| evidence.secret = Look::Seen(Err("data.config is no JSON".into()));
+    let somebodys: fn(&mut Evidence) =
+        |evidence| argocd(evidence).malformed = Look::Seen(vec![("somebodys".into(), "no JSON".into())]);
+    let mut object = crate::access::subject::tests::cluster();
+    let held = |object: &crate::api::ManagedCluster| Subject {
+        mending: crate::access::mending::Mending::of_cluster(object),
+        ..subject()
+    };
+    let said = next(&held(&object), own);
+    assert!(
+        said.starts_with("Mooring will write it back at its next pass"),
+        "{said}"
+    );
+    assert!(said.contains("kubectl -n argocd edit secret cluster-0123"), "{said}");
+    assert!(next(&held(&object), somebodys).starts_with("mend it, or take its label"));
+    object.spec.mode = crate::api::Mode::Observe;
+    let said = next(&held(&object), own);
+    let says =
+        "Mooring would write it back, but writes nothing for mgc prod while spec.mode is Observe: set it to Enforce";
+    assert!(said.starts_with(says), "{said}");
+}

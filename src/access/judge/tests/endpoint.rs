@@ -66,3 +66,26 @@ fn a_cluster_that_eks_gives_otherwise_by_now_is_told_as_that() {
         assert!(!message.contains("gives the endpoint"), "{message}");
     }
 }
+
+/// Where EKS gives by now what the Secret has, the walk goes there; and where nobody could ask EKS, that is said.
+#[test]
+fn a_destination_is_judged_by_what_eks_gives() {
+    let mut subject = subject();
+    let evidence = holding(&subject);
+    subject.destination.certificate_authority = "of before".into();
+    let walk = judge(&subject, &evidence);
+    assert!(walk.holds(), "{walk:#?}");
+    let mut elsewhere = evidence.clone();
+    elsewhere.destination = subject.destination.clone();
+    let told = |evidence: &Evidence| {
+        let walk = judge(&subject, evidence);
+        let (hop, trouble) = walk.broken().unwrap();
+        assert_eq!((hop, trouble.reason), (Hop::Endpoint, Reason::DestinationDiffers));
+        trouble.message.clone()
+    };
+    assert!(told(&elsewhere).ends_with("no token is sent there"));
+    elsewhere.spoke_documents.cluster = Look::Unseen("AccessDenied".into());
+    let message = told(&elsewhere);
+    let says = "no token is sent there. What EKS gives for the cluster by now could not be read: AccessDenied";
+    assert!(message.ends_with(says), "{message}");
+}

@@ -66,6 +66,7 @@ fn holding(subject: &Subject) -> Evidence {
         }),
         hub_documents: HubDocuments::default(),
         secret: Look::Seen(Ok(secret)),
+        destination: subject.destination.clone(),
         deployer: Attempt::Done(()),
         spoke_documents: SpokeDocuments::default(),
         token_length: Some(1200),

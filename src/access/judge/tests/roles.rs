@@ -142,3 +142,72 @@ fn whose_trust_policy_it_is_is_said() {
         "{theirs}"
     );
 }
+
+/// Whoever must mend it looks for one statement in the console.
+#[test]
+fn a_trust_policy_that_refuses_is_told_by_its_statement_and_what_of_it_does_not_hold() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    documented(&subject, &mut evidence);
+    cut_at_deployer(&mut evidence, ErrorKind::Denied, "AccessDenied", &denied(""));
+    let told = |evidence: &Evidence| {
+        let walk = judge(&subject, evidence);
+        let trouble = walk.broken().unwrap().1.clone();
+        assert!(!trouble.next.contains("of yours"), "{}", trouble.next);
+        (trouble.reason, trouble.message)
+    };
+    let asks = r#""Condition":{"StringEquals":{"sts:ExternalId":"hunter2"},"#;
+    let mut more = evidence.clone();
+    spoke_role(&mut more).trust = spoke_role(&mut more).trust.replace(r#""Condition":{"#, asks);
+    let (reason, message) = told(&more);
+    assert_eq!(reason, Reason::RefusedByTrustPolicy);
+    let says = format!(
+        "the trust policy of {} does not allow sts:AssumeRole to {}: statement ManagementRole has Condition StringEquals \
+         sts:ExternalId a value that is not shown, and the request has none. AWS says",
+        subject.deployer, subject.hub.role
+    );
+    assert!(message.starts_with(&says), "{message}");
+    // A deny in the management role's own policies, and what its boundary lacks.
+    let mut denies = evidence.clone();
+    hub_role(&mut denies).policies = Look::Seen(vec![
+        r#"{"Version":"2012-10-17","Statement":[]}"#.into(),
+        DENY_ALL.into(),
+    ]);
+    let (reason, message) = told(&denies);
+    assert_eq!(reason, Reason::RefusedByIdentityPolicy);
+    assert!(
+        message.contains(": statement number 1: Deny * on *. AWS says"),
+        "{message}"
+    );
+    let mut lacks = evidence.clone();
+    hub_role(&mut lacks).boundary = Look::Seen(
+        DENY_ALL
+            .replace("Deny", "Allow")
+            .replace(r#""Action":"*""#, r#""Action":"eks:*""#),
+    );
+    let (reason, message) = told(&lacks);
+    assert_eq!(reason, Reason::RefusedByPermissionsBoundary);
+    assert!(
+        message.contains(": no statement of it allows sts:AssumeRole. AWS says"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_trust_policy_that_does_not_name_the_token_is_told_by_its_statement() {
+    let subject = subject();
+    let mut evidence = holding(&subject);
+    web(ErrorKind::Denied, "AccessDenied", WEB_DENIED, |evidence| {
+        hub_role(evidence).trust = hub_role(evidence).trust.replace("argocd-server", "argocd-other");
+    })(&mut subject.clone(), &mut evidence);
+    evidence.hub.service_accounts.remove(0);
+    let walk = judge(&subject, &evidence);
+    let (_, trouble) = walk.broken().unwrap();
+    assert_eq!(trouble.reason, Reason::SubjectNotTrusted);
+    let says = "does not name the subject system:serviceaccount:argocd:argocd-server: statement ArgoCD has Condition StringEquals \
+                oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF:sub \
+                system:serviceaccount:argocd:argocd-application-controller, system:serviceaccount:argocd:argocd-other, and the \
+                request has system:serviceaccount:argocd:argocd-server. AWS says";
+    assert!(trouble.message.contains(says), "{}", trouble.message);
+    assert!(trouble.next.starts_with("Mooring will put its trust policy back") && !trouble.next.contains("of yours"));
+}

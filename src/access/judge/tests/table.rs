@@ -555,6 +555,14 @@ fn table() -> Vec<(Hop, Reason, Break)> {
         ),
         (
             ArgoCd,
+            Reason::ArgoCdSettingInvalid,
+            change(|_, evidence| {
+                let data = [("resource.respectRBAC".to_owned(), "yes".to_owned())];
+                argocd(evidence).settings = Look::Seen(crate::argocd::Settings::read(&data.into()));
+            }),
+        ),
+        (
+            ArgoCd,
             Reason::ClusterSecretMalformed,
             change(|_, evidence| {
                 argocd(evidence).malformed = Look::Seen(vec![("somebodys".into(), "data.config is not JSON".into())]);
