@@ -474,6 +474,11 @@ mod tests {
                 why: "its owner has not opened it".into(),
                 part: Part::AccessEntry,
             },
+            Blocked::NotOpened {
+                arn: text(),
+                undone: vec![text()],
+                open: "aws iam tag-role".into(),
+            },
             Blocked::Unconfirmed { what: text() },
             Blocked::EntryNotOurs {
                 owner: text(),
