@@ -93,17 +93,13 @@ pub fn provisioner_policy(
     if let Some(grant) = management {
         statements.extend(keep_management(hub, grant));
     }
-    match (deployers, management) {
-        (true, _) => {
-            for statement in &mut statements {
-                // What may look at any role need not be told which.
-                statement.action.remove(super::Call::GetRole.action());
-            }
-            statements.retain(|statement| !statement.action.is_empty());
-            statements.push(look(format!("arn:{}:iam::{account}:role/*", hub.partition())));
+    if deployers || management.is_some() {
+        for statement in &mut statements {
+            // What may look at any role need not be told which.
+            statement.action.remove(super::Call::GetRole.action());
         }
-        (false, Some(grant)) => statements.push(look(without_path(&grant.role))),
-        (false, None) => {}
+        statements.retain(|statement| !statement.action.is_empty());
+        statements.push(look(format!("arn:{}:iam::{account}:role/*", hub.partition())));
     }
     Document::new(statements)
 }
@@ -204,15 +200,11 @@ fn roles(hub: &Hub, sid: &str, target: Target, resource: &str, boundaries: &[Pol
 }
 
 /// A request for a role names no path, and where no such role exists there is none to judge it by: whoever may look
-/// under one path only is then told `AccessDenied`, and could not tell absence from refusal. So the provisioner may
-/// look at any role's own description, and at nothing in it but trust, boundary and tags.
+/// under one path only is then told `AccessDenied`, and could not tell absence from refusal; nor could he tell of a role
+/// that has the name in another case. So the provisioner may look at any role's own description, and at nothing in it but
+/// trust, boundary and tags.
 fn look(at: String) -> Statement {
     Statement::allow("Look", [super::Call::GetRole.action()]).on([at])
-}
-
-/// The ARN by which a role is judged that does not exist.
-pub(super) fn without_path(role: &RoleArn) -> String {
-    format!("arn:{}:iam::{}:role/{}", role.partition, role.account, role.name)
 }
 
 /// What one entry of `allow` gives in one account: apart from the others, so that no region, cluster, group or policy
@@ -579,7 +571,12 @@ mod tests {
                 .iter()
                 .all(|arn| arn.ends_with("/id/ABC"))
         );
-        assert!(!document.to_json().contains('*'));
+        // Any role may be looked at, so that one that has the name in another case is told as that and not as a refusal.
+        let look = find(&document, "Look");
+        assert_eq!(look.resource, ["arn:aws:iam::111111111111:role/*".to_owned()].into());
+        assert_eq!(look.action, ["iam:GetRole".to_owned()].into());
+        let others = document.statements.iter().filter(|one| *one != look);
+        assert!(!Document::new(others.cloned().collect()).to_json().contains('*'));
 
         let existing = own(
             &[],

@@ -45,48 +45,38 @@ impl Account {
     }
 
     async fn inline_policies(&self, name: &RoleName) -> Result<BTreeSet<String>, AwsError> {
-        let resource = self.role_arn(name);
-        let (mut found, mut marker) = (BTreeSet::new(), None);
-        loop {
-            let request = self
-                .iam
-                .list_role_policies()
-                .role_name(name.as_str())
-                .set_marker(marker);
-            let answer = self.call(Call::ListRolePolicies, &resource, request.send()).await;
-            let Some(answer) = absent(answer)? else {
-                return Ok(BTreeSet::new());
-            };
-            found.extend(answer.policy_names);
-            marker = answer.marker;
-            if !answer.is_truncated || marker.is_none() {
-                return Ok(found);
-            }
-        }
+        let resource = &self.role_arn(name);
+        all_pages(|marker| async move {
+            let request = self.iam.list_role_policies();
+            let request = request.role_name(name.as_str()).set_marker(marker);
+            let answer = self.call(Call::ListRolePolicies, resource, request.send()).await;
+            Ok(absent(answer)?.map(|answer| Page {
+                names: answer.policy_names,
+                next: answer.marker.filter(|_| answer.is_truncated),
+            }))
+        })
+        .await
     }
 
     async fn attached_policies(&self, name: &RoleName) -> Result<BTreeSet<String>, AwsError> {
-        let resource = self.role_arn(name);
-        let (mut found, mut marker) = (BTreeSet::new(), None);
-        loop {
-            let request = self
-                .iam
-                .list_attached_role_policies()
-                .role_name(name.as_str())
-                .set_marker(marker);
+        let resource = &self.role_arn(name);
+        all_pages(|marker| async move {
+            let request = self.iam.list_attached_role_policies();
+            let request = request.role_name(name.as_str()).set_marker(marker);
             let answer = self
-                .call(Call::ListAttachedRolePolicies, &resource, request.send())
+                .call(Call::ListAttachedRolePolicies, resource, request.send())
                 .await;
-            let Some(answer) = absent(answer)? else {
-                return Ok(BTreeSet::new());
-            };
-            let page = answer.attached_policies.unwrap_or_default();
-            found.extend(page.into_iter().filter_map(|policy| policy.policy_arn));
-            marker = answer.marker;
-            if !answer.is_truncated || marker.is_none() {
-                return Ok(found);
-            }
-        }
+            Ok(absent(answer)?.map(|answer| Page {
+                names: answer
+                    .attached_policies
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|policy| policy.policy_arn)
+                    .collect(),
+                next: answer.marker.filter(|_| answer.is_truncated),
+            }))
+        })
+        .await
     }
 
     /// The ARNs of the instance profiles that hold a role; none when there is no such role.
@@ -94,26 +84,23 @@ impl Account {
     /// # Errors
     /// When IAM cannot be asked, or refuses.
     pub async fn instance_profiles(&self, name: &RoleName) -> Result<BTreeSet<String>, AwsError> {
-        let resource = self.role_arn(name);
-        let (mut found, mut marker) = (BTreeSet::new(), None);
-        loop {
-            let request = self
-                .iam
-                .list_instance_profiles_for_role()
-                .role_name(name.as_str())
-                .set_marker(marker);
+        let resource = &self.role_arn(name);
+        all_pages(|marker| async move {
+            let request = self.iam.list_instance_profiles_for_role();
+            let request = request.role_name(name.as_str()).set_marker(marker);
             let answer = self
-                .call(Call::ListInstanceProfilesForRole, &resource, request.send())
+                .call(Call::ListInstanceProfilesForRole, resource, request.send())
                 .await;
-            let Some(answer) = absent(answer)? else {
-                return Ok(BTreeSet::new());
-            };
-            found.extend(answer.instance_profiles.into_iter().map(|profile| profile.arn));
-            marker = answer.marker;
-            if !answer.is_truncated || marker.is_none() {
-                return Ok(found);
-            }
-        }
+            Ok(absent(answer)?.map(|answer| Page {
+                names: answer
+                    .instance_profiles
+                    .into_iter()
+                    .map(|profile| profile.arn)
+                    .collect(),
+                next: answer.marker.filter(|_| answer.is_truncated),
+            }))
+        })
+        .await
     }
 
     /// Whether a refused read of what a role carries was of a role that is gone since it was seen: AWS judges it by its
@@ -333,6 +320,31 @@ impl Account {
             .map(|(key, value)| types::Tag::builder().key(key).value(value).build())
             .collect::<Result<_, _>>()
             .map_err(|error| self.invalid(call, resource, error.to_string()))
+    }
+}
+
+/// One page of a list.
+struct Page {
+    names: Vec<String>,
+    /// What the next page is asked for by, where there is one.
+    next: Option<String>,
+}
+
+/// The names of all pages; none where that is not there of which they are asked.
+async fn all_pages<F>(page: impl Fn(Option<String>) -> F) -> Result<BTreeSet<String>, AwsError>
+where
+    F: Future<Output = Result<Option<Page>, AwsError>>,
+{
+    let (mut found, mut marker) = (BTreeSet::new(), None);
+    loop {
+        let Some(Page { names, next }) = page(marker).await? else {
+            return Ok(BTreeSet::new());
+        };
+        found.extend(names);
+        if next.is_none() {
+            return Ok(found);
+        }
+        marker = next;
     }
 }
 

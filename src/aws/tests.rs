@@ -657,10 +657,13 @@ async fn lists_are_read_to_their_end() {
             "ListRolePolicies",
             "<PolicyNames><member>a</member></PolicyNames><IsTruncated>true</IsTruncated><Marker>m1</Marker>",
         ),
-        "ListAttachedRolePolicies" => result(
-            "ListAttachedRolePolicies",
-            "<AttachedPolicies><member><PolicyArn>arn:p</PolicyArn></member></AttachedPolicies><IsTruncated>false</IsTruncated>",
-        ),
+        "ListAttachedRolePolicies" => {
+            let (arn, more) = if seen.body.contains("Marker=m1") { ("arn:q", "<IsTruncated>false</IsTruncated>") } else { ("arn:p", "<IsTruncated>true</IsTruncated><Marker>m1</Marker>") };
+            result(
+                "ListAttachedRolePolicies",
+                &format!("<AttachedPolicies><member><PolicyArn>{arn}</PolicyArn></member></AttachedPolicies>{more}"),
+            )
+        }
         "ListInstanceProfilesForRole" => {
             let (name, more) = if seen.body.contains("Marker=m1") { ("b", "<IsTruncated>false</IsTruncated>") } else { ("a", "<IsTruncated>true</IsTruncated><Marker>m1</Marker>") };
             result(
@@ -674,7 +677,7 @@ async fn lists_are_read_to_their_end() {
     .await;
     let policies = account.role_policies(&"x".parse().unwrap()).await.unwrap();
     assert_eq!(policies.inline, ["a".to_owned(), "b".to_owned()].into());
-    assert_eq!(policies.attached, ["arn:p".to_owned()].into());
+    assert_eq!(policies.attached, ["arn:p".to_owned(), "arn:q".to_owned()].into());
     let profiles = account.instance_profiles(&"x".parse().unwrap()).await.unwrap();
     assert_eq!(profiles, ["arn:a".to_owned(), "arn:b".to_owned()].into());
     let found = account
@@ -684,7 +687,7 @@ async fn lists_are_read_to_their_end() {
         .unwrap();
     assert_eq!(found.get(&edit()), Some(&namespaces(&["a"])));
     assert_eq!(found.len(), 2);
-    assert_eq!(canned.operations().len(), 1 + 3 + 2 + 2);
+    assert_eq!(canned.operations().len(), 1 + 4 + 2 + 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -732,6 +735,46 @@ async fn a_role_is_made_whole_and_read_decoded() {
         "Tags.member.1.Key=k",
     ] {
         assert!(seen.body.contains(part), "{}", seen.body);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn description_and_longest_session_of_a_role_are_set_together() {
+    let (canned, account) = account(|seen| result(&seen.operation, "")).await;
+    account.update_role(&"x".parse().unwrap(), "Moors prod").await.unwrap();
+    let seen = canned.seen.lock().unwrap().last().unwrap().clone();
+    for part in [
+        "Action=UpdateRole",
+        "RoleName=x",
+        "Description=Moors",
+        "MaxSessionDuration=3600",
+    ] {
+        assert!(seen.body.contains(part), "{}", seen.body);
+    }
+}
+
+/// Whether a role is gone is asked only after a refusal: any other failure says nothing of it.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_failed_otherwise_is_no_absence() {
+    let (_, account) = account(|_| query_error(404, "NoSuchEntity", "gone")).await;
+    let name = "x".parse().unwrap();
+    let denied = account.delete_role(&name).await;
+    assert!(denied.is_ok(), "gone already");
+    for (kind, gone) in [
+        (ErrorKind::Denied, true),
+        (ErrorKind::Throttled, false),
+        (ErrorKind::ServerError, false),
+    ] {
+        let refused = AwsError {
+            call: Call::ListRolePolicies,
+            kind,
+            code: "x".into(),
+            message: "x".into(),
+            request_id: None,
+            resource: "x".into(),
+            acting_as: "x".into(),
+        };
+        assert_eq!(account.gone_since(&name, refused).await.is_ok(), gone, "{kind:?}");
     }
 }
 

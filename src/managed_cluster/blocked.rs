@@ -1,6 +1,7 @@
 //! What stands in the way of a plan, as data.
 
 mod message;
+mod patience;
 
 use std::collections::BTreeSet;
 
@@ -118,6 +119,15 @@ pub enum Blocked {
         why: String,
         /// Of which part of the chain it is.
         part: Part,
+    },
+    /// The owner of a role that was taken over has taken off the tag by which he had opened it.
+    NotOpened {
+        /// The role's ARN.
+        arn: String,
+        /// What is not done, in words.
+        undone: Vec<String>,
+        /// The command that opens it.
+        open: String,
     },
     /// The access entry is for a role that is gone, and others have a part in it.
     StaleEntry {
@@ -249,7 +259,10 @@ impl Blocked {
     /// Whether what comes behind it in the chain is looked at and kept all the same.
     #[must_use]
     pub fn lets_through(&self) -> bool {
-        matches!(self, Self::Held { .. } | Self::Suspended { .. })
+        matches!(
+            self,
+            Self::Held { .. } | Self::NotOpened { .. } | Self::Suspended { .. }
+        )
     }
 
     /// The part of the chain that is blocked.
@@ -275,6 +288,7 @@ impl Blocked {
             | Self::RoleReplaced { .. }
             | Self::UnusableRole { .. }
             | Self::TrustMissing { .. }
+            | Self::NotOpened { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::Unconfirmed { .. }
             | Self::RolePropagating => Part::DeployerRole,
@@ -314,6 +328,7 @@ impl Blocked {
             Self::UnusableRole { .. } => "UnusableRole",
             Self::TrustMissing { .. } => "TrustMissing",
             Self::NotAdoptable { .. } => "NotAdoptable",
+            Self::NotOpened { .. } => "NotOpened",
             Self::ForeignPolicyAttached { .. } => "ForeignPolicyAttached",
             Self::RoleReplaced { .. } | Self::StaleEntry { .. } | Self::Unconfirmed { .. } => "StalePrincipal",
             Self::EntryNotOurs { .. } => "AccessEntryNotOurs",
@@ -352,6 +367,7 @@ impl Blocked {
             | Self::UnusableRole { .. }
             | Self::TrustMissing { .. }
             | Self::NotAdoptable { .. }
+            | Self::NotOpened { .. }
             | Self::ForeignPolicyAttached { .. }
             | Self::EntryNotOurs { .. }
             | Self::DuplicateCluster { .. }
@@ -378,15 +394,6 @@ impl Blocked {
         }
     }
 
-    /// Whether another look must agree, some time after the one that found it.
-    #[must_use]
-    pub fn second_look(&self) -> bool {
-        matches!(
-            self,
-            Self::Unconfirmed { .. } | Self::ScopeUnmoved { .. } | Self::ApplicationsMayReturn { .. }
-        )
-    }
-
     /// Whether it holds up a removal as a whole, and is nothing that a part of the chain lacks.
     #[must_use]
     pub fn holds_removals_up(&self) -> bool {
@@ -401,15 +408,6 @@ impl Blocked {
             Self::ApplicationsStillTargeting { .. }
                 | Self::ApplicationsMayReturn { .. }
                 | Self::ApplicationsUnseen { .. }
-        )
-    }
-
-    /// Whether nobody tells when it ends, so that it is looked at often, although a person must act.
-    #[must_use]
-    pub fn polled(&self) -> bool {
-        matches!(
-            self,
-            Self::ApplicationsStillTargeting { .. } | Self::ApplicationsUnseen { .. }
         )
     }
 }

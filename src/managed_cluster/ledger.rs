@@ -322,4 +322,66 @@ mod tests {
         one[0] = metadata("a", 5, &meant("1970-01-01T00:06:00Z"));
         assert_eq!(told(&one, &metadata("default", 0, &json!({})), &[]), None);
     }
+
+    #[test]
+    fn what_has_begun_counts_whatever_recorded_it_and_goes_on() {
+        let none = || json!({});
+        let role = metadata("default", 0, &none());
+        let three = ["a", "b", "c"].map(|name| metadata(name, 5, &none()));
+        let begun = |one: &ObjectMeta| status(&asked(one));
+        assert_eq!(
+            told(&three, &role, &[begun(&three[0])]),
+            None,
+            "who has begun is not held up"
+        );
+        let [a, b, c] = three.clone();
+        assert!(
+            told(&[b, c, a], &role, &[begun(&three[0])]).is_some(),
+            "and counts once"
+        );
+        // One that stays is none of them.
+        let mut stays = three.clone();
+        stays[2].deletion_timestamp = None;
+        assert_eq!(told(&stays, &role, &[]), None);
+        // What was meant does not count any more: of those that are left there are two.
+        let over = begun(&metadata("d", 4, &none()));
+        let meant = metadata(
+            "default",
+            0,
+            &json!({"annotations": {REMOVALS_CONFIRMED_AT: "1970-01-01T00:04:30Z"}}),
+        );
+        assert_eq!(told(&three[..2], &meant, std::slice::from_ref(&over)), None);
+
+        let judged = |roles: Vec<(&ObjectMeta, &[RemovalStatus])>, begun: &BTreeMap<String, BTreeSet<Asked>>| {
+            let hub = Hub {
+                clusters: three[..2].iter().map(|one| (one, Some("default"))).collect(),
+                roles,
+            };
+            hub.judge(2, &hub.seen(begun), &three[0], &identity("a")).is_some()
+        };
+        let (nothing, other) = (BTreeMap::new(), metadata("other", 0, &none()));
+        assert!(!judged(vec![(&role, &[])], &nothing));
+        let recorded = std::slice::from_ref(&over);
+        assert!(
+            judged(vec![(&role, &[]), (&other, recorded)], &nothing),
+            "by another ManagementRole"
+        );
+        let mine = BTreeMap::from([("default".to_owned(), BTreeSet::from([record(&over)]))]);
+        assert!(
+            judged(vec![(&role, &[])], &mine),
+            "by this process, before the watch shows it"
+        );
+    }
+
+    #[test]
+    fn what_is_meant_for_one_management_role_lets_nothing_through_that_names_another() {
+        let three = ["a", "b", "c"].map(|name| metadata(name, 5, &json!({})));
+        let meant = json!({"annotations": {REMOVALS_CONFIRMED_AT: "1970-01-01T00:06:00Z"}});
+        let (role, other) = (metadata("default", 0, &json!({})), metadata("other", 0, &meant));
+        let hub = Hub {
+            clusters: three.iter().map(|one| (one, Some("default"))).collect(),
+            roles: vec![(&role, &[]), (&other, &[])],
+        };
+        assert!(held(&hub, 2, &three[0], &identity("a")).is_some());
+    }
 }

@@ -435,4 +435,113 @@ mod tests {
         memory.forget("1");
         assert_eq!(claim("2", "role", true, true), None);
     }
+
+    const AT_ONCE: Duration = Duration::ZERO;
+    const AN_HOUR: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn who_stands_and_only_asks_claims_nothing_new() {
+        let memory = Memories::default();
+        assert_eq!(memory.claim("1", &secret("one", "s", "n"), true, false), [""; 0]);
+        assert_eq!(memory.claim("2", &secret("two", "s", "n"), false, true), [""; 0]);
+    }
+
+    #[test]
+    fn who_takes_a_thing_over_is_not_in_its_own_way_and_who_has_it_is_told_of_nobody() {
+        let memory = Memories::default();
+        let claim = |uid: &str, adopting| memory.claim_adoption(uid, &format!("object-{uid}"), "role", adopting, true);
+        assert_eq!(claim("1", true), None);
+        assert_eq!(claim("1", true), None, "as when a pass broke off");
+        assert_eq!(claim("2", false), None, "it takes nothing over");
+        assert_eq!(claim("1", true), None);
+    }
+
+    #[test]
+    fn who_wants_a_server_or_a_name_is_found_by_either() {
+        let memory = Memories::default();
+        memory.want_secret("1", Some(secret("one", "s", "n")));
+        assert_eq!(memory.claiming("s", "other"), ["1"]);
+        assert_eq!(memory.claiming("other", "n"), ["1"]);
+        assert_eq!(memory.claiming("n", "s"), [""; 0]);
+        memory.want_secret("1", None);
+        assert_eq!(memory.claiming("s", "n"), [""; 0]);
+    }
+
+    #[test]
+    fn only_a_suspicion_that_lasts_is_confirmed() {
+        let memory = Memories::default();
+        let stranger = |id: &str| Suspicion {
+            role_id: Some(id.to_owned()),
+            entry_made_for: None,
+            entry_older_than: None,
+        };
+        let (one, two) = (stranger("AROAONE"), stranger("AROATWO"));
+        let began = |memory: &Memories| memory.with("1", |memory| memory.suspicion.as_ref().map(|(_, since)| *since));
+        assert_eq!(memory.confirmed("1", AT_ONCE), None);
+        memory.suspect("1", Some(&one));
+        assert_eq!(memory.confirmed("1", AN_HOUR), None, "not long enough ago");
+        assert_eq!(memory.confirmed("1", AT_ONCE), Some(one.clone()));
+        assert_eq!(memory.confirmed("2", AT_ONCE), None, "of another object");
+        let first = began(&memory);
+        std::thread::sleep(Duration::from_millis(2));
+        memory.suspect("1", Some(&one));
+        assert_eq!(began(&memory), first, "a look that agrees");
+        memory.suspect("1", Some(&two));
+        assert!(began(&memory) > first, "one that does not begins anew");
+        assert_eq!(memory.confirmed("1", AT_ONCE), Some(two));
+        memory.suspect("1", None);
+        assert_eq!(memory.confirmed("1", AT_ONCE), None);
+    }
+
+    #[test]
+    fn what_this_process_did_is_known_until_the_object_is_forgotten() {
+        let memory = Memories::default();
+        let id = "AROAONE".to_owned();
+        assert!(!memory.was_healed("1", Some(&id)) && !memory.just_made_role("1", AN_HOUR));
+        memory.healed("1", [id.clone()]);
+        memory.made_role("1", &id);
+        assert!(memory.was_healed("1", Some(&id)) && !memory.was_healed("2", Some(&id)));
+        assert!(!memory.was_healed("1", Some(&"AROATWO".to_owned())) && !memory.was_healed("1", None));
+        assert!(memory.just_made_role("1", AN_HOUR) && !memory.just_made_role("1", AT_ONCE));
+        let status = ManagedClusterStatus::default();
+        memory.told_status("1", &status, false);
+        assert!(memory.status_unwritten("1") && memory.status("1").is_some());
+        memory.told_status("1", &status, true);
+        assert!(!memory.status_unwritten("1"));
+        memory.forget("1");
+        assert!(!memory.was_healed("1", Some(&id)) && memory.status("1").is_none());
+    }
+
+    /// What is gone for sure lets the finalizer go: this process deleted the very role, or two looks agree.
+    #[test]
+    fn what_is_not_seen_is_gone_once_it_was_deleted_or_two_looks_agree() {
+        let memory = Memories::default();
+        let gone = |uid: &str, recorded, after| memory.surely_gone(uid, recorded, after);
+        assert!(!gone("1", Some("AROAONE"), AN_HOUR), "one look");
+        assert!(gone("1", Some("AROAONE"), AT_ONCE), "another, long enough after");
+        memory.not_clean("1");
+        assert!(
+            memory.with("1", |memory| memory.clean_since.is_none()),
+            "it begins anew"
+        );
+        memory.deleted("2", ["arn:entry".to_owned()]);
+        assert!(!gone("2", Some("AROAONE"), AN_HOUR), "the entry alone");
+        assert!(gone("2", None, AN_HOUR), "nothing else was made");
+        memory.deleted("2", ["AROAONE".to_owned()]);
+        assert!(gone("2", Some("AROAONE"), AN_HOUR));
+        assert!(!gone("3", None, AN_HOUR));
+        assert_eq!(memory.all_deleted("2").len(), 2);
+    }
+
+    #[test]
+    fn an_edit_while_an_object_waits_for_its_turn_is_known_by_its_generation() {
+        let memory = Memories::default();
+        assert!(!memory.edited_since_waiting("1", Some(1)));
+        assert!(!memory.edited_since_waiting("1", Some(1)));
+        assert!(memory.edited_since_waiting("1", Some(2)));
+        memory.waited("1");
+        assert!(!memory.edited_since_waiting("1", Some(2)));
+        assert!(memory.just_pending("1", AN_HOUR) && !memory.just_pending("1", AT_ONCE));
+        assert!(memory.first_look("1") && !memory.first_look("1"));
+    }
 }

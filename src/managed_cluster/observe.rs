@@ -349,3 +349,44 @@ pub async fn adoptable(
     let secret = ClusterSecret::read(&whole);
     Ok((secret.server == server).then_some(Adoptable { secret, lost, changes }))
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+
+    use super::*;
+
+    /// People copy manifests, annotations and all; and Argo CD copies our Secret under another name.
+    #[test]
+    fn a_secret_with_our_annotation_is_ours_by_its_name_or_by_its_server() {
+        let secret = |name: &str, server: &str| {
+            let mut secret: Secret = serde_json::from_value(serde_json::json!({"metadata": {"name": name}})).unwrap();
+            secret.data = Some([("server".to_owned(), ByteString(server.into()))].into());
+            cut_down(&mut secret);
+            ClusterSecret::read(&secret)
+        };
+        let known = |name, servers: &[&'static str]| Known {
+            name,
+            servers: servers.to_vec(),
+        };
+        let both = known(Some("ours"), &["https://ours/"]);
+        assert!(both.is_ours(&secret("ours", "https://new")), "the server changes");
+        assert!(both.is_ours(&secret("copy", "https://ours")), "Argo CD's copy");
+        assert!(!both.is_ours(&secret("theirs", "https://theirs")), "a copied manifest");
+        assert!(known(None, &["https://ours"]).is_ours(&secret("copy", "https://ours")));
+        assert!(!known(None, &["https://ours"]).is_ours(&secret("ours", "https://theirs")));
+        assert!(
+            Known::default().is_ours(&secret("any", "https://any")),
+            "the annotation has to do"
+        );
+        let status: ManagedClusterStatus = serde_json::from_value(serde_json::json!({
+            "secret": "ours", "conditions": [],
+            "cluster": {"accountId": "2", "region": "r", "name": "n", "arn": "arn:c", "endpoint": "https://ours"},
+        }))
+        .unwrap();
+        assert_eq!(
+            (Known::recorded(&status).name, Known::recorded(&status).servers),
+            (Some("ours"), vec!["https://ours"])
+        );
+    }
+}

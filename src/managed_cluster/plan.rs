@@ -28,9 +28,10 @@ use super::{
     unmoved::Unmoved,
 };
 
+pub(super) use adopt::is_opened;
 pub use entry::entry_tags;
 pub(super) use entry::username_beside;
-pub(super) use hold::withhold;
+pub(super) use hold::{leave_closed, withhold};
 pub use owner::KnownEntry;
 pub(super) use owner::{mark, owns, taken_over};
 pub use record::{existing_role, given};
@@ -97,6 +98,9 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
         plan.steps.clear();
     }
     withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
+    if desired.named {
+        leave_closed(&mut plan, spoke.role.as_ref(), &desired.role.arn, memory.owner);
+    }
     // What is told first is what comes first in the chain: everything before it is said to hold.
     plan.blocked.sort_by_key(Blocked::part);
     plan

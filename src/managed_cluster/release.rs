@@ -192,6 +192,13 @@ mod tests {
         assert!(entry.policies.contains("arn:p"));
         assert_eq!(read.cluster.unwrap().endpoint.as_deref(), Some("https://x"));
         assert!(read.conditions.is_empty());
+        for nothing in [None, Some(&serde_json::Value::Null)] {
+            assert_eq!(
+                recorded(nothing),
+                Ok(ManagedClusterStatus::default()),
+                "no pass has ended yet"
+            );
+        }
 
         let with = |key: &str, value: serde_json::Value| {
             let mut status = status.clone();

@@ -16,7 +16,7 @@ use crate::{
 use super::{
     blocked::Blocked,
     observe::{Secrets, Spoke},
-    plan::{self, KnownEntry, mark, owns, username_beside, withhold},
+    plan::{self, KnownEntry, is_opened, leave_closed, mark, owns, username_beside, withhold},
     request::Identity,
     step::{Part, Plan, Step},
 };
@@ -77,6 +77,9 @@ pub fn plan_removal(
     };
     plan_role(&mut plan, &whole, spoke);
     withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
+    if taken_over.role {
+        leave_closed(&mut plan, spoke.role.as_ref(), deployer, owner);
+    }
     // What is held and is not ours to remove keeps nothing.
     plan.blocked.retain(|blocked| !blocked.is_note());
     plan
@@ -100,7 +103,7 @@ impl Plan {
 /// On a role of others (`shared`) they alone say nothing: whoever forges them has not opened it to us.
 #[must_use]
 pub fn bears_our_mark(deployer: &RoleArn, owner: &Owner, shared: bool, role: &Role) -> bool {
-    let opened = !shared || role.tags.get(ADOPT_TAG) == Some(&owner.hub.to_string());
+    let opened = !shared || is_opened(&role.tags, owner);
     role.arn == deployer.to_string() && opened && owner.judge(&role.tags) == Marked::Ours
 }
 

@@ -446,6 +446,26 @@ mod tests {
         }
     }
 
+    fn what_holds_removals_up() -> Vec<Blocked> {
+        vec![
+            Blocked::ApplicationsStillTargeting {
+                why: "one Application still deploys here".into(),
+                stalled: true,
+                drained: false,
+            },
+            Blocked::ApplicationsMayReturn {
+                why: "no Application deploys here at the moment".into(),
+            },
+            Blocked::ApplicationsUnseen {
+                why: "Applications could not be listed here".into(),
+                stalled: true,
+            },
+            Blocked::RemovalsPaused {
+                why: "too many removals at the same time".into(),
+            },
+        ]
+    }
+
     fn every_blocked() -> Vec<Blocked> {
         let text = || "some-thing".to_owned();
         let set = || BTreeSet::from(["one".to_owned(), "two".to_owned()]);
@@ -495,6 +515,11 @@ mod tests {
                 why: "its owner has not opened it".into(),
                 part: Part::AccessEntry,
             },
+            Blocked::NotOpened {
+                arn: text(),
+                undone: vec![text()],
+                open: "aws iam tag-role".into(),
+            },
             Blocked::Unconfirmed { what: text() },
             Blocked::EntryNotOurs {
                 owner: text(),
@@ -521,27 +546,13 @@ mod tests {
             },
             Blocked::Suspended { part: Part::Secret },
             Blocked::StoodBack,
-            Blocked::ApplicationsStillTargeting {
-                why: "one Application still deploys here".into(),
-                stalled: true,
-                drained: false,
-            },
-            Blocked::ApplicationsMayReturn {
-                why: "no Application deploys here at the moment".into(),
-            },
-            Blocked::ApplicationsUnseen {
-                why: "Applications could not be listed here".into(),
-                stalled: true,
-            },
-            Blocked::RemovalsPaused {
-                why: "too many removals at the same time".into(),
-            },
         ];
         all.extend(
             [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting]
                 .map(|state| Blocked::ClusterNotActive { cluster: prod(), state }),
         );
         all.push(Blocked::RolePropagating);
+        all.extend(what_holds_removals_up());
         all
     }
 

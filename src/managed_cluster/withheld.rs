@@ -204,4 +204,32 @@ mod tests {
             assert_eq!(told, format!("not done while {}: a; b", withheld.why()), "no order");
         }
     }
+
+    #[test]
+    fn what_a_person_did_since_an_object_was_seen_is_heard() {
+        let metadata = |more: serde_json::Value| -> ObjectMeta {
+            let mut metadata = json!({"uid": "1", "generation": 1});
+            metadata
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            serde_json::from_value(metadata).unwrap()
+        };
+        let seen = metadata(json!({}));
+        for (now, expected, case) in [
+            (json!({}), false, "nothing"),
+            (
+                json!({"labels": {"a": "b"}, "resourceVersion": "9"}),
+                false,
+                "what no pass is made of",
+            ),
+            (json!({"generation": 2}), true, "edited"),
+            (json!({"uid": "2"}), true, "made again"),
+            (json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}), true, "deleted"),
+            (json!({"annotations": {"mooring.dev/paused": "true"}}), true, "paused"),
+        ] {
+            assert_eq!(overtaken(&seen, Some(&metadata(now))), expected, "{case}");
+        }
+        assert!(overtaken(&seen, None), "gone");
+    }
 }

@@ -17,6 +17,9 @@ const ROW_LIMIT: usize = 980;
 /// How many names are told.
 const SOME: usize = 5;
 
+/// What has to agree before anything is deleted to heal. How long that takes is for whoever starts the operator to say.
+pub(crate) const SECOND_LOOK: &str = "a second look, the operator's --confirm-after later (30 s unless set),";
+
 /// Some of these names, and how many more there are. Somebody else may have chosen them.
 pub(crate) fn some<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
     let mut names = names.into_iter();

@@ -6,7 +6,10 @@ use serde::Serialize;
 
 use crate::{
     api::{CLOSED_ACCOUNTS, CONFIRM_HUB},
-    managed_cluster::{held_in_words, words::some},
+    managed_cluster::{
+        held_in_words,
+        words::{SECOND_LOOK, some},
+    },
     policy::Document,
 };
 
@@ -268,9 +271,9 @@ impl Blocked {
             Self::HubReplaced { object, recorded, issuer } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}`"),
             Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}` lets the role be made afresh; its deployer roles go on trusting it by its name"),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. Nothing is written to it. Deployer roles trust the name: whoever can use this role holds every cluster. Look up in CloudTrail of account {} who called CreateRole for it, and delete it (`aws iam delete-role --role-name {}`): then it is made afresh. Until then `mooring revoke` closes a cluster to it", account_in(arn), name_in(arn)),
-            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
+            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path and case: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
             Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off, and it goes on by itself. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
-            Self::Unconfirmed { id } => format!("{}; Mooring looks again in half a minute, and then makes it afresh by itself", unrecorded(id)),
+            Self::Unconfirmed { id } => format!("{}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself", unrecorded(id)),
             Self::Held { arn, value, undone } => held_in_words(&format!("role {arn}"), value, undone),
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set spec.assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
             Self::JustMade => "the role was made; its policy follows".to_owned(),

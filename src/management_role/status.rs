@@ -396,6 +396,15 @@ mod tests {
     }
 
     #[test]
+    fn a_paused_role_that_is_as_specified_leaves_the_binding_to_its_own_condition() {
+        let pass = Pass::Withheld(Withheld::Paused, Plan::default());
+        let told = after(&ManagementRoleStatus::default(), &pass, 1);
+        let ready = find(&told.conditions, ConditionType::Ready).unwrap();
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("True", "Paused"));
+        assert!(ready.message.ends_with(BOUND), "{}", ready.message);
+    }
+
+    #[test]
     fn while_nothing_is_written_each_part_tells_what_is_not_done() {
         let name = || "management-default".parse().unwrap();
         let plan = Plan {

@@ -58,7 +58,7 @@ fn left_behind(world: &mut World, confirmed: Option<&str>) {
 #[test]
 fn each_state_leads_to_its_own_plan() {
     let none = || json!({});
-    let cases: [Case; 36] = [
+    let cases: [Case; 37] = [
         ("steady", none(), |_| {}, &[]),
         ("hub-missing", none(), |w| w.observed.cluster = None, &["!HubNotFound"]),
         (
@@ -204,6 +204,22 @@ fn each_state_leads_to_its_own_plan() {
             "role-elsewhere",
             none(),
             |w| w.role().arn = "arn:aws:iam::111111111111:role/x".into(),
+            &["!RoleNotOurs"],
+        ),
+        (
+            "role-in-another-case",
+            none(),
+            |w| {
+                let (path, name) = w
+                    .role()
+                    .arn
+                    .clone()
+                    .rsplit_once('/')
+                    .map(|(a, b)| (a.to_owned(), b.to_owned()))
+                    .unwrap();
+                w.role().arn = format!("{path}/{}", name.to_ascii_uppercase());
+                w.role().id = "AROATHEIRS".into();
+            },
             &["!RoleNotOurs"],
         ),
         (

@@ -20,6 +20,7 @@ mod hub_golden;
 mod hub_properties;
 mod ownership;
 mod properties;
+mod shared;
 mod spoke_golden;
 mod standing_back;
 mod world;

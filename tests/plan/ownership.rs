@@ -18,8 +18,8 @@ use crate::{
     world::{ADMIN, World, brief, endpoint, foreign_secret, management, owned_by},
 };
 
-const THEIRS: &str = "arn:aws:iam::222222222222:role/argocd-prod";
-const EXISTING: &str = r#"
+pub(crate) const THEIRS: &str = "arn:aws:iam::222222222222:role/argocd-prod";
+pub(crate) const EXISTING: &str = r#"
 accountId: "222222222222"
 region: eu-west-1
 access:
@@ -190,8 +190,8 @@ fn an_entry_for_an_existing_role_that_was_made_again_is_healed_after_two_looks()
     assert!(world.plan().is_clean());
 }
 
-const HUB: &str = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
-const TAKEN_OVER: &str = r#"
+pub(crate) const HUB: &str = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
+pub(crate) const TAKEN_OVER: &str = r#"
 accountId: "222222222222"
 region: eu-west-1
 adoptExisting: true
@@ -202,11 +202,11 @@ access:
 const THEIR_TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:role/argocd-manager"},"Action":"sts:AssumeRole"}]}"#;
 const THEIR_SECRET: &str = "prod-cluster";
 
-fn policy(name: &str) -> AccessPolicyArn {
+pub(crate) fn policy(name: &str) -> AccessPolicyArn {
     AccessPolicyArn::from_aws(&format!("arn:aws:eks::aws:cluster-access-policy/{name}"))
 }
 
-fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(crate) fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -214,7 +214,7 @@ fn tags(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 /// A cluster that was wired by hand, with Terraform, and opened to us by everybody it belongs to.
-fn wired_by_hand() -> World {
+pub(crate) fn wired_by_hand() -> World {
     let mut world = World::new(TAKEN_OVER);
     world.role = Some(Role {
         arn: THEIRS.into(),
@@ -250,7 +250,7 @@ fn wired_by_hand() -> World {
     world
 }
 
-const TAKE_OVER: [&str; 5] = [
+pub(crate) const TAKE_OVER: [&str; 5] = [
     "AdoptRole",
     "SetBoundary",
     "AddTrust",
@@ -424,7 +424,7 @@ fn a_removal_takes_what_mooring_wrote_and_leaves_what_is_others() {
 #[test]
 fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, &[&str], &str); 26] = [
+    let cases: [(&str, Change, &[&str], &str); 27] = [
         (
             "not-asked",
             |w| w.request.adopt = false,
@@ -533,6 +533,15 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
             },
             &["!NotAdoptable"],
             "AROAEXAMPLEEXAMPLE123",
+        ),
+        (
+            "role-with-ghost-of-a-user",
+            |w| {
+                w.role().trust =
+                    THEIR_TRUST.replace("arn:aws:iam::111111111111:role/argocd-manager", "AIDAEXAMPLEEXAMPLE123");
+            },
+            &["!NotAdoptable"],
+            "AIDAEXAMPLEEXAMPLE123",
         ),
         (
             "role-unreadable",

@@ -215,3 +215,24 @@ fn what_goes_with_an_entry_that_was_taken_over_is_what_the_spec_did_not_give() {
         "{unseen:?}"
     );
 }
+
+#[test]
+fn a_suspension_keeps_what_is_held_as_it_is_and_tells_what_it_does_not_do() {
+    let mut world = moored();
+    world.role().boundary = None;
+    assert_eq!(names(&keep(&world)), ["SetBoundary"]);
+    world.role().tags.insert(HOLD_TAG.into(), "incident".into());
+    let plan = keep(&world);
+    assert!(plan.steps.is_empty(), "{plan:?}");
+    assert!(matches!(plan.blocked[..], [Blocked::Held { .. }]), "{plan:?}");
+
+    let mut world = World::moored(&format!(
+        "{ADMIN}  deployerRole: {{permissionsBoundary: \"arn:aws:iam::222222222222:policy/b\"}}\n"
+    ));
+    world.policies.inline.insert("s3".into());
+    let plan = keep(&world);
+    assert!(
+        matches!(plan.blocked[..], [Blocked::ForeignPolicyAttached { .. }]),
+        "{plan:?}"
+    );
+}

@@ -251,6 +251,11 @@ impl World {
 
     /// The same of an account that was looked at otherwise.
     pub(crate) fn plan_of(&self, spoke: &Spoke) -> Plan {
+        self.plan_with(spoke, &self.found())
+    }
+
+    /// The same of an account and Secrets that were looked at otherwise.
+    pub(crate) fn plan_with(&self, spoke: &Spoke, found: &Secrets) -> Plan {
         let memory = Memory {
             owner: &self.request.owner,
             recorded_role: self.recorded_role.as_deref(),
@@ -260,7 +265,7 @@ impl World {
             given: self.given.as_ref(),
             living: &self.living,
         };
-        plan::plan(&self.desired(), spoke, &self.found(), &memory)
+        plan::plan(&self.desired(), spoke, found, &memory)
     }
 
     /// One pass, with every step done.
@@ -304,6 +309,12 @@ impl World {
             .map(|secret| secret.name.clone())
             .or_else(|| self.recorded_secret.take());
         self.suspected.clone_from(&plan.suspicion);
+        self.given = self.recorded();
+        plan
+    }
+
+    /// What a look leads to being recorded of the access entry.
+    pub(crate) fn recorded(&self) -> Option<AccessEntryStatus> {
         let memory = Memory {
             owner: &self.request.owner,
             recorded_role: self.recorded_role.as_deref(),
@@ -313,8 +324,7 @@ impl World {
             given: self.given.as_ref(),
             living: &self.living,
         };
-        self.given = plan::given(&self.desired(), &self.spoke(), &memory);
-        plan
+        plan::given(&self.desired(), &self.spoke(), &memory)
     }
 
     pub(crate) fn plan_removal(&self) -> Plan {

@@ -1,8 +1,11 @@
 //! What stands in the way of a plan, in words: what it is, on which thing, and what to do next.
 
 use crate::{
-    domain::{eks::ClusterState, ownership::HOLD_TAG},
-    managed_cluster::words::some,
+    domain::{
+        eks::ClusterState,
+        ownership::{ADOPT_TAG, HOLD_TAG},
+    },
+    managed_cluster::words::{SECOND_LOOK, some},
 };
 
 use super::Blocked;
@@ -43,10 +46,11 @@ impl Blocked {
             Self::TrustMissing { arn, management_role, document: None } => format!("the trust policy of {arn}, which Mooring does not write, denies sts:AssumeRole to {management_role}: take that statement out of it"),
             Self::TrustMissing { arn, management_role, document: Some(document) } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner set this one, which is the one that stands with what is missing: {}", document.to_json()),
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
+            Self::NotOpened { arn, undone, open } => format!("role {arn} does not bear the tag {ADOPT_TAG} of this hub any more, and without it AWS lets Mooring write nothing to it, so this is not done: {}. Have its owner do that, or set the tag again, and Mooring does it: `{open}`", undone.join("; ")),
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (`{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again"),
             Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: {}", policies.iter().map(|policy| detach_command(role, policy)).collect::<Vec<_>>().join("; ")),
-            Self::Unconfirmed { what } => format!("{what}; Mooring looks again in half a minute, and then makes it afresh by itself"),
-            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. If a second look in half a minute agrees, the association is taken away and made anew, by Mooring itself"),
+            Self::Unconfirmed { what } => format!("{what}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
+            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets, next } => format!("Argo CD has a cluster of this server or name already ({}), and picks one at random when there are two, so the cluster Secret is not written: {next}", secrets.join("; ")),
@@ -119,5 +123,26 @@ pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> Stri
             undone.join("; "),
             untag_command(thing)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How far apart two looks are is for a flag to say.
+    #[test]
+    fn what_waits_for_a_second_look_says_which_flag_decides_when_that_is() {
+        let what = "x".to_owned();
+        for blocked in [
+            Blocked::Unconfirmed { what: what.clone() },
+            Blocked::ScopeUnmoved { what },
+        ] {
+            assert!(
+                blocked.second_look() && blocked.message().contains("--confirm-after"),
+                "{}",
+                blocked.message()
+            );
+        }
     }
 }

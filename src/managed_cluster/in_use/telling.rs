@@ -4,7 +4,7 @@ use crate::{
     argocd::{ClusterSecret, Grip, Maker, Usage, User},
     managed_cluster::{
         blocked::Blocked,
-        words::{capitalised, named, some},
+        words::{SECOND_LOOK, capitalised, named, some},
     },
 };
 
@@ -39,10 +39,9 @@ impl Telling<'_> {
 
     /// Nobody uses it at the moment.
     pub(super) fn look_again(&self) -> Next {
-        let mut sentences = vec![
-            "no Application deploys to this cluster at the moment, and one may be made anew: the cluster Secret goes when a second look in half a minute finds none either"
-                .to_owned(),
-        ];
+        let mut sentences = vec![format!(
+            "no Application deploys to this cluster at the moment, and one may be made anew: the cluster Secret goes once {SECOND_LOOK} finds none either"
+        )];
         let makers = self.makers(|_| true);
         if !makers.is_empty() {
             let (s, its) = if makers.len() == 1 { ("s", "its") } else { ("", "their") };

@@ -11,7 +11,7 @@ use crate::{
     domain::{
         eks::AccessEntry,
         name::RoleName,
-        ownership::{ADOPT_TAG, Marked, Tags},
+        ownership::{ADOPT_TAG, Marked, Owner, Tags},
     },
     policy::{Document, Principals},
 };
@@ -60,8 +60,16 @@ fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> St
 }
 
 /// Whether its owner has opened a thing to this hub.
-pub(super) fn is_opened(tags: &Tags, memory: &Memory<'_>) -> bool {
-    tags.get(ADOPT_TAG) == Some(&memory.owner.hub.to_string())
+pub(in crate::managed_cluster) fn is_opened(tags: &Tags, owner: &Owner) -> bool {
+    tags.get(ADOPT_TAG) == Some(&owner.hub.to_string())
+}
+
+/// The command by which its owner opens a role to this hub.
+pub(super) fn open_role(name: &RoleName, owner: &Owner) -> String {
+    format!(
+        "aws iam tag-role --role-name {name} --tags Key={ADOPT_TAG},Value={}",
+        owner.hub
+    )
 }
 
 /// Whether the role that stands there is taken over.
@@ -80,13 +88,7 @@ pub(super) fn role<'a>(
         part: Part::DeployerRole,
     };
     let name = &desired.role.arn.name;
-    let how = || {
-        format!(
-            "aws iam tag-role --role-name {name} --tags Key={ADOPT_TAG},Value={}",
-            memory.owner.hub
-        )
-    };
-    open(&role.tags, memory, desired.named, how).map_err(refused)?;
+    open(&role.tags, memory, desired.named, || open_role(name, memory.owner)).map_err(refused)?;
     let (Some(policies), Some(profiles)) = (&spoke.role_policies, &spoke.instance_profiles) else {
         return Err(refused("what it carries was not looked at".to_owned()));
     };

@@ -1,9 +1,15 @@
 //! Somebody else's emergency: what bears the AWS tag `mooring.dev/hold` is not written to, and neither is what hangs on
-//! it. The steps that are left out are told.
+//! it. A role that its owner had opened and has closed again is not written to either: AWS would refuse. The steps that are
+//! left out are told.
 
+use super::adopt;
 use crate::{
     aws::Role,
-    domain::{eks::AccessEntry, ownership::HOLD_TAG},
+    domain::{
+        arn::RoleArn,
+        eks::AccessEntry,
+        ownership::{HOLD_TAG, Owner},
+    },
     managed_cluster::{
         blocked::Blocked,
         step::{Part, Plan, Step},
@@ -35,6 +41,22 @@ pub(in crate::managed_cluster) fn withhold(plan: &mut Plan, role: Option<&Role>,
             touches_entry(step) || deletes(step) || (afresh && matches!(step, Step::CreateRole { .. }))
         });
         tell(plan, Part::AccessEntry, format!("access entry {thing}"), value, &undone);
+    }
+}
+
+/// Takes out of a plan what would write to a role that others have a part in, where its owner has taken the tag off again by
+/// which he had opened it: the provisioner may write to it by that alone.
+pub(in crate::managed_cluster) fn leave_closed(plan: &mut Plan, role: Option<&Role>, named: &RoleArn, owner: &Owner) {
+    let Some(role) = role.filter(|role| !adopt::is_opened(&role.tags, owner)) else {
+        return;
+    };
+    let undone = take_out(plan, touches_role);
+    if !undone.is_empty() {
+        plan.blocked.push(Blocked::NotOpened {
+            arn: role.arn.clone(),
+            undone: undone.iter().map(Step::words).collect(),
+            open: adopt::open_role(&named.name, owner),
+        });
     }
 }
 

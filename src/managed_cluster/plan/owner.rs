@@ -121,3 +121,116 @@ pub(in crate::managed_cluster) fn mark(owner: &Owner, tags: &Tags, entry: &Acces
         missing: missing_tags(tags, &entry.tags).into_keys().collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        arn::ClusterArn,
+        ownership::{HUB_TAG, UID_TAG},
+    };
+
+    const OTHER_HUB: &str = "arn:aws:eks:eu-west-1:999999999999:cluster/other";
+    const ARN: &str = "arn:aws:eks:eu-west-1:222222222222:access-entry/prod/role/222222222222/x/1";
+
+    fn owner() -> Owner {
+        Owner {
+            hub: ClusterArn {
+                region: "eu-west-1".parse().unwrap(),
+                account: "111111111111".parse().unwrap(),
+                name: "hub".parse().unwrap(),
+            },
+            uid: "ours".into(),
+            object: "prod".into(),
+        }
+    }
+
+    fn entry(arn: &str, tags: &[(&str, &str)]) -> AccessEntry {
+        AccessEntry {
+            arn: arn.to_owned(),
+            tags: tags
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .collect(),
+            ..AccessEntry::default()
+        }
+    }
+
+    fn recorded(arn: &str, adopted: Option<bool>) -> AccessEntryStatus {
+        AccessEntryStatus {
+            arn: Some(arn.to_owned()),
+            adopted,
+            ..AccessEntryStatus::default()
+        }
+    }
+
+    #[test]
+    fn an_entry_that_was_recorded_is_ours_until_somebody_else_has_it() {
+        let hub = &*owner().hub.to_string();
+        let living: BTreeSet<String> = ["ours".to_owned(), "living".to_owned()].into();
+        let opened = [(HUB_TAG, OTHER_HUB), (UID_TAG, "x"), (ADOPT_TAG, OTHER_HUB)];
+        let opened_to_us = [(HUB_TAG, OTHER_HUB), (UID_TAG, "x"), (ADOPT_TAG, hub)];
+        for (tags, expected, case) in [
+            (&[][..], true, "its tags were taken off"),
+            (
+                &[(HUB_TAG, hub), (UID_TAG, "living")],
+                false,
+                "another object has taken it over",
+            ),
+            (&[(HUB_TAG, hub), (UID_TAG, "gone")], true, "an object that is no more"),
+            (
+                &[(HUB_TAG, OTHER_HUB), (UID_TAG, "living")],
+                true,
+                "anybody can write tags",
+            ),
+            (&opened, false, "opened to the hub that took it"),
+            (&opened_to_us, true, "opened to us and to no other"),
+        ] {
+            let known = |recorded| KnownEntry {
+                recorded,
+                living: &living,
+            };
+            let (ours, another) = (recorded(ARN, None), recorded("arn:another", None));
+            assert_eq!(
+                owns(&owner(), known(Some(&ours)), &entry(ARN, tags)),
+                expected,
+                "{case}"
+            );
+            assert!(!owns(&owner(), known(Some(&another)), &entry(ARN, tags)), "{case}");
+            assert!(!owns(&owner(), known(None), &entry(ARN, tags)), "{case}");
+            let nameless = recorded("", None);
+            assert!(
+                !owns(&owner(), known(Some(&nameless)), &entry("", tags)),
+                "{case}: no ARN"
+            );
+        }
+        let marked: Vec<(String, String)> = owner().tags().into_iter().collect();
+        let marked: Vec<(&str, &str)> = marked
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        let known = KnownEntry {
+            recorded: None,
+            living: &living,
+        };
+        assert!(owns(&owner(), known, &entry(ARN, &marked)));
+    }
+
+    #[test]
+    fn what_was_recorded_of_an_entry_decides_and_its_tag_where_nothing_was() {
+        for (record, tagged, expected) in [
+            (Some(recorded(ARN, Some(false))), true, false),
+            (Some(recorded(ARN, Some(true))), false, true),
+            (Some(recorded(ARN, None)), true, true),
+            (Some(recorded(ARN, None)), false, false),
+            (Some(recorded("arn:former", Some(true))), false, false),
+            (Some(recorded("arn:former", Some(false))), true, true),
+            (None, true, true),
+            (None, false, false),
+        ] {
+            let tags = [(ADOPTED_TAG, "true")];
+            let entry = entry(ARN, if tagged { &tags } else { &[] });
+            assert_eq!(taken_over(record.as_ref(), &entry), expected, "{record:?} {tagged}");
+        }
+    }
+}

@@ -55,7 +55,7 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
     if role.arn != desired.role.arn.to_string() {
         return Standing::Foreign(elsewhere(desired, role));
     }
-    let taking_over = desired.named || (desired.adopt && adopt::is_opened(&role.tags, memory));
+    let taking_over = desired.named || (desired.adopt && adopt::is_opened(&role.tags, memory.owner));
     match memory.owner.judge(&role.tags) {
         // Our own role whose tags were changed by hand keeps the ID that we recorded, which nobody can give another.
         _ if recorded => Standing::Ours(role),

@@ -95,6 +95,9 @@ pub fn keep(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
         plan.blocked.push(Blocked::Suspended { part: Part::Secret });
     }
     hold::withhold(&mut plan, spoke.role.as_ref(), None);
+    if desired.named {
+        hold::leave_closed(&mut plan, spoke.role.as_ref(), &desired.role.arn, memory.owner);
+    }
     plan.blocked.sort_by_key(Blocked::part);
     plan
 }

@@ -351,3 +351,66 @@ async fn running(client: &Client, namespace: &str) -> Result<Running, Kubernetes
             .collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, from_value, json};
+
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::111111111111:role/argocd";
+
+    fn request(identity: &Value) -> Request {
+        let holds = |kind: &str| json!({"type": kind, "status": "True", "reason": "AsSpecified", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let object = json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": {"name": "default", "uid": "m"},
+            "spec": {"cluster": {"name": "hub", "region": "eu-west-1"}, "identity": identity, "allow": [{"accounts": ["*"]}]},
+            "status": {"conditions": [holds("HubReady"), holds("RoleReady")], "role": {"arn": ROLE, "id": "A"}},
+        });
+        Request::of(&from_value(object).unwrap())
+    }
+
+    /// The pods of an existing role may come to it by EKS Pod Identity, so they are listed before anything is annotated. Where
+    /// Mooring makes the role they come by the annotation alone, and what runs is no concern of its before that.
+    #[test]
+    fn what_runs_is_looked_at_where_pods_may_have_the_role() {
+        let (made, existing) = (
+            request(&json!({})),
+            request(&json!({"type": "Existing", "roleArn": ROLE})),
+        );
+        let none = BTreeMap::new();
+        let naming = |name: &str, value: Option<&str>| {
+            let account = Account {
+                target: Target::default(),
+                value: value.map(str::to_owned),
+                ours: false,
+                others: BTreeSet::new(),
+                since: None,
+                last_writer: None,
+            };
+            BTreeMap::from([(name.to_owned(), account)])
+        };
+        let server = "argocd-server";
+        for (request, accounts, expected, case) in [
+            (&existing, &none, true, "nothing is annotated yet"),
+            (&existing, &naming(server, None), true, "none names it"),
+            (&made, &none, false, "nothing can have it"),
+            (&made, &naming(server, None), false, "none names it"),
+            (&made, &naming(server, Some("arn:other")), false, "another role"),
+            (
+                &made,
+                &naming("argocd-repo-server", Some(ROLE)),
+                false,
+                "nobody asked for that one",
+            ),
+            (&made, &naming(server, Some(ROLE)), true, "bound"),
+        ] {
+            assert_eq!(Observed::matters(accounts, request), expected, "{case}");
+            let unknown = Request {
+                role: None,
+                ..request.clone()
+            };
+            assert!(!Observed::matters(accounts, &unknown), "{case}: no role stands");
+        }
+    }
+}
