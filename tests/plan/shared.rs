@@ -327,7 +327,9 @@ fn of_two_that_want_one_server_or_name_in_argo_cd_the_second_gives_way() {
     let plan = with(&|_| {});
     assert_eq!(brief(&plan).last().unwrap(), "!DuplicateCluster");
     assert!(
-        messages(&plan).contains("delete it, or set spec.adoptExisting"),
+        messages(&plan).contains(
+            "so have it taken over: set spec.adoptExisting, and `kubectl annotate secret theirs mooring.dev/adopt="
+        ),
         "{}",
         messages(&plan)
     );
@@ -337,7 +339,7 @@ fn of_two_that_want_one_server_or_name_in_argo_cd_the_second_gives_way() {
     });
     let told = messages(&plan);
     assert!(
-        told.contains("that of ManagedCluster first") && told.contains("leave that to its ManagedCluster"),
+        told.contains("that of ManagedCluster first") && told.contains("delete one of the two objects"),
         "{told}"
     );
 
