@@ -590,7 +590,7 @@ async fn an_entry_of_a_role_that_is_gone_is_told_and_left_to_those_who_gave_some
     assert_eq!(condition(&object, "Stalled").unwrap().1, "StalePrincipal");
     assert!(told.contains("team-theirs") && told.contains(VIEW), "{told}");
     let command = format!(
-        "aws eks delete-access-entry --cluster-name wired --principal-arn {}",
+        "aws eks delete-access-entry --region eu-west-1 --cluster-name wired --principal-arn {}",
         wired.role
     );
     assert!(told.contains(&command), "{told}");
