@@ -315,12 +315,12 @@ fn is_bare(spoke: &Spoke, outcome: &Outcome, plan: &Plan) -> bool {
         let takes = |step: &Step| matches!(step, Step::Disassociate { policy: taken, .. } if taken == policy);
         plan.steps.iter().filter(done).any(takes)
     };
-    let given = plan
-        .steps
-        .iter()
-        .filter(done)
-        .any(|step| matches!(step, Step::Associate { .. }));
-    outcome.stop().is_some() && !given && entry.groups.is_empty() && found.keys().all(taken)
+    let gives = |step: &Step| {
+        matches!(step, Step::Associate { .. } | Step::CreateAccessEntry { .. })
+            || matches!(step, Step::SetGroups { groups, .. } | Step::SetUsername { groups, .. } if !groups.is_empty())
+    };
+    let something = plan.steps.iter().filter(done).any(gives);
+    outcome.stop().is_some() && !something && entry.groups.is_empty() && found.keys().all(taken)
 }
 
 /// The UIDs of all objects that are there, those that cannot be read among them.

@@ -259,7 +259,10 @@ pub fn status(
     let made = old.deployer_role.is_some() || old.secret.is_some() || old.access_entry.is_some();
     let mut findings = findings(pass, made);
     if let Pass::Releasing(releasing) = pass {
-        findings.extend(stands_again(releasing, &old.conditions));
+        let told = findings
+            .iter()
+            .any(|finding| finding.kind == ConditionType::SecretReady);
+        findings.extend(stands_again(releasing, &old.conditions).filter(|_| !told));
     }
     let going = matches!(pass, Pass::Releasing(_) | Pass::ReleaseWithheld(..));
     keep_parts::<Part>(&old.conditions, &mut findings, going);
@@ -1086,8 +1089,9 @@ mod tests {
         );
         let message = ready(&told).2;
         assert!(
-            message.starts_with("spec.mode is Suspended, and Argo CD's access still stands: it is being removed, and ")
-                && message.ends_with("What is then done: delete the access entry"),
+            message.starts_with(
+                "spec.mode is Suspended, and the access is not known to be taken away: it is being removed, and "
+            ) && message.ends_with("What is then done: delete the access entry"),
             "{message}"
         );
         assert!(
@@ -1412,7 +1416,16 @@ mod tests {
         let gone = after(&moored(), &Pass::Releasing(gone), 2);
         assert!(brief(&gone).contains(&"SecretReady False Removed".to_owned()));
         let again = after(&gone, &waits(false), 3);
+        let again = after(&again, &waits(false), 4);
         let secret = find(&again.conditions, ConditionType::SecretReady).unwrap();
+        let twice = after(&gone, &waits(true), 3);
+        assert_eq!(
+            brief(&twice)
+                .iter()
+                .filter(|told| told.starts_with("SecretReady"))
+                .count(),
+            1
+        );
         assert_eq!(
             (secret.reason.as_str(), secret.message.as_str()),
             (

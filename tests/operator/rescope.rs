@@ -44,7 +44,11 @@ async fn given(world: &World, name: &str) -> u64 {
     let mark = world.mark();
     world.patch("ManagedCluster", name, json!({"spec": access("b")})).await;
     let told = world.until_reason("ManagedCluster", name, "Propagating").await;
-    for words in ["hold AmazonEKSEditPolicy to namespaces b", "a second look", "makes it anew"] {
+    for words in [
+        "hold AmazonEKSEditPolicy to namespaces b",
+        "a second look",
+        "makes it anew",
+    ] {
         assert!(message(&told).contains(words), "{}", message(&told));
     }
     assert_eq!(condition(&told, "AccessEntryReady").unwrap().1, "Propagating");

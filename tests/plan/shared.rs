@@ -333,6 +333,15 @@ fn of_two_that_want_one_server_or_name_in_argo_cd_the_second_gives_way() {
         "{}",
         messages(&plan)
     );
+    let two = with(&|world| {
+        let too = foreign_secret("theirs-too", endpoint(), "theirs-too");
+        world.secrets.insert("theirs-too".into(), too);
+    });
+    let told = messages(&two);
+    assert!(
+        told.contains("leave one of them and delete the others"),
+        "it takes over one: {told}"
+    );
     let plan = with(&|world| {
         let marks = tags(&[("mooring.dev/uid", "living"), ("mooring.dev/managed-cluster", "first")]);
         world.secret().metadata.annotations = Some(marks);

@@ -115,6 +115,7 @@ pub(super) fn withheld(withheld: Withheld, foreseen: &Foreseen) -> Vec<Finding> 
     let Foreseen { plan, unseen, standing } = foreseen;
     let mut steps: Vec<String> = plan.steps.iter().map(Step::words).collect();
     let (delete, mut parts) = (Step::DeleteAccessEntry.words(), Vec::new());
+    let seen = plan.steps.contains(&Step::DeleteAccessEntry);
     if *standing {
         if !steps.contains(&delete) {
             steps.insert(0, delete.clone());
@@ -134,7 +135,7 @@ pub(super) fn withheld(withheld: Withheld, foreseen: &Foreseen) -> Vec<Finding> 
     let in_the_way: Vec<String> = plan.blocked.iter().map(Blocked::found).chain(unseen).collect();
     let mut message = withheld.removal_waits_with(&steps, &in_the_way);
     if *standing {
-        message = format!("{}: {message}", stands(true));
+        message = format!("{}: {message}", stands(seen));
     }
     summarise(
         parts,
@@ -148,6 +149,9 @@ pub(super) fn withheld(withheld: Withheld, foreseen: &Foreseen) -> Vec<Finding> 
     )
 }
 
+/// That a cluster Secret stands, though one was removed.
+const AGAIN: &str = "a cluster Secret stands again, since the former one was removed";
+
 /// That a cluster Secret stands, of which an earlier pass told that it was gone: the removal waits for who uses the cluster
 /// by it.
 pub(in crate::managed_cluster) fn stands_again(releasing: &Releasing, old: &[Condition]) -> Option<Finding> {
@@ -155,13 +159,7 @@ pub(in crate::managed_cluster) fn stands_again(releasing: &Releasing, old: &[Con
         .blocked
         .as_ref()
         .is_some_and(Blocked::asks_who_uses_the_secret);
-    let told = find(old, ConditionType::SecretReady).is_some_and(|told| told.reason == REMOVED);
-    (by_secret && told).then(|| {
-        Finding::new(
-            ConditionType::SecretReady,
-            Verdict::False,
-            "Releasing",
-            "a cluster Secret stands again, since the former one was removed",
-        )
-    })
+    let told =
+        find(old, ConditionType::SecretReady).is_some_and(|told| told.reason == REMOVED || told.message == AGAIN);
+    (by_secret && told).then(|| Finding::new(ConditionType::SecretReady, Verdict::False, "Releasing", AGAIN))
 }

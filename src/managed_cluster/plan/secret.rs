@@ -33,7 +33,8 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     let adoptable = secrets.adoptable.as_ref().filter(|_| desired.adopt && !stands);
     let left = |other: &&ClusterSecret| adoptable.is_none_or(|adoptable| adoptable.secret.name != other.name);
     let others: Vec<&ClusterSecret> = secrets.others.iter().filter(left).collect();
-    if let Some(blocked) = duplicates(&others, &secrets.claimed, (server, name), memory) {
+    let adopts = desired.adopt && !stands;
+    if let Some(blocked) = duplicates(&others, &secrets.claimed, (server, name), (stands, adopts), memory) {
         return plan.blocked.push(blocked);
     }
     if let Some(adoptable) = adoptable {
@@ -112,9 +113,10 @@ fn duplicates(
     others: &[&ClusterSecret],
     claimed: &[String],
     (server, name): (&str, &str),
+    (stands, adopts): (bool, bool),
     memory: &Memory<'_>,
 ) -> Option<Blocked> {
-    let (mut secrets, mut moored, mut by_server, mut by_name) = (Vec::new(), false, None, false);
+    let (mut secrets, mut moored, mut by_server, mut by_name) = (Vec::new(), false, Vec::new(), false);
     for other in others {
         if other.deleting || (other.server != server && other.cluster_name != name) {
             continue;
@@ -129,7 +131,7 @@ fn duplicates(
                 other.name
             ));
         } else {
-            by_server = by_server.or_else(|| (other.server == server).then_some(&other.name));
+            by_server.extend((other.server == server).then_some(other.name.as_str()));
             by_name |= other.server != server;
             secrets.push(format!("{} has the same {shared}", other.name));
         }
@@ -140,17 +142,28 @@ fn duplicates(
     }
     let next = if moored {
         "where that object moors the same EKS cluster, delete one of the two objects; otherwise give one of them another spec.argocd.name".to_owned()
-    } else if let Some(name) = by_server {
-        format!(
-            "Argo CD reaches the cluster by that Secret, so have it taken over: set spec.adoptExisting, and `kubectl annotate secret {name} {ADOPT_ANNOTATION}={}` in Argo CD's namespace. Where it is deleted instead, ApplicationSets delete the cluster's Applications before Mooring has written its own",
-            memory.owner.object
-        )
+    } else if let Some(name) = by_server.first() {
+        by_hand_of_server(name, by_server.len(), (stands, adopts), &memory.owner.object)
     } else if by_name {
         "give this one another spec.argocd.name; to rename the other takes its Applications from it".to_owned()
     } else {
         return None;
     };
     Some(Blocked::DuplicateCluster { secrets, next })
+}
+
+/// What to do about cluster Secrets of this server that others wrote: one that alone leads Argo CD there is not to go before
+/// ours stands.
+fn by_hand_of_server(name: &str, count: usize, (stands, adopts): (bool, bool), object: &str) -> String {
+    if stands {
+        "the cluster has Mooring's Secret already, so delete the other".to_owned()
+    } else if adopts || count > 1 {
+        "leave one of them and delete the others; the one that is left is taken over with spec.adoptExisting and the annotation mooring.dev/adopt".to_owned()
+    } else {
+        format!(
+            "Argo CD reaches the cluster by that Secret, so have it taken over: set spec.adoptExisting, and `kubectl annotate secret {name} {ADOPT_ANNOTATION}={object}` in Argo CD's namespace. Where it is deleted instead, ApplicationSets delete the cluster's Applications before Mooring has written its own"
+        )
+    }
 }
 
 /// What others wrote on the Secret and stays is told: labels and annotations, by which ApplicationSets choose clusters, and
