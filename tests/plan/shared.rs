@@ -6,7 +6,7 @@ use mooring::{
     api::AccessEntryStatus,
     domain::{eks::AccessScope, ownership::Owner},
     managed_cluster::{
-        Blocked, Plan,
+        Blocked, Plan, Step,
         plan::{existing_role, suspended},
     },
 };
@@ -408,6 +408,29 @@ fn nothing_is_taken_over_beside_a_secret_of_ours() {
     both.adoptable = fresh.adoptable;
     assert!(both.adoptable.is_some() && !both.own.is_empty());
     assert_eq!(brief(&world.plan_with(&world.spoke(), &both)), ["!DuplicateCluster"]);
+}
+
+/// Argo CD shards by the UID of the Secret that it knew first.
+#[test]
+fn of_two_secrets_of_ours_the_recorded_one_stays_whatever_its_name() {
+    let mut world = World::moored(ADMIN);
+    let wanted = world.secret().clone();
+    let mut known = wanted.clone();
+    known.metadata.name = Some("known-before".to_owned());
+    known.metadata.uid = Some("known-before".to_owned());
+    world.secrets.insert("known-before".into(), known);
+    world.recorded_secret = Some("known-before".to_owned());
+    let plan = world.plan();
+    let gone: Vec<&str> = plan.steps.iter().filter_map(deleted_secret).collect();
+    assert_eq!(gone, [wanted.metadata.name.as_deref().unwrap()], "{plan:?}");
+}
+
+fn deleted_secret(step: &Step) -> Option<&str> {
+    if let Step::DeleteSecret { name, .. } = step {
+        Some(name)
+    } else {
+        None
+    }
 }
 
 #[test]

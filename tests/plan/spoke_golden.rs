@@ -693,6 +693,18 @@ fn each_obstacle_stops_what_comes_after_it() {
                 "!StalePrincipal",
             ],
         ),
+        // An entry of somebody else's is not narrowed, though it says that it was made for the role.
+        (
+            "bounded-with-policy-and-foreign-entry",
+            BOUNDED,
+            |w| {
+                w.policies.inline.insert("evil".into());
+                w.entry().arn.push_str("-theirs");
+                w.entry().tags.retain(|tag, _| tag == "mooring.dev/role-id");
+                w.entry().groups.insert("others".into());
+            },
+            &["!ForeignPolicyAttached", "!AccessEntryNotOurs"],
+        ),
         // What the spec took away is taken away all the same.
         (
             "bounded-with-policy-and-more-access",
