@@ -15,6 +15,9 @@ use crate::{
 /// The reason of a condition whose part bears the tag `mooring.dev/hold`.
 const HELD: &str = "Held";
 
+/// The reason of a role that was taken over and that its owner has closed again.
+const NOT_OPENED: &str = "NotOpened";
+
 /// What the operator does about an object of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mending {
@@ -24,6 +27,8 @@ pub struct Mending {
     held: Option<(String, String)>,
     /// The role is somebody else's by the spec, so the operator never writes to it.
     role_is_theirs: bool,
+    /// The owner of the role has closed it to this hub, and the rest is mended.
+    role_is_closed: bool,
     /// The object is being removed, and what was made for it.
     going: bool,
 }
@@ -61,6 +66,7 @@ impl Mending {
         let ready = find(conditions, ConditionType::Ready).map(|ready| ready.reason.as_str());
         let read_only = ready == Some(Withheld::ReadOnly.reason());
         let look = || format!("kubectl describe {object}");
+        let closed = find(conditions, ConditionType::Stalled).is_some_and(|stalled| stalled.reason == NOT_OPENED);
         let held = if metadata.deletion_timestamp.is_some() {
             Some(("it is being removed".to_owned(), look()))
         } else if let Some(withheld) = Withheld::of(metadata, mode, read_only) {
@@ -72,7 +78,7 @@ impl Mending {
             Some((withheld.why().to_owned(), ends))
         } else if conditions.iter().any(|condition| condition.reason == HELD) {
             Some(("the owner of the account holds a part of it".to_owned(), look()))
-        } else if holds(conditions, ConditionType::Stalled) {
+        } else if holds(conditions, ConditionType::Stalled) && !closed {
             let reason = find(conditions, ConditionType::Stalled).map(|stalled| stalled.reason.as_str());
             let why = format!("it is stalled ({})", reason.unwrap_or_default());
             Some((why, look()))
@@ -83,6 +89,7 @@ impl Mending {
             object,
             held,
             role_is_theirs: false,
+            role_is_closed: closed,
             going: metadata.deletion_timestamp.is_some(),
         }
     }
@@ -92,6 +99,11 @@ impl Mending {
     pub fn will_to_role(&self, does: &str) -> String {
         if self.role_is_theirs {
             format!("the role is its owner's (type Existing) and Mooring never writes to it: have them {does}")
+        } else if self.role_is_closed {
+            format!(
+                "Mooring would {does}, but the role's owner has closed it to Mooring ({NOT_OPENED}): kubectl describe {} has the command that opens it",
+                self.object
+            )
         } else {
             self.will(does)
         }
@@ -184,12 +196,24 @@ mod tests {
         let held = json!({"type": "DeployerRoleReady", "status": "False", "reason": "Held", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
         object.status.as_mut().unwrap().conditions = vec![serde_json::from_value(held).unwrap()];
         assert!(will(&object).contains("while the owner of the account holds a part of it"));
+        let closed = json!({"type": "Stalled", "status": "True", "reason": "NotOpened", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        object.status.as_mut().unwrap().conditions = vec![serde_json::from_value(closed).unwrap()];
+        assert!(
+            will(&object).starts_with("Mooring will make it again"),
+            "all but the role"
+        );
+        let said = Mending::of_cluster(&object).will_to_role("mend it");
+        assert!(
+            said.contains("the role's owner has closed it to Mooring (NotOpened)"),
+            "{said}"
+        );
         object.spec.access.deployer_role.kind = DeployerRoleType::Existing;
         let said = Mending::of_cluster(&object).will_to_role("make it again");
         assert!(
             said.ends_with("have them make it again") && !said.contains("Mooring will"),
             "{said}"
         );
+        object.status.as_mut().unwrap().conditions.clear();
         object.spec.access.deployer_role.kind = DeployerRoleType::Managed;
         assert_eq!(
             Mending::of_cluster(&object).will_to_role("x"),

@@ -28,6 +28,8 @@ pub struct Desired {
     pub named: bool,
     /// Whether what others made is taken over.
     pub adopt: bool,
+    /// Argo CD's namespace, where the cluster Secret is.
+    pub namespace: String,
     /// The management role, which it must let in.
     pub management_role: RoleArn,
     /// The access entry, without the tag that names the role's unique ID, which AWS gives when the role is made.
@@ -59,6 +61,7 @@ pub fn desired(request: &Request, management: &Management, cluster: Option<&Clus
         existing: request.identity.existing.is_some(),
         named: request.identity.adopted.is_some(),
         adopt: request.adopt,
+        namespace: management.namespace.clone(),
         management_role: management.role.clone(),
         entry: WantedEntry {
             principal: request.deployer.clone(),

@@ -252,7 +252,7 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, notes: &[String]) -> St
          an accident, so nothing is taken away for those that wait ({}) until a person says so, however long that is. If they are meant: `kubectl \
          annotate mgr {role} --overwrite {annotation}` for all that name it, or `kubectl annotate mgc {name} --overwrite \
          {annotation}` for this one. If not, put the manifests back in Git first: a deletion cannot be undone, so \
-         each of them goes once it is confirmed, and is then made again; until then everything of them works{notes}",
+         each of them goes once it is confirmed, and is then made again; nothing of them is lost until then{notes}",
         burst.count,
         some(&burst.waiting)
     )

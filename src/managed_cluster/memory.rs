@@ -390,6 +390,7 @@ mod tests {
         assert_eq!(claim("0", "s", "n", asks), [""; 0], "who only asks keeps nobody out");
         assert_eq!(claim("1", "s", "n", new), [""; 0]);
         assert_eq!(claim("2", "s", "other", new), first);
+        assert_eq!(claim("1", "s", "n", new), [""; 0], "who was told keeps nobody out");
         assert_eq!(claim("2", "other", "n", new), first);
         assert_eq!(claim("2", "s", "n", asks), first, "who asks is told all the same");
         assert_eq!(
@@ -423,6 +424,7 @@ mod tests {
         assert_eq!(claim("0", "role", true, false), None, "who only asks keeps nobody out");
         assert_eq!(claim("1", "role", true, true), None);
         assert_eq!(claim("2", "role", true, true), first);
+        assert_eq!(claim("1", "role", true, true), None, "who was told keeps nobody out");
         assert_eq!(claim("2", "other", true, true), None);
         // Once it is taken over there is nothing left to take over, and a read may be late.
         assert_eq!(claim("1", "role", false, true), None);

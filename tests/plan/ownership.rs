@@ -565,7 +565,7 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
                 w.secret().metadata.annotations = None;
             },
             &["!NotAdoptable", "!NotAdoptable", "!NotAdoptable"],
-            "kubectl annotate secret prod-cluster mooring.dev/adopt=prod-eu",
+            "kubectl annotate secret -n argocd prod-cluster mooring.dev/adopt=prod-eu",
         ),
         (
             "entry-of-a-role-that-is-gone",
@@ -586,7 +586,7 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
             "secret-not-opened",
             |w| w.secret().metadata.annotations = None,
             &["!NotAdoptable"],
-            "kubectl annotate secret prod-cluster mooring.dev/adopt=prod-eu",
+            "kubectl annotate secret -n argocd prod-cluster mooring.dev/adopt=prod-eu",
         ),
         (
             "secret-opened-to-another",

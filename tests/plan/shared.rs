@@ -132,6 +132,38 @@ fn a_role_under_our_path_with_forged_tags_is_taken_over_only_where_it_was_opened
     let mut world = forged(HUB);
     (world.entry, world.recorded_role) = (None, None);
     assert_eq!(brief(&world.plan())[0], "AdoptRole");
+    let mut unwished = World::moored(ADMIN);
+    unwished.role().id = "AROASTRANGER".into();
+    unwished.role().tags.insert("mooring.dev/adopt".into(), HUB.into());
+    (unwished.entry, unwished.recorded_role) = (None, None);
+    assert!(
+        !brief(&unwished.plan()).contains(&"AdoptRole".to_owned()),
+        "nobody wants it taken over"
+    );
+}
+
+/// Without `name` Argo CD calls a cluster by its server, and without `project` it is for all of them (Argo CD,
+/// `util/db/cluster.go`, `SecretToCluster`).
+#[test]
+fn a_secret_by_hand_that_names_neither_itself_nor_a_project_is_taken_over() {
+    let mut world = wired_by_hand();
+    let data = world.secret().data.as_mut().unwrap();
+    assert!(data.remove("name").is_some() && !data.contains_key("project"));
+    assert_eq!(brief(&world.plan()), TAKE_OVER);
+}
+
+#[test]
+fn of_two_secrets_by_hand_for_one_server_none_is_taken_over() {
+    let mut world = wired_by_hand();
+    let second = foreign_secret("second", endpoint(), "second");
+    world.secrets.insert("second".into(), second);
+    let plan = world.plan();
+    assert_eq!(brief(&plan), ["!DuplicateCluster"]);
+    assert!(
+        messages(&plan).contains("leave one of them and delete the others"),
+        "{}",
+        messages(&plan)
+    );
 }
 
 #[test]
@@ -328,7 +360,7 @@ fn of_two_that_want_one_server_or_name_in_argo_cd_the_second_gives_way() {
     assert_eq!(brief(&plan).last().unwrap(), "!DuplicateCluster");
     assert!(
         messages(&plan).contains(
-            "so have it taken over: set spec.adoptExisting, and `kubectl annotate secret theirs mooring.dev/adopt="
+            "so have it taken over: set spec.adoptExisting, and `kubectl annotate secret -n argocd theirs mooring.dev/adopt="
         ),
         "{}",
         messages(&plan)

@@ -245,6 +245,7 @@ impl ClusterView {
             existing,
             named: _,
             adopt: _,
+            namespace,
             management_role,
             entry,
             associations,
@@ -279,7 +280,7 @@ impl ClusterView {
                 tags,
                 access_policies: policies(associations),
             },
-            cluster_secret: in_words(secret, &management.namespace, cluster),
+            cluster_secret: in_words(secret, &namespace, cluster),
             operator_session: Session {
                 provisioner_role: management.hub.provisioner(&cluster.account, &management.provisioner),
                 name: session_name(&management.hub, &request.identity.name),

@@ -164,7 +164,12 @@ pub(super) fn entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>)
 ///
 /// # Errors
 /// Why it is not.
-pub(super) fn secret(wanted: &WantedSecret, found: &Adoptable, memory: &Memory<'_>) -> Result<String, Blocked> {
+pub(super) fn secret(
+    wanted: &WantedSecret,
+    namespace: &str,
+    found: &Adoptable,
+    memory: &Memory<'_>,
+) -> Result<String, Blocked> {
     let secret = &found.secret;
     let refused = |why: String| Blocked::NotAdoptable {
         what: format!("cluster Secret {}", secret.name),
@@ -182,7 +187,7 @@ pub(super) fn secret(wanted: &WantedSecret, found: &Adoptable, memory: &Memory<'
     let object = &memory.owner.object;
     if secret.annotation(ADOPT_ANNOTATION) != Some(object.as_str()) {
         return Err(refused(format!(
-            "the owner of Argo CD has not opened it to this object, which takes the annotation {ADOPT_ANNOTATION}: {object} on it: `kubectl annotate secret {} {ADOPT_ANNOTATION}={object}` in Argo CD's namespace",
+            "the owner of Argo CD has not opened it to this object, which takes the annotation {ADOPT_ANNOTATION}: {object} on it: `kubectl annotate secret -n {namespace} {} {ADOPT_ANNOTATION}={object}`",
             secret.name
         )));
     }

@@ -33,13 +33,18 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     let adoptable = secrets.adoptable.as_ref().filter(|_| desired.adopt && !stands);
     let left = |other: &&ClusterSecret| adoptable.is_none_or(|adoptable| adoptable.secret.name != other.name);
     let others: Vec<&ClusterSecret> = secrets.others.iter().filter(left).collect();
-    let adopts = desired.adopt && !stands;
-    if let Some(blocked) = duplicates(&others, &secrets.claimed, (server, name), (stands, adopts), memory) {
+    let by_hand = ByHand {
+        namespace: &desired.namespace,
+        object: &memory.owner.object,
+        stands,
+        adopts: desired.adopt && !stands,
+    };
+    if let Some(blocked) = duplicates(&others, &secrets.claimed, (server, name), &by_hand, memory) {
         return plan.blocked.push(blocked);
     }
     if let Some(adoptable) = adoptable {
         tell_others(plan, &adoptable.secret, &taken_over(wanted.clone(), &adoptable.secret));
-        return match adopt::secret(wanted, adoptable, memory) {
+        return match adopt::secret(wanted, &desired.namespace, adoptable, memory) {
             Ok(changes) => plan.steps.push(Step::ApplySecret {
                 secret: taken_over(wanted.clone(), &adoptable.secret),
                 uid: Some(adoptable.secret.uid.clone()),
@@ -113,7 +118,7 @@ fn duplicates(
     others: &[&ClusterSecret],
     claimed: &[String],
     (server, name): (&str, &str),
-    (stands, adopts): (bool, bool),
+    by_hand: &ByHand<'_>,
     memory: &Memory<'_>,
 ) -> Option<Blocked> {
     let (mut secrets, mut moored, mut by_server, mut by_name) = (Vec::new(), false, Vec::new(), false);
@@ -143,7 +148,7 @@ fn duplicates(
     let next = if moored {
         "where that object moors the same EKS cluster, delete one of the two objects; otherwise give one of them another spec.argocd.name".to_owned()
     } else if let Some(name) = by_server.first() {
-        by_hand_of_server(name, by_server.len(), (stands, adopts), &memory.owner.object)
+        by_hand.of_server(name, by_server.len())
     } else if by_name {
         "give this one another spec.argocd.name; to rename the other takes its Applications from it".to_owned()
     } else {
@@ -152,17 +157,31 @@ fn duplicates(
     Some(Blocked::DuplicateCluster { secrets, next })
 }
 
-/// What to do about cluster Secrets of this server that others wrote: one that alone leads Argo CD there is not to go before
-/// ours stands.
-fn by_hand_of_server(name: &str, count: usize, (stands, adopts): (bool, bool), object: &str) -> String {
-    if stands {
-        "the cluster has Mooring's Secret already, so delete the other".to_owned()
-    } else if adopts || count > 1 {
-        "leave one of them and delete the others; the one that is left is taken over with spec.adoptExisting and the annotation mooring.dev/adopt".to_owned()
-    } else {
-        format!(
-            "Argo CD reaches the cluster by that Secret, so have it taken over: set spec.adoptExisting, and `kubectl annotate secret {name} {ADOPT_ANNOTATION}={object}` in Argo CD's namespace. Where it is deleted instead, ApplicationSets delete the cluster's Applications before Mooring has written its own"
-        )
+/// What cluster Secrets are seen against that others wrote.
+struct ByHand<'a> {
+    namespace: &'a str,
+    object: &'a str,
+    /// Whether Mooring's own stands.
+    stands: bool,
+    /// Whether one of others is being taken over.
+    adopts: bool,
+}
+
+impl ByHand<'_> {
+    /// What to do about those of this server: one that alone leads Argo CD there is not to go before ours stands.
+    fn of_server(&self, name: &str, count: usize) -> String {
+        let Self { namespace, object, .. } = self;
+        if self.stands {
+            "the cluster has Mooring's Secret already, so delete the other".to_owned()
+        } else if self.adopts || count > 1 {
+            format!(
+                "leave one of them and delete the others; the one that is left is taken over with spec.adoptExisting and the annotation {ADOPT_ANNOTATION}"
+            )
+        } else {
+            format!(
+                "Argo CD reaches the cluster by that Secret, so have it taken over: set spec.adoptExisting, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`. Where it is deleted instead, ApplicationSets delete the cluster's Applications before Mooring has written its own"
+            )
+        }
     }
 }
 

@@ -62,7 +62,9 @@ impl Standing {
         let Some(seen) = seen else { return Self::None };
         match (&seen.holder, seen.renewed) {
             (None, renewed) => Self::Vacant(renewed),
-            (Some(_), Some(renewed)) if renewed + seen.duration() < now => Self::Expired(renewed),
+            (Some(_), Some(renewed)) if renewed.checked_add(seen.duration()).is_ok_and(|ends| ends < now) => {
+                Self::Expired(renewed)
+            }
             // Also where that is later than now: a clock is wrong, and somebody is there.
             (Some(_), Some(_) | None) => Self::Held,
         }
@@ -111,7 +113,9 @@ mod tests {
     async fn an_operator_that_works_is_not_worth_a_word() {
         let now = Timestamp::now().to_string();
         assert_eq!(told(vec![lease("a", &now)]).await, (None, 1));
-        assert_eq!(told(vec![lease("a", "2999-01-01T00:00:00.000000Z")]).await, (None, 1));
+        for later in ["2999-01-01T00:00:00.000000Z", "9999-12-30T22:00:00.999999Z"] {
+            assert_eq!(told(vec![lease("a", later)]).await, (None, 1));
+        }
         // This machine's clock is ahead, and the lease is renewed before its eyes.
         let (before, after) = ("2026-01-01T00:00:00.000000Z", "2026-01-01T00:00:02.000000Z");
         assert_eq!(told(vec![lease("a", before), lease("a", after)]).await, (None, 2));
