@@ -14,7 +14,7 @@ use crate::{
         ManagedCluster, PAUSED,
         condition::{ConditionType, find},
     },
-    domain::ownership::HOLD_TAG,
+    domain::commands::{delete_access_entry, let_go_of_access_entry},
     managed_cluster::request::Identity,
 };
 
@@ -137,10 +137,7 @@ pub fn ways(object: &ManagedCluster, entry: &Entry) -> Vec<Way> {
     let operator = match (reason.as_str(), recorded) {
         ("Paused", _) => Some(way(format!("kubectl annotate mgc {name} {PAUSED}-"), lets_it)),
         ("Held", Some(arn)) => Some(way(
-            format!(
-                "aws eks untag-resource --region {} --resource-arn {arn} --tag-keys {HOLD_TAG}",
-                at.region
-            ),
+            let_go_of_access_entry(&at.region, arn),
             "by the owner of the account, who set the tag; then the operator takes the access away",
         )),
         ("ReadOnly", _) => Some(way(
@@ -157,10 +154,7 @@ pub fn ways(object: &ManagedCluster, entry: &Entry) -> Vec<Way> {
     let role = role.or_else(|| Some(identity.named()?.to_string()));
     let by_hand = role.map(|role| {
         way(
-            format!(
-                "aws eks delete-access-entry --region {} --cluster-name {} --principal-arn {role}",
-                at.region, at.name
-            ),
+            delete_access_entry(&at.region, &at.name, role),
             &format!(
                 "at once and without the operator, with credentials of account {}: while spec.mode is Suspended nothing makes the entry again",
                 at.account

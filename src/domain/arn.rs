@@ -177,6 +177,24 @@ macro_rules! serialize_as_text {
 }
 serialize_as_text!(RoleArn, PolicyArn, ClusterArn, OidcProviderArn);
 
+/// The region in an ARN of any service; empty where it has none.
+#[must_use]
+pub fn region_in(arn: &str) -> &str {
+    arn.split(':').nth(3).unwrap_or_default()
+}
+
+/// The account in an ARN of any service; empty where it has none.
+#[must_use]
+pub fn account_in(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
+}
+
+/// The name at the end of an ARN, without a path.
+#[must_use]
+pub fn name_in(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
 /// `arn:P:iam::A:REST` in its three parts.
 fn parse_iam(value: &str) -> Option<(Partition, &str, &str)> {
     let mut parts = value.splitn(6, ':');

@@ -4,6 +4,7 @@
 
 pub mod allow;
 pub mod arn;
+pub mod commands;
 pub mod eks;
 pub mod glob;
 pub mod hub;

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use crate::{
     api::AccessEntryStatus,
     domain::{
+        commands::delete_access_entry,
         eks::{AccessEntry, AuthenticationMode, ClusterState},
         ownership::{Marked, Owner, ROLE_ID_TAG},
     },
@@ -292,10 +293,7 @@ fn of_a_role_gone(
     Some(Blocked::StaleEntry {
         arn: entry.arn.clone(),
         why,
-        delete: format!(
-            "aws eks delete-access-entry --region {} --cluster-name {} --principal-arn {}",
-            desired.cluster.region, desired.cluster.name, entry.principal
-        ),
+        delete: delete_access_entry(&desired.cluster.region, &desired.cluster.name, &entry.principal),
     })
 }
 

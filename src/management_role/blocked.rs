@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     api::{CLOSED_ACCOUNTS, CONFIRM_HUB},
+    domain::arn::{account_in, name_in},
     managed_cluster::{
         held_in_words,
         words::{SECOND_LOOK, some},
@@ -296,16 +297,6 @@ impl Blocked {
             }
         }
     }
-}
-
-/// The account in a role's ARN.
-fn account_in(arn: &str) -> &str {
-    arn.split(':').nth(4).unwrap_or_default()
-}
-
-/// The role's name in its ARN, without the path.
-fn name_in(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// A role that bears our name and tags, and that nobody recorded.

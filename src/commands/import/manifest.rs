@@ -17,6 +17,7 @@ use crate::{
     commands::Printed,
     domain::{
         arn::ClusterArn,
+        commands,
         eks::{AccessScope, Associations},
         ownership::ADOPT_TAG,
     },
@@ -163,14 +164,14 @@ fn opening(hub: &Hub, looked: &Looked, object: &Value, shared: bool) -> String {
         );
     } else {
         lines.push(format!(
-            "  aws iam tag-role --role-name {} --tags Key={ADOPT_TAG},Value={}",
-            looked.wired.role.name, hub.cluster
+            "  {}",
+            commands::open_role(&looked.wired.role.name, &hub.cluster)
         ));
     }
     if let Some(entry) = looked.entry() {
         lines.push(format!(
-            "  aws eks tag-resource --region {} --resource-arn {} --tags {ADOPT_TAG}={}",
-            looked.wired.cluster.region, entry.arn, hub.cluster
+            "  {}",
+            commands::open_access_entry(&looked.wired.cluster.region, &entry.arn, &hub.cluster)
         ));
     }
     lines.join("\n")

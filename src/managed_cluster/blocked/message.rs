@@ -2,6 +2,8 @@
 
 use crate::{
     domain::{
+        arn::{name_in, region_in},
+        commands::let_go_of_access_entry,
         eks::ClusterState,
         ownership::{ADOPT_TAG, HOLD_TAG},
     },
@@ -85,26 +87,20 @@ impl Blocked {
 fn untag_command(thing: &str) -> String {
     let arn = thing.rsplit(' ').next().unwrap_or(thing);
     if thing.starts_with("role ") {
-        format!("aws iam untag-role --role-name {} --tag-keys {HOLD_TAG}", last(arn))
+        format!("aws iam untag-role --role-name {} --tag-keys {HOLD_TAG}", name_in(arn))
     } else {
-        let region = arn.split(':').nth(3).unwrap_or_default();
-        format!("aws eks untag-resource --region {region} --resource-arn {arn} --tag-keys {HOLD_TAG}")
+        let_go_of_access_entry(region_in(arn), arn)
     }
 }
 
 /// The command that takes a policy off a role: an attached one is known by its ARN, an inline one by its name.
 fn detach_command(role: &str, policy: &str) -> String {
-    let role = last(role);
+    let role = name_in(role);
     if policy.starts_with("arn:") {
         format!("`aws iam detach-role-policy --role-name {role} --policy-arn {policy}`")
     } else {
         format!("`aws iam delete-role-policy --role-name {role} --policy-name {policy}`")
     }
-}
-
-/// The name at the end of an ARN.
-fn last(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// What is told of a thing that its owner holds.

@@ -9,6 +9,8 @@ use crate::{
     argocd::{ADOPT_ANNOTATION, CLUSTER_ANNOTATION, WantedSecret},
     aws::Role,
     domain::{
+        arn::name_in,
+        commands,
         eks::AccessEntry,
         name::RoleName,
         ownership::{ADOPT_TAG, Marked, Owner, Tags},
@@ -66,10 +68,7 @@ pub(in crate::managed_cluster) fn is_opened(tags: &Tags, owner: &Owner) -> bool 
 
 /// The command by which its owner opens a role to this hub.
 pub(super) fn open_role(name: &RoleName, owner: &Owner) -> String {
-    format!(
-        "aws iam tag-role --role-name {name} --tags Key={ADOPT_TAG},Value={}",
-        owner.hub
-    )
+    commands::open_role(name, &owner.hub)
 }
 
 /// Whether the role that stands there is taken over.
@@ -128,7 +127,7 @@ pub(super) fn role<'a>(
 /// Why a role that instance profiles hold is not taken over, and what to do: the boundary would take from the instances
 /// what they may do, and whoever is on one could act as Argo CD does.
 fn in_profiles(role: &RoleName, profile: &str, count: usize) -> String {
-    let name = profile.rsplit('/').next().unwrap_or(profile);
+    let name = name_in(profile);
     let more = match count {
         1 => String::new(),
         all => format!(" and {} more", all - 1),

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::{
     api::AccessEntryStatus,
     domain::{
+        arn::region_in,
+        commands,
         eks::AccessEntry,
         ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Owner, Tags, missing_tags},
     },
@@ -91,11 +93,7 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &BTreeSet<String>, entry: &A
 
 /// The command by which the owner of the account has an access entry taken over.
 pub(super) fn open_command(entry: &AccessEntry, owner: &Owner) -> String {
-    let region = entry.arn.split(':').nth(3).unwrap_or_default();
-    format!(
-        "aws eks tag-resource --region {region} --resource-arn {} --tags {ADOPT_TAG}={}",
-        entry.arn, owner.hub
-    )
+    commands::open_access_entry(region_in(&entry.arn), &entry.arn, &owner.hub)
 }
 
 /// How an access entry is deleted. Its ARN is `arn:PARTITION:eks:REGION:ACCOUNT:access-entry/CLUSTER/...` (AWS,
@@ -106,8 +104,8 @@ fn deletion(entry: &AccessEntry) -> String {
     let cluster = resource.and_then(|resource| resource.split('/').nth(1));
     match (region, cluster) {
         (Some(region), Some(cluster)) => format!(
-            "delete it with `aws eks delete-access-entry --region {region} --cluster-name {cluster} --principal-arn {}`",
-            entry.principal
+            "delete it with `{}`",
+            commands::delete_access_entry(region, cluster, &entry.principal)
         ),
         _ => "delete it in EKS".to_owned(),
     }
