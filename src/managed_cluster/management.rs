@@ -4,6 +4,7 @@ pub mod unparsable;
 
 use std::collections::BTreeSet;
 
+use super::blocked::Blocked;
 use crate::{
     api::{
         self, CLOSED_ACCOUNTS, IdentityType, ManagementRole,
@@ -168,6 +169,20 @@ impl Management {
         self.assumable.as_ref().is_none_or(|set| {
             set.contains(&deployer.to_string())
                 || (deployer.path == self.hub.path() && set.contains(&account_pattern(&self.hub, deployer)))
+        })
+    }
+
+    /// What is waited for while it does not.
+    #[must_use]
+    pub fn pending(&self, deployer: &RoleArn) -> Option<Blocked> {
+        if self.admits(deployer) {
+            return None;
+        }
+        let name = self.hub.management_role.to_string();
+        Some(if self.full {
+            Blocked::PolicyFull { name }
+        } else {
+            Blocked::PolicyPending { name }
         })
     }
 }

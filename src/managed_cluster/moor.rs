@@ -154,7 +154,9 @@ impl Work<'_> {
         };
         let confirmed = memory.confirmed(uid, self.context.timing.confirm_after);
         let unmoved = memory.unmoved(uid, self.context.timing.confirm_after);
-        let plan = ground.plan(&survey, confirmed.as_ref(), &unmoved);
+        let enforced = self.withheld.is_none() && !ground.is_suspended();
+        let pending = self.management.pending(&self.request.deployer).filter(|_| enforced);
+        let plan = plan::awaiting(ground.plan(&survey, confirmed.as_ref(), &unmoved), pending);
         if let Some(blocked) = self.adopted_by_another(&plan) {
             return Ok(Err(blocked));
         }

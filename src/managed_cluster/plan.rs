@@ -1,6 +1,7 @@
 //! 4. plan: the steps from what was observed to what is desired, or why we must wait. Pure and infallible.
 
 mod adopt;
+mod awaiting;
 mod entry;
 mod hold;
 mod owner;
@@ -30,6 +31,7 @@ use super::{
 };
 
 pub(super) use adopt::is_opened;
+pub use awaiting::awaiting;
 pub use entry::entry_tags;
 pub(super) use entry::username_beside;
 pub(super) use hold::{leave_closed, withhold};

@@ -42,17 +42,13 @@ pub(super) fn permitted(
         }));
     }
     // The management role must be able to use the deployer role before anything is made for it. Where nothing is made,
-    // its policy does not grow, and the plan says that this comes first.
+    // its policy does not grow, and the plan says that this comes first. What stands already is kept all the same.
     let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, context.read_only);
-    if withheld.is_none() && !management.admits(&request.deployer) {
-        let name = management.hub.management_role.to_string();
-        return Err(Pass::Waiting(if management.full {
-            Blocked::PolicyFull { name }
-        } else {
-            Blocked::PolicyPending { name }
-        }));
+    let makes = withheld.is_none() && old.deployer_role.is_none();
+    match management.pending(&request.deployer).filter(|_| makes) {
+        Some(pending) => Err(Pass::Waiting(pending)),
+        None => Ok((management, request)),
     }
-    Ok((management, request))
 }
 
 /// Waits for the object's turn in its account; `None` when it was changed meanwhile. The pass that follows then asks

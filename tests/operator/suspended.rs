@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{
     HUB_ACCOUNT, Setting, World, condition,
     hands::{iam_tags, loose_trust, policy_arn},
-    manifest::{ADMIN, VIEW},
+    manifest::{ADMIN, EDIT, VIEW},
     message,
     secrets::tells_no_token,
 };
@@ -353,11 +353,51 @@ async fn what_its_owner_holds_is_not_written_to_and_the_drift_is_told() {
     let world = World::ready(Setting::of(&[
         "222222222222/eu-west-1/held-role",
         "333333333333/eu-west-1/held-entry",
+        "444444444444/eu-west-1/beside",
+        "555555555555/eu-west-1/new",
     ]))
     .await;
     tokio::join!(held_role(&world), held_entry(&world));
     world.never_denied();
+    emptied_management(&world).await;
     held_management(&world).await;
+}
+
+/// In an incident somebody empties the management role's policy and holds it: Argo CD is out. What others do to a cluster
+/// that stands is taken back all the same, and nothing new is made.
+async fn emptied_management(world: &World) {
+    world.moored("beside").await;
+    let role = world.hub().management_role_arn(None);
+    let by_hand = |operation: &str, mut input: Value| {
+        input["RoleName"] = json!(role.name.as_str());
+        world.iam(HUB_ACCOUNT, operation, input);
+    };
+    let tags = [("mooring.dev/hold".to_owned(), "incident".to_owned())].into();
+    by_hand("TagRole", json!({"Tags": iam_tags(&tags)}));
+    by_hand("DeleteRolePolicy", json!({"PolicyName": "mooring-assume-deployers"}));
+    world.ask("ManagementRole", "default").await;
+    world.until_reason("ManagementRole", "default", "Held").await;
+    let before = world.seen_entry("beside").unwrap();
+    let edit = json!({"policyArn": policy_arn(EDIT), "accessScope": {"type": "cluster"}});
+    world.entry("beside", "AssociateAccessPolicy", edit);
+    world.ask("ManagedCluster", "beside").await;
+    world
+        .eventually("the policy of others to be taken away", async || {
+            (world.seen_entry("beside").unwrap() == before).then_some(())
+        })
+        .await;
+    let told = world.until_reason("ManagedCluster", "beside", "PolicyPending").await;
+    assert_eq!(condition(&told, "AccessEntryReady").unwrap().0, "True");
+    world.moor("new", json!({})).await;
+    world.until_reason("ManagedCluster", "new", "PolicyPending").await;
+    assert!(world.calls("new", 0).is_empty(), "nothing is done in its account");
+    by_hand("UntagRole", json!({"TagKeys": ["mooring.dev/hold"]}));
+    world.ask("ManagementRole", "default").await;
+    for name in ["beside", "new"] {
+        world.is_ready("ManagedCluster", name).await;
+        world.delete("ManagedCluster", name).await;
+        world.until_gone("ManagedCluster", name).await;
+    }
 }
 
 async fn held_role(world: &World) {

@@ -34,5 +34,23 @@ fn golden(name: &str, value: &impl serde::Serialize) {
         return;
     }
     let wanted = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, wanted, "{path} differs; UPDATE_GOLDEN=1 writes it anew");
+    let at = found
+        .lines()
+        .zip(wanted.lines())
+        .take_while(|(found, wanted)| found == wanted)
+        .count();
+    let beginning = |text: &str| {
+        text.lines()
+            .skip(at.saturating_sub(3))
+            .take(12)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert!(
+        found == wanted,
+        "{path} differs from line {}; UPDATE_GOLDEN=1 writes it anew. Found:\n{}\nWanted:\n{}",
+        at + 1,
+        beginning(&found),
+        beginning(&wanted)
+    );
 }

@@ -18,7 +18,7 @@ use crate::{
         self, Plan, Step, Withheld,
         management::Management,
         observe::Secrets,
-        plan::{KnownEntry, suspended},
+        plan::{self, KnownEntry, suspended},
         preview::{self, Looked, Planned, Unplanned},
         request::{Identity, Request},
         survey::{Ground, Survey},
@@ -243,8 +243,12 @@ impl Staying {
         let name = self.management.hub.management_role.to_string();
         if self.management.going && ground.recorded_role().is_none() {
             plan = Plan::waiting(managed_cluster::Blocked::ManagementRoleGoing { name });
-        } else if withheld.is_none() && !ground.is_suspended() && !self.management.admits(&self.request.deployer) {
-            plan = Plan::waiting(managed_cluster::Blocked::PolicyPending { name });
+        } else if withheld.is_none() && !ground.is_suspended() {
+            let pending = self.management.pending(&self.request.deployer);
+            plan = match pending {
+                Some(pending) if ground.recorded_role().is_none() => Plan::waiting(pending),
+                pending => plan::awaiting(plan, pending),
+            };
         }
         looked.changes = preview::changes(
             &plan.steps,

@@ -14,16 +14,22 @@ use std::{collections::BTreeMap, path::PathBuf};
 use mooring_sandbox::stage::{Signal, is_ready};
 use serde_json::{Value, json};
 
-use crate::support::{Setting, World, folder, manifest};
+use crate::support::{Setting, World, folder, manifest, message};
 
 /// The files of one release, by name.
 type Files = BTreeMap<String, Value>;
 
 /// Clusters that are recorded while they stand.
-const STANDING: [&str; 3] = ["full", "plain", "refused"];
+const STANDING: [&str; 4] = ["full", "plain", "refused", SUSPENDED];
+
+/// One of them, whose access is taken away.
+const SUSPENDED: &str = "suspended";
 
 /// A cluster that is recorded while it is being removed.
 const GOING: &str = "going";
+
+/// A cluster that was removed with Retain: its role is left, and the `ManagementRole` remembers it.
+const KEPT: &str = "kept";
 
 fn versions() -> PathBuf {
     folder("tests/upgrade")
@@ -45,6 +51,8 @@ fn setting() -> Setting {
         "222222222222/eu-west-1/plain",
         "222222222222/eu-west-1/refused",
         "333333333333/eu-central-1/going",
+        "333333333333/eu-central-1/suspended",
+        "333333333333/eu-central-1/kept",
     ];
     let mut setting = Setting::of(&spokes).flag(&["--confirm-after", "2s"]);
     let full = json!({
@@ -149,6 +157,10 @@ async fn lives_on(files: &Files) {
         );
     }
     world.until_reason("ManagedCluster", "refused", "NotAllowed").await;
+    world.whole_pass("ManagedCluster", SUSPENDED).await;
+    world.until_reason("ManagedCluster", SUSPENDED, "Suspended").await;
+    assert_eq!(world.writes(SUSPENDED, 0), Vec::<String>::new());
+    assert_eq!(world.seen_entry(SUSPENDED), None, "its access stays away");
     for (role, name) in &before {
         assert_eq!(world.named_role(files, name), *role, "{name}: the same role");
     }
@@ -169,6 +181,14 @@ async fn lives_on(files: &Files) {
         assert!(world.secret(name).await.is_none(), "{name}");
     }
     world.delete("ManagementRole", "default").await;
+    let told = world
+        .until_reason("ManagementRole", "default", "RetainedDeployers")
+        .await;
+    let kept = files[&format!("{KEPT}.json")]["role"]["arn"].as_str().unwrap();
+    assert!(message(&told).contains(kept), "{}", message(&told));
+    let (account, name) = (kept.split(':').nth(4).unwrap(), kept.rsplit('/').next().unwrap());
+    world.iam(account, "DeleteRole", json!({"RoleName": name}));
+    world.ask("ManagementRole", "default").await;
     world.until_gone("ManagementRole", "default").await;
     world.never_denied();
     world.end_operator(Signal::Terminate).await;

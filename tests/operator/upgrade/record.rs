@@ -6,12 +6,14 @@ use k8s_openapi::api::core::v1::Secret;
 use mooring_sandbox::aws::{Effect, Fault};
 use serde_json::{Value, json};
 
-use super::{Files, GOING, STANDING, full};
+use super::{Files, GOING, KEPT, STANDING, SUSPENDED, full};
 use crate::support::{World, hands::SeenRole, message};
 
 /// What stands in for what differs from run to run.
 pub(super) const UID: &str = "@uid@";
 pub(super) const ROLE_ID: &str = "@role-id@";
+pub(super) const ENTRY_ID: &str = "@entry-id@";
+pub(super) const SECRET_UID: &str = "@secret-uid@";
 /// The hash of an authority that is not this world's.
 const NO_AUTHORITY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 pub(super) const TIME: &str = "2026-01-01T00:00:00Z";
@@ -21,9 +23,19 @@ pub(super) async fn all(world: &World) -> Files {
     world.moor("full", full()).await;
     world.moor("plain", json!({})).await;
     world.moor("going", json!({})).await;
-    for name in ["full", "plain", GOING] {
+    world.moor(SUSPENDED, json!({})).await;
+    world.moor(KEPT, json!({"deletion": {"policy": "Retain"}})).await;
+    for name in ["full", "plain", GOING, SUSPENDED, KEPT] {
         world.is_ready("ManagedCluster", name).await;
     }
+    world
+        .patch("ManagedCluster", SUSPENDED, json!({"spec": {"mode": "Suspended"}}))
+        .await;
+    world.until_reason("ManagedCluster", SUSPENDED, "Suspended").await;
+    world.whole_pass("ManagedCluster", SUSPENDED).await;
+    let kept = kept_role(world).await;
+    world.delete("ManagedCluster", KEPT).await;
+    world.until_gone("ManagedCluster", KEPT).await;
     world
         .moor("refused", json!({"access": {"kubernetesGroups": ["not-a-team"]}}))
         .await;
@@ -39,7 +51,17 @@ pub(super) async fn all(world: &World) -> Files {
         files.insert(format!("{name}.json"), cluster(world, name).await);
     }
     files.insert("default.json".to_owned(), management_role(world).await);
+    files.insert(format!("{KEPT}.json"), kept);
     files
+}
+
+/// What a cluster that is removed with Retain leaves in its account: its role.
+async fn kept_role(world: &World) -> Value {
+    let mut file = cluster(world, KEPT).await;
+    for gone in ["object", "secret", "entry"] {
+        file.as_object_mut().unwrap().remove(gone);
+    }
+    file
 }
 
 async fn cluster(world: &World, name: &str) -> Value {
@@ -105,6 +127,13 @@ fn placed(object: &Value, role: Option<&SeenRole>, rest: Value) -> Value {
     let mut text = file.to_string().replace(uid, UID);
     if let Some(role) = role {
         text = text.replace(&role.id, ROLE_ID);
+    }
+    let status = &object["status"];
+    let entry = status["accessEntry"]["arn"]
+        .as_str()
+        .and_then(|arn| arn.rsplit('/').next());
+    for (unique, instead) in [(entry, ENTRY_ID), (status["secretUid"].as_str(), SECRET_UID)] {
+        text = unique.map_or_else(|| text.clone(), |unique| text.replace(unique, instead));
     }
     serde_json::from_str(&text).unwrap()
 }

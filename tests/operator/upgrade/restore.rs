@@ -7,8 +7,8 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    Files,
-    record::{ROLE_ID, UID},
+    Files, KEPT,
+    record::{ENTRY_ID, ROLE_ID, SECRET_UID, UID},
 };
 use crate::support::{World, hands::iam_tags};
 
@@ -17,6 +17,10 @@ pub(super) async fn all(world: &World, files: &Files) {
     one(world, "ManagementRole", "default", &files["default.json"]).await;
     for (file, stored) in files.iter().filter(|(file, _)| *file != "default.json") {
         let name = file.trim_end_matches(".json");
+        if name == KEPT {
+            role(world, stored, "of-an-object-that-is-gone");
+            continue;
+        }
         one(world, "ManagedCluster", name, stored).await;
     }
 }
@@ -39,13 +43,16 @@ async fn one(world: &World, kind: &str, name: &str, stored: &Value) {
         let text = text.replace(ROLE_ID, role_id.as_deref().unwrap_or_default());
         serde_json::from_str(&text).unwrap()
     };
+    let (mut entry_id, mut secret_uid) = (String::new(), String::new());
     if stored["entry"].is_object() {
-        entry(world, name, &known(&stored["entry"]));
+        entry_id = entry(world, name, &known(&stored["entry"]));
     }
     if stored["secret"].is_object() {
-        secret(world, name, &known(&stored["secret"])).await;
+        secret_uid = secret(world, name, &known(&stored["secret"])).await;
     }
-    put_status(&api, name, &known(&object["status"])).await;
+    let status = known(&object["status"]).to_string();
+    let status = status.replace(ENTRY_ID, &entry_id).replace(SECRET_UID, &secret_uid);
+    put_status(&api, name, &serde_json::from_str(&status).unwrap()).await;
     put_fields(&api, name, &fields).await;
     if going {
         api.delete(name, &DeleteParams::default()).await.unwrap();
@@ -73,20 +80,24 @@ fn role(world: &World, stored: &Value, uid: &str) -> String {
     answer["Role"]["RoleId"].as_str().unwrap().to_owned()
 }
 
-fn entry(world: &World, cluster: &str, entry: &Value) {
+/// Makes the recorded entry, and gives what its ARN ends with.
+fn entry(world: &World, cluster: &str, entry: &Value) -> String {
     let input = json!({
         "principalArn": entry["principalArn"], "kubernetesGroups": entry["kubernetesGroups"], "tags": entry["tags"],
     });
-    world.eks(cluster, "CreateAccessEntry", input);
+    let answer = world.eks(cluster, "CreateAccessEntry", input);
     for policy in entry["policies"].as_array().unwrap() {
         let mut input = policy.clone();
         input["principalArn"] = entry["principalArn"].clone();
         world.eks(cluster, "AssociateAccessPolicy", input);
     }
+    let arn = answer["accessEntry"]["accessEntryArn"].as_str().unwrap();
+    arn.rsplit('/').next().unwrap().to_owned()
 }
 
-/// The certificate authority of this world's cluster is another, as if EKS had rotated it.
-async fn secret(world: &World, cluster: &str, secret: &Value) {
+/// Makes the recorded Secret, and gives its UID. The certificate authority of this world's cluster is another, as if EKS had
+/// rotated it.
+async fn secret(world: &World, cluster: &str, secret: &Value) -> String {
     let mut secret = secret.clone();
     let metadata = secret["metadata"].as_object_mut().unwrap();
     let fields = metadata.remove("managedFields").unwrap();
@@ -100,6 +111,7 @@ async fn secret(world: &World, cluster: &str, secret: &Value) {
     let name = made.metadata.name.clone().unwrap();
     secrets.replace(&name, &PostParams::default(), &made).await.unwrap();
     assert!(world.secret(cluster).await.is_some());
+    made.metadata.uid.unwrap()
 }
 
 async fn put_status(api: &Api<DynamicObject>, name: &str, status: &Value) {
