@@ -22,6 +22,7 @@ mod despite;
 mod error;
 mod failure;
 pub mod findings;
+mod forget;
 pub mod in_use;
 pub mod ledger;
 pub mod management;
