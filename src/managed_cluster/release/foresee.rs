@@ -118,5 +118,5 @@ async fn what_goes(account: &Account, going: &Going<'_>, management: &Management
         });
     }
     let recorded = going.old.access_entry.as_ref();
-    observe::spoke_for_removal(account, identity, &deployer, recorded).await
+    Box::pin(observe::spoke_for_removal(account, identity, &deployer, recorded)).await
 }
