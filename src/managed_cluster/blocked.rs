@@ -12,12 +12,9 @@ use crate::{
     policy::Document,
 };
 
+pub use self::message::ONE_TOO_MANY;
 pub(crate) use self::message::held_in_words;
 use super::step::Part;
-
-/// What to do about a cluster that another object moors already.
-pub const ONE_TOO_MANY: &str =
-    "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one";
 
 /// What stands in the way, as a typed reason. It is not an error: nothing failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -262,12 +259,6 @@ impl Blocked {
     #[must_use]
     pub fn is_note(&self) -> bool {
         matches!(self, Self::Held { undone, .. } if undone.is_empty())
-    }
-
-    /// Whether another object has the cluster already, so that nothing but the removal of this one ends it.
-    #[must_use]
-    pub fn is_one_too_many(&self) -> bool {
-        matches!(self, Self::RoleNotOurs { next, .. } | Self::EntryNotOurs { next, .. } if next == ONE_TOO_MANY)
     }
 
     /// Whether what comes behind it in the chain is looked at and kept all the same.

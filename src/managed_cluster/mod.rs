@@ -12,6 +12,7 @@
 
 pub mod applications;
 pub mod apply;
+mod bare;
 pub mod blocked;
 pub mod breaker;
 pub mod by_hand;
@@ -22,6 +23,7 @@ mod despite;
 mod error;
 mod failure;
 pub mod findings;
+pub mod foreseen;
 mod forget;
 pub mod in_use;
 pub mod ledger;

@@ -25,6 +25,7 @@ use super::{
     chain::keep_parts,
     error::Error,
     findings::{findings, let_by, stands_again},
+    foreseen::Foreseen,
     forget::forget,
     request::Refusal,
     server::ServerChanged,
@@ -103,31 +104,6 @@ impl Releasing {
             ..Self::again("")
         }
     }
-}
-
-/// What a removal would do, and what would hold it up.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Foreseen {
-    /// As far as it could be seen.
-    pub plan: Plan,
-    /// What could not be looked at, in words.
-    pub unseen: Option<String>,
-    /// The access of an object that is suspended besides.
-    pub access: Access,
-}
-
-/// The access of an object that is being removed, and for which nothing is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Access {
-    /// It goes with the rest: the object is not suspended.
-    #[default]
-    Wanted,
-    /// It is to go first, and an access entry stands.
-    Stands,
-    /// It is to go first, and nobody could look whether it is away.
-    Unseen,
-    /// It is to go first, and there is none.
-    Away,
 }
 
 /// The reason of what a suspension has taken away.
@@ -413,7 +389,11 @@ mod tests {
             eks::{AccessPolicyArn, AccessScope, ClusterState},
             name::Partition,
         },
-        managed_cluster::apply::{Failure, Stop},
+        managed_cluster::{
+            apply::{Failure, Stop},
+            blocked::ONE_TOO_MANY,
+            foreseen::Access,
+        },
     };
 
     fn at(second: i64) -> Timestamp {
@@ -1181,7 +1161,7 @@ mod tests {
             let pass = Pass::Withheld(Withheld::Observe, plan(next), Facts::default());
             ready(&after(&ManagedClusterStatus::default(), &pass, 1)).2
         };
-        let vain = told(super::super::blocked::ONE_TOO_MANY);
+        let vain = told(ONE_TOO_MANY);
         assert!(
             vain.starts_with(
                 "spec.mode is Observe, and without that it would stop here too: role arn:role is not ours"

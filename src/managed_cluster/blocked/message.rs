@@ -15,6 +15,10 @@ use crate::{
 
 use super::Blocked;
 
+/// What to do about a cluster that another object moors already.
+pub const ONE_TOO_MANY: &str =
+    "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one";
+
 impl Blocked {
     /// What it is and what to do about it.
     #[must_use]
@@ -73,6 +77,12 @@ impl Blocked {
 }
 
 impl Blocked {
+    /// Whether another object has the cluster already, so that nothing but the removal of this one ends it.
+    #[must_use]
+    pub fn is_one_too_many(&self) -> bool {
+        matches!(self, Self::RoleNotOurs { next, .. } | Self::EntryNotOurs { next, .. } if next == ONE_TOO_MANY)
+    }
+
     /// What it is where nothing is written: what Mooring would do about it by itself, it does not.
     #[must_use]
     pub fn found(&self) -> String {

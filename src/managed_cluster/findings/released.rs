@@ -8,7 +8,8 @@ use crate::{
     api::condition::{ConditionType, Finding, Verdict, find},
     managed_cluster::{
         Blocked, Part, Step,
-        status::{Access, Cut, Foreseen, REMOVED, Releasing, SUSPENDED},
+        foreseen::{Access, Foreseen},
+        status::{Cut, REMOVED, Releasing, SUSPENDED},
         withheld::Withheld,
         words::capitalised,
     },

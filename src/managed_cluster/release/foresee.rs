@@ -4,12 +4,13 @@ use crate::{
     api::Mode,
     aws::{Account, AwsError, Lane},
     managed_cluster::{
-        Blocked, Context, Error, Plan, in_words, log_plan,
+        Blocked, Context, Error, Plan,
+        foreseen::{Access, Foreseen},
+        in_words, log_plan,
         management::Management,
         moor::living,
         observe::{self, Spoke},
         plan::{KnownEntry, suspended},
-        status::{Access, Foreseen},
         turn::{door, is_suspended, way_in},
     },
 };
