@@ -12,6 +12,7 @@ use crate::{
     domain::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessPolicyArn, WantedEntry},
+        ownership::ROLE_ID_TAG,
     },
     kubernetes::objects,
     telemetry::Metrics,
@@ -314,7 +315,9 @@ async fn run_in_account(
         Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
         Step::TagRole { name, tags, .. } => account.tag_role(name, tags).await?,
         Step::UpdateRole { name, description, .. } => account.update_role(name, description).await?,
-        Step::SetTrust { name, trust, .. } | Step::AddTrust { name, trust, .. } | Step::LeaveRole { name, trust } => {
+        Step::SetTrust { name, trust, .. }
+        | Step::AddTrust { name, trust, .. }
+        | Step::LeaveRole { name, trust, .. } => {
             account.set_trust(name, trust).await?;
         }
         Step::AdoptRole { arn, id, tags } => {
@@ -331,7 +334,11 @@ async fn run_in_account(
                 ..entry.clone()
             };
             let arn = account.create_access_entry(cluster, &entry).await?;
-            return Ok(Ran::Done(Made::entry(arn.map(OurEntry::Made))));
+            return Ok(Ran::Done(Made::entry(arn.map(|arn| OurEntry {
+                arn,
+                role_id: role_id.map(str::to_owned),
+                taken_over: false,
+            }))));
         }
         Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups, None).await?,
         Step::SetUsername { username, groups, .. } => {
@@ -340,7 +347,11 @@ async fn run_in_account(
         Step::TagAccessEntry { arn, tags, .. } => account.tag_access_entry(arn, tags).await?,
         Step::AdoptAccessEntry { arn, tags } => {
             account.tag_access_entry(arn, tags).await?;
-            return Ok(Ran::Done(Made::entry(Some(OurEntry::TakenOver(arn.clone())))));
+            return Ok(Ran::Done(Made::entry(Some(OurEntry {
+                arn: arn.clone(),
+                role_id: tags.get(ROLE_ID_TAG).cloned(),
+                taken_over: true,
+            }))));
         }
         Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
         Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,

@@ -25,6 +25,7 @@ mod failure;
 pub mod findings;
 pub mod in_use;
 pub mod ledger;
+pub mod living;
 pub mod management;
 mod memory;
 mod moor;

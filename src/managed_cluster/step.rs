@@ -17,7 +17,8 @@ use crate::{
 };
 
 use super::words::{
-    boundary_in_words, groups_in_words, names_a_ghost, settings_in_words, some, trust_in_words, username_in_words,
+    boundary_in_words, ghosts_in_words, groups_in_words, names_a_ghost, settings_in_words, some, trust_in_words,
+    username_in_words,
 };
 
 pub use super::{
@@ -84,6 +85,9 @@ pub enum Step {
         management_role: RoleArn,
         /// The whole trust policy.
         trust: Document,
+        /// Principals of others of whom only the unique ID is left: they let nobody in, and go.
+        #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+        ghosts: BTreeSet<String>,
     },
     /// Take our statement out of the trust policy of a role that was taken over, and leave the role to the others.
     LeaveRole {
@@ -91,6 +95,9 @@ pub enum Step {
         name: RoleName,
         /// The trust policy that is left.
         trust: Document,
+        /// Principals of others of whom only the unique ID is left: they let nobody in, and go.
+        #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+        ghosts: BTreeSet<String>,
     },
     /// Mark a role that others made as ours, and record it.
     AdoptRole {
@@ -273,13 +280,18 @@ impl Step {
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
             Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::AddTrust {
-                name, management_role, ..
-            } => {
-                format!("let {management_role} in by the trust policy of {name}, beside what stands there")
-            }
-            Self::LeaveRole { name, .. } => {
-                format!("take Mooring's statement out of the trust policy of {name}, and leave the role")
-            }
+                name,
+                management_role,
+                ghosts,
+                ..
+            } => format!(
+                "let {management_role} in by the trust policy of {name}, beside what stands there{}",
+                ghosts_in_words(ghosts)
+            ),
+            Self::LeaveRole { name, ghosts, .. } => format!(
+                "take Mooring's statement out of the trust policy of {name}, and leave the role{}",
+                ghosts_in_words(ghosts)
+            ),
             Self::AdoptRole { arn, id, .. } => format!("take over role {arn} ({id})"),
             Self::AdoptAccessEntry { arn, .. } => format!("take over access entry {arn}"),
             Self::CreateAccessEntry { entry, .. } => format!("create the access entry of {}", entry.principal),
@@ -396,7 +408,31 @@ impl Step {
     /// Whether the step takes somebody out of a trust policy of whom only the unique ID is left.
     #[must_use]
     pub fn meets_a_ghost(&self) -> bool {
-        matches!(self, Self::SetTrust { differences, .. } if names_a_ghost(differences))
+        match self {
+            Self::SetTrust { differences, .. } => names_a_ghost(differences),
+            Self::AddTrust { ghosts, .. } | Self::LeaveRole { ghosts, .. } => !ghosts.is_empty(),
+            Self::CreateRole { .. }
+            | Self::DeleteRole { .. }
+            | Self::SetBoundary { .. }
+            | Self::AdoptRole { .. }
+            | Self::UpdateRole { .. }
+            | Self::TagRole { .. }
+            | Self::CreateAccessEntry { .. }
+            | Self::SetGroups { .. }
+            | Self::SetUsername { .. }
+            | Self::TagAccessEntry { .. }
+            | Self::AdoptAccessEntry { .. }
+            | Self::DeleteAccessEntry
+            | Self::Associate { .. }
+            | Self::Rescope { .. }
+            | Self::Reassociate { .. }
+            | Self::Disassociate { .. }
+            | Self::ApplySecret { .. }
+            | Self::NullSecretKeys { .. }
+            | Self::DropLabels { .. }
+            | Self::DropOwners { .. }
+            | Self::DeleteSecret { .. } => false,
+        }
     }
 
     /// Whether the step may run beside the one before it: associations of different policies do not depend on

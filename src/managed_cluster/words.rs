@@ -70,6 +70,17 @@ pub(crate) fn names_a_ghost(differences: &[Difference]) -> bool {
     differences.iter().any(|difference| !difference.ghosts().is_empty())
 }
 
+/// Principals that go with a change of a trust policy, since AWS takes no document with one.
+pub(crate) fn ghosts_in_words(ghosts: &BTreeSet<String>) -> String {
+    if ghosts.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; taking {} out of it, which is all that is left of principals that were deleted",
+        some(ghosts)
+    )
+}
+
 /// A change of a trust policy.
 pub(crate) fn trust_in_words(role: &RoleName, differences: &[Difference]) -> String {
     let changes = policy::in_words(differences, DIFFERENCES_LIMIT);

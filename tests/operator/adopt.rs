@@ -851,3 +851,33 @@ async fn a_suspension_tells_what_others_had_given_the_entry_and_does_not_give_it
     );
     world.never_denied();
 }
+
+/// AWS shows the unique ID of a principal that was deleted, and takes no document with one.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_gone_from_a_trust_policy_of_others_is_named_and_holds_no_removal_up() {
+    let world = World::ready(setting(&[
+        "222222222222/eu-west-1/stays",
+        "222222222222/eu-west-1/goes",
+    ]))
+    .await;
+    let manager = by_hand_manager(&world);
+    let mut both = Vec::new();
+    for name in ["stays", "goes"] {
+        let wired = Wired::by_hand(&world, name, &manager).await;
+        wired.open(&world).await;
+        world.moor(name, wired.spec()).await;
+        world.is_ready("ManagedCluster", name).await;
+        both.push(wired);
+    }
+    world.iam(HUB_ACCOUNT, "DeleteRole", json!({"RoleName": "argocd-manager"}));
+    let ghosts = |wired: &Wired| wired.seen_role(&world).unwrap().trust.to_string().contains("AROA");
+    assert!(both.iter().all(ghosts));
+
+    world.ask("ManagedCluster", "stays").await;
+    world.told("stays", "StalePrincipal: done: let ").await;
+    assert!(!ghosts(&both[0]) && enters(&world, &both[0].role));
+    world.delete("ManagedCluster", "goes").await;
+    world.until_gone("ManagedCluster", "goes").await;
+    assert_eq!(both[1].seen_role(&world), None, "nobody has a part in it any more");
+    world.never_denied();
+}

@@ -18,7 +18,7 @@ use crate::{
     policy::{Document, Principals},
 };
 
-use super::{Memory, owner::open_command, owner_in_words};
+use super::{Memory, owner::open_command, owner_in_words, theirs::anothers};
 use crate::managed_cluster::{
     blocked::Blocked,
     desired::Desired,
@@ -48,12 +48,26 @@ fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> St
         if of == hub && !always {
             return Ok(());
         }
+        if of != hub && !tags.contains_key(ADOPT_TAG) {
+            return Err(format!(
+                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: `{}`",
+                owner_in_words(&memory.owner.judge(tags)),
+                how()
+            ));
+        }
     }
     match tags.get(ADOPT_TAG) {
         Some(opened) if *opened == hub => Ok(()),
-        Some(opened) => Err(format!(
-            "its tag {ADOPT_TAG} opens it to {opened}, and this hub is {hub}"
-        )),
+        Some(opened) => {
+            let marked = memory.owner.judge(tags);
+            let made = match &marked {
+                Marked::Another { .. } => format!("{}, and ", owner_in_words(&marked)),
+                Marked::Ours | Marked::Unmarked => String::new(),
+            };
+            Err(format!(
+                "{made}its tag {ADOPT_TAG} opens it to {opened}, and this hub is {hub}"
+            ))
+        }
         None => Err(format!(
             "the owner of the account has not opened it to this hub, which takes the tag {ADOPT_TAG}={hub} on it: `{}`",
             how()
@@ -87,6 +101,20 @@ pub(super) fn role<'a>(
         part: Part::DeployerRole,
     };
     let name = &desired.role.arn.name;
+    if let Some(other) = memory.living.stands_on(&role.id, &memory.owner.uid) {
+        return Err(refused(format!(
+            "it is the deployer role of ManagedCluster {}, which is there still and has recorded its ID: delete this one, or remove that one first with spec.deletion.policy: Retain",
+            other.name
+        )));
+    }
+    if memory.owner.judge(&role.tags) == Marked::Unmarked
+        && let Some(whose) = anothers(memory.owner, memory.living, role)
+    {
+        return Err(refused(format!(
+            "{whose}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={}",
+            memory.owner.hub
+        )));
+    }
     open(&role.tags, memory, desired.named, || open_role(name, memory.owner)).map_err(refused)?;
     let (Some(policies), Some(profiles)) = (&spoke.role_policies, &spoke.instance_profiles) else {
         return Err(refused("what it carries was not looked at".to_owned()));
