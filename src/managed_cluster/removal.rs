@@ -7,6 +7,7 @@ use crate::{
     aws::Role,
     domain::{
         arn::{PolicyArn, RoleArn},
+        commands::free_role,
         eks::{AccessEntry, Associations},
         ownership::{ADOPT_TAG, Marked, Owner},
     },
@@ -171,7 +172,11 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
     let name = deployer.name.clone();
     let others = trust::without_ours(&role.trust).filter(|_| shared);
     if others.is_some() {
-        let left = format!("role {}, whose trust policy others have a part in", role.arn);
+        let left = format!(
+            "role {}, whose trust policy others have a part in; its permissions boundary {boundary}, which Mooring set, and Mooring's tags stay too: once nothing else needs them, `{}` takes them off",
+            role.arn,
+            free_role(&deployer.name)
+        );
         plan.beside.entry(Part::DeployerRole).or_default().push(left);
         if !trust::has_ours(&role.trust) {
             return;

@@ -621,10 +621,14 @@ fn each_obstacle_stops_what_comes_after_it() {
             &["!AccessEntryNotOurs"],
         ),
         // Without a tag that says so, nobody knows any more for which role it was made.
+        // And nothing was recorded of its role.
         (
             "entry-untagged",
             ADMIN,
-            |w| w.entry().tags.clear(),
+            |w| {
+                w.entry().tags.clear();
+                w.given.as_mut().unwrap().role_id = None;
+            },
             &["!StalePrincipal"],
         ),
         // The first obstacle in the chain is told first.
@@ -825,10 +829,14 @@ fn a_confirmed_suspicion_is_healed_by_making_afresh() {
                 "Associate AmazonEKSClusterAdminPolicy",
             ],
         ),
+        // And nothing was recorded of its role.
         (
             "entry-untagged",
             ADMIN,
-            |w| w.entry().tags.clear(),
+            |w| {
+                w.entry().tags.clear();
+                w.given.as_mut().unwrap().role_id = None;
+            },
             &[
                 "TagAccessEntry",
                 "DeleteAccessEntry",
