@@ -76,7 +76,7 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
                     found: role.id.clone(),
                     owner: owner_in_words(&other),
                 },
-                None if held(role, memory).is_some() => held_by(desired, role, memory),
+                None if held(role, memory).is_some() => held_by(desired, role, &other, memory),
                 None if other == Marked::Ours => begun(role),
                 None => not_ours(desired, role, &other, theirs, memory),
             })
@@ -113,12 +113,16 @@ fn held<'a>(role: &Role, memory: &Memory<'a>) -> Option<&'a Lives> {
 }
 
 /// A role that another object of this hub has recorded as its own, whatever tags it bears.
-fn held_by(desired: &Desired, role: &Role, memory: &Memory<'_>) -> Blocked {
+fn held_by(desired: &Desired, role: &Role, marked: &Marked, memory: &Memory<'_>) -> Blocked {
     let holder = held(role, memory);
     let name = holder.map(|holder| holder.name.as_str()).unwrap_or_default();
+    let made = match marked {
+        Marked::Another { .. } => format!("{}, and ", owner_in_words(marked)),
+        Marked::Ours | Marked::Unmarked => String::new(),
+    };
     Blocked::RoleNotOurs {
         arn: role.arn.clone(),
-        owner: format!("it is the deployer role of ManagedCluster {name}, which has recorded its ID"),
+        owner: format!("{made}ManagedCluster {name} has recorded it as its own"),
         next: one_too_many(desired, holder),
     }
 }
