@@ -17,8 +17,8 @@ use crate::{
 };
 
 use super::words::{
-    boundary_in_words, ghosts_in_words, groups_in_words, names_a_ghost, settings_in_words, some, trust_in_words,
-    username_in_words,
+    boundary_in_words, groups_in_words, identity_in_words, leave_in_words, let_in_in_words, names_a_ghost,
+    settings_in_words, some, trust_in_words,
 };
 
 pub use super::{
@@ -284,14 +284,8 @@ impl Step {
                 management_role,
                 ghosts,
                 ..
-            } => format!(
-                "let {management_role} in by the trust policy of {name}, beside what stands there{}",
-                ghosts_in_words(ghosts)
-            ),
-            Self::LeaveRole { name, ghosts, .. } => format!(
-                "take Mooring's statement out of the trust policy of {name}, and leave the role{}",
-                ghosts_in_words(ghosts)
-            ),
+            } => let_in_in_words(name, management_role, ghosts),
+            Self::LeaveRole { name, ghosts, .. } => leave_in_words(name, ghosts),
             Self::AdoptRole { arn, id, .. } => format!("take over role {arn} ({id})"),
             Self::AdoptAccessEntry { arn, .. } => format!("take over access entry {arn}"),
             Self::CreateAccessEntry { entry, .. } => format!("create the access entry of {}", entry.principal),
@@ -301,14 +295,7 @@ impl Step {
                 found,
                 groups,
                 found_groups,
-            } => {
-                let username = username_in_words(username, found);
-                if groups == found_groups {
-                    username
-                } else {
-                    format!("{username}, and {}", groups_in_words(groups, found_groups))
-                }
-            }
+            } => identity_in_words((username, found), (groups, found_groups)),
             Self::TagAccessEntry { missing, .. } => format!("restore the tags of the access entry ({})", some(missing)),
             Self::DeleteAccessEntry => "delete the access entry".to_owned(),
             Self::Associate { policy, scope } => format!("associate {} in {}", policy.name(), scope_in_words(scope)),
@@ -408,31 +395,8 @@ impl Step {
     /// Whether the step takes somebody out of a trust policy of whom only the unique ID is left.
     #[must_use]
     pub fn meets_a_ghost(&self) -> bool {
-        match self {
-            Self::SetTrust { differences, .. } => names_a_ghost(differences),
-            Self::AddTrust { ghosts, .. } | Self::LeaveRole { ghosts, .. } => !ghosts.is_empty(),
-            Self::CreateRole { .. }
-            | Self::DeleteRole { .. }
-            | Self::SetBoundary { .. }
-            | Self::AdoptRole { .. }
-            | Self::UpdateRole { .. }
-            | Self::TagRole { .. }
-            | Self::CreateAccessEntry { .. }
-            | Self::SetGroups { .. }
-            | Self::SetUsername { .. }
-            | Self::TagAccessEntry { .. }
-            | Self::AdoptAccessEntry { .. }
-            | Self::DeleteAccessEntry
-            | Self::Associate { .. }
-            | Self::Rescope { .. }
-            | Self::Reassociate { .. }
-            | Self::Disassociate { .. }
-            | Self::ApplySecret { .. }
-            | Self::NullSecretKeys { .. }
-            | Self::DropLabels { .. }
-            | Self::DropOwners { .. }
-            | Self::DeleteSecret { .. } => false,
-        }
+        matches!(self, Self::SetTrust { differences, .. } if names_a_ghost(differences))
+            || matches!(self, Self::AddTrust { ghosts, .. } | Self::LeaveRole { ghosts, .. } if !ghosts.is_empty())
     }
 
     /// Whether the step may run beside the one before it: associations of different policies do not depend on
