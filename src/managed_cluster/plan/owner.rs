@@ -72,7 +72,9 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &Living, entry: &AccessEntry
     } else {
         ""
     };
-    if let Some(other) = living.owner_of_entry(&entry.arn, &owner.uid) {
+    if marked == Marked::Unmarked
+        && let Some(other) = living.owner_of_entry(&entry.arn, &owner.uid)
+    {
         let name = &other.name;
         return Blocked::EntryNotOurs {
             owner: format!("ManagedCluster {name} has recorded it as its own"),
