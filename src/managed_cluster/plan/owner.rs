@@ -8,7 +8,11 @@ use crate::{
         eks::AccessEntry,
         ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Owner, Tags, missing_tags},
     },
-    managed_cluster::{blocked::Blocked, living::Living, step::Step},
+    managed_cluster::{
+        blocked::{Blocked, ONE_TOO_MANY},
+        living::Living,
+        step::Step,
+    },
 };
 
 use super::owner_in_words;
@@ -86,10 +90,7 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &Living, entry: &AccessEntry
     let next = match &marked {
         Marked::Another {
             hub, uid: Some(uid), ..
-        } if *hub == owner.hub.to_string() && living.contains(uid) => {
-            "that ManagedCluster is there and moors this cluster already, so leave the entry alone, and delete this one"
-                .to_owned()
-        }
+        } if *hub == owner.hub.to_string() && living.contains(uid) => ONE_TOO_MANY.to_owned(),
         Marked::Another { hub, .. } if *hub == owner.hub.to_string() => {
             format!("that object is there no more, so it left the entry behind: {delete}{or_adopt}")
         }
