@@ -88,6 +88,7 @@ mod tests {
             cut,
             kept: Kept::Not(None),
             lost: BTreeSet::new(),
+            handed_over: false,
         }))
     }
 

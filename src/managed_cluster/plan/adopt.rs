@@ -204,7 +204,7 @@ pub(super) fn secret(
         part: Part::Secret,
     };
     // A watch that lags can show as the object's own what an earlier pass has taken over.
-    let another = |owner: &&String| **owner != memory.owner.uid && memory.living.contains(*owner);
+    let another = |owner: &&String| **owner != memory.owner.uid && memory.living.contains(owner);
     if let Some(owner) = secret.owner.as_ref().filter(another) {
         let object = secret.annotation(CLUSTER_ANNOTATION).unwrap_or(owner);
         return Err(refused(format!(
