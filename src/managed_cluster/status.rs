@@ -277,9 +277,6 @@ pub fn status(
     }
     let facts = match pass {
         Pass::Suspended(suspension) => {
-            if suspension.handed_over {
-                status.access_entry = None;
-            }
             if !suspension.lost.is_empty() {
                 let entry = status.access_entry.get_or_insert_default();
                 entry.lost.clone_from(&suspension.lost);
