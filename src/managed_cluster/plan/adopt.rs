@@ -18,7 +18,12 @@ use crate::{
     policy::{Document, Principals},
 };
 
-use super::{Memory, owner::open_command, owner_in_words, theirs::anothers};
+use super::{
+    Memory,
+    owner::open_command,
+    owner_in_words,
+    theirs::{anothers, made_by},
+};
 use crate::managed_cluster::{
     blocked::Blocked,
     desired::Desired,
@@ -59,11 +64,7 @@ fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> St
     match tags.get(ADOPT_TAG) {
         Some(opened) if *opened == hub => Ok(()),
         Some(opened) => {
-            let marked = memory.owner.judge(tags);
-            let made = match &marked {
-                Marked::Another { .. } => format!("{}, and ", owner_in_words(&marked)),
-                Marked::Ours | Marked::Unmarked => String::new(),
-            };
+            let made = made_by(&memory.owner.judge(tags));
             Err(format!(
                 "{made}its tag {ADOPT_TAG} opens it to {opened}, and this hub is {hub}"
             ))
@@ -103,7 +104,8 @@ pub(super) fn role<'a>(
     let name = &desired.role.arn.name;
     if let Some(other) = memory.living.stands_on(&role.id, &memory.owner.uid) {
         return Err(refused(format!(
-            "it is the deployer role of ManagedCluster {}, which is there still and has recorded its ID: delete this one, or remove that one first with spec.deletion.policy: Retain",
+            "{}ManagedCluster {}, which is there still, has recorded it as its deployer role: delete this one, or remove that one first with spec.deletion.policy: Retain",
+            made_by(&memory.owner.judge(&role.tags)),
             other.name
         )));
     }

@@ -12,7 +12,10 @@ use crate::{
     policy::{self, Document, Ruling, trust},
 };
 
-use super::{Memory, adopt, owner_in_words, theirs::anothers};
+use super::{
+    Memory, adopt, owner_in_words,
+    theirs::{anothers, made_by},
+};
 use crate::managed_cluster::{
     blocked::{Blocked, ONE_TOO_MANY},
     desired::Desired,
@@ -121,10 +124,7 @@ fn held<'a>(role: &Role, memory: &Memory<'a>) -> Option<&'a Lives> {
 fn held_by(desired: &Desired, role: &Role, marked: &Marked, memory: &Memory<'_>) -> Blocked {
     let holder = held(role, memory);
     let name = holder.map(|holder| holder.name.as_str()).unwrap_or_default();
-    let made = match marked {
-        Marked::Another { .. } => format!("{}, and ", owner_in_words(marked)),
-        Marked::Ours | Marked::Unmarked => String::new(),
-    };
+    let made = made_by(marked);
     Blocked::RoleNotOurs {
         arn: role.arn.clone(),
         owner: format!("{made}ManagedCluster {name} has recorded it as its own"),

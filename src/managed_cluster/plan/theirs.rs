@@ -50,3 +50,11 @@ pub(in crate::managed_cluster) fn kept_for_another(
     }
     anothers(owner, living, role).filter(|_| shared)
 }
+
+/// Who made a thing, in front of what else is told of whose it is; nothing where no mark says it.
+pub(super) fn made_by(marked: &Marked) -> String {
+    match marked {
+        Marked::Another { .. } => format!("{}, and ", owner_in_words(marked)),
+        Marked::Ours | Marked::Unmarked => String::new(),
+    }
+}
