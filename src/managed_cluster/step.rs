@@ -17,7 +17,7 @@ use crate::{
 };
 
 use super::words::{
-    boundary_in_words, groups_in_words, names_a_ghost, settings_in_words, some, trust_in_words, username_in_words,
+    boundary_in_words, groups_in_words, identity_in_words, names_a_ghost, settings_in_words, some, trust_in_words,
 };
 
 pub use super::{
@@ -82,14 +82,16 @@ pub enum Step {
         name: RoleName,
         /// The management role.
         management_role: RoleArn,
-        /// The whole trust policy.
+        /// The whole trust policy. What others wrote there is not for a log.
+        #[serde(skip_serializing)]
         trust: Document,
     },
     /// Take our statement out of the trust policy of a role that was taken over, and leave the role to the others.
     LeaveRole {
         /// The role.
         name: RoleName,
-        /// The trust policy that is left.
+        /// The trust policy that is left. What others wrote there is not for a log.
+        #[serde(skip_serializing)]
         trust: Document,
     },
     /// Mark a role that others made as ours, and record it.
@@ -289,14 +291,7 @@ impl Step {
                 found,
                 groups,
                 found_groups,
-            } => {
-                let username = username_in_words(username, found);
-                if groups == found_groups {
-                    username
-                } else {
-                    format!("{username}, and {}", groups_in_words(groups, found_groups))
-                }
-            }
+            } => identity_in_words((username, found), (groups, found_groups)),
             Self::TagAccessEntry { missing, .. } => format!("restore the tags of the access entry ({})", some(missing)),
             Self::DeleteAccessEntry => "delete the access entry".to_owned(),
             Self::Associate { policy, scope } => format!("associate {} in {}", policy.name(), scope_in_words(scope)),

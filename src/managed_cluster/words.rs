@@ -107,11 +107,20 @@ pub fn scope_in_words(scope: &AccessScope) -> String {
     }
 }
 
-pub(crate) fn username_in_words(username: &str, found: &str) -> String {
-    format!(
+/// A change of who the sessions of an access entry are to Kubernetes: what is wanted, and what was found.
+pub(crate) fn identity_in_words(
+    (username, found): (&str, &str),
+    (groups, found_groups): (&BTreeSet<String>, &BTreeSet<String>),
+) -> String {
+    let username = format!(
         "set the user name of the access entry back to {username} (it was {})",
         policy::shown(found)
-    )
+    );
+    if groups == found_groups {
+        username
+    } else {
+        format!("{username}, and {}", groups_in_words(groups, found_groups))
+    }
 }
 
 pub(crate) fn groups_in_words(groups: &BTreeSet<String>, found: &BTreeSet<String>) -> String {

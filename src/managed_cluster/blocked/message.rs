@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         arn::{name_in, region_in},
-        commands::let_go_of_access_entry,
+        commands::{let_go_of_access_entry, let_take_access_entries},
         eks::ClusterState,
         ownership::{ADOPT_TAG, HOLD_TAG},
     },
@@ -41,12 +41,11 @@ impl Blocked {
             },
             Self::ClusterGone => "the cluster that was moored is not there any more, and its access entry went with it. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself".to_owned(),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
-            Self::AccessEntriesDisabled { cluster } => format!("the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `aws eks update-cluster-config --region {} --name {} --access-config authenticationMode=API_AND_CONFIG_MAP` (this cannot be undone)", cluster.region, cluster.name),
+            Self::AccessEntriesDisabled { cluster } => format!("the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `{}` (this cannot be undone)", let_take_access_entries(&cluster.region, &cluster.name)),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner, next } => format!("role {arn} is not ours ({owner}): {next}"),
             Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Or name another role in a new ManagedCluster"),
-            Self::TrustMissing { arn, management_role, document: None } => format!("the trust policy of {arn}, which Mooring does not write, denies sts:AssumeRole to {management_role}: take that statement out of it"),
-            Self::TrustMissing { arn, management_role, document: Some(document) } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner set this one, which is the one that stands with what is missing: {}", document.to_json()),
+            Self::TrustMissing { arn, management_role, lack } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner {}", lack.words()),
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
             Self::NotOpened { arn, undone, open } => format!("role {arn} does not bear the tag {ADOPT_TAG} of this hub any more, and without it AWS lets Mooring write nothing to it, so this is not done: {}. Have its owner do that, or set the tag again, and Mooring does it: `{open}`", undone.join("; ")),
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (`{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again"),

@@ -32,7 +32,7 @@ use crate::{
         drive::Panicked,
         events::{Reporter, Weight},
     },
-    managed_cluster::{Withheld, now},
+    managed_cluster::{Withheld, now, words::done_in_words},
     telemetry::{Metrics, short_hash},
 };
 
@@ -128,13 +128,10 @@ impl Context {
 /// # Errors
 /// When the condition could not be written.
 pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: Arc<Context>) -> Result<Action, Error> {
-    // An object that cannot be read or is being removed is told of by its own pass.
+    // An object that cannot be read is told of by its own pass.
     let Ok(role) = &object.0 else {
         return Ok(Action::await_change());
     };
-    if role.metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
-    }
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
     let requested = role.metadata.annotations.as_ref();
     let requested = requested.and_then(|all| all.get(RECONCILE_REQUESTED_AT));
@@ -149,17 +146,51 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     if released {
         return Ok(Action::await_change());
     }
+    if role.metadata.deletion_timestamp.is_some() {
+        return tell_of_removal(role, &context).await;
+    }
     let (finding, wait) = if context.namespaces.contains(&request.namespace) {
         bind(role, &request, &context).await
     } else {
-        (Some(status::not_served(&request.namespace)), None)
+        (Some(status::not_served(&request)), None)
     };
-    if let Some(finding) = finding.filter(|_| request.role.is_some()) {
+    let finding = if request.role.is_some() { finding } else { waits(role) };
+    if let Some(finding) = finding {
         tell(role, finding, &context).await?;
     }
     context.backoff.clear(&uid.to_owned());
     let resync = context.backoff.spread(context.resync);
     Ok(Action::requeue(wait.map_or(resync, |wait| wait.min(resync))))
+}
+
+/// What stands of the condition, if anything does.
+fn stands(role: &ManagementRole) -> bool {
+    let status = role.status.as_ref();
+    status.is_some_and(|status| find(&status.conditions, ConditionType::ServiceAccountsBound).is_some())
+}
+
+/// What an earlier pass has told is no order to anybody any more, once the object is being removed.
+async fn tell_of_removal(role: &ManagementRole, context: &Context) -> Result<Action, Error> {
+    if stands(role) {
+        match tell(role, status::going(), context).await {
+            // The removal has just come to its end.
+            Err(Error::Kubernetes(error)) if error.is_not_found() => {}
+            other => other?,
+        }
+    }
+    Ok(Action::await_change())
+}
+
+/// What is told in the place of what an earlier pass found, where the hub or the role is not what it should be since.
+fn waits(role: &ManagementRole) -> Option<Finding> {
+    let status = role.status.as_ref().filter(|_| stands(role))?;
+    let broken = |kind: &ConditionType| {
+        find(&status.conditions, *kind).is_some_and(|condition| condition.status == Verdict::False.as_str())
+    };
+    let broken = [ConditionType::HubReady, ConditionType::RoleReady]
+        .into_iter()
+        .find(broken)?;
+    Some(status::waits(broken))
 }
 
 /// Observes, plans and applies until nothing is left to do. What was found, nothing when everything changed under it;
@@ -228,7 +259,7 @@ async fn report(role: &ManagementRole, done: &[Step], context: &Context) {
             .filter(|step| matches!(step, Step::Restart { .. }) == restarts);
         let words: Vec<String> = of.map(Step::words).collect();
         if !words.is_empty() {
-            let note = words.join("; ");
+            let note = done_in_words(&words);
             context
                 .reporter
                 .report(&about, Weight::Normal, reason, "Bind", &note)
@@ -260,7 +291,7 @@ async fn tell(role: &ManagementRole, finding: Finding, context: &Context) -> Res
         remembered.recorded = Some(restarted);
     });
     let same = old.is_some_and(|old| old.reason == new.reason && old.status == new.status);
-    let intended = ["Restarting", "ReadOnly", "Paused"].contains(&new.reason.as_str())
+    let intended = ["Restarting", "ReadOnly", "Paused", status::NOT_LOOKED_AT].contains(&new.reason.as_str())
         || (new.reason == "PodIdentity" && role.spec.identity.kind == IdentityType::Existing);
     if !same && new.status != Verdict::True.as_str() && !intended {
         let about = super::tell::about(&role.metadata);
