@@ -8,7 +8,7 @@ use kube::Api;
 use tracing::{info, warn};
 
 use crate::{
-    aws::{Account, AwsError},
+    aws::{Account, AwsError, Call},
     domain::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessPolicyArn, WantedEntry},
@@ -60,6 +60,7 @@ pub struct Outcome {
     server_changed: bool,
     unmoved: Option<Unmoved>,
     reassociated: Vec<AccessPolicyArn>,
+    torn: Vec<AccessPolicyArn>,
     stop: Option<Stop>,
 }
 
@@ -116,6 +117,12 @@ impl Outcome {
     #[must_use]
     pub fn reassociated(&self) -> &[AccessPolicyArn] {
         &self.reassociated
+    }
+
+    /// The access policies that were taken away to be associated anew, which was refused.
+    #[must_use]
+    pub fn torn(&self) -> &[AccessPolicyArn] {
+        &self.torn
     }
 
     #[cfg(test)]
@@ -223,6 +230,12 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
                 .get_or_insert(Stop::Blocked(Blocked::ScopeUnmoved { what }));
         }
         Err(failure) => {
+            if let (Step::Reassociate { policy, .. }, Failure::Aws(error)) = (step, &failure)
+                && error.call == Call::AssociateAccessPolicy
+                && failure.needs_a_person()
+            {
+                outcome.torn.push(policy.clone());
+            }
             let why = stop(step, failure);
             let result = if matches!(why, Stop::Blocked(_)) {
                 "blocked"

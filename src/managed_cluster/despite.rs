@@ -27,10 +27,12 @@ impl Step {
             | Self::TagRole { .. }
             | Self::UpdateRole { .. }
             | Self::TagAccessEntry { .. }
-            | Self::SetUsername { .. }
-            | Self::SetGroups { .. }
             | Self::Associate { .. } => mends,
-            Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. } => mends || gives,
+            Self::SetUsername { .. }
+            | Self::SetGroups { .. }
+            | Self::Rescope { .. }
+            | Self::Reassociate { .. }
+            | Self::Disassociate { .. } => mends || gives,
             Self::CreateRole { .. }
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
@@ -46,5 +48,44 @@ impl Step {
             | Self::DropOwners { .. }
             | Self::DeleteSecret { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::domain::eks::{AccessPolicyArn, AccessScope};
+
+    #[test]
+    fn what_is_taken_away_is_taken_away_though_what_comes_instead_is_refused() {
+        let policy = AccessPolicyArn::from_aws("arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy");
+        let (wide, narrow) = (AccessScope::Cluster, AccessScope::Namespaces(["a".to_owned()].into()));
+        let gives = Step::Associate {
+            policy: policy.clone(),
+            scope: wide.clone(),
+        };
+        let takes = [
+            Step::SetGroups {
+                groups: BTreeSet::new(),
+                found: ["admins".to_owned()].into(),
+            },
+            Step::Rescope {
+                policy: policy.clone(),
+                scope: narrow,
+                found: wide.clone(),
+            },
+            Step::Disassociate { policy, found: wide },
+        ];
+        for step in &takes {
+            assert!(step.despite(&gives), "{step:?}");
+            for failed in &takes {
+                assert!(step.despite(failed), "{step:?} after {failed:?}");
+            }
+            assert!(!step.despite(&Step::DeleteAccessEntry), "{step:?}");
+        }
+        assert!(!gives.despite(&gives));
+        assert!(!Step::DeleteAccessEntry.despite(&gives));
     }
 }

@@ -12,6 +12,7 @@
 
 pub mod applications;
 pub mod apply;
+mod bare;
 pub mod blocked;
 pub mod breaker;
 pub mod by_hand;

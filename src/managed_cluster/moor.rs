@@ -18,6 +18,7 @@ use crate::{
 use super::{
     Context, Error, LAST_STEP,
     apply::{self, Outcome, Site},
+    bare::is_bare,
     blocked::Blocked,
     log_plan,
     management::Management,
@@ -292,7 +293,15 @@ impl Work<'_> {
         self.context
             .memory
             .rescoped(self.uid(), outcome.unmoved(), outcome.reassociated());
-        facts.bare = is_bare(&spoke, &outcome, &plan);
+        facts.bare = outcome.stop().is_some()
+            && spoke
+                .entry
+                .as_ref()
+                .zip(spoke.associations.as_ref())
+                .is_some_and(|(entry, found)| {
+                    let (did, torn) = (|step: &Step| outcome.did(step), outcome.torn());
+                    is_bare(entry, found, &plan.steps, did, torn)
+                });
         let told = self.old.server_changed_at.as_ref().map(|at| at.0);
         let (client, namespace) = (&self.context.client, &self.management.namespace);
         facts.server_changed = left_to_tell(client, namespace, outcome.server_changed(), told).await;
@@ -303,24 +312,6 @@ impl Work<'_> {
         }
         Ok(Pass::Applied(plan, outcome, facts))
     }
-}
-
-/// Whether an access entry that stands gives nothing, after a pass that was to change what it gives and went half way.
-fn is_bare(spoke: &Spoke, outcome: &Outcome, plan: &Plan) -> bool {
-    let (Some(entry), Some(found)) = (&spoke.entry, &spoke.associations) else {
-        return false;
-    };
-    let done = |step: &&Step| outcome.did(step);
-    let taken = |policy| {
-        let takes = |step: &Step| matches!(step, Step::Disassociate { policy: taken, .. } if taken == policy);
-        plan.steps.iter().filter(done).any(takes)
-    };
-    let gives = |step: &Step| {
-        matches!(step, Step::Associate { .. } | Step::CreateAccessEntry { .. })
-            || matches!(step, Step::SetGroups { groups, .. } | Step::SetUsername { groups, .. } if !groups.is_empty())
-    };
-    let something = plan.steps.iter().filter(done).any(gives);
-    outcome.stop().is_some() && !something && entry.groups.is_empty() && found.keys().all(taken)
 }
 
 /// The UIDs of all objects that are there, those that cannot be read among them.

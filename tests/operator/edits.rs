@@ -172,6 +172,12 @@ async fn grouped(world: &World) {
         edited(world, "grouped", only).await,
         ["UpdateAccessEntry", "DisassociateAccessPolicy"]
     );
+    // The policy that comes instead of the group is there before the group goes.
+    let exchanged = json!({"access": {"kubernetesGroups": [], "policies": [{"name": VIEW}]}});
+    assert_eq!(
+        edited(world, "grouped", exchanged).await,
+        ["AssociateAccessPolicy", "UpdateAccessEntry"]
+    );
 }
 
 async fn labelled(world: &World) {

@@ -2,7 +2,10 @@
 //! does: the association is made anew, and only when two looks agree.
 
 use jiff::SignedDuration;
-use mooring_sandbox::stage;
+use mooring_sandbox::{
+    aws::{Effect, Fault},
+    stage,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -30,9 +33,13 @@ fn access(namespace: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_association_is_made_anew_only_when_two_looks_agree_that_its_scope_does_not_change() {
-    let spokes = ["222222222222/eu-west-1/stays", "333333333333/eu-west-1/late"];
+    let spokes = [
+        "222222222222/eu-west-1/stays",
+        "333333333333/eu-west-1/late",
+        "444444444444/eu-west-1/torn",
+    ];
     let world = World::ready(Setting::of(&spokes).flag(&["--confirm-after", APART])).await;
-    tokio::join!(stays(&world), late(&world));
+    tokio::join!(stays(&world), late(&world), torn(&world));
     world.never_denied();
 }
 
@@ -107,4 +114,29 @@ async fn late(world: &World) {
     world.is_ready("ManagedCluster", "late").await;
     world.whole_pass("ManagedCluster", "late").await;
     assert_eq!(world.writes("late", mark), ["AssociateAccessPolicy"]);
+}
+
+/// The association is taken away to be made anew, and is refused then: nothing is left, and that is what is told first.
+async fn torn(world: &World) {
+    let only = |namespace: &str| json!({"access": {"policies": [{"name": EDIT, "namespaces": [namespace]}]}});
+    world.moor("torn", only("a")).await;
+    world.is_ready("ManagedCluster", "torn").await;
+    scopes_stay(world, "torn", true);
+    let faults = world.stage.aws.faults();
+    let second = Fault::on("AssociateAccessPolicy", Effect::AccessDenied).in_account("444444444444");
+    let denied = faults.add(second.from(2)).unwrap();
+    world.patch("ManagedCluster", "torn", json!({"spec": only("b")})).await;
+    let told = world.until_reason("ManagedCluster", "torn", "AccessDenied").await;
+    assert!(
+        message(&told).starts_with("Argo CD has no access policy and no group on this cluster now: "),
+        "{}",
+        message(&told)
+    );
+    assert_eq!(world.seen_entry("torn").unwrap().policies, [].into());
+    faults.remove(denied);
+    scopes_stay(world, "torn", false);
+    world.ask("ManagedCluster", "torn").await;
+    world.is_ready("ManagedCluster", "torn").await;
+    let given = [(EDIT.to_owned(), "b".to_owned())].into();
+    assert_eq!(world.seen_entry("torn").unwrap().policies, given);
 }

@@ -372,13 +372,21 @@ fn sound(world: &World, plan: &Plan) {
             "an entry for a stranger"
         );
     }
-    let narrowing = at(|step| matches!(step, Step::Disassociate { .. }));
+    let narrowing = at(|step| {
+        matches!(step, Step::SetGroups { groups, found } if !groups.is_superset(found))
+            || matches!(step, Step::Disassociate { .. })
+    });
     let widening = plan
         .steps
         .iter()
         .rposition(|step| matches!(step, Step::Associate { .. }));
     if let (Some(narrowing), Some(widening)) = (narrowing, widening) {
         assert!(widening < narrowing, "narrowed before it was widened");
+    }
+    let exchanged = at(|step| matches!(step, Step::SetGroups { groups, found } if !groups.is_subset(found)));
+    let taken = at(|step| matches!(step, Step::Disassociate { .. }));
+    if let (Some(exchanged), Some(taken)) = (exchanged, taken) {
+        assert!(exchanged < taken, "a policy went before the group that stands for it");
     }
     assert!(plan.blocked.is_sorted_by_key(Blocked::part));
 }

@@ -338,8 +338,8 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             SCOPED,
             |w| w.request = crate::world::request(ADMIN),
             &[
-                "SetGroups",
                 "Associate AmazonEKSClusterAdminPolicy",
+                "SetGroups",
                 "Disassociate AmazonEKSEditPolicy",
                 "Disassociate AmazonEKSViewPolicy",
                 "ApplySecret",

@@ -31,6 +31,7 @@ pub(super) fn plan_entry(
     let lenient = entry.is_some_and(|entry| shared(entry, memory));
     let stays = |given: bool| lenient && !given;
     let nothing = Associations::new();
+    let mut groups_step = None;
     let found = match entry {
         None => {
             let role_id = role_id.map(str::to_owned);
@@ -64,14 +65,14 @@ pub(super) fn plan_entry(
             let groups: BTreeSet<String> = desired.entry.groups.union(&others).cloned().collect();
             let username = entry.others_username();
             if let Some(found) = username.filter(|_| !lenient) {
-                plan.steps.push(Step::SetUsername {
+                groups_step = Some(Step::SetUsername {
                     username: generated_username(&desired.entry.principal),
                     found: found.to_owned(),
                     groups,
                     found_groups: entry.groups.clone(),
                 });
             } else if entry.groups != groups {
-                plan.steps.push(Step::SetGroups {
+                groups_step = Some(Step::SetGroups {
                     groups,
                     found: entry.groups.clone(),
                 });
@@ -108,6 +109,8 @@ pub(super) fn plan_entry(
         }
     }
     plan.steps.append(&mut widening);
+    // One call gives groups and takes groups away: behind the policies that are given, before those that go.
+    plan.steps.extend(groups_step);
     plan.steps.append(&mut narrowing);
     // While one is away, whatever else gives the same access stands: what came before it, and what goes after it.
     plan.steps.append(&mut anew);
