@@ -28,7 +28,7 @@ pub struct Lack {
     /// user guide, "AWS JSON policy elements: Principal").
     pub gone: BTreeSet<String>,
     /// The statement that is to be added.
-    pub statement: Option<Statement>,
+    pub statement: Option<Box<Statement>>,
     /// Whether that takes the place of an older one of Mooring's, since no two statements may have one `Sid`.
     pub in_place: bool,
 }
@@ -66,7 +66,7 @@ fn lack(trust: &str, role: &RoleArn, mut wanted: Statement) -> Option<Lack> {
     Some(Lack {
         denied_by,
         gone: gone(&document),
-        statement: missing.then_some(wanted),
+        statement: missing.then(|| Box::new(wanted)),
         in_place,
     })
 }
