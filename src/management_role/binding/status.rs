@@ -23,7 +23,7 @@ use super::{
 const CONDITION: ConditionType = ConditionType::ServiceAccountsBound;
 
 /// The reason while nobody looks.
-pub const NOT_LOOKED_AT: &str = "NotLookedAt";
+const NOT_LOOKED_AT: &str = "NotLookedAt";
 
 /// What holds after a pass that had nothing left to do.
 #[must_use]
