@@ -10,6 +10,7 @@ pub mod plan;
 pub mod request;
 pub mod status;
 pub mod step;
+mod tell;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -20,7 +21,7 @@ use std::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, Client, Resource,
+    Client, Resource,
     core::DeserializeGuard,
     runtime::{
         controller::Action,
@@ -30,10 +31,7 @@ use kube::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    api::{
-        IdentityType, ManagementRole, Mode, RECONCILE_REQUESTED_AT,
-        condition::{ConditionType, Finding, Verdict, find},
-    },
+    api::{ManagementRole, Mode, RECONCILE_REQUESTED_AT, condition::Finding},
     kubernetes::{
         Failure, KubernetesError,
         backoff::Backoff,
@@ -165,50 +163,24 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
         return Ok(Action::await_change());
     }
     if role.metadata.deletion_timestamp.is_some() {
-        return tell_of_removal(role, &context).await;
+        return tell::removal(role, &context).await;
     }
     let (finding, wait) = if context.namespaces.contains(&request.namespace) {
         bind(role, &request, &context).await
     } else {
         (Some(status::not_served(&request)), None)
     };
-    let finding = if request.role.is_some() { finding } else { waits(role) };
+    let finding = if request.role.is_some() {
+        finding
+    } else {
+        tell::waits(role)
+    };
     if let Some(finding) = finding {
-        tell(role, finding, &context).await?;
+        tell::tell(role, finding, &context).await?;
     }
     context.backoff.clear(&uid.to_owned());
     let resync = context.backoff.spread(context.resync);
     Ok(Action::requeue(wait.map_or(resync, |wait| wait.min(resync))))
-}
-
-/// What stands of the condition, if anything does.
-fn stands(role: &ManagementRole) -> bool {
-    let status = role.status.as_ref();
-    status.is_some_and(|status| find(&status.conditions, ConditionType::ServiceAccountsBound).is_some())
-}
-
-/// What an earlier pass has told is no order to anybody any more, once the object is being removed.
-async fn tell_of_removal(role: &ManagementRole, context: &Context) -> Result<Action, Error> {
-    if stands(role) {
-        match tell(role, status::going(), context).await {
-            // The removal has just come to its end.
-            Err(Error::Kubernetes(error)) if error.is_not_found() => {}
-            other => other?,
-        }
-    }
-    Ok(Action::await_change())
-}
-
-/// What is told in the place of what an earlier pass found, where the hub or the role is not what it should be since.
-fn waits(role: &ManagementRole) -> Option<Finding> {
-    let status = role.status.as_ref().filter(|_| stands(role))?;
-    let broken = |kind: &ConditionType| {
-        find(&status.conditions, *kind).is_some_and(|condition| condition.status == Verdict::False.as_str())
-    };
-    let broken = [ConditionType::HubReady, ConditionType::RoleReady]
-        .into_iter()
-        .find(broken)?;
-    Some(status::waits(broken))
 }
 
 /// Observes, plans and applies until nothing is left to do. What was found, nothing when everything changed under it;
@@ -287,43 +259,6 @@ async fn report(role: &ManagementRole, done: &[Step], context: &Context) {
                 .await;
         }
     }
-}
-
-/// Writes the condition when it is another than before, with an event when it holds no longer.
-async fn tell(role: &ManagementRole, finding: Finding, context: &Context) -> Result<(), Error> {
-    let uid = role.metadata.uid.as_deref().unwrap_or_default();
-    let name = role.metadata.name.as_deref().unwrap_or_default();
-    let stored = role.status.as_ref().map(|status| status.conditions.as_slice());
-    let stored = stored.and_then(|all| find(all, ConditionType::ServiceAccountsBound));
-    let old = context.remember(uid, |remembered| remembered.told.clone());
-    let old = old.or_else(|| stored.cloned());
-    let generation = role.metadata.generation;
-    let Some(new) = status::condition(old.as_ref(), finding, generation, now()) else {
-        return Ok(());
-    };
-    let (restarted, recorded) = context.remember(uid, |remembered| remembered.records());
-    let recorded = recorded.or_else(|| role.status.as_ref().map(|status| status.restarted.clone()));
-    if old.as_ref() == Some(&new) && recorded.unwrap_or_default() == restarted {
-        return Ok(());
-    }
-    status::write(&Api::all(context.client.clone()), name, &new, &restarted).await?;
-    context.remember(uid, |remembered| {
-        remembered.told = Some(new.clone());
-        remembered.recorded = Some(restarted);
-    });
-    let same = old.is_some_and(|old| old.reason == new.reason && old.status == new.status);
-    let intended = ["Restarting", "ReadOnly", "Paused"].contains(&new.reason.as_str())
-        || role.metadata.deletion_timestamp.is_some()
-        || waits(role).is_some()
-        || (new.reason == "PodIdentity" && role.spec.identity.kind == IdentityType::Existing);
-    if !same && new.status != Verdict::True.as_str() && !intended {
-        let about = super::tell::about(&role.metadata);
-        context
-            .reporter
-            .report(&about, Weight::Warning, &new.reason, "Bind", &new.message)
-            .await;
-    }
-    Ok(())
 }
 
 /// When to try again after a failed pass.
