@@ -1125,13 +1125,41 @@ fn every_command_for_eks_that_is_printed_names_its_region() {
             let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
             let code: String = code.map(|line| line.trim().trim_end_matches('\\')).collect();
             for (at, _) in code.match_indices("aws eks ") {
-                let command: String = code[at..].chars().take(120).collect();
+                let command = one_command(&code[at..]);
                 assert!(command.contains("--region"), "{}: {command}", path.display());
                 commands += 1;
             }
         }
     }
     assert!(commands > 10, "{commands}");
+}
+
+/// A command at the beginning of code: it ends with the string that it stands in, with its backtick, or where another
+/// begins.
+fn one_command(code: &str) -> &str {
+    let mut before = ' ';
+    let ends = |(at, c): (usize, char)| {
+        let quoted = std::mem::replace(&mut before, c) == '\\';
+        let next = at > 0 && code[at..].starts_with("aws ");
+        (c == '`' || c == '"' && !quoted || next).then_some(at)
+    };
+    let end = code.char_indices().find_map(ends);
+    &code[..end.unwrap_or(code.len())]
+}
+
+#[test]
+fn a_command_ends_where_its_string_or_the_next_one_does() {
+    for (code, command) in [
+        ("aws eks a --b `aws eks c --region d`", "aws eks a --b "),
+        ("aws eks a --b; aws eks c --region d", "aws eks a --b; "),
+        ("aws eks a\", \"aws eks c --region d\"", "aws eks a"),
+        (
+            "aws eks a '{\\\"b\\\":1}' --region d\", e",
+            "aws eks a '{\\\"b\\\":1}' --region d",
+        ),
+    ] {
+        assert_eq!(one_command(code), command);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
         ManagedCluster, PAUSED,
         condition::{ConditionType, find},
     },
-    domain::commands::{delete_access_entry, let_go_of_access_entry},
+    domain::commands::{OPERATOR_DEPLOYMENTS, OPERATOR_PODS, delete_access_entry, let_go_of_access_entry},
     managed_cluster::request::Identity,
 };
 
@@ -141,12 +141,12 @@ pub fn ways(object: &ManagedCluster, entry: &Entry) -> Vec<Way> {
             "by the owner of the account, who set the tag; then the operator takes the access away",
         )),
         ("ReadOnly", _) => Some(way(
-            "kubectl -n mooring-system edit deployment mooring-controller".to_owned(),
-            "take --read-only and MOORING_READ_ONLY out: then the operator writes again, for all objects",
+            OPERATOR_DEPLOYMENTS.to_owned(),
+            "shows the operator's Deployment: take --read-only and MOORING_READ_ONLY out of it, and the operator writes again, for all objects",
         )),
         (NOT_LOOKED_AT, _) => Some(way(
-            "kubectl -n mooring-system get pods".to_owned(),
-            "see why the operator does not run: once it does, it takes the access away",
+            OPERATOR_PODS.to_owned(),
+            "shows the operator's pods: see why the operator does not run: once it does, it takes the access away",
         )),
         _ => None,
     };
@@ -386,11 +386,8 @@ mod tests {
                 "Held",
                 "aws eks untag-resource --region eu-west-1 --resource-arn arn:aws:eks:eu-west-1:222222222222:access-entry/live/role/222222222222/r/1 --tag-keys mooring.dev/hold",
             ),
-            (
-                "ReadOnly",
-                "kubectl -n mooring-system edit deployment mooring-controller",
-            ),
-            (NOT_LOOKED_AT, "kubectl -n mooring-system get pods"),
+            ("ReadOnly", OPERATOR_DEPLOYMENTS),
+            (NOT_LOOKED_AT, OPERATOR_PODS),
         ] {
             assert_eq!(commands(&object, &stands(reason)), [command, by_hand], "{reason}");
         }

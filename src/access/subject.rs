@@ -9,6 +9,7 @@ use crate::{
     aws::ReadBy,
     domain::{
         arn::{ClusterArn, RoleArn},
+        commands::OPERATOR_PODS,
         hub::Hub,
         name::InvalidName,
     },
@@ -257,7 +258,7 @@ fn operator_says(cluster: &ManagedCluster) -> String {
     }
     let conditions = cluster.status.as_ref().map(|status| status.conditions.as_slice());
     find(conditions.unwrap_or_default(), ConditionType::Ready).map_or_else(
-        || "it has not looked at the object at all: does it run? (kubectl -n mooring-system get pods)".to_owned(),
+        || format!("it has not looked at the object at all: does it run? (`{OPERATOR_PODS}`)"),
         |ready| format!("it says {}: {}", ready.reason, ready.message),
     )
 }

@@ -478,9 +478,19 @@ mod tests {
         let in_use = AwsError {
             kind: ErrorKind::HasPolicies,
             message: "Cannot delete entity, must remove roles from instance profile first.".to_owned(),
+            resource: "role prod-1 in account 222222222222".to_owned(),
             ..error.clone()
         };
-        assert!(in_use.hint().contains("list-instance-profiles-for-role"));
+        let which = "`aws iam list-instance-profiles-for-role --role-name prod-1`";
+        assert!(in_use.hint().contains(which), "{}", in_use.hint());
+        let no_entries = AwsError {
+            kind: ErrorKind::AccessEntriesDisabled,
+            resource: "the access entry of arn:aws:iam::222222222222:role/r on arn:aws:eks:eu-west-1:222222222222:cluster/prod"
+                .to_owned(),
+            ..error.clone()
+        };
+        let mode = "`aws eks update-cluster-config --region eu-west-1 --name prod --access-config authenticationMode=API_AND_CONFIG_MAP`";
+        assert!(no_entries.hint().contains(mode), "{}", no_entries.hint());
         let unreachable = |region: &str| AwsError {
             call: Call::DescribeAccessEntry,
             kind: ErrorKind::Unreachable,

@@ -1,7 +1,10 @@
 //! What AWS refused, for people: what to do next, and why something could not be looked at.
 
 use super::{AwsError, Call, ErrorKind};
-use crate::domain::name::{AccountId, Region, RoleName};
+use crate::domain::{
+    commands::let_take_access_entries,
+    name::{AccountId, Region, RoleName},
+};
 
 /// What to do where the credentials are an account's root user's.
 const ROOT: &str =
@@ -32,11 +35,10 @@ impl AwsError {
                 self.acting_as, self.resource
             ),
             ErrorKind::Throttled => {
-                "nothing: it is tried again; if it lasts, look for what else uses up the account's request rate".to_owned()
+                "nothing: it is tried again; if it lasts, look for what else uses up the account's request rate"
+                    .to_owned()
             }
-            ErrorKind::AlreadyExists => {
-                "look at who made the one that is there, and delete or rename it".to_owned()
-            }
+            ErrorKind::AlreadyExists => "look at who made the one that is there, and delete or rename it".to_owned(),
             ErrorKind::InvalidPrincipal => {
                 "wait two minutes if the role was made just now; otherwise check that the principal exists".to_owned()
             }
@@ -45,15 +47,24 @@ impl AwsError {
                 "check the cluster's name, account and region: EKS knows no such cluster there".to_owned()
             }
             ErrorKind::AccessEntriesDisabled => {
-                "set the cluster's authentication mode to API_AND_CONFIG_MAP: aws eks update-cluster-config --region REGION \
-                 --name NAME --access-config authenticationMode=API_AND_CONFIG_MAP (there is no way back, so Mooring does not do it)"
-                    .to_owned()
+                let command = self
+                    .cluster()
+                    .map(|(region, name)| format!(" with `{}`", let_take_access_entries(region, name)));
+                format!(
+                    "set the cluster's authentication mode to API_AND_CONFIG_MAP{} (there is no way back, so Mooring does \
+                     not do it)",
+                    command.unwrap_or_default()
+                )
             }
             ErrorKind::LimitExceeded => "raise the quota that AWS names, or make room under it".to_owned(),
             ErrorKind::HasPolicies if self.message.contains("instance profile") => {
-                "take the role out of the instance profiles that somebody put it in (`aws iam \
-                 list-instance-profiles-for-role` tells which), then it can be deleted"
-                    .to_owned()
+                let which = self
+                    .role()
+                    .map(|role| format!(" (`aws iam list-instance-profiles-for-role --role-name {role}` tells which)"));
+                format!(
+                    "take the role out of the instance profiles that somebody put it in{}, then it can be deleted",
+                    which.unwrap_or_default()
+                )
             }
             ErrorKind::HasPolicies => {
                 "remove the policies that somebody put on the role, then it can be deleted".to_owned()
@@ -70,9 +81,11 @@ impl AwsError {
                     "AWS names no region {region}: is {meant} meant? Write that in a new ManagedCluster, since the region \
                      never changes"
                 ),
-                None => "check name resolution, HTTPS_PROXY and NO_PROXY, AWS_CA_BUNDLE, and the network policy of the \
+                None => {
+                    "check name resolution, HTTPS_PROXY and NO_PROXY, AWS_CA_BUNDLE, and the network policy of the \
                          operator's namespace"
-                    .to_owned(),
+                        .to_owned()
+                }
             },
             ErrorKind::ServerError => "nothing: AWS failed, and it is tried again".to_owned(),
             ErrorKind::RegionDisabled => {
@@ -83,6 +96,20 @@ impl AwsError {
             ErrorKind::ShuttingDown => "nothing: the next operator goes on".to_owned(),
             ErrorKind::Unknown => "read AWS's message; its support takes the request ID".to_owned(),
         }
+    }
+
+    /// Region and name of the cluster that the call was about, by its ARN in what the call was on.
+    fn cluster(&self) -> Option<(&str, &str)> {
+        let (_, rest) = self.resource.split_once(":eks:")?;
+        let mut parts = rest.splitn(3, ':');
+        let region = parts.next()?;
+        let name = parts.nth(1)?.strip_prefix("cluster/")?;
+        Some((region, name.split_whitespace().next()?))
+    }
+
+    /// The name of the role that the call was about.
+    fn role(&self) -> Option<&str> {
+        self.resource.strip_prefix("role ")?.split_whitespace().next()
     }
 
     /// The region that the call went to, where its name is misspelt, and the one that is meant.

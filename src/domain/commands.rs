@@ -1,8 +1,22 @@
-//! The commands of the AWS CLI that more than one message prints for people to run.
+//! The commands that more than one message prints for people to run.
 
 use std::fmt::Display;
 
 use super::ownership::{ADOPT_TAG, ADOPTED_TAG, HOLD_TAG, HUB_TAG, OBJECT_TAG, UID_TAG};
+
+/// Shows the operator's pods, in whatever namespace they are: by the label that `deploy/install` gives them.
+pub const OPERATOR_PODS: &str = "kubectl get pods -A -l app.kubernetes.io/name=mooring";
+
+/// Shows the operator's Deployments, wherever they are.
+pub const OPERATOR_DEPLOYMENTS: &str = "kubectl get deployments -A -l app.kubernetes.io/name=mooring";
+
+/// Lets a cluster take access entries.
+#[must_use]
+pub fn let_take_access_entries(region: impl Display, cluster: impl Display) -> String {
+    format!(
+        "aws eks update-cluster-config --region {region} --name {cluster} --access-config authenticationMode=API_AND_CONFIG_MAP"
+    )
+}
 
 /// Deletes the access entry of a principal.
 #[must_use]

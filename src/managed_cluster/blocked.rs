@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     domain::{arn::ClusterArn, eks::ClusterState},
-    policy::Document,
+    policy::Lack,
 };
 
 pub use self::message::ONE_TOO_MANY;
@@ -108,9 +108,8 @@ pub enum Blocked {
         arn: String,
         /// The management role.
         management_role: String,
-        /// The trust policy to set: theirs, with what is missing. `None` where theirs denies it, which nothing heals that
-        /// is added.
-        document: Option<Document>,
+        /// What it lacks.
+        lack: Lack,
     },
     /// Something that others made is not taken over.
     NotAdoptable {

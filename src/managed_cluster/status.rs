@@ -502,7 +502,12 @@ mod tests {
             Blocked::TrustMissing {
                 arn: text(),
                 management_role: text(),
-                document: None,
+                lack: crate::policy::Lack {
+                    denied_by: Some(text()),
+                    gone: set(),
+                    statement: None,
+                    in_place: false,
+                },
             },
             Blocked::NotAdoptable {
                 what: text(),

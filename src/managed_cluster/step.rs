@@ -83,7 +83,8 @@ pub enum Step {
         name: RoleName,
         /// The management role.
         management_role: RoleArn,
-        /// The whole trust policy.
+        /// The whole trust policy. What others wrote there is not for a log.
+        #[serde(skip_serializing)]
         trust: Document,
         /// Principals of others of whom only the unique ID is left: they let nobody in, and go.
         #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -93,7 +94,8 @@ pub enum Step {
     LeaveRole {
         /// The role.
         name: RoleName,
-        /// The trust policy that is left.
+        /// The trust policy that is left. What others wrote there is not for a log.
+        #[serde(skip_serializing)]
         trust: Document,
         /// Principals of others of whom only the unique ID is left: they let nobody in, and go.
         #[serde(skip_serializing_if = "BTreeSet::is_empty")]

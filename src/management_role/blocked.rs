@@ -9,9 +9,9 @@ use crate::{
     domain::arn::{account_in, name_in},
     managed_cluster::{
         held_in_words,
-        words::{SECOND_LOOK, some},
+        words::{SECOND_LOOK, named, some},
     },
-    policy::Document,
+    policy::Lack,
 };
 
 use super::step::Part;
@@ -22,6 +22,11 @@ use super::step::Part;
 pub enum Blocked {
     /// EKS does not know the hub.
     HubNotFound,
+    /// The operator was not started for Argo CD's namespace.
+    NamespaceNotServed {
+        /// The namespace.
+        namespace: String,
+    },
     /// The hub that EKS describes is not the cluster that the operator runs on.
     HubMismatch {
         /// The issuer that EKS gives.
@@ -55,8 +60,8 @@ pub enum Blocked {
         arn: String,
         /// The cluster Secrets.
         secrets: BTreeSet<String>,
-        /// The trust policy to set.
-        document: Document,
+        /// What its trust policy lacks.
+        lack: Lack,
     },
     /// Cluster Secrets that others wrote still make Argo CD act as the role that is to be removed.
     SecretsRemain {
@@ -131,8 +136,12 @@ pub enum Blocked {
     Propagating,
     /// Clusters still name the object that is being removed.
     ClustersRemain {
-        /// Their names.
+        /// The names of those that stay until a person deletes them.
         names: BTreeSet<String>,
+        /// The names of those of which nobody knows whether they name it, since they cannot be read.
+        unreadable: BTreeSet<String>,
+        /// The names of those that are being removed themselves.
+        going: BTreeSet<String>,
         /// Deployer roles of theirs that are kept when they go: each waits for being recorded.
         retained: BTreeSet<String>,
     },
@@ -140,6 +149,8 @@ pub enum Blocked {
     StoodBack,
     /// Deployer roles that were kept still trust the role that is being removed.
     RetainedDeployers {
+        /// The object's own name.
+        object: String,
         /// Their ARNs.
         arns: BTreeSet<String>,
         /// Accounts that cannot be entered to look, and why the first of them cannot.
@@ -148,10 +159,11 @@ pub enum Blocked {
 }
 
 impl Blocked {
-    /// The part that is blocked.
+    /// The part that is blocked; `None` where each is as the spec says, and nobody can use them.
     #[must_use]
-    pub fn part(&self) -> Part {
-        match self {
+    pub fn part(&self) -> Option<Part> {
+        Some(match self {
+            Self::NamespaceNotServed { .. } => return None,
             Self::HubNotFound | Self::HubMismatch { .. } | Self::HubReplaced { .. } => Part::Hub,
             Self::UnusableIssuer { .. } | Self::OidcProviderMissing { .. } | Self::AudienceMissing { .. } => {
                 Part::OidcProvider
@@ -170,7 +182,7 @@ impl Blocked {
             | Self::SecretsRemain { .. }
             | Self::RetainedDeployers { .. } => Part::Role,
             Self::ForeignPolicyAttached { .. } | Self::PolicyFull { .. } => Part::Policy,
-        }
+        })
     }
 
     /// The condition's reason.
@@ -178,6 +190,7 @@ impl Blocked {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::HubNotFound => "HubNotFound",
+            Self::NamespaceNotServed { .. } => "NamespaceNotServed",
             Self::HubMismatch { .. } | Self::HubReplaced { .. } => "HubMismatch",
             Self::UnusableIssuer { .. } => "UnusableIssuer",
             Self::OidcProviderMissing { .. } => "OidcProviderMissing",
@@ -203,6 +216,7 @@ impl Blocked {
     pub fn stalled(&self) -> bool {
         match self {
             Self::HubNotFound
+            | Self::NamespaceNotServed { .. }
             | Self::HubMismatch { .. }
             | Self::HubReplaced { .. }
             | Self::RoleLeftBehind { .. }
@@ -217,12 +231,12 @@ impl Blocked {
             | Self::SecretsRemain { .. }
             | Self::RetainedDeployers { .. } => true,
             Self::Held { undone, .. } => !undone.is_empty(),
+            Self::ClustersRemain { names, unreadable, .. } => !names.is_empty() || !unreadable.is_empty(),
             Self::SelfTrustMissing { .. }
             | Self::Unconfirmed { .. }
             | Self::JustMade
             | Self::Propagating
-            | Self::StoodBack
-            | Self::ClustersRemain { .. } => false,
+            | Self::StoodBack => false,
         }
     }
 
@@ -262,12 +276,13 @@ impl Blocked {
     pub fn message(&self) -> String {
         match self {
             Self::HubNotFound => "EKS knows no cluster of that name in the operator's account and the region given: correct spec.cluster in a new ManagementRole".to_owned(),
+            Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}, so no cluster is moored for this ManagementRole, and Argo CD's service accounts are not bound: {}", serve(namespace)),
             Self::HubMismatch { described, here } => format!("spec.cluster is not the cluster that the operator runs on: EKS gives issuer {described}, this API server {here}. Nothing is made for it. Name the hub's own cluster in a new ManagementRole"),
             Self::UnusableIssuer { why } => format!("the hub's issuer cannot be used: {why}"),
             Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with audience sts.amazonaws.com, or set spec.oidcProvider to Manage"),
             Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn} --client-id sts.amazonaws.com`, or set spec.oidcProvider to Manage"),
             Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct identity.roleArn in a new ManagementRole"),
-            Self::SelfTrustMissing { arn, secrets, document } => format!("cluster Secrets make Argo CD assume role {arn} though it is that role already ({}), which AWS takes only where its trust policy says so, and this one does not: set that to {}, or let a ManagedCluster take them over", some(secrets), document.to_json()),
+            Self::SelfTrustMissing { arn, secrets, lack } => format!("cluster Secrets make Argo CD assume role {arn} though it is that role already ({}), which AWS takes only where its trust policy says so, and this one does not. Let a ManagedCluster take them over, or have the owner of the role {}", some(secrets), lack.words()),
             Self::SecretsRemain { secrets } => format!("cluster Secrets that Mooring did not write make Argo CD act as this role ({}), so it stays: name another role in them. Where one is deleted, ApplicationSets delete the Applications of its cluster", some(secrets)),
             Self::HubReplaced { object, recorded, issuer } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}`"),
             Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}` lets the role be made afresh; its deployer roles go on trusting it by its name"),
@@ -280,23 +295,69 @@ impl Blocked {
             Self::JustMade => "the role was made; its policy follows".to_owned(),
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
             Self::StoodBack => "somebody changed the object or set a pause while Mooring was at work: it stopped before its next step, and looks again at once".to_owned(),
-            Self::ClustersRemain { names, .. } => {
-                let (s, name, them) = if names.len() == 1 { ("", "names", "that") } else { ("s", "name", "those") };
-                format!("ManagedCluster{s} {} still {name} it: delete {them} first", some(names))
-            },
-            Self::RetainedDeployers { arns, unseen } => {
-                let mut told = Vec::new();
-                if !arns.is_empty() {
-                    told.push(format!("deployer roles that were kept still trust this role by its name ({}), and whoever made a role of that name again would hold them: have the owners of their accounts delete each of them with its access entry, or take this role out of its trust policy; then the removal goes on by itself", some(arns)));
-                }
-                if let Some(why) = unseen.values().next() {
-                    let accounts: Vec<&str> = unseen.keys().map(String::as_str).collect();
-                    told.push(format!("deployer roles were kept in accounts that cannot be entered to see whether they are gone ({}): {why} If they are closed for good: `kubectl annotate mgr NAME {CLOSED_ACCOUNTS}={}`", accounts.join(", "), accounts.join(",")));
-                }
-                told.join("; ")
-            }
+            Self::ClustersRemain { names, unreadable, going, .. } => clusters_remain(names, unreadable, going),
+            Self::RetainedDeployers { object, arns, unseen } => retained_deployers(object, arns, unseen),
         }
     }
+}
+
+/// What still names an object that is being removed, and what ends that.
+fn clusters_remain(names: &BTreeSet<String>, unreadable: &BTreeSet<String>, going: &BTreeSet<String>) -> String {
+    let those = |names: &BTreeSet<String>| {
+        let all: Vec<String> = names.iter().cloned().collect();
+        let one = names.len() == 1;
+        (named("ManagedCluster", &all), one)
+    };
+    let mut told = Vec::new();
+    if !names.is_empty() {
+        let (all, one) = those(names);
+        let (verb, them) = if one { ("names", "that") } else { ("name", "those") };
+        told.push(format!("{all} still {verb} it: delete {them} first"));
+    }
+    if !unreadable.is_empty() {
+        let (all, one) = those(unreadable);
+        let (counts, them) = if one { ("counts", "it") } else { ("count", "them") };
+        told.push(format!(
+            "{all} cannot be read, and so {counts} as naming it: correct {them}, or delete {them}. Where a removal cannot go on by what can be read, its status says what to correct first"
+        ));
+    }
+    if !going.is_empty() {
+        let (all, one) = those(going);
+        let is = if one { "is" } else { "are" };
+        told.push(format!(
+            "{all} {is} being removed as well, which comes first: `kubectl get mgc` says how far that is"
+        ));
+    }
+    told.join("; ")
+}
+
+/// Which deployer roles would be somebody's who made the role again, and which may be.
+fn retained_deployers(object: &str, arns: &BTreeSet<String>, unseen: &BTreeMap<String, String>) -> String {
+    let mut told = Vec::new();
+    if let Some(first) = arns.first() {
+        told.push(format!(
+            "deployer roles that were kept still trust this role by its name ({}), and whoever made a role of that name again would hold them: have the owners of their accounts delete each of them with its access entry (in account {}: `aws iam delete-role --role-name {}`), or take the statement of this role out of its trust policy where others use it; then the removal goes on by itself",
+            some(arns),
+            account_in(first),
+            name_in(first)
+        ));
+    }
+    if let Some(why) = unseen.values().next() {
+        let accounts: Vec<&str> = unseen.keys().map(String::as_str).collect();
+        told.push(format!(
+            "deployer roles were kept in accounts that cannot be entered to see whether they are gone ({}): {why} If they are closed for good: `kubectl annotate mgr {object} --overwrite {CLOSED_ACCOUNTS}={}`",
+            accounts.join(", "),
+            accounts.join(",")
+        ));
+    }
+    told.join("; ")
+}
+
+/// What has the operator serve a namespace.
+pub(super) fn serve(namespace: &str) -> String {
+    format!(
+        "start it with --argocd-namespace {namespace} besides those that it serves, and apply the Role mooring-controller of deploy/install/10-rbac.yaml to that namespace"
+    )
 }
 
 /// A role that bears our name and tags, and that nobody recorded.

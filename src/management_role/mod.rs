@@ -112,6 +112,10 @@ async fn keep(role: &ManagementRole, old: &ManagementRoleStatus, context: &Conte
     let Ok(_admission) = context.aws.admit(&request.hub.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
+    // A removal needs no such role, so that only what is kept is held against it.
+    if let Err(refusal) = request.check_role(&context.aws.caller().await?.arn) {
+        return Ok(Some(Pass::Refused(refusal)));
+    }
     // The turn may have taken minutes to come.
     if context.overtaken(&role.metadata) {
         return Ok(None);
@@ -154,7 +158,11 @@ async fn in_account(
         confirmed: confirmed.as_deref(),
         deleted: deleted.as_deref(),
     };
-    let plan = plan::plan(&request, &observed, &members, &memory);
+    let mut plan = plan::plan(&request, &observed, &members, &memory);
+    let namespace = request.namespace.to_string();
+    if !context.secrets.contains_key(&namespace) {
+        plan.blocked.push(Blocked::NamespaceNotServed { namespace });
+    }
     remember_suspicion(context, &uid, &plan);
     log_plan(&request.name, &plan);
     if let Some(withheld) = context.withheld(&role.metadata) {
@@ -252,7 +260,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
             Duration::from_millis(100)
         } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
             context.timing.confirm_after + Duration::from_millis(500)
-        } else if blocked.stalled() {
+        } else if blocked.stalled() && !matches!(blocked, Blocked::ClustersRemain { .. }) {
             context.backoff.after_error(key()).max(Duration::from_secs(15))
         } else {
             context.backoff.after_wait(key())
@@ -260,7 +268,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
     };
     let wait = match pass {
         Pass::Refused(_) | Pass::Withheld(..) | Pass::ReleaseWithheld(..) => resync(),
-        Pass::Failed(error) => return Err(error),
+        Pass::Failed(error) | Pass::RemovalFailed(error) => return Err(error),
         Pass::Releasing(_, blocked) => blocked
             .as_ref()
             .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),

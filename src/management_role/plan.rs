@@ -11,7 +11,7 @@ use crate::{
         name::KubernetesName,
         ownership::{HOLD_TAG, Marked},
     },
-    policy::{self, AUDIENCE, Document},
+    policy::{self, AUDIENCE, Document, lack::lacks_itself},
 };
 
 use super::{
@@ -116,7 +116,7 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
     plan.acting = members.acting.clone().unwrap_or_default();
     let wanted = desired_role(request, &provider, itself);
     role::plan_role(&mut plan, request, observed, &wanted, (memory, &issuer));
-    let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != Part::Role);
+    let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != Some(Part::Role));
     if role_stands {
         plan_policy(&mut plan, request, observed, (members, itself), &memory.recorded_ways);
     }
@@ -163,13 +163,12 @@ fn plan_existing(plan: &mut Plan, request: &Request, observed: &Observed, member
         Some(role) => {
             plan.untrusted = untrusted(request, &role.trust, issuer);
             let secrets = members.acting.clone().unwrap_or_default();
-            if !secrets.is_empty() && policy::trust::lets_in(&role.trust, &request.role).refuses() {
-                plan.blocked.push(Blocked::SelfTrustMissing {
-                    document: policy::trust::with_itself(&role.trust, &request.role),
-                    arn: role.arn.clone(),
-                    secrets,
-                });
-            }
+            let lack = lacks_itself(&role.trust, &request.role).filter(|_| !secrets.is_empty());
+            plan.blocked.extend(lack.map(|lack| Blocked::SelfTrustMissing {
+                arn: role.arn.clone(),
+                secrets,
+                lack,
+            }));
         }
     }
 }

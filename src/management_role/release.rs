@@ -67,15 +67,15 @@ pub(super) async fn release(
         return Ok(Action::await_change());
     }
     let pass = if let Some(withheld) = context.withheld(&role.metadata) {
-        let names = naming(&role.metadata.name.clone().unwrap_or_default(), &live(context).await?);
-        let retained = BTreeSet::new();
-        let remain = (!names.is_empty()).then(|| Blocked::ClustersRemain { names, retained }.message());
+        let clusters = live(context).await?;
+        let remain = naming(&role.metadata.name.clone().unwrap_or_default(), &clusters);
+        let remain = remain.map(|remain| remain.blocked(BTreeSet::new()).message());
         let message = withheld.removal_waits_with(&[], remain.as_slice());
         Some(Pass::ReleaseWithheld(withheld, message))
     } else {
         match take_away(role, old, context).await {
             Ok(blocked) => blocked,
-            Err(error) => Some(Pass::Failed(error)),
+            Err(error) => Some(Pass::RemovalFailed(error)),
         }
     };
     if let Some(pass) = pass {
@@ -95,14 +95,13 @@ async fn take_away(
     let name = role.metadata.name.clone().unwrap_or_default();
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
     let clusters = live(context).await?;
-    let names = naming(&name, &clusters);
-    if !names.is_empty() {
+    if let Some(remain) = naming(&name, &clusters) {
         let recorded = old.retained.iter().cloned().collect();
         let retained = match parse(role, context).await? {
             Ok(request) => Members::gather(&request, &members_of(&clusters), &BTreeSet::new(), &recorded).retained,
             Err(_) => recorded,
         };
-        return Ok(Some(releasing(Blocked::ClustersRemain { names, retained })));
+        return Ok(Some(releasing(remain.blocked(retained))));
     }
     // The object bears our finalizer, so a role may have been made, recorded or not.
     let request = parse(role, context).await??;
@@ -116,7 +115,11 @@ async fn take_away(
     }
     let (arns, unseen) = still_there(role, &request, old, context).await?;
     if !arns.is_empty() || !unseen.is_empty() {
-        return Ok(Some(releasing(Blocked::RetainedDeployers { arns, unseen })));
+        return Ok(Some(releasing(Blocked::RetainedDeployers {
+            object: name,
+            arns,
+            unseen,
+        })));
     }
     // Pods that start from here on are not to ask for a role that goes.
     binding::release(role, &context.binding).await?;
@@ -149,25 +152,66 @@ async fn take_away(
             let since = *remembered.clean_since.get_or_insert_with(std::time::Instant::now);
             remembered.let_go || since.elapsed() >= context.timing.confirm_after
         });
-    Ok((!gone).then(|| Pass::Releasing("removed the management role; looking once more".to_owned(), None)))
+    Ok((!gone).then(|| {
+        Pass::Releasing(
+            "this ManagementRole is being removed: its role is deleted, and is looked for once more".to_owned(),
+            None,
+        )
+    }))
 }
 
 fn releasing(blocked: Blocked) -> Pass {
-    Pass::Releasing(blocked.message(), Some(blocked))
+    Pass::Releasing(status::going(&blocked.message()), Some(blocked))
 }
 
-/// The `ManagedCluster`s that name the object, as the API server has them now. One that cannot be read counts.
-fn naming(name: &str, clusters: &[Arc<DeserializeGuard<ManagedCluster>>]) -> BTreeSet<String> {
-    clusters
-        .iter()
-        .filter(|object| {
-            object
-                .0
-                .as_ref()
-                .map_or(true, |cluster| cluster.spec.management_role == name)
-        })
-        .map(|object| kube::Resource::meta(object.as_ref()).name.clone().unwrap_or_default())
-        .collect()
+/// The `ManagedCluster`s that name an object, by name.
+#[derive(Default)]
+struct Naming {
+    stay: BTreeSet<String>,
+    unreadable: BTreeSet<String>,
+    going: BTreeSet<String>,
+}
+
+impl Naming {
+    fn blocked(self, retained: BTreeSet<String>) -> Blocked {
+        let Self {
+            stay,
+            unreadable,
+            going,
+        } = self;
+        Blocked::ClustersRemain {
+            names: stay,
+            unreadable,
+            going,
+            retained,
+        }
+    }
+}
+
+/// The `ManagedCluster`s that name the object, as the API server has them now; `None` where none does. One that cannot be
+/// read counts.
+fn naming(name: &str, clusters: &[Arc<DeserializeGuard<ManagedCluster>>]) -> Option<Naming> {
+    let (mut naming, mut any) = (Naming::default(), false);
+    for object in clusters {
+        if object
+            .0
+            .as_ref()
+            .is_ok_and(|cluster| cluster.spec.management_role != name)
+        {
+            continue;
+        }
+        let metadata = kube::Resource::meta(object.as_ref());
+        let set = if metadata.deletion_timestamp.is_some() {
+            &mut naming.going
+        } else if object.0.is_err() {
+            &mut naming.unreadable
+        } else {
+            &mut naming.stay
+        };
+        set.insert(metadata.name.clone().unwrap_or_default());
+        any = true;
+    }
+    any.then_some(naming)
 }
 
 /// Of the deployer roles that were kept, those that are still there and may trust the role; and the accounts that cannot

@@ -76,6 +76,16 @@ pub enum Refusal {
         /// The hub's account.
         hub: String,
     },
+    /// The existing role is one that Mooring itself works by.
+    #[error(
+        "identity.roleArn {arn} is {whose}, by which Mooring enters every account: whoever acts as that holds more than Argo CD is to have. Name a role that only Argo CD uses in a new ManagementRole"
+    )]
+    OwnRole {
+        /// The role's ARN.
+        arn: String,
+        /// Whose it is.
+        whose: &'static str,
+    },
     /// The operator's own credentials are of another partition.
     #[error(
         "cluster.region {region} is in partition {expected}, and the operator's credentials are of {found}: run the operator on the hub itself"
@@ -163,6 +173,35 @@ impl Request {
     pub fn guarding(mut self, more: &BTreeSet<String>) -> Self {
         self.guarded.extend(more.iter().cloned());
         self
+    }
+
+    /// Holds an existing role against those that Mooring works by. `caller` is who the operator is to AWS.
+    ///
+    /// # Errors
+    /// When it is one of them.
+    pub fn check_role(&self, caller: &str) -> Result<(), Refusal> {
+        // STS tells of a session by the role's name, without its path (IAM user guide, "IAM identifiers").
+        let operator = caller
+            .split_once(":assumed-role/")
+            .and_then(|(_, rest)| rest.split('/').next());
+        // IAM tells role names of one account apart by neither path nor case.
+        let is = |name: &str| self.role.name.as_str().eq_ignore_ascii_case(name);
+        let whose = if operator.is_some_and(is) {
+            "the operator's own role"
+        } else if is(self.provisioner.as_str()) {
+            "the provisioner role"
+        } else if is(self.reader.as_str()) {
+            "the reader role"
+        } else {
+            return Ok(());
+        };
+        if self.role_owner == RoleOwner::Mooring {
+            return Ok(());
+        }
+        Err(Refusal::OwnRole {
+            arn: self.role.to_string(),
+            whose,
+        })
     }
 
     /// Holds the partition of the operator's own credentials against the hub's region.

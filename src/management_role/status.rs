@@ -1,12 +1,14 @@
 //! 6. status: what a pass over a `ManagementRole` means. Pure but for the one write at the end.
 
+mod facts;
+
 use jiff::Timestamp;
 use kube::{Api, core::DeserializeGuard};
 use serde_json::Value;
 
 use crate::{
     api::{
-        HubStatus, ManagementRole, ManagementRoleStatus, RoleStatus,
+        ManagementRole, ManagementRoleStatus,
         condition::{ConditionType, Finding, Verdict, conditions, find},
     },
     kubernetes::{
@@ -29,9 +31,6 @@ use super::{
     step::{Blocked, Part, Plan},
 };
 
-/// How many cluster Secrets the status names.
-const NAMED: usize = 20;
-
 /// Every way in which a pass can end.
 #[derive(Debug)]
 pub enum Pass {
@@ -43,6 +42,8 @@ pub enum Pass {
     Applied(Box<Applied>),
     /// The pass could not be carried through.
     Failed(Error),
+    /// A pass of a removal could not be carried through.
+    RemovalFailed(Error),
     /// The object is being removed, and this is what remains.
     Releasing(String, Option<Blocked>),
     /// The object is being removed and nothing is written for it, and what is told of that.
@@ -69,7 +70,7 @@ type Bad = chain::Bad<Part>;
 
 fn bad_of(blocked: &Blocked) -> Bad {
     Bad {
-        part: Some(blocked.part()),
+        part: blocked.part(),
         verdict: Verdict::False,
         reason: blocked.reason(),
         message: blocked.message(),
@@ -118,7 +119,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
     match pass {
         Pass::Refused(refusal) => alone("InvalidSpec", refusal.to_string(), true),
         Pass::Withheld(withheld, plan) if plan.is_clean() => {
-            let mut findings = held();
+            let mut findings = held(None);
             findings.push(Finding::new(
                 ConditionType::Ready,
                 Verdict::True,
@@ -135,11 +136,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             let bad = outcome.stop().map(bad_stop).or_else(|| plan.in_the_way().map(bad_of));
             bad.map_or_else(
                 || {
-                    let mut findings = held();
-                    if request.role_owner == RoleOwner::Existing {
-                        findings.retain(|finding| finding.kind != Part::Policy.condition());
-                        findings.push(Finding::new(Part::Policy.condition(), Verdict::True, "LeftToOthers", ITS_OWNERS));
-                    }
+                    let mut findings = held(Some(&request.role_owner));
                     let mut can_act = can_act(&request.role_owner);
                     if !plan.acting.is_empty() {
                         can_act.push_str(", and it may assume itself as long as cluster Secrets that Mooring did not write need that: ");
@@ -153,10 +150,17 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                     findings.push(Finding::new(ConditionType::Ready, Verdict::True, reason, message));
                     findings
                 },
-                |bad| chain(&bad),
+                |bad| {
+                    if bad.part.is_none() {
+                        summarise(held(Some(&request.role_owner)), &bad)
+                    } else {
+                        chain(&bad)
+                    }
+                },
             )
         }
-        Pass::Failed(error) => failed(error),
+        Pass::Failed(error) => failed(error, false),
+        Pass::RemovalFailed(error) => failed(error, true),
         Pass::ReleaseWithheld(withheld, message) => alone(withheld.reason(), message.clone(), false),
         Pass::Releasing(message, None) => alone("Releasing", message.clone(), false),
         Pass::Releasing(message, Some(blocked)) => {
@@ -180,7 +184,7 @@ const BOUND: &str = "ServiceAccountsBound says whether Argo CD runs with the rol
 /// What is told when all holds. Whether Argo CD's pods run with the role is told by the binding.
 fn can_act(owner: &RoleOwner) -> String {
     let what = match owner {
-        RoleOwner::Mooring => "the management role may assume every deployer role",
+        RoleOwner::Mooring => "the management role may assume every deployer role that is wanted",
         RoleOwner::Existing => "the management role is there, and what it may assume is for its owner to give",
     };
     format!("{what}; {BOUND}")
@@ -192,13 +196,13 @@ fn told_withheld(withheld: Withheld, plan: &Plan) -> Vec<Finding> {
         let here = plan.steps.iter().filter(|step| of(step.part()));
         here.map(super::Step::words).collect()
     };
-    let blocked = |of: &dyn Fn(Part) -> bool| -> Vec<&Blocked> {
+    let blocked = |of: &dyn Fn(Option<Part>) -> bool| -> Vec<&Blocked> {
         plan.blocked.iter().filter(|blocked| of(blocked.part())).collect()
     };
     let words = |blocked: &[&Blocked]| -> Vec<String> { blocked.iter().map(|blocked| blocked.found()).collect() };
     let mut parts: Vec<Finding> = Vec::new();
     for part in Part::ALL {
-        let (undone, here) = (steps(&|of| of == part), blocked(&|of| of == part));
+        let (undone, here) = (steps(&|of| of == part), blocked(&|of| of == Some(part)));
         let finding = if let Some(first) = here.iter().find(|blocked| !blocked.is_note()) {
             Finding::new(
                 part.condition(),
@@ -224,19 +228,35 @@ fn told_withheld(withheld: Withheld, plan: &Plan) -> Vec<Finding> {
     summarise(parts, &bad)
 }
 
+/// How everything begins that is told of an object that is being removed: what is asked for is for that alone.
+#[must_use]
+pub fn going(message: &str) -> String {
+    format!("this ManagementRole is being removed, and waits: {message}")
+}
+
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
-fn failed(error: &Error) -> Vec<Finding> {
-    let bad = bad_error(error);
+fn failed(error: &Error, removal: bool) -> Vec<Finding> {
+    let mut bad = bad_error(error);
     let read = !matches!(error, Error::Unreadable(_) | Error::Invalid(_) | Error::Refused(_));
     let part = bad
         .part
         .filter(|_| read)
         .map(|part| Finding::new(part.condition(), bad.verdict, bad.reason, &bad.message));
+    if removal {
+        bad.message = going(&bad.message);
+    }
     summarise(part.into_iter().collect(), &bad)
 }
 
-fn held() -> Vec<Finding> {
-    Part::ALL.map(as_specified).to_vec()
+/// Every part holds, as far as it is looked at: of a role that somebody else owns the policy is not.
+fn held(owner: Option<&RoleOwner>) -> Vec<Finding> {
+    let mut findings = Part::ALL.map(as_specified).to_vec();
+    if owner == Some(&RoleOwner::Existing) {
+        let policy = Part::Policy.condition();
+        findings.retain(|finding| finding.kind != policy);
+        findings.push(Finding::new(policy, Verdict::Unknown, "NotLookedAt", ITS_OWNERS));
+    }
+    findings
 }
 
 /// The status without what others write beside us: what the binding tells, a condition and the restarts; and the
@@ -262,7 +282,10 @@ pub fn status(
     // A mismatch stops every cluster, and ends only when somebody has looked again.
     let mismatch = find(&old.conditions, ConditionType::HubReady).is_some_and(|c| c.status == Verdict::False.as_str());
     findings.retain(|f| !(mismatch && f.kind == ConditionType::HubReady && f.verdict == Verdict::Unknown));
-    let going = matches!(pass, Pass::Releasing(..) | Pass::ReleaseWithheld(..));
+    let going = matches!(
+        pass,
+        Pass::Releasing(..) | Pass::ReleaseWithheld(..) | Pass::RemovalFailed(_)
+    );
     keep_parts::<Part>(&old.conditions, &mut findings, going);
     let mut status = ManagementRoleStatus {
         observed_generation: generation,
@@ -270,56 +293,19 @@ pub fn status(
         ..old.clone()
     };
     match pass {
-        Pass::Applied(applied) => tell_facts(&mut status, applied),
+        Pass::Applied(applied) => facts::tell(&mut status, applied),
         // A cluster that keeps its deployer role waits until that is recorded, also when both are removed together.
         Pass::Releasing(_, Some(Blocked::ClustersRemain { retained, .. })) => {
             status.retained = retained.iter().cloned().collect();
         }
-        Pass::Refused(_) | Pass::Withheld(..) | Pass::Failed(_) | Pass::Releasing(..) | Pass::ReleaseWithheld(..) => {}
+        Pass::Refused(_)
+        | Pass::Withheld(..)
+        | Pass::Failed(_)
+        | Pass::RemovalFailed(_)
+        | Pass::Releasing(..)
+        | Pass::ReleaseWithheld(..) => {}
     }
     status
-}
-
-fn tell_facts(status: &mut ManagementRoleStatus, applied: &Applied) {
-    let Applied {
-        request,
-        observed,
-        members,
-        plan,
-        outcome,
-    } = applied;
-    let hub = &request.hub.cluster;
-    // What was recorded stays until the hub is the one that it should be: by it another one is known.
-    let known = status.hub.take().and_then(|hub| hub.issuer);
-    let mismatch = plan.blocked.iter().any(|blocked| blocked.part() == Part::Hub);
-    let seen = observed.cluster.as_ref().and_then(|cluster| cluster.issuer.clone());
-    status.hub = Some(HubStatus {
-        account_id: hub.account.to_string(),
-        region: hub.region.to_string(),
-        name: hub.name.to_string(),
-        arn: hub.to_string(),
-        issuer: if mismatch { known } else { seen },
-    });
-    if outcome.role_deleted() {
-        status.role = None;
-    }
-    let existing = request.role_owner == RoleOwner::Existing;
-    let seen = (observed.role.as_ref()).filter(|role| existing && role.arn == request.role.to_string());
-    let stands = seen
-        .map(|role| (&role.arn, &role.id))
-        .or_else(|| outcome.made_role().map(|(arn, id)| (arn, id)));
-    if existing || stands.is_some() {
-        status.role = stands.map(|(arn, id)| RoleStatus {
-            arn: arn.clone(),
-            id: id.clone(),
-        });
-    }
-    status.untrusted_service_accounts = plan.untrusted.iter().cloned().collect();
-    if outcome.policy_done() {
-        status.assumable = plan.assumable.iter().cloned().collect();
-        status.retained = members.retained.iter().cloned().collect();
-        status.assumes_itself_for = plan.acting.iter().take(NAMED).cloned().collect();
-    }
 }
 
 /// Writes the status, unless it says the same already; also of an object that cannot be read.
@@ -344,7 +330,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::{super::Step, *};
-    use crate::aws::{AwsError, Call, ErrorKind};
+    use crate::{
+        api::RoleStatus,
+        aws::{AwsError, Call, ErrorKind},
+    };
 
     fn denied(call: Call, request: &str) -> Pass {
         Pass::Failed(Error::Aws(AwsError {
@@ -456,6 +445,8 @@ mod tests {
         };
         let remain = Blocked::ClustersRemain {
             names: ["one".to_owned()].into(),
+            unreadable: [].into(),
+            going: [].into(),
             retained: [].into(),
         };
         for (blocked, reason) in [(held, Some("Held")), (remain, None)] {
@@ -470,6 +461,62 @@ mod tests {
     }
 
     #[test]
+    fn of_clusters_that_remain_those_that_wait_for_a_person_are_told_apart() {
+        let names = |name: &str| -> std::collections::BTreeSet<String> { [name.to_owned()].into() };
+        let remain = |stay: &str, unreadable: &str, going: &str| {
+            let set = |name: &str| if name.is_empty() { [].into() } else { names(name) };
+            Blocked::ClustersRemain {
+                names: set(stay),
+                unreadable: set(unreadable),
+                going: set(going),
+                retained: [].into(),
+            }
+        };
+        for (blocked, stalled, says) in [
+            (
+                remain("one", "", ""),
+                true,
+                "ManagedCluster one still names it: delete that first",
+            ),
+            (
+                remain("", "two", ""),
+                true,
+                "ManagedCluster two cannot be read, and so counts as naming it: correct it, or delete it.",
+            ),
+            (
+                remain("", "", "three"),
+                false,
+                "ManagedCluster three is being removed as well, which comes first",
+            ),
+            (
+                remain("one", "", "three"),
+                true,
+                "delete that first; ManagedCluster three is being removed as well",
+            ),
+        ] {
+            assert_eq!(blocked.stalled(), stalled, "{blocked:?}");
+            assert!(blocked.message().contains(says), "{}", blocked.message());
+        }
+    }
+
+    #[test]
+    fn what_is_told_of_a_removal_says_so_first() {
+        let going = "this ManagementRole is being removed, and waits: ";
+        let failed = Pass::RemovalFailed(Error::Refused(Refusal::OwnRole {
+            arn: "a".into(),
+            whose: "b",
+        }));
+        let told = after(&mismatched(), &failed, 2);
+        for kind in [ConditionType::Ready, ConditionType::Stalled] {
+            let message = &find(&told.conditions, kind).unwrap().message;
+            assert!(message.starts_with(going), "{message}");
+        }
+        // What the parts lacked is nobody's to mend any more.
+        let role = find(&told.conditions, ConditionType::RoleReady);
+        assert!(role.is_none(), "{role:?}");
+    }
+
+    #[test]
     fn a_pass_that_broke_off_never_clears_a_mismatch_or_a_record() {
         let old = mismatched();
         for pass in [
@@ -477,6 +524,7 @@ mod tests {
             denied(Call::AssumeRole, "1"),
             Pass::Failed(Error::Deadline(1)),
             Pass::Failed(Error::Unreadable("x".into())),
+            Pass::RemovalFailed(Error::Deadline(1)),
             Pass::Releasing("x".into(), None),
             Pass::ReleaseWithheld(Withheld::Paused, "x".into()),
         ] {
@@ -533,7 +581,12 @@ mod tests {
             Blocked::SelfTrustMissing {
                 arn: "a".into(),
                 secrets: names(),
-                document: crate::policy::Document::new(Vec::new()),
+                lack: crate::policy::Lack {
+                    denied_by: None,
+                    gone: names(),
+                    statement: None,
+                    in_place: false,
+                },
             },
             Blocked::SecretsRemain { secrets: names() },
             Blocked::RoleNotOurs {
@@ -545,11 +598,23 @@ mod tests {
             Blocked::PolicyFull { left_out: names() },
             Blocked::JustMade,
             Blocked::Propagating,
+            Blocked::NamespaceNotServed {
+                namespace: "argocd".into(),
+            },
             Blocked::ClustersRemain {
                 names: names(),
+                unreadable: names(),
+                going: names(),
                 retained: names(),
             },
+            Blocked::ClustersRemain {
+                names: [].into(),
+                unreadable: [].into(),
+                going: names(),
+                retained: [].into(),
+            },
             Blocked::RetainedDeployers {
+                object: "default".into(),
                 arns: names(),
                 unseen: std::collections::BTreeMap::from([("222222222222".into(), "AWS denied it.".into())]),
             },

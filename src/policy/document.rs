@@ -109,6 +109,12 @@ impl Statement {
         self
     }
 
+    /// Compact JSON, as it stands in a document.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
     /// The statement by what it means.
     pub(super) fn canonical(&self) -> Self {
         let lower = |set: &Values| set.iter().map(|value| value.to_ascii_lowercase()).collect();

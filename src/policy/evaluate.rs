@@ -296,20 +296,32 @@ fn arn_glob(pattern: &str, arn: &str) -> bool {
     patterns.len() == parts.len() && patterns.iter().zip(parts).all(|(pattern, part)| glob(pattern, part))
 }
 
+/// Who asks in the tests of what documents say.
 #[cfg(test)]
-mod tests {
+pub(super) mod asking {
     use super::*;
 
-    const ROLE: &str = "arn:aws:iam::111111111111:role/mooring/h/m";
+    /// The management role that asks.
+    pub(crate) const ROLE: &str = "arn:aws:iam::111111111111:role/mooring/h/m";
+
+    /// The deployer role that it asks for.
     const DEPLOYER: &str = "arn:aws:iam::222222222222:role/mooring/h/default/prod-1";
 
-    fn rules(statements: &str) -> Ruling {
-        let document = Document::parse(&format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)).unwrap();
+    /// The provider of the web identity that asks.
+    pub(crate) const PROVIDER: &str = "arn:aws:iam::111111111111:oidc-provider/oidc.example.com/id/1";
+
+    fn document(statements: &str) -> Document {
+        Document::parse(&format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)).unwrap()
+    }
+
+    /// What is made of these statements and the management role, of which the name and that it has no external ID are
+    /// known.
+    pub(crate) fn as_management_role<T>(statements: &str, of: impl FnOnce(&Document, &Asked<'_>) -> T) -> T {
         let by = Asker::Role {
             arn: ROLE.to_owned(),
             account: "111111111111".to_owned(),
         };
-        document.rules(&Asked {
+        let asked = Asked {
             by: &by,
             action: "sts:AssumeRole",
             on: DEPLOYER,
@@ -318,7 +330,39 @@ mod tests {
                 "sts:externalid" => Known::Absent,
                 _ => Known::Unknown,
             },
-        })
+        };
+        of(&document(statements), &asked)
+    }
+
+    /// The same of a web identity with this subject, for AWS's own audience.
+    pub(crate) fn as_web_identity<T>(
+        statements: &str,
+        subject: &str,
+        of: impl FnOnce(&Document, &Asked<'_>) -> T,
+    ) -> T {
+        let asked = Asked {
+            by: &Asker::Federated(PROVIDER.to_owned()),
+            action: "sts:AssumeRoleWithWebIdentity",
+            on: "",
+            keys: &|key| match key {
+                "oidc.example.com/id/1:sub" => Known::Values(vec![subject.to_owned()]),
+                "oidc.example.com/id/1:aud" => Known::Values(vec!["sts.amazonaws.com".to_owned()]),
+                _ => Known::Unknown,
+            },
+        };
+        of(&document(statements), &asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        asking::{ROLE, as_management_role},
+        *,
+    };
+
+    fn rules(statements: &str) -> Ruling {
+        as_management_role(statements, Document::rules)
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod difference;
 pub mod document;
 pub mod evaluate;
 pub mod issued;
+pub mod lack;
 mod refused;
 pub mod trust;
 
@@ -16,3 +17,4 @@ pub use issued::{
     AUDIENCE, ActionGrant, ExternalId, ITSELF, assume_deployers, deployer_trust, irsa_trust, operator_trust,
     provisioner_trust, reader_trust, session, trusts_itself,
 };
+pub use lack::Lack;

@@ -2,7 +2,7 @@
 //! terminal, as [`super::Difference`] is. Pure.
 
 use super::{
-    difference::{list, shown, statement_in_words},
+    difference::{is_unique_id, list, shown, statement_in_words},
     document::{Document, Effect, Principals, Statement, Values},
     evaluate::{Asked, Asker, Demand, Known, Ruling},
 };
@@ -11,8 +11,8 @@ use super::{
 const TOLD: usize = 2;
 
 impl Document {
-    /// What in this document refuses a request: the statements that deny it, or else those that come nearest to allowing
-    /// it, each with what of it does not hold. A statement goes by its `Sid`, or else by its number. `None` where the
+    /// What in this document refuses a request: the statements that deny it, or else those for whoever asks that
+    /// come nearest to allowing it, each with what of it does not hold. A statement goes by its `Sid`, or else by its number. `None` where the
     /// document does not surely refuse it.
     #[must_use]
     pub fn refused_by(&self, asked: &Asked<'_>) -> Option<String> {
@@ -39,15 +39,24 @@ impl Document {
         )
     }
 
+    /// The statements for whoever asks that come nearest. What others are let in by is no way for him, however near.
     fn nearest(&self, asked: &Asked<'_>) -> String {
         let unmet = self
             .of(Effect::Allow)
             .map(|(label, statement)| (label, statement, statement.unmet(asked)));
         let about: Vec<_> = unmet.filter(|(_, _, unmet)| !unmet.contains(&Demand::Action)).collect();
-        let Some(least) = about.iter().map(|(_, _, unmet)| unmet.len()).min() else {
+        if about.is_empty() {
             return format!("no statement of it allows {}", asked.action);
+        }
+        let for_asker = || about.iter().filter(|(_, _, unmet)| !unmet.contains(&Demand::Principal));
+        let Some(least) = for_asker().map(|(_, _, unmet)| unmet.len()).min() else {
+            let gone = about.iter().filter(|(_, statement, _)| names_gone(statement));
+            let gone = gone.map(|(label, statement, _)| format!("{label} lets in {}", lets_in(statement)));
+            let gone = some(gone.collect());
+            let sep = if gone.is_empty() { "" } else { "; " };
+            return format!("no statement of it lets in {}{sep}{gone}", shown(who(asked.by)));
         };
-        let nearest = about.iter().filter(|(_, _, unmet)| unmet.len() == least);
+        let nearest = for_asker().filter(|(_, _, unmet)| unmet.len() == least);
         some(
             nearest
                 .map(|(label, statement, unmet)| {
@@ -57,6 +66,23 @@ impl Document {
                 .collect(),
         )
     }
+}
+
+fn who(asker: &Asker) -> &str {
+    let (Asker::Role { arn, .. } | Asker::Federated(arn)) = asker;
+    arn
+}
+
+/// Whether a statement names a principal that was deleted, who may have been whoever asks.
+fn names_gone(statement: &Statement) -> bool {
+    let Some(Principals::Of(kinds)) = &statement.principal else {
+        return false;
+    };
+    kinds.get("AWS").into_iter().flatten().any(|named| is_unique_id(named))
+}
+
+fn lets_in(statement: &Statement) -> String {
+    statement.principal.as_ref().map_or_else(String::new, principals)
 }
 
 fn label(at: usize, statement: &Statement) -> String {
@@ -79,14 +105,7 @@ fn some(told: Vec<String>) -> String {
 /// What of a statement does not hold, as the end of a sentence about it.
 fn lacks(statement: &Statement, demand: Demand<'_>, asked: &Asked<'_>) -> String {
     match demand {
-        Demand::Principal => {
-            let (Asker::Role { arn: who, .. } | Asker::Federated(who)) = asked.by;
-            format!(
-                "lets in {}, and not {}",
-                statement.principal.as_ref().map_or_else(String::new, principals),
-                shown(who)
-            )
-        }
+        Demand::Principal => format!("lets in {}, and not {}", lets_in(statement), shown(who(asked.by))),
         Demand::Action => format!("is not for {}", asked.action),
         Demand::Resource if statement.resource.is_empty() => {
             format!("leaves out {}", list("NotResource", &statement.not_resource))
@@ -120,26 +139,10 @@ fn principals(principals: &Principals) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ROLE: &str = "arn:aws:iam::111111111111:role/m";
-    const DEPLOYER: &str = "arn:aws:iam::222222222222:role/d";
+    use crate::policy::evaluate::asking::{PROVIDER, ROLE, as_management_role, as_web_identity};
 
     fn told(statements: &str) -> Option<String> {
-        let document = Document::parse(&format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#)).unwrap();
-        let by = Asker::Role {
-            arn: ROLE.to_owned(),
-            account: "111111111111".to_owned(),
-        };
-        document.refused_by(&Asked {
-            by: &by,
-            action: "sts:AssumeRole",
-            on: DEPLOYER,
-            keys: &|key| match key {
-                "aws:principalarn" => Known::Values(vec![ROLE.to_owned()]),
-                "sts:externalid" => Known::Absent,
-                _ => Known::Unknown,
-            },
-        })
+        as_management_role(statements, Document::refused_by)
     }
 
     fn trust(sid: &str, principal: &str, condition: &str) -> String {
@@ -150,7 +153,7 @@ mod tests {
 
     const OURS: &str = r#""Sid":"ManagementRole","#;
     const ROOT: &str = r#"{"AWS":"arn:aws:iam::111111111111:root"}"#;
-    const PINNED: &str = r#"{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111111111111:role/m"}}"#;
+    const PINNED: &str = r#"{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111111111111:role/mooring/h/m"}}"#;
 
     #[test]
     fn the_statement_and_what_of_it_does_not_hold_are_named() {
@@ -159,7 +162,7 @@ mod tests {
                 trust(
                     OURS,
                     ROOT,
-                    r#"{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111111111111:role/m"},"StringEquals":{"sts:ExternalId":"hunter2"}}"#,
+                    r#"{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111111111111:role/mooring/h/m"},"StringEquals":{"sts:ExternalId":"hunter2"}}"#,
                 ),
                 "statement ManagementRole has Condition StringEquals sts:ExternalId a value that is not shown, and the request \
                  has none",
@@ -171,12 +174,12 @@ mod tests {
                     r#"{"ArnLike":{"AWS:PrincipalArn":"arn:aws:iam::111111111111:role/other*"}}"#,
                 ),
                 "statement number 1 has Condition ArnLike AWS:PrincipalArn arn:aws:iam::111111111111:role/other*, and the \
-                 request has arn:aws:iam::111111111111:role/m",
+                 request has arn:aws:iam::111111111111:role/mooring/h/m",
             ),
             (
                 trust(OURS, r#"{"AWS":"AROAEXAMPLEEXAMPLE123"}"#, "{}"),
-                "statement ManagementRole lets in AROAEXAMPLEEXAMPLE123 (all that is left of a role or user that was \
-                 deleted), and not arn:aws:iam::111111111111:role/m",
+                "no statement of it lets in arn:aws:iam::111111111111:role/mooring/h/m; statement ManagementRole lets in \
+                 AROAEXAMPLEEXAMPLE123 (all that is left of a role or user that was deleted)",
             ),
             (
                 format!(
@@ -184,7 +187,21 @@ mod tests {
                     r#"{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole","Condition":{"Bool":{"sts:ExternalId":"x"}}}"#,
                     trust("", r#"{"AWS":"arn:aws:iam::333333333333:root"}"#, PINNED)
                 ),
-                "statement number 2 lets in arn:aws:iam::333333333333:root, and not arn:aws:iam::111111111111:role/m",
+                "no statement of it lets in arn:aws:iam::111111111111:role/mooring/h/m",
+            ),
+            (
+                // The one for somebody else lacks less, and is no way for us.
+                format!(
+                    "{},{}",
+                    trust("", r#"{"AWS":"arn:aws:iam::333333333333:root"}"#, "{}"),
+                    trust(
+                        OURS,
+                        ROOT,
+                        r#"{"StringEquals":{"sts:ExternalId":"hunter2"},"Bool":{"sts:ExternalId":"x"}}"#
+                    )
+                ),
+                "statement ManagementRole has Condition Bool sts:ExternalId a value that is not shown, and the request has \
+                 none, and has Condition StringEquals sts:ExternalId a value that is not shown, and the request has none",
             ),
             (
                 format!(
@@ -200,7 +217,7 @@ mod tests {
                     r#"{},{{"Effect":"Deny","Principal":"*","Action":"*","Condition":{{"ArnEquals":{{"aws:PrincipalArn":"{ROLE}"}}}}}}"#,
                     trust(OURS, ROOT, PINNED)
                 ),
-                "statement number 2: Deny * to anyone where ArnEquals aws:PrincipalArn is arn:aws:iam::111111111111:role/m",
+                "statement number 2: Deny * to anyone where ArnEquals aws:PrincipalArn is arn:aws:iam::111111111111:role/mooring/h/m",
             ),
             (
                 r#"{"Sid":"A","Effect":"Allow","Action":"sts:*","Resource":"arn:aws:iam::333333333333:role/*"}"#
@@ -215,6 +232,30 @@ mod tests {
         ] {
             assert_eq!(told(&statements).as_deref(), Some(words), "{statements}");
         }
+    }
+
+    #[test]
+    fn of_several_providers_the_statement_for_the_one_that_asks_is_told() {
+        let statement = |provider: &str, sub: &str| {
+            format!(
+                r#"{{"Effect":"Allow","Principal":{{"Federated":"{provider}"}},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{{"StringEquals":{{"oidc.example.com/id/1:sub":"{sub}","oidc.example.com/id/1:aud":"x"}}}}}}"#
+            )
+        };
+        let another = PROVIDER.replace("/1", "/2");
+        let subject = "system:serviceaccount:argocd:argocd-server";
+        let told = |statements: &str| as_web_identity(statements, subject, Document::refused_by).unwrap();
+        // That of the other provider differs in the provider and the audience, ours in the audience and the subject.
+        let both = format!("{},{}", statement(&another, subject), statement(PROVIDER, "another"));
+        let words = told(&both);
+        assert!(
+            words.starts_with("statement number 2 has Condition StringEquals oidc.example.com/id/1:aud x,")
+                && !words.contains(&another),
+            "{words}"
+        );
+        assert_eq!(
+            told(&statement(&another, subject)),
+            format!("no statement of it lets in {PROVIDER}")
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a trust policy says to the management role, or to a web identity, and what one that somebody else keeps lacks.
-//! Pure.
+//! What a trust policy says to the management role, or to a web identity, and how ours stands in it beside what others
+//! wrote. Pure.
 
 use std::collections::BTreeSet;
 
@@ -7,39 +7,47 @@ use super::{
     difference::is_unique_id,
     document::{Document, InvalidDocument, Principals},
     evaluate::{Asked, Asker, Known, Ruling},
-    issued::{AUDIENCE, ITSELF, MANAGEMENT_ROLE, deployer_trust, trusts_itself},
+    issued::{AUDIENCE, MANAGEMENT_ROLE, deployer_trust},
 };
 use crate::domain::{
     arn::{ClusterArn, OidcProviderArn, RoleArn},
     hub::{MOORING, management_path},
 };
 
+/// The action by which a role is assumed.
+pub const ASSUME_ROLE: &str = "sts:AssumeRole";
+
 /// What a trust policy says to `sts:AssumeRole` by the management role, as Argo CD asks: no external ID, no tags. A text
 /// that does not parse says nothing that could be told.
 #[must_use]
 pub fn lets_in(trust: &str, management_role: &RoleArn) -> Ruling {
-    let Ok(document) = Document::parse(trust) else {
-        return Ruling::Unclear;
-    };
-    let account = management_role.account.to_string();
+    Document::parse(trust).map_or(Ruling::Unclear, |document| {
+        as_role(management_role, ASSUME_ROLE, "", |asked| document.rules(asked))
+    })
+}
+
+/// Asks for an action on another role as a session of this one, as Argo CD does; a trust policy has no resources.
+pub fn as_role<T>(role: &RoleArn, action: &str, on: &str, asks: impl FnOnce(&Asked<'_>) -> T) -> T {
+    let (arn, account) = (role.to_string(), role.account.to_string());
     let by = Asker::Role {
-        arn: management_role.to_string(),
+        arn: arn.clone(),
         account: account.clone(),
     };
-    let arn = management_role.to_string();
-    let keys = move |key: &str| match key {
-        "aws:principalarn" => Known::Values(vec![arn.clone()]),
-        "aws:principalaccount" => Known::Values(vec![account.clone()]),
-        "aws:principaltype" => Known::Values(vec!["AssumedRole".to_owned()]),
-        "aws:principalisawsservice" => Known::Values(vec!["false".to_owned()]),
-        "sts:externalid" | "sts:sourceidentity" | "aws:sourceidentity" | "aws:multifactorauthpresent" => Known::Absent,
-        _ => Known::Unknown,
-    };
-    document.rules(&Asked {
+    asks(&Asked {
         by: &by,
-        action: "sts:AssumeRole",
-        on: "",
-        keys: &keys,
+        action,
+        on,
+        keys: &|key| match key {
+            "aws:principalarn" => Known::Values(vec![arn.clone()]),
+            "aws:principalaccount" => Known::Values(vec![account.clone()]),
+            "aws:principaltype" => Known::Values(vec!["AssumedRole".to_owned()]),
+            "aws:principalisawsservice" => Known::Values(vec!["false".to_owned()]),
+            // What Argo CD does not send.
+            "sts:externalid" | "sts:sourceidentity" | "aws:sourceidentity" | "aws:multifactorauthpresent" => {
+                Known::Absent
+            }
+            _ => Known::Unknown,
+        },
     })
 }
 
@@ -136,15 +144,6 @@ pub fn with_ours(trust: &str, management_role: &RoleArn) -> Document {
     };
     document.statements.extend(ours.statements);
     document.version = ours.version;
-    document
-}
-
-/// The trust policy of a role that somebody else keeps, with the statement by which it may assume itself.
-#[must_use]
-pub fn with_itself(trust: &str, role: &RoleArn) -> Document {
-    let others = without(trust, ITSELF).map(without_ghosts);
-    let mut document = others.unwrap_or_else(|_| Document::new(Vec::new()));
-    document.statements.push(trusts_itself(role));
     document
 }
 

@@ -66,8 +66,12 @@ async fn a_role_that_a_pipeline_keeps_is_used_and_never_written_to() {
     ]))
     .await;
     make(&world, "argocd-kept", &ours(&world), &[("terraform", "yes")]);
-    let other = loose_trust("333333333333");
-    make(&world, "argocd-shut", &other, &[]);
+    let external_id = "an-external-id-of-theirs";
+    let mut other = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::333333333333:root"}, "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+    }]});
+    make(&world, "argocd-shut", &other.to_string(), &[]);
     make(&world, "argocd-near", &ours(&world), &[]);
     let before = world.seen_role_named(SPOKE, "argocd-kept");
 
@@ -83,15 +87,20 @@ async fn a_role_that_a_pipeline_keeps_is_used_and_never_written_to() {
     assert!(world.assumable().contains(&arn("argocd-kept")));
     assert!(enters(&world, &arn("argocd-kept")) && !enters(&world, &arn("argocd-near")));
 
-    // One that does not let us in is told the trust policy to set, and nothing is made.
+    // Of one that does not let us in the statement to add is told, and nothing of what stands there; nothing is made.
     world.moor("shut", existing(&arn("argocd-shut"))).await;
     let object = world.until_reason("ManagedCluster", "shut", "TrustMissing").await;
     assert_eq!(condition(&object, "Stalled").unwrap().1, "TrustMissing");
     assert_eq!(world.writes("shut", 0), Vec::<String>::new());
     let told = message(&object);
-    let document = format!("{{{}", told.rsplit(": {").next().unwrap());
-    assert!(document.contains("333333333333"), "what stands there stays: {document}");
-    let input = json!({"RoleName": "argocd-shut", "PolicyDocument": document});
+    let events = world.told("shut", "TrustMissing").await;
+    for told in [object.to_string(), events, world.log()] {
+        assert!(!told.contains(external_id), "{told}");
+    }
+    let statement = format!("{{{}", told.split_once(": {").unwrap().1);
+    let statement: Value = serde_json::from_str(&statement).unwrap();
+    other["Statement"].as_array_mut().unwrap().push(statement);
+    let input = json!({"RoleName": "argocd-shut", "PolicyDocument": other.to_string()});
     world.iam(SPOKE, "UpdateAssumeRolePolicy", input);
     world.ask("ManagedCluster", "shut").await;
     world.is_ready("ManagedCluster", "shut").await;

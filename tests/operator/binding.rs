@@ -264,8 +264,9 @@ async fn service_accounts_are_bound_by_one_annotation_and_what_started_before_is
     assert_eq!(written.len(), 5, "{written:?}");
     let events = world.events("default").await;
     for part in [
-        "Restarted: restart",
+        "Restarted: done: restart",
         "deployment/release-server",
+        "ServiceAccountsChanged: done: bind service account ",
         "bind service account argocd-server to the role",
     ] {
         assert!(events.iter().any(|event| event.contains(part)), "{part}: {events:#?}");

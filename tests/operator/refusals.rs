@@ -163,9 +163,42 @@ async fn other_hubs(world: &World) {
         .await;
     assert!(message(&waiting).contains("HubMismatch"), "{}", message(&waiting));
 
-    let existing = json!({"identity": {"type": "Existing", "roleArn": "arn:aws:iam::111111111111:role/mooring-operator"}, "argocdNamespace": "elsewhere"});
-    world.apply(&management("elsewhere", existing)).await;
-    world.is_ready("ManagementRole", "elsewhere").await;
+    let existing = |role: &str| {
+        let arn = format!("arn:aws:iam::{HUB_ACCOUNT}:role/{role}");
+        json!({"identity": {"type": "Existing", "roleArn": arn}, "argocdNamespace": "elsewhere"})
+    };
+    // Argo CD is not handed what Mooring works by.
+    for own in ["mooring-operator", "mooring-provisioner"] {
+        world.apply(&management("own", existing(own))).await;
+        let object = world.until_reason("ManagementRole", "own", "InvalidSpec").await;
+        assert!(
+            message(&object).contains("by which Mooring enters every account"),
+            "{}",
+            message(&object)
+        );
+        world.delete("ManagementRole", "own").await;
+        world.until_gone("ManagementRole", "own").await;
+    }
+    let input = json!({"RoleName": "argocd", "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT)});
+    world.iam(HUB_ACCOUNT, "CreateRole", input);
+    world.apply(&management("elsewhere", existing("argocd"))).await;
+    let object = world
+        .until_reason("ManagementRole", "elsewhere", "NamespaceNotServed")
+        .await;
+    assert_eq!(condition(&object, "Stalled").unwrap().1, "NamespaceNotServed");
+    assert_eq!(condition(&object, "RoleReady").unwrap().0, "True");
+    let policy = condition(&object, "PolicyReady").unwrap();
+    assert_eq!((policy.0.as_str(), policy.1.as_str()), ("Unknown", "NotLookedAt"));
+    world
+        .until("ManagementRole", "elsewhere", |object| {
+            condition(object, "ServiceAccountsBound").is_some_and(|bound| {
+                bound.1 == "NamespaceNotServed"
+                    && bound
+                        .2
+                        .contains("does not let in the web identities of argocd-application-controller")
+            })
+        })
+        .await;
     world.apply(&named("unserved", "elsewhere")).await;
     refused(world, "unserved", "NamespaceNotServed", "--argocd-namespace elsewhere").await;
 

@@ -650,12 +650,17 @@ fn it_may_assume_itself_as_long_as_a_cluster_secret_needs_that_and_no_longer() {
 #[test]
 fn a_role_of_somebody_elses_that_does_not_trust_itself_is_told_what_to_set() {
     let arn = "arn:aws:iam::111111111111:role/argocd-manager";
+    let secret = "an-external-id-of-theirs";
+    let mut trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "111111111111"},
+        "Condition": {"StringEquals": {"sts:ExternalId": secret}},
+    }]});
     let mut world = World::new(&json!({"identity": {"type": "Existing", "roleArn": arn}}), vec![prod()]);
     world.observed.role = Some(mooring::aws::Role {
         arn: arn.into(),
         id: "AROATHEIRS".into(),
         name: "argocd-manager".into(),
-        trust: r#"{"Version":"2012-10-17","Statement":[]}"#.into(),
+        trust: trust.to_string(),
         ..mooring::aws::Role::default()
     });
     assert_eq!(brief(&world.plan()), [""; 0]);
@@ -665,8 +670,11 @@ fn a_role_of_somebody_elses_that_does_not_trust_itself_is_told_what_to_set() {
     assert!(plan.is_clean(), "it stands in nobody's way");
     let told = plan.blocked[0].message();
     assert!(told.contains("by-hand") && told.contains("aws:PrincipalArn"), "{told}");
-    let document = format!("{{{}", told.split_once(": set that to {").unwrap().1);
-    let document = document.rsplit_once(", or let").unwrap().0;
-    world.observed.role.as_mut().unwrap().trust = document.to_owned();
+    let logged = serde_json::to_string(&plan).unwrap();
+    assert!(!told.contains(secret) && !logged.contains(secret), "{told} {logged}");
+    let statement = told.split_once(": {").map(|(_, rest)| format!("{{{rest}")).unwrap();
+    let statement: Value = serde_json::from_str(&statement).unwrap();
+    trust["Statement"].as_array_mut().unwrap().push(statement);
+    world.observed.role.as_mut().unwrap().trust = trust.to_string();
     assert_eq!(brief(&world.plan()), [""; 0]);
 }

@@ -12,6 +12,7 @@ use mooring::{
     managed_cluster::{Step, living::Lives, plan::suspended},
     policy::trust,
 };
+use serde_json::json;
 
 use crate::{
     golden,
@@ -122,7 +123,7 @@ fn what_keeps_an_existing_role_from_use_is_told_and_changes_nothing() {
                 w.role().trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:role/argocd-manager"},"Action":"sts:AssumeRole"}]}"#.into();
             },
             &["!TrustMissing"],
-            r#"argocd-manager"},"Action":"sts:AssumeRole"},{"Sid":"ManagementRole","Effect":"Allow""#,
+            r#"add this statement to its list Statement, beside all that stands there: {"Sid":"ManagementRole","Effect":"Allow""#,
         ),
         (
             "denied",
@@ -130,7 +131,7 @@ fn what_keeps_an_existing_role_from_use_is_told_and_changes_nothing() {
                 w.role().trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}]}"#.into();
             },
             &["!TrustMissing"],
-            "take that statement out",
+            "take out of it what denies that (statement number 1: Deny sts:AssumeRole to anyone)",
         ),
     ];
     for (name, change, wanted, says) in cases {
@@ -143,16 +144,33 @@ fn what_keeps_an_existing_role_from_use_is_told_and_changes_nothing() {
     }
 }
 
+/// What the owner of a role wrote into its trust policy is his to show, an external ID above all.
+const EXTERNAL_ID: &str = "an-external-id-of-theirs";
+
+fn asks_for_an_external_id() -> serde_json::Value {
+    json!({
+        "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "arn:aws:iam::111111111111:root"},
+        "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
+    })
+}
+
 #[test]
-fn the_trust_that_is_told_is_the_one_that_lets_us_in() {
+fn the_statement_that_is_told_lets_us_in_beside_those_that_stand_and_of_these_nothing_is_told() {
     let mut world = made_by_others("{}");
-    world.role().trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#.into();
-    let message = world.plan().blocked[0].message();
-    let document = message.rsplit(": {").next().map(|rest| format!("{{{rest}")).unwrap();
-    world.role().trust = document;
+    let mut trust = json!({"Version": "2012-10-17", "Statement": [asks_for_an_external_id()]});
+    world.role().trust = trust.to_string();
+    let plan = world.plan();
+    let message = plan.blocked[0].message();
+    let logged = serde_json::to_string(&plan).unwrap();
+    for told in [&message, &logged] {
+        assert!(!told.contains(EXTERNAL_ID), "{told}");
+    }
+    let statement = message.split_once(": {").map(|(_, rest)| format!("{{{rest}")).unwrap();
+    let statement: serde_json::Value = serde_json::from_str(&statement).unwrap();
+    trust["Statement"].as_array_mut().unwrap().push(statement);
+    world.role().trust = trust.to_string();
     assert!(world.pass().blocked.is_empty());
     assert!(world.plan().is_clean());
-    assert!(world.role().trust.contains("ec2.amazonaws.com"));
 }
 
 #[test]
@@ -329,6 +347,26 @@ fn what_the_spec_gave_to_a_shared_entry_it_takes_away_again_and_nothing_else() {
         world.associations.keys().map(AccessPolicyArn::name).collect::<Vec<_>>(),
         ["AmazonEKSEditPolicy", "AmazonEKSViewPolicy"]
     );
+}
+
+#[test]
+fn what_others_wrote_into_the_trust_of_a_role_that_is_taken_over_is_in_no_plan_that_is_told_or_logged() {
+    let mut world = wired_by_hand();
+    let trust = json!({"Version": "2012-10-17", "Statement": [asks_for_an_external_id()]}).to_string();
+    world.role().trust = trust;
+    let silent = |plan: &mooring::managed_cluster::Plan| {
+        let words: Vec<String> = plan.steps.iter().map(Step::words).collect();
+        let told = format!("{} {words:?} {:?}", serde_json::to_string(plan).unwrap(), plan.beside);
+        assert!(!told.contains(EXTERNAL_ID), "{told}");
+    };
+    let plan = world.pass();
+    assert_eq!(brief(&plan), TAKE_OVER);
+    silent(&plan);
+    silent(&world.plan());
+    let removal = world.plan_removal();
+    assert!(brief(&removal).contains(&"LeaveRole".to_owned()), "{removal:?}");
+    silent(&removal);
+    assert!(world.role().trust.contains(EXTERNAL_ID), "it stays");
 }
 
 /// A user name that others gave to the sessions of their entry is theirs, as a group is: who made it may have bound

@@ -13,7 +13,11 @@ use crate::{
     },
     api::condition::ConditionType,
     aws::{Look, SpokeEntry},
-    domain::{eks::AuthenticationMode, ownership::ROLE_ID_TAG},
+    domain::{
+        commands::{OPERATOR_PODS, let_take_access_entries},
+        eks::AuthenticationMode,
+        ownership::ROLE_ID_TAG,
+    },
 };
 
 /// The longest token that the authenticator of an EKS cluster takes, in characters (aws-iam-authenticator,
@@ -45,7 +49,7 @@ fn let_in(subject: &Subject, evidence: &Evidence) -> Found {
     let (cluster, deployer) = (&subject.cluster, &subject.deployer);
     let said = format!("spec.mode is Suspended, and the API server of {cluster} still knows sessions of {deployer}");
     let told = subject.told(ConditionType::AccessEntryReady).map_or_else(
-        || "The operator has not said why: see that it runs (kubectl -n mooring-system get pods)".to_owned(),
+        || format!("The operator has not said why: see that it runs (`{OPERATOR_PODS}`)"),
         |told| format!("The operator says {told}"),
     );
     if matches!(evidence.spoke_documents.entry, Look::Seen(_)) {
@@ -104,9 +108,8 @@ fn refused(subject: &Subject, evidence: &Evidence, length: usize) -> Found {
             Reason::AuthenticationModeConfigMap,
             format!("{said}. The cluster's authentication mode is CONFIG_MAP, so it takes no access entries"),
             format!(
-                "aws eks update-cluster-config --name {} --region {} --access-config authenticationMode=API_AND_CONFIG_MAP \
-                 (there is no way back, so Mooring does not do it)",
-                cluster.name, cluster.region
+                "{} (there is no way back, so Mooring does not do it)",
+                let_take_access_entries(&cluster.region, &cluster.name)
             ),
         );
     }

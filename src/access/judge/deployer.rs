@@ -13,7 +13,7 @@ use crate::{
     },
     api::condition::ConditionType,
     aws::{Look, RoleDocuments},
-    policy::{Asked, Asker, Document, Known, Ruling},
+    policy::{Asked, Document, Ruling, trust::as_role},
 };
 
 pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
@@ -186,27 +186,7 @@ fn next(subject: &Subject, kind: PolicyKind) -> String {
 
 /// This action, asked for as Argo CD does.
 fn with_asked<T>(subject: &Subject, action: &str, asks: impl FnOnce(&Asked<'_>) -> T) -> T {
-    let role = subject.hub.role.to_string();
-    let account = subject.hub.role.account.to_string();
-    asks(&Asked {
-        by: &Asker::Role {
-            arn: role.clone(),
-            account: account.clone(),
-        },
-        action,
-        on: &subject.deployer.to_string(),
-        keys: &|key| match key {
-            "aws:principalarn" => Known::Values(vec![role.clone()]),
-            "aws:principalaccount" => Known::Values(vec![account.clone()]),
-            "aws:principaltype" => Known::Values(vec!["AssumedRole".to_owned()]),
-            "aws:principalisawsservice" => Known::Values(vec!["false".to_owned()]),
-            // What Argo CD does not send.
-            "sts:externalid" | "sts:sourceidentity" | "aws:sourceidentity" | "aws:multifactorauthpresent" => {
-                Known::Absent
-            }
-            _ => Known::Unknown,
-        },
-    })
+    as_role(&subject.hub.role, action, &subject.deployer.to_string(), asks)
 }
 
 fn seen(role: &Look<RoleDocuments>) -> Option<&RoleDocuments> {

@@ -9,7 +9,7 @@ use crate::{
         commands::open_role,
         ownership::{ADOPTED_TAG, Marked, missing_tags},
     },
-    policy::{self, Document, Ruling, trust},
+    policy::{self, Document, lack::lacks, trust},
 };
 
 use super::{
@@ -212,14 +212,13 @@ fn existing<'a>(desired: &Desired, role: Option<&'a Role>, memory: &Memory<'_>) 
     }
 }
 
-/// Whether a role of somebody else's surely keeps the management role out, and what to set there.
+/// Whether a role of somebody else's surely keeps the management role out, and what its owner is to do about it.
 pub(super) fn missing_trust(desired: &Desired, role: &Role) -> Option<Blocked> {
     let management_role = &desired.management_role;
-    let ruling = trust::lets_in(&role.trust, management_role);
-    ruling.refuses().then(|| Blocked::TrustMissing {
+    lacks(&role.trust, management_role).map(|lack| Blocked::TrustMissing {
         arn: role.arn.clone(),
         management_role: management_role.to_string(),
-        document: (ruling != Ruling::Denied).then(|| trust::with_ours(&role.trust, management_role)),
+        lack,
     })
 }
 

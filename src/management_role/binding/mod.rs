@@ -10,6 +10,7 @@ pub mod plan;
 pub mod request;
 pub mod status;
 pub mod step;
+mod tell;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -20,7 +21,7 @@ use std::{
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, Client, Resource,
+    Client, Resource,
     core::DeserializeGuard,
     runtime::{
         controller::Action,
@@ -30,17 +31,14 @@ use kube::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    api::{
-        IdentityType, ManagementRole, Mode, RECONCILE_REQUESTED_AT,
-        condition::{ConditionType, Finding, Verdict, find},
-    },
+    api::{ManagementRole, Mode, RECONCILE_REQUESTED_AT, condition::Finding},
     kubernetes::{
         Failure, KubernetesError,
         backoff::Backoff,
         drive::Panicked,
         events::{Reporter, Weight},
     },
-    managed_cluster::{Withheld, now, withheld},
+    managed_cluster::{Withheld, now, withheld, words::done_in_words},
     telemetry::{Metrics, short_hash},
 };
 
@@ -146,13 +144,10 @@ impl Context {
 /// # Errors
 /// When the condition could not be written.
 pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: Arc<Context>) -> Result<Action, Error> {
-    // An object that cannot be read or is being removed is told of by its own pass.
+    // An object that cannot be read is told of by its own pass.
     let Ok(role) = &object.0 else {
         return Ok(Action::await_change());
     };
-    if role.metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
-    }
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
     let requested = role.metadata.annotations.as_ref();
     let requested = requested.and_then(|all| all.get(RECONCILE_REQUESTED_AT));
@@ -167,13 +162,21 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
     if released {
         return Ok(Action::await_change());
     }
+    if role.metadata.deletion_timestamp.is_some() {
+        return tell::removal(role, &context).await;
+    }
     let (finding, wait) = if context.namespaces.contains(&request.namespace) {
         bind(role, &request, &context).await
     } else {
-        (Some(status::not_served(&request.namespace)), None)
+        (Some(status::not_served(&request)), None)
     };
-    if let Some(finding) = finding.filter(|_| request.role.is_some()) {
-        tell(role, finding, &context).await?;
+    let finding = if request.role.is_some() {
+        finding
+    } else {
+        tell::waits(role)
+    };
+    if let Some(finding) = finding {
+        tell::tell(role, finding, &context).await?;
     }
     context.backoff.clear(&uid.to_owned());
     let resync = context.backoff.spread(context.resync);
@@ -249,48 +252,13 @@ async fn report(role: &ManagementRole, done: &[Step], context: &Context) {
             .filter(|step| matches!(step, Step::Restart { .. }) == restarts);
         let words: Vec<String> = of.map(Step::words).collect();
         if !words.is_empty() {
-            let note = words.join("; ");
+            let note = done_in_words(&words);
             context
                 .reporter
                 .report(&about, Weight::Normal, reason, "Bind", &note)
                 .await;
         }
     }
-}
-
-/// Writes the condition when it is another than before, with an event when it holds no longer.
-async fn tell(role: &ManagementRole, finding: Finding, context: &Context) -> Result<(), Error> {
-    let uid = role.metadata.uid.as_deref().unwrap_or_default();
-    let name = role.metadata.name.as_deref().unwrap_or_default();
-    let stored = role.status.as_ref().map(|status| status.conditions.as_slice());
-    let stored = stored.and_then(|all| find(all, ConditionType::ServiceAccountsBound));
-    let old = context.remember(uid, |remembered| remembered.told.clone());
-    let old = old.or_else(|| stored.cloned());
-    let generation = role.metadata.generation;
-    let Some(new) = status::condition(old.as_ref(), finding, generation, now()) else {
-        return Ok(());
-    };
-    let (restarted, recorded) = context.remember(uid, |remembered| remembered.records());
-    let recorded = recorded.or_else(|| role.status.as_ref().map(|status| status.restarted.clone()));
-    if old.as_ref() == Some(&new) && recorded.unwrap_or_default() == restarted {
-        return Ok(());
-    }
-    status::write(&Api::all(context.client.clone()), name, &new, &restarted).await?;
-    context.remember(uid, |remembered| {
-        remembered.told = Some(new.clone());
-        remembered.recorded = Some(restarted);
-    });
-    let same = old.is_some_and(|old| old.reason == new.reason && old.status == new.status);
-    let intended = ["Restarting", "ReadOnly", "Paused"].contains(&new.reason.as_str())
-        || (new.reason == "PodIdentity" && role.spec.identity.kind == IdentityType::Existing);
-    if !same && new.status != Verdict::True.as_str() && !intended {
-        let about = super::tell::about(&role.metadata);
-        context
-            .reporter
-            .report(&about, Weight::Warning, &new.reason, "Bind", &new.message)
-            .await;
-    }
-    Ok(())
 }
 
 /// When to try again after a failed pass.

@@ -11,7 +11,8 @@ use crate::{
         condition::{ConditionType, Finding, Verdict, conditions},
     },
     kubernetes::{Failure, KubernetesError, objects},
-    managed_cluster::Withheld,
+    managed_cluster::{Withheld, words::some},
+    management_role::blocked::serve,
 };
 
 use super::{
@@ -20,6 +21,9 @@ use super::{
 };
 
 const CONDITION: ConditionType = ConditionType::ServiceAccountsBound;
+
+/// The reason while nobody looks.
+const NOT_LOOKED_AT: &str = "NotLookedAt";
 
 /// What holds after a pass that had nothing left to do.
 #[must_use]
@@ -86,13 +90,38 @@ pub fn failed(error: &KubernetesError) -> Finding {
     Finding::new(CONDITION, Verdict::Unknown, reason, format!("{error}{advice}"))
 }
 
-/// The operator was not started for the namespace.
+/// The operator was not started for the namespace. What was seen of the role's trust policy is told besides.
 #[must_use]
-pub fn not_served(namespace: &str) -> Finding {
-    let message = format!(
-        "the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace} and apply the Role mooring-controller of deploy/install/10-rbac.yaml to that namespace"
+pub fn not_served(request: &Request) -> Finding {
+    let namespace = &request.namespace;
+    let mut message = format!(
+        "the operator does not serve namespace {namespace}, and sees no service account there: {}",
+        serve(namespace)
     );
+    if !request.untrusted.is_empty() {
+        message.push_str("; besides, the trust policy of the role does not let in the web identities of ");
+        message.push_str(&some(&request.untrusted));
+        message.push_str(", to whom only EKS Pod Identity can give it");
+    }
     Finding::new(CONDITION, Verdict::Unknown, "NamespaceNotServed", message)
+}
+
+/// The service accounts are nobody's to mend while the object is being removed.
+#[must_use]
+pub fn going() -> Finding {
+    Finding::new(
+        CONDITION,
+        Verdict::Unknown,
+        NOT_LOOKED_AT,
+        "not looked at since the object is being removed",
+    )
+}
+
+/// The service accounts are not looked at while the role is not known to stand on this hub.
+#[must_use]
+pub fn waits(for_what: ConditionType) -> Finding {
+    let message = format!("not looked at while {} does not hold", for_what.as_str());
+    Finding::new(CONDITION, Verdict::Unknown, NOT_LOOKED_AT, message)
 }
 
 /// The condition that follows from a finding; `old` is the one that stands.

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use crate::{
     cli::{CONTROLLER, LEASE_NAMESPACE},
+    domain::commands::OPERATOR_PODS,
     kubernetes::{
         lease::{Terms, claim::Seen},
         objects,
@@ -85,7 +86,7 @@ impl Standing {
             ),
         };
         Some(format!(
-            "{told}. While no operator works, nothing is made, mended or removed: kubectl -n {LEASE_NAMESPACE} get pods"
+            "{told}. While no operator works, nothing is made, mended or removed: `{OPERATOR_PODS}`"
         ))
     }
 }

@@ -183,7 +183,7 @@ fn hub(
     plan: management_role::Plan,
 ) -> Result<Management, String> {
     // Whatever was recorded of it: until that is settled, the operator writes nothing for its clusters.
-    if let Some(blocked) = plan.blocked.iter().find(|blocked| blocked.part() == Part::Hub) {
+    if let Some(blocked) = plan.blocked.iter().find(|blocked| blocked.part() == Some(Part::Hub)) {
         return Err(format!("ManagementRole {}: {}", request.name, blocked.message()));
     }
     let mut management = match Management::read(role) {
