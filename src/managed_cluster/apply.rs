@@ -8,6 +8,7 @@ use kube::Api;
 use tracing::{info, warn};
 
 use crate::{
+    argocd::ADOPTED_ANNOTATION,
     aws::{Account, AwsError, Call},
     domain::{
         arn::{ClusterArn, RoleArn},
@@ -25,7 +26,7 @@ use super::{
     unmoved::Unmoved,
 };
 
-pub use super::failure::{Failure, MadeRole, OurEntry, Stop};
+pub use super::failure::{Failure, MadeRole, OurEntry, OurSecret, Stop};
 use super::failure::{Made, stop};
 
 /// Where a plan is carried out.
@@ -57,6 +58,8 @@ pub struct Outcome {
     role_deleted: bool,
     entry_deleted: bool,
     entry: Option<OurEntry>,
+    secret: Option<OurSecret>,
+    secret_deleted: bool,
     server_changed: bool,
     unmoved: Option<Unmoved>,
     reassociated: Vec<AccessPolicyArn>,
@@ -99,6 +102,18 @@ impl Outcome {
     #[must_use]
     pub fn entry(&self) -> Option<&OurEntry> {
         self.entry.as_ref()
+    }
+
+    /// The cluster Secret that was written, if one was.
+    #[must_use]
+    pub fn secret(&self) -> Option<&OurSecret> {
+        self.secret.as_ref()
+    }
+
+    /// Whether a cluster Secret was deleted.
+    #[must_use]
+    pub fn secret_deleted(&self) -> bool {
+        self.secret_deleted
     }
 
     /// Whether a Secret that Argo CD knew was given another server.
@@ -176,7 +191,7 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         for (step, result) in batch.into_iter().zip(results) {
             let person = match &result {
                 Ok(Ran::Done(_)) => None,
-                Ok(Ran::Unmoved(_)) => Some(false),
+                Ok(Ran::Unmoved(_) | Ran::Going(_)) => Some(false),
                 Err(failure) => Some(failure.needs_a_person()),
             };
             conclude(&mut outcome, step, result, site.metrics);
@@ -196,6 +211,8 @@ enum Ran {
     Done(Made),
     /// EKS took another scope of an access policy, and did not show it within some seconds.
     Unmoved(Unmoved),
+    /// The API server has marked the Secret for deletion, and somebody's finalizer keeps it.
+    Going(Blocked),
 }
 
 /// Why no further step may begin.
@@ -213,6 +230,8 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
             info!(step = step.name(), "{}", step.words());
             outcome.made_role = made.role.or_else(|| outcome.made_role.take());
             outcome.entry = made.entry.or_else(|| outcome.entry.take());
+            outcome.secret = made.secret.or_else(|| outcome.secret.take());
+            outcome.secret_deleted |= matches!(step, Step::DeleteSecret { .. });
             outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
             outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
             outcome.server_changed |= step.changes_server();
@@ -228,6 +247,12 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
             outcome
                 .stop
                 .get_or_insert(Stop::Blocked(Blocked::ScopeUnmoved { what }));
+        }
+        Ok(Ran::Going(blocked)) => {
+            metrics.step_applied(step.name(), "blocked");
+            info!(step = step.name(), "{}, and it is not gone yet", step.words());
+            outcome.secret_deleted = true;
+            outcome.stop.get_or_insert(Stop::Blocked(blocked));
         }
         Err(failure) => {
             if let (Step::Reassociate { policy, .. }, Failure::Aws(error)) = (step, &failure)
@@ -253,7 +278,18 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
 
 async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran, Failure> {
     match step {
-        Step::ApplySecret { secret, uid, .. } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
+        Step::ApplySecret { secret, uid, .. } => {
+            let uid = apply_secret(site.secrets, secret, uid.as_deref()).await?;
+            let written = uid.map(|uid| OurSecret {
+                name: secret.name.clone(),
+                uid,
+                adopted: secret.annotations.contains_key(ADOPTED_ANNOTATION),
+            });
+            return Ok(Ran::Done(Made {
+                secret: written,
+                ..Made::default()
+            }));
+        }
         Step::NullSecretKeys {
             name,
             resource_version,
@@ -266,7 +302,15 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran
             labels,
         } => drop_labels(site.secrets, name, (uid, resource_version), labels).await?,
         Step::DropOwners { name, uid, .. } => drop_owners(site.secrets, name, uid).await?,
-        Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
+        Step::DeleteSecret { name, uid } => {
+            if let Some(held) = objects::delete(site.secrets, name, uid).await? {
+                return Ok(Ran::Going(Blocked::SecretGoing {
+                    name: name.clone(),
+                    finalizers: held.metadata.finalizers.into_iter().flatten().collect(),
+                    behind: true,
+                }));
+            }
+        }
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
         | Step::SetBoundary { .. }

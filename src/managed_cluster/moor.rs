@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     Context, Error, LAST_STEP,
-    apply::{self, Outcome, Site},
+    apply::{self, Outcome, OurSecret, Site},
     bare::is_bare,
     blocked::Blocked,
     log_plan,
@@ -172,7 +172,11 @@ impl Work<'_> {
         memory.want_secret(uid, wanted.map(|wanted| plan::as_kept(wanted, primary)));
         let deployer = &self.request.deployer;
         let facts = Facts {
-            secret: primary.map(|secret| secret.name.clone()),
+            secret: primary.map(|secret| OurSecret {
+                name: secret.name.clone(),
+                uid: secret.uid.clone(),
+                adopted: secret.adopted(),
+            }),
             existing_role: plan::existing_role(&desired, spoke.role.as_ref()),
             access_entry,
             cluster: spoke.cluster.clone(),
@@ -305,11 +309,7 @@ impl Work<'_> {
         let told = self.old.server_changed_at.as_ref().map(|at| at.0);
         let (client, namespace) = (&self.context.client, &self.management.namespace);
         facts.server_changed = left_to_tell(client, namespace, outcome.server_changed(), told).await;
-        for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
-            if let Step::ApplySecret { secret, .. } = step {
-                facts.secret = Some(secret.name.clone());
-            }
-        }
+        facts.secret = outcome.secret().cloned().or(facts.secret);
         Ok(Pass::Applied(plan, outcome, facts))
     }
 }

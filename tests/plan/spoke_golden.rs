@@ -305,6 +305,23 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             &["ApplySecret"],
         ),
         (
+            "secret-annotations-gone",
+            ADMIN,
+            |w| w.secret().metadata.annotations = None,
+            &["ApplySecret"],
+        ),
+        (
+            "secret-written-anew",
+            ADMIN,
+            |w| {
+                let secret = w.secret();
+                secret.metadata.annotations = None;
+                secret.metadata.labels = None;
+                secret.data.as_mut().unwrap().insert("config".into(), bytes("{}"));
+            },
+            &["ApplySecret"],
+        ),
+        (
             "secret-foreign-label",
             ADMIN,
             |w| {
@@ -767,6 +784,7 @@ fn each_obstacle_stops_what_comes_after_it() {
             |w| {
                 w.secret().metadata.labels = None;
                 w.secret().metadata.annotations = None;
+                w.recorded_secret = None;
             },
             &["!SecretNotOurs"],
         ),
