@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     Context, Error, LAST_STEP,
-    apply::{self, Outcome, OurSecret, Site},
+    apply::{self, OurSecret, Outcome, Site},
     bare::is_bare,
     blocked::Blocked,
     log_plan,

@@ -366,7 +366,12 @@ impl Secrets {
     ///
     /// # Errors
     /// When the API server could not be asked.
-    pub async fn look_under(&mut self, api: &Api<Secret>, name: &str, known: &Known<'_>) -> Result<(), KubernetesError> {
+    pub async fn look_under(
+        &mut self,
+        api: &Api<Secret>,
+        name: &str,
+        known: &Known<'_>,
+    ) -> Result<(), KubernetesError> {
         if self.stands_as(name) {
             return Ok(());
         }

@@ -436,7 +436,8 @@ async fn what_was_wired_by_hand_is_taken_over_once_its_owners_have_opened_it() {
     let looked = calls.iter().any(|call| call.operation == "ListInstanceProfilesForRole");
     assert!(!looked, "it is ours by now");
     // Whatever is taken off the Secret, it is the same one, and what others wrote stays.
-    let annotations = json!({"mooring.dev/uid": null, "mooring.dev/managed-cluster": null, "mooring.dev/adopted": null});
+    let annotations =
+        json!({"mooring.dev/uid": null, "mooring.dev/managed-cluster": null, "mooring.dev/adopted": null});
     let bare = json!({"metadata": {"annotations": annotations, "labels": {"argocd.argoproj.io/secret-type": null}}});
     let uid = secret.metadata.uid;
     world

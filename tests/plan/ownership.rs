@@ -857,7 +857,13 @@ fn a_secret_that_was_taken_over_keeps_its_name_and_the_keys_of_others_whatever_i
         let after = world.secret();
         assert_eq!(after.data, before.data);
         assert_eq!(after.metadata.uid, before.metadata.uid);
-        let mark = |secret: &Secret| secret.metadata.annotations.as_ref().map(|all| all["mooring.dev/adopted"].clone());
+        let mark = |secret: &Secret| {
+            secret
+                .metadata
+                .annotations
+                .as_ref()
+                .map(|all| all["mooring.dev/adopted"].clone())
+        };
         assert_eq!(mark(after), mark(&before));
         assert!(world.plan().is_clean());
         take_off(world.secret());

@@ -985,7 +985,19 @@ fn removals_take_what_is_ours_in_order_and_leave_the_rest() {
             "secret-going",
             ADMIN,
             |w| w.secret().metadata.deletion_timestamp = Some(now()),
-            &["DeleteAccessEntry", "DeleteRole"],
+            &["!SecretGoing"],
+        ),
+        (
+            "secret-held",
+            ADMIN,
+            |w| w.secret().metadata.finalizers = Some(vec!["example.com/theirs".into()]),
+            &["DeleteSecret", "!SecretGoing"],
+        ),
+        (
+            "secret-annotations-gone",
+            ADMIN,
+            |w| w.secret().metadata.annotations = None,
+            &["DeleteSecret", "DeleteAccessEntry", "DeleteRole"],
         ),
     ];
     let mut all = serde_json::Map::new();

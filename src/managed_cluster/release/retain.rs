@@ -67,7 +67,10 @@ pub(super) async fn retain(
     }
     if !plan.steps.is_empty() {
         context.memory.not_clean(going.uid());
-    } else if context.memory.surely_gone(going.uid(), None, context.timing.confirm_after) {
+    } else if context
+        .memory
+        .surely_gone(going.uid(), None, context.timing.confirm_after)
+    {
         return Ok(Turn::Gone);
     }
     Ok(Turn::again("the cluster Secret is removed; looking once more, since Argo CD may write it anew").knowing(gone))
