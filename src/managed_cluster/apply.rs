@@ -1,6 +1,6 @@
 //! 5. apply: carries a plan out, and makes no choices. One match over steps; the first that is not done stops the rest.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
@@ -22,7 +22,7 @@ use super::{
     blocked::Blocked,
     plan::entry_tags,
     secret_write::{apply_secret, drop_labels, drop_owners, null_keys},
-    step::Step,
+    step::{Part, Step},
     unmoved::Unmoved,
 };
 
@@ -55,11 +55,9 @@ pub struct Site<'a> {
 pub struct Outcome {
     done: Vec<String>,
     made_role: Option<MadeRole>,
-    role_deleted: bool,
-    entry_deleted: bool,
+    deleted: BTreeSet<Part>,
     entry: Option<OurEntry>,
     secret: Option<OurSecret>,
-    secret_deleted: bool,
     server_changed: bool,
     unmoved: Option<Unmoved>,
     reassociated: Vec<AccessPolicyArn>,
@@ -89,13 +87,13 @@ impl Outcome {
     /// Whether the recorded role was deleted.
     #[must_use]
     pub fn role_deleted(&self) -> bool {
-        self.role_deleted
+        self.deleted.contains(&Part::DeployerRole)
     }
 
     /// Whether the access entry was deleted.
     #[must_use]
     pub fn entry_deleted(&self) -> bool {
-        self.entry_deleted
+        self.deleted.contains(&Part::AccessEntry)
     }
 
     /// The access entry that was made or taken over, if one was.
@@ -110,10 +108,10 @@ impl Outcome {
         self.secret.as_ref()
     }
 
-    /// Whether a cluster Secret was deleted.
+    /// Whether a cluster Secret was deleted, gone already or not.
     #[must_use]
     pub fn secret_deleted(&self) -> bool {
-        self.secret_deleted
+        self.deleted.contains(&Part::Secret)
     }
 
     /// Whether a Secret that Argo CD knew was given another server.
@@ -231,9 +229,11 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
             outcome.made_role = made.role.or_else(|| outcome.made_role.take());
             outcome.entry = made.entry.or_else(|| outcome.entry.take());
             outcome.secret = made.secret.or_else(|| outcome.secret.take());
-            outcome.secret_deleted |= matches!(step, Step::DeleteSecret { .. });
-            outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
-            outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
+            let deletes = matches!(
+                step,
+                Step::DeleteRole { .. } | Step::DeleteAccessEntry | Step::DeleteSecret { .. }
+            );
+            outcome.deleted.extend(deletes.then(|| step.part()));
             outcome.server_changed |= step.changes_server();
             if let Step::Reassociate { policy, .. } = step {
                 outcome.reassociated.push(policy.clone());
@@ -251,7 +251,7 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
         Ok(Ran::Going(blocked)) => {
             metrics.step_applied(step.name(), "blocked");
             info!(step = step.name(), "{}, and it is not gone yet", step.words());
-            outcome.secret_deleted = true;
+            outcome.deleted.insert(Part::Secret);
             outcome.stop.get_or_insert(Stop::Blocked(blocked));
         }
         Err(failure) => {

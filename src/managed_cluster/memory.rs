@@ -38,6 +38,7 @@ struct Memory {
     /// What it takes over, and the object's name.
     adopts: Option<(String, String)>,
     clean_since: Option<Instant>,
+    going_secret: Option<String>,
     used: bool,
     unused_since: Option<Instant>,
     pending_since: Option<Instant>,
@@ -276,6 +277,16 @@ impl Memories {
         self.with(uid, |memory| memory.clean_since = None);
     }
 
+    /// The name of the cluster Secret of an object that is being removed: as `recorded`, or as it was before it was gone.
+    pub fn going_secret(&self, uid: &str, recorded: Option<&str>) -> Option<String> {
+        self.with(uid, |memory| {
+            if let Some(name) = recorded {
+                memory.going_secret = Some(name.to_owned());
+            }
+            memory.going_secret.clone()
+        })
+    }
+
     /// What earlier looks for those who use the cluster found, where one that is at least `after` old counts.
     pub fn earlier_use(&self, uid: &str, after: Duration) -> Earlier {
         self.with(uid, |memory| Earlier {
@@ -345,9 +356,9 @@ mod tests {
     fn nothing_is_surely_gone_right_after_a_secret_went() {
         let memories = Memories::default();
         memories.deleted("a", ["AROAR".to_owned()]);
-        assert!(memories.surely_gone("a", Some("AROAR"), Duration::from_secs(60)));
+        assert!(memories.surely_gone("a", Some("AROAR"), Duration::from_mins(1)));
         memories.deleted_secret("a");
-        assert!(!memories.surely_gone("a", Some("AROAR"), Duration::from_secs(60)));
+        assert!(!memories.surely_gone("a", Some("AROAR"), Duration::from_mins(1)));
         assert!(memories.surely_gone("a", Some("AROAR"), Duration::ZERO));
     }
 
@@ -553,6 +564,10 @@ mod tests {
         memory.deleted("2", ["AROAONE".to_owned()]);
         assert!(gone("2", Some("AROAONE"), AN_HOUR));
         assert!(!gone("3", None, AN_HOUR));
+        assert_eq!(memory.going_secret("3", None), None);
+        for recorded in [Some("cluster-x"), None] {
+            assert_eq!(memory.going_secret("3", recorded).as_deref(), Some("cluster-x"));
+        }
         assert_eq!(memory.all_deleted("2").len(), 2);
     }
 

@@ -15,7 +15,7 @@ use mooring::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::world::{ADMIN, UID, World, cluster_object, endpoint, foreign_secret, management, others_tags, owned_by};
+use crate::world::{ADMIN, World, cluster_object, endpoint, foreign_secret, management, others_tags, owned_by};
 
 const POLICIES: [&str; 3] = [
     "AmazonEKSClusterAdminPolicy",

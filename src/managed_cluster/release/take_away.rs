@@ -96,7 +96,12 @@ pub(super) async fn own_secrets(
         return Ok(None);
     };
     let living = living(context);
-    let known = Known::recorded(going.uid(), going.old, &living);
+    // The status names it no longer once it is gone, and it may come back.
+    let name = context.memory.going_secret(going.uid(), going.old.secret.as_deref());
+    let known = Known {
+        name: name.as_deref(),
+        ..Known::recorded(going.uid(), going.old, &living)
+    };
     let api = Api::namespaced(context.client.clone(), &management.namespace);
     Ok(Some(observe::own_secrets(store, &api, &known).await?))
 }
@@ -304,7 +309,7 @@ fn unreachable(error: AwsError, deployer: &str) -> Result<Turn, Error> {
         return Err(error.into());
     }
     let why = format!(
-        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {}. \
+        "there is no cluster Secret, and the account cannot be entered to remove the rest: {}. \
          Should the account be closed for good, set spec.deletion.policy to Retain: role {deployer} and its access \
          entry are then yours to delete",
         in_words(&error)
