@@ -336,6 +336,16 @@ pub struct ManagedClusterStatus {
     #[schemars(with = "String")]
     pub secret: Option<String>,
 
+    /// The UID of that Secret, which Kubernetes gives no other: by name and UID it stays Mooring's also where somebody took its annotations off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub secret_uid: Option<String>,
+
+    /// Whether that Secret was taken over from others: the keys that they wrote stay on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub secret_adopted: Option<bool>,
+
     /// What Enforce would do now: there only while spec.mode is Observe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "PlanStatus")]

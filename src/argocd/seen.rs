@@ -102,6 +102,12 @@ pub struct ClusterSecret {
     pub owner: Option<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// Who keeps it from going when it is deleted.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub finalizers: BTreeSet<String>,
+    /// Whether it is recorded for one that was taken over, whatever is on it now.
+    #[serde(skip)]
+    pub taken_over: bool,
     /// Whether `immutable: true` is set on it, which nobody can take back (Kubernetes, "Immutable Secrets").
     pub immutable: bool,
     /// What its `ownerReferences` name, by kind and name: with the last of these that goes Kubernetes deletes it.
@@ -203,6 +209,8 @@ impl ClusterSecret {
             },
             owner: annotations.get(OWNER_ANNOTATION).cloned(),
             deleting: metadata.deletion_timestamp.is_some(),
+            finalizers: metadata.finalizers.iter().flatten().cloned().collect(),
+            taken_over: false,
             immutable: secret.immutable == Some(true),
             owners: metadata.owner_references.iter().flatten().map(owner_in_words).collect(),
             values: secret.data.iter().flatten().map(hashed).collect(),
@@ -230,13 +238,21 @@ impl ClusterSecret {
         self.annotations.get(key).map(String::as_str)
     }
 
-    /// Whether it was taken over from others: keys of Argo CD's that they set stay. That our field manager wrote the mark
-    /// decides, since it is copied with a manifest and set by hand; where nothing is ours by `managedFields`, as after a
-    /// restore, the mark has to do.
+    /// Whether it was taken over from others: keys of Argo CD's that they set stay. Where that is not recorded, it decides
+    /// that our field manager wrote the mark, since it is copied with a manifest and set by hand; where nothing is ours by
+    /// `managedFields`, as after a restore, the mark has to do.
     #[must_use]
     pub fn adopted(&self) -> bool {
         let written_by_us = self.our_annotations.is_empty() || self.our_annotations.contains(ADOPTED_ANNOTATION);
-        written_by_us && self.annotations.contains_key(ADOPTED_ANNOTATION)
+        self.taken_over || (written_by_us && self.annotations.contains_key(ADOPTED_ANNOTATION))
+    }
+
+    /// Whether anything on it was applied by our field manager.
+    #[must_use]
+    pub fn written_by_us(&self) -> bool {
+        [&self.our_labels, &self.our_annotations, &self.our_keys]
+            .iter()
+            .any(|ours| !ours.is_empty())
     }
 
     /// Whether a data key is set at all.

@@ -265,12 +265,13 @@ fn status_patch<K: Resource<DynamicType: Default>>(name: &str, status: &Value) -
     })
 }
 
-/// Deletes the object with this UID. One that is gone already is fine.
+/// Deletes the object with this UID. One that is gone already is fine. Gives it back where something keeps it from going
+/// at once: a finalizer.
 ///
 /// # Errors
 /// [`super::Failure::Conflict`] when another object has the name now; else when the API server refuses or does not
 /// answer.
-pub async fn delete<K>(api: &Api<K>, name: &str, uid: &str) -> Result<(), KubernetesError>
+pub async fn delete<K>(api: &Api<K>, name: &str, uid: &str) -> Result<Option<K>, KubernetesError>
 where
     K: Resource + Clone + DeserializeOwned + Debug,
 {
@@ -279,8 +280,8 @@ where
         resource_version: None,
     });
     match call("delete", &describe(api, name), api.delete(name, &params)).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.is_not_found() => Ok(()),
+        Ok(answer) => Ok(answer.left().filter(|left| left.meta().deletion_timestamp.is_some())),
+        Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
 }

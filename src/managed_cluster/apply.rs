@@ -2,7 +2,7 @@
 
 mod in_account;
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
@@ -10,6 +10,7 @@ use kube::Api;
 use tracing::{info, warn};
 
 use crate::{
+    argocd::ADOPTED_ANNOTATION,
     aws::{Account, Call},
     domain::{
         arn::{ClusterArn, RoleArn},
@@ -23,11 +24,11 @@ use self::in_account::run_in_account;
 use super::{
     blocked::Blocked,
     secret_write::{apply_secret, drop_labels, drop_owners, null_keys},
-    step::Step,
+    step::{Part, Step},
     unmoved::Unmoved,
 };
 
-pub use super::failure::{Failure, MadeRole, OurEntry, Stop};
+pub use super::failure::{Failure, MadeRole, OurEntry, OurSecret, Stop};
 use super::failure::{Made, stop};
 
 /// Where a plan is carried out.
@@ -56,9 +57,9 @@ pub struct Site<'a> {
 pub struct Outcome {
     done: Vec<String>,
     made_role: Option<MadeRole>,
-    role_deleted: bool,
-    entry_deleted: bool,
+    deleted: BTreeSet<Part>,
     entry: Option<OurEntry>,
+    secret: Option<OurSecret>,
     server_changed: bool,
     unmoved: Option<Unmoved>,
     reassociated: Vec<AccessPolicyArn>,
@@ -88,19 +89,31 @@ impl Outcome {
     /// Whether the recorded role was deleted.
     #[must_use]
     pub fn role_deleted(&self) -> bool {
-        self.role_deleted
+        self.deleted.contains(&Part::DeployerRole)
     }
 
     /// Whether the access entry was deleted.
     #[must_use]
     pub fn entry_deleted(&self) -> bool {
-        self.entry_deleted
+        self.deleted.contains(&Part::AccessEntry)
     }
 
     /// The access entry that was made or taken over, if one was.
     #[must_use]
     pub fn entry(&self) -> Option<&OurEntry> {
         self.entry.as_ref()
+    }
+
+    /// The cluster Secret that was written, if one was.
+    #[must_use]
+    pub fn secret(&self) -> Option<&OurSecret> {
+        self.secret.as_ref()
+    }
+
+    /// Whether a cluster Secret was deleted, gone already or not.
+    #[must_use]
+    pub fn secret_deleted(&self) -> bool {
+        self.deleted.contains(&Part::Secret)
     }
 
     /// Whether a Secret that Argo CD knew was given another server.
@@ -178,7 +191,7 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         for (step, result) in batch.into_iter().zip(results) {
             let person = match &result {
                 Ok(Ran::Done(_)) => None,
-                Ok(Ran::Unmoved(_)) => Some(false),
+                Ok(Ran::Unmoved(_) | Ran::Going(_)) => Some(false),
                 Err(failure) => Some(failure.needs_a_person()),
             };
             conclude(&mut outcome, step, result, site.metrics);
@@ -198,6 +211,8 @@ enum Ran {
     Done(Made),
     /// EKS took another scope of an access policy, and did not show it within some seconds.
     Unmoved(Unmoved),
+    /// The API server has marked the Secret for deletion, and somebody's finalizer keeps it.
+    Going(Blocked),
 }
 
 /// Why no further step may begin.
@@ -215,8 +230,12 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
             info!(step = step.name(), "{}", step.words());
             outcome.made_role = made.role.or_else(|| outcome.made_role.take());
             outcome.entry = made.entry.or_else(|| outcome.entry.take());
-            outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
-            outcome.entry_deleted |= matches!(step, Step::DeleteAccessEntry);
+            outcome.secret = made.secret.or_else(|| outcome.secret.take());
+            let deletes = matches!(
+                step,
+                Step::DeleteRole { .. } | Step::DeleteAccessEntry | Step::DeleteSecret { .. }
+            );
+            outcome.deleted.extend(deletes.then(|| step.part()));
             outcome.server_changed |= step.changes_server();
             if let Step::Reassociate { policy, .. } = step {
                 outcome.reassociated.push(policy.clone());
@@ -230,6 +249,12 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
             outcome
                 .stop
                 .get_or_insert(Stop::Blocked(Blocked::ScopeUnmoved { what }));
+        }
+        Ok(Ran::Going(blocked)) => {
+            metrics.step_applied(step.name(), "blocked");
+            info!(step = step.name(), "{}, and it is not gone yet", step.words());
+            outcome.deleted.insert(Part::Secret);
+            outcome.stop.get_or_insert(Stop::Blocked(blocked));
         }
         Err(failure) => {
             if let (Step::Reassociate { policy, .. }, Failure::Aws(error)) = (step, &failure)
@@ -255,7 +280,18 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
 
 async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran, Failure> {
     match step {
-        Step::ApplySecret { secret, uid, .. } => apply_secret(site.secrets, secret, uid.as_deref()).await?,
+        Step::ApplySecret { secret, uid, .. } => {
+            let uid = apply_secret(site.secrets, secret, uid.as_deref()).await?;
+            let written = uid.map(|uid| OurSecret {
+                name: secret.name.clone(),
+                uid,
+                adopted: secret.annotations.contains_key(ADOPTED_ANNOTATION),
+            });
+            return Ok(Ran::Done(Made {
+                secret: written,
+                ..Made::default()
+            }));
+        }
         Step::NullSecretKeys {
             name,
             resource_version,
@@ -268,7 +304,15 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran
             labels,
         } => drop_labels(site.secrets, name, (uid, resource_version), labels).await?,
         Step::DropOwners { name, uid, .. } => drop_owners(site.secrets, name, uid).await?,
-        Step::DeleteSecret { name, uid } => objects::delete(site.secrets, name, uid).await?,
+        Step::DeleteSecret { name, uid } => {
+            if let Some(held) = objects::delete(site.secrets, name, uid).await? {
+                return Ok(Ran::Going(Blocked::SecretGoing {
+                    name: name.clone(),
+                    finalizers: held.metadata.finalizers.into_iter().flatten().collect(),
+                    behind: true,
+                }));
+            }
+        }
         Step::CreateRole { .. }
         | Step::DeleteRole { .. }
         | Step::SetBoundary { .. }

@@ -194,6 +194,10 @@ pub enum Blocked {
     SecretGoing {
         /// The Secret.
         name: String,
+        /// The finalizers on it.
+        finalizers: BTreeSet<String>,
+        /// Whether it goes for good, and something is to go behind it.
+        behind: bool,
     },
     /// AWS does not give the ARN of the deployer role yet.
     RolePropagating,

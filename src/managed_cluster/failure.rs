@@ -71,23 +71,38 @@ pub struct OurEntry {
     pub taken_over: bool,
 }
 
-/// What a step made or took over: a role, an access entry, or nothing.
+/// A cluster Secret of ours, by what no other has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OurSecret {
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// Whether it was taken over from others.
+    pub adopted: bool,
+}
+
+/// What a step made or took over: a role, an access entry, a Secret, or nothing.
 #[derive(Default)]
 pub(super) struct Made {
     pub(super) role: Option<MadeRole>,
     pub(super) entry: Option<OurEntry>,
+    pub(super) secret: Option<OurSecret>,
 }
 
 impl Made {
     pub(super) fn role(role: MadeRole) -> Self {
         Self {
             role: Some(role),
-            entry: None,
+            ..Self::default()
         }
     }
 
     pub(super) fn entry(entry: Option<OurEntry>) -> Self {
-        Self { role: None, entry }
+        Self {
+            entry,
+            ..Self::default()
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn forget(status: &mut ManagedClusterStatus, old: &[Condition], pass:
                 forget_entry(status);
             }
             if is_gone(releasing, old, Part::Secret) {
-                status.secret = None;
+                (status.secret, status.secret_uid, status.secret_adopted) = (None, None, None);
             }
         }
         Pass::Refused(_)

@@ -39,6 +39,8 @@ pub struct Going<'a> {
     pub secrets: Vec<&'a ClusterSecret>,
     /// The server that was recorded, which a Secret may have had before somebody changed it.
     pub server: Option<&'a str>,
+    /// The name in Argo CD that the spec gives it, which a Secret may have had before somebody changed it.
+    pub name: &'a str,
     /// Argo CD's namespace.
     pub namespace: &'a str,
     /// The namespaces of other Argo CDs: what is in them is no business of this one.
@@ -77,11 +79,15 @@ pub enum Next {
 impl Going<'_> {
     fn targets(&self) -> Vec<Target> {
         let mut targets: Vec<Target> = self.secrets.iter().map(|secret| secret.target()).collect();
-        let recorded = self.server.zip(targets.first()).map(|(server, first)| Target {
-            server: server.to_owned(),
-            ..first.clone()
-        });
-        targets.extend(recorded);
+        let Some(first) = targets.first().cloned() else {
+            return targets;
+        };
+        let as_specified = Target {
+            server: self.server.map_or_else(|| first.server.clone(), str::to_owned),
+            name: self.name.to_owned(),
+            ..first
+        };
+        targets.push(as_specified);
         targets
     }
 
@@ -232,6 +238,7 @@ mod tests {
         Going {
             secrets: secrets.iter().collect(),
             server: None,
+            name: "prod",
             namespace: "argocd",
             others: Vec::new(),
             cut_off: None,
@@ -436,6 +443,27 @@ mod tests {
             sets: Ok(Vec::new()),
         };
         assert!(matches!(going.next(WhileInUse::Block, &found), Next::Wait(_)));
+    }
+
+    #[test]
+    fn an_application_of_the_specified_name_counts_though_the_secret_was_renamed() {
+        let mut secrets = labelled();
+        secrets[0].cluster_name = "renamed".to_owned();
+        let found = |name: &str| {
+            let mut one = application("argocd/a", None, false);
+            one.destination = Some(crate::argocd::Destination {
+                server: String::new(),
+                name: name.to_owned(),
+            });
+            Found {
+                applications: vec![one],
+                sets: Ok(Vec::new()),
+            }
+        };
+        for (name, waits) in [("prod", true), ("renamed", true), ("other", false)] {
+            let next = going(&secrets).next(WhileInUse::Block, &found(name));
+            assert_eq!(matches!(next, Next::Wait(_)), waits, "{name}: {next:?}");
+        }
     }
 
     #[test]

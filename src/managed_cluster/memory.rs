@@ -43,6 +43,7 @@ struct Memory {
     unused_since: Option<Instant>,
     pending_since: Option<Instant>,
     deleted: BTreeSet<String>,
+    secret_deleted: Option<Instant>,
     healed: BTreeSet<String>,
     made: Option<(String, Instant)>,
     first_waited: Option<i64>,
@@ -250,15 +251,24 @@ impl Memories {
             .unwrap_or_default()
     }
 
+    /// Remembers that this process deleted a cluster Secret of the object just now.
+    pub fn deleted_secret(&self, uid: &str) {
+        self.with(uid, |memory| memory.secret_deleted = Some(Instant::now()));
+    }
+
     /// Whether nothing is left for sure: this process deleted the role that was recorded, or looks some time apart agree.
-    /// Without a recorded role, anything that this process deleted will do: the entry is made after the role.
+    /// Without a recorded role, anything that this process deleted will do: the entry is made after the role. After a
+    /// cluster Secret went the look must be as late in any case: Argo CD writes the Secrets that it read a moment before, and
+    /// so makes them anew.
     pub fn surely_gone(&self, uid: &str, recorded_role: Option<&str>, after: Duration) -> bool {
         self.with(uid, |memory| {
             let deleted = match recorded_role {
                 Some(id) => memory.deleted.contains(id),
                 None => !memory.deleted.is_empty(),
             };
-            deleted || memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after
+            let settled = memory.secret_deleted.is_none_or(|at| at.elapsed() >= after);
+            let clean = memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after;
+            settled && (deleted || clean)
         })
     }
 
@@ -340,6 +350,17 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+
+    /// Argo CD writes a Secret that it read before ours went, and so makes it anew: also after the role is gone.
+    #[test]
+    fn nothing_is_surely_gone_right_after_a_secret_went() {
+        let memories = Memories::default();
+        memories.deleted("a", ["AROAR".to_owned()]);
+        assert!(memories.surely_gone("a", Some("AROAR"), Duration::from_mins(1)));
+        memories.deleted_secret("a");
+        assert!(!memories.surely_gone("a", Some("AROAR"), Duration::from_mins(1)));
+        assert!(memories.surely_gone("a", Some("AROAR"), Duration::ZERO));
+    }
 
     #[test]
     fn a_look_that_finds_somebody_is_never_forgotten_and_starts_the_wait_anew() {

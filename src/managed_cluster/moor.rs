@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     Context, Error, LAST_STEP,
-    apply::{self, Outcome, Site},
+    apply::{self, OurSecret, Outcome, Site},
     bare::is_bare,
     blocked::Blocked,
     living::Living,
@@ -181,7 +181,11 @@ impl Work<'_> {
         memory.want_secret(uid, wanted.map(|wanted| plan::as_kept(wanted, primary)));
         let deployer = &self.request.deployer;
         let facts = Facts {
-            secret: primary.map(|secret| secret.name.clone()),
+            secret: primary.map(|secret| OurSecret {
+                name: secret.name.clone(),
+                uid: secret.uid.clone(),
+                adopted: secret.adopted(),
+            }),
             existing_role: plan::existing_role(&desired, spoke.role.as_ref()),
             access_entry,
             cluster: spoke.cluster.clone(),
@@ -318,11 +322,7 @@ impl Work<'_> {
                     is_bare(entry, found, &plan.steps, did, torn)
                 });
         facts.server_changed = self.left_to_tell(outcome.server_changed()).await;
-        for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
-            if let Step::ApplySecret { secret, .. } = step {
-                facts.secret = Some(secret.name.clone());
-            }
-        }
+        facts.secret = outcome.secret().cloned().or(facts.secret);
         Ok(Pass::Applied(plan, outcome, facts))
     }
 }

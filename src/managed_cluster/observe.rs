@@ -250,25 +250,63 @@ async fn or_disabled<T>(read: impl Future<Output = Result<Option<T>, AwsError>>)
     }
 }
 
-/// By what a Secret that bears our annotation is known to be ours. People copy manifests, annotations and all, to write
-/// another cluster's; and Argo CD copies our Secret under another name, with the same server.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// By what a Secret is known to be ours.
+///
+/// One that bears our annotation is not always: people copy manifests, annotations and all, to write another cluster's;
+/// and Argo CD copies our Secret under another name, with the same server. And one of ours may have lost it: `argocd
+/// cluster add --upsert`, `kubectl replace` and Terraform write labels and annotations anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known<'a> {
+    /// The UID of the object that it is looked for.
+    pub owner: &'a str,
     /// The name that was recorded.
     pub name: Option<&'a str>,
+    /// The UID that was recorded with the name; `None` where a status of before says nothing of it.
+    pub uid: Option<&'a str>,
+    /// Whether that one was taken over.
+    pub adopted: bool,
     /// The servers that it has or had.
     pub servers: Vec<&'a str>,
+    /// The UIDs of all objects that are there: what bears another's is that one's.
+    pub living: &'a BTreeSet<String>,
 }
 
 impl<'a> Known<'a> {
     /// What a status recorded.
     #[must_use]
-    pub fn recorded(old: &'a ManagedClusterStatus) -> Self {
+    pub fn recorded(owner: &'a str, old: &'a ManagedClusterStatus, living: &'a BTreeSet<String>) -> Self {
         let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
         Self {
+            owner,
             name: old.secret.as_deref(),
+            uid: old.secret_uid.as_deref(),
+            adopted: old.secret_adopted == Some(true),
             servers: server.into_iter().collect(),
+            living,
         }
+    }
+
+    /// Whether a Secret is ours: by its annotation, or by what was recorded where that is lost. Another living object's
+    /// annotation on it is never written over.
+    #[must_use]
+    pub fn owns(&self, secret: &ClusterSecret) -> bool {
+        match secret.owner.as_deref() {
+            Some(owner) if owner == self.owner => self.is_ours(secret),
+            Some(owner) if self.living.contains(owner) => false,
+            Some(_) | None => {
+                let same = self.uid.map_or_else(|| secret.written_by_us(), |uid| uid == secret.uid);
+                same && self.name == Some(&secret.name)
+            }
+        }
+    }
+
+    /// Reads a Secret that was cut down, with what is recorded of it.
+    #[must_use]
+    pub fn read(&self, secret: &Secret) -> ClusterSecret {
+        let mut read = ClusterSecret::read(secret);
+        let same = self.name == Some(&read.name) && self.uid == Some(&read.uid);
+        read.taken_over = self.adopted && same;
+        read
     }
 
     /// Where nothing is known, the annotation has to do.
@@ -282,14 +320,15 @@ impl<'a> Known<'a> {
 /// Looks at the cluster Secrets that the watch has gathered: those of the object, and those that stand in the way of
 /// the one wanted.
 #[must_use]
-pub fn secrets(store: &Store<Secret>, uid: &str, wanted: Option<&WantedSecret>, known: &Known<'_>) -> Secrets {
+pub fn secrets(store: &Store<Secret>, wanted: Option<&WantedSecret>, known: &Known<'_>) -> Secrets {
     let mut found = Secrets::default();
     for secret in store.state() {
-        if !concerns(&secret, uid, wanted) {
+        let recorded = known.name.is_some() && known.name == secret.metadata.name.as_deref();
+        if !recorded && !concerns(&secret, known.owner, wanted) {
             continue;
         }
-        let read = ClusterSecret::read(&secret);
-        if read.owner.as_deref() == Some(uid) && known.is_ours(&read) {
+        let read = known.read(&secret);
+        if known.owns(&read) {
             found.own.push(read);
         } else if concerns(&secret, "", wanted) {
             found.others.push(read);
@@ -300,22 +339,56 @@ pub fn secrets(store: &Store<Secret>, uid: &str, wanted: Option<&WantedSecret>, 
     found
 }
 
-/// Looks at the one name that a new Secret would take: a Secret without Argo CD's label is not in the watch.
+/// Looks at all Secrets of an object, whatever it wants now: those that the watch has gathered, and the one under the
+/// recorded name where it is not among them. The watch may lag, and does not bring a Secret whose label somebody took off.
 ///
 /// # Errors
 /// When the API server could not be asked.
-pub async fn secret_under_name(api: &Api<Secret>, name: &str, uid: &str) -> Result<Secrets, KubernetesError> {
-    let mut found = Secrets::default();
-    if let Some(mut secret) = objects::get_opt(api, name).await? {
-        cut_down(&mut secret);
-        let secret = ClusterSecret::read(&secret);
-        if secret.owner.as_deref() == Some(uid) {
-            found.own.push(secret);
-        } else {
-            found.name_taken = Some(secret.name);
-        }
+pub async fn own_secrets(
+    store: &Store<Secret>,
+    api: &Api<Secret>,
+    known: &Known<'_>,
+) -> Result<Secrets, KubernetesError> {
+    let mut found = secrets(store, None, known);
+    if let Some(name) = known.name {
+        found.look_under(api, name, known).await?;
     }
     Ok(found)
+}
+
+impl Secrets {
+    /// Whether one of the object's stands under this name.
+    fn stands_as(&self, name: &str) -> bool {
+        self.own.iter().any(|own| own.name == name && !own.deleting)
+    }
+
+    /// Looks at one name where none of the object's is known to stand: a Secret without Argo CD's label is not in the watch.
+    ///
+    /// # Errors
+    /// When the API server could not be asked.
+    pub async fn look_under(
+        &mut self,
+        api: &Api<Secret>,
+        name: &str,
+        known: &Known<'_>,
+    ) -> Result<(), KubernetesError> {
+        if self.stands_as(name) {
+            return Ok(());
+        }
+        if let Some(mut secret) = objects::get_opt(api, name).await? {
+            cut_down(&mut secret);
+            let secret = known.read(&secret);
+            self.own.retain(|own| own.name != name);
+            if secret.owner.as_deref() == Some(known.owner) || known.owns(&secret) {
+                self.others.retain(|other| other.name != name);
+                self.own.push(secret);
+                self.own.sort_by(|a, b| a.name.cmp(&b.name));
+            } else {
+                self.name_taken = Some(secret.name);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Looks at the one Secret in the way that could be taken over. The watch keeps no more than hashes of what it holds.
@@ -356,6 +429,45 @@ mod tests {
 
     use super::*;
 
+    /// Whether somebody applied the Secret as Mooring does.
+    fn secret(name: &str, annotations: &serde_json::Value, ours: bool) -> ClusterSecret {
+        let manager = if ours { "mooring" } else { "argocd" };
+        let fields = serde_json::json!({"f:data": {"f:server": {}}});
+        let fields = serde_json::json!([{"manager": manager, "operation": "Apply", "fieldsV1": fields}]);
+        let metadata = serde_json::json!({"name": name, "uid": format!("of-{name}"), "annotations": annotations, "managedFields": fields});
+        let mut secret: Secret = serde_json::from_value(serde_json::json!({ "metadata": metadata })).unwrap();
+        cut_down(&mut secret);
+        ClusterSecret::read(&secret)
+    }
+
+    #[test]
+    fn a_secret_that_lost_our_annotation_is_ours_by_what_was_recorded_and_anothers_never_is() {
+        let living = BTreeSet::from(["uid-1".to_owned(), "uid-2".to_owned()]);
+        let known = |name, uid| Known {
+            owner: "uid-1",
+            name,
+            uid,
+            adopted: false,
+            servers: Vec::new(),
+            living: &living,
+        };
+        let bare = serde_json::json!({});
+        let recorded = known(Some("ours"), Some("of-ours"));
+        assert!(recorded.owns(&secret("ours", &bare, false)), "by name and UID");
+        let forged = serde_json::json!({"mooring.dev/uid": "nobody"});
+        assert!(recorded.owns(&secret("ours", &forged, false)));
+        let anothers = serde_json::json!({"mooring.dev/uid": "uid-2"});
+        assert!(!recorded.owns(&secret("ours", &anothers, true)));
+        assert!(!recorded.owns(&secret("theirs", &bare, true)));
+        let made_anew = known(Some("ours"), Some("of-another"));
+        assert!(!made_anew.owns(&secret("ours", &bare, true)), "somebody made it anew");
+        // A status of before says no UID.
+        let former = known(Some("ours"), None);
+        assert!(former.owns(&secret("ours", &bare, true)), "our field manager wrote it");
+        assert!(!former.owns(&secret("ours", &bare, false)));
+        assert!(!known(None, None).owns(&secret("ours", &bare, true)));
+    }
+
     /// People copy manifests, annotations and all; and Argo CD copies our Secret under another name.
     #[test]
     fn a_secret_with_our_annotation_is_ours_by_its_name_or_by_its_server() {
@@ -365,9 +477,14 @@ mod tests {
             cut_down(&mut secret);
             ClusterSecret::read(&secret)
         };
+        let living = BTreeSet::new();
         let known = |name, servers: &[&'static str]| Known {
+            owner: "uid-1",
             name,
+            uid: None,
+            adopted: false,
             servers: servers.to_vec(),
+            living: &living,
         };
         let both = known(Some("ours"), &["https://ours/"]);
         assert!(both.is_ours(&secret("ours", "https://new")), "the server changes");
@@ -376,17 +493,26 @@ mod tests {
         assert!(known(None, &["https://ours"]).is_ours(&secret("copy", "https://ours")));
         assert!(!known(None, &["https://ours"]).is_ours(&secret("ours", "https://theirs")));
         assert!(
-            Known::default().is_ours(&secret("any", "https://any")),
+            known(None, &[]).is_ours(&secret("any", "https://any")),
             "the annotation has to do"
         );
         let status: ManagedClusterStatus = serde_json::from_value(serde_json::json!({
-            "secret": "ours", "conditions": [],
+            "secret": "ours", "secretUid": "of-ours", "secretAdopted": true, "conditions": [],
             "cluster": {"accountId": "2", "region": "r", "name": "n", "arn": "arn:c", "endpoint": "https://ours"},
         }))
         .unwrap();
+        let recorded = Known::recorded("uid-1", &status, &living);
+        let expected = Known {
+            uid: Some("of-ours"),
+            adopted: true,
+            ..both
+        };
         assert_eq!(
-            (Known::recorded(&status).name, Known::recorded(&status).servers),
-            (Some("ours"), vec!["https://ours"])
+            recorded,
+            Known {
+                servers: vec!["https://ours"],
+                ..expected
+            }
         );
     }
 }

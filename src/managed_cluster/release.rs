@@ -132,6 +132,8 @@ pub fn recorded(status: Option<&Value>) -> Result<ManagedClusterStatus, String> 
         Ok(ManagedClusterStatus {
             deployer_role: recorded::part(status, "deployerRole")?,
             secret: recorded::part(status, "secret")?,
+            secret_uid: recorded::part(status, "secretUid").ok().flatten(),
+            secret_adopted: recorded::part(status, "secretAdopted").ok().flatten(),
             access_entry: recorded::part(status, "accessEntry").ok().flatten(),
             cluster: recorded::part(status, "cluster").ok().flatten(),
             conditions: recorded::part(status, "conditions").ok().flatten().unwrap_or_default(),

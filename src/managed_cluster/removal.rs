@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     api::ManagedClusterStatus,
+    argocd::ClusterSecret,
     aws::Role,
     domain::{
         arn::{PolicyArn, RoleArn},
@@ -65,6 +66,10 @@ pub fn plan_removal(
             uid: secret.uid.clone(),
         });
     }
+    if let Some(held) = held(secrets) {
+        plan.blocked.push(held);
+        return plan;
+    }
     let Some(spoke) = spoke else { return plan };
     let entry = spoke.entry.as_ref();
     if let Some(entry) = entry.filter(|entry| owns(owner, taken_over.entry, entry)) {
@@ -86,6 +91,17 @@ pub fn plan_removal(
     // What is held and is not ours to remove keeps nothing.
     plan.blocked.retain(|blocked| !blocked.is_note());
     plan
+}
+
+/// What stays of the Secrets although it is deleted, for as long as somebody's finalizer is on it. Argo CD goes on using it,
+/// so nothing behind it may go.
+fn held(secrets: &Secrets) -> Option<Blocked> {
+    let held = |secret: &&ClusterSecret| secret.deleting || !secret.finalizers.is_empty();
+    secrets.own.iter().find(held).map(|secret| Blocked::SecretGoing {
+        name: secret.name.clone(),
+        finalizers: secret.finalizers.clone(),
+        behind: true,
+    })
 }
 
 impl Plan {

@@ -50,6 +50,8 @@ pub struct Identity {
     pub mode: Mode,
     /// What its removal does while Applications still deploy to the cluster.
     pub while_in_use: WhileInUse,
+    /// The cluster's name in Argo CD.
+    pub argocd_name: String,
 }
 
 impl Identity {
@@ -88,6 +90,7 @@ impl Identity {
                 Some("Proceed") => WhileInUse::Proceed,
                 Some(_) | None => WhileInUse::Block,
             },
+            argocd_name: text("/spec/argocd/name").unwrap_or(name).to_owned(),
         })
     }
 
@@ -117,6 +120,7 @@ impl Identity {
             retain: spec.deletion.policy == DeletionPolicy::Retain,
             mode: spec.mode,
             while_in_use: spec.deletion.while_in_use,
+            argocd_name: spec.argocd.name.clone().unwrap_or_else(|| name.clone()),
             name,
         })
     }

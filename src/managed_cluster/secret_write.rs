@@ -17,12 +17,13 @@ use crate::{
 /// One atomic server-side apply: a generator of an ApplicationSet must never see half of a Secret.
 ///
 /// The Secrets were looked at before the steps in AWS, which take seconds: what somebody has made since is not ours. One
-/// that was made again has another UID, which the API server refuses; where there was none, one look more is taken.
+/// that was made again has another UID, which the API server refuses; where there was none, one look more is taken. Gives
+/// the UID that it has.
 pub(super) async fn apply_secret(
     api: &Api<Secret>,
     secret: &WantedSecret,
     uid: Option<&str>,
-) -> Result<(), KubernetesError> {
+) -> Result<Option<String>, KubernetesError> {
     use base64::{Engine, engine::general_purpose::STANDARD};
     if uid.is_none() && objects::get_opt(api, &secret.name).await?.is_some() {
         return Err(KubernetesError::made_meanwhile(format!("Secret {}", secret.name)));
@@ -42,7 +43,8 @@ pub(super) async fn apply_secret(
     if let Some(uid) = uid {
         object["metadata"]["uid"] = json!(uid);
     }
-    objects::apply(api, &secret.name, &object).await.map(|_| ())
+    let written = objects::apply(api, &secret.name, &object).await?;
+    Ok(written.metadata.uid)
 }
 
 /// Takes keys out of `data`, whoever set them, if the Secret is still the one that was looked at.

@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    apply::{OurEntry, Outcome},
+    apply::{OurEntry, OurSecret, Outcome},
     blocked::Blocked,
     chain::keep_parts,
     error::Error,
@@ -191,8 +191,8 @@ impl Kept {
 pub struct Facts {
     /// The cluster as AWS describes it.
     pub cluster: Option<Cluster>,
-    /// The cluster Secret's name.
-    pub secret: Option<String>,
+    /// The cluster Secret.
+    pub secret: Option<OurSecret>,
     /// The deployer role that somebody else owns, as it was seen.
     pub existing_role: Option<DeployerRoleStatus>,
     /// The access entry that is ours, and what the spec gave to it where it was taken over.
@@ -324,7 +324,11 @@ pub fn status(
         | Pass::Releasing(_) => None,
     };
     if let Some(facts) = facts {
-        status.secret = facts.secret.clone().or(status.secret);
+        if let Some(secret) = facts.secret.clone() {
+            status.secret = Some(secret.name);
+            status.secret_uid = Some(secret.uid);
+            status.secret_adopted = Some(secret.adopted);
+        }
         if let (Some(told), Some(seen)) = (&mut status.cluster, &facts.cluster) {
             // A cluster that is being made tells none of it yet: what the one before it had is how it is known for another.
             told.endpoint = seen.endpoint.clone().or_else(|| told.endpoint.take());
@@ -534,7 +538,11 @@ mod tests {
                 namespace: text(),
                 object: text(),
             },
-            Blocked::SecretGoing { name: text() },
+            Blocked::SecretGoing {
+                name: text(),
+                finalizers: set(),
+                behind: true,
+            },
             Blocked::SecretImmutable {
                 name: text(),
                 undone: set(),

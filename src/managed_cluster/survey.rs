@@ -110,22 +110,20 @@ impl Ground<'_> {
         api: &Api<Secret>,
         wanted: Option<&WantedSecret>,
     ) -> Result<Secrets, KubernetesError> {
-        let uid = self.request.identity.uid.as_str();
-        let servers = [
-            wanted.and_then(|wanted| wanted.data.get("server")),
-            self.old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_ref()),
-        ];
-        let known = observe::Known {
-            name: self.old.secret.as_deref(),
-            servers: servers.into_iter().flatten().map(String::as_str).collect(),
-        };
-        let mut found = observe::secrets(store, uid, wanted, &known);
-        // One that is going stands for nothing: the name may be somebody else's by now.
-        if let Some(wanted) = wanted.filter(|_| found.own.iter().all(|own| own.deleting)) {
-            let Secrets { own, name_taken, .. } = observe::secret_under_name(api, &wanted.name, uid).await?;
-            found.own.retain(|known| own.iter().all(|now| now.name != known.name));
-            found.own.extend(own);
-            found.name_taken = name_taken;
+        let mut known = observe::Known::recorded(&self.request.identity.uid, self.old, self.living);
+        let server = wanted.and_then(|wanted| wanted.data.get("server"));
+        known.servers.extend(server.map(String::as_str));
+        let mut found = observe::secrets(store, wanted, &known);
+        if let Some(wanted) = wanted {
+            // A Secret that stands is never renamed, so the name that it has is looked at first.
+            if let Some(name) = known.name.filter(|name| *name != wanted.name) {
+                found.look_under(api, name, &known).await?;
+                found.name_taken = None;
+            }
+            // One that is going stands for nothing: the name may be somebody else's by now.
+            if found.own.iter().all(|own| own.deleting) {
+                found.look_under(api, &wanted.name, &known).await?;
+            }
         }
         let stands = found.own.iter().any(|own| !own.deleting);
         if let Some(wanted) = wanted.filter(|_| self.request.adopt && !stands) {

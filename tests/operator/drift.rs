@@ -399,6 +399,15 @@ async fn secret_data(world: &World) {
     change(world, &after, json!({"metadata": {"annotations": annotations}})).await;
     let after = same(world, name, &before).await;
     assert_eq!(after.metadata.annotations.as_ref().unwrap()["mine"], "too");
+    // Nothing on it tells any more whose it is, as after `argocd cluster add --upsert`.
+    let annotations = json!({"mooring.dev/managed-cluster": null, "mooring.dev/uid": null});
+    let anew = json!({"metadata": {"annotations": annotations}, "stringData": {"config": "{}"}});
+    change(world, &after, anew).await;
+    let after = same(world, name, &before).await;
+    assert_eq!(after.metadata.uid, before.metadata.uid);
+    let owner = |secret: &Secret| secret.metadata.annotations.as_ref().unwrap()["mooring.dev/uid"].clone();
+    assert_eq!(owner(&after), owner(&before));
+    told(world, name, "annotation mooring.dev/uid").await;
     // What stays may bring deployments, so it is told; and nobody asks.
     let own = before.metadata.name.as_deref().unwrap();
     let beside = format!("annotation mine, label mine=yes of cluster Secret {own}");

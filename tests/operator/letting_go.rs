@@ -12,7 +12,7 @@ use mooring_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{NAMESPACE, Setting, World, message};
+use crate::support::{NAMESPACE, Setting, World, folder, message};
 
 /// Argo CD's two definitions, as far as they are asked for: what is in a spec may be anything.
 pub(crate) async fn argocd(world: &World) {
@@ -128,6 +128,7 @@ async fn a_cluster_that_applications_deploy_to_is_let_go_as_its_spec_says() {
             "222222222222/eu-west-1/drained",
             "333333333333/eu-west-1/retained",
             "333333333333/eu-west-1/bare",
+            "333333333333/eu-west-1/disowned",
             "444444444444/eu-west-1/odd",
             "444444444444/eu-west-1/unseen",
         ])
@@ -135,11 +136,15 @@ async fn a_cluster_that_applications_deploy_to_is_let_go_as_its_spec_says() {
     )
     .await;
     argocd(&world).await;
+    // What RBAC cannot say holds the operator, too.
+    let admission = folder("deploy/install").join("11-controller-admission.yaml");
+    world.stage.apply_file(&admission).await.unwrap();
     tokio::join!(
         blocked(&world),
         drained(&world),
         retained(&world),
         bare(&world),
+        disowned(&world),
         hub(&world)
     );
     odd(&world).await;
@@ -332,6 +337,65 @@ async fn bare(world: &World) {
     unmake(world, "Application", "team-a/bare").await;
     gone(world, "bare").await;
     assert_eq!(world.seen_role("bare"), None);
+}
+
+/// A Secret on which nothing tells any more whose it is, and under another name in Argo CD, is ours all the same; and as long
+/// as somebody's finalizer holds it, nothing behind it goes.
+async fn disowned(world: &World) {
+    world.moored("disowned").await;
+    application(world, "team-a/disowned", json!({"name": "disowned"})).await;
+    let pause = |value: Value| json!({"metadata": {"annotations": {"mooring.dev/paused": value}}});
+    world.patch("ManagedCluster", "disowned", pause(json!("true"))).await;
+    world.until_reason("ManagedCluster", "disowned", "Paused").await;
+    let own = world.secret("disowned").await.unwrap().metadata.name.unwrap();
+    let change = async |change: Value| {
+        let patch = Patch::Merge(change);
+        let params = PatchParams::default();
+        world.secrets().patch(&own, &params, &patch).await.unwrap();
+    };
+    let metadata = json!({"annotations": null, "finalizers": ["example.com/theirs"]});
+    change(json!({"metadata": metadata, "stringData": {"name": "renamed"}})).await;
+    world.delete("ManagedCluster", "disowned").await;
+    world.patch("ManagedCluster", "disowned", pause(Value::Null)).await;
+    waiting(world, "disowned", "(team-a/disowned)").await;
+    let standing = async || {
+        let secret = world.secrets().get_opt(&own).await.unwrap();
+        secret.is_some() && world.seen_role("disowned").is_some() && world.seen_entry("disowned").is_some()
+    };
+    assert!(standing().await);
+    unmake(world, "Application", "team-a/disowned").await;
+    let held = world.until_reason("ManagedCluster", "disowned", "SecretGoing").await;
+    assert!(message(&held).contains("(example.com/theirs)"), "{}", message(&held));
+    world.ask("ManagedCluster", "disowned").await;
+    assert!(standing().await, "the order is Secret, access entry, role");
+    change(json!({"metadata": {"finalizers": null}})).await;
+    gone(world, "disowned").await;
+    assert!(world.secrets().get_opt(&own).await.unwrap().is_none());
+    assert!(world.seen_role("disowned").is_none() && world.seen_entry("disowned").is_none());
+}
+
+/// Argo CD reads a cluster's Secret, and writes what it read of it a moment later.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_argo_cd_makes_anew_is_found_also_where_the_role_is_kept() {
+    let world = World::ready(Setting::of(&["222222222222/eu-west-1/again"]).flag(&["--confirm-after", "20s"])).await;
+    world.moor("again", json!({"deletion": {"policy": "Retain"}})).await;
+    world.is_ready("ManagedCluster", "again").await;
+    let mut copy = world.secret("again").await.unwrap();
+    copy.metadata = kube::api::ObjectMeta {
+        name: Some("made-anew".to_owned()),
+        labels: copy.metadata.labels,
+        annotations: copy.metadata.annotations,
+        ..kube::api::ObjectMeta::default()
+    };
+    world.delete("ManagedCluster", "again").await;
+    world
+        .eventually("the Secret goes", async || {
+            world.secret("again").await.is_none().then_some(())
+        })
+        .await;
+    world.secrets().create(&PostParams::default(), &copy).await.unwrap();
+    gone(&world, "again").await;
+    assert!(world.seen_role("again").is_some() && world.seen_entry("again").is_some());
 }
 
 /// What is deployed to the cluster that Argo CD runs on is not deployed by the Secret of the hub that was moored.

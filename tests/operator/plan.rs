@@ -521,6 +521,22 @@ async fn removals(planner: &Planner) {
         said.text
     );
     assert!(!waits(&said, "removals of ManagedClusters"), "{}", said.text);
+    // A Secret without Argo CD's label goes as well.
+    let pause = |value: Value| json!({"metadata": {"annotations": {"mooring.dev/paused": value}}});
+    world.patch("ManagedCluster", "third", pause(json!("true"))).await;
+    world.until_reason("ManagedCluster", "third", "Paused").await;
+    let secret = world.secret("third").await.unwrap().metadata.name.unwrap();
+    let mark = async |value: Value| {
+        let patch = json!({"metadata": {"labels": {"argocd.argoproj.io/secret-type": value}}});
+        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+        world.secrets().patch(&secret, &params, &patch).await.unwrap();
+    };
+    mark(Value::Null).await;
+    let unmarked = planner.plan(&["--removal", "third"], &[]).await;
+    assert_eq!(unmarked.steps(object), all, "{}", unmarked.text);
+    mark(json!("cluster")).await;
+    world.patch("ManagedCluster", "third", pause(Value::Null)).await;
+    world.is_ready("ManagedCluster", "third").await;
     // One more than the operator would allow.
     let arguments = ["--removal", "third,second", "--removals-per-hour", "1"];
     let said = planner.plan(&arguments, &[]).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::ByteString;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 use mooring::{
     aws::Role,
     domain::{
@@ -871,6 +871,43 @@ fn a_mark_that_others_set_on_our_secret_lets_none_of_their_keys_stay() {
     world.secret().metadata.managed_fields = None;
     world.pass();
     assert_eq!(world.secret().data.as_ref().unwrap()["shard"].0, b"1");
+}
+
+/// What the owner's keys stay by is recorded: whoever takes the mark off, or everything, takes none of them away.
+#[test]
+fn a_secret_that_was_taken_over_keeps_its_name_and_the_keys_of_others_whatever_is_taken_off() {
+    let takes_off: [fn(&mut Secret); 4] = [
+        |secret| {
+            let annotations = secret.metadata.annotations.as_mut().unwrap();
+            annotations.remove("mooring.dev/adopted");
+        },
+        |secret| secret.metadata.annotations = None,
+        |secret| secret.metadata.labels = None,
+        |secret| (secret.metadata.annotations, secret.metadata.labels) = (None, None),
+    ];
+    for take_off in takes_off {
+        let mut world = wired_by_hand();
+        world.pass();
+        let before = world.secret().clone();
+        take_off(world.secret());
+        assert_eq!(brief(&world.pass()), ["ApplySecret"]);
+        assert_eq!(world.secrets.len(), 1, "never a second one");
+        let after = world.secret();
+        assert_eq!(after.data, before.data);
+        assert_eq!(after.metadata.uid, before.metadata.uid);
+        let mark = |secret: &Secret| {
+            secret
+                .metadata
+                .annotations
+                .as_ref()
+                .map(|all| all["mooring.dev/adopted"].clone())
+        };
+        assert_eq!(mark(after), mark(&before));
+        assert!(world.plan().is_clean());
+        take_off(world.secret());
+        world.plan_removal().steps.iter().for_each(|step| world.apply(step));
+        assert!(world.secrets.is_empty());
+    }
 }
 
 /// Whoever takes the wish away while a role is being taken over is told what stands, and a removal takes it out.

@@ -15,7 +15,7 @@ use mooring::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::world::{ADMIN, UID, World, cluster_object, endpoint, foreign_secret, management, others_tags, owned_by};
+use crate::world::{ADMIN, World, cluster_object, endpoint, foreign_secret, management, others_tags, owned_by};
 
 const POLICIES: [&str; 3] = [
     "AmazonEKSClusterAdminPolicy",
@@ -116,6 +116,7 @@ enum SecretDeed {
     Shard,
     Owned,
     Fixed,
+    Held,
     Going,
     SameServer,
     SameName,
@@ -130,6 +131,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         S::Copied,
         S::Unlabelled,
         S::Disowned,
+        S::Held,
         S::Value,
         S::Shard,
         S::Owned,
@@ -273,6 +275,7 @@ fn secret(world: &mut World, deed: SecretDeed) {
         SecretDeed::Fixed => secret.immutable = Some(true),
         SecretDeed::Unlabelled => secret.metadata.labels = None,
         SecretDeed::Disowned => secret.metadata.annotations = None,
+        SecretDeed::Held => secret.metadata.finalizers = Some(vec!["example.com/theirs".into()]),
         SecretDeed::Going => secret.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH)),
         SecretDeed::Copied => {
             let mut copy = secret.clone();
@@ -329,12 +332,7 @@ fn foreign(world: &World) -> Vec<String> {
         all.push(format!("{entry:?} {:?}", world.associations));
     }
     for secret in world.secrets.values() {
-        let annotations = secret.metadata.annotations.as_ref();
-        if annotations
-            .and_then(|all| all.get("mooring.dev/uid"))
-            .map(String::as_str)
-            != Some(UID)
-        {
+        if !world.secret_is_ours(secret) {
             all.push(format!("{secret:?}"));
         }
     }
@@ -439,14 +437,26 @@ proptest! {
     #[test]
     fn a_removal_leaves_nothing_of_ours_and_all_else(mut world in world()) {
         let untouched = foreign(&world);
-        let plan = world.plan_removal();
+        let mut plan = world.plan_removal();
+        let before = (world.role.clone(), world.entry.clone(), world.associations.clone());
         for step in &plan.steps {
             world.apply(step);
         }
         prop_assert_eq!(&foreign(&world), &untouched);
         prop_assert!(world.plan_removal().steps.is_empty());
+        if world.found().own.iter().any(|own| own.deleting) {
+            // As long as one is held, nothing behind it goes.
+            prop_assert!(plan.blocked.iter().any(|blocked| blocked.reason() == "SecretGoing"), "{:?}", plan);
+            prop_assert_eq!(&before, &(world.role.clone(), world.entry.clone(), world.associations.clone()));
+            world.secrets.retain(|_, secret| secret.metadata.deletion_timestamp.is_none());
+            plan = world.plan_removal();
+            for step in &plan.steps {
+                world.apply(step);
+            }
+            prop_assert!(world.plan_removal().steps.is_empty());
+        }
         prop_assert!(!world.entry_is_ours() && !world.entry_is_recorded());
-        prop_assert!(world.found().own.iter().all(|own| own.deleting));
+        prop_assert!(world.found().own.is_empty());
         if plan.blocked.is_empty() {
             let standing = world.role.as_ref().map(|role| format!("{role:?} {:?}", world.policies));
             prop_assert!(standing.is_none_or(|role| untouched.contains(&role)));

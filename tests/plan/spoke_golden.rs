@@ -306,6 +306,23 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             &["ApplySecret"],
         ),
         (
+            "secret-annotations-gone",
+            ADMIN,
+            |w| w.secret().metadata.annotations = None,
+            &["ApplySecret"],
+        ),
+        (
+            "secret-written-anew",
+            ADMIN,
+            |w| {
+                let secret = w.secret();
+                secret.metadata.annotations = None;
+                secret.metadata.labels = None;
+                secret.data.as_mut().unwrap().insert("config".into(), bytes("{}"));
+            },
+            &["ApplySecret"],
+        ),
+        (
             "secret-foreign-label",
             ADMIN,
             |w| {
@@ -770,6 +787,7 @@ fn each_obstacle_stops_what_comes_after_it() {
             |w| {
                 w.secret().metadata.labels = None;
                 w.secret().metadata.annotations = None;
+                w.recorded_secret = None;
             },
             &["!SecretNotOurs"],
         ),
@@ -972,7 +990,19 @@ fn removals_take_what_is_ours_in_order_and_leave_the_rest() {
             "secret-going",
             ADMIN,
             |w| w.secret().metadata.deletion_timestamp = Some(now()),
-            &["DeleteAccessEntry", "DeleteRole"],
+            &["!SecretGoing"],
+        ),
+        (
+            "secret-held",
+            ADMIN,
+            |w| w.secret().metadata.finalizers = Some(vec!["example.com/theirs".into()]),
+            &["DeleteSecret", "!SecretGoing"],
+        ),
+        (
+            "secret-annotations-gone",
+            ADMIN,
+            |w| w.secret().metadata.annotations = None,
+            &["DeleteSecret", "DeleteAccessEntry", "DeleteRole"],
         ),
     ];
     let mut all = serde_json::Map::new();

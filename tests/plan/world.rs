@@ -6,7 +6,12 @@ use std::{
     sync::LazyLock,
 };
 
-use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use jiff::Timestamp;
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::Secret,
+    apimachinery::pkg::apis::meta::v1::{OwnerReference, Time},
+};
 use mooring::{
     api::{AccessEntryStatus, ManagedCluster, ManagementRole},
     argocd::{ClusterSecret, WantedSecret, cut_down, parse},
@@ -21,7 +26,7 @@ use mooring::{
         desired::{Desired, desired},
         living::{Lives, Living},
         management::Management,
-        observe::{Adoptable, Secrets, Spoke},
+        observe::{Adoptable, Known, Secrets, Spoke},
         plan::{self, KnownEntry, Memory, entry_tags},
         removal::{TakenOver, plan_removal},
         request::Request,
@@ -100,6 +105,9 @@ pub(crate) struct World {
     pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) recorded_role: Option<String>,
     pub(crate) recorded_secret: Option<String>,
+    /// The UID that was recorded with that name, and whether that Secret was taken over.
+    pub(crate) recorded_secret_uid: Option<String>,
+    pub(crate) recorded_secret_adopted: bool,
     /// The unique ID that EKS pinned the entry to, which it never shows.
     pub(crate) pinned: Option<String>,
     pub(crate) suspected: Option<Suspicion>,
@@ -138,6 +146,8 @@ impl World {
             secrets: BTreeMap::new(),
             recorded_role: None,
             recorded_secret: None,
+            recorded_secret_uid: None,
+            recorded_secret_adopted: false,
             pinned: None,
             suspected: None,
             unmoved: Vec::new(),
@@ -205,10 +215,11 @@ impl World {
             });
             let mut secret = secret.clone();
             cut_down(&mut secret);
-            let read = ClusterSecret::read(&secret);
+            let known = self.known_secret();
+            let read = known.read(&secret);
             let by_name = Some(&read.name) == wanted.as_ref();
-            if read.owner.as_deref() == Some(UID) {
-                if labelled || by_name {
+            if read.owner.as_deref() == Some(UID) || known.owns(&read) {
+                if labelled || by_name || known.name == Some(&read.name) {
                     found.own.push(read);
                 }
                 continue;
@@ -226,6 +237,28 @@ impl World {
             found.adoptable = self.adoptable(&found);
         }
         found
+    }
+
+    /// What was recorded of the cluster Secret.
+    fn known_secret(&self) -> Known<'_> {
+        Known {
+            owner: UID,
+            name: self.recorded_secret.as_deref(),
+            uid: self.recorded_secret_uid.as_deref(),
+            adopted: self.recorded_secret_adopted,
+            servers: vec![ENDPOINT],
+            living: &self.living,
+        }
+    }
+
+    /// Whether a Secret is ours: by its annotation, or by the name and the UID that were recorded.
+    pub(crate) fn secret_is_ours(&self, secret: &Secret) -> bool {
+        let annotations = secret.metadata.annotations.as_ref();
+        let owner = annotations.and_then(|all| all.get("mooring.dev/uid"));
+        let recorded = self.recorded_secret.is_some()
+            && self.recorded_secret == secret.metadata.name
+            && self.recorded_secret_uid == secret.metadata.uid;
+        owner.is_some_and(|owner| owner == UID) || (recorded && owner.is_none())
     }
 
     /// The only Secret in the way, if it is of the same server.
@@ -289,10 +322,20 @@ impl World {
     pub(crate) fn break_off(&mut self, after: usize) -> Plan {
         let plan = self.look();
         let known = (self.recorded_role.clone(), self.given.clone());
+        let secret = (
+            self.recorded_secret.clone(),
+            self.recorded_secret_uid.clone(),
+            self.recorded_secret_adopted,
+        );
         for step in plan.steps.iter().take(after) {
             self.apply(step);
         }
         (self.recorded_role, self.given) = known;
+        (
+            self.recorded_secret,
+            self.recorded_secret_uid,
+            self.recorded_secret_adopted,
+        ) = secret;
         plan
     }
 
@@ -306,9 +349,11 @@ impl World {
             wanted.as_deref().unwrap_or_default(),
             self.recorded_secret.as_deref(),
         );
-        self.recorded_secret = primary
-            .map(|secret| secret.name.clone())
-            .or_else(|| self.recorded_secret.take());
+        if let Some(secret) = primary {
+            self.recorded_secret = Some(secret.name.clone());
+            self.recorded_secret_uid = Some(secret.uid.clone());
+            self.recorded_secret_adopted = secret.adopted();
+        }
         self.suspected.clone_from(&plan.suspicion);
         self.given = self.recorded();
         plan
@@ -597,8 +642,12 @@ impl World {
                 self.our_secret(name).metadata.owner_references = None;
             }
             Step::DeleteSecret { name, .. } => {
-                self.our_secret(name);
-                self.secrets.remove(name);
+                let secret = self.our_secret(name);
+                if secret.metadata.finalizers.is_some() {
+                    secret.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+                } else {
+                    self.secrets.remove(name);
+                }
             }
         }
     }
@@ -620,14 +669,8 @@ impl World {
     }
 
     fn our_secret(&mut self, name: &str) -> &mut Secret {
-        let secret = self.secrets.get_mut(name).unwrap();
-        let owner = secret
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|all| all.get("mooring.dev/uid"));
-        assert_eq!(owner.map(String::as_str), Some(UID), "a Secret that is not ours");
-        secret
+        assert!(self.secret_is_ours(&self.secrets[name]), "a Secret that is not ours");
+        self.secrets.get_mut(name).unwrap()
     }
 
     /// A server-side apply by our field manager: what we applied before and do not any more goes.
@@ -678,6 +721,9 @@ impl World {
         }]))
         .unwrap();
         secret.metadata.resource_version = Some("1".into());
+        self.recorded_secret = Some(wanted.name.clone());
+        self.recorded_secret_uid.clone_from(&secret.metadata.uid);
+        self.recorded_secret_adopted = wanted.annotations.contains_key("mooring.dev/adopted");
         self.secrets.insert(wanted.name.clone(), secret);
     }
 }

@@ -64,7 +64,7 @@ impl Blocked {
             Self::DuplicateCluster { secrets, next } => format!("the cluster Secret is not written, since Argo CD would pick one of two at random: {}. {}", secrets.join("; "), capitalised(next)),
             Self::SecretNotOurs { name, namespace, object } => format!("Secret {namespace}/{name} has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. Delete it if nothing uses it, and ours is written by itself. If it is a cluster Secret of this very server, have it taken over: set spec.adoptExisting, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`"),
             Self::SecretImmutable { name, undone } => format!("cluster Secret {name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret; delete the Secret, and it is written anew at once; then start the controller again", some(undone)),
-            Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
+            Self::SecretGoing { name, finalizers, behind } => secret_going(name, finalizers, *behind),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
             Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),
             Self::Held { thing, value, undone, .. } => held_in_words(thing, value, undone),
@@ -98,6 +98,23 @@ impl Blocked {
             self.message()
         }
     }
+}
+
+/// What is told of a Secret that somebody's finalizers keep.
+fn secret_going(name: &str, finalizers: &BTreeSet<String>, behind: bool) -> String {
+    let then = if behind {
+        "and until it is gone Argo CD goes on using it, so nothing behind it is taken away"
+    } else {
+        "and is written anew when it is gone"
+    };
+    let going = format!("Secret {name} is being deleted, {then}");
+    if finalizers.is_empty() {
+        return going;
+    }
+    let held = finalizers.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!(
+        "{going}. It is held by finalizers of others ({held}): whoever set them takes them off once done, and where nobody does, take them off yourself; it goes on by itself"
+    )
 }
 
 /// The command that takes the tag off a thing, as in "role arn:..." or "access entry arn:...".

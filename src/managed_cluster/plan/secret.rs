@@ -63,9 +63,11 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
             });
         }
         // Written to now, it would go all the same as soon as its finalizers are off.
-        if secrets.own.iter().any(|own| own.name == wanted.name) {
+        if let Some(going) = secrets.own.iter().find(|own| own.name == wanted.name) {
             return plan.blocked.push(Blocked::SecretGoing {
                 name: wanted.name.clone(),
+                finalizers: going.finalizers.clone(),
+                behind: false,
             });
         }
         return plan.steps.push(Step::ApplySecret {

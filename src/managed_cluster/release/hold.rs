@@ -92,6 +92,7 @@ fn in_argocd<'a>(
             .cluster
             .as_ref()
             .and_then(|cluster| cluster.endpoint.as_deref()),
+        name: &going.identity.argocd_name,
         namespace: &management.namespace,
         others: (context.secrets.keys().map(String::as_str))
             .filter(|other| *other != management.namespace)

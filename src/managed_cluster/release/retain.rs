@@ -43,8 +43,16 @@ pub(super) async fn retain(
     let outcome = carry_out(context, going, management, &plan.steps, None).await;
     let kept = format!("role {deployer} and its access entry are kept, since spec.deletion.policy is Retain");
     tell::removed(context, going.metadata, outcome.done(), Some(kept)).await;
-    if let Some(Stop::Failed(part, failure)) = outcome.into_stop() {
-        return Err(Error::Step(part, failure));
+    if outcome.secret_deleted() {
+        context.memory.deleted_secret(going.uid());
+    }
+    match outcome.into_stop() {
+        Some(Stop::Failed(part, failure)) => return Err(Error::Step(part, failure)),
+        Some(Stop::Blocked(blocked)) => return Ok(Turn::blocked(blocked)),
+        None => {}
+    }
+    if let Some(blocked) = plan.blocked.first().cloned() {
+        return Ok(Turn::blocked(blocked));
     }
     let gone = BTreeSet::from([Part::Secret]);
     if identity.existing.is_none() && identity.recorded_role(going.old).is_none() {
@@ -57,10 +65,15 @@ pub(super) async fn retain(
     {
         return Ok(Turn::blocked(pending(going)).knowing(gone));
     }
-    if plan.steps.is_empty() {
+    if !plan.steps.is_empty() {
+        context.memory.not_clean(going.uid());
+    } else if context
+        .memory
+        .surely_gone(going.uid(), None, context.timing.confirm_after)
+    {
         return Ok(Turn::Gone);
     }
-    Ok(Turn::again("removed the cluster Secret; looking once more").knowing(gone))
+    Ok(Turn::again("the cluster Secret is removed; looking once more, since Argo CD may write it anew").knowing(gone))
 }
 
 /// Whether the `ManagementRole` lists what is kept. It does not where the management role is somebody else's: nobody keeps

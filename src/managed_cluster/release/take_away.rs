@@ -101,20 +101,15 @@ pub(super) async fn own_secrets(
     let Some(store) = context.secrets.get(&management.namespace) else {
         return Ok(None);
     };
-    let (uid, old) = (going.uid(), going.old);
+    let living = living(context);
     // The status names it no longer once it is gone, and it may come back.
-    let name = context.memory.going_secret(uid, old.secret.as_deref());
+    let name = context.memory.going_secret(going.uid(), going.old.secret.as_deref());
     let known = Known {
         name: name.as_deref(),
-        ..Known::recorded(old)
+        ..Known::recorded(going.uid(), going.old, &living)
     };
-    let mut secrets = observe::secrets(store, uid, None, &known);
-    if let Some(name) = name.as_deref().filter(|_| secrets.own.is_empty()) {
-        // The watch may lag, and does not bring a Secret whose label somebody took off.
-        let api = Api::namespaced(context.client.clone(), &management.namespace);
-        secrets.own = observe::secret_under_name(&api, name, uid).await?.own;
-    }
-    Ok(Some(secrets))
+    let api = Api::namespaced(context.client.clone(), &management.namespace);
+    Ok(Some(observe::own_secrets(store, &api, &known).await?))
 }
 
 async fn in_account(
@@ -166,17 +161,20 @@ async fn concluded(
     let done = outcome.done().to_vec();
     tell::removed(context, going.metadata, &done, None).await;
     context.memory.want_secret(uid, None);
+    if outcome.secret_deleted() {
+        context.memory.deleted_secret(uid);
+    }
     context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
     match outcome.into_stop() {
         Some(Stop::Failed(part, failure)) => return Err(Error::Step(part, failure)),
         Some(Stop::Blocked(blocked)) => return Ok(Turn::blocked(blocked)),
         None => {}
     }
-    if let Err(error) = observed {
-        return unreachable(error, &deployer.to_string());
-    }
     if let Some(blocked) = plan.blocked.first().cloned() {
         return Ok(Turn::blocked(blocked));
+    }
+    if let Err(error) = observed {
+        return unreachable(error, &deployer.to_string());
     }
     if late {
         return Ok(Turn::blocked(Blocked::Propagating {

@@ -1,7 +1,7 @@
 //! A `ManagedCluster` that is being removed, or taken for that: what is taken away, and what it waits for first.
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::reflector::Store;
+use kube::{Api, runtime::reflector::Store};
 
 use super::{Look, destinations::Destinations};
 use crate::{
@@ -65,7 +65,11 @@ impl Look {
         let nothing = ManagedClusterStatus::default();
         let old = cluster.status.as_ref().unwrap_or(&nothing);
         let deployer = identity.deployer(&management.hub);
-        let secrets = observe::secrets(store, &identity.uid, None, &Known::recorded(old));
+        let known = Known::recorded(&identity.uid, old, &self.living);
+        let api = Api::namespaced(self.client.clone(), &management.namespace);
+        let secrets = observe::own_secrets(store, &api, &known)
+            .await
+            .map_err(|error| error.to_string())?;
         let spoke = if identity.retain {
             None
         } else {
@@ -128,6 +132,7 @@ impl Going {
         in_use::Going {
             secrets: own.filter(|secret| !secret.deleting && secret.is_cluster()).collect(),
             server: status.and_then(|cluster| cluster.endpoint.as_deref()),
+            name: &self.identity.argocd_name,
             namespace: &self.namespace,
             others: self.others.iter().map(String::as_str).collect(),
             cut_off: (self.identity.mode == Mode::Suspended).then_some(in_use::BY_SUSPENSION),

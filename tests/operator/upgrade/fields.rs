@@ -22,6 +22,14 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "of mode Observe, written anew by each pass",
     ),
     (
+        "ManagedCluster.status.secretUid",
+        "written at the first look at the Secret, whose annotation tells whose it is until then",
+    ),
+    (
+        "ManagedCluster.status.secretAdopted",
+        "written with it; the annotation says the same",
+    ),
+    (
         "ManagedCluster.status.serverChangedAt",
         "of a cluster that was made again",
     ),
