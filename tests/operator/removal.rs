@@ -18,6 +18,8 @@ fn spokes() -> Setting {
     Setting::of(&[
         "222222222222/eu-west-1/ordered",
         "777777777777/eu-west-1/half-made",
+        "888888888888/eu-west-1/late",
+        "999999999999/eu-west-1/unread",
         "333333333333/eu-west-1/no-role",
         "333333333333/eu-west-1/no-cluster",
         "333333333333/eu-west-1/foreign",
@@ -36,6 +38,8 @@ async fn removal_goes_in_order_and_leaves_nothing() {
     tokio::join!(
         ordered(&world),
         half_made(&world),
+        late(&world),
+        unread(&world),
         missing(&world),
         foreign(&world),
         drifted(&world)
@@ -189,6 +193,40 @@ async fn half_made(world: &World) {
         world.writes("half-made", 0),
         ["CreateRole", "CreateAccessEntry", "DeleteRole"]
     );
+}
+
+/// What was deleted and that AWS still shows is waited for, and not deleted again.
+async fn late(world: &World) {
+    world.moored("late").await;
+    let faults = world.stage.aws.faults();
+    let stale = ["GetRole", "ListRolePolicies", "ListAttachedRolePolicies"].map(|operation| {
+        let fault = Fault::on(operation, Effect::Stale).in_account("888888888888");
+        faults.add(fault).unwrap()
+    });
+    let mark = world.mark();
+    world.delete("ManagedCluster", "late").await;
+    world.until_reason("ManagedCluster", "late", "Propagating").await;
+    assert_eq!(world.seen_role("late"), None);
+    stale.map(|fault| faults.remove(fault));
+    all_gone(world, "late").await;
+    assert_eq!(world.writes("late", mark), ["DeleteAccessEntry", "DeleteRole"]);
+}
+
+/// A look that fails is no look that found nothing: the role would be left without anybody who knows of it.
+async fn unread(world: &World) {
+    world.moored("unread").await;
+    let faults = world.stage.aws.faults();
+    let fault = Fault::on("ListAttachedRolePolicies", Effect::AccessDenied).in_account("999999999999");
+    let denied = faults.add(fault).unwrap();
+    world.delete("ManagedCluster", "unread").await;
+    let told = world.until_reason("ManagedCluster", "unread", "AccessDenied").await;
+    let says = message(&told);
+    assert!(says.contains("iam:ListAttachedRolePolicies"), "{says}");
+    assert!(world.seen_entry("unread").is_some() && world.seen_role("unread").is_some());
+    faults.remove(denied);
+    world.ask("ManagedCluster", "unread").await;
+    all_gone(world, "unread").await;
+    assert_eq!(world.seen_entry("unread"), None);
 }
 
 async fn missing(world: &World) {
