@@ -68,7 +68,7 @@ pub(super) async fn admitted(
     let lane = if edited { Lane::Edit } else { lane };
     let mut asks = context.memory.asks(uid);
     debug!(object = %identity.name, account = %identity.cluster.account, ?lane, "asking for its turn in the account");
-    let mut turn = std::pin::pin!(context.aws.admit(&identity.cluster.account, lane));
+    let mut turn = std::pin::pin!(context.aws.admit(&identity.cluster, lane));
     let turn = loop {
         if context.overtaken(metadata) {
             return None;

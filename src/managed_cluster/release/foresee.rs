@@ -44,7 +44,7 @@ async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Foreseen> {
     let spoke = if identity.retain {
         Ok(None)
     } else {
-        let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Normal).await else {
+        let Ok(_admission) = context.aws.admit(&identity.cluster, Lane::Normal).await else {
             return Some(unseen(first, Some(Error::ShuttingDown.message())));
         };
         if context.overtaken(going.metadata) {

@@ -87,7 +87,7 @@ async fn unrecorded(
     if management.closed.contains(deployer.account.as_str()) {
         return Ok(None);
     }
-    let Ok(_admission) = context.aws.admit(&deployer.account, Lane::Edit).await else {
+    let Ok(_admission) = context.aws.admit(&identity.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
     if context.overtaken(going.metadata) {

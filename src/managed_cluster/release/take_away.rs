@@ -61,7 +61,7 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
         return retain(context, going, &management, &secrets, looked).await;
     }
     debug!(object = %identity.name, account = %identity.cluster.account, "asking for its turn in the account");
-    let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Edit).await else {
+    let Ok(_admission) = context.aws.admit(&identity.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
     // The turn may have taken minutes to come. Who has paused the object since, or has it keep its role, is heard.
