@@ -416,10 +416,8 @@ mod tests {
             labels: [].into(),
             annotations: [].into(),
         };
-        let going = ClusterSecret {
-            deleting: true,
-            ..seen("going", here)
-        };
+        let mut going = seen("going", here);
+        going.deleting = true;
         for (others, whole, reads, could) in [
             (vec![seen("by-hand", here), going], here, 1, true),
             (vec![seen("by-hand", here), seen("second", elsewhere)], here, 0, false),

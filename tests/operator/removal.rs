@@ -207,7 +207,9 @@ async fn late(world: &World) {
     world.delete("ManagedCluster", "late").await;
     world.until_reason("ManagedCluster", "late", "Propagating").await;
     assert_eq!(world.seen_role("late"), None);
-    stale.map(|fault| faults.remove(fault));
+    for fault in stale {
+        faults.remove(fault);
+    }
     all_gone(world, "late").await;
     assert_eq!(world.writes("late", mark), ["DeleteAccessEntry", "DeleteRole"]);
 }
@@ -384,6 +386,7 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
     // Stored by a release whose definition knew other rules: an object that this one cannot read.
     definition(
         &world,
+        ("ManagedCluster", "garbled"),
         &json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
     )
     .await;
@@ -438,22 +441,22 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
     );
 }
 
-/// Puts another schema in the place of the one for `ManagedCluster`s.
-async fn definition(world: &World, schema: &Value) {
+/// Puts another schema in the place of the one for objects of this kind, `name` being one of them.
+pub(crate) async fn definition(world: &World, (kind, name): (&str, &str), schema: &Value) {
     let gvk = kube::core::GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     let resource = kube::core::ApiResource::from_gvk(&gvk);
     let api: Api<DynamicObject> = Api::all_with(world.stage.client().unwrap(), &resource);
-    let name = "managedclusters.mooring.dev";
-    let mut found = api.get(name).await.unwrap();
+    let definition = format!("{}s.mooring.dev", kind.to_lowercase());
+    let mut found = api.get(&definition).await.unwrap();
     let version = &mut found.data["spec"]["versions"][0];
     version["schema"]["openAPIV3Schema"] = schema.clone();
     version.as_object_mut().unwrap().remove("selectableFields");
-    api.replace(name, &PostParams::default(), &found).await.unwrap();
+    api.replace(&definition, &PostParams::default(), &found).await.unwrap();
     world
         .eventually("the other definition is served", async || {
             let patch = json!({"spec": {"unknown": "kept"}});
-            world.patch("ManagedCluster", "garbled", patch).await;
-            let object = world.get("ManagedCluster", "garbled").await?;
+            world.patch(kind, name, patch).await;
+            let object = world.get(kind, name).await?;
             (object["spec"]["unknown"] == "kept").then_some(())
         })
         .await;
