@@ -117,7 +117,9 @@ fn missing(name: &str) -> Blocked {
 }
 
 fn unreadable(name: &str, why: &str) -> Blocked {
-    let why = format!("ManagementRole {name} cannot be read: {why}. Have the platform team correct that");
+    let why = format!(
+        "ManagementRole {name} cannot be read: {why}. Have the platform team correct that: `kubectl describe mgr {name}` says which field it is"
+    );
     Blocked::ManagementRoleNotReady { why, stalled: true }
 }
 

@@ -92,6 +92,16 @@ impl Withheld {
         told
     }
 
+    /// What is told where nothing could be written even if it were let to.
+    #[must_use]
+    pub fn in_vain(self, in_the_way: &[String]) -> String {
+        format!(
+            "{}, and without that it would stop here too: {}",
+            self.why(),
+            in_the_way.join("; ")
+        )
+    }
+
     /// What is told of a removal that waits.
     #[must_use]
     pub fn removal_waits(self) -> String {

@@ -96,8 +96,14 @@ pub(super) async fn own_secrets(
         return Ok(None);
     };
     let (uid, old) = (going.uid(), going.old);
-    let mut secrets = observe::secrets(store, uid, None, &Known::recorded(old));
-    if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
+    // The status names it no longer once it is gone, and it may come back.
+    let name = context.memory.going_secret(uid, old.secret.as_deref());
+    let known = Known {
+        name: name.as_deref(),
+        ..Known::recorded(old)
+    };
+    let mut secrets = observe::secrets(store, uid, None, &known);
+    if let Some(name) = name.as_deref().filter(|_| secrets.own.is_empty()) {
         // The watch may lag, and does not bring a Secret whose label somebody took off.
         let api = Api::namespaced(context.client.clone(), &management.namespace);
         secrets.own = observe::secret_under_name(&api, name, uid).await?.own;
@@ -305,7 +311,7 @@ fn unreachable(error: AwsError, deployer: &str) -> Result<Turn, Error> {
         return Err(error.into());
     }
     let why = format!(
-        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {}. \
+        "there is no cluster Secret, and the account cannot be entered to remove the rest: {}. \
          Should the account be closed for good, set spec.deletion.policy to Retain: role {deployer} and its access \
          entry are then yours to delete",
         in_words(&error)
