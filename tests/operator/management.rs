@@ -401,7 +401,8 @@ async fn a_role_of_somebody_elses_is_never_written_to() {
 /// To IAM a name is the same in another case, whatever its path (IAM API, `CreateRole`, `RoleName`).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_has_our_name_in_another_case_is_told_and_never_written_to() {
-    let world = World::start(Setting::of(&["222222222222/eu-west-1/one"])).await;
+    let setting = Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "2s"]);
+    let world = World::start(setting).await;
     let ours = world.hub().management_role_arn(None);
     let theirs = ours.name.as_str().to_ascii_uppercase();
     let by_hand = |operation: &str, mut input: Value| {
