@@ -428,6 +428,7 @@ mod tests {
     use k8s_openapi::ByteString;
 
     use super::*;
+    use crate::kubernetes::fake::answering;
 
     /// Whether somebody applied the Secret as Mooring does.
     fn secret(name: &str, annotations: &serde_json::Value, ours: bool) -> ClusterSecret {
@@ -514,5 +515,53 @@ mod tests {
                 ..expected
             }
         );
+    }
+
+    /// The only Secret in the way, of the same server also when it is read whole; one of another server is not even read.
+    #[tokio::test]
+    async fn only_the_one_secret_in_the_way_that_is_of_the_same_server_could_be_taken_over() {
+        let secret = |name: &str, server: &str| -> Secret {
+            let mut secret: Secret = serde_json::from_value(serde_json::json!({"metadata": {"name": name}})).unwrap();
+            let data = [("name", "prod"), ("server", server), ("config", "{}")];
+            secret.data = Some(
+                data.into_iter()
+                    .map(|(key, value)| (key.to_owned(), ByteString(value.into())))
+                    .collect(),
+            );
+            secret
+        };
+        let seen = |name: &str, server: &str| {
+            let mut secret = secret(name, server);
+            cut_down(&mut secret);
+            ClusterSecret::read(&secret)
+        };
+        let (here, elsewhere) = ("https://here", "https://elsewhere");
+        let wanted = WantedSecret {
+            name: "wanted".to_owned(),
+            data: [("server".to_owned(), here.to_owned())].into(),
+            labels: [].into(),
+            annotations: [].into(),
+        };
+        let mut going = seen("going", here);
+        going.deleting = true;
+        for (others, whole, reads, could) in [
+            (vec![seen("by-hand", here), going], here, 1, true),
+            (vec![seen("by-hand", here), seen("second", elsewhere)], here, 0, false),
+            (vec![seen("by-hand", elsewhere)], elsewhere, 0, false),
+            (vec![seen("by-hand", here)], elsewhere, 1, false),
+            (Vec::new(), here, 0, false),
+        ] {
+            let answer = serde_json::to_value(secret("by-hand", whole)).unwrap();
+            let (client, asked) = answering([(200, answer)]);
+            let found = Secrets {
+                others,
+                ..Secrets::default()
+            };
+            let api = Api::namespaced(client, "argocd");
+            let adoptable = adoptable(&api, &found, &wanted).await.unwrap();
+            let name = adoptable.map(|adoptable| adoptable.secret.name);
+            assert_eq!(name.as_deref(), could.then_some("by-hand"), "{found:?}");
+            assert_eq!(asked.lock().unwrap().len(), reads, "{found:?}");
+        }
     }
 }

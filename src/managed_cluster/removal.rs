@@ -149,7 +149,8 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
     } = *whole;
     let Some(role) = &spoke.role else { return };
     // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
-    if recorded_role == Some(role.id.as_str()) && role.arn == role.id {
+    let marked = owner.judge(&role.tags) == Marked::Ours;
+    if role.arn == role.id && (marked || recorded_role == Some(role.id.as_str())) {
         plan.blocked.push(Blocked::RolePropagating);
         return;
     }
@@ -163,7 +164,7 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
     if !bears_our_mark(deployer, owner, shared, role)
         && (role.arn != deployer.to_string() || recorded_role != Some(role.id.as_str()))
     {
-        if role.arn == deployer.to_string() && owner.judge(&role.tags) == Marked::Ours {
+        if role.arn == deployer.to_string() && marked {
             let left = format!(
                 "role {}, with what Mooring wrote in its trust policy: without the tag {ADOPT_TAG} of this hub nothing may be written to it",
                 role.arn

@@ -323,13 +323,24 @@ impl Wired {
     }
 }
 
-/// Two objects that take one role over and are looked at side by side: one of them gets it, and the other says who.
+/// Two objects that take one role over and are looked at side by side: one of them gets it, and the other says who. One that
+/// only looks is in nobody's way.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_objects_that_take_one_role_over_at_the_same_time_one_gives_way() {
-    let world = World::ready(setting(&["222222222222/eu-west-1/one", "222222222222/eu-west-1/two"])).await;
+    let spokes = ["one", "two", "watches"].map(|name| format!("222222222222/eu-west-1/{name}"));
+    let world = World::ready(setting(&spokes.each_ref().map(String::as_str))).await;
     let hub = world.hub().cluster.to_string();
     make(&world, "argocd-both", &ours(&world), &[("mooring.dev/adopt", &hub)]);
     let spec = json!({"adoptExisting": true, "access": {"deployerRole": {"arn": arn("argocd-both")}}});
+    let mut watching = spec.clone();
+    watching["mode"] = json!("Observe");
+    world.moor("watches", watching).await;
+    world.whole_pass("ManagedCluster", "watches").await;
+    let watches = world.get("ManagedCluster", "watches").await.unwrap();
+    assert!(
+        watches["status"]["plan"].to_string().contains("argocd-both"),
+        "{watches}"
+    );
     tokio::join!(world.moor("one", spec.clone()), world.moor("two", spec.clone()));
     let settled = async |name: &str| {
         let object = world
@@ -627,6 +638,78 @@ async fn an_adoption_that_is_called_off_midway_leaves_nothing_once_the_object_go
     assert_eq!(wired.seen_role(&world).unwrap().trust, before.0.trust);
     assert_eq!((wired.entry(&world), wired.policies(&world)), (before.1, before.2));
     assert_eq!(secret().await, data);
+}
+
+/// Its owner takes the tag off again: AWS then lets Mooring write nothing to the role, which is told once something is to
+/// be written, and nothing of it is tried.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_its_owner_closes_again_is_kept_and_told_how_to_open_and_let_go_of_once_it_is() {
+    let world = World::ready(setting(&["222222222222/eu-west-1/wired"]).flag(&["--confirm-after", "2s"])).await;
+    let manager = by_hand_manager(&world);
+    let wired = Wired::by_hand(&world, "wired", &manager).await;
+    let theirs = wired.seen_role(&world).unwrap().trust;
+    wired.open(&world).await;
+    world.moor("wired", wired.spec()).await;
+    world.is_ready("ManagedCluster", "wired").await;
+    world.whole_pass("ManagedCluster", "wired").await;
+    let by_hand = |operation: &str, mut input: Value| {
+        input["RoleName"] = json!("argocd-wired");
+        world.iam(SPOKE, operation, input);
+    };
+    let close = || by_hand("UntagRole", json!({"TagKeys": ["mooring.dev/adopt"]}));
+    let hub = world.hub().cluster.to_string();
+    let open = || {
+        let tags = json!([{"Key": "mooring.dev/adopt", "Value": hub}]);
+        by_hand("TagRole", json!({"Tags": tags}));
+    };
+    let command = format!("aws iam tag-role --role-name argocd-wired --tags Key=mooring.dev/adopt,Value={hub}");
+
+    // Nothing is to be written, and so nothing is told.
+    close();
+    let mark = world.mark();
+    world.whole_pass("ManagedCluster", "wired").await;
+    world.is_ready("ManagedCluster", "wired").await;
+    assert_eq!(world.writes("wired", mark), Vec::<String>::new());
+
+    // Drift of the role stays, with the command that opens it; what the spec takes away goes all the same.
+    by_hand("DeleteRolePermissionsBoundary", json!({}));
+    let drifted = wired.seen_role(&world);
+    let narrower = json!({"spec": {"access": {"policies": [{"name": EDIT}]}}});
+    world.patch("ManagedCluster", "wired", narrower).await;
+    let object = world.until_reason("ManagedCluster", "wired", "NotOpened").await;
+    let told = message(&object);
+    assert!(told.contains(&command) && told.contains("boundary"), "{told}");
+    assert_eq!(condition(&object, "Stalled").unwrap().1, "NotOpened");
+    world
+        .eventually("the entry is narrowed", async || {
+            (wired.policies(&world) == [EDIT.to_owned(), VIEW.to_owned()].into()).then_some(())
+        })
+        .await;
+    assert_eq!(wired.seen_role(&world), drifted);
+    open();
+    world.ask("ManagedCluster", "wired").await;
+    world.is_ready("ManagedCluster", "wired").await;
+    let boundary = wired.seen_role(&world).unwrap().boundary;
+    assert!(boundary.is_some_and(|arn| arn.ends_with("AWSDenyAll")));
+
+    // A removal takes the rest away, and waits with what it may not write.
+    close();
+    let kept = wired.seen_role(&world);
+    world.delete("ManagedCluster", "wired").await;
+    let object = world.until_reason("ManagedCluster", "wired", "NotOpened").await;
+    assert!(message(&object).contains(&command), "{}", message(&object));
+    world
+        .eventually("what the spec gave is taken away", async || {
+            (wired.policies(&world) == [VIEW.to_owned()].into()).then_some(())
+        })
+        .await;
+    assert!(world.secrets().get_opt(&wired.secret()).await.unwrap().is_none());
+    assert_eq!(wired.seen_role(&world), kept);
+    open();
+    world.ask("ManagedCluster", "wired").await;
+    world.until_gone("ManagedCluster", "wired").await;
+    assert_eq!(wired.seen_role(&world).unwrap().trust, theirs);
+    world.never_denied();
 }
 
 /// An entry whose role was made again before anybody opened it lets nobody in, and EKS does not show that.

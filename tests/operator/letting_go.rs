@@ -12,7 +12,10 @@ use mooring_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{NAMESPACE, Setting, World, folder, message};
+use crate::{
+    removal::definition,
+    support::{NAMESPACE, Setting, World, folder, message},
+};
 
 /// Argo CD's two definitions, as far as they are asked for: what is in a spec may be anything.
 pub(crate) async fn argocd(world: &World) {
@@ -585,5 +588,30 @@ async fn more_removals_in_an_hour_than_allowed_wait_for_a_person_also_after_a_re
         management["status"]["role"]["id"].is_string(),
         "the record stands beside the rest of the status"
     );
+    recorded_unread(&world).await;
     world.never_denied();
+}
+
+/// Nor is the record lost on an operator that starts anew where the `ManagementRole` cannot be read.
+async fn recorded_unread(world: &World) {
+    world.end_operator(Signal::Kill).await;
+    let any = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    definition(world, ("ManagementRole", "default"), &any).await;
+    world
+        .patch("ManagementRole", "default", json!({"spec": {"allow": "everything"}}))
+        .await;
+    let mark = world.mark();
+    world.start_operator().await;
+    world
+        .eventually("a pass that looks at what is to go", async || {
+            let calls = world.calls("nine", mark);
+            calls.iter().any(|call| call.operation == "GetRole").then_some(())
+        })
+        .await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let told = paused(world, "nine").await;
+    assert!(told.contains("(nine)"), "{told}");
+    stands(world, "nine").await;
+    world.patch("ManagedCluster", "nine", confirm(&now())).await;
+    gone(world, "nine").await;
 }

@@ -397,3 +397,43 @@ async fn a_role_of_somebody_elses_is_never_written_to() {
     assert_eq!(world.seen_role_named(HUB_ACCOUNT, "argocd"), before);
     world.never_denied();
 }
+
+/// To IAM a name is the same in another case, whatever its path (IAM API, `CreateRole`, `RoleName`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_has_our_name_in_another_case_is_told_and_never_written_to() {
+    let setting = Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "2s"]);
+    let world = World::start(setting).await;
+    let ours = world.hub().management_role_arn(None);
+    let theirs = ours.name.as_str().to_ascii_uppercase();
+    let by_hand = |operation: &str, mut input: Value| {
+        input["RoleName"] = json!(theirs);
+        world.iam(HUB_ACCOUNT, operation, input);
+    };
+    for path in [ours.path.as_str(), "/theirs/"] {
+        by_hand(
+            "CreateRole",
+            json!({"Path": path, "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT)}),
+        );
+        let before = role(&world).expect("it is found under our name");
+        assert_eq!(before.arn, format!("arn:aws:iam::{HUB_ACCOUNT}:role{path}{theirs}"));
+        world.apply(&world.setting.management.clone()).await;
+        let object = world.until_reason("ManagementRole", "default", "RoleNotOurs").await;
+        let told = message(&object);
+        for part in [before.arn.as_str(), &ours.to_string(), "whatever their path and case"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert_eq!(condition(&object, "Stalled").unwrap().1, "RoleNotOurs");
+        world.whole_pass("ManagementRole", "default").await;
+        // Its removal does not touch it either.
+        world.delete("ManagementRole", "default").await;
+        world.until_gone("ManagementRole", "default").await;
+        assert_eq!(world.writes("default", 0), Vec::<String>::new());
+        assert_eq!(role(&world), Some(before));
+        by_hand("DeleteRole", json!({}));
+    }
+    // Once the name is free it is ours.
+    world.apply(&world.setting.management.clone()).await;
+    world.is_ready("ManagementRole", "default").await;
+    assert_eq!(role(&world).unwrap().arn, ours.to_string());
+    world.never_denied();
+}

@@ -644,12 +644,29 @@ async fn unmarked_entry(world: &World) {
     assert_eq!((world.seen_entry(name), world.seen_role(name)), (None, None));
 }
 
-/// Two objects that want one name in Argo CD and are looked at side by side: one of them gets it.
+/// Two objects that want one name in Argo CD and are looked at side by side: one of them gets it. Who writes nothing, or
+/// cannot have it anyway, is in nobody's way.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_clusters_that_want_one_name_at_the_same_time_one_gives_way() {
-    let spokes = ["222222222222/eu-west-1/one", "333333333333/eu-west-1/two"];
+    let spokes = [
+        "222222222222/eu-west-1/one",
+        "333333333333/eu-west-1/two",
+        "444444444444/eu-west-1/watches",
+        "555555555555/eu-west-1/hindered",
+    ];
     let world = World::ready(Setting::of(&spokes)).await;
     let same = json!({"argocd": {"name": "same"}});
+    world
+        .moor("watches", json!({"argocd": {"name": "same"}, "mode": "Observe"}))
+        .await;
+    world.whole_pass("ManagedCluster", "watches").await;
+    let described = world.eks("hindered", "DescribeCluster", json!({}));
+    let server = described["cluster"]["endpoint"].as_str().unwrap();
+    put(&world, "theirs", true, &[("name", "theirs"), ("server", server)]).await;
+    world.moor("hindered", same.clone()).await;
+    world
+        .until_reason("ManagedCluster", "hindered", "DuplicateCluster")
+        .await;
     tokio::join!(world.moor("one", same.clone()), world.moor("two", same));
     let settled = async |name: &str| {
         let object = world

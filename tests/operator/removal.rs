@@ -18,6 +18,8 @@ fn spokes() -> Setting {
     Setting::of(&[
         "222222222222/eu-west-1/ordered",
         "777777777777/eu-west-1/half-made",
+        "888888888888/eu-west-1/late",
+        "999999999999/eu-west-1/unread",
         "333333333333/eu-west-1/no-role",
         "333333333333/eu-west-1/no-cluster",
         "333333333333/eu-west-1/foreign",
@@ -36,6 +38,8 @@ async fn removal_goes_in_order_and_leaves_nothing() {
     tokio::join!(
         ordered(&world),
         half_made(&world),
+        late(&world),
+        unread(&world),
         missing(&world),
         foreign(&world),
         drifted(&world)
@@ -192,6 +196,42 @@ async fn half_made(world: &World) {
         world.writes("half-made", 0),
         ["CreateRole", "CreateAccessEntry", "DeleteRole"]
     );
+}
+
+/// What was deleted and that AWS still shows is waited for, and not deleted again.
+async fn late(world: &World) {
+    world.moored("late").await;
+    let faults = world.stage.aws.faults();
+    let stale = ["GetRole", "ListRolePolicies", "ListAttachedRolePolicies"].map(|operation| {
+        let fault = Fault::on(operation, Effect::Stale).in_account("888888888888");
+        faults.add(fault).unwrap()
+    });
+    let mark = world.mark();
+    world.delete("ManagedCluster", "late").await;
+    world.until_reason("ManagedCluster", "late", "Propagating").await;
+    assert_eq!(world.seen_role("late"), None);
+    for fault in stale {
+        faults.remove(fault);
+    }
+    all_gone(world, "late").await;
+    assert_eq!(world.writes("late", mark), ["DeleteAccessEntry", "DeleteRole"]);
+}
+
+/// A look that fails is no look that found nothing: the role would be left without anybody who knows of it.
+async fn unread(world: &World) {
+    world.moored("unread").await;
+    let faults = world.stage.aws.faults();
+    let fault = Fault::on("ListAttachedRolePolicies", Effect::AccessDenied).in_account("999999999999");
+    let denied = faults.add(fault).unwrap();
+    world.delete("ManagedCluster", "unread").await;
+    let told = world.until_reason("ManagedCluster", "unread", "AccessDenied").await;
+    let says = message(&told);
+    assert!(says.contains("iam:ListAttachedRolePolicies"), "{says}");
+    assert!(world.seen_entry("unread").is_some() && world.seen_role("unread").is_some());
+    faults.remove(denied);
+    world.ask("ManagedCluster", "unread").await;
+    all_gone(world, "unread").await;
+    assert_eq!(world.seen_entry("unread"), None);
 }
 
 async fn missing(world: &World) {
@@ -360,6 +400,7 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
     // Stored by a release whose definition knew other rules: an object that this one cannot read.
     definition(
         &world,
+        ("ManagedCluster", "garbled"),
         &json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
     )
     .await;
@@ -435,22 +476,22 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
     );
 }
 
-/// Puts another schema in the place of the one for `ManagedCluster`s.
-async fn definition(world: &World, schema: &Value) {
+/// Puts another schema in the place of the one for objects of this kind, `name` being one of them.
+pub(crate) async fn definition(world: &World, (kind, name): (&str, &str), schema: &Value) {
     let gvk = kube::core::GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     let resource = kube::core::ApiResource::from_gvk(&gvk);
     let api: Api<DynamicObject> = Api::all_with(world.stage.client().unwrap(), &resource);
-    let name = "managedclusters.mooring.dev";
-    let mut found = api.get(name).await.unwrap();
+    let definition = format!("{}s.mooring.dev", kind.to_lowercase());
+    let mut found = api.get(&definition).await.unwrap();
     let version = &mut found.data["spec"]["versions"][0];
     version["schema"]["openAPIV3Schema"] = schema.clone();
     version.as_object_mut().unwrap().remove("selectableFields");
-    api.replace(name, &PostParams::default(), &found).await.unwrap();
+    api.replace(&definition, &PostParams::default(), &found).await.unwrap();
     world
         .eventually("the other definition is served", async || {
             let patch = json!({"spec": {"unknown": "kept"}});
-            world.patch("ManagedCluster", "garbled", patch).await;
-            let object = world.get("ManagedCluster", "garbled").await?;
+            world.patch(kind, name, patch).await;
+            let object = world.get(kind, name).await?;
             (object["spec"]["unknown"] == "kept").then_some(())
         })
         .await;

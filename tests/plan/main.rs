@@ -18,6 +18,7 @@ mod foresee;
 mod hub;
 mod hub_golden;
 mod hub_properties;
+mod left_behind;
 mod ownership;
 mod properties;
 mod shared;

@@ -138,9 +138,10 @@ fn a_role_under_our_path_with_forged_tags_is_taken_over_only_where_it_was_opened
     unwished.role().id = "AROASTRANGER".into();
     unwished.role().tags.insert("mooring.dev/adopt".into(), HUB.into());
     (unwished.entry, unwished.recorded_role) = (None, None);
-    assert!(
-        !brief(&unwished.plan()).contains(&"AdoptRole".to_owned()),
-        "nobody wants it taken over"
+    assert_eq!(
+        brief(&unwished.plan()),
+        ["!StalePrincipal"],
+        "nobody wants it taken over, so it is made afresh once a second look agrees"
     );
 }
 
@@ -509,6 +510,13 @@ fn beside_policies_of_others_an_entry_that_is_not_ours_is_left_alone() {
     let mut told = brief(&world.plan());
     told.sort();
     assert_eq!(told, ["!AccessEntryNotOurs", "!ForeignPolicyAttached"]);
+
+    // Nor is it taken over meanwhile, and the role is mended all the same.
+    world.request.adopt = true;
+    let for_it = world.role().id.clone();
+    world.entry().tags = tags(&[("mooring.dev/adopt", HUB), ("mooring.dev/role-id", &for_it)]);
+    world.role().boundary = None;
+    assert_eq!(brief(&world.plan()), ["SetBoundary", "!ForeignPolicyAttached"]);
 }
 
 #[test]

@@ -55,15 +55,15 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
             Standing::Absent
         };
     };
-    let theirs = anothers(memory.owner, memory.living, role).filter(|_| desired.named);
-    let recorded = memory.recorded_role == Some(role.id.as_str()) && theirs.is_none();
     // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
-    if recorded && role.arn == role.id {
+    if role.arn == role.id {
         return Standing::Foreign(Blocked::RolePropagating);
     }
     if role.arn != desired.role.arn.to_string() {
         return Standing::Foreign(elsewhere(desired, role, memory));
     }
+    let theirs = anothers(memory.owner, memory.living, role).filter(|_| desired.named);
+    let recorded = memory.recorded_role == Some(role.id.as_str()) && theirs.is_none();
     let taking_over = desired.named || (desired.adopt && adopt::is_opened(&role.tags, memory.owner));
     match memory.owner.judge(&role.tags) {
         // Our own role whose tags were changed by hand keeps the ID that we recorded, which nobody can give another.

@@ -331,3 +331,31 @@ fn unreachable(error: AwsError, deployer: &str) -> Result<Turn, Error> {
     );
     Ok(Turn::blocked(Blocked::AccountNotEntered { why }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::argocd::ClusterSecret;
+
+    /// Somebody's finalizer may keep a Secret for as long as he likes, and Argo CD goes by it meanwhile.
+    #[test]
+    fn a_secret_that_is_still_on_its_way_out_is_not_told_to_be_gone() {
+        let secret: Secret = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "ours", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["their/own"]},
+        }))
+        .unwrap();
+        let secrets = Secrets {
+            own: vec![ClusterSecret::read(&secret)],
+            ..Secrets::default()
+        };
+        let (plan, outcome) = (Plan::default(), Outcome::default());
+        assert!(away(None, &secrets, &plan, &outcome).is_empty());
+        assert_eq!(
+            away(None, &Secrets::default(), &plan, &outcome),
+            BTreeSet::from([Part::Secret])
+        );
+        let nothing = Spoke::default();
+        let all = away(Some(&nothing), &Secrets::default(), &plan, &outcome);
+        assert!(all.contains(&Part::AccessEntry) && all.contains(&Part::DeployerRole));
+    }
+}
