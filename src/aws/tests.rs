@@ -91,7 +91,7 @@ impl Canned {
             .region(Region::new("eu-west-1"))
             .identity_cache(IdentityCache::no_cache())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .retry_config(connect::retries())
+            .retry_config(connect::retries(settings.attempts))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep))
             .http_client(self.http_client());
         Aws::over(&config.build(), settings)

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use mooring_sandbox::{
-    control_plane::{ApiEffect, ApiFault, ApiProxy},
+    control_plane::{About, ApiEffect, ApiFault, ApiProxy},
     stage::Signal,
 };
 use serde_json::json;
@@ -26,9 +26,9 @@ const ONE_OF: usize = 7;
 
 const CLUSTER: &str = "one";
 
-/// Words that every request holds.
-fn any() -> Vec<String> {
-    vec![String::new()]
+/// Every request.
+fn any() -> About {
+    About::words([""])
 }
 
 fn proxy(world: &World) -> &ApiProxy {
