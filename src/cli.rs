@@ -183,9 +183,10 @@ pub struct ControllerArgs {
     #[arg(long, value_name = "DURATION", env = "MOORING_RESYNC_INTERVAL", default_value = "10m", value_parser = duration)]
     pub resync_interval: Duration,
 
-    /// How many passes may work in one AWS account at the same time, at least 1.
+    /// How many passes may work in one region of an AWS account at the same time, at least 1.
     ///
-    /// Others wait in order of arrival. More makes large accounts quicker and IAM's throttling likelier.
+    /// Others wait in order of arrival. More makes large accounts quicker and IAM's throttling likelier. By region, since
+    /// EKS is: where it does not answer in one, the account's clusters in the others are not held up.
     #[arg(long, value_name = "COUNT", env = "MOORING_PASSES_PER_ACCOUNT", default_value = "4")]
     pub passes_per_account: NonZeroUsize,
 

@@ -326,12 +326,12 @@ pub struct ManagedClusterStatus {
     #[schemars(with = "DeployerRoleStatus")]
     pub deployer_role: Option<DeployerRoleStatus>,
 
-    /// The access entry of the deployer role.
+    /// The access entry of the deployer role, until Mooring has taken it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "AccessEntryStatus")]
     pub access_entry: Option<AccessEntryStatus>,
 
-    /// The name of the cluster Secret in Argo CD's namespace.
+    /// The name of the cluster Secret in Argo CD's namespace, until Mooring has taken it away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub secret: Option<String>,

@@ -32,9 +32,9 @@ pub type Observer = Arc<dyn Fn(&'static str, &'static str, &'static str, Duratio
 /// What the operator is told about AWS. Region, credentials and endpoints come from where the aws CLI takes them.
 #[derive(Clone)]
 pub struct Settings {
-    /// Passes that work in one account at a time.
+    /// Passes that work in one account and region at a time.
     pub passes_per_account: usize,
-    /// Further passes in one account, kept free for a person's edit.
+    /// Further passes in one account and region, kept free for a person's edit.
     pub reserved_passes_per_account: usize,
     /// A file of PEM certificates that replaces the system's roots, as `AWS_CA_BUNDLE` does for the aws CLI.
     pub ca_bundle: Option<PathBuf>,

@@ -1,8 +1,8 @@
-//! Admission: how many passes work in one account at a time, first come, first served.
+//! Admission: how many passes work in one account and region at a time, first come, first served.
 //!
 //! kube's own `concurrency` takes waiting objects in no order and starves some of them for minutes under load, so it
-//! stays off and passes queue here, by account: tokio's semaphore is fair. A throttled account makes only its own
-//! passes wait.
+//! stays off and passes queue here, by account and region: tokio's semaphore is fair. A throttled account makes only its
+//! own passes wait, and an EKS that does not answer in a region only those of its clusters.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,10 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::name::AccountId;
+use crate::domain::{
+    arn::ClusterArn,
+    name::{AccountId, Region},
+};
 
 /// What a pass is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +30,7 @@ pub enum Lane {
 #[error("the operator is stopping and begins no further pass; the next one goes on")]
 pub struct ShuttingDown;
 
-/// The right to work in an account, held for as long as the pass takes.
+/// The right to work in an account and region, held for as long as the pass takes.
 #[derive(Debug)]
 #[must_use = "the pass is admitted only as long as this is held"]
 pub struct Admission {
@@ -41,48 +44,51 @@ struct Lanes {
 }
 
 #[derive(Default)]
-struct Accounts {
-    lanes: HashMap<AccountId, Lanes>,
+struct Places {
+    lanes: HashMap<(AccountId, Region), Lanes>,
     closed: bool,
 }
 
-/// The queues of all accounts.
+/// The queues of all accounts and regions.
 pub(super) struct Limits {
     passes: usize,
     reserved: usize,
-    accounts: Mutex<Accounts>,
+    places: Mutex<Places>,
 }
 
 impl Limits {
-    /// `passes` in each account at a time, and `reserved` more for edits; at least one of the first kind.
+    /// `passes` in each account and region at a time, and `reserved` more for edits; at least one of the first kind.
     pub(super) fn new(passes: usize, reserved: usize) -> Self {
         let most = |wanted: usize| wanted.min(Semaphore::MAX_PERMITS);
         Self {
             passes: most(passes.max(1)),
             reserved: most(reserved),
-            accounts: Mutex::default(),
+            places: Mutex::default(),
         }
     }
 
-    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+    fn places(&self) -> MutexGuard<'_, Places> {
         // Nothing panics while it is held; were it so, the map is still whole.
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lanes(&self, account: &AccountId) -> Result<Lanes, ShuttingDown> {
-        let mut accounts = self.accounts();
-        if accounts.closed {
+    fn lanes(&self, cluster: &ClusterArn) -> Result<Lanes, ShuttingDown> {
+        let mut places = self.places();
+        if places.closed {
             return Err(ShuttingDown);
         }
-        let lanes = accounts.lanes.entry(account.clone()).or_insert_with(|| Lanes {
-            normal: Arc::new(Semaphore::new(self.passes)),
-            reserved: Arc::new(Semaphore::new(self.reserved)),
-        });
+        let lanes = places
+            .lanes
+            .entry((cluster.account.clone(), cluster.region.clone()))
+            .or_insert_with(|| Lanes {
+                normal: Arc::new(Semaphore::new(self.passes)),
+                reserved: Arc::new(Semaphore::new(self.reserved)),
+            });
         Ok(lanes.clone())
     }
 
-    pub(super) async fn admit(&self, account: &AccountId, lane: Lane) -> Result<Admission, ShuttingDown> {
-        let Lanes { normal, reserved } = self.lanes(account)?;
+    pub(super) async fn admit(&self, cluster: &ClusterArn, lane: Lane) -> Result<Admission, ShuttingDown> {
+        let Lanes { normal, reserved } = self.lanes(cluster)?;
         let permit = match lane {
             Lane::Normal => normal.acquire_owned().await,
             // The reserved permit first, so that an edit leaves the queue of the others alone where it can.
@@ -98,16 +104,16 @@ impl Limits {
     }
 
     pub(super) fn close(&self) {
-        let mut accounts = self.accounts();
-        accounts.closed = true;
-        for lanes in accounts.lanes.values() {
+        let mut places = self.places();
+        places.closed = true;
+        for lanes in places.lanes.values() {
             lanes.normal.close();
             lanes.reserved.close();
         }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.accounts().closed
+        self.places().closed
     }
 }
 
@@ -119,8 +125,16 @@ mod tests {
 
     use super::*;
 
-    fn account(digit: char) -> AccountId {
-        digit.to_string().repeat(12).parse().unwrap()
+    fn in_region(region: &str, digit: char) -> ClusterArn {
+        ClusterArn {
+            region: region.parse().unwrap(),
+            account: digit.to_string().repeat(12).parse().unwrap(),
+            name: "x".parse().unwrap(),
+        }
+    }
+
+    fn account(digit: char) -> ClusterArn {
+        in_region("eu-west-1", digit)
     }
 
     #[tokio::test(start_paused = true)]
@@ -155,6 +169,21 @@ mod tests {
         let _edit = first.expect("the reserved permit").unwrap();
         let second = tokio::time::timeout(wait, limits.admit(&account('2'), Lane::Edit)).await;
         assert!(second.is_err(), "edits have a limit too");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_region_that_does_not_answer_keeps_no_other_of_its_account_waiting() {
+        let limits = Limits::new(1, 1);
+        let _hangs = limits.admit(&account('2'), Lane::Normal).await.unwrap();
+        let _hangs_too = limits.admit(&account('2'), Lane::Edit).await.unwrap();
+        let wait = Duration::from_mins(1);
+        for lane in [Lane::Normal, Lane::Edit] {
+            let elsewhere = in_region("us-east-1", '2');
+            let admitted = tokio::time::timeout(wait, limits.admit(&elsewhere, lane)).await;
+            drop(admitted.expect("the other region is free").unwrap());
+            let admitted = tokio::time::timeout(wait, limits.admit(&account('2'), lane)).await;
+            assert!(admitted.is_err(), "{lane:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     domain::{
-        arn::RoleArn,
+        arn::{ClusterArn, RoleArn},
         hub::Hub,
         name::{AccountId, Region},
     },
@@ -158,12 +158,13 @@ impl Aws {
         Ok(caller.clone())
     }
 
-    /// Waits for a turn in an account: first come, first served. Hold what comes back for as long as the pass takes.
+    /// Waits for a turn in the account and region of a cluster: first come, first served. Hold what comes back for as long
+    /// as the pass takes.
     ///
     /// # Errors
     /// When the operator is stopping.
-    pub async fn admit(&self, account: &AccountId, lane: Lane) -> Result<Admission, ShuttingDown> {
-        self.0.limits.admit(account, lane).await
+    pub async fn admit(&self, cluster: &ClusterArn, lane: Lane) -> Result<Admission, ShuttingDown> {
+        self.0.limits.admit(cluster, lane).await
     }
 
     /// Begins nothing more: who waits for a turn is turned away, and no session is begun. What runs may finish.

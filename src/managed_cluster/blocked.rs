@@ -12,6 +12,7 @@ use crate::{
     policy::Document,
 };
 
+pub use self::message::ONE_TOO_MANY;
 pub(crate) use self::message::held_in_words;
 use super::step::Part;
 
@@ -178,6 +179,10 @@ pub enum Blocked {
     SecretNotOurs {
         /// The Secret.
         name: String,
+        /// Argo CD's namespace.
+        namespace: String,
+        /// The `ManagedCluster`.
+        object: String,
     },
     /// Our Secret differs, and somebody has made it immutable.
     SecretImmutable {

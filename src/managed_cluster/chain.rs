@@ -85,7 +85,7 @@ const AS_SPECIFIED: &str = "as the spec says";
 const NOT_REACHED: &str = "NotReached";
 
 /// What is told of a part that no pass has looked at yet.
-const NOT_YET: &str = "not looked at yet";
+pub(super) const NOT_YET: &str = "not looked at yet";
 
 /// The reasons of what stays away as long as the object is what it is: such a part is not looked at for news.
 const AWAY: [&str; 2] = [REMOVED, SUSPENDED];
@@ -100,8 +100,9 @@ pub(crate) fn keep_parts<P: Link>(old: &[Condition], findings: &mut Vec<Finding>
         let known = seen
             .clone()
             .or_else(|| find(old, kind).and_then(|kept| keep(part, kept, going && part.goes())));
+        let known = known.or_else(|| (going && part.goes()).then(|| passed_by(part)));
         if seen.is_none() {
-            findings.extend(known.clone().or_else(|| (!going).then(|| unseen(part, stuck))));
+            findings.push(known.clone().unwrap_or_else(|| unseen(part, stuck.filter(|_| !going))));
         }
         if known.is_some_and(|known| known.verdict != Verdict::True) {
             stuck = stuck.or(Some(part));
@@ -118,12 +119,7 @@ fn keep(part: impl Link, kept: &Condition, going: bool) -> Option<Finding> {
     if going {
         return Some(match AWAY.into_iter().find(|reason| *reason == kept.reason) {
             Some(reason) => Finding::new(kind, Verdict::False, reason, message),
-            None => Finding::new(
-                kind,
-                Verdict::Unknown,
-                "NotLookedAt",
-                "not looked at since the object is being removed",
-            ),
+            None => passed_by(part),
         });
     }
     if kept.reason == NOT_REACHED || message == NOT_YET {
@@ -132,6 +128,12 @@ fn keep(part: impl Link, kept: &Condition, going: bool) -> Option<Finding> {
     let broken = kept.status == Verdict::False.as_str();
     let verdict = if broken { Verdict::False } else { Verdict::Unknown };
     Some(Finding::new(kind, verdict, "NotLookedAt", message))
+}
+
+/// A part that goes with the object, and that this pass of the removal has not come to.
+fn passed_by(part: impl Link) -> Finding {
+    let message = "not looked at this time: the object is being removed";
+    Finding::new(part.condition(), Verdict::Unknown, "NotLookedAt", message)
 }
 
 /// A part of which nothing is known.
@@ -225,9 +227,9 @@ mod tests {
             [
                 "ManagementRoleReady True AsSpecified: as the spec said when it was last looked at",
                 "ClusterReady False NotLookedAt: create it",
-                "DeployerRoleReady Unknown NotLookedAt: not looked at since the object is being removed",
+                "DeployerRoleReady Unknown NotLookedAt: not looked at this time: the object is being removed",
                 "AccessEntryReady False Removed: there is none",
-                "SecretReady Unknown NotLookedAt: not looked at since the object is being removed",
+                "SecretReady Unknown NotLookedAt: not looked at this time: the object is being removed",
             ]
         );
     }

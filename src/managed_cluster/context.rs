@@ -103,6 +103,18 @@ impl Context {
         })
     }
 
+    /// Whether a person has taken a suspension back, or had everything stand back, since a pass over it began: the access
+    /// entry is not taken away then. Of an object that cannot be read the annotation alone is known.
+    #[must_use]
+    pub fn withdrawn(&self, seen: &ObjectMeta) -> bool {
+        let name = seen.name.as_deref().unwrap_or_default();
+        let now = self.clusters.get(&ObjectRef::new(name));
+        now.filter(|now| now.meta().uid == seen.uid).is_some_and(|now| {
+            let mode = now.0.as_ref().ok().map_or(Mode::Suspended, |object| object.spec.mode);
+            mode != Mode::Suspended || Withheld::of(now.meta(), mode, self.read_only).is_some()
+        })
+    }
+
     /// The `ManagementRole` of a name, as far as the watch has it.
     #[must_use]
     pub fn management_role(&self, name: &str) -> Option<Arc<DeserializeGuard<ManagementRole>>> {

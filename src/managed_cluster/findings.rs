@@ -6,7 +6,9 @@ mod withheld;
 
 pub(super) use self::released::stands_again;
 
-use crate::api::condition::{ConditionType, Finding, Verdict};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::condition::{ConditionType, Finding, Verdict, find};
 
 use super::{
     apply::{Failure, Outcome, Stop},
@@ -132,6 +134,26 @@ fn of_part(plan: &Plan, part: Part) -> Finding {
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
 fn failed(error: &Error) -> Vec<Finding> {
     at_its_part(&bad_error(error))
+}
+
+/// That a pass was let by the `ManagementRole` before it broke off or found a role that can be none, where no pass has told
+/// of it yet: it is asked before anything of AWS is.
+pub(super) fn let_by(pass: &Pass, old: &[Condition]) -> Option<Finding> {
+    let message = match pass {
+        Pass::Failed(Error::Unreadable(_) | Error::Invalid(_) | Error::Panicked(_)) => return None,
+        Pass::Failed(_) => "it is ready and allows what the spec asks for",
+        Pass::Refused(Refusal::UnusableRole { .. }) => "it is ready",
+        Pass::Refused(_)
+        | Pass::Waiting(_)
+        | Pass::Withheld(..)
+        | Pass::Applied(..)
+        | Pass::Suspended(_)
+        | Pass::Releasing(_)
+        | Pass::ReleaseWithheld(..) => return None,
+    };
+    let kind = Part::ManagementRole.condition();
+    let known = find(old, kind).is_some_and(|told| told.message != chain::NOT_YET);
+    (!known).then(|| Finding::new(kind, Verdict::True, "AsSpecified", message))
 }
 
 /// What is told of one part alone, and of the whole.

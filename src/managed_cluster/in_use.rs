@@ -401,7 +401,11 @@ mod tests {
                 unused: false,
             };
             let told = again(was_used, policy, Ok(Vec::new())).unwrap();
-            assert!(told.contains("made anew"), "{told}");
+            assert!(
+                told.contains("made anew") && told.contains("No ApplicationSet is seen that would make one"),
+                "{told}"
+            );
+            assert!(!once(vec![all()]).unwrap().contains("No ApplicationSet"));
             // What no look speaks of needs none.
             let elsewhere = json!([{"clusters": {"selector": {"matchLabels": {"env": "dev"}}}}]);
             assert_eq!(once(Vec::new()), None);

@@ -38,6 +38,7 @@ struct Memory {
     /// What it takes over, and the object's name.
     adopts: Option<(String, String)>,
     clean_since: Option<Instant>,
+    going_secret: Option<String>,
     used: bool,
     unused_since: Option<Instant>,
     pending_since: Option<Instant>,
@@ -264,6 +265,16 @@ impl Memories {
     /// Forgets that a look was clean: a later one was not.
     pub fn not_clean(&self, uid: &str) {
         self.with(uid, |memory| memory.clean_since = None);
+    }
+
+    /// The name of the cluster Secret of an object that is being removed: as `recorded`, or as it was before it was gone.
+    pub fn going_secret(&self, uid: &str, recorded: Option<&str>) -> Option<String> {
+        self.with(uid, |memory| {
+            if let Some(name) = recorded {
+                memory.going_secret = Some(name.to_owned());
+            }
+            memory.going_secret.clone()
+        })
     }
 
     /// What earlier looks for those who use the cluster found, where one that is at least `after` old counts.
@@ -532,6 +543,10 @@ mod tests {
         memory.deleted("2", ["AROAONE".to_owned()]);
         assert!(gone("2", Some("AROAONE"), AN_HOUR));
         assert!(!gone("3", None, AN_HOUR));
+        assert_eq!(memory.going_secret("3", None), None);
+        for recorded in [Some("cluster-x"), None] {
+            assert_eq!(memory.going_secret("3", recorded).as_deref(), Some("cluster-x"));
+        }
         assert_eq!(memory.all_deleted("2").len(), 2);
     }
 

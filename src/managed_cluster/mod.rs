@@ -23,6 +23,8 @@ mod despite;
 mod error;
 mod failure;
 pub mod findings;
+pub mod foreseen;
+mod forget;
 pub mod in_use;
 pub mod ledger;
 pub mod management;

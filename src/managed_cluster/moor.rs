@@ -26,7 +26,7 @@ use super::{
     plan,
     release::gone,
     request::Request,
-    server::left_to_tell,
+    server::{ServerChanged, left_to_tell},
     status::{self, Facts, Pass, Releasing},
     step::{Part, Plan, Step},
     survey::{Ground, Survey},
@@ -132,7 +132,13 @@ impl Work<'_> {
         };
         log_plan(&self.request.identity.name, &sight.plan);
         match self.withheld {
-            Some(withheld) => Ok(Pass::Withheld(withheld, sight.plan, sight.facts)),
+            Some(withheld) => {
+                let facts = Facts {
+                    server_changed: self.left_to_tell(false).await,
+                    ..sight.facts
+                };
+                Ok(Pass::Withheld(withheld, sight.plan, facts))
+            }
             None => self.carry_out(sight, &account, deadline).await,
         }
     }
@@ -208,6 +214,12 @@ impl Work<'_> {
         Ok(())
     }
 
+    async fn left_to_tell(&self, just_now: bool) -> Option<ServerChanged> {
+        let told = self.old.server_changed_at.as_ref().map(|at| at.0);
+        let (client, namespace) = (&self.context.client, &self.management.namespace);
+        left_to_tell(client, namespace, just_now, told).await
+    }
+
     /// What is told where another object takes over the same at this moment. A role that is somebody else's may be in
     /// several objects, and its access entry on a cluster in one.
     fn adopted_by_another(&self, plan: &Plan) -> Option<Blocked> {
@@ -225,7 +237,7 @@ impl Work<'_> {
         Some(Blocked::NotAdoptable {
             what,
             why: format!(
-                "ManagedCluster {other} takes it over, and one alone can have it: delete one of the two, and make it again with another access.deployerRole.arn"
+                "ManagedCluster {other} asks for it too, and one alone can have it: delete one of the two, and make it again with another access.deployerRole.arn"
             ),
             part,
         })
@@ -302,9 +314,7 @@ impl Work<'_> {
                     let (did, torn) = (|step: &Step| outcome.did(step), outcome.torn());
                     is_bare(entry, found, &plan.steps, did, torn)
                 });
-        let told = self.old.server_changed_at.as_ref().map(|at| at.0);
-        let (client, namespace) = (&self.context.client, &self.management.namespace);
-        facts.server_changed = left_to_tell(client, namespace, outcome.server_changed(), told).await;
+        facts.server_changed = self.left_to_tell(outcome.server_changed()).await;
         for step in plan.steps.iter().filter(|_| outcome.stop().is_none()) {
             if let Step::ApplySecret { secret, .. } = step {
                 facts.secret = Some(secret.name.clone());

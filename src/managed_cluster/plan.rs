@@ -143,7 +143,7 @@ pub(crate) fn owner_in_words(marked: &Marked) -> String {
     match marked {
         Marked::Ours => "it bears our tags, and its ID is none that we recorded".to_owned(),
         Marked::Another { hub, uid: None, .. } => {
-            format!("it is one of those that Mooring on {hub} works by, and no object's")
+            format!("it is one of the roles that the Mooring of {hub} itself works by")
         }
         Marked::Another { hub, object, .. } => format!("hub {hub} made it for {object}"),
         Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),

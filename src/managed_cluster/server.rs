@@ -28,12 +28,18 @@ pub struct ServerChanged {
 }
 
 impl ServerChanged {
-    /// What happened, and what a person has to do.
+    /// The same of a Secret that is as the spec says.
     #[must_use]
     pub fn message(&self) -> String {
+        format!("as the spec says; {}", self.told())
+    }
+
+    /// What happened, and what a person has to do.
+    #[must_use]
+    pub fn told(&self) -> String {
         let Self { at, namespace } = self;
         format!(
-            "as the spec says; the server in it changed at {at}, and Argo CD's application controller keeps what it knew of the one before until it is started again: `kubectl -n {namespace} rollout restart statefulset argocd-application-controller`"
+            "the server in it changed at {at}, and Argo CD's application controller keeps what it knew of the one before until it is started again: `kubectl -n {namespace} rollout restart statefulset argocd-application-controller`"
         )
     }
 }

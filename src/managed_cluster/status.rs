@@ -24,7 +24,9 @@ use super::{
     blocked::Blocked,
     chain::keep_parts,
     error::Error,
-    findings::{findings, stands_again},
+    findings::{findings, let_by, stands_again},
+    foreseen::Foreseen,
+    forget::forget,
     request::Refusal,
     server::ServerChanged,
     step::{Part, Plan, Step},
@@ -102,17 +104,6 @@ impl Releasing {
             ..Self::again("")
         }
     }
-}
-
-/// What a removal would do, and what would hold it up.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Foreseen {
-    /// As far as it could be seen.
-    pub plan: Plan,
-    /// What could not be looked at, in words.
-    pub unseen: Option<String>,
-    /// Whether access is to be taken away besides, and was not when it was looked at last.
-    pub standing: bool,
 }
 
 /// The reason of what a suspension has taken away.
@@ -265,6 +256,7 @@ pub fn status(
         findings.extend(stands_again(releasing, &old.conditions).filter(|_| !told));
     }
     let going = matches!(pass, Pass::Releasing(_) | Pass::ReleaseWithheld(..));
+    findings.extend(let_by(pass, &old.conditions));
     keep_parts::<Part>(&old.conditions, &mut findings, going);
     let mut status = ManagedClusterStatus {
         observed_generation: generation,
@@ -341,6 +333,7 @@ pub fn status(
             told.issuer = seen.issuer.clone().or_else(|| told.issuer.take());
         }
     }
+    forget(&mut status, &old.conditions, pass);
     status
 }
 
@@ -396,7 +389,11 @@ mod tests {
             eks::{AccessPolicyArn, AccessScope, ClusterState},
             name::Partition,
         },
-        managed_cluster::apply::{Failure, Stop},
+        managed_cluster::{
+            apply::{Failure, Stop},
+            blocked::ONE_TOO_MANY,
+            foreseen::Access,
+        },
     };
 
     fn at(second: i64) -> Timestamp {
@@ -533,7 +530,11 @@ mod tests {
                 secrets: vec![text()],
                 next: "leave it alone".into(),
             },
-            Blocked::SecretNotOurs { name: text() },
+            Blocked::SecretNotOurs {
+                name: text(),
+                namespace: text(),
+                object: text(),
+            },
             Blocked::SecretGoing { name: text() },
             Blocked::SecretImmutable {
                 name: text(),
@@ -742,7 +743,11 @@ mod tests {
     fn observe_tells_the_whole_plan_and_what_the_management_role_needs_first() {
         let plan = Plan {
             steps: vec![Step::DeleteAccessEntry],
-            blocked: vec![Blocked::SecretNotOurs { name: "taken".into() }],
+            blocked: vec![Blocked::SecretNotOurs {
+                name: "taken".into(),
+                namespace: "argocd".into(),
+                object: "prod".into(),
+            }],
             ..Plan::default()
         };
         let facts = Facts {
@@ -776,10 +781,7 @@ mod tests {
                 "delete the access entry"
             ]
         );
-        assert!(
-            plan.blocked[0].contains("Secret taken in Argo CD's namespace"),
-            "{plan:?}"
-        );
+        assert!(plan.blocked[0].contains("Secret argocd/taken has the name"), "{plan:?}");
         let message = &find(&told.conditions, ConditionType::Ready).unwrap().message;
         assert!(
             message.starts_with("spec.mode is Observe, so this is not done: "),
@@ -804,7 +806,7 @@ mod tests {
                 ..Plan::default()
             },
             unseen: Some("AWS did not answer".into()),
-            standing: false,
+            access: Access::Wanted,
         };
         for withheld in [Withheld::Paused, Withheld::Observe, Withheld::ReadOnly] {
             let pass = Pass::ReleaseWithheld(withheld, foreseen());
@@ -967,7 +969,7 @@ mod tests {
             );
             let (_, _, message) = ready(&told);
             assert!(
-                message.contains("being removed: the cluster Secret and the access entry are away"),
+                message.contains("being removed: there is no cluster Secret and no access entry, and the rest waits"),
                 "{message}"
             );
             // What a later pass does not come to is as it was.
@@ -1011,7 +1013,7 @@ mod tests {
             ),
             (
                 &[Part::DeployerRole, Part::Secret],
-                "nothing stands for this cluster, and nothing is made; set it to Enforce to moor it",
+                "nothing stands for this cluster, and nothing is made. Set spec.mode to Enforce to moor it",
             ),
         ] {
             let message = told(unmade);
@@ -1079,7 +1081,7 @@ mod tests {
             "not done while mooring.dev/paused is set: delete the access entry"
         );
         let going = Foreseen {
-            standing: true,
+            access: Access::Unseen,
             ..Foreseen::default()
         };
         let told = after(
@@ -1099,6 +1101,114 @@ mod tests {
             "{:?}",
             brief(&told)
         );
+    }
+
+    #[test]
+    fn a_removal_that_is_paused_says_of_what_is_suspended_whether_the_access_stands() {
+        let told = |access: Access, plan: Plan| {
+            let foreseen = Foreseen {
+                plan,
+                access,
+                ..Foreseen::default()
+            };
+            let pass = Pass::ReleaseWithheld(Withheld::Paused, foreseen);
+            let told = after(&ManagedClusterStatus::default(), &pass, 1);
+            let of_entry = find(&told.conditions, ConditionType::AccessEntryReady).unwrap();
+            (ready(&told).2, of_entry.reason.clone())
+        };
+        let cut = || Plan {
+            steps: vec![Step::DeleteAccessEntry],
+            ..Plan::default()
+        };
+        let (message, of_entry) = told(Access::Stands, cut());
+        assert!(
+            message.starts_with("spec.mode is Suspended, and Argo CD's access still stands: it is being removed")
+                && message.ends_with("What is then done: delete the access entry"),
+            "{message}"
+        );
+        assert_eq!(of_entry, "Paused");
+        // What is not ours to delete is not said to go.
+        let foreign = Plan {
+            blocked: vec![theirs("a person")],
+            ..Plan::default()
+        };
+        let (message, of_entry) = told(Access::Stands, foreign);
+        assert!(
+            message.contains("access still stands") && !message.contains("What is then done"),
+            "{message}"
+        );
+        assert_eq!(of_entry, "AccessEntryNotOurs");
+        let (message, of_entry) = told(Access::Away, Plan::default());
+        assert!(
+            message.starts_with("it is being removed, and mooring.dev/paused"),
+            "{message}"
+        );
+        assert_eq!(of_entry, "Suspended");
+        assert_eq!(told(Access::Wanted, cut()).1, "NotLookedAt");
+    }
+
+    #[test]
+    fn what_could_not_go_on_either_is_not_told_to_be_let_go_on() {
+        let plan = |next: &str| Plan {
+            blocked: vec![Blocked::RoleNotOurs {
+                arn: "arn:role".into(),
+                owner: "the other's".into(),
+                next: next.into(),
+            }],
+            ..Plan::default()
+        };
+        let told = |next: &str| {
+            let pass = Pass::Withheld(Withheld::Observe, plan(next), Facts::default());
+            ready(&after(&ManagedClusterStatus::default(), &pass, 1)).2
+        };
+        let vain = told(ONE_TOO_MANY);
+        assert!(
+            vain.starts_with(
+                "spec.mode is Observe, and without that it would stop here too: role arn:role is not ours"
+            ) && vain.ends_with("delete this one"),
+            "{vain}"
+        );
+        assert!(told("delete it").ends_with("Once that is settled, set spec.mode to Enforce"));
+    }
+
+    #[test]
+    fn a_pause_hides_no_restart_that_is_still_due() {
+        let told = |plan: Plan| {
+            let facts = Facts {
+                server_changed: Some(ServerChanged {
+                    at: at(1),
+                    namespace: "argocd".into(),
+                }),
+                ..Facts::default()
+            };
+            let told = after(
+                &ManagedClusterStatus::default(),
+                &Pass::Withheld(Withheld::Paused, plan, facts),
+                1,
+            );
+            find(&told.conditions, ConditionType::SecretReady)
+                .unwrap()
+                .message
+                .clone()
+        };
+        let dropped = Plan {
+            steps: vec![Step::DropOwners {
+                name: "cluster-x".into(),
+                uid: "u".into(),
+                owners: BTreeSet::from(["ConfigMap a".to_owned()]),
+            }],
+            ..Plan::default()
+        };
+        for (plan, first) in [
+            (Plan::default(), "as the spec says; "),
+            (dropped, "not done while mooring.dev/paused is set: "),
+        ] {
+            let message = told(plan);
+            assert!(
+                message.starts_with(first) && message.contains("rollout restart statefulset"),
+                "{message}"
+            );
+        }
     }
 
     #[test]
@@ -1301,11 +1411,22 @@ mod tests {
                 "AccessEntryReady False AccessDenied",
                 "ClusterReady Unknown NotLookedAt",
                 "DeployerRoleReady Unknown NotLookedAt",
-                "ManagementRoleReady Unknown NotLookedAt",
+                "ManagementRoleReady True AsSpecified",
                 "Ready False AccessDenied",
                 "SecretReady Unknown NotReached",
                 "Stalled True AccessDenied"
-            ]
+            ],
+            "the ManagementRole was asked before AWS was"
+        );
+        let unread = Pass::Failed(Error::Invalid("no field x".into()));
+        let told = after(&ManagedClusterStatus::default(), &unread, 1);
+        assert!(brief(&told).contains(&"ManagementRoleReady Unknown NotLookedAt".to_owned()));
+        let unready = Pass::Waiting(Blocked::ManagementRoleMissing { name: "default".into() });
+        let missing = after(&ManagedClusterStatus::default(), &unready, 1);
+        let told = after(&missing, &Pass::Failed(Error::Deadline(60)), 2);
+        assert!(
+            brief(&told).contains(&"ManagementRoleReady False NotLookedAt".to_owned()),
+            "what was told of it is for a pass that looks to take back"
         );
         let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
         let told = after(&moored, &Pass::Failed(Error::Deadline(60)), 2);

@@ -116,7 +116,7 @@ pub(super) async fn cut_off(
         Ok(Err(blocked)) => return Some(Cut::Blocked(blocked)),
         Err(error) => return Some(Cut::Failed(error.into())),
     };
-    let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Edit).await else {
+    let Ok(_admission) = context.aws.admit(&identity.cluster, Lane::Edit).await else {
         return Some(Cut::Failed(Error::ShuttingDown));
     };
     // A person who has taken it back meanwhile, or paused it, is heard by the pass that follows.

@@ -68,7 +68,7 @@ pub(super) async fn admitted(
     let lane = if edited { Lane::Edit } else { lane };
     let mut asks = context.memory.asks(uid);
     debug!(object = %identity.name, account = %identity.cluster.account, ?lane, "asking for its turn in the account");
-    let mut turn = std::pin::pin!(context.aws.admit(&identity.cluster.account, lane));
+    let mut turn = std::pin::pin!(context.aws.admit(&identity.cluster, lane));
     let turn = loop {
         if context.overtaken(metadata) {
             return None;
@@ -117,7 +117,9 @@ fn missing(name: &str) -> Blocked {
 }
 
 fn unreadable(name: &str, why: &str) -> Blocked {
-    let why = format!("ManagementRole {name} cannot be read: {why}. Have the platform team correct that");
+    let why = format!(
+        "ManagementRole {name} cannot be read: {why}. Have the platform team correct that: `kubectl describe mgr {name}` says which field it is"
+    );
     Blocked::ManagementRoleNotReady { why, stalled: true }
 }
 

@@ -92,6 +92,16 @@ impl Withheld {
         told
     }
 
+    /// What is told where nothing could be written even if it were let to.
+    #[must_use]
+    pub fn in_vain(self, in_the_way: &[String]) -> String {
+        format!(
+            "{}, and without that it would stop here too: {}",
+            self.why(),
+            in_the_way.join("; ")
+        )
+    }
+
     /// What is told of a removal that waits.
     #[must_use]
     pub fn removal_waits(self) -> String {
@@ -118,13 +128,14 @@ impl Withheld {
     }
 }
 
-/// Whether a person has stopped every write for an object.
+/// Whether a person has stopped every write for an object: by the annotation with any value but `false`. Who writes a
+/// reason into it, or `yes`, in an emergency means to stop.
 #[must_use]
 pub fn paused(metadata: &ObjectMeta) -> bool {
     let annotations = metadata.annotations.as_ref();
     annotations
         .and_then(|all| all.get(PAUSED))
-        .is_some_and(|value| value == "true")
+        .is_some_and(|value| !value.eq_ignore_ascii_case("false"))
 }
 
 /// Whether a person has changed, paused or deleted an object since it was seen like this: what is written from then on is
@@ -171,6 +182,19 @@ mod tests {
                 "{mode:?} {read_only}"
             );
         }
+    }
+
+    #[test]
+    fn any_value_but_false_pauses() {
+        let metadata =
+            |annotations| -> ObjectMeta { serde_json::from_value(json!({ "annotations": annotations })).unwrap() };
+        for value in ["true", "True", "yes", "1", "INC-42", ""] {
+            assert!(paused(&metadata(json!({ PAUSED: value }))), "{value:?}");
+        }
+        for value in ["false", "False"] {
+            assert!(!paused(&metadata(json!({ PAUSED: value }))), "{value:?}");
+        }
+        assert!(!paused(&metadata(json!({"mooring.dev/paused-until": "x"}))));
     }
 
     #[test]

@@ -109,7 +109,7 @@ async fn keep(role: &ManagementRole, old: &ManagementRoleStatus, context: &Conte
         Ok(request) => request,
         Err(refusal) => return Ok(Some(Pass::Refused(refusal))),
     };
-    let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
+    let Ok(_admission) = context.aws.admit(&request.hub.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
     // The turn may have taken minutes to come.

@@ -120,7 +120,7 @@ async fn take_away(
     }
     // Pods that start from here on are not to ask for a role that goes.
     binding::release(role, &context.binding).await?;
-    let Ok(_admission) = context.aws.admit(&request.hub.cluster.account, Lane::Edit).await else {
+    let Ok(_admission) = context.aws.admit(&request.hub.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
     // The turn may have taken minutes to come.

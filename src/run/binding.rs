@@ -66,6 +66,7 @@ pub(super) fn wire(
     let reporter = Reporter::new(client.clone(), super::CONTROLLER);
     let context = Context::new(
         client.clone(),
+        store.clone(),
         namespaces.iter().cloned(),
         reporter,
         metrics.clone(),

@@ -6,7 +6,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use mooring::policy::trust;
 use mooring_sandbox::{
     aws::{Effect, Fault, contract::Service},
-    stage,
+    stage::{self, is_ready},
 };
 use serde_json::{Value, json};
 
@@ -827,6 +827,28 @@ async fn a_suspension_tells_what_others_had_given_the_entry_and_does_not_give_it
     world.moor("wired", wired.spec()).await;
     world.is_ready("ManagedCluster", "wired").await;
     let mode = |mode: &str| json!({"spec": {"mode": mode}});
+    // Taken back while EKS still tells what others gave, the suspension takes nothing away.
+    let before = wired.entry(&world);
+    let faults = world.stage.aws.faults();
+    let slow = Fault::on("ListAssociatedAccessPolicies", Effect::Hang).in_account("222222222222");
+    let slow = faults.add(slow.first(1)).unwrap();
+    let mark = world.mark();
+    world.patch("ManagedCluster", "wired", mode("Suspended")).await;
+    world
+        .eventually("a look that hangs", async || {
+            let calls = world.calls("wired", mark);
+            calls.iter().any(|call| call.fault).then_some(())
+        })
+        .await;
+    world.patch("ManagedCluster", "wired", mode("Enforce")).await;
+    world
+        .until("ManagedCluster", "wired", |object| {
+            is_ready(object) && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+        })
+        .await;
+    assert_eq!(world.writes("wired", mark), Vec::<String>::new());
+    assert_eq!(wired.entry(&world), before);
+    faults.remove(slow);
     world.patch("ManagedCluster", "wired", mode("Suspended")).await;
     let object = world.until_reason("ManagedCluster", "wired", "Suspended").await;
     let told = message(&object);

@@ -101,7 +101,7 @@ async fn objects_that_cannot_be_read_hold_up_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_whose_aws_does_not_answer_holds_up_no_other() {
-    let world = World::ready(spokes()).await;
+    let world = World::ready(spokes().flag(&["--passes-per-account", "1"])).await;
     world.moored("before").await;
     let faults = world.stage.aws.faults();
     let struck = async |account: &str| {

@@ -125,6 +125,14 @@ async fn kept(world: &World) {
         })
         .await;
     assert!(!message(&told).contains("delete role"), "{}", message(&told));
+    for says in [
+        "spec.mode is Suspended, and Argo CD's access still stands: ",
+        "What is then done: delete the access entry; delete cluster Secret ",
+    ] {
+        assert!(message(&told).contains(says), "{}", message(&told));
+    }
+    let of_entry = condition(&told, "AccessEntryReady").unwrap();
+    assert_eq!((of_entry.0.as_str(), of_entry.1.as_str()), ("False", "Paused"));
     assert!(world.seen_entry(name).is_some() && world.secret(name).await.is_some());
     world.patch("ManagedCluster", name, pause(&Value::Null)).await;
     world.until_gone("ManagedCluster", name).await;

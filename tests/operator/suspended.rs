@@ -131,6 +131,11 @@ async fn live(world: &World) {
         json!(stays)
     );
     assert_eq!(stage::ready(&told).0, "False", "Argo CD cannot deploy there");
+    assert!(
+        told["status"]["accessEntry"].is_null(),
+        "what is gone is not named: {}",
+        told["status"]["accessEntry"]
+    );
     for (kind, status, reason) in [
         ("AccessEntryReady", "False", "Suspended"),
         ("DeployerRoleReady", "True", "AsSpecified"),
@@ -410,6 +415,17 @@ async fn held_role(world: &World) {
     let role = world.seen_role(name).unwrap();
     assert_eq!(role.tags["mooring.dev/hold"], "INC-42");
     assert!(world.secret(name).await.is_none());
+    world.ask("ManagedCluster", name).await;
+    let told = world
+        .until("ManagedCluster", name, |object| {
+            object["status"]["accessEntry"].is_null() && object["status"]["secret"].is_null()
+        })
+        .await;
+    assert!(
+        message(&told).contains("there is no cluster Secret and no access entry, and the rest waits"),
+        "{}",
+        message(&told)
+    );
     world.role(name, "UntagRole", json!({"TagKeys": ["mooring.dev/hold"]}));
     world.ask("ManagedCluster", name).await;
     world.until_gone("ManagedCluster", name).await;

@@ -96,7 +96,7 @@ fn what_keeps_an_existing_role_from_use_is_told_and_changes_nothing() {
                 w.role().tags.insert("mooring.dev/hub".into(), hub);
             },
             &["!UnusableRole"],
-            "bears the mark of Mooring",
+            "bears the tags of Mooring",
         ),
         (
             "of-another-object",
@@ -108,7 +108,7 @@ fn what_keeps_an_existing_role_from_use_is_told_and_changes_nothing() {
                 w.role().tags.extend(tags.tags());
             },
             &["!UnusableRole"],
-            "bears the mark of Mooring",
+            "bears the tags of Mooring",
         ),
         (
             "on-its-way",
@@ -475,7 +475,7 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
                 w.role().tags.insert("mooring.dev/hub".into(), HUB.into());
             },
             &["!NotAdoptable"],
-            "works by, and no object's",
+            "itself works by",
         ),
         (
             "role-with-permissions",
@@ -857,7 +857,10 @@ fn an_adoption_that_is_called_off_is_told_and_its_removal_takes_out_what_was_wri
                 "after {done}: {told:?}"
             );
         } else {
-            assert!(told[0].contains("set spec.adoptExisting"), "{told:?}");
+            assert!(
+                told[0].contains("aws iam tag-role") && told[0].contains("and spec.adoptExisting is set"),
+                "{told:?}"
+            );
         }
         for step in world.plan_removal().steps {
             world.apply(&step);
@@ -926,7 +929,7 @@ fn whose_a_role_under_our_name_is_leads_to_what_is_to_be_done() {
     for (marks, next) in [
         (
             &[("mooring.dev/hub", HUB), ("mooring.dev/uid", "living")][..],
-            "that object moors this cluster already, so this one is one too many: delete it",
+            "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one",
         ),
         (
             &[("mooring.dev/hub", HUB), ("mooring.dev/uid", "lost")],

@@ -160,7 +160,7 @@ fn of_two_secrets_by_hand_for_one_server_none_is_taken_over() {
     let plan = world.plan();
     assert_eq!(brief(&plan), ["!DuplicateCluster"]);
     assert!(
-        messages(&plan).contains("leave one of them and delete the others"),
+        messages(&plan).contains("Leave one of them and delete the others"),
         "{}",
         messages(&plan)
     );
@@ -208,9 +208,11 @@ fn what_is_recorded_of_an_entry_of_ours_outlives_a_look_that_does_not_show_it() 
     theirs.entry().tags.clear();
     assert_eq!(
         theirs.recorded(),
-        Some(ours),
-        "another's entry in its place is not ours by that"
+        None,
+        "another's entry in its place is not ours, and ours is gone"
     );
+    theirs.entry().arn = ours.arn.clone().unwrap();
+    assert_eq!(theirs.recorded(), Some(ours), "by its ARN it is, whatever its tags");
 
     world.entry = None;
     world.given = Some(AccessEntryStatus {
@@ -371,7 +373,7 @@ fn of_two_that_want_one_server_or_name_in_argo_cd_the_second_gives_way() {
     });
     let told = messages(&two);
     assert!(
-        told.contains("leave one of them and delete the others"),
+        told.contains("Leave one of them and delete the others"),
         "it takes over one: {told}"
     );
     let plan = with(&|world| {

@@ -1,16 +1,23 @@
 //! What stands in the way of a plan, in words: what it is, on which thing, and what to do next.
 
+use std::collections::BTreeSet;
+
 use crate::{
+    argocd::ADOPT_ANNOTATION,
     domain::{
         arn::{name_in, region_in},
         commands::let_go_of_access_entry,
         eks::ClusterState,
         ownership::{ADOPT_TAG, HOLD_TAG},
     },
-    managed_cluster::words::{SECOND_LOOK, some},
+    managed_cluster::words::{SECOND_LOOK, capitalised, some},
 };
 
 use super::Blocked;
+
+/// What to do about a cluster that another object moors already.
+pub const ONE_TOO_MANY: &str =
+    "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one";
 
 impl Blocked {
     /// What it is and what to do about it.
@@ -50,13 +57,13 @@ impl Blocked {
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
             Self::NotOpened { arn, undone, open } => format!("role {arn} does not bear the tag {ADOPT_TAG} of this hub any more, and without it AWS lets Mooring write nothing to it, so this is not done: {}. Have its owner do that, or set the tag again, and Mooring does it: `{open}`", undone.join("; ")),
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (`{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again"),
-            Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: {}", policies.iter().map(|policy| detach_command(role, policy)).collect::<Vec<_>>().join("; ")),
+            Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: {}", detach_commands(role, policies)),
             Self::Unconfirmed { what } => format!("{what}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
             Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
-            Self::DuplicateCluster { secrets, next } => format!("Argo CD has a cluster of this server or name already ({}), and picks one at random when there are two, so the cluster Secret is not written: {next}", secrets.join("; ")),
-            Self::SecretNotOurs { name } => format!("Secret {name} in Argo CD's namespace has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. Delete it if nothing uses it, and ours is written by itself; where it is a cluster Secret of this very server, spec.adoptExisting and the annotation mooring.dev/adopt on it have it taken over"),
+            Self::DuplicateCluster { secrets, next } => format!("the cluster Secret is not written, since Argo CD would pick one of two at random: {}. {}", secrets.join("; "), capitalised(next)),
+            Self::SecretNotOurs { name, namespace, object } => format!("Secret {namespace}/{name} has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. Delete it if nothing uses it, and ours is written by itself. If it is a cluster Secret of this very server, have it taken over: set spec.adoptExisting, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`"),
             Self::SecretImmutable { name, undone } => format!("cluster Secret {name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret; delete the Secret, and it is written anew at once; then start the controller again", some(undone)),
             Self::SecretGoing { name } => format!("Secret {name} is being deleted and is written anew when it is gone; if it stays, take off the finalizers that hold it"),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
@@ -70,6 +77,12 @@ impl Blocked {
 }
 
 impl Blocked {
+    /// Whether another object has the cluster already, so that nothing but the removal of this one ends it.
+    #[must_use]
+    pub fn is_one_too_many(&self) -> bool {
+        matches!(self, Self::RoleNotOurs { next, .. } | Self::EntryNotOurs { next, .. } if next == ONE_TOO_MANY)
+    }
+
     /// What it is where nothing is written: what Mooring would do about it by itself, it does not.
     #[must_use]
     pub fn found(&self) -> String {
@@ -77,6 +90,11 @@ impl Blocked {
             format!("{what}; it would be made afresh")
         } else if let Self::ScopeUnmoved { what } = self {
             format!("EKS has taken a change and does not show it: {what}")
+        } else if let Self::ForeignPolicyAttached { role, policies } = self {
+            format!(
+                "role {role} carries policies that Mooring did not give it: {}",
+                detach_commands(role, policies)
+            )
         } else {
             self.message()
         }
@@ -91,6 +109,12 @@ fn untag_command(thing: &str) -> String {
     } else {
         let_go_of_access_entry(region_in(arn), arn)
     }
+}
+
+/// The commands that take policies off a role.
+fn detach_commands(role: &str, policies: &BTreeSet<String>) -> String {
+    let commands: Vec<String> = policies.iter().map(|policy| detach_command(role, policy)).collect();
+    commands.join("; ")
 }
 
 /// The command that takes a policy off a role: an attached one is known by its ARN, an inline one by its name.

@@ -8,7 +8,8 @@ use crate::{
     api::condition::{ConditionType, Finding, Verdict, find},
     managed_cluster::{
         Blocked, Part, Step,
-        status::{Cut, Foreseen, REMOVED, Releasing, SUSPENDED},
+        foreseen::{Access, Foreseen},
+        status::{Cut, REMOVED, Releasing, SUSPENDED},
         withheld::Withheld,
         words::capitalised,
     },
@@ -91,13 +92,16 @@ fn bad(releasing: &Releasing) -> Bad {
 
 /// That it is being removed, and what is gone already.
 fn how_far(gone: &BTreeSet<Part>) -> String {
-    let gone: Vec<&str> = gone.iter().rev().map(|part| part.words()).collect();
+    let gone: Vec<String> = gone
+        .iter()
+        .rev()
+        .map(|part| part.words().replacen("the ", "no ", 1))
+        .collect();
     if gone.is_empty() {
         ". The object is being removed, and waits for that".to_owned()
     } else {
-        let are = if gone.len() == 1 { "is" } else { "are" };
         format!(
-            ". The object is being removed: {} {are} away, and the rest waits for that",
+            ". The object is being removed: there is {}, and the rest waits",
             gone.join(" and ")
         )
     }
@@ -112,30 +116,31 @@ fn uncut(parts: &mut Vec<Finding>, message: &mut String, bad: Bad, seen: bool) {
 
 /// What is told while it is being removed and nothing is written for it.
 pub(super) fn withheld(withheld: Withheld, foreseen: &Foreseen) -> Vec<Finding> {
-    let Foreseen { plan, unseen, standing } = foreseen;
+    let Foreseen { plan, unseen, access } = foreseen;
     let mut steps: Vec<String> = plan.steps.iter().map(Step::words).collect();
-    let (delete, mut parts) = (Step::DeleteAccessEntry.words(), Vec::new());
-    let seen = plan.steps.contains(&Step::DeleteAccessEntry);
-    if *standing {
-        if !steps.contains(&delete) {
-            steps.insert(0, delete.clone());
+    let mut parts = Vec::new();
+    if *access == Access::Unseen {
+        steps.insert(0, Step::DeleteAccessEntry.words());
+    }
+    let of_entry = |blocked: &&Blocked| blocked.part() == Part::AccessEntry && !blocked.is_note();
+    match access {
+        Access::Wanted => {}
+        Access::Away => set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, NO_ENTRY),
+        Access::Stands | Access::Unseen => {
+            let (reason, message) = match plan.blocked.iter().find(of_entry) {
+                Some(blocked) => (blocked.reason(), blocked.found()),
+                None => (withheld.reason(), withheld.undone(&[Step::DeleteAccessEntry.words()])),
+            };
+            set(&mut parts, Part::AccessEntry, Verdict::False, reason, &message);
         }
-        let undone = withheld.undone(&[delete]);
-        set(
-            &mut parts,
-            Part::AccessEntry,
-            Verdict::False,
-            withheld.reason(),
-            &undone,
-        );
     }
     let unseen = unseen
         .iter()
         .map(|why| format!("what is left could not be looked at: {why}"));
     let in_the_way: Vec<String> = plan.blocked.iter().map(Blocked::found).chain(unseen).collect();
     let mut message = withheld.removal_waits_with(&steps, &in_the_way);
-    if *standing {
-        message = format!("{}: {message}", stands(seen));
+    if matches!(access, Access::Stands | Access::Unseen) {
+        message = format!("{}: {message}", stands(*access == Access::Stands));
     }
     summarise(
         parts,

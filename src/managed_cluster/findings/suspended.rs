@@ -89,18 +89,18 @@ fn what_stays(kept: &Kept) -> &'static str {
         |part: Part| matches!(kept, Kept::Applied(plan, _, _) if plan.blocked.contains(&Blocked::Suspended { part }));
     match (unmade(Part::DeployerRole), unmade(Part::Secret)) {
         (false, false) => {
-            "the access entry is taken away, the deployer role and the cluster Secret stay, and Applications are left \
-             alone; set it to Enforce to give the access back"
+            "no access entry stands, the deployer role and the cluster Secret stay, and Applications are left alone. Set \
+             spec.mode to Enforce to give the access back"
         }
         (false, true) => {
-            "the access entry is taken away, the deployer role stays, and the cluster Secret was never written; set it to \
+            "no access entry stands, the deployer role stays, and the cluster Secret was never written. Set spec.mode to \
              Enforce to go on"
         }
         (true, false) => {
-            "the access entry is taken away, there is no deployer role and none is made, the cluster Secret stays, and \
-             Applications are left alone; set it to Enforce to make the access anew"
+            "no access entry stands, there is no deployer role and none is made, the cluster Secret stays, and \
+             Applications are left alone. Set spec.mode to Enforce to make the access anew"
         }
-        (true, true) => "nothing stands for this cluster, and nothing is made; set it to Enforce to moor it",
+        (true, true) => "nothing stands for this cluster, and nothing is made. Set spec.mode to Enforce to moor it",
     }
 }
 

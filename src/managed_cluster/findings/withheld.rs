@@ -43,6 +43,9 @@ pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Findin
         )
     };
     let mut parts = Part::ALL.map(tell).to_vec();
+    if let Some(changed) = &facts.server_changed {
+        add(&mut parts, Part::Secret, &changed.told());
+    }
     if facts.unseen.is_some() {
         // Only what takes the access away was looked at.
         parts.retain(|finding| finding.kind == Part::AccessEntry.condition());
@@ -65,7 +68,11 @@ pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Findin
         let notes: Vec<String> = [told].into_iter().chain(in_the_way).chain(unseen).collect();
         (SUSPENDED, notes.join("; "))
     } else {
-        let not_done = withheld.not_done(&all, &in_the_way);
+        let not_done = if plan.blocked.iter().any(Blocked::is_one_too_many) {
+            withheld.in_vain(&in_the_way)
+        } else {
+            withheld.not_done(&all, &in_the_way)
+        };
         let told = if facts.suspended && !cut_off {
             format!("{}: {not_done}", stands(true))
         } else {
@@ -84,6 +91,13 @@ pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Findin
             stalled: false,
         },
     )
+}
+
+/// Adds to what is told of a part.
+fn add(parts: &mut [Finding], part: Part, more: &str) {
+    for finding in parts.iter_mut().filter(|finding| finding.kind == part.condition()) {
+        finding.message = format!("{}; {more}", finding.message);
+    }
 }
 
 /// What a person wants so, and what only stands beside.

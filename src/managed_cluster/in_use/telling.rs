@@ -42,6 +42,11 @@ impl Telling<'_> {
         let mut sentences = vec![format!(
             "no Application deploys to this cluster at the moment, and one may be made anew: the cluster Secret goes once {SECOND_LOOK} finds none either"
         )];
+        if self.used.makers.is_empty() && self.used.elsewhere.is_empty() && self.sets.is_none() {
+            sentences.push(
+                "No ApplicationSet is seen that would make one. Another Application may, or who made the last one: it is to be taken out there".to_owned(),
+            );
+        }
         let makers = self.makers(|_| true);
         if !makers.is_empty() {
             let (s, its) = if makers.len() == 1 { ("s", "its") } else { ("", "their") };

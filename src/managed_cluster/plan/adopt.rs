@@ -36,7 +36,7 @@ fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> St
     if let Marked::Another { hub: of, uid, .. } = memory.owner.judge(tags) {
         let Some(uid) = uid else {
             return Err(format!(
-                "it is one of those that Mooring on {of} works by, and no object's"
+                "it is one of the roles that the Mooring of {of} itself works by"
             ));
         };
         if of == hub && memory.living.contains(&uid) {
@@ -133,7 +133,7 @@ fn in_profiles(role: &RoleName, profile: &str, count: usize) -> String {
         all => format!(" and {} more", all - 1),
     };
     format!(
-        "it is in instance profile {profile}{more}, so instances run with it, or may: once none needs it, `aws iam remove-role-from-instance-profile --instance-profile-name {name} --role-name {role}`; or name a role here that only Argo CD uses"
+        "it is in instance profile {profile}{more}, so instances run with it, or may: once none needs it, `aws iam remove-role-from-instance-profile --instance-profile-name {name} --role-name {role}`; or name a role that only Argo CD uses in a new ManagedCluster"
     )
 }
 

@@ -10,7 +10,10 @@ use crate::{
         eks::AccessEntry,
         ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Owner, Tags, missing_tags},
     },
-    managed_cluster::{blocked::Blocked, step::Step},
+    managed_cluster::{
+        blocked::{Blocked, ONE_TOO_MANY},
+        step::Step,
+    },
 };
 
 use super::owner_in_words;
@@ -69,10 +72,7 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &BTreeSet<String>, entry: &A
     let next = match &marked {
         Marked::Another {
             hub, uid: Some(uid), ..
-        } if *hub == owner.hub.to_string() && living.contains(uid) => {
-            "that ManagedCluster is there and moors this cluster already, so leave the entry alone, and delete this one"
-                .to_owned()
-        }
+        } if *hub == owner.hub.to_string() && living.contains(uid) => ONE_TOO_MANY.to_owned(),
         Marked::Another { hub, .. } if *hub == owner.hub.to_string() => {
             format!("that object is there no more, so it left the entry behind: {delete}{or_adopt}")
         }

@@ -26,6 +26,8 @@ pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<Ac
     let ours = memory.owns(entry);
     let taken = ours || (desired.adopt && adopt::entry(desired, entry, memory).is_ok());
     // One that is being taken over is recorded as ours once it bears our mark.
+    // There is one entry for a role: where another one stands, the one that was recorded is gone.
+    let recorded = recorded.filter(|recorded| recorded.arn.as_ref() == Some(&entry.arn));
     let arn = if ours {
         Some(entry.arn.clone())
     } else {

@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 
 use crate::{
     aws::Role,
-    domain::ownership::{ADOPTED_TAG, Marked, missing_tags},
+    domain::{
+        arn::name_in,
+        commands::open_role,
+        ownership::{ADOPTED_TAG, Marked, missing_tags},
+    },
     policy::{self, Document, Ruling, trust},
 };
 
 use super::{Memory, adopt, owner_in_words};
 use crate::managed_cluster::{
-    blocked::Blocked,
+    blocked::{Blocked, ONE_TOO_MANY},
     desired::Desired,
     observe::Spoke,
     step::{Part, Plan, Step},
@@ -53,7 +57,7 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
         return Standing::Foreign(Blocked::RolePropagating);
     }
     if role.arn != desired.role.arn.to_string() {
-        return Standing::Foreign(elsewhere(desired, role));
+        return Standing::Foreign(elsewhere(desired, role, memory));
     }
     let taking_over = desired.named || (desired.adopt && adopt::is_opened(&role.tags, memory.owner));
     match memory.owner.judge(&role.tags) {
@@ -81,7 +85,7 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
 }
 
 /// A role whose name is ours, and that stands under another path or in another case: to IAM the name is the same.
-fn elsewhere(desired: &Desired, role: &Role) -> Blocked {
+fn elsewhere(desired: &Desired, role: &Role, memory: &Memory<'_>) -> Blocked {
     let wanted = &desired.role.arn;
     let same_path = role.arn.eq_ignore_ascii_case(&wanted.to_string());
     let differs = if same_path { "case" } else { "path" };
@@ -89,7 +93,8 @@ fn elsewhere(desired: &Desired, role: &Role) -> Blocked {
         arn: role.arn.clone(),
         owner: format!("ours would be {wanted}, and IAM tells names apart by neither path nor case"),
         next: format!(
-            "somebody else has the name in another {differs}. Choose another access.deployerRole.name in a new ManagedCluster, delete the role if nothing uses it, or have it taken over in a new ManagedCluster with adoptExisting and access.deployerRole.arn"
+            "somebody else has the name in another {differs}. Choose another access.deployerRole.name in a new ManagedCluster, or delete the role if nothing uses it. To have it taken over, its owner opens it with `{}`, the platform team allows it in spec.allow[].deployerRoles and runs `mooring bootstrap` again, and a new ManagedCluster names it in access.deployerRole.arn, with adoptExisting",
+            open_role(name_in(&role.arn), &memory.owner.hub)
         ),
     }
 }
@@ -106,23 +111,30 @@ fn begun(role: &Role) -> Blocked {
 /// A role of our very ARN that somebody else made.
 fn not_ours(desired: &Desired, role: &Role, marked: &Marked, memory: &Memory<'_>) -> Blocked {
     let hub = memory.owner.hub.to_string();
-    let adopt = "set spec.adoptExisting to have it taken over";
+    let open = adopt::open_role(&desired.role.arn.name, memory.owner);
+    let opened = format!("to have it taken over, its owner opens it with `{open}`, and spec.adoptExisting is set");
     let next = match marked {
         Marked::Another { hub: of, uid, .. } if *of == hub => {
             if uid.as_ref().is_some_and(|uid| memory.living.contains(uid)) {
-                "that object moors this cluster already, so this one is one too many: delete it".to_owned()
+                ONE_TOO_MANY.to_owned()
             } else {
-                format!("that object is there no more, so it left the role behind: delete the role, or {adopt}")
+                // The account opened what this hub made to it already, but for a role of others.
+                let adopt = if desired.named {
+                    opened.as_str()
+                } else {
+                    "set spec.adoptExisting to have it taken over"
+                };
+                format!("that object is there no more, so it left the role behind: delete the role; or {adopt}")
             }
         }
         Marked::Another { hub: of, .. } => format!(
             "the cluster is moored by the Mooring of {of}: remove it there first, or choose another access.deployerRole.name in a new ManagedCluster"
         ),
         Marked::Ours | Marked::Unmarked if desired.named => {
-            format!("{adopt}, once its owner has opened it, or name another role in a new ManagedCluster")
+            format!("{opened}; or name another role in a new ManagedCluster")
         }
         Marked::Ours | Marked::Unmarked => format!(
-            "somebody made it by hand, or took its tags off: delete it if nothing uses it, {adopt}, or choose another access.deployerRole.name in a new ManagedCluster"
+            "somebody made it by hand, or took its tags off: delete it if nothing uses it; {opened}; or choose another access.deployerRole.name in a new ManagedCluster"
         ),
     };
     Blocked::RoleNotOurs {
@@ -153,7 +165,7 @@ fn existing<'a>(desired: &Desired, role: Option<&'a Role>, memory: &Memory<'_>) 
     match memory.owner.judge(&role.tags) {
         Marked::Unmarked => Ok(role),
         marked @ (Marked::Ours | Marked::Another { .. }) => Err(unusable(format!(
-            "it bears the mark of Mooring ({}): where that is there no more, have the account's owner take the tags mooring.dev/* off it",
+            "it bears the tags of Mooring ({}): if that Mooring is gone, have the owner of the account take the tags mooring.dev/* off it",
             owner_in_words(&marked)
         ))),
     }

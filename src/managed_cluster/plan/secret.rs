@@ -56,7 +56,11 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     }
     let Some(primary) = primary(secrets, &wanted.name, memory.recorded_secret) else {
         if let Some(name) = &secrets.name_taken {
-            return plan.blocked.push(Blocked::SecretNotOurs { name: name.clone() });
+            return plan.blocked.push(Blocked::SecretNotOurs {
+                name: name.clone(),
+                namespace: desired.namespace.clone(),
+                object: memory.owner.object.clone(),
+            });
         }
         // Written to now, it would go all the same as soon as its finalizers are off.
         if secrets.own.iter().any(|own| own.name == wanted.name) {
@@ -121,7 +125,8 @@ fn duplicates(
     by_hand: &ByHand<'_>,
     memory: &Memory<'_>,
 ) -> Option<Blocked> {
-    let (mut secrets, mut moored, mut by_server, mut by_name) = (Vec::new(), false, Vec::new(), false);
+    let namespace = by_hand.namespace;
+    let (mut secrets, mut moored, mut by_server, mut by_name) = (Vec::new(), None, Vec::new(), false);
     for other in others {
         if other.deleting || (other.server != server && other.cluster_name != name) {
             continue;
@@ -129,24 +134,28 @@ fn duplicates(
         let shared = if other.server == server { "server" } else { "name" };
         let living = other.owner.as_ref().filter(|owner| memory.living.contains(*owner));
         if let Some(owner) = living {
-            moored = true;
+            moored = if other.server == server {
+                Some(SAME_CLUSTER)
+            } else {
+                moored.or(Some(SAME_NAME))
+            };
             let object = other.annotation(CLUSTER_ANNOTATION).unwrap_or(owner);
             secrets.push(format!(
-                "{} has the same {shared}, that of ManagedCluster {object}",
+                "Secret {namespace}/{} has the same {shared}, that of ManagedCluster {object}",
                 other.name
             ));
         } else {
             by_server.extend((other.server == server).then_some(other.name.as_str()));
             by_name |= other.server != server;
-            secrets.push(format!("{} has the same {shared}", other.name));
+            secrets.push(format!("Secret {namespace}/{} has the same {shared}", other.name));
         }
     }
     for other in claimed {
-        moored = true;
+        moored = moored.or(Some(SAME_SERVER_OR_NAME));
         secrets.push(format!("that of ManagedCluster {other} has the same server or name"));
     }
-    let next = if moored {
-        "where that object moors the same EKS cluster, delete one of the two objects; otherwise give one of them another spec.argocd.name".to_owned()
+    let next = if let Some(next) = moored {
+        next.to_owned()
     } else if let Some(name) = by_server.first() {
         by_hand.of_server(name, by_server.len())
     } else if by_name {
@@ -156,6 +165,11 @@ fn duplicates(
     };
     Some(Blocked::DuplicateCluster { secrets, next })
 }
+
+/// What to do about the Secret of another object, by what it shares.
+const SAME_CLUSTER: &str = "that object moors the same EKS cluster: delete one of the two objects";
+const SAME_NAME: &str = "it moors another EKS cluster: give one of the two objects another spec.argocd.name";
+const SAME_SERVER_OR_NAME: &str = "if that object moors the same EKS cluster, delete one of the two objects; otherwise give one of them another spec.argocd.name";
 
 /// What cluster Secrets are seen against that others wrote.
 struct ByHand<'a> {

@@ -2,12 +2,15 @@
 
 use crate::{
     api::Mode,
-    aws::Lane,
+    aws::{Account, AwsError, Lane},
     managed_cluster::{
-        Blocked, Context, Error, Plan, in_words, log_plan,
+        Blocked, Context, Error, Plan,
+        foreseen::{Access, Foreseen},
+        in_words, log_plan,
         management::Management,
+        moor::living,
         observe::{self, Spoke},
-        status::Foreseen,
+        plan::{KnownEntry, suspended},
         turn::{door, is_suspended, way_in},
     },
 };
@@ -20,12 +23,30 @@ use super::{
 /// Looks at what a removal would take away, and at what would hold it up; `None` when a person changed the object before
 /// its turn came. A look that fails is told and hides nothing of the rest.
 pub(super) async fn foresee(context: &Context, going: &Going<'_>) -> Option<Foreseen> {
-    let standing = going.identity.mode == Mode::Suspended && !is_suspended(going.old);
-    let foreseen = look_ahead(context, going).await?;
-    Some(Foreseen { standing, ..foreseen })
+    look_ahead(context, going).await.map(|(plan, unseen, spoke)| {
+        let access = access(going, spoke.as_ref());
+        Foreseen { plan, unseen, access }
+    })
 }
 
-async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Foreseen> {
+/// What is known of the access of an object that is suspended besides.
+fn access(going: &Going<'_>, spoke: Option<&Spoke>) -> Access {
+    if going.identity.mode != Mode::Suspended {
+        return Access::Wanted;
+    }
+    match spoke {
+        Some(spoke) if spoke.entry.is_some() => Access::Stands,
+        Some(_) => Access::Away,
+        None if is_suspended(going.old) => Access::Away,
+        None => Access::Unseen,
+    }
+}
+
+/// What a look found: what would be done, why it is not whole, and what stands in the account where that was looked at.
+type Ahead = (Plan, Option<String>, Option<Spoke>);
+
+async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Ahead> {
+    let unseen = |plan: Plan, why: Option<String>| (plan, why, None);
     let identity = going.identity;
     let management = match way_in(context, &identity.management_role).await {
         Ok(Ok(management)) => management,
@@ -41,10 +62,11 @@ async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Foreseen> {
         Err(error) => return Some(unseen(Plan::default(), Some(error.message()))),
     };
     let first = hold::foresee(context, going, &management, &secrets).await;
-    let spoke = if identity.retain {
+    // What is retained is not looked at, but for the access that goes first.
+    let spoke = if identity.retain && identity.mode != Mode::Suspended {
         Ok(None)
     } else {
-        let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Normal).await else {
+        let Ok(_admission) = context.aws.admit(&identity.cluster, Lane::Normal).await else {
             return Some(unseen(first, Some(Error::ShuttingDown.message())));
         };
         if context.overtaken(going.metadata) {
@@ -56,30 +78,46 @@ async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Foreseen> {
         Ok(spoke) => (spoke, None),
         Err(why) => (None, Some(why)),
     };
-    let plan = first.followed_by(planned(context, going, &management, spoke.as_ref(), &secrets));
+    let plan = match &spoke {
+        Some(spoke) if identity.mode == Mode::Suspended => {
+            let living = living(context);
+            let known = KnownEntry {
+                recorded: going.old.access_entry.as_ref(),
+                living: &living,
+            };
+            let cut = suspended::cut(&identity.owner(&management.hub), known, spoke.entry.as_ref());
+            let rest = Spoke {
+                entry: None,
+                ..spoke.clone()
+            };
+            let rest = planned(context, going, &management, Some(&rest), &secrets);
+            cut.followed_by(first).followed_by(rest)
+        }
+        _ => first.followed_by(planned(context, going, &management, spoke.as_ref(), &secrets)),
+    };
     log_plan(&identity.name, &plan);
-    Some(unseen(plan, why))
+    Some((plan, why, spoke))
 }
 
 async fn look(context: &Context, going: &Going<'_>, management: &Management) -> Result<Spoke, String> {
     let identity = going.identity;
     let account = context.aws.enter(&door(identity, management)).await;
     let account = account.map_err(|error| in_words(&error))?;
-    let deployer = identity.deployer(&management.hub);
-    let spoke = Box::pin(observe::spoke_for_removal(
-        &account,
-        identity,
-        &deployer,
-        going.old.access_entry.as_ref(),
-    ))
-    .await;
+    let spoke = Box::pin(what_goes(&account, going, management)).await;
     spoke.map_err(|error| in_words(&error))
 }
 
-fn unseen(plan: Plan, unseen: Option<String>) -> Foreseen {
-    Foreseen {
-        plan,
-        unseen,
-        standing: false,
+/// What the removal takes away of what stands.
+async fn what_goes(account: &Account, going: &Going<'_>, management: &Management) -> Result<Spoke, AwsError> {
+    let identity = going.identity;
+    let deployer = identity.deployer(&management.hub);
+    if identity.retain {
+        let entry = observe::access_entry(account, &identity.cluster, &deployer).await?;
+        return Ok(Spoke {
+            entry,
+            ..Spoke::default()
+        });
     }
+    let recorded = going.old.access_entry.as_ref();
+    Box::pin(observe::spoke_for_removal(account, identity, &deployer, recorded)).await
 }

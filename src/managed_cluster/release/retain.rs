@@ -87,7 +87,7 @@ async fn unrecorded(
     if management.closed.contains(deployer.account.as_str()) {
         return Ok(None);
     }
-    let Ok(_admission) = context.aws.admit(&deployer.account, Lane::Edit).await else {
+    let Ok(_admission) = context.aws.admit(&identity.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
     if context.overtaken(going.metadata) {
@@ -136,10 +136,12 @@ fn unseen(error: &AwsError, deployer: &RoleArn, going: &Going<'_>, management: &
     let closed = Vec::from_iter(closed).join(",");
     Blocked::AccountNotEntered {
         why: format!(
-            "the cluster Secret is removed, and whether role {deployer} was made, which spec.deletion.policy Retain would keep, \
+            "there is no cluster Secret, and whether role {deployer} was made, which spec.deletion.policy Retain would keep, \
              cannot be seen: {}. Should the account be closed for good, say so: \
-             `kubectl annotate mgr {name} --overwrite {CLOSED_ACCOUNTS}={closed}`",
-            in_words(error)
+             `kubectl annotate mgr {name} --overwrite {CLOSED_ACCOUNTS}={closed}`. Every ManagedCluster of account {} \
+             that keeps its role then goes without a look, and a role that was made there stays",
+            in_words(error),
+            deployer.account
         ),
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
         return retain(context, going, &management, &secrets, looked).await;
     }
     debug!(object = %identity.name, account = %identity.cluster.account, "asking for its turn in the account");
-    let Ok(_admission) = context.aws.admit(&identity.cluster.account, Lane::Edit).await else {
+    let Ok(_admission) = context.aws.admit(&identity.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
     // The turn may have taken minutes to come. Who has paused the object since, or has it keep its role, is heard.
@@ -96,8 +96,14 @@ pub(super) async fn own_secrets(
         return Ok(None);
     };
     let (uid, old) = (going.uid(), going.old);
-    let mut secrets = observe::secrets(store, uid, None, &Known::recorded(old));
-    if let Some(name) = old.secret.as_deref().filter(|_| secrets.own.is_empty()) {
+    // The status names it no longer once it is gone, and it may come back.
+    let name = context.memory.going_secret(uid, old.secret.as_deref());
+    let known = Known {
+        name: name.as_deref(),
+        ..Known::recorded(old)
+    };
+    let mut secrets = observe::secrets(store, uid, None, &known);
+    if let Some(name) = name.as_deref().filter(|_| secrets.own.is_empty()) {
         // The watch may lag, and does not bring a Secret whose label somebody took off.
         let api = Api::namespaced(context.client.clone(), &management.namespace);
         secrets.own = observe::secret_under_name(&api, name, uid).await?.own;
@@ -305,7 +311,7 @@ fn unreachable(error: AwsError, deployer: &str) -> Result<Turn, Error> {
         return Err(error.into());
     }
     let why = format!(
-        "the cluster Secret is removed, and the account cannot be entered to remove the rest: {}. \
+        "there is no cluster Secret, and the account cannot be entered to remove the rest: {}. \
          Should the account be closed for good, set spec.deletion.policy to Retain: role {deployer} and its access \
          entry are then yours to delete",
         in_words(&error)

@@ -76,14 +76,14 @@ impl Knife<'_> {
             secrets: &Api::namespaced(context.client.clone(), &management.namespace),
             deadline,
             stopping: &|| context.aws.is_closed(),
-            stood_back: &|| false,
+            stood_back: &|| context.withdrawn(metadata),
             metrics: &context.metrics,
         };
         let others = match &entry {
             Some(entry) if !plan.steps.is_empty() => self.others(entry).await,
             Some(_) | None => BTreeSet::new(),
         };
-        if !others.is_empty() {
+        if !others.is_empty() && !context.withdrawn(metadata) {
             // Told before it goes: an operator that is killed in between must not be the only one that knew.
             let told = tell::going_too(context, metadata, &others);
             let _ = tokio::time::timeout(LOOK_AT_OTHERS, told).await;

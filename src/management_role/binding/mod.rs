@@ -18,7 +18,15 @@ use std::{
     time::Duration,
 };
 
-use kube::{Api, Client, Resource, core::DeserializeGuard, runtime::controller::Action};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{
+    Api, Client, Resource,
+    core::DeserializeGuard,
+    runtime::{
+        controller::Action,
+        reflector::{ObjectRef, Store},
+    },
+};
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -32,7 +40,7 @@ use crate::{
         drive::Panicked,
         events::{Reporter, Weight},
     },
-    managed_cluster::{Withheld, now},
+    managed_cluster::{Withheld, now, withheld},
     telemetry::{Metrics, short_hash},
 };
 
@@ -66,6 +74,7 @@ pub enum Error {
 /// What every pass works with.
 pub struct Context {
     client: Client,
+    roles: Store<DeserializeGuard<ManagementRole>>,
     namespaces: BTreeSet<String>,
     reporter: Reporter,
     metrics: Metrics,
@@ -89,6 +98,7 @@ impl Context {
     #[must_use]
     pub fn new(
         client: Client,
+        roles: Store<DeserializeGuard<ManagementRole>>,
         namespaces: impl IntoIterator<Item = String>,
         reporter: Reporter,
         metrics: Metrics,
@@ -97,6 +107,7 @@ impl Context {
     ) -> Self {
         Self {
             client,
+            roles,
             namespaces: namespaces.into_iter().collect(),
             reporter,
             metrics,
@@ -106,6 +117,13 @@ impl Context {
             turn: tokio::sync::Mutex::default(),
             remembered: Mutex::default(),
         }
+    }
+
+    /// Whether a person has changed, paused or deleted the object since the watch brought it like this.
+    fn overtaken(&self, seen: &ObjectMeta) -> bool {
+        let name = seen.name.as_deref().unwrap_or_default();
+        let now = self.roles.get(&ObjectRef::new(name));
+        withheld::overtaken(seen, now.as_ref().map(|now| now.meta()))
     }
 
     fn remember<T>(&self, uid: &str, change: impl FnOnce(&mut Remembered) -> T) -> T {
@@ -190,6 +208,9 @@ async fn bind(role: &ManagementRole, request: &Request, context: &Context) -> (O
         }
         if let Some(withheld) = Withheld::of(&role.metadata, Mode::Enforce, context.read_only) {
             return (Some(status::not_done(withheld, &plan)), None);
+        }
+        if context.overtaken(&role.metadata) {
+            return (None, None);
         }
         let outcome = apply::apply(&plan.steps, request, &context.client, now(), &context.metrics).await;
         context.remember(uid, |remembered| {
