@@ -11,6 +11,7 @@
 mod alone;
 mod applications;
 mod calls;
+mod chapters;
 mod deeds;
 mod faults;
 mod ground;
