@@ -431,6 +431,25 @@ async fn throttling_is_waited_out_and_nothing_else_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_is_tried_as_often_as_the_operator_is_told() {
+    for attempts in [1, 2] {
+        let canned = Canned::new(|seen| match seen.operation.as_str() {
+            "AssumeRole" => session("ASIA1", HOUR),
+            _ => query_error(400, "Throttling", "Rate exceeded"),
+        });
+        let settings = Settings {
+            attempts,
+            ..Settings::default()
+        };
+        let own = Credentials::new("AKIDOPERATOR", "secret", None, None, "test");
+        let account = canned.aws_with(own, &settings).enter(&door("one")).await.unwrap();
+        let name = "x".parse().unwrap();
+        assert_eq!(account.role(&name).await.unwrap_err().kind, ErrorKind::Throttled);
+        assert_eq!(canned.count("GetRole"), usize::try_from(attempts).unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_that_cannot_be_reached_soon_says_so_and_slows_no_other() {
     let canned = Canned::new(|seen| match seen.operation.as_str() {
         "AssumeRole" => session("ASIA1", HOUR),
