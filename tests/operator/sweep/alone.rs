@@ -30,7 +30,10 @@ async fn clean(ground: &Ground, scenario: &'static Scenario, name: &str) -> Clea
     ground.fresh_operator().await;
     let (aws, mut api, end) = untroubled(ground, scenario, name).await;
     // What comes after the last write to the object is the management role's, which has stories of its own.
-    let of_the_object = |call: &ApiCall| call.request.is_write() && call.request.about == name;
+    let of_the_object = |call: &ApiCall| {
+        let request = &call.request;
+        request.is_write() && request.about == name && request.resource.starts_with("managedclusters.")
+    };
     api.truncate(api.iter().rposition(of_the_object).unwrap_or_default() + 1);
     let nameless: Vec<String> = (api.iter())
         .filter(|call| call.request.about.is_empty())
