@@ -12,7 +12,13 @@ mod plan;
 mod values;
 
 use std::{
-    collections::BTreeSet, ffi::OsString, fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, str::FromStr,
+    collections::BTreeSet,
+    ffi::OsString,
+    fmt,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
     time::Duration,
 };
 
@@ -183,6 +189,13 @@ pub struct ControllerArgs {
     /// EKS is: where it does not answer in one, the account's clusters in the others are not held up.
     #[arg(long, value_name = "COUNT", env = "MOORING_PASSES_PER_ACCOUNT", default_value = "4")]
     pub passes_per_account: NonZeroUsize,
+
+    /// How often a call to AWS is tried before the pass that made it ends, at least 1.
+    ///
+    /// Throttling, server errors and failing connections are tried again inside a call, with growing pauses, for up to 110s.
+    /// Fewer attempts make such trouble stand in status sooner. The variable is the one that the AWS CLI and the SDKs read.
+    #[arg(long, value_name = "COUNT", env = "AWS_MAX_ATTEMPTS", default_value = "15")]
+    pub aws_attempts: NonZeroU32,
 
     /// How long one pass over one object may take, as in 90s or 2m, at least 1s.
     ///
@@ -463,6 +476,8 @@ pub struct ControllerSettings {
     pub resync_interval: Duration,
     /// How many passes may work in one account at the same time.
     pub passes_per_account: NonZeroUsize,
+    /// Attempts of one call to AWS, the first included.
+    pub aws_attempts: NonZeroU32,
     /// How long one pass may take; at least 1 s.
     pub pass_deadline: Duration,
     /// How far apart two looks must be that agree on a deletion; at least 1 s.
@@ -489,6 +504,7 @@ impl From<ControllerArgs> for ControllerSettings {
             argocd_namespaces,
             resync_interval,
             passes_per_account,
+            aws_attempts,
             pass_deadline,
             confirm_after,
             removals_per_hour,
@@ -504,6 +520,7 @@ impl From<ControllerArgs> for ControllerSettings {
             namespace: lease.lease_namespace.clone(),
             resync_interval,
             passes_per_account,
+            aws_attempts,
             pass_deadline,
             confirm_after,
             removals_per_hour,
@@ -600,7 +617,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_ours_or_the_one_that_every_aws_tool_reads() {
+    fn variables_are_ours_or_those_that_every_aws_tool_reads() {
         let cli = Cli::command();
         let variables = cli
             .get_subcommands()
@@ -610,14 +627,14 @@ mod tests {
         for variable in variables {
             let variable = variable.to_str().unwrap();
             assert!(
-                variable.starts_with("MOORING_") || variable == "AWS_CA_BUNDLE",
+                variable.starts_with("MOORING_") || ["AWS_CA_BUNDLE", "AWS_MAX_ATTEMPTS"].contains(&variable),
                 "{variable}"
             );
             count += 1;
         }
-        // Eleven of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor, of
+        // Twelve of the controller's flags, seven of the verifier's, five of the lease of each, and the one of doctor, of
         // revoke, of plan and of import that is not of the moment.
-        assert_eq!(count, 11 + 7 + 2 * 5 + 4, "every flag of a process has its variable");
+        assert_eq!(count, 12 + 7 + 2 * 5 + 4, "every flag of a process has its variable");
     }
 
     #[test]
@@ -629,6 +646,7 @@ mod tests {
                 namespace: "mooring-system".parse().unwrap(),
                 resync_interval: Duration::from_mins(10),
                 passes_per_account: NonZeroUsize::new(4).unwrap(),
+                aws_attempts: NonZeroU32::new(15).unwrap(),
                 pass_deadline: Duration::from_mins(3),
                 confirm_after: Duration::from_secs(30),
                 removals_per_hour: 5,
@@ -672,6 +690,7 @@ mod tests {
     fn values_that_cannot_be_meant_are_refused() {
         for wrong in [
             "--passes-per-account=0",
+            "--aws-attempts=0",
             "--removals-per-hour=1001",
             "--removals-per-hour=-1",
             "--resync-interval=0s",

@@ -47,6 +47,8 @@ pub struct Settings {
     /// Time for a call with all of its retries. Shorter than a pass's deadline (three minutes by default), so that a
     /// pass can tell what it was.
     pub operation_timeout: Duration,
+    /// Attempts of one call, the first included.
+    pub attempts: u32,
     /// Told of every call.
     pub observer: Option<Observer>,
     /// Asked before each attempt of each call; everything is sent when there is none.
@@ -63,6 +65,7 @@ impl Default for Settings {
             read_timeout: Duration::from_secs(20),
             attempt_timeout: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(110),
+            attempts: 15,
             observer: None,
             permit: None,
         }
@@ -121,7 +124,7 @@ pub(super) async fn load_anywhere(settings: &Settings) -> Result<SdkConfig, Conn
     };
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(Transport::new(settings, trust))
-        .retry_config(retries())
+        .retry_config(retries(settings.attempts))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(settings.connect_timeout)
@@ -145,9 +148,9 @@ pub(super) async fn load_anywhere(settings: &Settings) -> Result<SdkConfig, Conn
 /// 4 to 7 (`super::tests`). Fifteen attempts wait 96 seconds on average, about as long as a call may take.
 /// How many retries *failures of the connection* get is held down by the partition's token bucket instead
 /// (`super::wire::Partitions`).
-pub(super) fn retries() -> RetryConfig {
+pub(super) fn retries(attempts: u32) -> RetryConfig {
     RetryConfig::standard()
-        .with_max_attempts(15)
+        .with_max_attempts(attempts)
         .with_initial_backoff(Duration::from_millis(500))
         .with_max_backoff(Duration::from_secs(20))
 }

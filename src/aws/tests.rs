@@ -91,7 +91,7 @@ impl Canned {
             .region(Region::new("eu-west-1"))
             .identity_cache(IdentityCache::no_cache())
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .retry_config(connect::retries())
+            .retry_config(connect::retries(settings.attempts))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep))
             .http_client(self.http_client());
         Aws::over(&config.build(), settings)
@@ -428,6 +428,25 @@ async fn throttling_is_waited_out_and_nothing_else_is_tried_again() {
     assert_eq!(canned.count("GetRole"), 13);
     assert_eq!(account.delete_role(&name).await.unwrap_err().kind, ErrorKind::Conflict);
     assert_eq!(canned.count("DeleteRole"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_tried_as_often_as_the_operator_is_told() {
+    for attempts in [1, 2] {
+        let canned = Canned::new(|seen| match seen.operation.as_str() {
+            "AssumeRole" => session("ASIA1", HOUR),
+            _ => query_error(400, "Throttling", "Rate exceeded"),
+        });
+        let settings = Settings {
+            attempts,
+            ..Settings::default()
+        };
+        let own = Credentials::new("AKIDOPERATOR", "secret", None, None, "test");
+        let account = canned.aws_with(own, &settings).enter(&door("one")).await.unwrap();
+        let name = "x".parse().unwrap();
+        assert_eq!(account.role(&name).await.unwrap_err().kind, ErrorKind::Throttled);
+        assert_eq!(canned.count("GetRole"), usize::try_from(attempts).unwrap());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -146,6 +146,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         namespace,
         resync_interval,
         passes_per_account,
+        aws_attempts,
         pass_deadline,
         confirm_after,
         read_only,
@@ -180,6 +181,7 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
     let observer = metrics.clone();
     let aws = Aws::connect(aws::Settings {
         passes_per_account: passes_per_account.get(),
+        attempts: aws_attempts.get(),
         ca_bundle,
         observer: Some(Arc::new(move |service, operation, outcome, took| {
             observer.aws_answered(service, operation, outcome, took);

@@ -18,9 +18,9 @@ use crate::support::{NAMESPACE, Setting, World, condition};
 
 const CONTROLLER: &str = "argocd-application-controller";
 const SETS: &str = "argocd-applicationset-controller";
-const SERVER: &str = "argocd-server";
+pub(crate) const SERVER: &str = "argocd-server";
 const ANNOTATION: &str = "eks.amazonaws.com/role-arn";
-const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+pub(crate) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 const CONDITION: &str = "ServiceAccountsBound";
 const MANAGER: &str = "mooring-bind-default";
 
@@ -48,12 +48,12 @@ async fn account(world: &World, name: &str) -> ServiceAccount {
     accounts(world).get(name).await.unwrap()
 }
 
-async fn named_role(world: &World, name: &str) -> Option<String> {
+pub(crate) async fn named_role(world: &World, name: &str) -> Option<String> {
     let annotations = account(world, name).await.metadata.annotations;
     annotations.and_then(|all| all.get(ANNOTATION).cloned())
 }
 
-async fn make_account(world: &World, name: &str) {
+pub(crate) async fn make_account(world: &World, name: &str) {
     let metadata = json!({
         "name": name, "namespace": NAMESPACE,
         "labels": {"app.kubernetes.io/part-of": "argocd"}, "annotations": {"example.com/theirs": "x"},
@@ -92,7 +92,7 @@ fn ours(account: &ServiceAccount) -> Option<Value> {
     Some(entry.fields_v1.as_ref().unwrap().0.clone())
 }
 
-async fn make_workload(world: &World, kind: &str, name: &str, account: &str) {
+pub(crate) async fn make_workload(world: &World, kind: &str, name: &str, account: &str) {
     let object = json!({
         "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {

@@ -7,15 +7,18 @@ use mooring::{
     api::ManagedCluster,
     aws::RolePolicies,
     domain::{
-        eks::{AccessPolicyArn, AccessScope, ClusterState},
-        ownership::{Marked, Tags},
+        eks::{AccessPolicyArn, AccessScope, AuthenticationMode, ClusterState},
+        ownership::{HOLD_TAG, Marked, Tags},
     },
     managed_cluster::{Blocked, Plan, Step, request::Request, step::Part},
 };
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::world::{ADMIN, World, cluster_object, endpoint, foreign_secret, management, others_tags, owned_by};
+use crate::{
+    standing_back::{cut, keep},
+    world::{ADMIN, UID, World, cluster_object, endpoint, foreign_secret, management, others_tags, owned_by},
+};
 
 const POLICIES: [&str; 3] = [
     "AmazonEKSClusterAdminPolicy",
@@ -92,8 +95,11 @@ enum Deed {
     Associate(usize, Vec<&'static str>),
     Disassociate(usize),
     Secret(SecretDeed),
+    RoleHeld,
+    EntryHeld,
     ClusterGone,
-    ClusterCreating,
+    Cluster(ClusterState),
+    ConfigMap,
     EndpointGone,
     ForgetRole,
     ForgetSecret,
@@ -156,8 +162,18 @@ fn deed() -> impl Strategy<Value = Deed> {
         Deed::ForgetEntry,
         Deed::ForgetRole,
         Deed::ForgetSecret,
+        Deed::RoleHeld,
+        Deed::EntryHeld,
     ];
-    let cluster = vec![Deed::ClusterGone, Deed::ClusterCreating, Deed::EndpointGone];
+    let cluster = vec![
+        Deed::ClusterGone,
+        Deed::Cluster(ClusterState::Creating),
+        Deed::Cluster(ClusterState::Updating),
+        Deed::Cluster(ClusterState::Failed),
+        Deed::Cluster(ClusterState::Deleting),
+        Deed::ConfigMap,
+        Deed::EndpointGone,
+    ];
     prop_oneof![
         8 => proptest::sample::select(plain),
         2 => whose().prop_map(Deed::RoleTags),
@@ -177,6 +193,16 @@ fn retag(tags: &mut Tags, whose: Whose) {
             tags.insert("theirs".into(), "x".into());
         }
     }
+}
+
+fn hold(tags: &mut Tags) {
+    tags.insert(HOLD_TAG.into(), "incident".into());
+}
+
+fn held(world: &World) -> bool {
+    let role = world.role.as_ref().map(|role| &role.tags);
+    let entry = world.entry.as_ref().map(|entry| &entry.tags);
+    role.into_iter().chain(entry).any(|tags| tags.contains_key(HOLD_TAG))
 }
 
 fn happen(world: &mut World, deed: &Deed) {
@@ -221,6 +247,7 @@ fn happen(world: &mut World, deed: &Deed) {
             }
             Deed::RoleUnbounded => role.boundary = None,
             Deed::RoleTrust => role.trust = "{}".into(),
+            Deed::RoleHeld => hold(&mut role.tags),
             _ => {}
         }
     }
@@ -230,6 +257,7 @@ fn happen(world: &mut World, deed: &Deed) {
             Deed::EntryOfOtherRole => {
                 entry.tags.insert("mooring.dev/role-id".into(), "AROAOTHER".into());
             }
+            Deed::EntryHeld => hold(&mut entry.tags),
             Deed::EntryUsername => entry.username = Some("theirs".into()),
             Deed::EntryRemade => {
                 entry.arn.push('X');
@@ -243,7 +271,8 @@ fn happen(world: &mut World, deed: &Deed) {
     }
     if let Some(cluster) = &mut world.cluster {
         match deed {
-            Deed::ClusterCreating => cluster.state = ClusterState::Creating,
+            Deed::Cluster(state) => cluster.state = *state,
+            Deed::ConfigMap => cluster.authentication_mode = AuthenticationMode::ConfigMap,
             Deed::EndpointGone => cluster.endpoint = None,
             _ => {}
         }
@@ -316,18 +345,18 @@ fn ours(world: &World, tags: &Tags) -> bool {
     world.request.owner.judge(tags) == Marked::Ours
 }
 
-/// What is not ours, as text: no pass may change it.
+/// What is not ours or is held, as text: no pass may change it.
 fn foreign(world: &World) -> Vec<String> {
     let mut all = Vec::new();
     if let Some(role) = &world.role
         && (role.arn != world.request.deployer.to_string()
+            || role.tags.contains_key(HOLD_TAG)
             || (!ours(world, &role.tags) && world.recorded_role.as_ref() != Some(&role.id)))
     {
         all.push(format!("{role:?} {:?}", world.policies));
     }
     if let Some(entry) = &world.entry
-        && !ours(world, &entry.tags)
-        && !world.entry_is_recorded()
+        && (entry.tags.contains_key(HOLD_TAG) || !ours(world, &entry.tags) && !world.entry_is_recorded())
     {
         all.push(format!("{entry:?} {:?}", world.associations));
     }
@@ -343,7 +372,13 @@ fn foreign(world: &World) -> Vec<String> {
 fn sound(world: &World, plan: &Plan) {
     let at = |wanted: fn(&Step) -> bool| plan.steps.iter().position(wanted);
     if let Some(secret) = at(|step| matches!(step, Step::ApplySecret { .. })) {
-        assert!(plan.blocked.is_empty(), "a Secret is written behind {:?}", plan.blocked);
+        // What is held stays as it is, and lets nobody in who was not.
+        let held = |blocked: &Blocked| matches!(blocked, Blocked::Held { .. });
+        assert!(
+            plan.blocked.iter().all(held),
+            "a Secret is written behind {:?}",
+            plan.blocked
+        );
         let rest = &plan.steps[secret..];
         assert!(
             rest.iter().all(|step| step.part() == Part::Secret),
@@ -397,11 +432,13 @@ proptest! {
         let untouched = foreign(&world);
         let mut rested = false;
         for pass in 0..4 {
-            let plan = world.plan();
+            let (plan, suspected) = (world.plan(), world.suspected.clone());
             sound(&world, &plan);
             world.pass();
             prop_assert_eq!(&foreign(&world), &untouched);
-            rested = plan.steps.is_empty() && plan.suspicion.is_none();
+            // What is held stays, however sure two looks are.
+            let sure = plan.suspicion.is_none() || held(&world) && plan.suspicion == suspected;
+            rested = plan.steps.is_empty() && sure;
             if rested {
                 break;
             }
@@ -434,6 +471,54 @@ proptest! {
         }
     }
 
+    /// Whatever stands there, suspending takes our entry away, gives nothing to anybody, and comes to rest.
+    #[test]
+    fn a_suspension_only_takes_access_away(mut world in world()) {
+        let untouched = foreign(&world);
+        for plan in [cut, keep] {
+            let plan = plan(&world);
+            for step in &plan.steps {
+                let gives = matches!(
+                    step,
+                    Step::CreateRole { .. } | Step::CreateAccessEntry { .. } | Step::Associate { .. } | Step::SetGroups { .. }
+                );
+                prop_assert!(!gives, "{:?}", step);
+                world.apply(step);
+            }
+            prop_assert_eq!(&foreign(&world), &untouched);
+        }
+        prop_assert!(cut(&world).steps.is_empty(), "{:?}", cut(&world));
+        prop_assert!(keep(&world).steps.is_empty(), "{:?}", keep(&world));
+        if cut(&world).blocked.is_empty() {
+            prop_assert!(!world.entry_is_ours() && !world.entry_is_recorded());
+        }
+    }
+
+    /// What one look suspects and the next does not see is not acted on, nor what the next sees otherwise.
+    #[test]
+    fn what_a_second_look_does_not_confirm_is_not_deleted(object in object(), deeds in proptest::collection::vec(deed(), 1..6)) {
+        let mut truth = World::new(ADMIN);
+        truth.request = parse(&object);
+        truth.pass();
+        truth.pass();
+        prop_assert!(truth.plan().is_clean());
+        let mut seen = truth.clone();
+        for deed in &deeds {
+            happen(&mut seen, deed);
+        }
+        // The first look was of something stale.
+        let first = seen.plan();
+        let deletes = |plan: &Plan| {
+            plan.steps.iter().any(|step| matches!(step, Step::DeleteRole { .. } | Step::DeleteAccessEntry { .. }))
+        };
+        prop_assert!(!deletes(&first), "{:?}", first);
+        truth.suspected.clone_from(&first.suspicion);
+        prop_assert!(truth.plan().is_clean(), "{:?}", truth.plan());
+        // Another stranger than the first look saw.
+        truth.role().id = "AROAANOTHER".into();
+        prop_assert!(!deletes(&truth.plan()), "{:?}", truth.plan());
+    }
+
     #[test]
     fn a_removal_leaves_nothing_of_ours_and_all_else(mut world in world()) {
         let untouched = foreign(&world);
@@ -455,7 +540,9 @@ proptest! {
             }
             prop_assert!(world.plan_removal().steps.is_empty());
         }
-        prop_assert!(!world.entry_is_ours() && !world.entry_is_recorded());
+        if !held(&world) {
+            prop_assert!(!world.entry_is_ours() && !world.entry_is_recorded());
+        }
         prop_assert!(world.found().own.is_empty());
         if plan.blocked.is_empty() {
             let standing = world.role.as_ref().map(|role| format!("{role:?} {:?}", world.policies));

@@ -14,11 +14,11 @@ fn names(plan: &Plan) -> Vec<&'static str> {
     plan.steps.iter().map(Step::name).collect()
 }
 
-fn cut(world: &World) -> Plan {
+pub(crate) fn cut(world: &World) -> Plan {
     suspended::cut(&world.request.owner, world.known_entry(), world.entry.as_ref())
 }
 
-fn keep(world: &World) -> Plan {
+pub(crate) fn keep(world: &World) -> Plan {
     let memory = Memory {
         owner: &world.request.owner,
         recorded_role: world.recorded_role.as_deref(),

@@ -42,6 +42,11 @@ pub(super) async fn drift(world: &World, name: &str) {
     );
     world.role(name, "UntagRole", json!({"TagKeys": ["mooring.dev/uid"]}));
     world.role(name, "DeleteRolePermissionsBoundary", json!({}));
+    world.role(
+        name,
+        "UpdateRole",
+        json!({"Description": "theirs", "MaxSessionDuration": 7200}),
+    );
     world.entry(
         name,
         "UpdateAccessEntry",

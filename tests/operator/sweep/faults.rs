@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use mooring_sandbox::{
     aws::{Effect, Fault, FaultId, contract::Service},
-    control_plane::{ApiEffect, ApiFault, ApiFaultId},
+    control_plane::{About, ApiEffect, ApiFault, ApiFaultId},
 };
 
 use super::calls::Point;
 use crate::support::World;
+
+/// How often the operators of the sweeps try a call to AWS, as their flag says it: what falls on both tries ends the pass,
+/// and what falls on one is made good inside the call.
+pub(super) const ATTEMPTS: [&str; 2] = ["--aws-attempts", "2"];
 
 /// A way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,8 +23,10 @@ pub(super) enum Way {
     Failing,
     /// Refused; a next try is not.
     Denied,
-    /// No answer, and nothing was carried out.
+    /// No answer at the first try, and nothing was carried out.
     TimedOut,
+    /// No answer, however often it is tried, and nothing was carried out.
+    Unanswered,
     /// No answer, and it was carried out.
     TimedOutAfter,
     /// The connection is closed, and nothing was carried out.
@@ -33,7 +39,14 @@ pub(super) enum Way {
     Stale,
 }
 
-const READ: [Way; 5] = [Way::Throttled, Way::Failing, Way::Denied, Way::TimedOut, Way::Reset];
+const READ: [Way; 6] = [
+    Way::Throttled,
+    Way::Failing,
+    Way::Denied,
+    Way::TimedOut,
+    Way::Reset,
+    Way::Unanswered,
+];
 const WRITE: [Way; 3] = [Way::TimedOutAfter, Way::ResetAfter, Way::Lost];
 
 impl Way {
@@ -47,7 +60,7 @@ impl Way {
             ways.push(Self::Stale);
         }
         // Without retries inside a call of Kubernetes, the next try is the next pass.
-        ways.retain(|way| point.service.is_some() || *way != Self::Lost);
+        ways.retain(|way| point.service.is_some() || !matches!(way, Self::Lost | Self::Unanswered));
         ways
     }
 }
@@ -60,8 +73,8 @@ pub(super) struct Armed {
 }
 
 impl Armed {
-    /// For the object whose sessions have this name, and whose requests to the API server are known by these words.
-    pub(super) fn arm(world: &World, session: &str, words: &[String], point: &Point, way: Way) -> Self {
+    /// For the object whose sessions have this name, and whose requests to the API server are these.
+    pub(super) fn arm(world: &World, session: &str, about: &About, point: &Point, way: Way) -> Self {
         match point.service {
             Some(service) => Self {
                 aws: on_aws(world, session, point, service, way),
@@ -69,14 +82,14 @@ impl Armed {
             },
             None => Self {
                 aws: Vec::new(),
-                api: vec![on_api(world, words, point, way)],
+                api: vec![on_api(world, about, point, way)],
             },
         }
     }
 
     /// What watches tell the operator of the cluster comes late.
-    pub(super) fn lag(world: &World, words: &[String], by: Duration) -> Self {
-        let fault = ApiFault::on_any(ApiEffect::Lag(by)).about(words);
+    pub(super) fn lag(world: &World, about: &About, by: Duration) -> Self {
+        let fault = ApiFault::on_any(ApiEffect::Lag(by)).about(about);
         Self {
             aws: Vec::new(),
             api: vec![world.stage.proxied().unwrap().faults().add(fault)],
@@ -87,6 +100,12 @@ impl Armed {
     pub(super) fn struck(&self, world: &World) -> bool {
         let (aws, api) = (world.stage.aws.faults(), world.stage.proxied().unwrap().faults());
         self.aws.iter().all(|id| aws.struck(*id) > 0) && self.api.iter().all(|id| api.struck(*id) > 0)
+    }
+
+    /// Whether one of them has fallen.
+    pub(super) fn began(&self, world: &World) -> bool {
+        let (aws, api) = (world.stage.aws.faults(), world.stage.proxied().unwrap().faults());
+        self.aws.iter().any(|id| aws.struck(*id) > 0) || self.api.iter().any(|id| api.struck(*id) > 0)
     }
 
     pub(super) fn lift(self, world: &World) {
@@ -107,12 +126,13 @@ fn on_aws(world: &World, session: &str, point: &Point, service: Service, way: Wa
         Service::Iam | Service::Sts => (error(400, "Throttling", "Rate exceeded"), "ServiceFailure"),
     };
     let failing = error(500, failing, "It failed.");
-    // The SDK tries again by itself: what is to last for two tries falls twice.
+    // The SDK tries again by itself (`ATTEMPTS`).
     let effects = match way {
         Way::Throttled => vec![throttling.clone(), throttling],
         Way::Failing => vec![failing.clone(), failing],
         Way::Denied => vec![Effect::AccessDenied],
         Way::TimedOut => vec![Effect::Hang],
+        Way::Unanswered => vec![Effect::Hang, Effect::Hang],
         Way::TimedOutAfter => vec![Effect::HangAfter],
         Way::Reset => vec![Effect::CloseBefore, Effect::CloseBefore],
         Way::ResetAfter => vec![Effect::CloseAfter],
@@ -126,17 +146,17 @@ fn on_aws(world: &World, session: &str, point: &Point, service: Service, way: Wa
     effects.into_iter().zip(point.nth..).map(add).collect()
 }
 
-fn on_api(world: &World, words: &[String], point: &Point, way: Way) -> ApiFaultId {
+fn on_api(world: &World, about: &About, point: &Point, way: Way) -> ApiFaultId {
     let effect = match way {
         Way::Throttled => ApiEffect::Refuse(429),
         Way::Failing => ApiEffect::Refuse(500),
         Way::Denied => ApiEffect::Refuse(403),
-        Way::TimedOut => ApiEffect::Hang,
+        Way::TimedOut | Way::Unanswered => ApiEffect::Hang,
         Way::TimedOutAfter => ApiEffect::HangAfter,
         Way::Reset => ApiEffect::Close,
         Way::ResetAfter | Way::Lost => ApiEffect::CloseAfter,
         Way::Stale => ApiEffect::Lag(Duration::from_secs(3)),
     };
-    let fault = ApiFault::on(&point.kind, effect).about(words).nth(point.nth);
+    let fault = ApiFault::on(&point.kind, effect).about(about).nth(point.nth);
     world.stage.proxied().unwrap().faults().add(fault)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api,
+    Api, Client,
     api::DynamicObject,
     core::{ApiResource, GroupVersionKind},
     runtime::{
@@ -15,8 +15,8 @@ use kube::{
 };
 use mooring_sandbox::{
     aws::{Call, contract::Service},
-    control_plane::{ApiCall, ApiProxy},
-    stage::ready,
+    control_plane::{About, ApiCall, ApiProxy},
+    stage::{Signal, ready},
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -24,15 +24,19 @@ use tokio::task::JoinHandle;
 use super::{
     applications::Sets,
     deeds,
+    faults::ATTEMPTS,
     scenarios::{Act, Before, End, Scenario, of},
 };
 use crate::{
     letting_go,
-    support::{NAMESPACE, Setting, World},
+    support::{NAMESPACE, Setting, World, get},
 };
 
 /// Accounts that the clusters are spread over. The policy of a management role has room for some ninety.
 const ACCOUNTS: usize = 40;
+
+/// More than are made: what has begun is recorded, and none is held up.
+pub(super) const REMOVALS: [&str; 2] = ["--removals-per-hour", "1000"];
 
 /// How often something is looked at that is waited for.
 pub(super) const LOOK: Duration = Duration::from_millis(250);
@@ -40,10 +44,13 @@ pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// A world, and what its API server holds at every moment.
 pub(super) struct Ground {
     pub(super) world: World,
+    /// Whether one cluster after another has its story, so that what names no object is about it.
+    alone: bool,
     objects: Store<DynamicObject>,
+    roles: Store<DynamicObject>,
     secrets: Store<Secret>,
     kind: ApiResource,
-    watching: [JoinHandle<()>; 2],
+    watching: [JoinHandle<()>; 3],
     sets: Sets,
 }
 
@@ -58,6 +65,15 @@ impl Drop for Ground {
 impl Ground {
     /// A hub, a cluster for each name, and an operator that goes through the faulting proxy.
     pub(super) async fn of(names: &[String]) -> Self {
+        Self::made(names, false).await
+    }
+
+    /// The same for stories that are told one after another.
+    pub(super) async fn alone(names: &[String]) -> Self {
+        Self::made(names, true).await
+    }
+
+    async fn made(names: &[String], alone: bool) -> Self {
         let spokes: Vec<String> = (names.iter().enumerate())
             .map(|(number, name)| format!("{}/eu-west-1/{name}", 200_000_000_000 + number % ACCOUNTS))
             .collect();
@@ -66,29 +82,29 @@ impl Ground {
         let lasting = ["--lease-duration", "60s"];
         let flags = ["--confirm-after", "2s", "--passes-per-account", "64"];
         let mut setting = Setting::of(&spokes).flag(&flags).flag(&lasting);
+        setting = setting.flag(&ATTEMPTS).flag(&REMOVALS);
         setting.proxied = true;
         setting.management["spec"]["allow"][0]["deployerRoles"] = json!(["arn:aws:iam::*:role/argocd-*"]);
         let world = World::ready(setting).await;
         letting_go::argocd(&world).await;
         world.apply(&foreign_secret()).await;
         let client = world.stage.client().unwrap();
-        let gvk = GroupVersionKind::gvk("mooring.dev", "v1alpha1", "ManagedCluster");
-        let kind = ApiResource::from_gvk(&gvk);
-        let writer = reflector::store::Writer::new(kind.clone());
-        let objects = writer.as_reader();
-        let api = Api::all_with(client.clone(), &kind);
-        let changes = watcher(api, watcher::Config::default());
-        let watch_objects = reflector::reflector(writer, changes).for_each(|_| std::future::ready(()));
+        let kind = kind_of("ManagedCluster");
+        let (objects, watch_objects) = watched(&client, &kind);
+        let (roles, watch_roles) = watched(&client, &kind_of("ManagementRole"));
         let (secrets, writer) = reflector::store::<Secret>();
         let changes = watcher(Api::namespaced(client, NAMESPACE), watcher::Config::default());
         let watch_secrets = reflector::reflector(writer, changes).for_each(|_| std::future::ready(()));
-        let watching = [tokio::spawn(watch_objects), tokio::spawn(watch_secrets)];
+        let watching = [watch_objects, watch_roles, tokio::spawn(watch_secrets)];
+        roles.wait_until_ready().await.unwrap();
         objects.wait_until_ready().await.unwrap();
         secrets.wait_until_ready().await.unwrap();
         let sets = Sets::reconcile(letting_go::of_argocd(&world, "Application", NAMESPACE), secrets.clone());
         Self {
             world,
+            alone,
             objects,
+            roles,
             secrets,
             kind,
             watching,
@@ -128,6 +144,43 @@ impl Ground {
         vec![name.to_owned(), host.to_owned()]
     }
 
+    /// The requests to the API server that are about a cluster.
+    pub(super) fn about(&self, name: &str) -> About {
+        let about = About::words(self.words(name));
+        if self.alone { about.or_nameless() } else { about }
+    }
+
+    /// Whether the removal of a cluster was recorded before anything of it was taken away.
+    pub(super) fn recorded(&self, name: &str) -> bool {
+        let roles = self.roles.state();
+        let recorded = |role: &std::sync::Arc<DynamicObject>| {
+            let removals = role.data["status"]["removals"].as_array();
+            removals.is_some_and(|all| all.iter().any(|removal| removal["name"] == name))
+        };
+        roles.iter().any(recorded)
+    }
+
+    /// Another operator takes over, which remembers nothing and is busy with nothing.
+    pub(super) async fn fresh_operator(&self) {
+        self.world.end_operator(Signal::Terminate).await;
+        self.world.start_operator().await;
+        let lists = About::default().or_nameless();
+        let (deadline, mut still) = (tokio::time::Instant::now() + crate::support::PATIENCE, 0);
+        let mut mark = self.proxy().mark();
+        while still < 6 {
+            assert!(tokio::time::Instant::now() < deadline, "the operator is never at rest");
+            tokio::time::sleep(LOOK).await;
+            let ready = self
+                .world
+                .operator()
+                .as_ref()
+                .and_then(|operator| get(operator, "/readyz"));
+            let busy = !self.proxy().since(mark, &lists).is_empty() || ready.is_none_or(|(code, _)| code != 200);
+            still = if busy { 0 } else { still + 1 };
+            mark = self.proxy().mark();
+        }
+    }
+
     /// The name of the sessions that the operator has for a cluster.
     pub(super) fn session(&self, name: &str) -> String {
         format!("{name}@{}", self.world.stage.fleet.hub.name)
@@ -142,7 +195,7 @@ impl Ground {
 
     /// The requests to the API server about a cluster, from a mark on.
     pub(super) fn api_calls(&self, name: &str, mark: usize) -> Vec<ApiCall> {
-        self.proxy().since(mark, &self.words(name))
+        self.proxy().since(mark, &self.about(name))
     }
 
     /// A moment in both logs.
@@ -261,6 +314,19 @@ impl Ground {
         let others = others.select(0, |call| call.write && call.service != Service::Sts && !known(call));
         assert!(others.is_empty(), "{others:?}");
     }
+}
+
+fn kind_of(kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("mooring.dev", "v1alpha1", kind))
+}
+
+/// All objects of a kind, as long as the task runs.
+fn watched(client: &Client, kind: &ApiResource) -> (Store<DynamicObject>, JoinHandle<()>) {
+    let writer = reflector::store::Writer::new(kind.clone());
+    let store = writer.as_reader();
+    let changes = watcher(Api::all_with(client.clone(), kind), watcher::Config::default());
+    let watching = reflector::reflector(writer, changes).for_each(|_| std::future::ready(()));
+    (store, tokio::spawn(watching))
 }
 
 /// A cluster Secret that somebody wired by hand, for a cluster that is not ours.

@@ -1,7 +1,7 @@
 //! The operator is killed before and after every write, of AWS and of Kubernetes, and started again. A kill concerns the
 //! whole process, so every cluster is held at a write of its own, and then it is killed once.
 
-use std::panic::AssertUnwindSafe;
+use std::{collections::BTreeSet, panic::AssertUnwindSafe};
 
 use futures::{FutureExt, StreamExt, future::join_all, stream};
 use mooring_sandbox::{
@@ -41,7 +41,7 @@ impl Hold {
             Self::Aws(ground.world.stage.aws.faults().add(fault.nth(point.nth)).unwrap())
         } else {
             let effect = if after { ApiEffect::HangAfter } else { ApiEffect::Hang };
-            let fault = ApiFault::on(&point.kind, effect).about(&ground.words(name));
+            let fault = ApiFault::on(&point.kind, effect).about(&ground.about(name));
             Self::Api(ground.proxy().faults().add(fault.nth(point.nth)))
         }
     }
@@ -58,7 +58,7 @@ impl Hold {
 fn freeze(ground: &Ground, name: &str) {
     let fault = Fault::on_any(Effect::Hang).in_session(&ground.session(name));
     ground.world.stage.aws.faults().add(fault).unwrap();
-    let fault = ApiFault::on_any(ApiEffect::Hang).about(&ground.words(name));
+    let fault = ApiFault::on_any(ApiEffect::Hang).about(&ground.about(name));
     ground.proxy().faults().add(fault);
 }
 
@@ -94,7 +94,7 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
         })
         .collect();
     join_all(trials.iter().map(|trial| ground.begin(trial.scenario, &trial.name))).await;
-    let held = all_held(&ground, &trials, &holds).await;
+    let missing = all_held(&ground, &trials, &holds).await;
     ground.world.end_operator(Signal::Kill).await;
     ground.world.stage.aws.faults().clear();
     ground.proxy().faults().clear();
@@ -122,10 +122,11 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
     }))
     .await;
     say(&format!(
-        "kill sweep: {} points tried in {} s, {} of them not met",
+        "kill sweep: {} points tried in {} s, {} of them not met{}",
         trials.len(),
         started.elapsed().as_secs(),
-        trials.len() - held
+        missing.len(),
+        super::lines(&missing)
     ));
     let failed = trials.iter().zip(ends).filter_map(|(trial, end)| {
         let why = end.err()?;
@@ -146,10 +147,10 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
     ground.sound(&names);
 }
 
-/// Waits until every cluster is held at its point; gives how many are.
-async fn all_held(ground: &Ground, trials: &[Trial], holds: &[Hold]) -> usize {
+/// Waits until every cluster is held at its point; gives those that are not.
+async fn all_held(ground: &Ground, trials: &[Trial], holds: &[Hold]) -> Vec<String> {
     let deadline = Instant::now() + HELD;
-    let mut frozen = vec![false; holds.len()];
+    let (mut frozen, mut known) = (vec![false; holds.len()], BTreeSet::new());
     loop {
         for ((hold, trial), frozen) in holds.iter().zip(trials).zip(&mut frozen) {
             if !*frozen && hold.held(ground) {
@@ -157,15 +158,19 @@ async fn all_held(ground: &Ground, trials: &[Trial], holds: &[Hold]) -> usize {
                 freeze(ground, &trial.name);
             }
         }
-        let held = frozen.iter().filter(|frozen| **frozen).count();
-        if held == holds.len() {
-            return held;
-        }
         let missing = trials.iter().zip(&frozen).filter(|(_, frozen)| !**frozen);
         let missing: Vec<String> = missing.map(|(trial, _)| trial.told()).collect();
+        if missing.is_empty() {
+            return missing;
+        }
         if Instant::now() >= deadline {
             assert!(missing.len() * 20 <= trials.len(), "not held: {missing:#?}");
-            return held;
+            for (trial, _) in trials.iter().zip(&frozen).filter(|(_, frozen)| **frozen) {
+                known.insert(trial.call());
+            }
+            let never = trials.iter().map(Trial::call).find(|call| !known.contains(call));
+            assert_eq!(never, None, "held neither before nor after it");
+            return missing;
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -124,6 +124,7 @@ pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
     let suspended = with(json!({"mode": "Suspended"}));
     let enforced = with(json!({"mode": "Enforce"}));
     let drained = with(json!({"deletion": {"whileInUse": "Drain"}}));
+    let retained = with(json!({"deletion": {"policy": "Retain"}}));
     let adopting = with(json!({
         "adoptExisting": true,
         "access": {"deployerRole": {"arn": "arn:aws:iam::ACCOUNT:role/argocd-NAME"}},
@@ -161,6 +162,7 @@ pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
             Act::Delete,
             End::Gone,
         ),
+        row("retain", vec![Before::Apply(retained, MOORED)], Act::Delete, End::Gone),
         row(
             "leave",
             vec![Before::Wired, Before::Apply(adopting, MOORED)],

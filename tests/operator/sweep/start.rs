@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use mooring_sandbox::{
-    control_plane::{ApiEffect, ApiFault, ApiProxy},
+    control_plane::{About, ApiEffect, ApiFault, ApiProxy},
     stage::Signal,
 };
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{all, say};
+use super::{all, lines, say};
 use crate::support::{Setting, World};
 
 const WAYS: [ApiEffect; 5] = [
@@ -26,9 +26,9 @@ const ONE_OF: usize = 7;
 
 const CLUSTER: &str = "one";
 
-/// Words that every request holds.
-fn any() -> Vec<String> {
-    vec![String::new()]
+/// Every request.
+fn any() -> About {
+    About::words([""])
 }
 
 fn proxy(world: &World) -> &ApiProxy {
@@ -91,11 +91,12 @@ async fn whatever_read_of_a_start_fails_nothing_is_lost() {
     let log = world.log();
     assert!(!log.contains("panicked"), "{log}");
     say(&format!(
-        "fault sweep of a start: {tried} of {} points tried{} in {} s, {} of them not met",
+        "fault sweep of a start: {tried} of {} points tried{} in {} s, {} of them not met{}",
         reads.len() * WAYS.len(),
         if all() { "" } else { " (make sweep tries all)" },
         started.elapsed().as_secs(),
-        not_met.len()
+        not_met.len(),
+        lines(&not_met)
     ));
     assert!(not_met.len() * 5 <= tried, "too many calls were not made: {not_met:#?}");
     world.never_denied();

@@ -40,13 +40,19 @@ pub(super) fn end(ground: &Ground, scenario: &Scenario, name: &str) -> Value {
             "finalizers": object["metadata"]["finalizers"], "spec": object["spec"], "status": status,
         })),
         "role": role.as_ref().map(|role| {
-            json!({"arn": role.arn, "trust": role.trust, "boundary": role.boundary, "tags": role.tags})
+            json!({
+                "arn": role.arn, "trust": role.trust, "boundary": role.boundary, "tags": role.tags,
+                "description": role.description, "longestSession": role.longest_session,
+            })
         }),
         "policies": policies,
         "entry": entry.as_ref().map(|entry| {
-            json!({"groups": entry.groups, "tags": entry.tags, "policies": entry.policies})
+            json!({
+                "groups": entry.groups, "tags": entry.tags, "policies": entry.policies, "username": entry.username,
+            })
         }),
         "secrets": secrets,
+        "removal recorded": ground.recorded(name),
     });
     let id = spec.issuer().rsplit('/').next().unwrap().to_owned();
     let secret = secrets.first().and_then(|secret| secret["name"].as_str());
@@ -92,6 +98,12 @@ pub(super) fn timeless(status: &Value) -> Value {
     // The authority is the world's own.
     if let Some(cluster) = status.get_mut("cluster").and_then(Value::as_object_mut) {
         cluster.remove("certificateAuthoritySha256");
+    }
+    // Of each removal its name says enough.
+    if let Some(removals) = status.get_mut("removals").and_then(Value::as_array_mut) {
+        removals
+            .iter_mut()
+            .for_each(|removal| *removal = removal["name"].clone());
     }
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
         conditions.sort_by_key(|condition| condition["type"].to_string());

@@ -45,7 +45,7 @@ pub use self::{
     assets::prepare,
     audit::{AuditMark, AuditedCall},
     error::Error,
-    proxy::{ApiCall, ApiEffect, ApiFault, ApiFaultId, ApiFaults, ApiProxy, ApiRequest},
+    proxy::{About, ApiCall, ApiEffect, ApiFault, ApiFaultId, ApiFaults, ApiProxy, ApiRequest},
 };
 
 /// What a control plane is to be.

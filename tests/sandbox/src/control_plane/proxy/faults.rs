@@ -24,11 +24,46 @@ pub enum ApiEffect {
     Lag(Duration),
 }
 
+/// Requests, by the object that they are about.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    words: Vec<String>,
+    nameless: bool,
+}
+
+impl About {
+    /// An object whose name is, or holds, one of these words.
+    #[must_use]
+    pub fn words<S: Into<String>>(words: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            words: words.into_iter().map(Into::into).collect(),
+            nameless: false,
+        }
+    }
+
+    /// And those whose path names no object: lists, and what is no resource. Watches are not among them, since nothing
+    /// tells when they begin.
+    #[must_use]
+    pub fn or_nameless(self) -> Self {
+        Self { nameless: true, ..self }
+    }
+
+    pub(super) fn covers(&self, request: &ApiRequest) -> bool {
+        let nameless = request.about.is_empty() && request.verb != "watch";
+        self.nameless && nameless || self.tells_of(&request.about)
+    }
+
+    /// Whether a text holds one of the words.
+    fn tells_of(&self, text: &str) -> bool {
+        self.words.iter().any(|word| text.contains(word.as_str()))
+    }
+}
+
 /// A fault, and the requests that it falls on.
 #[derive(Debug, Clone)]
 pub struct ApiFault {
     kind: Option<String>,
-    about: Option<Vec<String>>,
+    about: Option<About>,
     first: u64,
     last: u64,
     effect: ApiEffect,
@@ -56,11 +91,11 @@ impl ApiFault {
         }
     }
 
-    /// Only on requests about an object whose name is, or holds, one of these words.
+    /// Only on these requests.
     #[must_use]
-    pub fn about(self, words: &[String]) -> Self {
+    pub fn about(self, about: &About) -> Self {
         Self {
-            about: Some(words.to_vec()),
+            about: Some(about.clone()),
             ..self
         }
     }
@@ -78,13 +113,8 @@ impl ApiFault {
     fn matches(&self, request: &ApiRequest) -> bool {
         let kind = self.kind.as_ref().is_none_or(|kind| *kind == request.kind());
         let lags = matches!(self.effect, ApiEffect::Lag(_));
-        kind && !lags && self.about.as_ref().is_none_or(|words| tells_of(&request.about, words))
+        kind && !lags && self.about.as_ref().is_none_or(|about| about.covers(request))
     }
-}
-
-/// Whether a text holds one of the words.
-pub(super) fn tells_of(text: &str, words: &[String]) -> bool {
-    words.iter().any(|word| text.contains(word.as_str()))
 }
 
 /// Names a fault that was added.
@@ -170,9 +200,8 @@ impl ApiFaults {
         self.with(|state| {
             let mut lag = Duration::ZERO;
             for armed in &mut state.armed {
-                let words = armed.fault.about.as_deref().unwrap_or_default();
                 if let ApiEffect::Lag(by) = armed.fault.effect
-                    && tells_of(line, words)
+                    && armed.fault.about.as_ref().is_some_and(|about| about.tells_of(line))
                 {
                     armed.struck += 1;
                     lag = by;
@@ -195,7 +224,7 @@ mod tests {
             resource: "secrets".to_owned(),
             about: about.to_owned(),
         };
-        let words = ["p-01".to_owned()];
+        let words = About::words(["p-01"]);
         let second = faults.add(ApiFault::on("get secrets", ApiEffect::Refuse(500)).about(&words).nth(2));
         let lag = faults.add(ApiFault::on_any(ApiEffect::Lag(Duration::from_secs(1))).about(&words));
         assert_eq!(faults.strike(&request("get", "cluster-p-01-1")), None);
@@ -212,5 +241,33 @@ mod tests {
         assert_eq!(faults.strike(&request("patch", "p-02")), Some(ApiEffect::Close));
         faults.clear();
         assert_eq!(faults.strike(&request("patch", "p-02")), None);
+    }
+
+    #[test]
+    fn lists_are_meant_where_requests_are_that_name_no_object() {
+        let request = |verb, about: &str| ApiRequest {
+            verb,
+            resource: "secrets".to_owned(),
+            about: about.to_owned(),
+        };
+        let named = About::words(["p-01"]);
+        let also = named.clone().or_nameless();
+        for (verb, about, by_name, by_both) in [
+            ("get", "p-01", true, true),
+            ("get", "p-02", false, false),
+            ("list", "", false, true),
+            ("watch", "", false, false),
+        ] {
+            let request = request(verb, about);
+            assert_eq!(
+                (named.covers(&request), also.covers(&request)),
+                (by_name, by_both),
+                "{verb} {about}"
+            );
+        }
+        assert!(
+            About::words([""]).covers(&request("watch", "")),
+            "a word that every text holds"
+        );
     }
 }

@@ -33,7 +33,7 @@ use tokio_rustls::TlsConnector;
 
 pub use self::{
     call::ApiRequest,
-    faults::{ApiEffect, ApiFault, ApiFaultId, ApiFaults},
+    faults::{About, ApiEffect, ApiFault, ApiFaultId, ApiFaults},
 };
 use super::{ControlPlane, Error};
 
@@ -126,16 +126,12 @@ impl ApiProxy {
         self.shared.log().len()
     }
 
-    /// The requests about an object whose name holds one of these words, from a mark on, in the order in which they
-    /// came to their end.
+    /// These requests, from a mark on, in the order in which they came to their end.
     #[must_use]
-    pub fn since(&self, mark: usize, words: &[String]) -> Vec<ApiCall> {
+    pub fn since(&self, mark: usize, about: &About) -> Vec<ApiCall> {
         let log = self.shared.log();
         let calls = log.iter().skip(mark);
-        calls
-            .filter(|call| faults::tells_of(&call.request.about, words))
-            .cloned()
-            .collect()
+        calls.filter(|call| about.covers(&call.request)).cloned().collect()
     }
 
     /// Every request so far.

@@ -1,0 +1,151 @@
+//! What tells nobody for whom it is asked: lists, above all those of the Applications that a removal waits for, and the
+//! entering of an account, which an operator that has just started does first. One cluster after another has its story, so
+//! that whatever is asked meanwhile is asked for it, and an operator of its own.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::{FutureExt, StreamExt, future::join_all, stream};
+use mooring_sandbox::{aws::contract::Service, control_plane::ApiCall};
+use tokio::time::Instant;
+
+use super::{
+    BESIDE, Ended, Trial, Trouble, all,
+    calls::{Clean, Point, destroys, points, quiet, untroubled},
+    faults::Way,
+    ground::Ground,
+    note,
+    scenarios::{End, SCENARIOS, Scenario},
+    troubled,
+};
+use crate::support::make_room;
+
+/// Worlds among which the stories are shared when all are told.
+const WORLDS: usize = 5;
+
+/// Those of which `make test` has time for a part: what they take away hangs on what a list holds.
+const SOME: [&str; 1] = ["drain"];
+
+/// What a clean run asked for without a name, and where it led.
+async fn clean(ground: &Ground, scenario: &'static Scenario, name: &str) -> Clean {
+    ground.fresh_operator().await;
+    let (aws, mut api, end) = untroubled(ground, scenario, name).await;
+    // What comes after the last write to the object is the management role's, which has stories of its own.
+    let of_the_object = |call: &ApiCall| {
+        let request = &call.request;
+        request.is_write() && request.about == name && request.resource.starts_with("managedclusters.")
+    };
+    api.truncate(api.iter().rposition(of_the_object).unwrap_or_default() + 1);
+    let nameless: Vec<String> = (api.iter())
+        .filter(|call| call.request.about.is_empty())
+        .map(|call| call.request.kind())
+        .collect();
+    let mut points = points(aws, api);
+    let destroys = destroys(&points);
+    points.retain(|point| nameless.contains(&point.kind));
+    points.push(entering());
+    Clean { points, end, destroys }
+}
+
+/// An operator that has just started enters the account before it does anything for a cluster.
+fn entering() -> Point {
+    Point {
+        service: Some(Service::Sts),
+        kind: "AssumeRole".to_owned(),
+        nth: 1,
+        write: false,
+        after_write: false,
+    }
+}
+
+/// All ways of each call, or one of them, which take turns.
+fn ways(points: &[Point]) -> Vec<(Point, Way)> {
+    let of = |(index, point): (usize, &Point)| {
+        let ways = Way::of(point);
+        let one = ways[index % ways.len()];
+        let chosen = ways.into_iter().filter(move |way| all() || *way == one);
+        chosen.map(|way| (point.clone(), way)).collect::<Vec<_>>()
+    };
+    points.iter().enumerate().flat_map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_asked_without_a_name_fails_the_end_is_that_of_a_clean_run() {
+    let started = Instant::now();
+    let scenarios: Vec<&Scenario> = SCENARIOS
+        .iter()
+        .filter(|scenario| all() || SOME.contains(&scenario.name))
+        .collect();
+    let worlds = if all() { WORLDS } else { 1 };
+    make_room(worlds - 1);
+    let names: Vec<String> = scenarios
+        .iter()
+        .map(|scenario| format!("{}-clean", scenario.name))
+        .collect();
+    let ground = Ground::alone(&names).await;
+    prepared(&ground, scenarios.iter().copied().zip(&names)).await;
+    let mut trials = Vec::new();
+    for (scenario, name) in scenarios.iter().zip(&names) {
+        quiet(&ground, name).await;
+        let clean: &'static Clean = Box::leak(Box::new(clean(&ground, scenario, name).await));
+        let kinds: Vec<String> = clean.points.iter().map(Point::to_string).collect();
+        // Whoever lets go asks who still uses the cluster.
+        let asks = kinds
+            .iter()
+            .any(|kind| kind.starts_with("list applications.argoproj.io"));
+        assert!(asks || scenario.end != End::Gone, "{}: {kinds:?}", scenario.name);
+        for (number, (point, way)) in ways(&clean.points).into_iter().enumerate() {
+            trials.push(Trial {
+                number,
+                name: format!("{}-{number:04}", scenario.name),
+                scenario,
+                clean,
+                trouble: Trouble::At(point, way),
+            });
+        }
+    }
+    ground.sound(&names);
+    drop(ground);
+    trials.retain(|trial| super::asked_for(&trial.told()));
+    let share = trials.len().div_ceil(worlds).max(1);
+    let ended = join_all(trials.chunks(share).map(|trials| Box::pin(in_turn(trials)))).await;
+    let (mut failed, mut not_met) = (Vec::new(), Vec::new());
+    for (trial, ended) in trials.iter().zip(ended.into_iter().flatten()) {
+        note(trial, ended, &mut failed, &mut not_met);
+    }
+    super::told(
+        "fault sweep of what names no object",
+        &trials,
+        started,
+        &failed,
+        &not_met,
+    );
+}
+
+/// Tells these stories one after another in a world of their own.
+async fn in_turn(trials: &[Trial]) -> Vec<std::thread::Result<Ended>> {
+    let names: Vec<String> = trials.iter().map(|trial| trial.name.clone()).collect();
+    let ground = Ground::alone(&names).await;
+    let (born, _) = ground.mark();
+    prepared(&ground, trials.iter().map(|trial| (trial.scenario, &trial.name))).await;
+    let mut ends = Vec::new();
+    for trial in trials {
+        let story = async {
+            let enters = matches!(&trial.trouble, Trouble::At(point, _) if *point == entering());
+            if !enters {
+                ground.fresh_operator().await;
+            }
+            troubled(&ground, trial, born, enters).await
+        };
+        ends.push(AssertUnwindSafe(Box::pin(story)).catch_unwind().await);
+        // What this one left unfinished is not to fall on the next.
+        ground.world.stage.aws.faults().clear();
+        ground.proxy().faults().clear();
+    }
+    ground.sound(&names);
+    ends
+}
+
+async fn prepared(ground: &Ground, clusters: impl Iterator<Item = (&'static Scenario, &String)>) {
+    let prepared = clusters.map(|(scenario, name)| ground.prepare(scenario, name));
+    stream::iter(prepared).buffer_unordered(BESIDE).collect::<()>().await;
+}
