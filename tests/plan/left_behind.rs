@@ -3,7 +3,7 @@
 
 use mooring::{
     domain::ownership::Owner,
-    managed_cluster::{Blocked, Plan, Step},
+    managed_cluster::{Blocked, Plan, Step, living::Lives},
     policy::trust,
 };
 
@@ -76,7 +76,7 @@ fn what_the_same_object_made_on_a_former_hub_is_no_living_objects() {
     // An object of this hub that is there keeps what is its own, also where its owner opened it.
     world.role().tags.insert("mooring.dev/hub".into(), HUB.into());
     world.role().tags.insert("mooring.dev/uid".into(), "another".into());
-    world.living.insert("another".into());
+    world.living.insert("another".to_owned(), Lives::default());
     assert_eq!(brief(&world.plan()), ["!NotAdoptable"]);
 }
 
