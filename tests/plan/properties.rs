@@ -509,7 +509,7 @@ proptest! {
         // The first look was of something stale.
         let first = seen.plan();
         let deletes = |plan: &Plan| {
-            plan.steps.iter().any(|step| matches!(step, Step::DeleteRole { .. } | Step::DeleteAccessEntry { .. }))
+            plan.steps.iter().any(|step| matches!(step, Step::DeleteRole { .. } | Step::DeleteAccessEntry))
         };
         prop_assert!(!deletes(&first), "{:?}", first);
         truth.suspected.clone_from(&first.suspicion);
