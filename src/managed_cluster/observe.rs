@@ -428,7 +428,7 @@ mod tests {
     use k8s_openapi::ByteString;
 
     use super::*;
-    use crate::kubernetes::fake::answering;
+    use crate::{kubernetes::fake::answering, managed_cluster::living::Lives};
 
     /// Whether somebody applied the Secret as Mooring does.
     fn secret(name: &str, annotations: &serde_json::Value, ours: bool) -> ClusterSecret {

@@ -405,6 +405,30 @@ pub(crate) fn by_hand_manager(world: &World) -> String {
     format!("arn:aws:iam::{HUB_ACCOUNT}:role/argocd-manager")
 }
 
+/// Whatever is taken off the Secret, it is the same one, and what others wrote stays.
+async fn stripped(world: &World, wired: &Wired, uid: Option<String>) {
+    let annotations =
+        json!({"mooring.dev/uid": null, "mooring.dev/managed-cluster": null, "mooring.dev/adopted": null});
+    let bare = json!({"metadata": {"annotations": annotations, "labels": {"argocd.argoproj.io/secret-type": null}}});
+    world
+        .secrets()
+        .patch(&wired.secret(), &PatchParams::default(), &Patch::Merge(&bare))
+        .await
+        .unwrap();
+    world.ask("ManagedCluster", "wired").await;
+    let secret = world
+        .eventually("the Secret is put back", async || world.secret("wired").await)
+        .await;
+    assert_eq!(secret.metadata.name, Some(wired.secret()), "never renamed");
+    assert_eq!(secret.metadata.uid, uid);
+    assert_eq!(secret.data.unwrap()["shard"].0, b"1");
+    assert_eq!(secret.metadata.annotations.unwrap()["mooring.dev/adopted"], "true");
+    assert_eq!(
+        secret.metadata.labels.unwrap()["argocd.argoproj.io/secret-type"],
+        "cluster"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_wired_by_hand_is_taken_over_once_its_owners_have_opened_it() {
     let world = World::ready(setting(&[
@@ -480,28 +504,7 @@ async fn what_was_wired_by_hand_is_taken_over_once_its_owners_have_opened_it() {
     let calls = world.calls("wired", mark);
     let looked = calls.iter().any(|call| call.operation == "ListInstanceProfilesForRole");
     assert!(!looked, "it is ours by now");
-    // Whatever is taken off the Secret, it is the same one, and what others wrote stays.
-    let annotations =
-        json!({"mooring.dev/uid": null, "mooring.dev/managed-cluster": null, "mooring.dev/adopted": null});
-    let bare = json!({"metadata": {"annotations": annotations, "labels": {"argocd.argoproj.io/secret-type": null}}});
-    let uid = secret.metadata.uid;
-    world
-        .secrets()
-        .patch(&wired.secret(), &PatchParams::default(), &Patch::Merge(&bare))
-        .await
-        .unwrap();
-    world.ask("ManagedCluster", "wired").await;
-    let secret = world
-        .eventually("the Secret is put back", async || world.secret("wired").await)
-        .await;
-    assert_eq!(secret.metadata.name, Some(wired.secret()), "never renamed");
-    assert_eq!(secret.metadata.uid, uid);
-    assert_eq!(secret.data.unwrap()["shard"].0, b"1");
-    assert_eq!(secret.metadata.annotations.unwrap()["mooring.dev/adopted"], "true");
-    assert_eq!(
-        secret.metadata.labels.unwrap()["argocd.argoproj.io/secret-type"],
-        "cluster"
-    );
+    stripped(&world, &wired, secret.metadata.uid).await;
     // What the spec gave it takes away again, and what others gave stays.
     let narrower = json!({"spec": {"access": {"policies": [{"name": EDIT}]}}});
     world.patch("ManagedCluster", "wired", narrower).await;

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     standing_back::{cut, keep},
-    world::{ADMIN, UID, World, cluster_object, endpoint, foreign_secret, management, others_tags, owned_by},
+    world::{ADMIN, World, cluster_object, endpoint, foreign_secret, management, others_tags, owned_by},
 };
 
 const POLICIES: [&str; 3] = [

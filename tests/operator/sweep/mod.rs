@@ -181,7 +181,7 @@ fn told(what: &str, trials: &[Trial], started: Instant, failed: &[String], not_m
 
 /// A list to stand at the end of a line.
 fn lines(all: &[String]) -> String {
-    all.iter().map(|one| format!("\n  {one}")).collect()
+    all.iter().flat_map(|one| ["\n  ", one]).collect()
 }
 
 /// Tries these in a world of their own, and tells which failed, and whose call was not made.

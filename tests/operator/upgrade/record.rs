@@ -16,8 +16,6 @@ pub(super) const ENTRY_ID: &str = "@entry-id@";
 pub(super) const SECRET_UID: &str = "@secret-uid@";
 /// The hash of an authority that is not this world's.
 const NO_AUTHORITY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-/// The UID of a Secret that is not in this world.
-const SECRET_UID: &str = "00000000-0000-4000-8000-000000000000";
 pub(super) const TIME: &str = "2026-01-01T00:00:00Z";
 
 /// Brings every object to where it is recorded.
@@ -154,8 +152,6 @@ fn plain(value: &mut Value) {
                 let time = ["creationTimestamp", "deletionTimestamp", "lastTransitionTime", "time"];
                 if time.contains(&key.as_str()) && value.is_string() {
                     *value = json!(TIME);
-                } else if key == "secretUid" {
-                    *value = json!(SECRET_UID);
                 } else if key == "certificateAuthoritySha256" {
                     *value = json!(NO_AUTHORITY);
                 } else {
