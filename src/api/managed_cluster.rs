@@ -419,6 +419,10 @@ pub struct AccessEntryStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub arn: Option<String>,
+    /// The unique ID of the role that the entry was made for, or that stood there when it was taken over. It counts for more than the tag mooring.dev/role-id, which anybody may take off who may tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub role_id: Option<String>,
     /// Whether others made the entry, and Mooring took it over: what they gave to it stays. It counts for more than the tag mooring.dev/adopted, which anybody may set who may tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]

@@ -20,6 +20,16 @@ pub struct Hub {
     pub management_role: KubernetesName,
 }
 
+/// The IAM path under which everything stands that Mooring makes.
+pub const MOORING: &str = "/mooring/";
+
+/// The IAM path of the management roles of a hub: `/mooring/<hub account>-<hub region>-<hub cluster>/`.
+#[must_use]
+pub fn management_path(hub: &ClusterArn) -> String {
+    let ClusterArn { region, account, name } = hub;
+    format!("{MOORING}{account}-{region}-{name}/")
+}
+
 impl Hub {
     /// The partition of the hub, and so of everything that it can reach.
     #[must_use]
@@ -38,8 +48,7 @@ impl Hub {
     /// the role that assumes them, in the hub's own account neither.
     #[must_use]
     pub fn management_path(&self) -> String {
-        let ClusterArn { region, account, name } = &self.cluster;
-        format!("/mooring/{account}-{region}-{name}/")
+        management_path(&self.cluster)
     }
 
     /// The deployer role of a cluster, under the hub's path in the cluster's account.

@@ -1,5 +1,7 @@
 //! 5. apply: carries a plan out, and makes no choices. One match over steps; the first that is not done stops the rest.
 
+mod in_account;
+
 use std::{collections::BTreeSet, time::Instant};
 
 use futures::future::join_all;
@@ -9,18 +11,18 @@ use tracing::{info, warn};
 
 use crate::{
     argocd::ADOPTED_ANNOTATION,
-    aws::{Account, AwsError, Call},
+    aws::{Account, Call},
     domain::{
         arn::{ClusterArn, RoleArn},
-        eks::{AccessPolicyArn, WantedEntry},
+        eks::AccessPolicyArn,
     },
     kubernetes::objects,
     telemetry::Metrics,
 };
 
+use self::in_account::run_in_account;
 use super::{
     blocked::Blocked,
-    plan::entry_tags,
     secret_write::{apply_secret, drop_labels, drop_owners, null_keys},
     step::{Part, Step},
     unmoved::Unmoved,
@@ -335,75 +337,6 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran
             };
             return Ok(run_in_account(step, account, site, made).await?);
         }
-    }
-    Ok(Ran::Done(Made::default()))
-}
-
-async fn run_in_account(
-    step: &Step,
-    account: &Account,
-    site: Site<'_>,
-    made: Option<&MadeRole>,
-) -> Result<Ran, AwsError> {
-    let (cluster, deployer) = (&site.cluster.name, site.deployer);
-    match step {
-        Step::CreateRole { role } => {
-            let role = account.create_role(role).await?;
-            return Ok(Ran::Done(Made::role(MadeRole {
-                arn: role.arn,
-                id: role.id,
-            })));
-        }
-        Step::DeleteRole { name } => account.delete_role(name).await?,
-        Step::SetBoundary { name, boundary, .. } => account.set_boundary(name, boundary).await?,
-        Step::TagRole { name, tags, .. } => account.tag_role(name, tags).await?,
-        Step::UpdateRole { name, description, .. } => account.update_role(name, description).await?,
-        Step::SetTrust { name, trust, .. } | Step::AddTrust { name, trust, .. } | Step::LeaveRole { name, trust } => {
-            account.set_trust(name, trust).await?;
-        }
-        Step::AdoptRole { arn, id, tags } => {
-            account.tag_role(&arn.name, tags).await?;
-            return Ok(Ran::Done(Made::role(MadeRole {
-                arn: arn.to_string(),
-                id: id.clone(),
-            })));
-        }
-        Step::CreateAccessEntry { entry, role_id } => {
-            let role_id = role_id.as_deref().or_else(|| made.map(|made| made.id.as_str()));
-            let entry = WantedEntry {
-                tags: entry_tags(&entry.tags, role_id),
-                ..entry.clone()
-            };
-            let arn = account.create_access_entry(cluster, &entry).await?;
-            return Ok(Ran::Done(Made::entry(arn.map(OurEntry::Made))));
-        }
-        Step::SetGroups { groups, .. } => account.set_groups(cluster, deployer, groups, None).await?,
-        Step::SetUsername { username, groups, .. } => {
-            account.set_groups(cluster, deployer, groups, Some(username)).await?;
-        }
-        Step::TagAccessEntry { arn, tags, .. } => account.tag_access_entry(arn, tags).await?,
-        Step::AdoptAccessEntry { arn, tags } => {
-            account.tag_access_entry(arn, tags).await?;
-            return Ok(Ran::Done(Made::entry(Some(OurEntry::TakenOver(arn.clone())))));
-        }
-        Step::DeleteAccessEntry => account.delete_access_entry(cluster, deployer).await?,
-        Step::Associate { policy, scope } => account.associate(cluster, deployer, policy, scope).await?,
-        Step::Rescope { policy, scope, found } => {
-            if !account.rescope(cluster, deployer, policy, scope).await? {
-                let unmoved = Unmoved::new(policy.clone(), found.clone(), scope.clone());
-                return Ok(Ran::Unmoved(unmoved));
-            }
-        }
-        Step::Reassociate { policy, scope, .. } => {
-            account.disassociate(cluster, deployer, policy).await?;
-            account.associate(cluster, deployer, policy, scope).await?;
-        }
-        Step::Disassociate { policy, .. } => account.disassociate(cluster, deployer, policy).await?,
-        Step::ApplySecret { .. }
-        | Step::NullSecretKeys { .. }
-        | Step::DropLabels { .. }
-        | Step::DropOwners { .. }
-        | Step::DeleteSecret { .. } => {}
     }
     Ok(Ran::Done(Made::default()))
 }

@@ -60,13 +60,15 @@ pub struct MadeRole {
     pub id: String,
 }
 
-/// An access entry that a pass made its own, by its ARN.
+/// An access entry that a pass made its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OurEntry {
-    /// It was made.
-    Made(String),
-    /// Others made it, and it was taken over.
-    TakenOver(String),
+pub struct OurEntry {
+    /// Its ARN.
+    pub arn: String,
+    /// The unique ID of the role that it is for.
+    pub role_id: Option<String>,
+    /// Whether others made it, and it was taken over.
+    pub taken_over: bool,
 }
 
 /// A cluster Secret of ours, by what no other has.

@@ -12,11 +12,11 @@ use super::{
     step::Part,
 };
 
-/// Forgets what a pass has deleted, or has seen gone after an earlier one did.
+/// Forgets what a pass has deleted, or has seen gone after an earlier one did; and an entry that is another's by now.
 pub(super) fn forget(status: &mut ManagedClusterStatus, old: &[Condition], pass: &Pass) {
     match pass {
         Pass::Suspended(suspension) => {
-            if is_away(&suspension.cut) {
+            if suspension.handed_over || is_away(&suspension.cut) {
                 forget_entry(status);
             }
         }
@@ -88,6 +88,7 @@ mod tests {
             cut,
             kept: Kept::Not(None),
             lost: BTreeSet::new(),
+            handed_over: false,
         }))
     }
 
@@ -108,6 +109,25 @@ mod tests {
         let entry = status.access_entry.unwrap();
         assert!(entry.lost.contains("user name x"), "what went with it is told");
         assert_eq!((entry.arn, entry.adopted, entry.policies.len()), (None, None, 0));
+    }
+
+    #[test]
+    fn an_access_entry_that_is_anothers_by_now_is_named_no_more() {
+        for handed_over in [false, true] {
+            let blocked = Cut::Blocked(crate::managed_cluster::Blocked::EntryNotOurs {
+                owner: "hub x made it".to_owned(),
+                next: "have it removed there".to_owned(),
+            });
+            let pass = Pass::Suspended(Box::new(Suspension {
+                cut: blocked,
+                kept: Kept::Not(None),
+                lost: BTreeSet::new(),
+                handed_over,
+            }));
+            let mut status = recorded(&[]);
+            forget(&mut status, &[], &pass);
+            assert_eq!(status.access_entry.is_none(), handed_over);
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub mod foreseen;
 mod forget;
 pub mod in_use;
 pub mod ledger;
+pub mod living;
 pub mod management;
 mod memory;
 mod moor;

@@ -1,6 +1,6 @@
 //! One pass over a cluster that stays: look at everything, and carry out what that leads to.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::time::Instant;
 
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, runtime::reflector::Store};
@@ -20,6 +20,7 @@ use super::{
     apply::{self, OurSecret, Outcome, Site},
     bare::is_bare,
     blocked::Blocked,
+    living::Living,
     log_plan,
     management::Management,
     observe::{Secrets, Spoke},
@@ -88,7 +89,7 @@ pub(super) struct Work<'a> {
     pub(super) store: &'a Store<Secret>,
     pub(super) secrets: Api<Secret>,
     pub(super) withheld: Option<Withheld>,
-    pub(super) living: BTreeSet<String>,
+    pub(super) living: Living,
     pub(super) context: &'a Context,
 }
 
@@ -324,11 +325,11 @@ impl Work<'_> {
     }
 }
 
-/// The UIDs of all objects that are there, those that cannot be read among them.
-pub(super) fn living(context: &Context) -> BTreeSet<String> {
-    let objects = context.clusters.state();
-    objects
-        .iter()
-        .filter_map(|object| kube::Resource::meta(object.as_ref()).uid.clone())
-        .collect()
+/// All objects that are there, those that cannot be read among them.
+pub(super) fn living(context: &Context) -> Living {
+    let mut living = Living::default();
+    for object in context.clusters.state() {
+        living.add(&object, |uid| context.memory.status(uid));
+    }
+    living
 }

@@ -9,8 +9,7 @@ mod role;
 mod secret;
 pub mod suspended;
 mod suspicion;
-
-use std::collections::BTreeSet;
+mod theirs;
 
 use crate::{
     api::AccessEntryStatus,
@@ -24,6 +23,7 @@ use crate::{
 use super::{
     blocked::Blocked,
     desired::Desired,
+    living::Living,
     observe::{Secrets, Spoke},
     step::{Plan, Step, Suspicion},
     unmoved::Unmoved,
@@ -34,9 +34,10 @@ pub use entry::entry_tags;
 pub(super) use entry::username_beside;
 pub(super) use hold::{leave_closed, withhold};
 pub use owner::KnownEntry;
-pub(super) use owner::{mark, owns, taken_over};
+pub(super) use owner::{is_handed_over, mark, owns, taken_over};
 pub use record::{existing_role, given};
 pub use secret::{as_kept, primary};
+pub(super) use theirs::kept_for_another;
 
 use self::{
     role::Standing,
@@ -58,14 +59,28 @@ pub struct Memory<'a> {
     pub unmoved: &'a [Unmoved],
     /// What we recorded of the access entry that is ours, and that the spec gave to it where it was taken over.
     pub given: Option<&'a AccessEntryStatus>,
-    /// The UIDs of all `ManagedCluster`s that are there: what is another's and bears none of these was left behind.
-    pub living: &'a BTreeSet<String>,
+    /// All `ManagedCluster`s that are there: what bears the UID of another one was left behind.
+    pub living: &'a Living,
 }
 
 impl Memory<'_> {
     /// Whether an access entry is ours.
     fn owns(&self, entry: &AccessEntry) -> bool {
         owns(self.owner, self.known(), entry)
+    }
+
+    /// The unique ID of the role that an access entry was made for: as it was recorded of this very one, or else by its tag,
+    /// which anybody may take off who may tag.
+    fn made_for(&self, entry: &AccessEntry) -> Option<String> {
+        let recorded = self.given.filter(|given| given.arn.as_ref() == Some(&entry.arn));
+        recorded
+            .and_then(|given| given.role_id.clone())
+            .or_else(|| entry.tags.get(ROLE_ID_TAG).cloned())
+    }
+
+    /// Whether an access entry that was ours is another's by now.
+    fn handed_over(&self, entry: &AccessEntry) -> bool {
+        is_handed_over(self.owner, self.known(), entry)
     }
 
     fn known(&self) -> KnownEntry<'_> {
@@ -98,7 +113,11 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     if plan.adopts() && plan.blocked.iter().any(Blocked::stalled) {
         plan.steps.clear();
     }
+    let (adopts, steps) = (plan.adopts(), plan.steps.len());
     withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
+    if adopts && plan.steps.len() < steps {
+        hold::leave_rest(&mut plan);
+    }
     if desired.named {
         leave_closed(&mut plan, spoke.role.as_ref(), &desired.role.arn, memory.owner);
     }
@@ -175,11 +194,10 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         plan_beside_policies(plan, desired, spoke, &standing, entry, memory);
         return;
     }
-    let suspicion = suspicion(
-        &standing,
-        entry,
-        entry.is_some_and(|entry| tells_its_role(entry, memory)),
-    );
+    let made_for = entry
+        .filter(|entry| tells_its_role(entry, memory))
+        .map(|entry| memory.made_for(entry).unwrap_or_default());
+    let suspicion = suspicion(&standing, entry, made_for);
     // A role under our name that nobody made yet, or that is not there any more.
     let absent = matches!(standing, Standing::Absent);
     if let Some(blocked) =
@@ -265,7 +283,11 @@ fn plan_beside_policies(
     let Standing::Ours(role) = standing else { return };
     role::plan_role(plan, desired, role);
     let ours = entry.filter(|entry| memory.owns(entry));
-    if let Some(entry) = ours.filter(|entry| suspicion(standing, Some(entry), true).is_none()) {
+    let sound = |entry: &&AccessEntry| {
+        let made_for = memory.made_for(entry).unwrap_or_default();
+        suspicion(standing, Some(entry), Some(made_for)).is_none()
+    };
+    if let Some(entry) = ours.filter(sound) {
         let role_id = Some(role.id.as_str());
         entry::plan_entry(plan, desired, Some(entry), role_id, spoke.associations.as_ref(), memory);
     }

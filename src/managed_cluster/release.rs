@@ -26,7 +26,7 @@ use super::{
     Context, Error,
     blocked::Blocked,
     conclude, known_status,
-    request::Identity,
+    request::{Identity, retains},
     status::{Pass, Releasing},
     step::Part,
     suspend::cut_off,
@@ -41,6 +41,8 @@ struct Going<'a> {
     boundary: Option<PolicyArn>,
     /// What its status says.
     old: &'a ManagedClusterStatus,
+    /// What it says of its removal that nobody knows.
+    unknown: Option<String>,
 }
 
 impl Going<'_> {
@@ -95,6 +97,7 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
         identity: &identity,
         boundary,
         old: &known_status(cluster, context),
+        unknown: None,
     };
     Box::pin(release(context, &going)).await
 }
@@ -107,11 +110,13 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
         return Ok(Action::await_change());
     };
     let value = serde_json::to_value(&object).unwrap_or_default();
+    let old = recorded(value.get("status")).map_err(Error::Unreadable)?;
     let going = Going {
         metadata: &object.metadata,
-        identity: &Identity::read(&value).map_err(|error| Error::Unreadable(error.to_string()))?,
+        identity: &Identity::stored(&value, &old).map_err(|error| Error::Unreadable(error.to_string()))?,
         boundary: None,
-        old: &recorded(value.get("status")).map_err(Error::Unreadable)?,
+        old: &old,
+        unknown: retains(&value).err(),
     };
     Box::pin(release(context, &going)).await
 }

@@ -8,16 +8,18 @@ use crate::{
     aws::Role,
     domain::{
         arn::{PolicyArn, RoleArn},
+        commands::free_role,
         eks::{AccessEntry, Associations},
         ownership::{ADOPT_TAG, Marked, Owner},
     },
-    policy::{Document, trust},
+    policy::trust,
 };
 
 use super::{
     blocked::Blocked,
+    living::Living,
     observe::{Secrets, Spoke},
-    plan::{self, KnownEntry, is_opened, leave_closed, mark, owns, username_beside, withhold},
+    plan::{self, KnownEntry, is_opened, kept_for_another, leave_closed, mark, owns, username_beside, withhold},
     request::Identity,
     step::{Part, Plan, Step},
 };
@@ -34,7 +36,7 @@ pub struct TakenOver<'a> {
 impl<'a> TakenOver<'a> {
     /// What is known of the things of one object.
     #[must_use]
-    pub fn of(identity: &Identity, status: &'a ManagedClusterStatus, living: &'a BTreeSet<String>) -> Self {
+    pub fn of(identity: &Identity, status: &'a ManagedClusterStatus, living: &'a Living) -> Self {
         Self {
             role: identity.adopted.is_some(),
             entry: KnownEntry {
@@ -79,6 +81,7 @@ pub fn plan_removal(
         owner,
         recorded_role,
         shared: taken_over.role,
+        living: taken_over.entry.living,
     };
     plan_role(&mut plan, &whole, spoke);
     withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
@@ -131,6 +134,8 @@ struct Whole<'a> {
     recorded_role: Option<&'a str>,
     /// Whether others may have a part in it.
     shared: bool,
+    /// Who else may have it.
+    living: &'a Living,
 }
 
 fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
@@ -140,11 +145,19 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
         owner,
         recorded_role,
         shared,
+        living,
     } = *whole;
     let Some(role) = &spoke.role else { return };
     // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
     if recorded_role == Some(role.id.as_str()) && role.arn == role.id {
         plan.blocked.push(Blocked::RolePropagating);
+        return;
+    }
+    if role.arn == deployer.to_string()
+        && let Some(whose) = kept_for_another(owner, living, role, shared)
+    {
+        let left = format!("role {}, which is another's by now ({whose})", role.arn);
+        plan.beside.entry(Part::DeployerRole).or_default().push(left);
         return;
     }
     if !bears_our_mark(deployer, owner, shared, role)
@@ -174,10 +187,14 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
     }
     let name = deployer.name.clone();
     let others = trust::without_ours(&role.trust).filter(|_| shared);
-    if let Some(others) = &others {
-        let left = format!("role {}, whose trust policy others have a part in", role.arn);
+    if others.is_some() {
+        let left = format!(
+            "role {}, whose trust policy others have a part in; its permissions boundary {boundary}, which Mooring set, and Mooring's tags stay too: once nothing else needs them, `{}` takes them off",
+            role.arn,
+            free_role(&deployer.name)
+        );
         plan.beside.entry(Part::DeployerRole).or_default().push(left);
-        if Document::parse(&role.trust).is_ok_and(|trust| trust.means(others)) {
+        if !trust::has_ours(&role.trust) {
             return;
         }
     }
@@ -190,7 +207,11 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
         });
     }
     plan.steps.push(match others {
-        Some(trust) => Step::LeaveRole { name, trust },
+        Some(trust) => Step::LeaveRole {
+            name,
+            trust,
+            ghosts: trust::ghosts(&role.trust),
+        },
         None => Step::DeleteRole { name },
     });
 }

@@ -1,5 +1,7 @@
 //! 1. request: the raw resource, parsed once into names that cannot be wrong, and held against `allow`. Pure.
 
+mod stored;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;
@@ -18,6 +20,7 @@ use crate::{
     },
 };
 
+pub use self::stored::retains;
 use super::management::Management;
 
 /// What never changes in a `ManagedCluster`, and all that its removal needs.
@@ -37,6 +40,10 @@ pub struct Identity {
     pub existing: Option<RoleArn>,
     /// The deployer role, where it stands already and is ours to take over.
     pub adopted: Option<RoleArn>,
+    /// The deployer role as it was recorded, where the object does not say it any more.
+    pub recorded: Option<RoleArn>,
+    /// Whether that is one that others made, and nobody can read whether it was taken over: its mark alone says so.
+    pub unsure: bool,
     /// Whether only the Secret is removed with the object.
     pub retain: bool,
     /// How far to go for it.
@@ -70,7 +77,9 @@ impl Identity {
             role_name: role_name.map(str::parse).transpose()?,
             existing: existing.then(|| arn.parse()).transpose()?,
             adopted: (!existing && !arn.is_empty()).then(|| arn.parse()).transpose()?,
-            retain: text("/spec/deletion/policy") == Some("Retain"),
+            recorded: None,
+            unsure: false,
+            retain: retains(object) != Ok(false),
             mode: match text("/spec/mode") {
                 Some("Observe") => Mode::Observe,
                 Some("Suspended") => Mode::Suspended,
@@ -106,6 +115,8 @@ impl Identity {
                 .then(|| role.arn.as_deref().unwrap_or_default().parse())
                 .transpose()?,
             adopted: role.arn.as_deref().filter(|_| !existing).map(str::parse).transpose()?,
+            recorded: None,
+            unsure: false,
             retain: spec.deletion.policy == DeletionPolicy::Retain,
             mode: spec.mode,
             while_in_use: spec.deletion.while_in_use,
@@ -117,8 +128,8 @@ impl Identity {
     /// The deployer role: under the hub's path in the cluster's account, or somebody else's where that one stands.
     #[must_use]
     pub fn deployer(&self, hub: &Hub) -> RoleArn {
-        if let Some(named) = self.named() {
-            return named.clone();
+        if let Some(known) = self.recorded.as_ref().or_else(|| self.named()) {
+            return known.clone();
         }
         let derived = hub.deployer_role(&self.cluster);
         match &self.role_name {
@@ -136,10 +147,14 @@ impl Identity {
         self.existing.as_ref().or(self.adopted.as_ref())
     }
 
-    /// The unique ID of the role that we recorded as made by us. Of a role that is somebody else's nothing is ours.
+    /// The unique ID of the role that we recorded as made by us. Of a role that is somebody else's, or may be, nothing is
+    /// ours by that.
     #[must_use]
     pub fn recorded_role<'a>(&self, status: &'a ManagedClusterStatus) -> Option<&'a str> {
-        let recorded = status.deployer_role.as_ref().filter(|_| self.existing.is_none());
+        let recorded = status
+            .deployer_role
+            .as_ref()
+            .filter(|_| self.existing.is_none() && !self.unsure);
         recorded.map(|role| role.id.as_str())
     }
 

@@ -121,6 +121,8 @@ pub struct Suspension {
     pub kept: Kept,
     /// What others gave to the entry, and went with it, now or before.
     pub lost: BTreeSet<String>,
+    /// Whether an entry that was ours is another's by now.
+    pub handed_over: bool,
 }
 
 /// What became of the access entry of a cluster that is suspended.
@@ -343,22 +345,14 @@ pub fn status(
 
 /// What is recorded of the access entry after a pass that may have made it, or made it ours.
 fn access_entry(seen: Option<AccessEntryStatus>, ours: Option<&OurEntry>) -> Option<AccessEntryStatus> {
-    match ours {
-        None => seen,
-        Some(OurEntry::Made(arn)) => Some(AccessEntryStatus {
-            arn: Some(arn.clone()),
-            adopted: Some(false),
-            ..AccessEntryStatus::default()
-        }),
-        Some(OurEntry::TakenOver(arn)) => {
-            let seen = seen.unwrap_or_default();
-            Some(AccessEntryStatus {
-                arn: Some(arn.clone()),
-                adopted: Some(seen.adopted.unwrap_or(false)),
-                ..seen
-            })
-        }
-    }
+    let Some(ours) = ours else { return seen };
+    let seen = seen.filter(|_| ours.taken_over).unwrap_or_default();
+    Some(AccessEntryStatus {
+        arn: Some(ours.arn.clone()),
+        role_id: ours.role_id.clone(),
+        adopted: Some(seen.adopted.unwrap_or(false)),
+        ..seen
+    })
 }
 
 /// Writes the status, unless it says the same already; also of an object that cannot be read.
@@ -1267,6 +1261,7 @@ mod tests {
             cut,
             kept,
             lost: BTreeSet::new(),
+            handed_over: false,
         }))
     }
 

@@ -17,7 +17,8 @@ use crate::{
 };
 
 use super::words::{
-    boundary_in_words, groups_in_words, names_a_ghost, settings_in_words, some, trust_in_words, username_in_words,
+    boundary_in_words, groups_in_words, identity_in_words, leave_in_words, let_in_in_words, names_a_ghost,
+    settings_in_words, some, trust_in_words,
 };
 
 pub use super::{
@@ -84,6 +85,9 @@ pub enum Step {
         management_role: RoleArn,
         /// The whole trust policy.
         trust: Document,
+        /// Principals of others of whom only the unique ID is left: they let nobody in, and go.
+        #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+        ghosts: BTreeSet<String>,
     },
     /// Take our statement out of the trust policy of a role that was taken over, and leave the role to the others.
     LeaveRole {
@@ -91,6 +95,9 @@ pub enum Step {
         name: RoleName,
         /// The trust policy that is left.
         trust: Document,
+        /// Principals of others of whom only the unique ID is left: they let nobody in, and go.
+        #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+        ghosts: BTreeSet<String>,
     },
     /// Mark a role that others made as ours, and record it.
     AdoptRole {
@@ -273,13 +280,12 @@ impl Step {
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
             Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::AddTrust {
-                name, management_role, ..
-            } => {
-                format!("let {management_role} in by the trust policy of {name}, beside what stands there")
-            }
-            Self::LeaveRole { name, .. } => {
-                format!("take Mooring's statement out of the trust policy of {name}, and leave the role")
-            }
+                name,
+                management_role,
+                ghosts,
+                ..
+            } => let_in_in_words(name, management_role, ghosts),
+            Self::LeaveRole { name, ghosts, .. } => leave_in_words(name, ghosts),
             Self::AdoptRole { arn, id, .. } => format!("take over role {arn} ({id})"),
             Self::AdoptAccessEntry { arn, .. } => format!("take over access entry {arn}"),
             Self::CreateAccessEntry { entry, .. } => format!("create the access entry of {}", entry.principal),
@@ -289,14 +295,7 @@ impl Step {
                 found,
                 groups,
                 found_groups,
-            } => {
-                let username = username_in_words(username, found);
-                if groups == found_groups {
-                    username
-                } else {
-                    format!("{username}, and {}", groups_in_words(groups, found_groups))
-                }
-            }
+            } => identity_in_words((username, found), (groups, found_groups)),
             Self::TagAccessEntry { missing, .. } => format!("restore the tags of the access entry ({})", some(missing)),
             Self::DeleteAccessEntry => "delete the access entry".to_owned(),
             Self::Associate { policy, scope } => format!("associate {} in {}", policy.name(), scope_in_words(scope)),
@@ -397,6 +396,7 @@ impl Step {
     #[must_use]
     pub fn meets_a_ghost(&self) -> bool {
         matches!(self, Self::SetTrust { differences, .. } if names_a_ghost(differences))
+            || matches!(self, Self::AddTrust { ghosts, .. } | Self::LeaveRole { ghosts, .. } if !ghosts.is_empty())
     }
 
     /// Whether the step may run beside the one before it: associations of different policies do not depend on

@@ -1,8 +1,6 @@
 //! What a look at everything brings, and the plan that it leads to: the same for a pass of the controller and for
 //! `mooring plan`, which differ only in whether the plan is carried out.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
 
@@ -16,6 +14,7 @@ use crate::{
 
 use super::{
     desired::{Desired, desired},
+    living::Living,
     management::Management,
     observe::{self, LookAtRole, Secrets, Spoke},
     plan::{self, Memory, suspended},
@@ -33,8 +32,8 @@ pub struct Ground<'a> {
     pub management: &'a Management,
     /// What was recorded.
     pub old: &'a ManagedClusterStatus,
-    /// The UIDs of all `ManagedCluster`s that are there.
-    pub living: &'a BTreeSet<String>,
+    /// All `ManagedCluster`s that are there.
+    pub living: &'a Living,
 }
 
 /// What stands, and what should.

@@ -21,6 +21,7 @@ use super::{
     log_plan,
     management::Management,
     moor::{Sight, Work, living},
+    release::recorded,
     request::{Identity, Request},
     status::{Cut, Facts, Kept, Pass, Suspension},
     step::Plan,
@@ -41,7 +42,10 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
     let name = metadata.name.as_deref().unwrap_or_default();
     let object = objects::stored::<ManagedCluster>(&context.client, name).await?;
     let value = object.and_then(|object| serde_json::to_value(object).ok());
-    let identity = value.and_then(|value| Identity::read(&value).ok());
+    let identity = value.and_then(|value| {
+        let status = recorded(value.get("status")).unwrap_or_default();
+        Identity::stored(&value, &status).ok()
+    });
     Ok(identity.filter(|identity| identity.mode == Mode::Suspended))
 }
 
@@ -72,6 +76,7 @@ fn not_cut(cut: Cut) -> Pass {
         cut,
         kept: Kept::Not(None),
         lost: BTreeSet::new(),
+        handed_over: false,
     }))
 }
 
@@ -89,15 +94,15 @@ async fn pass(subject: &Subject<'_>, management: &Management, context: &Context)
         deadline,
     };
     if let Some(withheld) = Withheld::of(metadata, identity.mode, context.read_only) {
-        let (plan, _) = knife.look().await?;
+        let (plan, ..) = knife.look().await?;
         return Ok(told_only(subject, management, context, &account, withheld, plan).await);
     }
-    let (cut, lost) = knife.cut().await?;
+    let cut = knife.cut().await?;
     let kept = match moorable(subject, context) {
         Ok((management, request)) => Box::pin(keep(subject, &management, &request, context, &account, deadline)).await,
         Err(kept) => *kept,
     };
-    Ok(Pass::Suspended(Box::new(Suspension { cut, kept, lost })))
+    Ok(Pass::Suspended(Box::new(Suspension { kept, ..cut })))
 }
 
 /// Takes the access entry of an object away that is suspended, and of which nothing else is kept: it is being removed, or
@@ -135,7 +140,7 @@ pub(super) async fn cut_off(
             account: &account,
             deadline,
         };
-        knife.cut().await.map(|(cut, _)| cut)
+        knife.cut().await.map(|suspension| suspension.cut)
     };
     Some(Box::pin(cut).await.unwrap_or_else(Cut::Failed))
 }

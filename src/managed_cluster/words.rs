@@ -4,7 +4,11 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    domain::{arn::PolicyArn, eks::AccessScope, name::RoleName},
+    domain::{
+        arn::{PolicyArn, RoleArn},
+        eks::AccessScope,
+        name::RoleName,
+    },
     policy::{self, Difference, Document},
 };
 
@@ -70,6 +74,33 @@ pub(crate) fn names_a_ghost(differences: &[Difference]) -> bool {
     differences.iter().any(|difference| !difference.ghosts().is_empty())
 }
 
+/// The statement by which the management role is let in beside others.
+pub(crate) fn let_in_in_words(role: &RoleName, management_role: &RoleArn, ghosts: &BTreeSet<String>) -> String {
+    format!(
+        "let {management_role} in by the trust policy of {role}, beside what stands there{}",
+        ghosts_in_words(ghosts)
+    )
+}
+
+/// That statement, taken out again.
+pub(crate) fn leave_in_words(role: &RoleName, ghosts: &BTreeSet<String>) -> String {
+    format!(
+        "take Mooring's statement out of the trust policy of {role}, and leave the role{}",
+        ghosts_in_words(ghosts)
+    )
+}
+
+/// Principals that go with a change of a trust policy, since AWS takes no document with one.
+fn ghosts_in_words(ghosts: &BTreeSet<String>) -> String {
+    if ghosts.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; taking {} out of it, which is all that is left of principals that were deleted",
+        some(ghosts)
+    )
+}
+
 /// A change of a trust policy.
 pub(crate) fn trust_in_words(role: &RoleName, differences: &[Difference]) -> String {
     let changes = policy::in_words(differences, DIFFERENCES_LIMIT);
@@ -107,11 +138,20 @@ pub fn scope_in_words(scope: &AccessScope) -> String {
     }
 }
 
-pub(crate) fn username_in_words(username: &str, found: &str) -> String {
-    format!(
+/// A change of who the sessions of an access entry are to Kubernetes: what is wanted, and what was found.
+pub(crate) fn identity_in_words(
+    (username, found): (&str, &str),
+    (groups, found_groups): (&BTreeSet<String>, &BTreeSet<String>),
+) -> String {
+    let username = format!(
         "set the user name of the access entry back to {username} (it was {})",
         policy::shown(found)
-    )
+    );
+    if groups == found_groups {
+        username
+    } else {
+        format!("{username}, and {}", groups_in_words(groups, found_groups))
+    }
 }
 
 pub(crate) fn groups_in_words(groups: &BTreeSet<String>, found: &BTreeSet<String>) -> String {

@@ -79,6 +79,7 @@ impl Members {
             ..Self::default()
         };
         let management = as_management(request);
+        let mut kept = BTreeSet::new();
         for member in members {
             let Member::Known(cluster) = member else {
                 gathered.unreadable = true;
@@ -97,13 +98,12 @@ impl Members {
                 .status
                 .as_ref()
                 .is_some_and(|status| status.deployer_role.is_some());
-            // Another object may name the same cluster; only the one that made the role takes it back.
-            if cluster.metadata.deletion_timestamp.is_none() {
-                if made {
-                    gathered.retained.remove(&deployer.to_string());
-                }
-            } else if identity.retain && made && identity.existing.is_none() {
-                gathered.retained.insert(deployer.to_string());
+            // Another object may name the same cluster; only the one that made the role takes it back. A role of somebody
+            // else's may be in several objects: one that goes does not wait for those that stay.
+            if made && cluster.metadata.deletion_timestamp.is_none() {
+                gathered.retained.remove(&deployer.to_string());
+            } else if made && identity.retain {
+                kept.insert(deployer.to_string());
             }
             let stands = made || assumable.contains(&resource);
             let asks = || !stands_back(cluster) && ClusterRequest::parse(cluster, &management).is_ok();
@@ -111,6 +111,7 @@ impl Members {
                 gathered.wanted.insert(resource);
             }
         }
+        gathered.retained.append(&mut kept);
         for kept in &gathered.retained {
             if let Ok(deployer) = kept.parse::<RoleArn>() {
                 gathered

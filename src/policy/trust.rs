@@ -1,13 +1,18 @@
 //! What a trust policy says to the management role, or to a web identity, and what one that somebody else keeps lacks.
 //! Pure.
 
+use std::collections::BTreeSet;
+
 use super::{
     difference::is_unique_id,
     document::{Document, InvalidDocument, Principals},
     evaluate::{Asked, Asker, Known, Ruling},
     issued::{AUDIENCE, ITSELF, MANAGEMENT_ROLE, deployer_trust, trusts_itself},
 };
-use crate::domain::arn::{OidcProviderArn, RoleArn};
+use crate::domain::{
+    arn::{ClusterArn, OidcProviderArn, RoleArn},
+    hub::{MOORING, management_path},
+};
 
 /// What a trust policy says to `sts:AssumeRole` by the management role, as Argo CD asks: no external ID, no tags. A text
 /// that does not parse says nothing that could be told.
@@ -143,11 +148,58 @@ pub fn with_itself(trust: &str, role: &RoleArn) -> Document {
     document
 }
 
-/// What others wrote there: the trust policy without our statement, `None` where nothing is left.
+/// The role that our statement lets in, where another hub's Mooring wrote it: every management role stands under the path of
+/// its hub.
+#[must_use]
+pub fn of_another_hub(trust: &str, hub: &ClusterArn) -> Option<RoleArn> {
+    let document = Document::parse(trust).ok()?;
+    let ours = management_path(hub);
+    let mut named = document
+        .statements
+        .iter()
+        .filter(|statement| statement.sid.as_deref() == Some(MANAGEMENT_ROLE))
+        .flat_map(|statement| statement.condition.values())
+        .flatten()
+        .filter(|(key, _)| key.eq_ignore_ascii_case("aws:PrincipalArn"))
+        .flat_map(|(_, values)| values)
+        .filter_map(|arn| arn.parse::<RoleArn>().ok());
+    named.find(|role| role.path.starts_with(MOORING) && role.path != ours)
+}
+
+/// What others wrote there: the trust policy without our statement, and without principals of whom only the unique ID is
+/// left; `None` where nothing is left.
 #[must_use]
 pub fn without_ours(trust: &str) -> Option<Document> {
-    let document = without(trust, MANAGEMENT_ROLE).ok()?;
+    let document = without_ghosts(without(trust, MANAGEMENT_ROLE).ok()?);
     (!document.statements.is_empty()).then_some(document)
+}
+
+/// Whether our statement stands in a trust policy.
+#[must_use]
+pub fn has_ours(trust: &str) -> bool {
+    let ours = |document: Document| {
+        document
+            .statements
+            .iter()
+            .any(|statement| statement.sid.as_deref() == Some(MANAGEMENT_ROLE))
+    };
+    Document::parse(trust).is_ok_and(ours)
+}
+
+/// The principals that others named in a trust policy and of whom only the unique ID is left.
+#[must_use]
+pub fn ghosts(trust: &str) -> BTreeSet<String> {
+    let Ok(document) = without(trust, MANAGEMENT_ROLE) else {
+        return BTreeSet::new();
+    };
+    let named = document
+        .statements
+        .into_iter()
+        .filter_map(|statement| match statement.principal {
+            Some(Principals::Of(mut kinds)) => kinds.remove("AWS"),
+            Some(Principals::Anyone) | None => None,
+        });
+    named.flatten().filter(|principal| is_unique_id(principal)).collect()
 }
 
 #[cfg(test)]
@@ -266,5 +318,37 @@ mod tests {
                 .means(&Document::parse(&theirs).unwrap())
         );
         assert_eq!(without_ours(&deployer_trust(&management()).to_json()), None);
+        // And so they do where ours is taken out again.
+        let beside_ours = |principal: &str| {
+            let mut document = Document::parse(&trust(principal, "")).unwrap();
+            document.statements.extend(deployer_trust(&management()).statements);
+            document.to_json()
+        };
+        let two = beside_ours(r#"{"AWS":["AROAEXAMPLEEXAMPLE123","arn:aws:iam::111111111111:role/argocd-manager"]}"#);
+        assert!(without_ours(&two).unwrap().means(&Document::parse(&theirs).unwrap()));
+        assert_eq!(ghosts(&two), ["AROAEXAMPLEEXAMPLE123".to_owned()].into());
+        assert_eq!(without_ours(&beside_ours(r#"{"AWS":"AROAEXAMPLEEXAMPLE123"}"#)), None);
+        assert!(has_ours(&two) && !has_ours(&theirs) && ghosts(&theirs).is_empty());
+    }
+
+    #[test]
+    fn the_statement_of_another_hub_is_told_from_ours() {
+        let hub = ClusterArn {
+            region: "eu-west-1".parse().unwrap(),
+            account: "111111111111".parse().unwrap(),
+            name: "hub".parse().unwrap(),
+        };
+        let of = |arn: &str| of_another_hub(&with_ours("", &arn.parse().unwrap()).to_json(), &hub);
+        assert_eq!(of(&management().to_string()), None);
+        let before = "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-hub/management-of-before";
+        assert_eq!(of(before), None, "a ManagementRole of before");
+        assert_eq!(
+            of("arn:aws:iam::111111111111:role/argocd"),
+            None,
+            "one that is no hub's"
+        );
+        let theirs = "arn:aws:iam::111111111111:role/mooring/111111111111-eu-west-1-other/management";
+        assert_eq!(of(theirs).map(|arn| arn.to_string()).as_deref(), Some(theirs));
+        assert_eq!(of_another_hub("no document", &hub), None);
     }
 }

@@ -29,7 +29,7 @@ use crate::{
     cli::{PlanArgs, given},
     domain::name::AccountId,
     kubernetes::{KubernetesError, connect::connect},
-    managed_cluster::{management::Management, preview::Planned},
+    managed_cluster::{living::Living, management::Management, preview::Planned},
 };
 
 /// How many clusters are looked at at the same time.
@@ -123,7 +123,7 @@ struct Look {
     /// The namespaces that the operator serves, where that was said.
     served: Option<BTreeSet<String>>,
     /// The UIDs of all `ManagedCluster`s that are there.
-    living: BTreeSet<String>,
+    living: Living,
     client: Client,
 }
 

@@ -6,7 +6,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use mooring::policy::trust;
 use mooring_sandbox::{
     aws::{Effect, Fault, contract::Service},
-    stage::{self, is_ready},
+    stage::{self, Signal, is_ready},
 };
 use serde_json::{Value, json};
 
@@ -321,7 +321,7 @@ async fn of_two_objects_that_take_one_role_over_at_the_same_time_one_gives_way()
     let hub = world.hub().cluster.to_string();
     make(&world, "argocd-both", &ours(&world), &[("mooring.dev/adopt", &hub)]);
     let spec = json!({"adoptExisting": true, "access": {"deployerRole": {"arn": arn("argocd-both")}}});
-    tokio::join!(world.moor("one", spec.clone()), world.moor("two", spec));
+    tokio::join!(world.moor("one", spec.clone()), world.moor("two", spec.clone()));
     let settled = async |name: &str| {
         let object = world
             .until("ManagedCluster", name, |object| {
@@ -343,6 +343,31 @@ async fn of_two_objects_that_take_one_role_over_at_the_same_time_one_gives_way()
     world.delete("ManagedCluster", &second).await;
     world.until_gone("ManagedCluster", &second).await;
     assert_eq!(world.seen_role_named(SPOKE, "argocd-both").unwrap(), role);
+
+    // Whoever has the role in his code takes off what is not in it, and the operator that starts remembers nothing: what
+    // the first has recorded keeps the role from the second.
+    world.end_operator(Signal::Terminate).await;
+    let marks = json!(["mooring.dev/hub", "mooring.dev/uid", "mooring.dev/object"]);
+    let untag = json!({"RoleName": "argocd-both", "TagKeys": marks});
+    world.iam(SPOKE, "UntagRole", untag);
+    let mark = world.mark();
+    world.moor(&second, spec).await;
+    world.start_operator().await;
+    let told = world.until_reason("ManagedCluster", &second, "NotAdoptable").await;
+    assert!(
+        message(&told).contains(&format!("ManagedCluster {first}")),
+        "{}",
+        message(&told)
+    );
+    world.delete("ManagedCluster", &second).await;
+    world.until_gone("ManagedCluster", &second).await;
+    assert_eq!(world.writes(&second, mark), Vec::<String>::new());
+    world.ask("ManagedCluster", &first).await;
+    world
+        .eventually("the role to be marked again", async || {
+            (world.seen_role_named(SPOKE, "argocd-both") == Some(role.clone())).then_some(())
+        })
+        .await;
 }
 
 /// The trust policy of a role that somebody made for `trusts`, as the recipes have it.
@@ -893,5 +918,35 @@ async fn a_suspension_tells_what_others_had_given_the_entry_and_does_not_give_it
         "{}",
         object["status"]
     );
+    world.never_denied();
+}
+
+/// AWS shows the unique ID of a principal that was deleted, and takes no document with one.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_gone_from_a_trust_policy_of_others_is_named_and_holds_no_removal_up() {
+    let world = World::ready(setting(&[
+        "222222222222/eu-west-1/stays",
+        "222222222222/eu-west-1/goes",
+    ]))
+    .await;
+    let manager = by_hand_manager(&world);
+    let mut both = Vec::new();
+    for name in ["stays", "goes"] {
+        let wired = Wired::by_hand(&world, name, &manager).await;
+        wired.open(&world).await;
+        world.moor(name, wired.spec()).await;
+        world.is_ready("ManagedCluster", name).await;
+        both.push(wired);
+    }
+    world.iam(HUB_ACCOUNT, "DeleteRole", json!({"RoleName": "argocd-manager"}));
+    let ghosts = |wired: &Wired| wired.seen_role(&world).unwrap().trust.to_string().contains("AROA");
+    assert!(both.iter().all(ghosts));
+
+    world.ask("ManagedCluster", "stays").await;
+    world.told("stays", "StalePrincipal: done: let ").await;
+    assert!(!ghosts(&both[0]) && enters(&world, &both[0].role));
+    world.delete("ManagedCluster", "goes").await;
+    world.until_gone("ManagedCluster", "goes").await;
+    assert_eq!(both[1].seen_role(&world), None, "nobody has a part in it any more");
     world.never_denied();
 }

@@ -102,6 +102,9 @@ async fn all_gone(world: &World, name: &str) {
     assert_eq!(world.seen_role(name), None, "{name}");
 }
 
+/// A name that a spec chose for its deployer role.
+const OF_ITS_OWN: &str = "a-name-of-its-own";
+
 fn pattern(world: &World, name: &str) -> String {
     let role = world.deployer(name);
     format!("arn:aws:iam::{}:role{}*", role.account, role.path)
@@ -339,7 +342,18 @@ async fn retained(world: &World) {
 async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_nothing() {
     let world = World::ready(spokes()).await;
     world.moored("ordered").await;
-    world.moored("garbled").await;
+    let named = json!({"access": {"deployerRole": {"name": OF_ITS_OWN}}});
+    world.moor("garbled", named).await;
+    world.is_ready("ManagedCluster", "garbled").await;
+    let deployer = mooring::domain::arn::RoleArn {
+        name: OF_ITS_OWN.parse().unwrap(),
+        ..world.deployer("garbled")
+    };
+    let stands = || {
+        let role = world.seen_role_named(deployer.account.as_str(), OF_ITS_OWN);
+        (role.is_some(), world.seen_entry_of("garbled", &deployer).is_some())
+    };
+    assert_eq!(stands(), (true, true));
     let (garbled, kept) = (pattern(&world, "garbled"), pattern(&world, "ordered"));
     world.end_operator(Signal::Terminate).await;
 
@@ -350,7 +364,11 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
     )
     .await;
     world
-        .patch("ManagedCluster", "garbled", json!({"spec": {"access": "everything"}}))
+        .patch(
+            "ManagedCluster",
+            "garbled",
+            json!({"spec": {"access": "everything", "deletion": {"policy": "KeepEntry"}}}),
+        )
         .await;
     world.start_operator().await;
     let recorded = world.get("ManagedCluster", "garbled").await.unwrap()["status"]["deployerRole"].clone();
@@ -375,9 +393,21 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
         "{}",
         message(&told)
     );
+    // What a removal keeps, nobody can read: nothing is removed by a guess.
     world.delete("ManagedCluster", "garbled").await;
+    let told = world
+        .until("ManagedCluster", "garbled", |object| {
+            message(object).contains("spec.deletion.policy is \"KeepEntry\"")
+        })
+        .await;
+    assert!(message(&told).contains("set spec.deletion.policy to Delete or to Retain"));
+    assert!(world.secret("garbled").await.is_some());
+    assert_eq!(stands(), (true, true));
+    // The role that the spec does not name any more is the one that was recorded.
+    let delete = json!({"spec": {"deletion": {"policy": "Delete"}}});
+    world.patch("ManagedCluster", "garbled", delete).await;
     all_gone(&world, "garbled").await;
-    assert_eq!(world.seen_entry("garbled"), None);
+    assert_eq!(stands(), (false, false));
     world.until_gone("ManagementRole", "default").await;
     let management = world.hub().management_role_arn(None);
     assert_eq!(

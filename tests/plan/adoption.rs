@@ -10,6 +10,7 @@ use mooring::{
         eks::{AccessEntry, AccessPolicyArn, AccessScope, ClusterState},
         ownership::{HOLD_TAG, Marked, Owner, Tags},
     },
+    managed_cluster::living::Lives,
     policy::{Document, trust},
 };
 use proptest::prelude::*;
@@ -209,7 +210,7 @@ fn world() -> impl Strategy<Value = (World, World)> {
                 // Only `Named` is asked to be taken over where the role is elsewhere.
                 let adopt = adopt || how == How::Named;
                 let mut world = World::new(&spec(how, adopt, policy, &groups));
-                world.living.insert("living".into());
+                world.living.insert("living".into(), Lives::default());
                 let (role, entry) = if how == How::Ours {
                     (roles.0, entries.0)
                 } else {

@@ -531,6 +531,20 @@ fn a_kept_deployer_role_keeps_its_way_when_its_object_is_gone() {
     let made = json!({"/status/deployerRole": {"arn": PROD, "id": "B"}});
     world.clusters = vec![cluster("222222222222", "prod-eu", &made)];
     assert!(world.members().retained.is_empty());
+    // One that is somebody else's trusts the management role as well, also where another object uses it still.
+    let existing = "arn:aws:iam::222222222222:role/argocd-prod";
+    let mut used = json!({
+        "/spec/access/deployerRole": {"type": "Existing", "arn": existing},
+        "/status/deployerRole": {"arn": existing, "id": "A"},
+    });
+    let stays = cluster("222222222222", "stays", &used);
+    used.as_object_mut().unwrap().extend(going.as_object().unwrap().clone());
+    used["/status/deployerRole"]["arn"] = json!(existing);
+    let goes = || cluster("222222222222", "goes", &used);
+    for members in [vec![goes()], vec![stays.clone(), goes()], vec![goes(), stays]] {
+        let world = World::kept(&json!({}), members);
+        assert_eq!(world.members().retained, BTreeSet::from([existing.to_owned()]));
+    }
     // One whose role was never made leaves nothing to keep.
     let mut never = World::new(
         &json!({}),

@@ -23,6 +23,7 @@ mod properties;
 mod shared;
 mod spoke_golden;
 mod standing_back;
+mod two_owners;
 mod world;
 
 /// Holds a value against its golden file; `UPDATE_GOLDEN=1` writes the file instead, to be read before it is committed.

@@ -9,7 +9,7 @@ use mooring::{
         eks::{AccessEntry, AccessPolicyArn, AccessScope},
         ownership::Owner,
     },
-    managed_cluster::{Step, plan::suspended},
+    managed_cluster::{Step, living::Lives, plan::suspended},
     policy::trust,
 };
 
@@ -459,7 +459,7 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
         (
             "role-of-a-living-object",
             |w| {
-                w.living.insert("other".into());
+                w.living.insert("other".into(), Lives::default());
                 let owner = Owner {
                     uid: "other".into(),
                     ..w.request.owner.clone()
@@ -604,7 +604,7 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
         (
             "secret-of-a-living-object",
             |w| {
-                w.living.insert("other".into());
+                w.living.insert("other".into(), Lives::default());
                 w.secret()
                     .metadata
                     .annotations
@@ -979,7 +979,11 @@ fn whose_a_role_under_our_name_is_leads_to_what_is_to_be_done() {
         (&[], "somebody made it by hand, or took its tags off"),
     ] {
         let mut world = World::moored(ADMIN);
-        world.living.insert("living".into());
+        let lives = Lives {
+            cluster: Some(world.request.identity.cluster.clone()),
+            ..Lives::default()
+        };
+        world.living.insert("living".into(), lives);
         world.role().tags = tags(marks);
         (world.recorded_role, world.entry) = (None, None);
         let plan = world.plan();
@@ -1053,7 +1057,7 @@ fn what_a_lost_object_left_behind_is_taken_over_whole() {
     assert!(second.is_clean() && second.beside.is_empty(), "{second:?}");
     // The object that made it is there still.
     let mut world = lost(&adopt);
-    world.living.insert("gone".into());
+    world.living.insert("gone".into(), Lives::default());
     assert_eq!(
         brief(&world.plan()),
         ["!NotAdoptable", "!NotAdoptable", "!NotAdoptable"]
@@ -1116,7 +1120,7 @@ fn in_every_mix_of_owners_only_what_is_opened_is_written_to() {
                     let name = format!("adopt {adopt}, role {role}, entry {entry}, Secret {secret}");
                     let mut world = wired_by_hand();
                     world.request.adopt = adopt;
-                    world.living.insert("living".into());
+                    world.living.insert("living".into(), Lives::default());
                     world.role().tags = tags(role_tags);
                     world.entry().tags = tags(entry_tags);
                     world.secret().metadata.annotations = Some(tags(annotations));
@@ -1163,7 +1167,14 @@ fn what_its_owner_holds_is_not_taken_over_and_nothing_is_made_that_would_stand_o
     hold(&mut world.entry().tags);
     assert_eq!(
         brief(&world.plan()),
-        ["AdoptRole", "SetBoundary", "AddTrust", "!Held"],
-        "and no Secret for an entry that is"
+        ["!Held"],
+        "nor the role for an entry that is, and no Secret"
     );
+    let told = world.plan().blocked[0].message();
+    for left in ["take over role", "take over access entry", "let arn:", "cluster Secret"] {
+        assert!(told.contains(left), "{left}: {told}");
+    }
+    // What is ours already is kept beside it, and goes on once it is let go of.
+    world.entry().tags.remove("mooring.dev/hold");
+    assert_eq!(brief(&world.pass()), TAKE_OVER);
 }

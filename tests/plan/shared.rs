@@ -6,9 +6,11 @@ use mooring::{
     api::AccessEntryStatus,
     domain::{eks::AccessScope, ownership::Owner},
     managed_cluster::{
-        Blocked, Plan, Step,
+        Blocked, Part, Plan, Step,
+        living::Lives,
         plan::{existing_role, suspended},
     },
+    policy::trust,
 };
 
 use crate::{
@@ -351,7 +353,7 @@ fn of_two_that_want_one_server_or_name_in_argo_cd_the_second_gives_way() {
     let none = world.found();
     let with = |change: &dyn Fn(&mut World)| {
         let mut world = world.clone();
-        world.living.insert("living".into());
+        world.living.insert("living".into(), Lives::default());
         world
             .secrets
             .insert("theirs".into(), foreign_secret("theirs", endpoint(), "theirs"));
@@ -549,4 +551,64 @@ fn nothing_is_recorded_as_made_of_a_role_that_somebody_else_owns() {
     .unwrap();
     assert_eq!(request(EXISTING).identity.recorded_role(&status), None);
     assert_eq!(request(TAKEN_OVER).identity.recorded_role(&status), Some("AROATHEIRS"));
+}
+
+/// Somebody whom others let in by the trust policy of their role is deleted: AWS shows his unique ID from then on, and takes
+/// no document with it.
+#[test]
+fn who_is_gone_from_the_trust_policy_of_others_is_named_and_taken_out_also_when_the_role_is_left() {
+    const GHOST: &str = "AROAEXAMPLEEXAMPLE123";
+    let with_ghost = |alone: bool| {
+        let mut world = taken_over();
+        let principal = if alone {
+            format!("\"{GHOST}\"")
+        } else {
+            format!("[\"{GHOST}\",\"arn:aws:iam::111111111111:root\"]")
+        };
+        let by_hand = "\"arn:aws:iam::111111111111:role/argocd-manager\"";
+        let trust = world.role().trust.replace(by_hand, &principal);
+        assert!(trust.contains(GHOST), "{trust}");
+        world.role().trust = trust;
+        world
+    };
+    for alone in [false, true] {
+        let mut world = with_ghost(alone);
+        let plan = world.pass();
+        assert_eq!(brief(&plan), ["AddTrust"]);
+        assert!(
+            plan.steps[0].meets_a_ghost() && plan.steps[0].words().contains(GHOST),
+            "{plan:?}"
+        );
+        assert!(world.plan().is_clean());
+
+        let mut world = with_ghost(alone);
+        let removal = world.plan_removal();
+        for step in &removal.steps {
+            world.apply(step);
+        }
+        let last = removal.steps.last().unwrap();
+        if alone {
+            assert!(world.role.is_none(), "nobody has a part in it: {removal:?}");
+        } else {
+            assert!(last.meets_a_ghost() && last.words().contains(GHOST), "{removal:?}");
+            assert!(world.role().trust.contains("arn:aws:iam::111111111111:root"));
+            let again = world.plan_removal();
+            assert!(
+                !again.steps.iter().any(|step| step.part() == Part::DeployerRole),
+                "{again:?}"
+            );
+        }
+    }
+    // Where nothing of ours is in it, the ghost is theirs.
+    let mut world = with_ghost(false);
+    world.role().trust = trust::without_ours(&world.role().trust).unwrap().to_json().replace(
+        "\"arn:aws:iam::111111111111:root\"",
+        &format!("[\"{GHOST}\",\"arn:aws:iam::111111111111:root\"]"),
+    );
+    assert!(world.role().trust.contains(GHOST));
+    let removal = world.plan_removal();
+    assert!(
+        !removal.steps.iter().any(|step| step.part() == Part::DeployerRole),
+        "{removal:?}"
+    );
 }

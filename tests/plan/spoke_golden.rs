@@ -4,6 +4,7 @@ use k8s_openapi::{ByteString, apimachinery::pkg::apis::meta::v1::Time};
 use mooring::{
     domain::eks::{AccessPolicyArn, AccessScope, AuthenticationMode, ClusterState},
     managed_cluster::{
+        living::Lives,
         observe::Spoke,
         removal::{TakenOver, plan_removal},
         unmoved::Unmoved,
@@ -605,9 +606,7 @@ fn each_obstacle_stops_what_comes_after_it() {
         (
             "entry-for-another-role",
             ADMIN,
-            |w| {
-                w.entry().tags.insert("mooring.dev/role-id".into(), "AROAOTHER".into());
-            },
+            World::of_another_role,
             &["!StalePrincipal"],
         ),
         (
@@ -623,7 +622,7 @@ fn each_obstacle_stops_what_comes_after_it() {
             |w| {
                 let tags = others_tags(&w.entry().tags.clone());
                 w.entry().tags = tags;
-                w.living.insert("somebody-else".into());
+                w.living.insert("somebody-else".into(), Lives::default());
             },
             &["!AccessEntryNotOurs"],
         ),
@@ -639,10 +638,14 @@ fn each_obstacle_stops_what_comes_after_it() {
             &["!AccessEntryNotOurs"],
         ),
         // Without a tag that says so, nobody knows any more for which role it was made.
+        // And nothing was recorded of its role.
         (
             "entry-untagged",
             ADMIN,
-            |w| w.entry().tags.clear(),
+            |w| {
+                w.entry().tags.clear();
+                w.given.as_mut().unwrap().role_id = None;
+            },
             &["!StalePrincipal"],
         ),
         // The first obstacle in the chain is told first.
@@ -744,7 +747,7 @@ fn each_obstacle_stops_what_comes_after_it() {
             BOUNDED,
             |w| {
                 w.policies.inline.insert("evil".into());
-                w.entry().tags.insert("mooring.dev/role-id".into(), "AROAOTHER".into());
+                w.of_another_role();
                 w.associations
                     .insert(policy("AmazonEKSAdminPolicy"), AccessScope::Cluster);
             },
@@ -837,19 +840,21 @@ fn a_confirmed_suspicion_is_healed_by_making_afresh() {
         (
             "entry-for-another-role",
             ADMIN,
-            |w| {
-                w.entry().tags.insert("mooring.dev/role-id".into(), "AROAOTHER".into());
-            },
+            World::of_another_role,
             &[
                 "DeleteAccessEntry",
                 "CreateAccessEntry",
                 "Associate AmazonEKSClusterAdminPolicy",
             ],
         ),
+        // And nothing was recorded of its role.
         (
             "entry-untagged",
             ADMIN,
-            |w| w.entry().tags.clear(),
+            |w| {
+                w.entry().tags.clear();
+                w.given.as_mut().unwrap().role_id = None;
+            },
             &[
                 "TagAccessEntry",
                 "DeleteAccessEntry",
@@ -1075,4 +1080,35 @@ fn run(name: &str, cases: &[Case]) {
         all.insert((*case).to_owned(), serde_json::to_value(&plan).unwrap());
     }
     golden(name, &all);
+}
+
+/// Anybody may take a tag off, or set it: what was recorded of the entry says for which role it was made.
+#[test]
+fn the_role_that_an_entry_was_made_for_is_known_by_what_was_recorded_and_by_its_tag_where_nothing_was() {
+    let with = |tag: Option<&str>, recorded: Option<&str>| {
+        let mut world = World::moored(ADMIN);
+        world.entry().tags.remove("mooring.dev/role-id");
+        if let Some(id) = tag {
+            world.entry().tags.insert("mooring.dev/role-id".into(), id.into());
+        }
+        world.given.as_mut().unwrap().role_id = recorded.map(str::to_owned);
+        world
+    };
+    let id = World::moored(ADMIN).recorded_role.unwrap();
+    for tag in [None, Some("AROAOTHER")] {
+        let mut world = with(tag, Some(&id));
+        assert_eq!(brief(&world.pass()), ["TagAccessEntry"], "{tag:?}");
+        assert!(world.plan().is_clean());
+        // A status of before has no ID.
+        assert_eq!(brief(&with(tag, None).plan()), ["!StalePrincipal"], "{tag:?}");
+    }
+    let mut world = with(Some(&id), None);
+    assert!(world.pass().is_clean());
+    assert_eq!(world.given.as_ref().unwrap().role_id.as_deref(), Some(id.as_str()));
+    assert_eq!(brief(&with(Some(&id), Some("AROAOTHER")).plan()), ["!StalePrincipal"]);
+    // What was recorded is of that entry alone.
+    let mut world = with(Some(&id), Some("AROAOTHER"));
+    world.entry().arn.push_str("-another");
+    assert!(world.pass().is_clean());
+    assert_eq!(world.given.as_ref().unwrap().role_id.as_deref(), Some(id.as_str()));
 }

@@ -236,3 +236,22 @@ fn a_suspension_keeps_what_is_held_as_it_is_and_tells_what_it_does_not_do() {
         "{plan:?}"
     );
 }
+
+/// Whoever owns the account ends sessions that stand by deleting the entry, and holds the role.
+#[test]
+fn for_a_role_that_is_held_no_entry_is_made() {
+    let mut world = moored();
+    (world.entry, world.pinned) = (None, None);
+    world.associations.clear();
+    world.role().tags.insert("mooring.dev/hold".into(), "incident".into());
+    let plan = world.plan();
+    assert!(plan.steps.is_empty(), "{plan:?}");
+    let told = plan.blocked[0].message();
+    assert!(
+        told.contains("create the access entry") && told.contains("untag-role"),
+        "{told}"
+    );
+    world.role().tags.remove("mooring.dev/hold");
+    assert_eq!(names(&world.pass())[0], "CreateAccessEntry");
+    assert!(world.plan().is_clean());
+}

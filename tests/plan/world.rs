@@ -24,6 +24,7 @@ use mooring::{
     managed_cluster::{
         Plan, Step,
         desired::{Desired, desired},
+        living::{Lives, Living},
         management::Management,
         observe::{Adoptable, Known, Secrets, Spoke},
         plan::{self, KnownEntry, Memory, entry_tags},
@@ -114,8 +115,8 @@ pub(crate) struct World {
     pub(crate) unmoved: Vec<Unmoved>,
     /// What was recorded that the spec gave to an entry that was taken over.
     pub(crate) given: Option<AccessEntryStatus>,
-    /// The UIDs of all objects of the hub.
-    pub(crate) living: BTreeSet<String>,
+    /// All objects of the hub.
+    pub(crate) living: Living,
     made: u32,
 }
 
@@ -151,7 +152,7 @@ impl World {
             suspected: None,
             unmoved: Vec::new(),
             given: None,
-            living: [UID.to_owned()].into(),
+            living: living(&[UID]),
             made: 0,
         }
     }
@@ -436,6 +437,15 @@ impl World {
         );
     }
 
+    /// Has the entry be one that was made for another role than the one that stands.
+    pub(crate) fn of_another_role(&mut self) {
+        let another = "AROAOTHER".to_owned();
+        self.entry().tags.insert("mooring.dev/role-id".into(), another.clone());
+        if let Some(given) = &mut self.given {
+            given.role_id = Some(another);
+        }
+    }
+
     /// Whether the provisioner may write to the entry: it bears our mark.
     pub(crate) fn entry_is_ours(&self) -> bool {
         self.entry
@@ -495,7 +505,12 @@ impl World {
             Step::SetTrust { trust, .. } | Step::AddTrust { trust, .. } | Step::LeaveRole { trust, .. } => {
                 self.writable();
                 self.bounded();
-                self.role().trust = trust.to_json();
+                let trust = trust.to_json();
+                assert!(
+                    !trust.contains(r#""AROA"#),
+                    "MalformedPolicyDocument: Invalid principal in policy: {trust}"
+                );
+                self.role().trust = trust;
             }
             Step::TagRole { tags, .. } => {
                 assert!(self.role_is_ours());
@@ -527,6 +542,7 @@ impl World {
                 self.entry().tags.extend(tags.clone());
                 let given = self.given.get_or_insert_default();
                 given.arn = self.entry.as_ref().map(|entry| entry.arn.clone());
+                given.role_id = tags.get("mooring.dev/role-id").cloned();
                 given.adopted.get_or_insert(false);
             }
             Step::CreateAccessEntry { entry, role_id } => {
@@ -547,6 +563,7 @@ impl World {
                 );
                 self.given = Some(AccessEntryStatus {
                     arn: Some(arn.clone()),
+                    role_id: Some(id.clone()),
                     adopted: Some(false),
                     ..AccessEntryStatus::default()
                 });
@@ -729,6 +746,15 @@ fn ours(secret: &Secret) -> BTreeSet<(String, String)> {
         }
     }
     all
+}
+
+/// Objects of which nothing is known but that they are there.
+pub(crate) fn living(uids: &[&str]) -> Living {
+    let mut living = Living::default();
+    for uid in uids {
+        living.insert((*uid).to_owned(), Lives::default());
+    }
+    living
 }
 
 /// What an owner writes on an object for it to go with the owner.

@@ -1,7 +1,5 @@
 //! The plan that a manifest leads to once its things are opened, by the code that the operator plans with.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::{Found, Hub, Looked, Spoke};
@@ -12,6 +10,7 @@ use crate::{
     managed_cluster::{
         Blocked, Step,
         desired::desired,
+        living::Living,
         management::Management,
         observe::{Adoptable, Secrets},
         plan::{Memory, plan},
@@ -63,7 +62,7 @@ fn try_lines(
     let desired = desired(&request, management, spoke.cluster.as_ref());
     let spoke = opened(hub, spoke);
     let secrets = secrets(looked, &request.identity.name, desired.usable_secret());
-    let living = BTreeSet::new();
+    let living = Living::default();
     let memory = Memory {
         owner: &request.owner,
         recorded_role: None,

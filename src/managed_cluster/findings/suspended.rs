@@ -18,7 +18,7 @@ pub(super) const NO_ENTRY: &str = "there is no access entry, since spec.mode is 
 
 /// What holds while access is taken away.
 pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
-    let Suspension { cut, kept, lost } = suspension;
+    let Suspension { cut, kept, lost, .. } = suspension;
     let mut parts = match kept {
         Kept::Applied(plan, outcome, _) => {
             let mut parts: Vec<Finding> = Part::ALL.map(|part| of_part(plan, part)).to_vec();

@@ -18,7 +18,12 @@ use crate::{
     policy::{Document, Principals},
 };
 
-use super::{Memory, owner::open_command, owner_in_words};
+use super::{
+    Memory,
+    owner::open_command,
+    owner_in_words,
+    theirs::{anothers, made_by},
+};
 use crate::managed_cluster::{
     blocked::Blocked,
     desired::Desired,
@@ -48,12 +53,22 @@ fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> St
         if of == hub && !always {
             return Ok(());
         }
+        if of != hub && !tags.contains_key(ADOPT_TAG) {
+            return Err(format!(
+                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: `{}`",
+                owner_in_words(&memory.owner.judge(tags)),
+                how()
+            ));
+        }
     }
     match tags.get(ADOPT_TAG) {
         Some(opened) if *opened == hub => Ok(()),
-        Some(opened) => Err(format!(
-            "its tag {ADOPT_TAG} opens it to {opened}, and this hub is {hub}"
-        )),
+        Some(opened) => {
+            let made = made_by(&memory.owner.judge(tags));
+            Err(format!(
+                "{made}its tag {ADOPT_TAG} opens it to {opened}, and this hub is {hub}"
+            ))
+        }
         None => Err(format!(
             "the owner of the account has not opened it to this hub, which takes the tag {ADOPT_TAG}={hub} on it: `{}`",
             how()
@@ -87,6 +102,21 @@ pub(super) fn role<'a>(
         part: Part::DeployerRole,
     };
     let name = &desired.role.arn.name;
+    if let Some(other) = memory.living.stands_on(&role.id, &memory.owner.uid) {
+        return Err(refused(format!(
+            "{}ManagedCluster {}, which is there still, has recorded it as its deployer role: delete this one, or remove that one first with spec.deletion.policy: Retain",
+            made_by(&memory.owner.judge(&role.tags)),
+            other.name
+        )));
+    }
+    if memory.owner.judge(&role.tags) == Marked::Unmarked
+        && let Some(whose) = anothers(memory.owner, memory.living, role)
+    {
+        return Err(refused(format!(
+            "{whose}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={}",
+            memory.owner.hub
+        )));
+    }
     open(&role.tags, memory, desired.named, || open_role(name, memory.owner)).map_err(refused)?;
     let (Some(policies), Some(profiles)) = (&spoke.role_policies, &spoke.instance_profiles) else {
         return Err(refused("what it carries was not looked at".to_owned()));
@@ -176,7 +206,7 @@ pub(super) fn secret(
         part: Part::Secret,
     };
     // A watch that lags can show as the object's own what an earlier pass has taken over.
-    let another = |owner: &&String| **owner != memory.owner.uid && memory.living.contains(*owner);
+    let another = |owner: &&String| **owner != memory.owner.uid && memory.living.contains(owner);
     if let Some(owner) = secret.owner.as_ref().filter(another) {
         let object = secret.annotation(CLUSTER_ANNOTATION).unwrap_or(owner);
         return Err(refused(format!(

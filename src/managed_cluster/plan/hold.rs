@@ -26,6 +26,9 @@ pub(in crate::managed_cluster) fn withhold(plan: &mut Plan, role: Option<&Role>,
     let entry_held = entry.and_then(|entry| Some((entry.arn.clone(), value(&entry.tags)?)));
     if let Some((thing, value)) = role_held {
         let mut undone = take_out(plan, touches_role);
+        // Nothing is made for it either: whoever holds it may have deleted the entry, which ends the sessions that stand.
+        let made = take_out(plan, |step| matches!(step, Step::CreateAccessEntry { .. }));
+        undone.extend(made);
         // An entry that could not be made again is not deleted either.
         if undone.iter().any(|step| matches!(step, Step::CreateAccessEntry { .. })) {
             let deleted = take_out(plan, |step| matches!(step, Step::DeleteAccessEntry));
@@ -57,6 +60,15 @@ pub(in crate::managed_cluster) fn leave_closed(plan: &mut Plan, role: Option<&Ro
             undone: undone.iter().map(Step::words).collect(),
             open: adopt::open_role(&named.name, owner),
         });
+    }
+}
+
+/// Leaves out of a plan that takes things over what a hold has left of it: nothing is taken over by halves.
+pub(super) fn leave_rest(plan: &mut Plan) {
+    let rest: Vec<String> = std::mem::take(&mut plan.steps).iter().map(Step::words).collect();
+    let mut held = plan.blocked.iter_mut().rev();
+    if let Some(Blocked::Held { undone, .. }) = held.find(|blocked| matches!(blocked, Blocked::Held { .. })) {
+        undone.extend(rest);
     }
 }
 

@@ -1,7 +1,5 @@
 //! Whose an access entry is.
 
-use std::collections::BTreeSet;
-
 use crate::{
     api::AccessEntryStatus,
     domain::{
@@ -12,6 +10,7 @@ use crate::{
     },
     managed_cluster::{
         blocked::{Blocked, ONE_TOO_MANY},
+        living::Living,
         step::Step,
     },
 };
@@ -23,12 +22,12 @@ use super::owner_in_words;
 pub struct KnownEntry<'a> {
     /// What was recorded of ours.
     pub recorded: Option<&'a AccessEntryStatus>,
-    /// The UIDs of all `ManagedCluster`s that are there.
-    pub living: &'a BTreeSet<String>,
+    /// All `ManagedCluster`s that are there.
+    pub living: &'a Living,
 }
 
 /// Whether an access entry is ours: by its tags, or by the ARN that was recorded, which EKS gives to no other. So whoever
-/// takes tags off does not take the entry away. What another object that is there has taken over is that object's, and
+/// takes tags off does not take the entry away. What another object that is there has taken over, or recorded as its own, is that object's, and
 /// what the account's owner has opened to another hub that took it is that hub's.
 pub(in crate::managed_cluster) fn owns(owner: &Owner, known: KnownEntry<'_>, entry: &AccessEntry) -> bool {
     match owner.judge(&entry.tags) {
@@ -40,8 +39,16 @@ pub(in crate::managed_cluster) fn owns(owner: &Owner, known: KnownEntry<'_>, ent
         {
             false
         }
-        Marked::Unmarked | Marked::Another { .. } => is_recorded(known.recorded, entry),
+        Marked::Unmarked | Marked::Another { .. } => {
+            is_recorded(known.recorded, entry) && known.living.owner_of_entry(&entry.arn, &owner.uid).is_none()
+        }
     }
+}
+
+/// Whether an entry that was ours is another's by now: it is to be forgotten, so that it stays that one's also when
+/// somebody takes tags off again.
+pub(in crate::managed_cluster) fn is_handed_over(owner: &Owner, known: KnownEntry<'_>, entry: &AccessEntry) -> bool {
+    is_recorded(known.recorded, entry) && !owns(owner, known, entry)
 }
 
 fn is_recorded(recorded: Option<&AccessEntryStatus>, entry: &AccessEntry) -> bool {
@@ -61,7 +68,7 @@ pub(in crate::managed_cluster) fn taken_over(recorded: Option<&AccessEntryStatus
 
 /// What is told of an access entry that is not ours, with what to do about it. Where access is to go (`adopt` is false)
 /// nobody is told to take it over.
-pub(super) fn entry_not_ours(owner: &Owner, living: &BTreeSet<String>, entry: &AccessEntry, adopt: bool) -> Blocked {
+pub(super) fn entry_not_ours(owner: &Owner, living: &Living, entry: &AccessEntry, adopt: bool) -> Blocked {
     let marked = owner.judge(&entry.tags);
     let delete = deletion(entry);
     let or_adopt = if adopt {
@@ -69,6 +76,17 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &BTreeSet<String>, entry: &A
     } else {
         ""
     };
+    if marked == Marked::Unmarked
+        && let Some(other) = living.owner_of_entry(&entry.arn, &owner.uid)
+    {
+        let name = &other.name;
+        return Blocked::EntryNotOurs {
+            owner: format!("ManagedCluster {name} has recorded it as its own"),
+            next: format!(
+                "that ManagedCluster is there and moors this cluster already, so leave the entry alone, and delete one of the two; {name} keeps it, or else this one does"
+            ),
+        };
+    }
     let next = match &marked {
         Marked::Another {
             hub, uid: Some(uid), ..
@@ -123,9 +141,12 @@ pub(in crate::managed_cluster) fn mark(owner: &Owner, tags: &Tags, entry: &Acces
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        arn::ClusterArn,
-        ownership::{HUB_TAG, UID_TAG},
+    use crate::{
+        domain::{
+            arn::ClusterArn,
+            ownership::{HUB_TAG, UID_TAG},
+        },
+        managed_cluster::living::Lives,
     };
 
     const OTHER_HUB: &str = "arn:aws:eks:eu-west-1:999999999999:cluster/other";
@@ -165,7 +186,10 @@ mod tests {
     #[test]
     fn an_entry_that_was_recorded_is_ours_until_somebody_else_has_it() {
         let hub = &*owner().hub.to_string();
-        let living: BTreeSet<String> = ["ours".to_owned(), "living".to_owned()].into();
+        let mut living = Living::default();
+        for uid in ["ours", "living"] {
+            living.insert(uid.to_owned(), Lives::default());
+        }
         let opened = [(HUB_TAG, OTHER_HUB), (UID_TAG, "x"), (ADOPT_TAG, OTHER_HUB)];
         let opened_to_us = [(HUB_TAG, OTHER_HUB), (UID_TAG, "x"), (ADOPT_TAG, hub)];
         for (tags, expected, case) in [

@@ -34,17 +34,21 @@ pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<Ac
         recorded.as_ref().and_then(|recorded| recorded.arn.clone())
     };
     if !taken {
-        return recorded;
+        // What is another's by now stays that one's also when somebody takes tags off again.
+        return recorded.filter(|_| !memory.handed_over(entry));
     }
+    let role_id = memory.made_for(entry).filter(|_| ours);
     if !entry::shared(entry, memory) {
         return arn.map(|arn| AccessEntryStatus {
             arn: Some(arn),
+            role_id,
             adopted: Some(false),
             ..AccessEntryStatus::default()
         });
     }
     let mut given = memory.given.cloned().unwrap_or_default();
     given.arn = arn;
+    given.role_id = role_id;
     given.adopted = Some(true);
     given.lost.clear();
     let found = spoke.associations.as_ref();

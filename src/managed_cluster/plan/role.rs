@@ -12,10 +12,14 @@ use crate::{
     policy::{self, Document, Ruling, trust},
 };
 
-use super::{Memory, adopt, owner_in_words};
+use super::{
+    Memory, adopt, owner_in_words,
+    theirs::{anothers, made_by},
+};
 use crate::managed_cluster::{
     blocked::{Blocked, ONE_TOO_MANY},
     desired::Desired,
+    living::Lives,
     observe::Spoke,
     step::{Part, Plan, Step},
 };
@@ -51,7 +55,8 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
             Standing::Absent
         };
     };
-    let recorded = memory.recorded_role == Some(role.id.as_str());
+    let theirs = anothers(memory.owner, memory.living, role).filter(|_| desired.named);
+    let recorded = memory.recorded_role == Some(role.id.as_str()) && theirs.is_none();
     // Right after it was made, AWS may give a role's unique ID in the place of its ARN (see `Role::arn`).
     if recorded && role.arn == role.id {
         return Standing::Foreign(Blocked::RolePropagating);
@@ -64,21 +69,23 @@ pub(super) fn standing<'a>(desired: &Desired, spoke: &'a Spoke, memory: &Memory<
         // Our own role whose tags were changed by hand keeps the ID that we recorded, which nobody can give another.
         _ if recorded => Standing::Ours(role),
         // A role that was being taken over has our tags before its ID is recorded, and others made it.
-        Marked::Ours if !taking_over => Standing::Stranger(role),
+        // And one of another object of this hub is that object's, whoever wrote our tags on it.
+        Marked::Ours if !taking_over && held(role, memory).is_none() => Standing::Stranger(role),
         _ if desired.adopt => match adopt::role(desired, role, spoke, memory) {
             Ok(role) => Standing::Adopt(role),
             Err(blocked) => Standing::Foreign(blocked),
         },
         other @ (Marked::Ours | Marked::Unmarked | Marked::Another { .. }) => {
-            Standing::Foreign(match memory.recorded_role {
+            Standing::Foreign(match memory.recorded_role.filter(|recorded| *recorded != role.id) {
                 Some(recorded) => Blocked::RoleReplaced {
                     arn: role.arn.clone(),
                     recorded: recorded.to_owned(),
                     found: role.id.clone(),
                     owner: owner_in_words(&other),
                 },
+                None if held(role, memory).is_some() => held_by(desired, role, &other, memory),
                 None if other == Marked::Ours => begun(role),
-                None => not_ours(desired, role, &other, memory),
+                None => not_ours(desired, role, &other, theirs, memory),
             })
         }
     }
@@ -108,15 +115,46 @@ fn begun(role: &Role) -> Blocked {
     }
 }
 
-/// A role of our very ARN that somebody else made.
-fn not_ours(desired: &Desired, role: &Role, marked: &Marked, memory: &Memory<'_>) -> Blocked {
+/// Another object of this hub that has recorded the role as its own.
+fn held<'a>(role: &Role, memory: &Memory<'a>) -> Option<&'a Lives> {
+    memory.living.owner_of_role(&role.id, &memory.owner.uid)
+}
+
+/// A role that another object of this hub has recorded as its own, whatever tags it bears.
+fn held_by(desired: &Desired, role: &Role, marked: &Marked, memory: &Memory<'_>) -> Blocked {
+    let holder = held(role, memory);
+    let name = holder.map(|holder| holder.name.as_str()).unwrap_or_default();
+    let made = made_by(marked);
+    Blocked::RoleNotOurs {
+        arn: role.arn.clone(),
+        owner: format!("{made}ManagedCluster {name} has recorded it as its own"),
+        next: one_too_many(desired, holder),
+    }
+}
+
+/// What to do where another object that is there has the role.
+fn one_too_many(desired: &Desired, holder: Option<&Lives>) -> String {
+    let field = if desired.named { "arn" } else { "name" };
+    match holder.and_then(|holder| holder.cluster.as_ref()) {
+        Some(cluster) if *cluster == desired.cluster => ONE_TOO_MANY.to_owned(),
+        Some(cluster) => format!(
+            "that object moors {cluster} by it, and a role is one object's: make this ManagedCluster anew with another access.deployerRole.{field}"
+        ),
+        None => format!(
+            "a role is one object's: delete this ManagedCluster if that one moors the same cluster, and else make it anew with another access.deployerRole.{field}"
+        ),
+    }
+}
+
+/// A role of our very ARN that somebody else made. `theirs` is who has it that was ours before.
+fn not_ours(desired: &Desired, role: &Role, marked: &Marked, theirs: Option<String>, memory: &Memory<'_>) -> Blocked {
     let hub = memory.owner.hub.to_string();
     let open = adopt::open_role(&desired.role.arn.name, memory.owner);
     let opened = format!("to have it taken over, its owner opens it with `{open}`, and spec.adoptExisting is set");
     let next = match marked {
         Marked::Another { hub: of, uid, .. } if *of == hub => {
-            if uid.as_ref().is_some_and(|uid| memory.living.contains(uid)) {
-                ONE_TOO_MANY.to_owned()
+            if let Some(holder) = uid.as_ref().and_then(|uid| memory.living.get(uid)) {
+                one_too_many(desired, Some(holder))
             } else {
                 // The account opened what this hub made to it already, but for a role of others.
                 let adopt = if desired.named {
@@ -126,6 +164,9 @@ fn not_ours(desired: &Desired, role: &Role, marked: &Marked, memory: &Memory<'_>
                 };
                 format!("that object is there no more, so it left the role behind: delete the role; or {adopt}")
             }
+        }
+        _ if theirs.is_some() && memory.recorded_role == Some(role.id.as_str()) => {
+            "its owner has handed it over: delete this ManagedCluster, which leaves the role as it is, or have it removed there first".to_owned()
         }
         Marked::Another { hub: of, .. } => format!(
             "the cluster is moored by the Mooring of {of}: remove it there first, or choose another access.deployerRole.name in a new ManagedCluster"
@@ -139,7 +180,7 @@ fn not_ours(desired: &Desired, role: &Role, marked: &Marked, memory: &Memory<'_>
     };
     Blocked::RoleNotOurs {
         arn: role.arn.clone(),
-        owner: owner_in_words(marked),
+        owner: theirs.unwrap_or_else(|| owner_in_words(marked)),
         next,
     }
 }
@@ -253,6 +294,7 @@ fn plan_trust(plan: &mut Plan, desired: &Desired, role: &Role) {
             name,
             management_role: desired.management_role.clone(),
             trust: merged,
+            ghosts: trust::ghosts(&role.trust),
         });
     }
     if let Some(others) = trust::without_ours(&role.trust) {

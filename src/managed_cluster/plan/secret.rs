@@ -134,7 +134,7 @@ fn duplicates(
             continue;
         }
         let shared = if other.server == server { "server" } else { "name" };
-        let living = other.owner.as_ref().filter(|owner| memory.living.contains(*owner));
+        let living = other.owner.as_ref().filter(|owner| memory.living.contains(owner));
         if let Some(owner) = living {
             moored = if other.server == server {
                 Some(SAME_CLUSTER)

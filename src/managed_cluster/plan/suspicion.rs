@@ -1,30 +1,26 @@
 //! What only a deletion heals, and so is looked at twice.
 
 use super::role::Standing;
-use crate::{
-    aws::Role,
-    domain::{eks::AccessEntry, ownership::ROLE_ID_TAG},
-    managed_cluster::step::Suspicion,
-};
+use crate::{aws::Role, domain::eks::AccessEntry, managed_cluster::step::Suspicion};
 
 /// How much older than its role an access entry must be before that says anything, in seconds: IAM and EKS date by clocks
 /// of their own. EKS makes an entry only for a role that is there (EKS user guide, "Create access entries").
 const CLOCKS_DIFFER: i64 = 60;
 
 /// What only a deletion heals: a role of ours by its tags alone, or an entry that was made for another role than the
-/// one that stands there. EKS pins an entry to the role's unique ID and never shows it (EKS API, `AccessEntry`): the entry
-/// `tells` by its tag where Mooring made it, and otherwise its age does.
-pub(super) fn suspicion(standing: &Standing<'_>, entry: Option<&AccessEntry>, tells: bool) -> Option<Suspicion> {
+/// one that stands there. EKS pins an entry to the role's unique ID and never shows it (EKS API, `AccessEntry`): which role it
+/// was `made_for` is known where Mooring made it, and otherwise its age tells.
+pub(super) fn suspicion(
+    standing: &Standing<'_>,
+    entry: Option<&AccessEntry>,
+    made_for: Option<String>,
+) -> Option<Suspicion> {
     let (role, stranger) = match standing {
         Standing::Ours(role) | Standing::Existing(role) | Standing::Adopt(role) => (Some(*role), None),
         Standing::Stranger(role) => (None, Some(role.id.clone())),
         Standing::Absent | Standing::Foreign(_) => (None, None),
     };
-    let made_for = |entry: &AccessEntry| entry.tags.get(ROLE_ID_TAG).cloned().unwrap_or_default();
-    let entry_made_for = entry
-        .filter(|_| tells)
-        .map(made_for)
-        .filter(|made_for| role.is_none_or(|role| *made_for != role.id));
+    let entry_made_for = made_for.filter(|made_for| role.is_none_or(|role| *made_for != role.id));
     let older = role.filter(|role| entry.is_some_and(|entry| is_older(entry, role)));
     let entry_older_than = older.filter(|_| entry_made_for.is_none()).map(|role| role.id.clone());
     (stranger.is_some() || entry_made_for.is_some() || entry_older_than.is_some()).then_some(Suspicion {

@@ -48,6 +48,10 @@ type Ahead = (Plan, Option<String>, Option<Spoke>);
 async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Ahead> {
     let unseen = |plan: Plan, why: Option<String>| (plan, why, None);
     let identity = going.identity;
+    if let Some(unknown) = &going.unknown {
+        let why = Error::Unreadable(unknown.clone()).message();
+        return Some(unseen(Plan::default(), Some(why)));
+    }
     let management = match way_in(context, &identity.management_role).await {
         Ok(Ok(management)) => management,
         Ok(Err(blocked)) => return Some(unseen(Plan::default(), Some(needs_management(identity, &blocked)))),

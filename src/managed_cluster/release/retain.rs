@@ -59,7 +59,7 @@ pub(super) async fn retain(
         if let Some(turn) = unrecorded(context, going, management, &deployer).await? {
             return Ok(turn.knowing(gone));
         }
-    } else if identity.existing.is_none()
+    } else if going.old.deployer_role.is_some()
         && is_listed(management)
         && !management.retained.contains(&deployer.to_string())
     {

@@ -11,7 +11,10 @@ use tracing::debug;
 
 use crate::{
     aws::{Account, AwsError, Call, ErrorKind, Lane},
-    domain::arn::{PolicyArn, RoleArn},
+    domain::{
+        arn::{PolicyArn, RoleArn},
+        ownership::Marked,
+    },
     managed_cluster::{
         Blocked, Context, Error, Plan, Step,
         apply::{self, Outcome, Site, Stop},
@@ -37,6 +40,9 @@ const FRESH: Duration = Duration::from_secs(5);
 /// One pass of a removal.
 pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Turn, Error> {
     let identity = going.identity;
+    if let Some(unknown) = &going.unknown {
+        return Err(Error::Unreadable(unknown.clone()));
+    }
     // The object bears our finalizer, so something may have been made, recorded or not.
     let management = match turn::way_in(context, &identity.management_role).await? {
         Ok(management) => management,
@@ -225,7 +231,16 @@ pub(super) fn planned(
     let living = living(context);
     let recorded = identity.recorded_role(going.old);
     let taken_over = TakenOver::of(identity, going.old, &living);
-    plan_removal(&deployer, &boundary, &owner, recorded, spoke, secrets, taken_over)
+    let mut plan = plan_removal(&deployer, &boundary, &owner, recorded, spoke, secrets, taken_over);
+    let role = spoke.and_then(|spoke| spoke.role.as_ref());
+    if let Some(role) = role.filter(|role| identity.unsure && owner.judge(&role.tags) != Marked::Ours) {
+        let left = format!(
+            "role {}, which bears no mark of Mooring: spec.access cannot be read, so nobody can tell whether it was taken over",
+            role.arn
+        );
+        plan.beside.entry(Part::DeployerRole).or_default().push(left);
+    }
+    plan
 }
 
 /// What was seen, without what this process deleted already and AWS still shows; and whether there was any.

@@ -21,7 +21,7 @@ use crate::{
         observe,
         plan::{self, KnownEntry, suspended},
         request::Identity,
-        status::Cut,
+        status::{Cut, Kept, Suspension},
         step::Plan,
         tell, turn,
     },
@@ -42,8 +42,8 @@ pub(super) struct Knife<'a> {
 }
 
 impl Knife<'_> {
-    /// What would be deleted, and what stands.
-    pub(super) async fn look(&self) -> Result<(Plan, Option<AccessEntry>), Error> {
+    /// What would be deleted, and what stands; and whether that was ours, and is another's by now.
+    pub(super) async fn look(&self) -> Result<(Plan, Option<AccessEntry>, bool), Error> {
         let identity = self.identity;
         let deployer = identity.deployer(&self.management.hub);
         let entry = observe::access_entry(self.account, &identity.cluster, &deployer).await?;
@@ -52,13 +52,17 @@ impl Knife<'_> {
             recorded: self.old.access_entry.as_ref(),
             living: &living,
         };
-        let plan = suspended::cut(&identity.owner(&self.management.hub), known, entry.as_ref());
+        let owner = identity.owner(&self.management.hub);
+        let plan = suspended::cut(&owner, known, entry.as_ref());
+        let handed_over = entry
+            .as_ref()
+            .is_some_and(|entry| plan::is_handed_over(&owner, known, entry));
         log_plan(&identity.name, &plan);
-        Ok((plan, entry))
+        Ok((plan, entry, handed_over))
     }
 
     /// Deletes the entry. With what became of that comes what others gave to it, and went with it, now or before.
-    pub(super) async fn cut(&self) -> Result<(Cut, BTreeSet<String>), Error> {
+    pub(super) async fn cut(&self) -> Result<Suspension, Error> {
         let Self {
             metadata,
             identity,
@@ -68,7 +72,7 @@ impl Knife<'_> {
             account,
             deadline,
         } = *self;
-        let (plan, entry) = self.look().await?;
+        let (plan, entry, handed_over) = self.look().await?;
         let site = Site {
             account: Some(account),
             cluster: &identity.cluster,
@@ -100,7 +104,12 @@ impl Knife<'_> {
         if outcome.entry_deleted() {
             context.memory.healed(&identity.uid, arn.cloned());
         }
-        Ok((cut_of(&plan, outcome, news, old), lost))
+        Ok(Suspension {
+            cut: cut_of(&plan, outcome, news, old),
+            kept: Kept::Not(None),
+            lost,
+            handed_over,
+        })
     }
 
     /// What others gave to the entry that is about to go. It is looked at for a moment only: the access goes all the same.

@@ -1,6 +1,6 @@
 //! A `ManagedCluster`: looked at beside the others, and planned in the order of their names.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, runtime::reflector::Store};
@@ -16,6 +16,7 @@ use crate::{
     aws::ReadBy,
     managed_cluster::{
         self, Plan, Step, Withheld,
+        living::Living,
         management::Management,
         observe::Secrets,
         plan::{KnownEntry, suspended},
@@ -44,7 +45,7 @@ struct Staying {
     request: Request,
     management: Management,
     survey: Survey,
-    living: BTreeSet<String>,
+    living: Living,
 }
 
 impl Look {

@@ -11,6 +11,7 @@ use crate::{
     managed_cluster::{
         self,
         ledger::Hub,
+        living::Living,
         preview::{Planned, Unplanned},
     },
     management_role::members::Member,
@@ -29,7 +30,7 @@ pub(super) struct Fleet {
     /// What cannot be read: kind, name and why.
     unreadable: Vec<(&'static str, String, String)>,
     /// The UIDs of the `ManagedCluster`s on the hub, those that cannot be read among them.
-    living: BTreeSet<String>,
+    living: Living,
     /// Every `ManagedCluster` on the hub, and the `ManagementRole` that it names where it can be read.
     stored: Vec<(ObjectMeta, Option<String>)>,
     /// What the files hold; `None`: everything is asked for.
@@ -60,7 +61,7 @@ impl Fleet {
             roles: Vec::new(),
             clusters: Vec::new(),
             unreadable: Vec::new(),
-            living: BTreeSet::new(),
+            living: Living::default(),
             stored: Vec::new(),
             files: (!all).then(Asked::default),
         };
@@ -73,7 +74,7 @@ impl Fleet {
         }
         for cluster in objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await? {
             let name = cluster.name_any();
-            fleet.living.extend(cluster.uid());
+            fleet.living.add(&cluster, |_| None);
             let names = cluster
                 .0
                 .as_ref()
@@ -173,7 +174,7 @@ impl Fleet {
     }
 
     /// The UIDs of all `ManagedCluster`s that are there.
-    pub(super) fn living(&self) -> BTreeSet<String> {
+    pub(super) fn living(&self) -> Living {
         self.living.clone()
     }
 

@@ -1,0 +1,60 @@
+//! Who else has a role, whatever was recorded of it. Pure.
+
+use crate::{
+    aws::Role,
+    domain::ownership::{Marked, Owner},
+    managed_cluster::living::Living,
+    policy::trust,
+};
+
+use super::{is_opened, owner_in_words};
+
+/// Whose a role outside of our path is that was ours once, in words: another object of this hub bears it or has recorded it,
+/// or its owner has handed it to another hub, by which its trust policy lets that in. While it is opened to this hub what was
+/// recorded is stronger than what anybody writes who may tag; while it is not, nothing can be written to it anyway.
+pub(in crate::managed_cluster) fn anothers(owner: &Owner, living: &Living, role: &Role) -> Option<String> {
+    let opened = is_opened(&role.tags, owner);
+    let marked = owner.judge(&role.tags);
+    match &marked {
+        Marked::Ours => return None,
+        Marked::Another {
+            hub, uid: Some(uid), ..
+        } if *hub == owner.hub.to_string() => {
+            if living.contains(uid) {
+                return Some(owner_in_words(&marked));
+            }
+        }
+        Marked::Another { hub, .. } if !opened && !hub.is_empty() && *hub != owner.hub.to_string() => {
+            return Some(owner_in_words(&marked));
+        }
+        Marked::Another { .. } | Marked::Unmarked => {}
+    }
+    if let Some(other) = living.owner_of_role(&role.id, &owner.uid) {
+        return Some(format!("ManagedCluster {} has recorded it as its own", other.name));
+    }
+    let theirs = trust::of_another_hub(&role.trust, &owner.hub).filter(|_| !opened)?;
+    Some(format!(
+        "its trust policy lets in {theirs}, by which another Mooring works"
+    ))
+}
+
+/// The same of a role that is let go of, wherever it stands: another object may live by it also where it bears our mark.
+pub(in crate::managed_cluster) fn kept_for_another(
+    owner: &Owner,
+    living: &Living,
+    role: &Role,
+    shared: bool,
+) -> Option<String> {
+    if let Some(other) = living.owner_of_role(&role.id, &owner.uid) {
+        return Some(format!("ManagedCluster {} has recorded it as its own", other.name));
+    }
+    anothers(owner, living, role).filter(|_| shared)
+}
+
+/// Who made a thing, in front of what else is told of whose it is; nothing where no mark says it.
+pub(super) fn made_by(marked: &Marked) -> String {
+    match marked {
+        Marked::Another { .. } => format!("{}, and ", owner_in_words(marked)),
+        Marked::Ours | Marked::Unmarked => String::new(),
+    }
+}
