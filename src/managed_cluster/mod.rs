@@ -17,6 +17,7 @@ pub mod blocked;
 pub mod breaker;
 pub mod by_hand;
 pub(crate) mod chain;
+mod claim;
 mod context;
 pub mod desired;
 mod despite;

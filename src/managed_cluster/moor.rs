@@ -12,7 +12,6 @@ use crate::{
     },
     argocd::WantedSecret,
     aws::Account,
-    domain::arn::RoleArn,
     kubernetes::finalizer,
 };
 
@@ -21,16 +20,17 @@ use super::{
     apply::{self, OurSecret, Outcome, Site},
     bare::is_bare,
     blocked::Blocked,
+    claim::what_one_alone_can_have,
     living::Living,
     log_plan,
     management::Management,
     observe::{Secrets, Spoke},
     plan,
     release::gone,
-    request::{Identity, Request},
+    request::Request,
     server::{ServerChanged, left_to_tell},
     status::{self, Facts, Pass, Releasing},
-    step::{Part, Plan, Step},
+    step::{Plan, Step},
     survey::{Ground, Survey},
     turn::{admitted, door, lane, permitted},
     withheld::Withheld,
@@ -322,17 +322,6 @@ impl Work<'_> {
     }
 }
 
-/// What one object alone can take over. A role that is somebody else's may be in several objects, and its access entry on a
-/// cluster in one.
-fn what_one_alone_can_have(identity: &Identity, role: &RoleArn) -> (Part, String) {
-    if identity.existing.is_some() {
-        let cluster = &identity.cluster;
-        (Part::AccessEntry, format!("the access entry of {role} on {cluster}"))
-    } else {
-        (Part::DeployerRole, format!("role {role}"))
-    }
-}
-
 /// All objects that are there, those that cannot be read among them.
 pub(super) fn living(context: &Context) -> Living {
     let mut living = Living::default();
@@ -340,31 +329,4 @@ pub(super) fn living(context: &Context) -> Living {
         living.add(&object, |uid| context.memory.status(uid));
     }
     living
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn of_a_role_that_is_taken_over_there_is_one_and_of_one_that_is_used_one_entry_on_each_cluster() {
-        let role: RoleArn = "arn:aws:iam::222222222222:role/argocd".parse().unwrap();
-        let had = |cluster: &str, deployer: &serde_json::Value| {
-            let object = json!({
-                "metadata": {"name": cluster, "uid": cluster},
-                "spec": {
-                    "accountId": "222222222222", "region": "eu-west-1", "clusterName": cluster,
-                    "access": {"deployerRole": deployer},
-                },
-            });
-            what_one_alone_can_have(&Identity::read(&object).unwrap(), &role)
-        };
-        let taken_over = json!({"arn": role.to_string()});
-        assert_eq!(had("one", &taken_over), had("two", &taken_over));
-        let used = json!({"type": "Existing", "arn": role.to_string()});
-        assert_ne!(had("one", &used), had("two", &used));
-        assert_eq!(had("one", &used).0, Part::AccessEntry);
-    }
 }
