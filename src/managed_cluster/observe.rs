@@ -17,7 +17,7 @@ use crate::{
     kubernetes::{KubernetesError, objects},
 };
 
-use super::{plan::taken_over, request::Identity};
+use super::{living::Living, plan::taken_over, request::Identity};
 
 /// What stands in the cluster's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -268,13 +268,13 @@ pub struct Known<'a> {
     /// The servers that it has or had.
     pub servers: Vec<&'a str>,
     /// The UIDs of all objects that are there: what bears another's is that one's.
-    pub living: &'a BTreeSet<String>,
+    pub living: &'a Living,
 }
 
 impl<'a> Known<'a> {
     /// What a status recorded.
     #[must_use]
-    pub fn recorded(owner: &'a str, old: &'a ManagedClusterStatus, living: &'a BTreeSet<String>) -> Self {
+    pub fn recorded(owner: &'a str, old: &'a ManagedClusterStatus, living: &'a Living) -> Self {
         let server = old.cluster.as_ref().and_then(|cluster| cluster.endpoint.as_deref());
         Self {
             owner,
@@ -428,6 +428,7 @@ mod tests {
     use k8s_openapi::ByteString;
 
     use super::*;
+    use crate::managed_cluster::living::Lives;
 
     /// Whether somebody applied the Secret as Mooring does.
     fn secret(name: &str, annotations: &serde_json::Value, ours: bool) -> ClusterSecret {
@@ -442,7 +443,10 @@ mod tests {
 
     #[test]
     fn a_secret_that_lost_our_annotation_is_ours_by_what_was_recorded_and_anothers_never_is() {
-        let living = BTreeSet::from(["uid-1".to_owned(), "uid-2".to_owned()]);
+        let mut living = Living::default();
+        for uid in ["uid-1", "uid-2"] {
+            living.insert(uid.to_owned(), Lives::default());
+        }
         let known = |name, uid| Known {
             owner: "uid-1",
             name,
@@ -477,7 +481,7 @@ mod tests {
             cut_down(&mut secret);
             ClusterSecret::read(&secret)
         };
-        let living = BTreeSet::new();
+        let living = Living::default();
         let known = |name, servers: &[&'static str]| Known {
             owner: "uid-1",
             name,
