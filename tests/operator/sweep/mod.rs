@@ -181,7 +181,10 @@ fn told(what: &str, trials: &[Trial], started: Instant, failed: &[String], not_m
 
 /// A list to stand at the end of a line.
 fn lines(all: &[String]) -> String {
-    all.iter().map(|one| format!("\n  {one}")).collect()
+    if all.is_empty() {
+        return String::new();
+    }
+    format!("\n  {}", all.join("\n  "))
 }
 
 /// Tries these in a world of their own, and tells which failed, and whose call was not made.

@@ -101,9 +101,9 @@ pub(super) fn timeless(status: &Value) -> Value {
     }
     // Of each removal its name says enough.
     if let Some(removals) = status.get_mut("removals").and_then(Value::as_array_mut) {
-        removals
-            .iter_mut()
-            .for_each(|removal| *removal = removal["name"].clone());
+        for removal in removals {
+            *removal = removal["name"].clone();
+        }
     }
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
         conditions.sort_by_key(|condition| condition["type"].to_string());
