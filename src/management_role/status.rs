@@ -512,8 +512,8 @@ mod tests {
             assert!(message.starts_with(going), "{message}");
         }
         // What the parts lacked is nobody's to mend any more.
-        let role = find(&told.conditions, ConditionType::RoleReady);
-        assert!(role.is_none(), "{role:?}");
+        let role = find(&told.conditions, ConditionType::RoleReady).map(|role| role.reason.as_str());
+        assert_eq!(role, Some("NotLookedAt"));
     }
 
     #[test]

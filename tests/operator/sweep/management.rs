@@ -368,9 +368,9 @@ async fn tried(worlds: &[World], what: &str, of: &[Vec<Trouble>], some: usize, e
             .iter()
             .filter(|other| other.point() == trouble.point())
             .count();
-        let of_the_call = |(other, there): &&(Chapter, Trouble)| other == chapter && there.point() == trouble.point();
+        let alike = |(other, there): &&(Chapter, Trouble)| other == chapter && there.point() == trouble.point();
         assert!(
-            missing.iter().filter(of_the_call).count() < ways,
+            missing.iter().filter(alike).count() < ways,
             "{chapter:?}: in no way met: {}",
             trouble.point()
         );

@@ -89,6 +89,14 @@ impl Trial {
 }
 
 impl Trial {
+    /// The kind of the call that it is about, whichever of its kind.
+    fn kind(&self) -> String {
+        match &self.trouble {
+            Trouble::At(point, _) => format!("{}: {}", self.scenario.name, point.kind),
+            Trouble::Lag => self.call(),
+        }
+    }
+
     /// The call that it is about, however it goes wrong.
     fn call(&self) -> String {
         match &self.trouble {
@@ -140,11 +148,18 @@ async fn whatever_call_fails_the_end_is_that_of_a_clean_run() {
     for trials in trials.chunks(WORLD) {
         Box::pin(side_by_side(trials, &mut failed, &mut not_met)).await;
     }
-    told("fault sweep", &trials, started, &failed, &not_met);
+    told("fault sweep", &trials, started, &failed, &not_met, Trial::call);
 }
 
-/// Prints how it went, and fails where a story did, or a call was made in none.
-fn told(what: &str, trials: &[Trial], started: Instant, failed: &[String], not_met: &[&Trial]) {
+/// Prints how it went, and fails where a story did, or a call, as it is told from others, was made in none.
+fn told(
+    what: &str,
+    trials: &[Trial],
+    started: Instant,
+    failed: &[String],
+    not_met: &[&Trial],
+    call: fn(&Trial) -> String,
+) {
     let missing: Vec<String> = not_met.iter().map(|trial| trial.told()).collect();
     say(&format!(
         "{what}: {} points tried{} in {} s, {} of them not met{}",
@@ -170,18 +185,17 @@ fn told(what: &str, trials: &[Trial], started: Instant, failed: &[String], not_m
     }
     // However it was to go wrong, the call was not made.
     let met = |trial: &&Trial| !not_met.iter().any(|missing| missing.told() == trial.told());
-    let met: BTreeSet<String> = trials.iter().filter(met).map(Trial::call).collect();
-    let never: BTreeSet<String> = trials
-        .iter()
-        .map(Trial::call)
-        .filter(|call| !met.contains(call))
-        .collect();
+    let met: BTreeSet<String> = trials.iter().filter(met).map(call).collect();
+    let never: BTreeSet<String> = trials.iter().map(call).filter(|call| !met.contains(call)).collect();
     assert!(never.is_empty(), "in no way met: {never:#?}");
 }
 
 /// A list to stand at the end of a line.
 fn lines(all: &[String]) -> String {
-    all.iter().flat_map(|one| ["\n  ", one]).collect()
+    if all.is_empty() {
+        return String::new();
+    }
+    format!("\n  {}", all.join("\n  "))
 }
 
 /// Tries these in a world of their own, and tells which failed, and whose call was not made.
