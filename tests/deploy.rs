@@ -894,8 +894,9 @@ async fn the_operator_writes_cluster_secrets_and_no_others() {
     };
     let ours = json!({"mooring.dev/uid": "u"});
     let token = json!({"kubernetes.io/service-account.name": "argocd-application-controller", "mooring.dev/uid": "u"});
-    let apply = async |client: &Client, object: &Value| {
-        let parameters = PatchParams::apply("mooring").force();
+    // What the operator wrote has its field manager, and nothing else has.
+    let apply = async |client: &Client, object: &Value, manager: &str| {
+        let parameters = PatchParams::apply(manager).force();
         let name = text(object, "/metadata/name");
         secrets(client)
             .patch(name, &parameters, &Patch::Apply(object))
@@ -904,11 +905,15 @@ async fn the_operator_writes_cluster_secrets_and_no_others() {
     };
     let theirs =
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-secret"}, "stringData": {"a": "b"}});
-    apply(&admin, &theirs).await.unwrap();
-    apply(&admin, &cluster("by-hand", "Opaque", json!({}))).await.unwrap();
+    apply(&admin, &theirs, "kubectl").await.unwrap();
+    apply(&admin, &cluster("by-hand", "Opaque", json!({})), "kubectl")
+        .await
+        .unwrap();
     let opened = json!({"mooring.dev/adopt": "prod"});
     for name in ["opened", "opened-too"] {
-        apply(&admin, &cluster(name, "Opaque", opened.clone())).await.unwrap();
+        apply(&admin, &cluster(name, "Opaque", opened.clone()), "kubectl")
+            .await
+            .unwrap();
     }
     let minted = cluster("minted", "kubernetes.io/service-account-token", token);
     // The API server takes up policies from a watch of its own.
@@ -926,7 +931,7 @@ async fn the_operator_writes_cluster_secrets_and_no_others() {
     let mut plain = cluster("plain", "Opaque", ours.clone());
     plain["metadata"]["labels"] = json!({});
     for refused in [&minted, &plain, &theirs, &cluster("by-hand", "Opaque", ours.clone())] {
-        let said = apply(&operator, refused).await.unwrap_err().to_string();
+        let said = apply(&operator, refused, "mooring").await.unwrap_err().to_string();
         assert!(
             said.contains("the operator") && said.contains("no others"),
             "{refused}: {said}"
@@ -937,7 +942,7 @@ async fn the_operator_writes_cluster_secrets_and_no_others() {
         let said = secrets(&operator).delete(name, &DeleteParams::default()).await;
         assert!(said.unwrap_err().to_string().contains("that it made"), "{name}");
     }
-    apply(&operator, &cluster("opened", "Opaque", ours.clone()))
+    apply(&operator, &cluster("opened", "Opaque", ours.clone()), "mooring")
         .await
         .unwrap();
     secrets(&operator)
@@ -945,7 +950,13 @@ async fn the_operator_writes_cluster_secrets_and_no_others() {
         .await
         .unwrap();
     for _ in 0..2 {
-        apply(&operator, &cluster("ours", "Opaque", ours.clone()))
+        apply(&operator, &cluster("ours", "Opaque", ours.clone()), "mooring")
+            .await
+            .unwrap();
+        // Whoever writes it anew takes the annotations off, and the field manager stays.
+        let bare = json!({"metadata": {"annotations": null}});
+        secrets(&admin)
+            .patch("ours", &PatchParams::default(), &Patch::Merge(&bare))
             .await
             .unwrap();
     }

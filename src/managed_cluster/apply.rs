@@ -188,6 +188,7 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         }
         let made = outcome.made_role.clone();
         let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
+        let mut over = false;
         for (step, result) in batch.into_iter().zip(results) {
             let person = match &result {
                 Ok(Ran::Done(_)) => None,
@@ -198,8 +199,11 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
             match person {
                 None => {}
                 Some(true) => failed.push(step),
-                Some(false) => return outcome,
+                Some(false) => over = true,
             }
+        }
+        if over {
+            return outcome;
         }
     }
     outcome

@@ -92,14 +92,10 @@ impl Context {
     /// removal goes on in every mode but Observe.
     #[must_use]
     pub fn stood_back(&self, seen: &ObjectMeta, mode: Mode) -> bool {
-        let now = self
-            .clusters
-            .get(&ObjectRef::new(seen.name.as_deref().unwrap_or_default()));
-        let now = now.as_ref().and_then(|object| object.0.as_ref().ok());
-        now.filter(|now| now.metadata.uid == seen.uid).is_some_and(|now| {
+        self.now(seen, mode).is_some_and(|(now, is)| {
             let going = seen.deletion_timestamp.is_some();
-            let suspended = now.spec.mode == Mode::Suspended && mode != Mode::Suspended && !going;
-            suspended || Withheld::of(&now.metadata, now.spec.mode, self.read_only).is_some()
+            let suspended = is == Mode::Suspended && mode != Mode::Suspended && !going;
+            suspended || Withheld::of(&now, is, self.read_only).is_some()
         })
     }
 
@@ -107,12 +103,16 @@ impl Context {
     /// entry is not taken away then. Of an object that cannot be read the annotation alone is known.
     #[must_use]
     pub fn withdrawn(&self, seen: &ObjectMeta) -> bool {
+        self.now(seen, Mode::Suspended)
+            .is_some_and(|(now, mode)| mode != Mode::Suspended || Withheld::of(&now, mode, self.read_only).is_some())
+    }
+
+    /// The object and its mode as the watch has them by now; `unread` is the mode of one that cannot be read.
+    fn now(&self, seen: &ObjectMeta, unread: Mode) -> Option<(ObjectMeta, Mode)> {
         let name = seen.name.as_deref().unwrap_or_default();
-        let now = self.clusters.get(&ObjectRef::new(name));
-        now.filter(|now| now.meta().uid == seen.uid).is_some_and(|now| {
-            let mode = now.0.as_ref().ok().map_or(Mode::Suspended, |object| object.spec.mode);
-            mode != Mode::Suspended || Withheld::of(now.meta(), mode, self.read_only).is_some()
-        })
+        let now = self.clusters.get(&ObjectRef::new(name))?;
+        let mode = now.0.as_ref().map_or(unread, |object| object.spec.mode);
+        (now.meta().uid == seen.uid).then(|| (now.meta().clone(), mode))
     }
 
     /// The `ManagementRole` of a name, as far as the watch has it.

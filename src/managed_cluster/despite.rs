@@ -28,11 +28,11 @@ impl Step {
             | Self::UpdateRole { .. }
             | Self::TagAccessEntry { .. }
             | Self::Associate { .. } => mends,
-            Self::SetUsername { .. }
-            | Self::SetGroups { .. }
-            | Self::Rescope { .. }
-            | Self::Reassociate { .. }
-            | Self::Disassociate { .. } => mends || gives,
+            Self::SetUsername { .. } | Self::SetGroups { .. } | Self::Rescope { .. } | Self::Disassociate { .. } => {
+                mends || gives
+            }
+            // It takes away what stands before it gives more, which is likely to be refused as well.
+            Self::Reassociate { scope, found, .. } => mends || (gives && found.covers(scope)),
             Self::CreateRole { .. }
             | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
@@ -73,11 +73,25 @@ mod tests {
             },
             Step::Rescope {
                 policy: policy.clone(),
-                scope: narrow,
+                scope: narrow.clone(),
                 found: wide.clone(),
             },
-            Step::Disassociate { policy, found: wide },
+            Step::Disassociate {
+                policy: policy.clone(),
+                found: wide.clone(),
+            },
+            Step::Reassociate {
+                policy: policy.clone(),
+                scope: narrow.clone(),
+                found: wide.clone(),
+            },
         ];
+        let wider = Step::Reassociate {
+            policy,
+            scope: wide,
+            found: narrow,
+        };
+        assert!(!wider.despite(&gives));
         for step in &takes {
             assert!(step.despite(&gives), "{step:?}");
             for failed in &takes {

@@ -39,8 +39,9 @@ pub struct Going<'a> {
     pub secrets: Vec<&'a ClusterSecret>,
     /// The server that was recorded, which a Secret may have had before somebody changed it.
     pub server: Option<&'a str>,
-    /// The name in Argo CD that the spec gives it, which a Secret may have had before somebody changed it.
-    pub name: &'a str,
+    /// The name in Argo CD that the spec gives it, which a Secret may have had before somebody changed it; `None` where
+    /// another cluster has that name.
+    pub name: Option<&'a str>,
     /// Argo CD's namespace.
     pub namespace: &'a str,
     /// The namespaces of other Argo CDs: what is in them is no business of this one.
@@ -84,7 +85,7 @@ impl Going<'_> {
         };
         let as_specified = Target {
             server: self.server.map_or_else(|| first.server.clone(), str::to_owned),
-            name: self.name.to_owned(),
+            name: self.name.map_or_else(|| first.name.clone(), str::to_owned),
             ..first
         };
         targets.push(as_specified);
@@ -238,7 +239,7 @@ mod tests {
         Going {
             secrets: secrets.iter().collect(),
             server: None,
-            name: "prod",
+            name: Some("prod"),
             namespace: "argocd",
             others: Vec::new(),
             cut_off: None,
@@ -462,6 +463,15 @@ mod tests {
         };
         for (name, waits) in [("prod", true), ("renamed", true), ("other", false)] {
             let next = going(&secrets).next(WhileInUse::Block, &found(name));
+            assert_eq!(matches!(next, Next::Wait(_)), waits, "{name}: {next:?}");
+        }
+        // Another cluster has the name by now: what it means is that one.
+        let taken = Going {
+            name: None,
+            ..going(&secrets)
+        };
+        for (name, waits) in [("prod", false), ("renamed", true)] {
+            let next = taken.next(WhileInUse::Block, &found(name));
             assert_eq!(matches!(next, Next::Wait(_)), waits, "{name}: {next:?}");
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-pub use self::secrets::{Adoptable, Known, Secrets, adoptable, own_secrets, secrets};
+pub use self::secrets::{Adoptable, Known, Secrets, adoptable, is_anothers_name, own_secrets, secrets};
 use super::{plan::taken_over, request::Identity};
 
 /// What stands in the cluster's account.

@@ -43,6 +43,8 @@ struct Going<'a> {
     old: &'a ManagedClusterStatus,
     /// What it says of its removal that nobody knows.
     unknown: Option<String>,
+    /// Whether it does not parse: the `ManagementRole` keeps no record of a role by it then.
+    unparsable: bool,
 }
 
 impl Going<'_> {
@@ -98,6 +100,7 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
         boundary,
         old: &known_status(cluster, context),
         unknown: None,
+        unparsable: false,
     };
     Box::pin(release(context, &going)).await
 }
@@ -117,6 +120,7 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
         boundary: None,
         old: &old,
         unknown: retains(&value).err(),
+        unparsable: true,
     };
     Box::pin(release(context, &going)).await
 }

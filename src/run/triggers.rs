@@ -303,8 +303,14 @@ impl Triggers {
         };
         let deployer = identity.deployer(&management.hub);
         if cluster.metadata.deletion_timestamp.is_some() {
+            let recorded = || {
+                cluster
+                    .status
+                    .as_ref()
+                    .is_some_and(|status| status.deployer_role.is_some())
+            };
             return identity.retain
-                && identity.existing.is_none()
+                && (identity.existing.is_none() || recorded())
                 && !management.retained.contains(&deployer.to_string());
         }
         let allowed = !stands_back(cluster) && Request::parse(cluster, &management).is_ok();
@@ -506,6 +512,25 @@ mod tests {
             triggers.cluster(&applied(&going), |_| Some(Arc::clone(&recorded))).sets,
             names(&[])
         );
+        // A role that somebody else owns is kept as well, once it was seen.
+        let arn = "arn:aws:iam::222222222222:role/argocd";
+        let of_others = |status: Value| {
+            cluster(
+                "b",
+                &json!({
+                    "/metadata/deletionTimestamp": "2026-01-01T00:00:00Z", "/spec/deletion": {"policy": "Retain"},
+                    "/spec/access/deployerRole": {"type": "Existing", "arn": arn}, "/status": status,
+                }),
+            )
+        };
+        let seen_role = json!({"conditions": [], "deployerRole": {"arn": arn, "id": "AROAX"}});
+        for (status, marked) in [(json!({"conditions": []}), vec![]), (seen_role, vec!["default"])] {
+            let object = of_others(status);
+            assert_eq!(
+                triggers.cluster(&applied(&object), |_| Some(Arc::clone(&ready))).sets,
+                names(&marked)
+            );
+        }
     }
 
     #[test]

@@ -299,13 +299,42 @@ fn an_entry_that_another_living_object_has_recorded_is_left_to_it() {
     let removal = world.plan_removal();
     let entry = removal.steps.iter().any(|step| step.part() == Part::AccessEntry);
     assert!(!entry, "{removal:?}");
-    world.request.adopt = false;
-    let plan = world.pass();
-    assert!(messages(&plan).contains("ManagedCluster second"), "{plan:?}");
-    assert!(
-        !plan.steps.iter().any(|step| step.part() == Part::AccessEntry),
-        "{plan:?}"
+    // Whatever its owner opened before, it is not taken over from an object that stands on it.
+    let hub = world.request.owner.hub.to_string();
+    world.entry().tags.insert("mooring.dev/adopt".into(), hub);
+    for adopt in [true, false] {
+        world.request.adopt = adopt;
+        let plan = world.pass();
+        assert!(messages(&plan).contains("ManagedCluster second"), "{plan:?}");
+        assert!(
+            !plan.steps.iter().any(|step| step.part() == Part::AccessEntry),
+            "{plan:?}"
+        );
+    }
+}
+
+/// Anybody may write it who may tag.
+#[test]
+fn the_mark_of_another_object_alone_takes_no_role_from_the_one_that_has_recorded_it() {
+    let mut world = taken_over();
+    world.living.insert(SECOND.into(), Lives::default());
+    let lives = first_lives(&world);
+    world.living.insert(UID.into(), lives);
+    world.role().tags.insert("mooring.dev/uid".into(), SECOND.into());
+    let plan = world.plan();
+    assert!(plan.blocked.is_empty(), "{plan:?}");
+    assert_eq!(brief(&plan), ["TagRole"]);
+    // That object has recorded it as well: it is that one's.
+    let role = world.recorded_role.clone();
+    world.living.insert(
+        SECOND.into(),
+        Lives {
+            role,
+            ..Lives::default()
+        },
     );
+    let plan = world.plan();
+    assert!(!writes(&plan) && !plan.blocked.is_empty(), "{plan:?}");
 }
 
 /// Under our path two objects may choose one name, and anybody may tag.

@@ -103,6 +103,15 @@ impl<'a> Known<'a> {
     }
 }
 
+/// Whether a cluster Secret that is not ours has a name in Argo CD: what names it then means that one.
+#[must_use]
+pub fn is_anothers_name(store: &Store<Secret>, name: &str, own: &Secrets) -> bool {
+    let ours = |secret: &ClusterSecret| own.own.iter().any(|own| own.uid == secret.uid);
+    let all = store.state().into_iter().map(|secret| ClusterSecret::read(&secret));
+    all.filter(|secret| secret.is_cluster() && !ours(secret))
+        .any(|secret| secret.cluster_name == name)
+}
+
 /// Looks at the cluster Secrets that the watch has gathered: those of the object, and those that stand in the way of
 /// the one wanted.
 #[must_use]

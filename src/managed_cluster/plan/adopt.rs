@@ -177,6 +177,12 @@ pub(super) fn entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>)
         why,
         part: Part::AccessEntry,
     };
+    if let Some(other) = memory.living.owner_of_entry(&entry.arn, &memory.owner.uid) {
+        return Err(refused(format!(
+            "ManagedCluster {}, which is there still, has recorded it as its own: delete this one, or remove that one first",
+            other.name
+        )));
+    }
     let how = || open_command(entry, memory.owner);
     open(&entry.tags, memory, false, how).map_err(refused)?;
     if entry.kind == "STANDARD" {

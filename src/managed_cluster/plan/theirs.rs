@@ -20,7 +20,13 @@ pub(in crate::managed_cluster) fn anothers(owner: &Owner, living: &Living, role:
         Marked::Another {
             hub, uid: Some(uid), ..
         } if *hub == owner.hub.to_string() => {
-            if living.contains(uid) {
+            // A tag is what anybody writes who may tag: what that object and this one recorded is stronger.
+            let stands_on = |uid: &str| {
+                living
+                    .get(uid)
+                    .is_some_and(|lives| lives.role.as_ref() == Some(&role.id))
+            };
+            if living.contains(uid) && (stands_on(uid) || !stands_on(&owner.uid)) {
                 return Some(owner_in_words(&marked));
             }
         }

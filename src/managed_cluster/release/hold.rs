@@ -11,7 +11,7 @@ use crate::{
         apply::Stop,
         in_use::{self, Earlier, Next, USED},
         management::Management,
-        observe::Secrets,
+        observe::{Secrets, is_anothers_name},
         status::REMOVED,
     },
 };
@@ -92,7 +92,10 @@ fn in_argocd<'a>(
             .cluster
             .as_ref()
             .and_then(|cluster| cluster.endpoint.as_deref()),
-        name: &going.identity.argocd_name,
+        name: Some(going.identity.argocd_name.as_str()).filter(|name| {
+            let store = context.secrets.get(&management.namespace);
+            !store.is_some_and(|store| is_anothers_name(store, name, secrets))
+        }),
         namespace: &management.namespace,
         others: (context.secrets.keys().map(String::as_str))
             .filter(|other| *other != management.namespace)

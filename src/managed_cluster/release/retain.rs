@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use crate::{
-    api::{CLOSED_ACCOUNTS, DeployerRoleStatus},
+    api::{CLOSED_ACCOUNTS, DeployerRoleStatus, Mode},
     aws::{AwsError, Call, ErrorKind, Lane, Role},
     domain::arn::RoleArn,
     managed_cluster::{
@@ -37,11 +37,24 @@ pub(super) async fn retain(
     let identity = going.identity;
     let deployer = identity.deployer(&management.hub);
     let plan = planned(context, going, management, None, secrets);
+    let unlisted = going.old.deployer_role.is_some()
+        && is_listed(management)
+        && !management.retained.contains(&deployer.to_string());
+    if going.unparsable && unlisted {
+        return Err(Error::Unreadable(format!(
+            "spec.deletion.policy is Retain, and ManagementRole {} records a role that is kept of an object that can be read alone: correct the rest of the spec, or set spec.deletion.policy to Delete",
+            identity.management_role
+        )));
+    }
     if let Some(turn) = begin(context, going, (management, secrets), looked, &plan.steps).await? {
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, None).await;
-    let kept = format!("role {deployer} and its access entry are kept, since spec.deletion.policy is Retain");
+    let kept = if identity.mode == Mode::Suspended {
+        format!("role {deployer} is kept, since spec.deletion.policy is Retain")
+    } else {
+        format!("role {deployer} and its access entry are kept, since spec.deletion.policy is Retain")
+    };
     tell::removed(context, going.metadata, outcome.done(), Some(kept)).await;
     if outcome.secret_deleted() {
         context.memory.deleted_secret(going.uid());
@@ -59,10 +72,7 @@ pub(super) async fn retain(
         if let Some(turn) = unrecorded(context, going, management, &deployer).await? {
             return Ok(turn.knowing(gone));
         }
-    } else if going.old.deployer_role.is_some()
-        && is_listed(management)
-        && !management.retained.contains(&deployer.to_string())
-    {
+    } else if unlisted {
         return Ok(Turn::blocked(pending(going)).knowing(gone));
     }
     if !plan.steps.is_empty() {

@@ -29,6 +29,8 @@ pub(super) struct Going {
     /// The namespaces of other Argo CDs.
     others: Vec<String>,
     secrets: Secrets,
+    /// Whether another cluster has the name in Argo CD that the spec gives it.
+    name_taken: bool,
     spoke: Option<Spoke>,
     /// What is taken away in the end.
     plan: Plan,
@@ -70,6 +72,7 @@ impl Look {
         let secrets = observe::own_secrets(store, &api, &known)
             .await
             .map_err(|error| error.to_string())?;
+        let name_taken = observe::is_anothers_name(store, &identity.argocd_name, &secrets);
         let spoke = if identity.retain {
             None
         } else {
@@ -93,6 +96,7 @@ impl Look {
             namespace: management.namespace.clone(),
             others,
             secrets,
+            name_taken,
             spoke,
             plan,
         })
@@ -111,7 +115,11 @@ impl Going {
             plan = plan.followed_by(self.in_argocd(cluster).foresee(self.identity.while_in_use, &found));
         }
         if self.identity.retain {
-            let kept = "the deployer role and the access entry are kept, since spec.deletion.policy is Retain";
+            let kept = if self.identity.mode == Mode::Suspended {
+                "the deployer role is kept, since spec.deletion.policy is Retain"
+            } else {
+                "the deployer role and the access entry are kept, since spec.deletion.policy is Retain"
+            };
             looked.notes.push(kept.to_owned());
         }
         if let Some(withheld) = Withheld::of(&cluster.metadata, self.identity.mode, false) {
@@ -132,7 +140,7 @@ impl Going {
         in_use::Going {
             secrets: own.filter(|secret| !secret.deleting && secret.is_cluster()).collect(),
             server: status.and_then(|cluster| cluster.endpoint.as_deref()),
-            name: &self.identity.argocd_name,
+            name: Some(self.identity.argocd_name.as_str()).filter(|_| !self.name_taken),
             namespace: &self.namespace,
             others: self.others.iter().map(String::as_str).collect(),
             cut_off: (self.identity.mode == Mode::Suspended).then_some(in_use::BY_SUSPENSION),
