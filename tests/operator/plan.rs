@@ -254,7 +254,7 @@ async fn existing(planner: &Planner) {
     assert!(said.steps("ManagedCluster kept").is_empty(), "{}", said.text);
     let waits = object["waitsFor"].to_string();
     assert!(
-        waits.contains("Have its owner set this one") && waits.contains(arn),
+        waits.contains("Have its owner add this statement") && waits.contains(arn),
         "{}",
         said.text
     );

@@ -57,7 +57,7 @@ async fn a_pause_is_heard_by_a_removal_that_waits_for_its_turn() {
         "222222222222/eu-west-1/second",
         "222222222222/eu-west-1/waits",
     ];
-    let world = World::ready(Setting::of(&spokes).flag(&["--passes-per-account", "1"])).await;
+    let world = World::ready(Setting::of(&spokes).flag(&["--passes-per-account", "1", "--confirm-after", "2s"])).await;
     for name in ["first", "second", "waits"] {
         world.moored(name).await;
     }

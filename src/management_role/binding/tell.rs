@@ -9,7 +9,7 @@ use crate::{
         condition::{ConditionType, Finding, Verdict, find},
     },
     kubernetes::events::Weight,
-    managed_cluster::now,
+    managed_cluster::{Withheld, now},
     management_role::tell::about,
 };
 
@@ -34,8 +34,12 @@ pub(super) async fn removal(role: &ManagementRole, context: &Context) -> Result<
 /// What is told in the place of what an earlier pass found, where the hub or the role is not what it should be since.
 pub(super) fn waits(role: &ManagementRole) -> Option<Finding> {
     let status = role.status.as_ref().filter(|_| stands(role))?;
+    // What a person withholds there he withholds here, and that is told.
+    let withheld = [Withheld::ReadOnly.reason(), Withheld::Paused.reason()];
     let broken = |kind: &ConditionType| {
-        find(&status.conditions, *kind).is_some_and(|condition| condition.status == Verdict::False.as_str())
+        find(&status.conditions, *kind).is_some_and(|condition| {
+            condition.status == Verdict::False.as_str() && !withheld.contains(&condition.reason.as_str())
+        })
     };
     let broken = [ConditionType::HubReady, ConditionType::RoleReady]
         .into_iter()

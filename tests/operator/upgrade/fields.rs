@@ -14,20 +14,24 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "goes with no role that Mooring made",
     ),
     (
-        "ManagedCluster.status.accessEntry",
-        "written at the first look at an entry, whoever made that; the rest is of one that was taken over",
+        "ManagedCluster.status.accessEntry.policies",
+        "of an entry that was taken over",
+    ),
+    (
+        "ManagedCluster.status.accessEntry.kubernetesGroups",
+        "of an entry that was taken over",
+    ),
+    (
+        "ManagedCluster.status.accessEntry.lost",
+        "of an entry that was taken over, while its access is taken away",
     ),
     (
         "ManagedCluster.status.plan",
         "of mode Observe, written anew by each pass",
     ),
     (
-        "ManagedCluster.status.secretUid",
-        "written at the first look at the Secret, whose annotation tells whose it is until then",
-    ),
-    (
         "ManagedCluster.status.secretAdopted",
-        "written with it; the annotation says the same",
+        "of a Secret that was taken over; the annotation says the same",
     ),
     (
         "ManagedCluster.status.serverChangedAt",
@@ -53,7 +57,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "ManagementRole.status.restarted",
         "of workloads, of which there are none",
     ),
-    ("ManagementRole.status.retained", "of a removal with Retain"),
     (
         "ManagementRole.status.removals",
         "kept for an hour alone, and without it removals are counted anew",
