@@ -30,10 +30,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "of mode Observe, written anew by each pass",
     ),
     (
-        "ManagedCluster.status.secretAdopted",
-        "of a Secret that was taken over; the annotation says the same",
-    ),
-    (
         "ManagedCluster.status.serverChangedAt",
         "of a cluster that was made again",
     ),
