@@ -85,10 +85,11 @@ async fn clean(world: &World) -> Vec<Clean> {
         let since = mark(world);
         begin(world, chapter).await;
         uid = uid_of(world).await.unwrap_or(uid);
+        let over = async || end(world, chapter).await;
+        world.eventually("a chapter is over", over).await;
+        // What follows from it for the management role comes after it.
         quiet(world).await;
-        let end = world
-            .eventually("a chapter is over", async || end(world, chapter).await)
-            .await;
+        let end = world.eventually("a chapter is over", over).await;
         let (aws, api) = called(world, since);
         let standing = chapter != Chapter::Delete;
         assert_eq!(end["bound"].is_string(), standing, "{chapter:?}: {end}");

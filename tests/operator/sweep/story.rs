@@ -103,11 +103,12 @@ pub(super) fn timeless(status: &Value) -> Value {
     if let Some(cluster) = status.get_mut("cluster").and_then(Value::as_object_mut) {
         cluster.remove("certificateAuthoritySha256");
     }
-    // Of each removal its name says enough.
+    // Of each removal its name says enough; those of earlier stories in the same hub are counted with it.
     if let Some(removals) = status.get_mut("removals").and_then(Value::as_array_mut) {
-        for removal in removals {
+        for removal in removals.iter_mut() {
             *removal = removal["name"].clone();
         }
+        removals.dedup();
     }
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
         conditions.sort_by_key(|condition| condition["type"].to_string());
