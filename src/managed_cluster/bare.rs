@@ -20,35 +20,14 @@ pub(super) fn is_bare(
     let mut named = entry.others_username().is_some();
     let mut policies: BTreeSet<&AccessPolicyArn> = found.keys().collect();
     for step in steps.iter().filter(|step| did(step)) {
-        match step {
-            Step::SetGroups { groups: set, .. } => groups = set,
-            Step::SetUsername { groups: set, .. } => (groups, named) = (set, false),
-            Step::Associate { policy, .. } => {
-                policies.insert(policy);
-            }
-            Step::Disassociate { policy, .. } => {
-                policies.remove(policy);
-            }
-            Step::CreateRole { .. }
-            | Step::DeleteRole { .. }
-            | Step::SetBoundary { .. }
-            | Step::SetTrust { .. }
-            | Step::AddTrust { .. }
-            | Step::LeaveRole { .. }
-            | Step::AdoptRole { .. }
-            | Step::AdoptAccessEntry { .. }
-            | Step::TagRole { .. }
-            | Step::UpdateRole { .. }
-            | Step::CreateAccessEntry { .. }
-            | Step::TagAccessEntry { .. }
-            | Step::DeleteAccessEntry
-            | Step::Rescope { .. }
-            | Step::Reassociate { .. }
-            | Step::ApplySecret { .. }
-            | Step::NullSecretKeys { .. }
-            | Step::DropLabels { .. }
-            | Step::DropOwners { .. }
-            | Step::DeleteSecret { .. } => {}
+        if let Step::SetGroups { groups: set, .. } = step {
+            groups = set;
+        } else if let Step::SetUsername { groups: set, .. } = step {
+            (groups, named) = (set, false);
+        } else if let Step::Associate { policy, .. } = step {
+            policies.insert(policy);
+        } else if let Step::Disassociate { policy, .. } = step {
+            policies.remove(policy);
         }
     }
     groups.is_empty() && !named && policies.iter().all(|policy| torn.contains(policy))

@@ -8,9 +8,7 @@ use crate::{
     aws::{AwsError, Call, ErrorKind, Lane, Role},
     domain::arn::RoleArn,
     managed_cluster::{
-        Blocked, Context, Error,
-        apply::Stop,
-        in_words,
+        Blocked, Context, Error, in_words,
         management::Management,
         observe::Secrets,
         removal::bears_our_mark,
@@ -23,7 +21,7 @@ use crate::{
 
 use super::{
     Going, Turn,
-    take_away::{begin, carry_out, planned},
+    take_away::{begin, carry_out, planned, stopped},
 };
 
 /// One pass of a removal that keeps role and entry. Who uses the cluster was `looked` for.
@@ -59,13 +57,8 @@ pub(super) async fn retain(
     if outcome.secret_deleted() {
         context.memory.deleted_secret(going.uid());
     }
-    match outcome.into_stop() {
-        Some(Stop::Failed(part, failure)) => return Err(Error::Step(part, failure)),
-        Some(Stop::Blocked(blocked)) => return Ok(Turn::blocked(blocked)),
-        None => {}
-    }
-    if let Some(blocked) = plan.blocked.first().cloned() {
-        return Ok(Turn::blocked(blocked));
+    if let Some(turn) = stopped(outcome, &plan)? {
+        return Ok(turn);
     }
     let gone = BTreeSet::from([Part::Secret]);
     if identity.existing.is_none() && identity.recorded_role(going.old).is_none() {

@@ -148,6 +148,15 @@ async fn in_account(
         .knowing(away))
 }
 
+/// What kept the steps of a removal, or what is behind them, from being done.
+pub(super) fn stopped(outcome: Outcome, plan: &Plan) -> Result<Option<Turn>, Error> {
+    Ok(match outcome.into_stop() {
+        Some(Stop::Failed(part, failure)) => return Err(Error::Step(part, failure)),
+        Some(Stop::Blocked(blocked)) => Some(Turn::blocked(blocked)),
+        None => plan.blocked.first().cloned().map(Turn::blocked),
+    })
+}
+
 /// What became of one pass of a removal.
 async fn concluded(
     context: &Context,
@@ -165,13 +174,8 @@ async fn concluded(
         context.memory.deleted_secret(uid);
     }
     context.memory.deleted(uid, gone(observed.as_ref().ok(), &outcome));
-    match outcome.into_stop() {
-        Some(Stop::Failed(part, failure)) => return Err(Error::Step(part, failure)),
-        Some(Stop::Blocked(blocked)) => return Ok(Turn::blocked(blocked)),
-        None => {}
-    }
-    if let Some(blocked) = plan.blocked.first().cloned() {
-        return Ok(Turn::blocked(blocked));
+    if let Some(turn) = stopped(outcome, &plan)? {
+        return Ok(turn);
     }
     if let Err(error) = observed {
         return unreachable(error, &deployer.to_string());
