@@ -162,7 +162,8 @@ impl Outcome {
 }
 
 /// Carries out the steps in order; steps that may stand beside each other run together. After the first that is not
-/// done only those follow that are done despite it ([`Step::despite`]), where only a person can mend what failed.
+/// done only those follow that are done despite it ([`Step::despite`]) and whatever else was left out, where only a person
+/// can mend what failed.
 pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
     let mut outcome = Outcome::default();
     let mut failed: Vec<&Step> = Vec::new();
@@ -171,10 +172,11 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         let together = 1 + rest.windows(2).take_while(|pair| pair[1].beside(&pair[0])).count();
         let (batch, later) = rest.split_at(together);
         rest = later;
-        let batch: Vec<&Step> = batch
+        let (batch, waits): (Vec<&Step>, Vec<&Step>) = batch
             .iter()
-            .filter(|step| failed.iter().all(|failed| step.despite(failed)))
-            .collect();
+            .partition(|step| failed.iter().all(|failed| step.despite(failed)));
+        // What is not done now is not there for what follows, either.
+        failed.extend(waits);
         if batch.is_empty() {
             continue;
         }

@@ -26,12 +26,13 @@ pub struct Asked {
 }
 
 /// What is known of the removals: those of objects that still wait, and those that have begun and may be over. What a
-/// person has said is meant is in neither.
+/// person has said of all that name a `ManagementRole` is in neither; what was said of one alone lets that one go, and counts
+/// for the others as begun.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Removals {
     /// Of these nothing has been taken away yet.
     pub waiting: BTreeSet<Asked>,
-    /// Of these something has.
+    /// Of these something has, or may be.
     pub begun: BTreeSet<Asked>,
 }
 
@@ -72,6 +73,12 @@ impl Removals {
                 .into_iter()
                 .collect(),
         })
+    }
+
+    /// Whether it counts for others.
+    #[must_use]
+    pub fn counts(&self, asked: &Asked) -> bool {
+        self.waiting.contains(asked) || self.begun.contains(asked)
     }
 
     /// Of those that have begun, the ones that may still count: asked for in the last hour, or within an hour of one

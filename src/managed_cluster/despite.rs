@@ -12,6 +12,7 @@ impl Step {
             failed,
             Self::SetBoundary { .. }
                 | Self::SetTrust { .. }
+                | Self::AddTrust { .. }
                 | Self::TagRole { .. }
                 | Self::UpdateRole { .. }
                 | Self::TagAccessEntry { .. }
@@ -56,7 +57,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::eks::{AccessPolicyArn, AccessScope};
+    use crate::{
+        domain::eks::{AccessPolicyArn, AccessScope},
+        policy::trust,
+    };
 
     #[test]
     fn what_is_taken_away_is_taken_away_though_what_comes_instead_is_refused() {
@@ -101,5 +105,15 @@ mod tests {
         }
         assert!(!gives.despite(&gives));
         assert!(!Step::DeleteAccessEntry.despite(&gives));
+        // A trust policy of others that has no room for our statement gives nobody more.
+        let trust = Step::AddTrust {
+            name: "deployer".parse().unwrap(),
+            management_role: "arn:aws:iam::111111111111:role/m".parse().unwrap(),
+            trust: trust::with_ours("", &"arn:aws:iam::111111111111:role/m".parse().unwrap()),
+            ghosts: BTreeSet::new(),
+        };
+        for step in &takes {
+            assert!(step.despite(&trust), "{step:?}");
+        }
     }
 }

@@ -62,6 +62,12 @@ fn part_of(refusal: &Refusal) -> (Option<Part>, &'static str) {
     }
 }
 
+/// Why the cluster Secret still asks for something though it is as the spec says.
+const SERVER_CHANGED: &str = "ServerChanged";
+
+/// What it asks for.
+const RESTART: &str = "its application controller is to be restarted once, as SecretReady says";
+
 fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
     if let Some(stop) = outcome.stop() {
         let mut bad = bad_stop(stop);
@@ -77,15 +83,14 @@ fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
     let mut notes: Vec<String> = plan.blocked.iter().map(Blocked::message).collect();
     let held = !notes.is_empty();
     if let Some(changed) = &facts.server_changed {
-        parts.retain(|finding| finding.kind != ConditionType::SecretReady);
-        let told = changed.message();
-        parts.push(Finding::new(
-            ConditionType::SecretReady,
+        set(
+            &mut parts,
+            Part::Secret,
             Verdict::True,
-            "ServerChanged",
-            told,
-        ));
-        notes.push("its application controller is to be restarted once, as SecretReady says".to_owned());
+            SERVER_CHANGED,
+            &changed.message(),
+        );
+        notes.push(RESTART.to_owned());
     }
     let beside: Vec<&str> = plan.beside.values().flatten().map(String::as_str).collect();
     if !beside.is_empty() {

@@ -82,11 +82,11 @@ impl Ledger {
         if let Some(blocked) = hub.judge(self.limit, &seen, going, identity) {
             return Ok(Some(blocked));
         }
-        let asked = asked(going);
-        if !seen.removals.waiting.contains(&asked) {
+        let (asked, role) = (asked(going), &identity.management_role);
+        let recorded = seen.recorded.get(role).is_some_and(|begun| begun.contains(&asked));
+        if recorded || !seen.removals.counts(&asked) {
             return Ok(None);
         }
-        let role = &identity.management_role;
         let count = seen.removals.still_count(now());
         let mut record: BTreeSet<Asked> = seen.recorded.get(role).into_iter().flatten().cloned().collect();
         record.retain(|one| count.contains(one));
@@ -174,9 +174,17 @@ impl<'a> Hub<'a> {
                 continue;
             }
             let asked = asked(metadata);
-            if !meant(confirmed(metadata).ok().flatten(), asked.at) && !meant(by_role(*role), asked.at) {
-                removals.waiting.insert(asked);
+            if meant(by_role(*role), asked.at) {
+                continue;
             }
+            // One that is meant by itself says nothing of the others: for them it counts as before.
+            let own = meant(confirmed(metadata).ok().flatten(), asked.at);
+            let among = if own {
+                &mut removals.begun
+            } else {
+                &mut removals.waiting
+            };
+            among.insert(asked);
         }
         for (role, records) in &recorded {
             let counts = records.iter().filter(|asked| !meant(by_role(Some(role)), asked.at));
@@ -320,7 +328,18 @@ mod tests {
         assert!(words.contains("is not a time"), "{words}");
         let mut one = three.clone();
         one[0] = metadata("a", 5, &meant("1970-01-01T00:06:00Z"));
-        assert_eq!(told(&one, &metadata("default", 0, &json!({})), &[]), None);
+        let unsaid = metadata("default", 0, &json!({}));
+        assert_eq!(told(&one, &unsaid, &[]), None);
+        one.rotate_left(1);
+        let held = told(&one, &unsaid, &[]).unwrap();
+        assert!(
+            held.contains("3 removals") && held.contains("(b, c)"),
+            "nothing was said of these: {held}"
+        );
+        assert!(
+            told(&one[..2], &unsaid, &[status(&asked(&one[2]))]).is_some(),
+            "nor once it is over"
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::{
 
 use super::{
     in_use::Earlier,
+    living::Living,
     step::Suspicion,
     unmoved::{Tried, Unmoved},
 };
@@ -140,9 +141,15 @@ impl Memories {
     }
 
     /// Claims the server and the name of a Secret that is about to be written, so that of two objects that want the same
-    /// and are looked at side by side one gives way. Gives the names of those that have claimed either; then nothing is
-    /// claimed, unless the Secret `stands` already. Who does not `take` only asks, and keeps nobody out.
-    pub fn claim(&self, uid: &str, wanted: &WantedSecret, stands: bool, take: bool) -> Vec<String> {
+    /// and are looked at side by side one gives way. Gives the names of those among the `living` that have claimed either;
+    /// then nothing is claimed, unless the Secret `stands` already. Who does not `take` only asks, and keeps nobody out.
+    pub fn claim(
+        &self,
+        uid: &str,
+        living: &Living,
+        wanted: &WantedSecret,
+        (stands, take): (bool, bool),
+    ) -> Vec<String> {
         let mut all = self.lock();
         let key = |key: &str| wanted.data.get(key).cloned().unwrap_or_default();
         let claim = Claim {
@@ -152,7 +159,7 @@ impl Memories {
         };
         let others = all
             .iter()
-            .filter(|(other, _)| other.as_str() != uid && !stands)
+            .filter(|(other, _)| other.as_str() != uid && !stands && living.contains(other))
             .filter_map(|(_, memory)| memory.claim.as_ref())
             .filter(|held| held.server == claim.server || held.name == claim.name)
             .map(|held| held.object.clone());
@@ -167,17 +174,25 @@ impl Memories {
     }
 
     /// Claims what an object takes over, so that of two that want the same and are looked at side by side one gives way:
-    /// until its tags show, nothing else tells whose it is. Gives the name of another object that has claimed it; then
-    /// nothing is claimed. What the object claimed before and does not want any more is given up; and who does not
-    /// `take` only asks.
-    pub fn claim_adoption(&self, uid: &str, object: &str, what: &str, adopting: bool, take: bool) -> Option<String> {
+    /// until its tags show, nothing else tells whose it is. Gives the name of another one of the `living` that has claimed
+    /// it; then nothing is claimed. What the object claimed before and does not want any more is given up; and who does
+    /// not `take` only asks.
+    pub fn claim_adoption(
+        &self,
+        (uid, object): (&str, &str),
+        living: &Living,
+        what: &str,
+        (adopting, take): (bool, bool),
+    ) -> Option<String> {
         let mut all = self.lock();
         let own = &mut all.entry(uid.to_owned()).or_default().adopts;
         *own = own.take().filter(|(held, _)| held == what);
         if !adopting {
             return None;
         }
-        let others = all.iter().filter(|(other, _)| other.as_str() != uid);
+        let others = all
+            .iter()
+            .filter(|(other, _)| other.as_str() != uid && living.contains(other));
         let mut others = others.filter_map(|(_, memory)| memory.adopts.as_ref());
         let other = others.find(|(held, _)| held == what).map(|(_, object)| object.clone());
         if other.is_none() && take {
@@ -350,6 +365,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::managed_cluster::living::Lives;
 
     /// Argo CD writes a Secret that it read before ours went, and so makes it anew: also after the role is gone.
     #[test]
@@ -395,6 +411,15 @@ mod tests {
         );
     }
 
+    /// The first objects by their UIDs.
+    fn living(first: usize) -> Living {
+        let mut living = Living::default();
+        for uid in 0..first {
+            living.insert(uid.to_string(), Lives::default());
+        }
+        living
+    }
+
     fn secret(object: &str, server: &str, name: &str) -> WantedSecret {
         let texts = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
             pairs
@@ -415,7 +440,7 @@ mod tests {
         let memory = Memories::default();
         let claim = |uid: &str, server, name, (stands, take)| {
             let object = format!("object-{uid}");
-            memory.claim(uid, &secret(&object, server, name), stands, take)
+            memory.claim(uid, &living(6), &secret(&object, server, name), (stands, take))
         };
         let (new, asks, stands) = ((false, true), (false, false), (true, true));
         let first = ["object-1".to_owned()];
@@ -450,7 +475,7 @@ mod tests {
     fn of_two_that_take_one_thing_over_the_second_is_told_of_the_first() {
         let memory = Memories::default();
         let claim = |uid: &str, what: &str, adopting, take| {
-            memory.claim_adoption(uid, &format!("object-{uid}"), what, adopting, take)
+            memory.claim_adoption((uid, &format!("object-{uid}")), &living(6), what, (adopting, take))
         };
         let first = Some("object-1".to_owned());
         assert_eq!(claim("0", "role", true, false), None, "who only asks keeps nobody out");
@@ -476,14 +501,30 @@ mod tests {
     #[test]
     fn who_stands_and_only_asks_claims_nothing_new() {
         let memory = Memories::default();
-        assert_eq!(memory.claim("1", &secret("one", "s", "n"), true, false), [""; 0]);
-        assert_eq!(memory.claim("2", &secret("two", "s", "n"), false, true), [""; 0]);
+        let claim = |uid, name, how| memory.claim(uid, &living(6), &secret(name, "s", "n"), how);
+        assert_eq!(claim("1", "one", (true, false)), [""; 0]);
+        assert_eq!(claim("2", "two", (false, true)), [""; 0]);
+    }
+
+    #[test]
+    fn an_object_that_is_there_no_more_keeps_nobody_out() {
+        let memory = Memories::default();
+        let claim = |uid, living: &Living| memory.claim(uid, living, &secret("x", "s", "n"), (false, true));
+        assert_eq!(claim("1", &living(6)), [""; 0]);
+        assert_eq!(claim("2", &living(6)), ["x"]);
+        assert_eq!(claim("0", &living(1)), [""; 0], "0 alone is there");
+        let adopt = |uid, living: &Living| memory.claim_adoption((uid, "x"), living, "role", (true, true));
+        assert_eq!(adopt("1", &living(6)), None);
+        assert_eq!(adopt("2", &living(6)).as_deref(), Some("x"));
+        assert_eq!(adopt("0", &living(1)), None);
     }
 
     #[test]
     fn who_takes_a_thing_over_is_not_in_its_own_way_and_who_has_it_is_told_of_nobody() {
         let memory = Memories::default();
-        let claim = |uid: &str, adopting| memory.claim_adoption(uid, &format!("object-{uid}"), "role", adopting, true);
+        let claim = |uid: &str, adopting| {
+            memory.claim_adoption((uid, &format!("object-{uid}")), &living(6), "role", (adopting, true))
+        };
         assert_eq!(claim("1", true), None);
         assert_eq!(claim("1", true), None, "as when a pass broke off");
         assert_eq!(claim("2", false), None, "it takes nothing over");

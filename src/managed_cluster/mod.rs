@@ -264,13 +264,24 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         },
         Pass::Waiting(blocked) => blocked_wait(&blocked),
         Pass::Failed(error)
-        | Pass::Releasing(Releasing {
-            failed: Some(error), ..
-        }) => return Err(error),
-        Pass::Releasing(releasing) => releasing
-            .blocked
-            .as_ref()
-            .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
+        | Pass::Releasing(
+            Releasing {
+                failed: Some(error), ..
+            }
+            | Releasing {
+                blocked: None,
+                cut: Some(Cut::Failed(error)),
+                ..
+            },
+        ) => return Err(error),
+        Pass::Releasing(Releasing { blocked, cut, .. }) => {
+            let of_cut = match &cut {
+                Some(Cut::Blocked(blocked)) => Some(blocked),
+                Some(Cut::Away { .. } | Cut::Failed(_)) | None => None,
+            };
+            let blocked = blocked.as_ref().or(of_cut);
+            blocked.map_or_else(|| context.backoff.after_wait(key()), blocked_wait)
+        }
         // A person ends it, but what was not seen is worth another look.
         Pass::ReleaseWithheld(_, foreseen) if foreseen.unseen.is_some() => {
             context.backoff.after_error(key()).max(Duration::from_secs(15))

@@ -235,7 +235,7 @@ impl Work<'_> {
         let adopting = plan.adopts();
         let take = self.withheld.is_none();
         let memory = &self.context.memory;
-        let other = memory.claim_adoption(self.uid(), &identity.name, &what, adopting, take)?;
+        let other = memory.claim_adoption((self.uid(), &identity.name), &self.living, &what, (adopting, take))?;
         Some(Blocked::NotAdoptable {
             what,
             why: format!(
@@ -268,7 +268,7 @@ impl Work<'_> {
         if let Some(wanted) = wanted.filter(|_| free) {
             let stands = found.own.iter().any(|own| !own.deleting);
             let take = self.withheld.is_none();
-            found.claimed = self.context.memory.claim(self.uid(), wanted, stands, take);
+            found.claimed = (self.context.memory).claim(self.uid(), &self.living, wanted, (stands, take));
         }
         Ok(found)
     }

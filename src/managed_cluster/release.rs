@@ -27,7 +27,7 @@ use super::{
     blocked::Blocked,
     conclude, known_status,
     request::{Identity, retains},
-    status::{Pass, Releasing},
+    status::{Cut, Pass, Releasing},
     step::Part,
     suspend::cut_off,
     withheld::Withheld,
@@ -163,6 +163,14 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
         let cut = Box::pin(cut_off(metadata, identity, going.old, context)).await;
         match Box::pin(take_away::take_away(context, going)).await {
             Ok(Turn::Overtaken) => return Ok(Action::requeue(Duration::ZERO)),
+            // Of what is kept nothing was looked at, and nobody looks again once the object is gone.
+            Ok(Turn::Gone) if identity.retain && cut.as_ref().is_some_and(may_stand) => {
+                Some(Pass::Releasing(Releasing {
+                    cut,
+                    gone: BTreeSet::from([Part::Secret]),
+                    ..Releasing::again("the cluster Secret is removed")
+                }))
+            }
             Ok(Turn::Gone) => None,
             Ok(Turn::Remains(Pass::Releasing(releasing))) => Some(Pass::Releasing(Releasing { cut, ..releasing })),
             Ok(Turn::Remains(pass)) => Some(pass),
@@ -179,6 +187,15 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
     context.memory.forget(going.uid());
     context.backoff.clear(&identity.uid);
     Ok(Action::await_change())
+}
+
+/// Whether access that was to be taken away may stand still. An entry of somebody else's is not ours to take away.
+fn may_stand(cut: &Cut) -> bool {
+    match cut {
+        Cut::Away { .. } => false,
+        Cut::Blocked(blocked) => !matches!(blocked, Blocked::EntryNotOurs { .. }),
+        Cut::Failed(_) => true,
+    }
 }
 
 #[cfg(test)]

@@ -282,7 +282,10 @@ pub fn status(
                 entry.lost.clone_from(&suspension.lost);
             }
             match &suspension.kept {
-                Kept::Applied(_, _, facts) => Some(facts),
+                Kept::Applied(_, _, facts) => {
+                    status.server_changed_at = facts.server_changed.as_ref().map(|changed| Time(changed.at));
+                    Some(facts)
+                }
                 Kept::Not(_) | Kept::Refused(_) | Kept::Waiting(_) => None,
             }
         }
@@ -1656,6 +1659,27 @@ mod tests {
         );
         assert!(secret.message.contains("rollout restart"), "{}", secret.message);
         assert_eq!(told.server_changed_at, Some(Time(at(7))));
+        let away = Cut::Away {
+            deleted: false,
+            settled: true,
+        };
+        let Pass::Applied(plan, outcome, facts) =
+            changed(told.server_changed_at.clone().map(|Time(at)| ServerChanged {
+                at,
+                namespace: "argocd".into(),
+            }))
+        else {
+            unreachable!()
+        };
+        let cut = after(
+            &ManagedClusterStatus::default(),
+            &suspended(away, Kept::Applied(plan, outcome, facts)),
+            2,
+        );
+        let secret = find(&cut.conditions, ConditionType::SecretReady).unwrap();
+        assert_eq!(secret.reason, "ServerChanged", "a suspended one as well");
+        assert!(ready(&cut).2.contains("restarted once"), "{}", ready(&cut).2);
+        assert_eq!(cut.server_changed_at, told.server_changed_at);
         // A pass that broke off has not looked.
         let kept = after(&told, &Pass::Failed(Error::Deadline(1)), 2);
         assert_eq!(kept.server_changed_at, told.server_changed_at);

@@ -10,7 +10,7 @@ use kube::Api;
 
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, Mode},
-    aws::{Account, Lane},
+    aws::{Account, AwsError, Call, ErrorKind, Lane},
     kubernetes::{KubernetesError, objects},
 };
 
@@ -142,7 +142,17 @@ pub(super) async fn cut_off(
         };
         knife.cut().await.map(|suspension| suspension.cut)
     };
-    Some(Box::pin(cut).await.unwrap_or_else(Cut::Failed))
+    match Box::pin(cut).await {
+        // Nobody can look into an account that its owner has said is closed for good.
+        Err(Error::Aws(error)) if is_closed(&error, &management, identity) => None,
+        Err(error) => Some(Cut::Failed(error)),
+        Ok(cut) => Some(cut),
+    }
+}
+
+fn is_closed(error: &AwsError, management: &Management, identity: &Identity) -> bool {
+    let closed = management.closed.contains(identity.cluster.account.as_str());
+    closed && error.call == Call::AssumeRole && error.kind == ErrorKind::Denied
 }
 
 /// What the rest of the spec asks for, or why that cannot be kept now.

@@ -59,7 +59,8 @@ pub(super) async fn tell(
         context.reporter.report(&about, weight, &reason, "Moor", &message).await;
     }
     if let Some(issuers) = recreated(old, new) {
-        let note = recreated_in_words(&issuers, new.secret.as_deref());
+        let suspended = matches!(pass, Pass::Suspended(_));
+        let note = recreated_in_words(&issuers, new.secret.as_deref(), suspended);
         let report = context
             .reporter
             .report(&about, Weight::Warning, "ClusterRecreated", "Moor", &note);
@@ -219,15 +220,18 @@ fn recreated(old: &ManagedClusterStatus, new: &ManagedClusterStatus) -> Option<(
     (before != now).then_some((before, now))
 }
 
-fn recreated_in_words((before, now): &(String, String), secret: Option<&str>) -> String {
+fn recreated_in_words((before, now): &(String, String), secret: Option<&str>, suspended: bool) -> String {
     let secret = secret.map_or_else(String::new, |name| {
         format!(
             ", and cluster Secret {name} gets its server and certificate authority in place. Restart Argo CD's application controller then: condition SecretReady has the command"
         )
     });
-    format!(
-        "EKS has another cluster under this name: its OIDC issuer was {before} and is {now}. The access entry went with the old one and is made again{secret}"
-    )
+    let entry = if suspended {
+        "Its access entries went with the old one, and none is made while spec.mode is Suspended"
+    } else {
+        "The access entry went with the old one and is made again"
+    };
+    format!("EKS has another cluster under this name: its OIDC issuer was {before} and is {now}. {entry}{secret}")
 }
 
 /// Tells of an object whose status cannot be read either, and so is not written.
@@ -356,10 +360,16 @@ mod tests {
             assert_eq!(recreated(&old, &new), None);
         }
         let issuers = recreated(&of(Some("a")), &of(Some("b"))).unwrap();
-        let words = recreated_in_words(&issuers, Some("cluster-x"));
+        let words = recreated_in_words(&issuers, Some("cluster-x"), false);
         for part in ["was a and is b", "Secret cluster-x", "Restart"] {
             assert!(words.contains(part), "{words}");
         }
-        assert!(!recreated_in_words(&issuers, None).contains("Secret"));
+        assert!(words.contains("is made again"), "{words}");
+        assert!(!recreated_in_words(&issuers, None, false).contains("Secret"));
+        let suspended = recreated_in_words(&issuers, Some("cluster-x"), true);
+        assert!(
+            !suspended.contains("made again") && suspended.contains("Restart"),
+            "{suspended}"
+        );
     }
 }

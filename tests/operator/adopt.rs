@@ -643,6 +643,30 @@ async fn an_adoption_that_is_called_off_midway_leaves_nothing_once_the_object_go
     assert_eq!(secret().await, data);
 }
 
+/// A takeover whose trust policy is refused ends there: what is not marked as taken over is not written to.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adoption_that_is_refused_at_the_role_leaves_the_entry_alone() {
+    let world = World::ready(setting(&["222222222222/eu-west-1/wired"])).await;
+    let manager = by_hand_manager(&world);
+    let wired = Wired::by_hand(&world, "wired", &manager).await;
+    wired.open(&world).await;
+    let before = (wired.entry(&world), wired.policies(&world));
+    let refused = Fault::on("UpdateAssumeRolePolicy", Effect::AccessDenied).in_account(SPOKE);
+    let refused = world.stage.aws.faults().add(refused).unwrap();
+    world.moor("wired", wired.spec()).await;
+    world.until_reason("ManagedCluster", "wired", "AccessDenied").await;
+    let calls = world.calls("wired", 0).into_iter().map(|call| call.operation);
+    let of_entry =
+        |call: &String| call.contains("AccessEntry") || call.contains("AccessPolicy") || call == "TagResource";
+    let writes = |call: &String| !call.starts_with("Describe") && !call.starts_with("List");
+    let tried: Vec<String> = calls.filter(|call| of_entry(call) && writes(call)).collect();
+    assert_eq!(tried, Vec::<String>::new());
+    assert_eq!((wired.entry(&world), wired.policies(&world)), before);
+    world.stage.aws.faults().remove(refused);
+    world.ask("ManagedCluster", "wired").await;
+    world.is_ready("ManagedCluster", "wired").await;
+}
+
 /// Its owner takes the tag off again: AWS then lets Mooring write nothing to the role, which is told once something is to
 /// be written, and nothing of it is tried.
 #[tokio::test(flavor = "multi_thread")]
@@ -694,6 +718,30 @@ async fn a_role_that_its_owner_closes_again_is_kept_and_told_how_to_open_and_let
     world.is_ready("ManagedCluster", "wired").await;
     let boundary = wired.seen_role(&world).unwrap().boundary;
     assert!(boundary.is_some_and(|arn| arn.ends_with("AWSDenyAll")));
+
+    // So it goes though the trust policy cannot be written, by which others get in still.
+    let refused = Fault::on("UpdateAssumeRolePolicy", Effect::AccessDenied).in_account(SPOKE);
+    let faults = world.stage.aws.faults();
+    let refused = faults.add(refused).unwrap();
+    by_hand("UpdateAssumeRolePolicy", json!({"PolicyDocument": loose_trust(SPOKE)}));
+    let view = json!({"spec": {"access": {"policies": [{"name": VIEW}]}}});
+    world.patch("ManagedCluster", "wired", view).await;
+    world
+        .eventually("the entry is narrowed once more", async || {
+            (wired.policies(&world) == [VIEW.to_owned()].into()).then_some(())
+        })
+        .await;
+    let object = world.until_reason("ManagedCluster", "wired", "AccessDenied").await;
+    assert!(
+        message(&object).contains("iam:UpdateAssumeRolePolicy"),
+        "{}",
+        message(&object)
+    );
+    faults.remove(refused);
+    by_hand("UpdateAssumeRolePolicy", json!({"PolicyDocument": theirs.to_string()}));
+    let edit = json!({"spec": {"access": {"policies": [{"name": EDIT}]}}});
+    world.patch("ManagedCluster", "wired", edit).await;
+    world.is_ready("ManagedCluster", "wired").await;
 
     // A removal takes the rest away, and waits with what it may not write.
     close();

@@ -25,13 +25,55 @@ type Change<'a> = &'a dyn Fn(&mut ClusterSeed);
 const STATES: &str = "states";
 const ROTATED: &str = "rotated";
 const RECREATED: &str = "recreated";
+const SUSPENDED: &str = "suspended";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_changes_is_told_and_followed() {
-    let spokes = [STATES, ROTATED, RECREATED].map(|name| format!("222222222222/eu-west-1/{name}"));
+    let spokes = [STATES, ROTATED, RECREATED, SUSPENDED].map(|name| format!("222222222222/eu-west-1/{name}"));
     let world = World::ready(Setting::of(&spokes.each_ref().map(String::as_str))).await;
-    tokio::join!(states(&world), rotated(&world), recreated(&world));
+    tokio::join!(
+        states(&world),
+        rotated(&world),
+        recreated(&world),
+        recreated_meanwhile(&world)
+    );
     world.never_denied();
+}
+
+/// A cluster that is made again while its access is taken away: what is to be restarted is told then, and afterwards too.
+async fn recreated_meanwhile(world: &World) {
+    world.moored(SUSPENDED).await;
+    world
+        .patch("ManagedCluster", SUSPENDED, json!({"spec": {"mode": "Suspended"}}))
+        .await;
+    world.until_reason("ManagedCluster", SUSPENDED, "Suspended").await;
+    let old = seed(world, SUSPENDED);
+    let new = ClusterSeed::new(&old.account, &old.region, SUSPENDED);
+    let aws = &world.stage.aws;
+    aws.remove_cluster(&old.account, &old.region, SUSPENDED).unwrap();
+    aws.add_cluster(new.clone());
+    world.ask("ManagedCluster", SUSPENDED).await;
+    let is_told = |object: &Value| {
+        condition(object, "SecretReady").is_some_and(|(status, reason, words)| {
+            status == "True" && reason == "ServerChanged" && words.contains("rollout restart")
+        })
+    };
+    let object = world.until("ManagedCluster", SUSPENDED, is_told).await;
+    assert!(message(&object).contains("restarted once"), "{}", message(&object));
+    let (after, _) = stands(world, SUSPENDED).await;
+    assert_eq!(value(&after, "server"), new.endpoint);
+    told(
+        world,
+        SUSPENDED,
+        &["ClusterRecreated: ", "none is made while spec.mode is Suspended"],
+    )
+    .await;
+    assert_eq!(world.seen_entry(SUSPENDED), None);
+    world
+        .patch("ManagedCluster", SUSPENDED, json!({"spec": {"mode": "Enforce"}}))
+        .await;
+    let object = world.is_ready("ManagedCluster", SUSPENDED).await;
+    assert!(is_told(&object), "{object:#}");
 }
 
 fn seed(world: &World, name: &str) -> ClusterSeed {

@@ -397,6 +397,7 @@ async fn what_others_made_under_our_names_is_never_used() {
         "222222222222/eu-west-1/other-case",
         "222222222222/eu-west-1/named",
         "222222222222/eu-west-1/untagged",
+        "222222222222/eu-west-1/untagged-again",
         "222222222222/eu-west-1/of-another",
         "222222222222/eu-west-1/forged",
         "222222222222/eu-west-1/forged-open",
@@ -414,7 +415,20 @@ async fn what_others_made_under_our_names_is_never_used() {
         foreign_entry(&world),
         unmarked_entry(&world)
     );
+    made_anew(&world).await;
     world.never_denied();
+}
+
+/// Whoever makes a refused object anew, as he is told, is not in his own way.
+async fn made_anew(world: &World) {
+    let spec = json!({"access": {"deployerRole": {"name": "anew"}}});
+    make(world, "untagged-again", None, &BTreeMap::new(), true);
+    world.moor("untagged-again", json!({})).await;
+    refused(world, "untagged-again", "RoleNotOurs", "").await;
+    world.delete("ManagedCluster", "untagged-again").await;
+    world.until_gone("ManagedCluster", "untagged-again").await;
+    world.moor("untagged-again", spec).await;
+    world.until_reason("ManagedCluster", "untagged-again", "Moored").await;
 }
 
 /// Applies the object paused, so that its UID is known before the operator acts.

@@ -1,6 +1,9 @@
 //! Removals that stand back: what they would do is told, and what is suspended gives no access while it waits.
 
-use mooring_sandbox::stage;
+use mooring_sandbox::{
+    aws::{Effect, Fault},
+    stage,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -23,11 +26,46 @@ fn steps(object: &Value) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removal_that_stands_back_tells_what_is_left_and_one_that_is_suspended_gives_no_access() {
-    let spokes = ["222222222222/eu-west-1/used", "333333333333/eu-west-1/kept"];
+    let spokes = [
+        "222222222222/eu-west-1/used",
+        "333333333333/eu-west-1/kept",
+        "444444444444/eu-west-1/uncut",
+    ];
     let world = World::ready(Setting::of(&spokes).flag(&["--confirm-after", "2s"])).await;
     argocd(&world).await;
     tokio::join!(used(&world), kept(&world));
     world.never_denied();
+    uncut(&world).await;
+}
+
+/// What is kept is let go of once its access is known to be away, and not before.
+async fn uncut(world: &World) {
+    let name = "uncut";
+    world.moored(name).await;
+    let faults = world.stage.aws.faults();
+    let refused = Fault::on("DeleteAccessEntry", Effect::AccessDenied).in_account("444444444444");
+    let refused = faults.add(refused).unwrap();
+    let spec = json!({"spec": {"mode": "Suspended", "deletion": {"policy": "Retain"}}});
+    world.patch("ManagedCluster", name, spec).await;
+    world.until_reason("ManagedCluster", name, "AccessDenied").await;
+    world.delete("ManagedCluster", name).await;
+    let waits = |object: &Value| {
+        message(object).starts_with("spec.mode is Suspended, and Argo CD's access still stands")
+            && message(object).contains("there is no cluster Secret")
+    };
+    world.until("ManagedCluster", name, waits).await;
+    // Longer than two looks are apart that must agree.
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    world.ask("ManagedCluster", name).await;
+    let told = world.until("ManagedCluster", name, waits).await;
+    assert!(message(&told).contains("eks:DeleteAccessEntry"), "{}", message(&told));
+    assert_eq!(condition(&told, "Stalled").unwrap().1, "AccessDenied");
+    assert_eq!(condition(&told, "AccessEntryReady").unwrap().1, "AccessDenied");
+    assert!(world.seen_entry(name).is_some());
+    faults.remove(refused);
+    world.ask("ManagedCluster", name).await;
+    world.until_gone("ManagedCluster", name).await;
+    assert!(world.seen_entry(name).is_none() && world.seen_role(name).is_some());
 }
 
 async fn used(world: &World) {

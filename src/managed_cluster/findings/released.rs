@@ -32,7 +32,14 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
     for part in &releasing.gone {
         set(&mut parts, *part, Verdict::False, REMOVED, GONE);
     }
-    let mut bad = bad(releasing);
+    let by_itself = releasing.blocked.is_none() && releasing.failed.is_none();
+    let in_the_way = match &releasing.cut {
+        Some(cut @ Cut::Blocked(blocked)) if by_itself => Some(standing(bad_of(blocked), cut.seen())),
+        Some(cut @ Cut::Failed(error)) if by_itself => Some(standing(bad_error(error), cut.seen())),
+        Some(_) | None => None,
+    };
+    let told = in_the_way.is_some();
+    let mut bad = in_the_way.unwrap_or_else(|| bad(releasing));
     if let Some(part) = bad.part {
         set(&mut parts, part, bad.verdict, bad.reason, &bad.message);
     }
@@ -47,6 +54,7 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
     }
     match &releasing.cut {
         None => {}
+        Some(_) if told => {}
         Some(Cut::Away { .. }) => {
             set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, NO_ENTRY);
             bad.message.push_str(". Besides, ");

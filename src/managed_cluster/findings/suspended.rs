@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-use super::{Bad, bad_error, bad_of, bad_stop, of_part, part_of, set, summarise};
+use super::{Bad, RESTART, SERVER_CHANGED, bad_error, bad_of, bad_stop, of_part, part_of, set, summarise};
 
 /// That the access is away.
 pub(super) const NO_ENTRY: &str = "there is no access entry, since spec.mode is Suspended";
@@ -20,13 +20,26 @@ pub(super) const NO_ENTRY: &str = "there is no access entry, since spec.mode is 
 pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
     let Suspension { cut, kept, lost, .. } = suspension;
     let mut parts = match kept {
-        Kept::Applied(plan, outcome, _) => {
+        Kept::Applied(plan, outcome, facts) => {
             let mut parts: Vec<Finding> = Part::ALL.map(|part| of_part(plan, part)).to_vec();
             if let Some(bad) = outcome.stop().map(bad_stop)
                 && let Some(at) = bad.part
             {
                 parts.retain(|finding| finding.kind != at.condition());
                 parts.push(Finding::new(at.condition(), bad.verdict, bad.reason, bad.message));
+            }
+            let secret = Part::Secret.condition();
+            let stands = |finding: &Finding| finding.kind == secret && finding.verdict == Verdict::True;
+            if let Some(changed) = &facts.server_changed
+                && parts.iter().any(stands)
+            {
+                set(
+                    &mut parts,
+                    Part::Secret,
+                    Verdict::True,
+                    SERVER_CHANGED,
+                    &changed.message(),
+                );
             }
             parts
         }
@@ -121,8 +134,10 @@ fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>) -> String {
                 );
             }
             let stopped = outcome.stop().map(|stop| bad_stop(stop).message);
+            let restart = facts.server_changed.as_ref().map(|_| RESTART.to_owned());
             let besides: Vec<String> = stopped
                 .into_iter()
+                .chain(restart)
                 .chain(
                     plan.blocked
                         .iter()

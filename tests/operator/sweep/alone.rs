@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     BESIDE, Ended, Trial, Trouble, all,
-    calls::{Clean, Point, destroys, points, quiet, untroubled},
+    calls::{Clean, Point, destroys, left_out, points, quiet, untroubled},
     faults::Way,
     ground::Ground,
     note,
@@ -27,9 +27,10 @@ const SOME: [&str; 1] = ["drain"];
 
 /// What a clean run asked for without a name, and where it led.
 async fn clean(ground: &Ground, scenario: &'static Scenario, name: &str) -> Clean {
-    quiet(ground, name).await;
-    ground.fresh_operator().await;
+    fresh(ground, name).await;
     let (aws, mut api, end) = untroubled(ground, scenario, name).await;
+    // What is kept is not looked at, and its account not entered.
+    let enters = !aws.is_empty();
     // What comes after the last write to the object is the management role's, which has stories of its own.
     let of_the_object = |call: &ApiCall| {
         let request = &call.request;
@@ -43,7 +44,9 @@ async fn clean(ground: &Ground, scenario: &'static Scenario, name: &str) -> Clea
     let mut points = points(aws, api);
     let destroys = destroys(&points);
     points.retain(|point| nameless.contains(&point.kind));
-    points.push(entering());
+    if enters {
+        points.push(entering());
+    }
     Clean { points, end, destroys }
 }
 
@@ -56,6 +59,13 @@ fn entering() -> Point {
         write: false,
         after_write: false,
     }
+}
+
+/// An operator that has just started, and has looked at all that was there: what a story asks for otherwise depends on how
+/// long it waits behind that.
+async fn fresh(ground: &Ground, name: &str) {
+    ground.fresh_operator().await;
+    quiet(ground, name).await;
 }
 
 /// All ways of each call, or one of them, which take turns.
@@ -89,7 +99,9 @@ async fn whatever_is_asked_without_a_name_fails_the_end_is_that_of_a_clean_run()
         // How often a list is asked for may depend on who was quicker.
         let mut both = clean(&ground, scenario, &names[0]).await;
         let again = clean(&ground, scenario, &names[1]).await;
-        both.points.retain(|point| again.points.contains(point));
+        let (met, once) = both.points.drain(..).partition(|point| again.points.contains(point));
+        both.points = met;
+        left_out(scenario.name, &once);
         let clean: &'static Clean = Box::leak(Box::new(both));
         let kinds: Vec<String> = clean.points.iter().map(Point::to_string).collect();
         // Whoever lets go asks who still uses the cluster.
@@ -137,7 +149,7 @@ async fn in_turn(trials: &[Trial]) -> Vec<std::thread::Result<Ended>> {
         let story = async {
             let enters = matches!(&trial.trouble, Trouble::At(point, _) if *point == entering());
             if !enters {
-                ground.fresh_operator().await;
+                fresh(&ground, &trial.name).await;
             }
             troubled(&ground, trial, born, enters).await
         };

@@ -84,18 +84,11 @@ async fn run() -> Vec<Clean> {
             let mut points = runs[0].0.clone();
             points.retain(|point| runs.iter().all(|(points, _)| points.contains(point)));
             let all: BTreeSet<&Point> = runs.iter().flat_map(|(points, _)| points).collect();
-            let dropped: Vec<String> = all
-                .into_iter()
+            let once: Vec<Point> = (all.into_iter())
                 .filter(|point| !points.contains(point))
-                .map(Point::to_string)
+                .cloned()
                 .collect();
-            if !dropped.is_empty() {
-                say(&format!(
-                    "{}: not in every clean run, and left out: {}",
-                    scenario.name,
-                    dropped.join(", ")
-                ));
-            }
+            left_out(scenario.name, &once);
             for (_, end) in &runs {
                 let difference = story::difference(&runs[0].1, end);
                 assert!(
@@ -121,6 +114,17 @@ async fn run() -> Vec<Clean> {
     // Later, a stale read may hide that a person took a boundary away, without which AWS refuses what it allows else.
     ground.world.never_denied();
     clean
+}
+
+/// Says which calls were made in some clean runs alone, and so are not tried.
+pub(super) fn left_out(story: &str, once: &[Point]) {
+    let once: Vec<String> = once.iter().map(Point::to_string).collect();
+    if !once.is_empty() {
+        say(&format!(
+            "{story}: not in every clean run, and left out: {}",
+            once.join(", ")
+        ));
+    }
 }
 
 async fn one(ground: &Ground, scenario: &Scenario, name: String) -> (Vec<Point>, Value) {
