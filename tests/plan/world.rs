@@ -39,6 +39,9 @@ use serde_json::json;
 pub(crate) const UID: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
 const ENDPOINT: &str = "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com";
 
+/// How many passes write at most, whatever stands there: the one after them finds nothing to do.
+pub(crate) const PASSES: usize = 3;
+
 /// A cluster's spec, below `metadata`.
 pub(crate) const ADMIN: &str = r#"
 accountId: "222222222222"
