@@ -170,12 +170,15 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, ConnectError> {
     Ok(usable)
 }
 
+/// A certificate of a bundle that is left out: its number in the bundle, from one, and why.
+pub type LeftOut = (usize, String);
+
 /// The certificate authorities of a bundle that TLS can use, as PEM. What is none is left out, since bundles of a whole
-/// company may hold such a one: its number in the bundle, from one, and why.
+/// company may hold such a one.
 ///
 /// # Errors
 /// When the bundle is no PEM, or holds no certificate that can be used.
-pub fn authorities(bundle: &[u8]) -> Result<(Vec<u8>, Vec<(usize, String)>), String> {
+pub fn authorities(bundle: &[u8]) -> Result<(Vec<u8>, Vec<LeftOut>), String> {
     let (mut usable, mut left_out) = (String::new(), Vec::new());
     for (index, certificate) in CertificateDer::pem_slice_iter(bundle).enumerate() {
         let certificate = certificate.map_err(|error| format!("is not well-formed PEM ({error})"))?;

@@ -36,7 +36,7 @@ mod wire;
 mod tests;
 
 pub use calls::{CALLS, Call, Guard, Need, Row, Service, Target};
-pub use connect::{ConnectError, Observer, Settings, authorities};
+pub use connect::{ConnectError, LeftOut, Observer, Settings, authorities};
 pub use error::{AwsError, ErrorKind, classify};
 pub use iam::decoded;
 pub use limits::{Admission, Lane, ShuttingDown};

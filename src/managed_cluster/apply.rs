@@ -227,9 +227,8 @@ fn conclude_all<'a>(
     for (step, result) in steps.into_iter().zip(results) {
         match &result {
             Ok(Ran::Done(_)) => {}
-            Ok(Ran::Unmoved(_) | Ran::Going(_)) => over = true,
             Err(failure) if failure.needs_a_person() => refused.push(step),
-            Err(_) => over = true,
+            Ok(Ran::Unmoved(_) | Ran::Going(_)) | Err(_) => over = true,
         }
         conclude(outcome, step, result, metrics);
     }

@@ -98,6 +98,8 @@ pub(crate) fn request(spec: &str) -> Request {
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) request: Request,
+    /// The management role that it stands on.
+    pub(crate) management: Management,
     pub(crate) cluster: Option<Cluster>,
     pub(crate) role: Option<Role>,
     pub(crate) policies: RolePolicies,
@@ -127,6 +129,7 @@ impl World {
     pub(crate) fn new(spec: &str) -> Self {
         Self {
             request: request(spec),
+            management: management(),
             cluster: Some(Cluster {
                 arn: "arn:aws:eks:eu-west-1:222222222222:cluster/prod-eu".into(),
                 state: ClusterState::Active,
@@ -181,7 +184,7 @@ impl World {
     }
 
     pub(crate) fn desired(&self) -> Desired {
-        desired(&self.request, &management(), self.cluster.as_ref())
+        desired(&self.request, &self.management, self.cluster.as_ref())
     }
 
     pub(crate) fn spoke(&self) -> Spoke {

@@ -354,7 +354,7 @@ mod tests {
             resync,
             false,
         );
-        bind(&seen, &Request::of(&seen), &context).await;
+        Box::pin(bind(&seen, &Request::of(&seen), &context)).await;
         let asked = asked.lock().unwrap();
         asked
             .iter()
