@@ -109,6 +109,9 @@ pub enum Error {
     /// A cluster was named that is not there.
     #[error("there is no ManagedCluster {0}: `kubectl get mgc` lists those that are there")]
     NoSuchCluster(String),
+    /// A `ManagementRole` was named that is not there.
+    #[error("there is no ManagementRole {0}: `kubectl get mgr` lists those that are there")]
+    NoSuchManagementRole(String),
     /// The hub that was named is not there.
     #[error(
         "there is no EKS cluster {0}: correct --hub-cluster, --hub-region or --hub-account (`aws eks list-clusters --region REGION` lists those that are there)"
