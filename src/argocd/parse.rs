@@ -15,7 +15,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use super::{
     cluster_secret::{ADOPTED_ANNOTATION, WantedSecret},
     lenient::{Node, fields, flag, text, wrong},
-    program::Program,
+    program::{Exec, Program, take_exec},
     server::Server,
     usage::skips_reconcile,
 };
@@ -290,69 +290,6 @@ fn take_aws(node: &Node, of: &str, into: &mut Option<[String; 3]>) -> Result<(),
             "clusterName" => text(value, &of, cluster_name),
             "roleARN" => text(value, &of, role_arn),
             _ => text(value, &of, profile),
-        }
-    })
-}
-
-/// A program, as it is run.
-#[derive(Default)]
-struct Exec {
-    command: String,
-    arguments: Vec<String>,
-    environment: Vec<(String, String)>,
-}
-
-fn take_exec(node: &Node, of: &str, into: &mut Option<Exec>) -> Result<(), String> {
-    if *node == Node::Null {
-        *into = None;
-        return Ok(());
-    }
-    let Exec {
-        command,
-        arguments,
-        environment,
-    } = into.get_or_insert_default();
-    let known = [
-        "command",
-        "args",
-        "env",
-        "apiVersion",
-        "installHint",
-        "provideClusterInfo",
-    ];
-    let mut dropped = String::new();
-    fields(node, of, &known, |name, value| {
-        let of = format!("{of}.{name}");
-        match (name, value) {
-            ("provideClusterInfo", value) => flag(value, &of, &mut false),
-            ("command", value) => text(value, &of, command),
-            ("args", Node::Null) => {
-                arguments.clear();
-                Ok(())
-            }
-            ("env", Node::Null) => {
-                environment.clear();
-                Ok(())
-            }
-            ("args", Node::List(list)) => {
-                arguments.clear();
-                list.iter().try_for_each(|item| {
-                    let mut argument = String::new();
-                    text(item, &of, &mut argument)?;
-                    arguments.push(argument);
-                    Ok(())
-                })
-            }
-            ("env", Node::Object(pairs)) => pairs.iter().try_for_each(|(key, item)| {
-                let mut value = String::new();
-                text(item, &of, &mut value)?;
-                environment.retain(|(name, _)| name != key);
-                environment.push((key.clone(), value));
-                Ok(())
-            }),
-            ("args", other) => Err(wrong(&of, "a list of strings", other)),
-            ("env", other) => Err(wrong(&of, "an object of strings", other)),
-            (_, value) => text(value, &of, &mut dropped),
         }
     })
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::lenient::{Node, fields, flag, text, wrong};
+
 /// A program that mints a token of EKS, and what it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
@@ -185,6 +187,70 @@ fn named(name: &str) -> String {
     } else {
         "one more".to_owned()
     }
+}
+
+/// A program, as it is run.
+#[derive(Default)]
+pub(super) struct Exec {
+    pub(super) command: String,
+    pub(super) arguments: Vec<String>,
+    pub(super) environment: Vec<(String, String)>,
+}
+
+/// Takes the fields of `execProviderConfig`.
+pub(super) fn take_exec(node: &Node, of: &str, into: &mut Option<Exec>) -> Result<(), String> {
+    if *node == Node::Null {
+        *into = None;
+        return Ok(());
+    }
+    let Exec {
+        command,
+        arguments,
+        environment,
+    } = into.get_or_insert_default();
+    let known = [
+        "command",
+        "args",
+        "env",
+        "apiVersion",
+        "installHint",
+        "provideClusterInfo",
+    ];
+    let mut dropped = String::new();
+    fields(node, of, &known, |name, value| {
+        let of = format!("{of}.{name}");
+        match (name, value) {
+            ("provideClusterInfo", value) => flag(value, &of, &mut false),
+            ("command", value) => text(value, &of, command),
+            ("args", Node::Null) => {
+                arguments.clear();
+                Ok(())
+            }
+            ("env", Node::Null) => {
+                environment.clear();
+                Ok(())
+            }
+            ("args", Node::List(list)) => {
+                arguments.clear();
+                list.iter().try_for_each(|item| {
+                    let mut argument = String::new();
+                    text(item, &of, &mut argument)?;
+                    arguments.push(argument);
+                    Ok(())
+                })
+            }
+            ("env", Node::Object(pairs)) => pairs.iter().try_for_each(|(key, item)| {
+                let mut value = String::new();
+                text(item, &of, &mut value)?;
+                environment.retain(|(name, _)| name != key);
+                environment.push((key.clone(), value));
+                Ok(())
+            }),
+            ("args", other) => Err(wrong(&of, "a list of strings", other)),
+            ("env", other) => Err(wrong(&of, "an object of strings", other)),
+            (_, value) => text(value, &of, &mut dropped),
+        }
+    })
 }
 
 #[cfg(test)]
