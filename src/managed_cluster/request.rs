@@ -16,7 +16,7 @@ use crate::{
         hub::Hub,
         name::{InvalidName, RoleName},
         ownership::{Owner, Tags},
-        role_pattern::reserved,
+        role_pattern::{of_another_hub, reserved},
     },
 };
 
@@ -333,21 +333,6 @@ fn unusable(role: &RoleArn, identity: &Identity, management: &Management) -> Opt
         return Some("the role by which Mooring enters the account".to_owned());
     }
     of_another_hub(role, &management.hub).or_else(|| reserved(role).map(str::to_owned))
-}
-
-/// What a hub that is no more made under its own path stays there: no hub takes it over under another name.
-fn of_another_hub(role: &RoleArn, hub: &Hub) -> Option<String> {
-    let mut steps = role.path.split('/').skip(1);
-    let path = match (steps.next()?, steps.next()?) {
-        (mooring, of) if mooring.eq_ignore_ascii_case("mooring") && !of.is_empty() => format!("/{mooring}/{of}/"),
-        _ => return None,
-    };
-    (!path.eq_ignore_ascii_case(&hub.management_path())).then(|| {
-        format!(
-            "one that Mooring made on another hub, and no hub takes over what another made under its own path: where no role is named, a new one is made beside it. Once nothing uses them, have the owner of account {} delete the old ones (`aws iam list-roles --path-prefix {path}`) with their access entries",
-            role.account
-        )
-    })
 }
 
 /// The part of a spec that `allow` speaks of.
