@@ -541,9 +541,17 @@ fn a_kept_deployer_role_keeps_its_way_when_its_object_is_gone() {
     used.as_object_mut().unwrap().extend(going.as_object().unwrap().clone());
     used["/status/deployerRole"]["arn"] = json!(existing);
     let goes = || cluster("222222222222", "goes", &used);
-    for members in [vec![goes()], vec![stays.clone(), goes()], vec![goes(), stays]] {
+    for members in [vec![goes()], vec![stays.clone(), goes()], vec![goes(), stays.clone()]] {
         let world = World::kept(&json!({}), members);
         assert_eq!(world.members().retained, BTreeSet::from([existing.to_owned()]));
+    }
+    // What one kept stays kept, whoever uses the role beside it and goes later.
+    let mut world = World::kept(&json!({}), vec![stays.clone(), goes()]);
+    for clusters in [vec![stays], vec![]] {
+        world.clusters = clusters;
+        world.pass();
+        assert_eq!(world.retained, BTreeSet::from([existing.to_owned()]));
+        assert_eq!(wanted(&world), [existing]);
     }
     // One whose role was never made leaves nothing to keep.
     let mut never = World::new(
