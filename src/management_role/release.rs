@@ -16,7 +16,7 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         name::ClusterName,
     },
-    kubernetes::{finalizer, objects},
+    kubernetes::{finalizer, issuer::issuer, objects},
     managed_cluster::management::{closed_accounts, unparsable},
 };
 
@@ -27,7 +27,7 @@ use super::{
     gather::{acting, live, members_of},
     members::Members,
     observe, parse,
-    plan::plan_removal,
+    plan::{not_the_hub, plan_removal, replaced},
     request::{Request, RoleOwner},
     status::{self, Pass},
     step::Blocked,
@@ -95,10 +95,18 @@ async fn take_away(
     let name = role.metadata.name.clone().unwrap_or_default();
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
     let clusters = live(context).await?;
+    let here = issuer(&context.client).await?;
+    let recorded_issuer = old.hub.as_ref().and_then(|hub| hub.issuer.as_deref());
     if let Some(remain) = naming(&name, &clusters) {
         let recorded = old.retained.iter().cloned().collect();
         let retained = match parse(role, context).await? {
-            Ok(request) => Members::gather(&request, &members_of(&clusters), &BTreeSet::new(), &recorded).retained,
+            Ok(request) => {
+                // Its clusters are not to go by what was found on another hub. EKS is asked once none is left.
+                if let Some(hub) = replaced(&request, &here, recorded_issuer) {
+                    return Ok(Some(releasing(not_its_hub(&request, hub))));
+                }
+                Members::gather(&request, &members_of(&clusters), &BTreeSet::new(), &recorded).retained
+            }
             Err(_) => recorded,
         };
         return Ok(Some(releasing(remain.blocked(retained))));
@@ -108,6 +116,22 @@ async fn take_away(
     if request.role_owner == RoleOwner::Existing {
         binding::release(role, &context.binding).await?;
         return Ok(None);
+    }
+    let Ok(_admission) = context.aws.admit(&request.hub.cluster, Lane::Edit).await else {
+        return Err(Error::ShuttingDown);
+    };
+    // The turn may have taken minutes to come.
+    if context.overtaken(&role.metadata) {
+        return Ok(Some(releasing(Blocked::StoodBack)));
+    }
+    let account = enter(&request, context).await?;
+    let observed = observe::observe_for_removal(&account, &request, here).await?;
+    let plan = plan_removal(&request, &observed, old.role.as_ref().map(|role| role.id.as_str()));
+    // Before anybody is asked for what would let it go on. Where nothing was ever made for it, it goes on all the same.
+    if let Some(hub) = not_the_hub(&request, &observed, recorded_issuer)
+        && (!plan.is_clean() || !old.retained.is_empty())
+    {
+        return Ok(Some(releasing(not_its_hub(&request, hub))));
     }
     let secrets = acting(&request, true, context).await?.unwrap_or_default();
     if !secrets.is_empty() {
@@ -121,18 +145,10 @@ async fn take_away(
             unseen,
         })));
     }
-    // Pods that start from here on are not to ask for a role that goes.
-    binding::release(role, &context.binding).await?;
-    let Ok(_admission) = context.aws.admit(&request.hub.cluster, Lane::Edit).await else {
-        return Err(Error::ShuttingDown);
-    };
-    // The turn may have taken minutes to come.
-    if context.overtaken(&role.metadata) {
-        return Ok(Some(releasing(Blocked::StoodBack)));
+    // Pods that start from here on are not to ask for a role that goes; one that stays they go on with.
+    if plan.blocked.is_empty() {
+        binding::release(role, &context.binding).await?;
     }
-    let account = enter(&request, context).await?;
-    let observed = observe::observe_for_removal(&account, &request).await?;
-    let plan = plan_removal(&request, &observed, old.role.as_ref().map(|role| role.id.as_str()));
     super::log_plan(&name, &plan);
     let deadline = Instant::now() + context.timing.pass_deadline;
     let outcome = carry_out(&plan, &account, deadline, &role.metadata, context).await;
@@ -158,6 +174,15 @@ async fn take_away(
             None,
         )
     }))
+}
+
+/// An operator that is not known to run on the hub takes nothing away: the role may be what the hub lives on.
+fn not_its_hub(request: &Request, hub: Blocked) -> Blocked {
+    Blocked::NotItsHub {
+        object: request.name.clone(),
+        arn: request.role.to_string(),
+        hub: Box::new(hub),
+    }
 }
 
 fn releasing(blocked: Blocked) -> Pass {
