@@ -14,6 +14,7 @@ pub mod observe;
 pub mod plan;
 pub mod preview;
 mod release;
+pub mod remaining;
 pub mod request;
 pub mod status;
 pub mod step;

@@ -6,6 +6,7 @@ mod role;
 use std::collections::BTreeSet;
 
 use crate::{
+    api::ManagementRoleStatus,
     aws::WantedRole,
     domain::{
         arn::OidcProviderArn,
@@ -218,9 +219,55 @@ fn confirmed(request: &Request, issuer: &str) -> bool {
     request.confirmed_hub.as_deref() == Some(issuer)
 }
 
-/// Plans a removal, once no cluster stands on the role any more.
+/// What was recorded of an object that is being removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left<'a> {
+    /// The unique ID of the role that we made.
+    pub role: Option<&'a str>,
+    /// The hub's issuer.
+    pub issuer: Option<&'a str>,
+    /// Whether deployer roles were kept.
+    pub kept: bool,
+}
+
+impl<'a> Left<'a> {
+    /// What a status says.
+    #[must_use]
+    pub fn by(status: &'a ManagementRoleStatus) -> Self {
+        Self {
+            role: status.role.as_ref().map(|role| role.id.as_str()),
+            issuer: status.hub.as_ref().and_then(|hub| hub.issuer.as_deref()),
+            kept: !status.retained.is_empty(),
+        }
+    }
+}
+
+/// What holds a removal up where the operator does not know itself to be on the hub, and why it does not.
 #[must_use]
-pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Option<&str>) -> Plan {
+pub fn not_its_hub(request: &Request, hub: Blocked) -> Blocked {
+    Blocked::NotItsHub {
+        object: request.name.clone(),
+        arn: request.role.to_string(),
+        hub: Box::new(hub),
+    }
+}
+
+/// Plans a removal, once no cluster stands on the role any more. An operator that is not known to run on the hub takes
+/// nothing away: the role may be what the hub lives on. Where nothing was ever made, nothing is in the way.
+#[must_use]
+pub fn plan_removal(request: &Request, observed: &Observed, left: &Left<'_>) -> Plan {
+    let plan = take_away(request, observed, left.role);
+    let nothing = plan.is_clean() && !left.kept || request.role_owner == RoleOwner::Existing;
+    match not_the_hub(request, observed, left.issuer).filter(|_| !nothing) {
+        Some(hub) => Plan {
+            blocked: vec![not_its_hub(request, hub)],
+            ..Plan::default()
+        },
+        None => plan,
+    }
+}
+
+fn take_away(request: &Request, observed: &Observed, recorded_role: Option<&str>) -> Plan {
     let mut plan = Plan::default();
     let Some(role) = observed
         .role

@@ -618,6 +618,36 @@ fn a_removal_takes_policy_and_role_and_leaves_what_is_not_ours() {
     golden("management-removal", &all);
 }
 
+#[test]
+fn a_removal_on_another_hub_takes_nothing_away_of_what_may_be_that_ones() {
+    let elsewhere: [(&str, fn(&mut World)); 3] = [
+        ("HubMismatch", |w| w.observed.issuer_here = "https://other".into()),
+        ("HubMismatch", |w| w.recorded_issuer = Some("https://former".into())),
+        ("HubNotFound", |w| w.observed.cluster = None),
+    ];
+    for (reason, change) in elsewhere {
+        let mut world = World::kept(&json!({}), vec![]);
+        change(&mut world);
+        let plan = world.plan_removal();
+        assert_eq!(brief(&plan), [format!("!{reason}")]);
+        assert!(plan.blocked[0].stalled() && !plan.is_clean());
+        let message = plan.blocked[0].message();
+        assert!(message.contains("kubectl patch mgr default"), "{message}");
+        // What only the record of the role makes ours is not taken either.
+        world.role().tags.clear();
+        assert_eq!(brief(&world.plan_removal()), [format!("!{reason}")]);
+        // Where nothing was made for it nothing is in the way, unless there are roles that may trust it.
+        world.observed.role = None;
+        assert_eq!(brief(&world.plan_removal()), [""; 0]);
+        world.retained.insert(PROD.to_owned());
+        assert_eq!(brief(&world.plan_removal()), [format!("!{reason}")]);
+    }
+    let mut confirmed = World::kept(&json!({}), vec![]);
+    confirmed.recorded_issuer = Some("https://former".into());
+    confirmed.request.confirmed_hub = Some(ISSUER.into());
+    assert_eq!(brief(&confirmed.plan_removal()), ["DeleteRole"]);
+}
+
 /// A role must say that it trusts itself (IAM user guide, "Methods to assume a role"), and the policy of one that is
 /// trusted by its account must let it.
 #[test]

@@ -292,8 +292,8 @@ pub(super) async fn release(role: &ManagementRole, context: &Context) -> Result<
         }
         Err(error) => return Err(error),
     };
-    for account in accounts.values().filter(|account| account.ours) {
-        match apply::release(&context.client, namespace, &manager, &account.target).await {
+    for account in plan::let_go(&accounts) {
+        match apply::release(&context.client, namespace, &manager, account).await {
             Err(error) if error.is_not_found() => {}
             Err(error) if error.failure() == Failure::Forbidden => {
                 warn!(object = role.metadata.name, %error, "the annotation stays");
