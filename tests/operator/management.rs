@@ -268,7 +268,7 @@ async fn a_step_that_is_refused_keeps_no_other_from_being_done() {
     };
     let widen = || {
         let wide = json!({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": way(&world, "222222222222")},
+            {"Effect": "Allow", "Action": "sts:*", "Resource": way(&world, "222222222222")},
             {"Effect": "Allow", "Action": "*", "Resource": "arn:aws:iam::999999999999:role/theirs"},
         ]});
         let input = json!({"PolicyName": "mooring-assume-deployers", "PolicyDocument": wide.to_string()});
