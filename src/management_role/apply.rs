@@ -180,17 +180,17 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
 
 /// What is told of a step that is not done.
 fn stopped(step: &Step, failure: Failure, metrics: &Metrics) -> Stop {
-    let stop = stop(step, failure);
-    let result = if matches!(stop, Stop::Blocked(_)) {
+    let why = stop(step, failure);
+    let result = if matches!(why, Stop::Blocked(_)) {
         "blocked"
     } else {
         "failed"
     };
     metrics.step_applied(step.name(), result);
-    if let Stop::Failed(_, failure) = &stop {
+    if let Stop::Failed(_, failure) = &why {
         warn!(step = step.name(), error = %failure, "a step failed");
     }
-    stop
+    why
 }
 
 fn stop(step: &Step, failure: Failure) -> Stop {
