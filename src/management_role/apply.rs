@@ -166,7 +166,8 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
             }
             Err(failure) => {
                 let person = failure.needs_a_person();
-                outcome.stop.get_or_insert(stopped(step, failure, site.metrics));
+                let why = stopped(step, failure, site.metrics);
+                outcome.stop.get_or_insert(why);
                 if !person || !goes_on {
                     return outcome;
                 }

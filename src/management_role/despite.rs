@@ -24,19 +24,19 @@ impl Step {
         let unbounded = failed.iter().any(|failed| matches!(failed, Self::SetBoundary { .. }));
         let open = failed.iter().any(|failed| matches!(failed, Self::SetTrust { .. }));
         match self {
-            Self::CreateOidcProvider { .. }
-            | Self::AddAudience { .. }
-            | Self::SetBoundary { .. }
-            | Self::TagRole { .. }
-            | Self::UpdateRole { .. }
-            | Self::DeletePolicy { .. } => Some(self),
             // Argo CD's own service accounts come back with it, and a stranger who stands there is worse.
             Self::SetTrust { differences, .. } => (!unbounded || takes_away(differences)).then_some(self),
             Self::PutPolicy { document, taking, .. } if unbounded || open => match taking.as_deref() {
                 Some(Self::PutPolicy { document: less, .. }) if less == document => Some(self),
                 less => less,
             },
-            Self::PutPolicy { .. } => Some(self),
+            Self::CreateOidcProvider { .. }
+            | Self::AddAudience { .. }
+            | Self::SetBoundary { .. }
+            | Self::TagRole { .. }
+            | Self::UpdateRole { .. }
+            | Self::PutPolicy { .. }
+            | Self::DeletePolicy { .. } => Some(self),
             Self::CreateRole { .. } | Self::DeleteRole { .. } => None,
         }
     }

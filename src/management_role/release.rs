@@ -121,7 +121,7 @@ async fn take_away(
         return Ok(Some(releasing(Blocked::StoodBack)));
     }
     let account = enter(&request, context).await?;
-    let observed = observe::observe_for_removal(&account, &request, here).await?;
+    let observed = Box::pin(observe::observe_for_removal(&account, &request, here)).await?;
     let plan = plan_removal(&request, &observed, &Left::by(old));
     // Before anybody is asked for what would let it go on.
     let elsewhere = plan.blocked.iter().find(|blocked| blocked.part() == Some(Part::Hub));

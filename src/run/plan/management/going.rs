@@ -110,7 +110,7 @@ impl Look {
         let observed = match self.reader.enter(by, &hub.account, &hub.region).await {
             Ok(account) => match issuer(&self.client).await {
                 Ok(here) => {
-                    let observed = observe_for_removal(&account, request, here).await;
+                    let observed = Box::pin(observe_for_removal(&account, request, here)).await;
                     observed.map_err(|error| in_words(&error))
                 }
                 Err(error) => Err(error.to_string()),
