@@ -6,6 +6,7 @@ pub mod apply;
 pub mod binding;
 pub mod blocked;
 mod context;
+mod despite;
 mod error;
 mod gather;
 pub mod members;

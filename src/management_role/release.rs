@@ -12,7 +12,7 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         name::ClusterName,
     },
-    kubernetes::{finalizer, objects},
+    kubernetes::{finalizer, issuer::issuer, objects},
     managed_cluster::management::unparsable,
 };
 
@@ -23,11 +23,11 @@ use super::{
     gather::{acting, live, members_of},
     members::Members,
     observe, parse,
-    plan::plan_removal,
+    plan::{Left, not_its_hub, plan_removal, replaced},
     remaining::{Kept, Naming, kept},
     request::{Request, RoleOwner},
     status::{self, Pass},
-    step::Blocked,
+    step::{Blocked, Part},
 };
 
 /// Lets go of an object that cannot be read, by the names in it that never change and by what was recorded.
@@ -92,10 +92,17 @@ async fn take_away(
     let name = role.metadata.name.clone().unwrap_or_default();
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
     let clusters = live(context).await?;
+    let here = issuer(&context.client).await?;
     if let Some(remain) = naming(&name, &clusters) {
         let recorded = old.retained.iter().cloned().collect();
         let retained = match parse(role, context).await? {
-            Ok(request) => Members::gather(&request, &members_of(&clusters), &BTreeSet::new(), &recorded).retained,
+            Ok(request) => {
+                // Its clusters are not to go by what was found on another hub. EKS is asked once none is left.
+                if let Some(hub) = replaced(&request, &here, Left::by(old).issuer) {
+                    return Ok(Some(releasing(not_its_hub(&request, hub))));
+                }
+                Members::gather(&request, &members_of(&clusters), &BTreeSet::new(), &recorded).retained
+            }
             Err(_) => recorded,
         };
         return Ok(Some(releasing(remain.blocked(retained))));
@@ -106,15 +113,6 @@ async fn take_away(
         binding::release(role, &context.binding).await?;
         return Ok(None);
     }
-    let secrets = acting(&request, true, context).await?.unwrap_or_default();
-    if !secrets.is_empty() {
-        return Ok(Some(releasing(Blocked::SecretsRemain { secrets })));
-    }
-    if let Some(blocked) = still_there(role, &request, old, context).await?.blocked(&name) {
-        return Ok(Some(releasing(blocked)));
-    }
-    // Pods that start from here on are not to ask for a role that goes.
-    binding::release(role, &context.binding).await?;
     let Ok(_admission) = context.aws.admit(&request.hub.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
@@ -123,8 +121,24 @@ async fn take_away(
         return Ok(Some(releasing(Blocked::StoodBack)));
     }
     let account = enter(&request, context).await?;
-    let observed = observe::observe_for_removal(&account, &request).await?;
-    let plan = plan_removal(&request, &observed, old.role.as_ref().map(|role| role.id.as_str()));
+    let observed = Box::pin(observe::observe_for_removal(&account, &request, here)).await?;
+    let plan = plan_removal(&request, &observed, &Left::by(old));
+    // Before anybody is asked for what would let it go on.
+    let elsewhere = plan.blocked.iter().find(|blocked| blocked.part() == Some(Part::Hub));
+    if let Some(blocked) = elsewhere {
+        return Ok(Some(releasing(blocked.clone())));
+    }
+    let secrets = acting(&request, true, context).await?.unwrap_or_default();
+    if !secrets.is_empty() {
+        return Ok(Some(releasing(Blocked::SecretsRemain { secrets })));
+    }
+    if let Some(blocked) = still_there(role, &request, old, context).await?.blocked(&name) {
+        return Ok(Some(releasing(blocked)));
+    }
+    // Pods that start from here on are not to ask for a role that goes; one that stays they go on with.
+    if plan.blocked.is_empty() {
+        binding::release(role, &context.binding).await?;
+    }
     super::log_plan(&name, &plan);
     let deadline = Instant::now() + context.timing.pass_deadline;
     let outcome = carry_out(&plan, &account, deadline, &role.metadata, context).await;

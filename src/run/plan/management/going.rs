@@ -4,7 +4,7 @@ use crate::{
     api::{FINALIZER, ManagementRole, Mode},
     aws::ReadBy,
     domain::arn::RoleArn,
-    kubernetes::finalizer,
+    kubernetes::{finalizer, issuer::issuer},
     managed_cluster::{Withheld, in_words, preview::Looked},
     management_role::{
         Blocked,
@@ -15,7 +15,7 @@ use crate::{
             step::Step::{self, Release},
         },
         observe::observe_for_removal,
-        plan::plan_removal,
+        plan::{Left, plan_removal},
         preview,
         remaining::{Kept, kept},
         request::{Request, RoleOwner},
@@ -108,10 +108,13 @@ impl Look {
     ) -> Vec<Blocked> {
         let hub = &request.hub.cluster;
         let observed = match self.reader.enter(by, &hub.account, &hub.region).await {
-            Ok(account) => {
-                let observed = observe_for_removal(&account, request).await;
-                observed.map_err(|error| in_words(&error))
-            }
+            Ok(account) => match issuer(&self.client).await {
+                Ok(here) => {
+                    let observed = Box::pin(observe_for_removal(&account, request, here)).await;
+                    observed.map_err(|error| in_words(&error))
+                }
+                Err(error) => Err(error.to_string()),
+            },
             Err(why) => Err(why),
         };
         let observed = match observed {
@@ -121,8 +124,8 @@ impl Look {
                 return Vec::new();
             }
         };
-        let recorded = role.status.as_ref().and_then(|status| status.role.as_ref());
-        let plan = plan_removal(request, &observed, recorded.map(|role| role.id.as_str()));
+        let recorded = role.status.clone().unwrap_or_default();
+        let plan = plan_removal(request, &observed, &Left::by(&recorded));
         looked.changes.extend(preview::changes(&plan.steps, &observed));
         plan.blocked
     }
