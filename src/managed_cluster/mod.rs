@@ -16,6 +16,7 @@ mod bare;
 pub mod blocked;
 pub mod breaker;
 pub mod by_hand;
+mod census;
 pub(crate) mod chain;
 mod claim;
 mod context;

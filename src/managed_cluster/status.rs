@@ -70,6 +70,10 @@ pub struct Releasing {
     pub cut: Option<Cut>,
     /// The deployer role that was made and never recorded, and that is kept.
     pub found: Option<DeployerRoleStatus>,
+    /// Whether the access entry was the object's, and is another's by now.
+    pub handed_over: bool,
+    /// Whether the deployer role is somebody else's, which no removal looks at.
+    pub existing: bool,
 }
 
 impl Releasing {
@@ -83,6 +87,8 @@ impl Releasing {
             gone: BTreeSet::new(),
             cut: None,
             found: None,
+            handed_over: false,
+            existing: false,
         }
     }
 
@@ -992,6 +998,30 @@ mod tests {
                 assert!(brief(&later).contains(&says.to_owned()), "{:?}", brief(&later));
             }
         }
+    }
+
+    #[test]
+    fn a_role_of_somebody_elses_is_told_to_be_left_by_a_removal_and_not_to_be_gone() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let failure = Failure::Aws(aws(ErrorKind::Denied, Call::DeleteAccessEntry, "r"));
+        let releasing = Releasing {
+            gone: Part::ALL.into_iter().collect(),
+            existing: true,
+            ..Releasing::failed(Error::Step(Part::AccessEntry, failure))
+        };
+        let told = after(&moored, &Pass::Releasing(releasing), 2);
+        assert!(
+            brief(&told).contains(&"DeployerRoleReady Unknown NotLookedAt".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+        let role = find(&told.conditions, ConditionType::DeployerRoleReady).unwrap();
+        assert!(role.message.contains("somebody else's"), "{}", role.message);
+        let (_, _, message) = ready(&told);
+        assert!(
+            message.contains("there is no cluster Secret") && !message.contains("deployer role"),
+            "{message}"
+        );
     }
 
     #[test]

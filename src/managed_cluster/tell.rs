@@ -286,7 +286,7 @@ pub(super) async fn left(context: &Context, metadata: &ObjectMeta, beside: &BTre
     if left.is_empty() {
         return;
     }
-    let message = format!("left, since it was taken over and is others' too: {}", left.join("; "));
+    let message = format!("left to those whose it is, or is too: {}", left.join("; "));
     context
         .reporter
         .report(&about(metadata), Weight::Normal, "LeftToOthers", "Release", &message)

@@ -18,9 +18,11 @@ use crate::{
     managed_cluster::{
         Blocked, Context, Error, Plan, Step,
         apply::{self, Outcome, Site, Stop},
-        in_words, log_plan,
+        census::living,
+        in_words,
+        living::Living,
+        log_plan,
         management::Management,
-        moor::living,
         observe::{self, Known, Secrets, Spoke},
         removal::{TakenOver, plan_removal},
         request::Identity,
@@ -101,7 +103,7 @@ pub(super) async fn own_secrets(
     let Some(store) = context.secrets.get(&management.namespace) else {
         return Ok(None);
     };
-    let living = living(context);
+    let living = living(context).await?;
     // The status names it no longer once it is gone, and it may come back.
     let name = context.memory.going_secret(going.uid(), going.old.secret.as_deref());
     let known = Known {
@@ -135,17 +137,22 @@ async fn in_account(
         }
         Err(error) => (Err(error), false),
     };
-    let plan = planned(context, going, management, observed.as_ref().ok(), secrets);
+    let living = living(context).await?;
+    let plan = planned(going, management, observed.as_ref().ok(), secrets, &living);
     log_plan(&identity.name, &plan);
     if let Some(turn) = begin(context, going, (management, secrets), looked, &plan.steps).await? {
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, account.as_ref().ok()).await;
     let away = away(observed.as_ref().ok(), secrets, &plan, &outcome);
+    let handed_over = observed.as_ref().is_ok_and(|spoke| {
+        TakenOver::of(identity, going.old, &living).is_handed_over(&deployer, &identity.owner(&management.hub), spoke)
+    });
     let turn = concluded(context, going, (&deployer, observed, late), plan, outcome).await;
     Ok(turn
         .unwrap_or_else(|error| Turn::Remains(Pass::Releasing(Releasing::failed(error))))
-        .knowing(away))
+        .knowing(away)
+        .without_entry(handed_over))
 }
 
 /// What kept the steps of a removal, or what is behind them, from being done.
@@ -222,19 +229,18 @@ fn looking_once_more(done: &[String]) -> String {
 
 /// What there is to take away.
 pub(super) fn planned(
-    context: &Context,
     going: &Going<'_>,
     management: &Management,
     spoke: Option<&Spoke>,
     secrets: &Secrets,
+    living: &Living,
 ) -> Plan {
     let (identity, hub) = (going.identity, &management.hub);
     let boundary = going.boundary.clone();
     let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(hub.partition()));
     let (deployer, owner) = (identity.deployer(hub), identity.owner(hub));
-    let living = living(context);
     let recorded = identity.recorded_role(going.old);
-    let taken_over = TakenOver::of(identity, going.old, &living);
+    let taken_over = TakenOver::of(identity, going.old, living);
     let mut plan = plan_removal(&deployer, &boundary, &owner, recorded, spoke, secrets, taken_over);
     let role = spoke.and_then(|spoke| spoke.role.as_ref());
     if let Some(role) = role.filter(|role| identity.unsure && owner.judge(&role.tags) != Marked::Ours) {
