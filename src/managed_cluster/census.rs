@@ -36,19 +36,17 @@ pub(super) async fn living(context: &Context) -> Result<Living, KubernetesError>
 /// An object that cannot be read, which is asked for once for each of its versions; `None` where it is gone.
 async fn unreadable(context: &Context, metadata: &ObjectMeta, uid: &str) -> Result<Option<Lives>, KubernetesError> {
     let version = metadata.resource_version.as_deref().unwrap_or_default();
-    let known = context.memory.lives(uid, version);
-    let lives = match known {
-        Some(lives) => lives,
-        None => {
-            let name = metadata.name.as_deref().unwrap_or_default();
-            let stored = objects::stored::<ManagedCluster>(&context.client, name).await?;
-            let Some(stored) = stored.filter(|stored| stored.metadata.uid.as_deref() == Some(uid)) else {
-                return Ok(None);
-            };
-            let lives = Lives::stored(&serde_json::to_value(&stored).unwrap_or_default());
-            context.memory.read_lives(uid, version, &lives);
-            lives
-        }
+    let lives = if let Some(lives) = context.memory.lives(uid, version) {
+        lives
+    } else {
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let stored = objects::stored::<ManagedCluster>(&context.client, name).await?;
+        let Some(stored) = stored.filter(|stored| stored.metadata.uid.as_deref() == Some(uid)) else {
+            return Ok(None);
+        };
+        let lives = Lives::stored(&serde_json::to_value(&stored).unwrap_or_default());
+        context.memory.read_lives(uid, version, &lives);
+        lives
     };
     // What a pass came to last may not be written yet.
     Ok(Some(match context.memory.status(uid) {

@@ -29,7 +29,7 @@ pub(super) fn forget(status: &mut ManagedClusterStatus, old: &[Condition], pass:
                 (status.secret, status.secret_uid, status.secret_adopted) = (None, None, None);
             }
         }
-        Pass::Refused(_)
+        Pass::Refused(..)
         | Pass::Waiting(_)
         | Pass::Withheld(..)
         | Pass::Applied(..)

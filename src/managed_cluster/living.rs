@@ -167,12 +167,11 @@ mod tests {
     fn living(objects: &[Value]) -> Living {
         let mut living = Living::default();
         for object in objects {
-            match serde_json::from_value(object.clone()) {
-                Ok(object) => living.add(&object),
-                Err(_) => {
-                    let uid = object["metadata"]["uid"].as_str().unwrap();
-                    living.insert(uid.to_owned(), Lives::stored(object));
-                }
+            if let Ok(object) = serde_json::from_value(object.clone()) {
+                living.add(&object);
+            } else {
+                let uid = object["metadata"]["uid"].as_str().unwrap();
+                living.insert(uid.to_owned(), Lives::stored(object));
             }
         }
         living

@@ -19,6 +19,7 @@ use super::{
     Context, Error, LAST_STEP,
     apply::{self, OurSecret, Outcome, Site},
     bare::is_bare,
+    beyond::refused,
     blocked::Blocked,
     census::living,
     claim::what_one_alone_can_have,
@@ -41,6 +42,7 @@ use super::{
 pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Context) -> Option<Pass> {
     let asked = match permitted(cluster, old, context) {
         Ok((_, request)) => request,
+        Err(Pass::Refused(refusal, _)) => return Box::pin(refused(cluster, old, refusal, context)).await,
         Err(pass) => return Some(pass),
     };
     let Ok(_admission) = admitted(

@@ -3,6 +3,7 @@
 //! Before anything is taken away, `hold` asks whether it may be: too many removals at once, and Applications that still
 //! deploy to the cluster, hold it up. Then `take_away` does it; where nothing may be written, `foresee` says what it would do.
 
+mod deleted;
 mod foresee;
 mod hold;
 mod retain;
@@ -20,7 +21,7 @@ use crate::{
     kubernetes::{finalizer, objects},
 };
 
-pub(super) use self::take_away::gone;
+pub(super) use self::deleted::gone;
 
 use super::{
     Context, Error,

@@ -37,8 +37,9 @@ use super::{
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
 pub enum Pass {
-    /// The spec asks for what it cannot have.
-    Refused(Refusal),
+    /// The spec asks for what it cannot have; with what was found of the access entry that stands meanwhile and is not as the
+    /// spec says, where that was looked at.
+    Refused(Refusal, Option<String>),
     /// Nothing in the account was looked at yet.
     Waiting(Blocked),
     /// Everything was looked at, and nothing written.
@@ -315,7 +316,7 @@ pub fn status(
             status.deployer_role = releasing.found.clone().or(status.deployer_role);
             None
         }
-        Pass::Refused(_) | Pass::Waiting(_) | Pass::Failed(_) | Pass::ReleaseWithheld(..) => None,
+        Pass::Refused(..) | Pass::Waiting(_) | Pass::Failed(_) | Pass::ReleaseWithheld(..) => None,
     };
     status.plan = match pass {
         Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
@@ -324,7 +325,7 @@ pub fn status(
         Pass::Failed(_) | Pass::Waiting(_) => status.plan.filter(|_| old.observed_generation == generation),
         Pass::Withheld(..)
         | Pass::ReleaseWithheld(..)
-        | Pass::Refused(_)
+        | Pass::Refused(..)
         | Pass::Applied(..)
         | Pass::Suspended(_)
         | Pass::Releasing(_) => None,
@@ -675,7 +676,7 @@ mod tests {
                 "delete the access entry",
             ),
             (
-                Pass::Refused(refused),
+                Pass::Refused(refused, None),
                 "Ready False NotAllowed",
                 true,
                 "account 2, nor region x",
@@ -1492,7 +1493,16 @@ mod tests {
 
     #[test]
     fn what_is_refused_speaks_of_access_only_where_something_was_made() {
-        let told = |old| ready(&after(&old, &Pass::Refused(not_allowed()), 2)).2;
+        let told = |old| ready(&after(&old, &Pass::Refused(not_allowed(), None), 2)).2;
+        let beside = Pass::Refused(not_allowed(), Some("its access entry gives more".to_owned()));
+        let more = after(&moored(), &beside, 2);
+        assert!(
+            brief(&more).contains(&"AccessEntryReady False NotAllowed".to_owned()),
+            "{:?}",
+            brief(&more)
+        );
+        let (_, _, message) = ready(&more);
+        assert!(message.ends_with("Besides, its access entry gives more"), "{message}");
         assert!(told(moored()).contains("what was made before is kept as it is, access included"));
         let never = told(ManagedClusterStatus::default());
         assert!(never.ends_with("Until then nothing is made for it"), "{never}");
@@ -1500,7 +1510,11 @@ mod tests {
             arn: "arn:aws:iam::222222222222:role/x".parse().unwrap(),
             why: "a service's".into(),
         };
-        let told = brief(&after(&ManagedClusterStatus::default(), &Pass::Refused(unusable), 1));
+        let told = brief(&after(
+            &ManagedClusterStatus::default(),
+            &Pass::Refused(unusable, None),
+            1,
+        ));
         assert!(
             told.contains(&"DeployerRoleReady False UnusableRole".to_owned()),
             "{told:?}"
@@ -1605,10 +1619,13 @@ mod tests {
     #[test]
     fn every_pass_told_twice_is_the_same_status() {
         let refused = || {
-            Pass::Refused(Refusal::NotAllowed {
-                management_role: "d".into(),
-                beyond: vec!["x".into()],
-            })
+            Pass::Refused(
+                Refusal::NotAllowed {
+                    management_role: "d".into(),
+                    beyond: vec!["x".into()],
+                },
+                None,
+            )
         };
         let failed = || Pass::Failed(Error::Unreadable("x".into()));
         let pairs = [

@@ -207,7 +207,7 @@ async fn keep(
         Ok(match work.carry_out(sight, account, deadline).await? {
             Pass::Applied(plan, outcome, facts) => Kept::Applied(plan, outcome, facts),
             // The object is being removed.
-            Pass::Refused(_)
+            Pass::Refused(..)
             | Pass::Waiting(_)
             | Pass::Withheld(..)
             | Pass::Suspended(_)

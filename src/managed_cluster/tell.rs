@@ -47,7 +47,7 @@ pub(super) async fn tell(
         let intended = match pass {
             Pass::Withheld(..) | Pass::ReleaseWithheld(..) => true,
             Pass::Releasing(releasing) => releasing.blocked.is_none() && releasing.failed.is_none(),
-            Pass::Refused(_) | Pass::Waiting(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Failed(_) => {
+            Pass::Refused(..) | Pass::Waiting(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Failed(_) => {
                 reason == SUSPENDED
             }
         };
@@ -81,7 +81,7 @@ pub(super) async fn tell(
             Kept::Applied(plan, outcome, _) => Some((plan, outcome, same)),
             Kept::Refused(_) | Kept::Waiting(_) | Kept::Not(_) => None,
         },
-        Pass::Refused(_)
+        Pass::Refused(..)
         | Pass::Waiting(_)
         | Pass::Withheld(..)
         | Pass::Failed(_)
@@ -127,7 +127,7 @@ fn taken_away(pass: &Pass, same: bool) -> Option<(Weight, &'static str)> {
             ),
         ),
         Pass::Suspended(_)
-        | Pass::Refused(_)
+        | Pass::Refused(..)
         | Pass::Waiting(_)
         | Pass::Withheld(..)
         | Pass::Applied(..)

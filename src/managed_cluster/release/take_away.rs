@@ -34,7 +34,12 @@ use crate::{
     },
 };
 
-use super::{Going, Turn, hold::hold, retain::retain};
+use super::{
+    Going, Turn,
+    deleted::{gone, without},
+    hold::hold,
+    retain::retain,
+};
 
 /// How long what was found to hold a removal up, or not to, may be taken for true.
 const FRESH: Duration = Duration::from_secs(5);
@@ -251,30 +256,6 @@ pub(super) fn planned(
         plan.beside.entry(Part::DeployerRole).or_default().push(left);
     }
     plan
-}
-
-/// What was seen, without what this process deleted already and AWS still shows; and whether there was any.
-fn without(mut spoke: Spoke, deleted: &BTreeSet<String>) -> (Spoke, bool) {
-    let before = (spoke.entry.is_some(), spoke.role.is_some());
-    spoke.entry = spoke.entry.filter(|entry| !deleted.contains(&entry.arn));
-    spoke.role = spoke.role.filter(|role| !deleted.contains(&role.id));
-    let late = before != (spoke.entry.is_some(), spoke.role.is_some());
-    (spoke, late)
-}
-
-/// What a pass deleted, by the names that AWS never gives twice.
-pub(in crate::managed_cluster) fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
-    let entry = spoke
-        .and_then(|spoke| spoke.entry.as_ref())
-        .filter(|_| outcome.entry_deleted());
-    let role = spoke
-        .and_then(|spoke| spoke.role.as_ref())
-        .filter(|_| outcome.role_deleted());
-    entry
-        .map(|entry| entry.arn.clone())
-        .into_iter()
-        .chain(role.map(|role| role.id.clone()))
-        .collect()
 }
 
 /// Asks a last time, right before something is taken away, and has it counted. Who uses the cluster was `looked` for before
