@@ -74,6 +74,17 @@ pub enum Marked {
     Unmarked,
 }
 
+impl Marked {
+    /// Whether it is the mark of another hub than this owner's.
+    #[must_use]
+    pub fn is_another_hubs(&self, owner: &Owner) -> bool {
+        match self {
+            Self::Another { hub, .. } => !hub.is_empty() && *hub != owner.hub.to_string(),
+            Self::Ours | Self::Unmarked => false,
+        }
+    }
+}
+
 impl Owner {
     /// The tags that mark a role as this owner's.
     #[must_use]

@@ -25,21 +25,29 @@ use super::{
 #[must_use]
 pub fn findings(pass: &Pass, made: bool) -> Vec<Finding> {
     match pass {
-        Pass::Refused(refusal) => {
+        Pass::Refused(refusal, beside) => {
             let (part, reason) = part_of(refusal);
             let until_then = if made {
                 "nothing is changed for it: what was made before is kept as it is, access included (spec.mode: Suspended takes that away)"
             } else {
                 "nothing is made for it"
             };
-            let message = format!("{refusal}. Until then {until_then}");
-            at_its_part(&Bad {
+            let mut message = format!("{refusal}. Until then {until_then}");
+            if let Some(beside) = beside {
+                message.push_str(". Besides, ");
+                message.push_str(beside);
+            }
+            let mut told = at_its_part(&Bad {
                 part,
                 verdict: Verdict::False,
                 reason,
                 message,
                 stalled: true,
-            })
+            });
+            if let Some(beside) = beside {
+                set(&mut told, Part::AccessEntry, Verdict::False, reason, beside);
+            }
+            told
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
         Pass::Withheld(withheld, plan, facts) => withheld::told(*withheld, plan, facts),
@@ -147,8 +155,8 @@ pub(super) fn let_by(pass: &Pass, old: &[Condition]) -> Option<Finding> {
     let message = match pass {
         Pass::Failed(Error::Unreadable(_) | Error::Invalid(_) | Error::Panicked(_)) => return None,
         Pass::Failed(_) => "it is ready and allows what the spec asks for",
-        Pass::Refused(Refusal::UnusableRole { .. }) => "it is ready",
-        Pass::Refused(_)
+        Pass::Refused(Refusal::UnusableRole { .. }, _) => "it is ready",
+        Pass::Refused(..)
         | Pass::Waiting(_)
         | Pass::Withheld(..)
         | Pass::Applied(..)

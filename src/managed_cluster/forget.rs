@@ -21,14 +21,15 @@ pub(super) fn forget(status: &mut ManagedClusterStatus, old: &[Condition], pass:
             }
         }
         Pass::Releasing(releasing) => {
-            if releasing.cut.as_ref().is_some_and(is_away) || is_gone(releasing, old, Part::AccessEntry) {
+            let away = releasing.cut.as_ref().is_some_and(is_away) || is_gone(releasing, old, Part::AccessEntry);
+            if releasing.handed_over || away {
                 forget_entry(status);
             }
             if is_gone(releasing, old, Part::Secret) {
                 (status.secret, status.secret_uid, status.secret_adopted) = (None, None, None);
             }
         }
-        Pass::Refused(_)
+        Pass::Refused(..)
         | Pass::Waiting(_)
         | Pass::Withheld(..)
         | Pass::Applied(..)

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use kube::{Resource, core::DeserializeGuard};
+use kube::ResourceExt;
+use serde_json::Value;
 
 use crate::{
-    api::{DeployerRoleType, ManagedCluster, ManagedClusterStatus},
+    api::{AccessEntryStatus, DeployerRoleStatus, DeployerRoleType, ManagedCluster, ManagedClusterStatus, recorded},
     domain::arn::ClusterArn,
 };
+
+use super::request::Identity;
 
 /// All `ManagedCluster`s that are there, those that cannot be read among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,29 +35,49 @@ pub struct Lives {
 }
 
 impl Lives {
-    fn read(
-        object: &DeserializeGuard<ManagedCluster>,
-        known: impl FnOnce(&str) -> Option<ManagedClusterStatus>,
-    ) -> Self {
-        let metadata = object.meta();
-        let read = object.0.as_ref().ok();
-        let remembered = if read.is_some() {
-            None
-        } else {
-            metadata.uid.as_deref().and_then(known)
+    fn read(object: &ManagedCluster) -> Self {
+        let lives = Self {
+            name: object.name_any(),
+            cluster: cluster(object),
+            existing: object.spec.access.deployer_role.kind == DeployerRoleType::Existing,
+            going: object.metadata.deletion_timestamp.is_some(),
+            ..Self::default()
         };
-        let status = read.map_or(remembered.as_ref(), |read| read.status.as_ref());
+        match &object.status {
+            Some(status) => lives.recorded(status.deployer_role.as_ref(), status.access_entry.as_ref()),
+            None => lives,
+        }
+    }
+
+    /// What is known of an object that cannot be read, from what is stored of it: each part that can be read counts.
+    #[must_use]
+    pub fn stored(object: &Value) -> Self {
+        let status = object.get("status").cloned().unwrap_or_default();
+        let role: Option<DeployerRoleStatus> = recorded::part(&status, "deployerRole").ok().flatten();
+        let entry: Option<AccessEntryStatus> = recorded::part(&status, "accessEntry").ok().flatten();
+        let status = ManagedClusterStatus {
+            deployer_role: role.clone(),
+            ..ManagedClusterStatus::default()
+        };
+        let identity = Identity::stored(object, &status).ok();
+        let name = object.pointer("/metadata/name").and_then(Value::as_str);
         Self {
-            name: metadata.name.clone().unwrap_or_default(),
-            cluster: read.and_then(cluster),
-            role: status
-                .and_then(|status| status.deployer_role.as_ref())
-                .map(|role| role.id.clone()),
-            existing: read.is_some_and(|read| read.spec.access.deployer_role.kind == DeployerRoleType::Existing),
-            entry: status
-                .and_then(|status| status.access_entry.as_ref())
-                .and_then(|entry| entry.arn.clone()),
-            going: metadata.deletion_timestamp.is_some(),
+            name: name.unwrap_or_default().to_owned(),
+            cluster: identity.as_ref().map(|identity| identity.cluster.clone()),
+            existing: identity.is_some_and(|identity| identity.existing.is_some()),
+            going: object.pointer("/metadata/deletionTimestamp").is_some(),
+            ..Self::default()
+        }
+        .recorded(role.as_ref(), entry.as_ref())
+    }
+
+    /// The same with what was recorded last.
+    #[must_use]
+    pub fn recorded(self, role: Option<&DeployerRoleStatus>, entry: Option<&AccessEntryStatus>) -> Self {
+        Self {
+            role: role.map(|role| role.id.clone()),
+            entry: entry.and_then(|entry| entry.arn.clone()),
+            ..self
         }
     }
 }
@@ -69,14 +92,10 @@ fn cluster(object: &ManagedCluster) -> Option<ClusterArn> {
 }
 
 impl Living {
-    /// Adds an object. Of one that cannot be read counts what is `known` of the object with this UID.
-    pub fn add(
-        &mut self,
-        object: &DeserializeGuard<ManagedCluster>,
-        known: impl FnOnce(&str) -> Option<ManagedClusterStatus>,
-    ) {
-        if let Some(uid) = object.meta().uid.clone() {
-            self.0.insert(uid, Lives::read(object, known));
+    /// Adds an object that can be read.
+    pub fn add(&mut self, object: &ManagedCluster) {
+        if let Some(uid) = object.uid() {
+            self.0.insert(uid, Lives::read(object));
         }
     }
 
@@ -133,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    fn object(name: &str, change: impl FnOnce(&mut Value)) -> DeserializeGuard<ManagedCluster> {
+    fn object(name: &str, change: impl FnOnce(&mut Value)) -> Value {
         let mut object = json!({
             "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster",
             "metadata": {"name": name, "uid": format!("uid-{name}")},
@@ -147,18 +166,18 @@ mod tests {
             },
         });
         change(&mut object);
-        serde_json::from_value(object).unwrap()
+        object
     }
 
-    fn living(objects: &[DeserializeGuard<ManagedCluster>]) -> Living {
+    fn living(objects: &[Value]) -> Living {
         let mut living = Living::default();
         for object in objects {
-            living.add(object, |uid| {
-                serde_json::from_value(json!({
-                    "conditions": [], "deployerRole": {"arn": "arn:r", "id": format!("AROA-known-of-{uid}")},
-                }))
-                .ok()
-            });
+            if let Ok(object) = serde_json::from_value(object.clone()) {
+                living.add(&object);
+            } else {
+                let uid = object["metadata"]["uid"].as_str().unwrap();
+                living.insert(uid.to_owned(), Lives::stored(object));
+            }
         }
         living
     }
@@ -175,6 +194,9 @@ mod tests {
                 c["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
             }),
             object("unreadable", |d| d["spec"]["access"] = json!(7)),
+            object("garbled", |e| {
+                (e["spec"], e["status"]["conditions"]) = (json!(7), json!(7));
+            }),
         ]);
         let name = |lives: Option<&Lives>| lives.map(|lives| lives.name.clone());
         assert_eq!(name(all.owner_of_role("AROAa", "uid-b")).as_deref(), Some("a"));
@@ -186,10 +208,15 @@ mod tests {
         assert_eq!(name(all.owner_of_entry("arn:e/a", "uid-b")).as_deref(), Some("a"));
         assert_eq!(name(all.owner_of_entry("arn:e/a", "uid-a")), None);
         assert_eq!(name(all.owner_of_entry("arn:e/going", "uid-a")), None);
-        let known = "AROA-known-of-uid-unreadable";
-        assert_eq!(name(all.owner_of_role(known, "uid-a")).as_deref(), Some("unreadable"));
+        for unread in ["unreadable", "garbled"] {
+            let (role, entry) = (format!("AROA{unread}"), format!("arn:e/{unread}"));
+            assert_eq!(name(all.owner_of_role(&role, "uid-a")).as_deref(), Some(unread));
+            assert_eq!(name(all.owner_of_entry(&entry, "uid-a")).as_deref(), Some(unread));
+        }
+        let cluster = |uid: &str| all.get(uid).and_then(|lives| lives.cluster.clone());
+        assert!(cluster("uid-unreadable").is_some() && cluster("uid-garbled").is_none());
         assert!(all.contains("uid-unreadable") && !all.contains("uid-gone"));
-        let cluster = all.get("uid-a").and_then(|lives| lives.cluster.clone()).unwrap();
+        let cluster = cluster("uid-a").unwrap();
         assert_eq!(cluster.to_string(), "arn:aws:eks:eu-west-1:222222222222:cluster/a");
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     in_use::Earlier,
-    living::Living,
+    living::{Lives, Living},
     step::Suspicion,
     unmoved::{Tried, Unmoved},
 };
@@ -34,6 +34,8 @@ struct Memory {
     scopes: Tried,
     status: Option<ManagedClusterStatus>,
     unwritten: bool,
+    /// What is stored of an object that cannot be read, at a version of it.
+    lives: Option<(String, Lives)>,
     secret: Option<WantedSecret>,
     claim: Option<Claim>,
     /// What it takes over, and the object's name.
@@ -127,6 +129,18 @@ impl Memories {
     /// Whether the status that is remembered may not be the one that the API server has.
     pub fn status_unwritten(&self, uid: &str) -> bool {
         self.with(uid, |memory| memory.unwritten)
+    }
+
+    /// What was read of an object that cannot be read as what it is, where that is still its version.
+    pub fn lives(&self, uid: &str, version: &str) -> Option<Lives> {
+        let all = self.lock();
+        let (of, lives) = all.get(uid)?.lives.as_ref()?;
+        (of == version).then(|| lives.clone())
+    }
+
+    /// Remembers what was read of an object that cannot be read as what it is, at this version.
+    pub fn read_lives(&self, uid: &str, version: &str, lives: &Lives) {
+        self.with(uid, |memory| memory.lives = Some((version.to_owned(), lives.clone())));
     }
 
     /// Remembers the Secret that is wanted, under the name that it has, so that the watch can tell our own writes from
@@ -365,7 +379,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::managed_cluster::living::Lives;
+
 
     /// Argo CD writes a Secret that it read before ours went, and so makes it anew: also after the role is gone.
     #[test]

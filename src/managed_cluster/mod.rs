@@ -13,9 +13,11 @@
 pub mod applications;
 pub mod apply;
 mod bare;
+mod beyond;
 pub mod blocked;
 pub mod breaker;
 pub mod by_hand;
+mod census;
 pub(crate) mod chain;
 mod claim;
 mod context;
@@ -286,7 +288,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         Pass::ReleaseWithheld(_, foreseen) if foreseen.unseen.is_some() => {
             context.backoff.after_error(key()).max(Duration::from_secs(15))
         }
-        Pass::Refused(_) | Pass::ReleaseWithheld(..) => resync(),
+        Pass::Refused(..) | Pass::ReleaseWithheld(..) => resync(),
         Pass::Suspended(suspension) => match (suspension.cut, suspension.kept) {
             (Cut::Failed(error), _) => return Err(error),
             (Cut::Blocked(blocked), _) => blocked_wait(&blocked),

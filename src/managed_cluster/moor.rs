@@ -19,7 +19,9 @@ use super::{
     Context, Error, LAST_STEP,
     apply::{self, OurSecret, Outcome, Site},
     bare::is_bare,
+    beyond::refused,
     blocked::Blocked,
+    census::living,
     claim::what_one_alone_can_have,
     living::Living,
     log_plan,
@@ -40,6 +42,7 @@ use super::{
 pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, context: &Context) -> Option<Pass> {
     let asked = match permitted(cluster, old, context) {
         Ok((_, request)) => request,
+        Err(Pass::Refused(refusal, _)) => return Box::pin(refused(cluster, old, refusal, context)).await,
         Err(pass) => return Some(pass),
     };
     let Ok(_admission) = admitted(
@@ -62,6 +65,10 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
             namespace: management.namespace.clone(),
         }));
     };
+    let living = match living(context).await {
+        Ok(living) => living,
+        Err(error) => return Some(Pass::Failed(error.into())),
+    };
     let work = Work {
         metadata: &cluster.metadata,
         old,
@@ -70,7 +77,7 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
         store,
         secrets: Api::namespaced(context.client.clone(), &management.namespace),
         withheld: Withheld::of(&cluster.metadata, cluster.spec.mode, context.read_only),
-        living: living(context),
+        living,
         context,
     };
     let deadline = context.timing.pass_deadline + LAST_STEP;
@@ -320,13 +327,4 @@ impl Work<'_> {
         facts.secret = outcome.secret().cloned().or(facts.secret);
         Ok(Pass::Applied(plan, outcome, facts))
     }
-}
-
-/// All objects that are there, those that cannot be read among them.
-pub(super) fn living(context: &Context) -> Living {
-    let mut living = Living::default();
-    for object in context.clusters.state() {
-        living.add(&object, |uid| context.memory.status(uid));
-    }
-    living
 }

@@ -12,11 +12,15 @@ use crate::{
     domain::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessEntry, Associations, Cluster},
+        ownership::Owner,
     },
 };
 
 pub use self::secrets::{Adoptable, Known, Secrets, adoptable, is_anothers_name, own_secrets, secrets};
-use super::{plan::taken_over, request::Identity};
+use super::{
+    plan::{KnownEntry, hangs_on_its_role, taken_over},
+    request::Identity,
+};
 
 /// What stands in the cluster's account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +37,15 @@ pub struct Spoke {
     pub entry: Option<AccessEntry>,
     /// The access policies of the entry.
     pub associations: Option<Associations>,
+}
+
+impl Spoke {
+    /// The deployer role that others may have a part in, since it stands outside of our path.
+    #[must_use]
+    pub fn role_of_others(&self, identity: &Identity) -> Option<&Role> {
+        let named = identity.adopted.as_ref()?.to_string();
+        self.role.as_ref().filter(|role| role.arn == named)
+    }
 }
 
 /// How closely the deployer role is looked at, unless it is somebody else's.
@@ -136,6 +149,33 @@ pub async fn access_entry(
     deployer: &RoleArn,
 ) -> Result<Option<AccessEntry>, AwsError> {
     Box::pin(or_disabled(account.access_entry(&cluster.name, deployer))).await
+}
+
+/// The same with the deployer role, where it takes that to tell whose the entry is. `known` is what is known of the entry
+/// without.
+///
+/// # Errors
+/// The first read that failed: an entry that may be another hub's is not touched by a guess.
+pub async fn entry_with_role(
+    account: &Account,
+    identity: &Identity,
+    deployer: &RoleArn,
+    owner: &Owner,
+    known: KnownEntry<'_>,
+) -> Result<Spoke, AwsError> {
+    let entry = access_entry(account, &identity.cluster, deployer).await?;
+    let asked =
+        identity.adopted.is_some() && (entry.as_ref()).is_some_and(|entry| hangs_on_its_role(owner, known, entry));
+    let role = if asked {
+        account.role(&deployer.name).await?
+    } else {
+        None
+    };
+    Ok(Spoke {
+        role,
+        entry,
+        ..Spoke::default()
+    })
 }
 
 /// Reads what a suspension keeps: everything but the access entry.

@@ -14,6 +14,7 @@ mod theirs;
 
 use crate::{
     api::AccessEntryStatus,
+    aws::Role,
     domain::{
         commands::delete_access_entry,
         eks::{AccessEntry, AuthenticationMode, ClusterState},
@@ -36,7 +37,7 @@ pub use entry::entry_tags;
 pub(super) use entry::username_beside;
 pub(super) use hold::{leave_closed, withhold};
 pub use owner::KnownEntry;
-pub(super) use owner::{is_handed_over, mark, owns, taken_over};
+pub(super) use owner::{hangs_on_its_role, is_handed_over, mark, owns, taken_over};
 pub use record::{existing_role, given};
 pub use secret::{as_kept, primary};
 pub(super) use theirs::kept_for_another;
@@ -63,6 +64,8 @@ pub struct Memory<'a> {
     pub given: Option<&'a AccessEntryStatus>,
     /// All `ManagedCluster`s that are there: what bears the UID of another one was left behind.
     pub living: &'a Living,
+    /// The deployer role that was looked at, where it stands outside of our path.
+    pub role: Option<&'a Role>,
 }
 
 impl Memory<'_> {
@@ -89,6 +92,7 @@ impl Memory<'_> {
         KnownEntry {
             recorded: self.given,
             living: self.living,
+            role: self.role,
         }
     }
 }

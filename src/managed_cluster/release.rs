@@ -3,6 +3,7 @@
 //! Before anything is taken away, `hold` asks whether it may be: too many removals at once, and Applications that still
 //! deploy to the cluster, hold it up. Then `take_away` does it; where nothing may be written, `foresee` says what it would do.
 
+mod deleted;
 mod foresee;
 mod hold;
 mod retain;
@@ -20,7 +21,7 @@ use crate::{
     kubernetes::{finalizer, objects},
 };
 
-pub(super) use self::take_away::gone;
+pub(super) use self::deleted::gone;
 
 use super::{
     Context, Error,
@@ -71,6 +72,17 @@ impl Turn {
 
     fn again(message: &str) -> Self {
         Self::Remains(Pass::Releasing(Releasing::again(message)))
+    }
+
+    /// The same of an object whose access entry is another's by now.
+    fn without_entry(self, handed_over: bool) -> Self {
+        match self {
+            Self::Remains(Pass::Releasing(releasing)) => Self::Remains(Pass::Releasing(Releasing {
+                handed_over,
+                ..releasing
+            })),
+            other @ (Self::Overtaken | Self::Remains(_) | Self::Gone) => other,
+        }
     }
 
     /// The same with what is surely gone.
@@ -160,7 +172,14 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
         }
     } else {
         // What waits gives nobody access meanwhile, whatever it waits for.
-        let cut = Box::pin(cut_off(metadata, identity, going.old, context)).await;
+        let suspension = Box::pin(cut_off(metadata, identity, going.old, context)).await;
+        let (cut, handed_over) = suspension.map_or((None, false), |of| (Some(of.cut), of.handed_over));
+        let beside = |releasing: Releasing| Releasing {
+            cut,
+            handed_over: handed_over || releasing.handed_over,
+            existing: identity.existing.is_some(),
+            ..releasing
+        };
         match Box::pin(take_away::take_away(context, going)).await {
             Ok(Turn::Overtaken) => return Ok(Action::requeue(Duration::ZERO)),
             // Of what is kept nothing was looked at, and nobody looks again once the object is gone.
@@ -172,12 +191,9 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
                 }))
             }
             Ok(Turn::Gone) => None,
-            Ok(Turn::Remains(Pass::Releasing(releasing))) => Some(Pass::Releasing(Releasing { cut, ..releasing })),
+            Ok(Turn::Remains(Pass::Releasing(releasing))) => Some(Pass::Releasing(beside(releasing))),
             Ok(Turn::Remains(pass)) => Some(pass),
-            Err(error) => Some(Pass::Releasing(Releasing {
-                cut,
-                ..Releasing::failed(error)
-            })),
+            Err(error) => Some(Pass::Releasing(beside(Releasing::failed(error)))),
         }
     };
     if let Some(pass) = pass {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    api::ManagedClusterStatus,
+    api::{AccessEntryStatus, ManagedClusterStatus},
     argocd::ClusterSecret,
     aws::Role,
     domain::{
@@ -19,7 +19,10 @@ use super::{
     blocked::Blocked,
     living::Living,
     observe::{Secrets, Spoke},
-    plan::{self, KnownEntry, is_opened, kept_for_another, leave_closed, mark, owns, username_beside, withhold},
+    plan::{
+        self, KnownEntry, is_handed_over, is_opened, kept_for_another, leave_closed, mark, owns, username_beside,
+        withhold,
+    },
     request::Identity,
     step::{Part, Plan, Step},
 };
@@ -29,7 +32,8 @@ use super::{
 pub struct TakenOver<'a> {
     /// Whether the role stands outside of our path, and others may have a part in its trust policy.
     pub role: bool,
-    /// What was recorded of the access entry, what the spec gave to it among that, and who else may have it.
+    /// What was recorded of the access entry, what the spec gave to it among that, and who else may have it; its role is
+    /// the one that is looked at.
     pub entry: KnownEntry<'a>,
 }
 
@@ -42,8 +46,27 @@ impl<'a> TakenOver<'a> {
             entry: KnownEntry {
                 recorded: status.access_entry.as_ref(),
                 living,
+                role: None,
             },
         }
+    }
+}
+
+impl<'a> TakenOver<'a> {
+    /// What is known of the access entry beside its role, where others may have a part in that.
+    fn beside(self, deployer: &RoleArn, spoke: &'a Spoke) -> KnownEntry<'a> {
+        let role = spoke.role.as_ref();
+        KnownEntry {
+            role: role.filter(|role| self.role && role.arn == deployer.to_string()),
+            ..self.entry
+        }
+    }
+
+    /// Whether the access entry that stands was the object's, and is another's by now.
+    #[must_use]
+    pub fn is_handed_over(self, deployer: &RoleArn, owner: &Owner, spoke: &'a Spoke) -> bool {
+        let known = self.beside(deployer, spoke);
+        (spoke.entry.as_ref()).is_some_and(|entry| is_handed_over(owner, known, entry))
     }
 }
 
@@ -72,8 +95,20 @@ pub fn plan_removal(
     }
     let Some(spoke) = spoke else { return plan };
     let entry = spoke.entry.as_ref();
-    if let Some(entry) = entry.filter(|entry| owns(owner, taken_over.entry, entry)) {
-        leave_entry(&mut plan, owner, entry, spoke.associations.as_ref(), taken_over);
+    let known = taken_over.beside(deployer, spoke);
+    match entry {
+        Some(entry) if owns(owner, known, entry) => {
+            leave_entry(&mut plan, owner, entry, spoke.associations.as_ref(), known.recorded);
+        }
+        Some(entry) => {
+            let marked = owner.judge(&entry.tags);
+            if is_handed_over(owner, known, entry) || marked != Marked::Unmarked {
+                let whose = plan::owner_in_words(&marked);
+                let left = format!("access entry {}, which is another's ({whose})", entry.arn);
+                plan.beside.entry(Part::AccessEntry).or_default().push(left);
+            }
+        }
+        None => {}
     }
     let whole = Whole {
         deployer,
@@ -223,9 +258,9 @@ fn leave_entry(
     owner: &Owner,
     entry: &AccessEntry,
     found: Option<&Associations>,
-    taken_over: TakenOver<'_>,
+    recorded: Option<&AccessEntryStatus>,
 ) {
-    let given = taken_over.entry.recorded.cloned().unwrap_or_default();
+    let given = recorded.cloned().unwrap_or_default();
     let policies = found.map(|found| found.keys().collect::<Vec<_>>()).unwrap_or_default();
     let (ours, others): (Vec<_>, Vec<_>) = policies
         .into_iter()
@@ -233,7 +268,7 @@ fn leave_entry(
     let groups: BTreeSet<String> = entry.groups.difference(&given.kubernetes_groups).cloned().collect();
     let username = entry.others_username().map(username_beside);
     let nothing = others.is_empty() && groups.is_empty() && username.is_none();
-    if nothing || !plan::taken_over(taken_over.entry.recorded, entry) {
+    if nothing || !plan::taken_over(recorded, entry) {
         plan.steps.extend(mark(owner, &owner.tags(), entry));
         return plan.steps.push(Step::DeleteAccessEntry);
     }

@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    api::{DeletionPolicy, DeployerRoleType, ManagedCluster, ManagedClusterStatus, Mode, WhileInUse},
+    api::{Access, DeletionPolicy, DeployerRoleType, ManagedCluster, ManagedClusterStatus, Mode, WhileInUse},
     argocd::Presentation,
     domain::{
         allow::{self, Asked, AskedPolicy, NotAllowed},
         arn::{ClusterArn, PolicyArn, RoleArn},
         eks::{AccessPolicyArn, AccessScope, Associations},
         hub::Hub,
-        name::{InvalidName, RoleName},
+        name::{InvalidName, Partition, RoleName},
         ownership::{Owner, Tags},
         role_pattern::{of_another_hub, reserved},
     },
@@ -264,17 +264,7 @@ impl Request {
             Some(arn) => arn.parse()?,
             None => PolicyArn::deny_all(partition),
         };
-        let associations = access
-            .policies
-            .iter()
-            .map(|policy| {
-                let scope = match policy.namespaces.as_slice() {
-                    [] => AccessScope::Cluster,
-                    namespaces => AccessScope::Namespaces(namespaces.iter().cloned().collect()),
-                };
-                AccessPolicyArn::new(partition, &policy.name).map(|arn| (arn, scope))
-            })
-            .collect::<Result<_, _>>()?;
+        let associations = associations(access, partition)?;
         let argocd = &object.spec.argocd;
         let name = argocd.name.clone().unwrap_or_else(|| identity.name.clone());
         if name == IN_CLUSTER {
@@ -308,6 +298,21 @@ impl Request {
             identity,
         })
     }
+}
+
+/// The access policies that a spec asks for, with their scopes.
+///
+/// # Errors
+/// Which of them is no name of one.
+pub(super) fn associations(access: &Access, partition: Partition) -> Result<Associations, InvalidName> {
+    let policies = access.policies.iter().map(|policy| {
+        let scope = match policy.namespaces.as_slice() {
+            [] => AccessScope::Cluster,
+            namespaces => AccessScope::Namespaces(namespaces.iter().cloned().collect()),
+        };
+        AccessPolicyArn::new(partition, &policy.name).map(|arn| (arn, scope))
+    });
+    policies.collect()
 }
 
 /// Why a role that the spec names can be no deployer role.

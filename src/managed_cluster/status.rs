@@ -37,8 +37,9 @@ use super::{
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
 pub enum Pass {
-    /// The spec asks for what it cannot have.
-    Refused(Refusal),
+    /// The spec asks for what it cannot have; with what was found of the access entry that stands meanwhile and is not as the
+    /// spec says, where that was looked at.
+    Refused(Refusal, Option<String>),
     /// Nothing in the account was looked at yet.
     Waiting(Blocked),
     /// Everything was looked at, and nothing written.
@@ -70,6 +71,10 @@ pub struct Releasing {
     pub cut: Option<Cut>,
     /// The deployer role that was made and never recorded, and that is kept.
     pub found: Option<DeployerRoleStatus>,
+    /// Whether the access entry was the object's, and is another's by now.
+    pub handed_over: bool,
+    /// Whether the deployer role is somebody else's, which no removal looks at.
+    pub existing: bool,
 }
 
 impl Releasing {
@@ -83,6 +88,8 @@ impl Releasing {
             gone: BTreeSet::new(),
             cut: None,
             found: None,
+            handed_over: false,
+            existing: false,
         }
     }
 
@@ -312,7 +319,7 @@ pub fn status(
             status.deployer_role = releasing.found.clone().or(status.deployer_role);
             None
         }
-        Pass::Refused(_) | Pass::Waiting(_) | Pass::Failed(_) | Pass::ReleaseWithheld(..) => None,
+        Pass::Refused(..) | Pass::Waiting(_) | Pass::Failed(_) | Pass::ReleaseWithheld(..) => None,
     };
     status.plan = match pass {
         Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
@@ -321,7 +328,7 @@ pub fn status(
         Pass::Failed(_) | Pass::Waiting(_) => status.plan.filter(|_| old.observed_generation == generation),
         Pass::Withheld(..)
         | Pass::ReleaseWithheld(..)
-        | Pass::Refused(_)
+        | Pass::Refused(..)
         | Pass::Applied(..)
         | Pass::Suspended(_)
         | Pass::Releasing(_) => None,
@@ -672,7 +679,7 @@ mod tests {
                 "delete the access entry",
             ),
             (
-                Pass::Refused(refused),
+                Pass::Refused(refused, None),
                 "Ready False NotAllowed",
                 true,
                 "account 2, nor region x",
@@ -995,6 +1002,30 @@ mod tests {
                 assert!(brief(&later).contains(&says.to_owned()), "{:?}", brief(&later));
             }
         }
+    }
+
+    #[test]
+    fn a_role_of_somebody_elses_is_told_to_be_left_by_a_removal_and_not_to_be_gone() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let failure = Failure::Aws(aws(ErrorKind::Denied, Call::DeleteAccessEntry, "r"));
+        let releasing = Releasing {
+            gone: Part::ALL.into_iter().collect(),
+            existing: true,
+            ..Releasing::failed(Error::Step(Part::AccessEntry, failure))
+        };
+        let told = after(&moored, &Pass::Releasing(releasing), 2);
+        assert!(
+            brief(&told).contains(&"DeployerRoleReady Unknown NotLookedAt".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+        let role = find(&told.conditions, ConditionType::DeployerRoleReady).unwrap();
+        assert!(role.message.contains("somebody else's"), "{}", role.message);
+        let (_, _, message) = ready(&told);
+        assert!(
+            message.contains("there is no cluster Secret") && !message.contains("deployer role"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -1465,7 +1496,16 @@ mod tests {
 
     #[test]
     fn what_is_refused_speaks_of_access_only_where_something_was_made() {
-        let told = |old| ready(&after(&old, &Pass::Refused(not_allowed()), 2)).2;
+        let told = |old| ready(&after(&old, &Pass::Refused(not_allowed(), None), 2)).2;
+        let beside = Pass::Refused(not_allowed(), Some("its access entry gives more".to_owned()));
+        let more = after(&moored(), &beside, 2);
+        assert!(
+            brief(&more).contains(&"AccessEntryReady False NotAllowed".to_owned()),
+            "{:?}",
+            brief(&more)
+        );
+        let (_, _, message) = ready(&more);
+        assert!(message.ends_with("Besides, its access entry gives more"), "{message}");
         assert!(told(moored()).contains("what was made before is kept as it is, access included"));
         let never = told(ManagedClusterStatus::default());
         assert!(never.ends_with("Until then nothing is made for it"), "{never}");
@@ -1473,7 +1513,11 @@ mod tests {
             arn: "arn:aws:iam::222222222222:role/x".parse().unwrap(),
             why: "a service's".into(),
         };
-        let told = brief(&after(&ManagedClusterStatus::default(), &Pass::Refused(unusable), 1));
+        let told = brief(&after(
+            &ManagedClusterStatus::default(),
+            &Pass::Refused(unusable, None),
+            1,
+        ));
         assert!(
             told.contains(&"DeployerRoleReady False UnusableRole".to_owned()),
             "{told:?}"
@@ -1578,10 +1622,13 @@ mod tests {
     #[test]
     fn every_pass_told_twice_is_the_same_status() {
         let refused = || {
-            Pass::Refused(Refusal::NotAllowed {
-                management_role: "d".into(),
-                beyond: vec!["x".into()],
-            })
+            Pass::Refused(
+                Refusal::NotAllowed {
+                    management_role: "d".into(),
+                    beyond: vec!["x".into()],
+                },
+                None,
+            )
         };
         let failed = || Pass::Failed(Error::Unreadable("x".into()));
         let pairs = [

@@ -144,10 +144,10 @@ impl Ground<'_> {
         if self.is_suspended() {
             return self.old.access_entry.clone();
         }
-        plan::given(&survey.desired, &survey.spoke, &self.memory(None, &[]))
+        plan::given(&survey.desired, &survey.spoke, &self.memory(&survey.spoke, None, &[]))
     }
 
-    fn memory<'b>(&'b self, confirmed: Option<&'b Suspicion>, unmoved: &'b [Unmoved]) -> Memory<'b> {
+    fn memory<'b>(&'b self, spoke: &'b Spoke, confirmed: Option<&'b Suspicion>, unmoved: &'b [Unmoved]) -> Memory<'b> {
         Memory {
             owner: &self.request.owner,
             recorded_role: self.recorded_role(),
@@ -156,6 +156,7 @@ impl Ground<'_> {
             unmoved,
             given: self.old.access_entry.as_ref(),
             living: self.living,
+            role: spoke.role_of_others(&self.request.identity),
         }
     }
 
@@ -163,7 +164,7 @@ impl Ground<'_> {
     /// given and did not show.
     #[must_use]
     pub fn plan(&self, survey: &Survey, confirmed: Option<&Suspicion>, unmoved: &[Unmoved]) -> Plan {
-        let memory = self.memory(confirmed, unmoved);
+        let memory = self.memory(&survey.spoke, confirmed, unmoved);
         let Survey {
             spoke,
             secrets,

@@ -18,9 +18,10 @@ use self::knife::Knife;
 use super::{
     Context, Error, LAST_STEP,
     blocked::Blocked,
+    census::living,
     log_plan,
     management::Management,
-    moor::{Sight, Work, living},
+    moor::{Sight, Work},
     release::recorded,
     request::{Identity, Request},
     status::{Cut, Facts, Kept, Pass, Suspension},
@@ -72,12 +73,16 @@ pub(super) async fn suspend(subject: Subject<'_>, context: &Context) -> Option<P
 }
 
 fn not_cut(cut: Cut) -> Pass {
-    Pass::Suspended(Box::new(Suspension {
+    Pass::Suspended(Box::new(uncut(cut)))
+}
+
+fn uncut(cut: Cut) -> Suspension {
+    Suspension {
         cut,
         kept: Kept::Not(None),
         lost: BTreeSet::new(),
         handed_over: false,
-    }))
+    }
 }
 
 async fn pass(subject: &Subject<'_>, management: &Management, context: &Context) -> Result<Pass, Error> {
@@ -112,17 +117,17 @@ pub(super) async fn cut_off(
     identity: &Identity,
     old: &ManagedClusterStatus,
     context: &Context,
-) -> Option<Cut> {
+) -> Option<Suspension> {
     if identity.mode != Mode::Suspended || Withheld::of(metadata, identity.mode, context.read_only).is_some() {
         return None;
     }
     let management = match way_in(context, &identity.management_role).await {
         Ok(Ok(management)) => management,
-        Ok(Err(blocked)) => return Some(Cut::Blocked(blocked)),
-        Err(error) => return Some(Cut::Failed(error.into())),
+        Ok(Err(blocked)) => return Some(uncut(Cut::Blocked(blocked))),
+        Err(error) => return Some(uncut(Cut::Failed(error.into()))),
     };
     let Ok(_admission) = context.aws.admit(&identity.cluster, Lane::Edit).await else {
-        return Some(Cut::Failed(Error::ShuttingDown));
+        return Some(uncut(Cut::Failed(Error::ShuttingDown)));
     };
     // A person who has taken it back meanwhile, or paused it, is heard by the pass that follows.
     if context.overtaken(metadata) {
@@ -140,13 +145,13 @@ pub(super) async fn cut_off(
             account: &account,
             deadline,
         };
-        knife.cut().await.map(|suspension| suspension.cut)
+        knife.cut().await
     };
     match Box::pin(cut).await {
         // Nobody can look into an account that its owner has said is closed for good.
         Err(Error::Aws(error)) if is_closed(&error, &management, identity) => None,
-        Err(error) => Some(Cut::Failed(error)),
-        Ok(cut) => Some(cut),
+        Err(error) => Some(uncut(Cut::Failed(error))),
+        Ok(suspension) => Some(suspension),
     }
 }
 
@@ -165,21 +170,20 @@ fn moorable(subject: &Subject<'_>, context: &Context) -> Result<(Management, Req
     Ok((management, request))
 }
 
-fn work<'a>(
+async fn work<'a>(
     subject: &Subject<'a>,
     management: &'a Management,
     request: &'a Request,
     withheld: Option<Withheld>,
     context: &'a Context,
-) -> Result<Work<'a>, Blocked> {
+) -> Result<Result<Work<'a>, Blocked>, Error> {
     let namespace = &management.namespace;
-    let store = context
-        .secrets
-        .get(namespace)
-        .ok_or_else(|| Blocked::NamespaceNotServed {
+    let Some(store) = context.secrets.get(namespace) else {
+        return Ok(Err(Blocked::NamespaceNotServed {
             namespace: namespace.clone(),
-        })?;
-    Ok(Work {
+        }));
+    };
+    Ok(Ok(Work {
         metadata: subject.metadata,
         old: subject.old,
         request,
@@ -187,9 +191,9 @@ fn work<'a>(
         store,
         secrets: Api::namespaced(context.client.clone(), namespace),
         withheld,
-        living: living(context),
+        living: living(context).await?,
         context,
-    })
+    }))
 }
 
 async fn keep(
@@ -200,11 +204,11 @@ async fn keep(
     account: &Account,
     deadline: Instant,
 ) -> Kept {
-    let work = match work(subject, management, request, None, context) {
-        Ok(work) => work,
-        Err(blocked) => return Kept::Waiting(blocked),
-    };
     let kept = async {
+        let work = match work(subject, management, request, None, context).await? {
+            Ok(work) => work,
+            Err(blocked) => return Ok(Kept::Waiting(blocked)),
+        };
         let sight = match work.look(account).await? {
             Ok(sight) => sight,
             Err(blocked) => return Ok(Kept::Waiting(blocked)),
@@ -213,7 +217,7 @@ async fn keep(
         Ok(match work.carry_out(sight, account, deadline).await? {
             Pass::Applied(plan, outcome, facts) => Kept::Applied(plan, outcome, facts),
             // The object is being removed.
-            Pass::Refused(_)
+            Pass::Refused(..)
             | Pass::Waiting(_)
             | Pass::Withheld(..)
             | Pass::Suspended(_)
@@ -263,7 +267,8 @@ async fn look_at_rest(
 ) -> Result<Sight, Option<String>> {
     let (_, request) = moorable(subject, context).map_err(|kept| kept.why_not())?;
     let waits = |blocked: Blocked| Some(blocked.message());
-    let work = work(subject, management, &request, Some(withheld), context).map_err(waits)?;
+    let work = work(subject, management, &request, Some(withheld), context).await;
+    let work = work.map_err(|error| Some(error.message()))?.map_err(waits)?;
     let sight = work.look(account).await.map_err(|error| Some(error.message()))?;
     sight.map_err(waits)
 }

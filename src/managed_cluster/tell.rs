@@ -47,7 +47,7 @@ pub(super) async fn tell(
         let intended = match pass {
             Pass::Withheld(..) | Pass::ReleaseWithheld(..) => true,
             Pass::Releasing(releasing) => releasing.blocked.is_none() && releasing.failed.is_none(),
-            Pass::Refused(_) | Pass::Waiting(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Failed(_) => {
+            Pass::Refused(..) | Pass::Waiting(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Failed(_) => {
                 reason == SUSPENDED
             }
         };
@@ -82,7 +82,7 @@ pub(super) async fn tell(
             Kept::Applied(plan, outcome, _) => Some((plan, outcome, same)),
             Kept::Refused(_) | Kept::Waiting(_) | Kept::Not(_) => None,
         },
-        Pass::Refused(_)
+        Pass::Refused(..)
         | Pass::Waiting(_)
         | Pass::Withheld(..)
         | Pass::Failed(_)
@@ -128,7 +128,7 @@ fn taken_away(pass: &Pass, same: bool) -> Option<(Weight, &'static str)> {
             ),
         ),
         Pass::Suspended(_)
-        | Pass::Refused(_)
+        | Pass::Refused(..)
         | Pass::Waiting(_)
         | Pass::Withheld(..)
         | Pass::Applied(..)
@@ -290,7 +290,7 @@ pub(super) async fn left(context: &Context, metadata: &ObjectMeta, beside: &BTre
     if left.is_empty() {
         return;
     }
-    let message = format!("left, since it was taken over and is others' too: {}", left.join("; "));
+    let message = format!("left to those whose it is, or is too: {}", left.join("; "));
     context
         .reporter
         .report(&about(metadata), Weight::Normal, "LeftToOthers", "Release", &message)

@@ -29,7 +29,7 @@ pub(super) fn permitted(
     context: &Context,
 ) -> Result<(Management, Request), Pass> {
     let management = management(context, &cluster.spec.management_role).map_err(Pass::Waiting)?;
-    let request = Request::parse(cluster, &management).map_err(Pass::Refused)?;
+    let request = Request::parse(cluster, &management).map_err(|refusal| Pass::Refused(refusal, None))?;
     if !context.secrets.contains_key(&management.namespace) {
         return Err(Pass::Waiting(Blocked::NamespaceNotServed {
             namespace: management.namespace,

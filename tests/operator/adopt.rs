@@ -20,7 +20,7 @@ use crate::support::{
 const SPOKE: &str = "222222222222";
 
 /// A `ManagementRole` that lets roles named `argocd-*` in.
-fn setting(spokes: &[&str]) -> Setting {
+pub(crate) fn setting(spokes: &[&str]) -> Setting {
     let mut setting = Setting::of(spokes);
     setting.management["spec"]["allow"][0]["deployerRoles"] = json!(["arn:aws:iam::*:role/argocd-*"]);
     setting
@@ -30,12 +30,12 @@ fn existing(arn: &str) -> Value {
     json!({"access": {"deployerRole": {"type": "Existing", "arn": arn}}})
 }
 
-fn arn(name: &str) -> String {
+pub(crate) fn arn(name: &str) -> String {
     format!("arn:aws:iam::{SPOKE}:role/{name}")
 }
 
 /// A role that a pipeline makes.
-fn make(world: &World, name: &str, trust: &str, tags: &[(&str, &str)]) {
+pub(crate) fn make(world: &World, name: &str, trust: &str, tags: &[(&str, &str)]) {
     let tags: BTreeMap<String, String> = tags
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -44,7 +44,7 @@ fn make(world: &World, name: &str, trust: &str, tags: &[(&str, &str)]) {
     world.iam(SPOKE, "CreateRole", input);
 }
 
-fn ours(world: &World) -> String {
+pub(crate) fn ours(world: &World) -> String {
     trust::with_ours("", &world.hub().management_role_arn(None)).to_json()
 }
 
@@ -207,9 +207,9 @@ async fn of_two_objects_for_one_cluster_the_second_says_who_has_it() {
 
 /// How somebody wired a cluster by hand: a role in its account, an entry for it, and a cluster Secret.
 pub(crate) struct Wired {
-    name: String,
-    account: String,
-    role: String,
+    pub(crate) name: String,
+    pub(crate) account: String,
+    pub(crate) role: String,
 }
 
 impl Wired {
@@ -296,13 +296,13 @@ impl Wired {
         format!("by-hand-{}", self.name)
     }
 
-    fn entry(&self, world: &World) -> Option<Value> {
+    pub(crate) fn entry(&self, world: &World) -> Option<Value> {
         let principal = json!({"principalArn": self.role});
         let answer = world.try_eks(&self.name, "DescribeAccessEntry", principal).ok()?;
         Some(answer["accessEntry"].clone())
     }
 
-    fn policies(&self, world: &World) -> BTreeSet<String> {
+    pub(crate) fn policies(&self, world: &World) -> BTreeSet<String> {
         let principal = json!({"principalArn": self.role});
         let answer = world.eks(&self.name, "ListAssociatedAccessPolicies", principal);
         let policies = answer["associatedAccessPolicies"].as_array().unwrap().iter();
@@ -318,7 +318,7 @@ impl Wired {
         policies.map(name).collect()
     }
 
-    fn seen_role(&self, world: &World) -> Option<SeenRole> {
+    pub(crate) fn seen_role(&self, world: &World) -> Option<SeenRole> {
         world.seen_role_named(&self.account, &format!("argocd-{}", self.name))
     }
 }

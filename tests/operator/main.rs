@@ -22,6 +22,7 @@ mod create;
 mod drift;
 mod edits;
 mod faults;
+mod handed_over;
 mod hops;
 mod judge;
 mod keeping;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     HUB_ACCOUNT, Setting, World, condition, folder,
-    hands::{iam_tags, loose_trust},
+    hands::{iam_tags, loose_trust, policy_arn},
     manifest::{ADMIN, EDIT, VIEW, managed_cluster},
     message,
 };
@@ -112,11 +112,27 @@ async fn what_is_not_allowed_is_refused_before_any_call_and_what_stands_is_kept(
     );
     assert_eq!(now, (role, entry, secret));
     assert_eq!((world.assumable(), world.writes("kept", mark)), (assumable, Vec::new()));
+    // What somebody adds meanwhile is told, and goes once the spec is allowed again.
+    let added = json!({"policyArn": policy_arn(ADMIN), "accessScope": {"type": "cluster"}});
+    world.entry("kept", "AssociateAccessPolicy", added);
+    world.ask("ManagedCluster", "kept").await;
+    let object = world
+        .until("ManagedCluster", "kept", |object| {
+            condition(object, "AccessEntryReady")
+                .is_some_and(|(_, reason, told)| reason == "NotAllowed" && told.contains(ADMIN))
+        })
+        .await;
+    assert!(message(&object).contains(&format!("Besides, its access entry gives access policy {ADMIN}")));
+    assert_eq!(world.writes("kept", mark), Vec::<String>::new());
     let allow = world.setting.management["spec"]["allow"].clone();
     world
         .patch("ManagementRole", "default", json!({"spec": {"allow": allow}}))
         .await;
     world.is_ready("ManagedCluster", "kept").await;
+    assert_eq!(
+        world.seen_entry("kept").unwrap().policies,
+        [(VIEW.to_owned(), "*".to_owned())].into()
+    );
     // Even an object that is refused can be removed.
     world.delete("ManagedCluster", "policy").await;
     world.until_gone("ManagedCluster", "policy").await;

@@ -27,6 +27,7 @@ pub(crate) fn keep(world: &World) -> Plan {
         unmoved: &[],
         given: None,
         living: &world.living,
+        role: None,
     };
     suspended::keep(&world.desired(), &world.spoke(), &world.found(), &memory)
 }

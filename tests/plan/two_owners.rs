@@ -152,6 +152,14 @@ fn of_two_objects_that_have_recorded_one_role_neither_fights_and_the_one_that_go
     assert!(first.plan().is_clean());
 }
 
+fn other_hub() -> ClusterArn {
+    ClusterArn {
+        region: "eu-west-1".parse().unwrap(),
+        account: "999999999999".parse().unwrap(),
+        name: "other".parse().unwrap(),
+    }
+}
+
 pub(crate) fn other_management_role() -> RoleArn {
     "arn:aws:iam::999999999999:role/mooring/999999999999-eu-west-1-other/management-default-00000000"
         .parse()
@@ -251,12 +259,7 @@ fn two_hubs_do_not_fight_over_an_entry_that_was_handed_over() {
     assert!(ours.plan().is_clean(), "{:?}", ours.plan());
 
     let mut theirs = ours.clone();
-    let hub: ClusterArn = ClusterArn {
-        region: "eu-west-1".parse().unwrap(),
-        account: "999999999999".parse().unwrap(),
-        name: "other".parse().unwrap(),
-    };
-    theirs.request.owner.hub = hub;
+    theirs.request.owner.hub = other_hub();
     theirs.request.owner.uid = SECOND.into();
     theirs.given = None;
     theirs.living = living(&[SECOND]);
@@ -279,6 +282,120 @@ fn two_hubs_do_not_fight_over_an_entry_that_was_handed_over() {
         ours.entry.clone_from(&theirs.entry);
     }
     assert!(theirs.plan().is_clean());
+}
+
+/// What another hub made of what was `handed_over` to it, once both are closed again; and what this hub, which was down
+/// meanwhile, still has recorded.
+fn closed_while_we_were_down() -> (World, World) {
+    let ours = handed_over();
+    let mut theirs = ours.clone();
+    theirs.request.owner.hub = other_hub();
+    theirs.request.owner.uid = "theirs".into();
+    theirs.request.owner.object = "theirs".into();
+    theirs.living = living(&["theirs"]);
+    let mut ours = ours;
+    for world in [&mut ours, &mut theirs] {
+        world.role().tags.remove("mooring.dev/adopt");
+        world.entry().tags.remove("mooring.dev/adopt");
+    }
+    (ours, theirs)
+}
+
+#[test]
+fn the_entry_of_a_role_that_was_handed_to_another_hub_goes_with_it_once_both_are_closed() {
+    let (mut ours, theirs) = closed_while_we_were_down();
+    let arn = ours.entry().arn.clone();
+    assert_eq!(ours.given.as_ref().unwrap().arn.as_ref(), Some(&arn), "still recorded");
+    // Whatever the spec gives by now.
+    for spec in [None, Some("AmazonEKSEditPolicy")] {
+        let mut ours = ours.clone();
+        if let Some(policy) = spec {
+            let narrowed = crate::ownership::TAKEN_OVER.replace("AmazonEKSClusterAdminPolicy", policy);
+            ours.request = request(&narrowed);
+        }
+        let removal = ours.plan_removal();
+        assert!(!writes(&removal) && removal.blocked.is_empty(), "{removal:?}");
+        assert!(
+            beside(&removal).contains(&arn) && beside(&removal).contains(OTHER_HUB),
+            "{removal:?}"
+        );
+        let cut = crate::standing_back::cut(&ours);
+        assert_eq!(brief(&cut), ["!AccessEntryNotOurs"], "{cut:?}");
+        for adopt in [true, false] {
+            let mut ours = ours.clone();
+            ours.request.adopt = adopt;
+            for _ in 0..2 {
+                let plan = ours.pass();
+                assert!(!writes(&plan) && messages(&plan).contains(OTHER_HUB), "{plan:?}");
+            }
+            assert_eq!(ours.given, None, "it is forgotten");
+            // And stays that hub's when its owner takes every tag off again.
+            ours.entry().tags.clear();
+            assert!(!writes(&ours.pass()) && !writes(&ours.plan_removal()));
+        }
+    }
+
+    // Nor does the other side have anything to mend after that.
+    let mut theirs = theirs;
+    ours.pass();
+    theirs.entry.clone_from(&ours.entry);
+    theirs.role.clone_from(&ours.role);
+    let entry = theirs.entry.clone();
+    let settled = theirs.pass();
+    assert!(
+        !settled
+            .steps
+            .iter()
+            .any(|step| matches!(step.part(), Part::AccessEntry))
+            && theirs.entry == entry,
+        "{settled:?}"
+    );
+}
+
+/// Anybody writes a tag who may tag: while the role is ours its entry is, by what was recorded.
+#[test]
+fn an_entry_with_the_mark_of_another_hub_is_ours_as_long_as_its_role_is() {
+    let forged = tags(&[("mooring.dev/hub", OTHER_HUB), ("mooring.dev/uid", "theirs")]);
+    let still_ours = |world: &World, case: &str| {
+        let arn = world.entry.as_ref().unwrap().arn.clone();
+        let mut passed = world.clone();
+        let plan = passed.pass();
+        assert!(brief(&plan).contains(&"TagAccessEntry".to_owned()), "{case}: {plan:?}");
+        assert_eq!(passed.given.as_ref().unwrap().arn.as_ref(), Some(&arn), "{case}");
+        let cut = brief(&crate::standing_back::cut(world));
+        assert!(cut.contains(&"DeleteAccessEntry".to_owned()), "{case}: {cut:?}");
+        let removal = world.plan_removal();
+        let entry = removal.steps.iter().any(|step| step.part() == Part::AccessEntry);
+        assert!(entry, "{case}: {removal:?}");
+    };
+    let mut closed = taken_over();
+    closed.entry().tags.extend(forged.clone());
+    closed.entry().tags.remove("mooring.dev/adopt");
+    still_ours(&closed, "its role bears our mark");
+
+    // Under our own path no role is handed over, whatever it bears and whomever it lets in.
+    let mut made = World::moored(ADMIN);
+    made.entry().tags.extend(forged.clone());
+    made.role().tags.extend(forged.clone());
+    made.role().trust = trust::with_ours("", &other_management_role()).to_json();
+    still_ours(&made, "its role stands under our path");
+
+    // The entry of a role that is that hub's, and that its owner has opened to us.
+    let (mut opened, _) = closed_while_we_were_down();
+    opened.entry().tags.insert("mooring.dev/adopt".into(), HUB.into());
+    let removal = opened.plan_removal();
+    assert!(
+        removal.steps.iter().any(|step| step.part() == Part::AccessEntry),
+        "{removal:?}"
+    );
+    // Its tags say nothing, and its role is that hub's: what was made for a cluster that only we moor is taken away.
+    let (mut bare, _) = closed_while_we_were_down();
+    bare.entry().tags.clear();
+    let removal = bare.plan_removal();
+    assert!(
+        removal.steps.iter().any(|step| step.part() == Part::AccessEntry),
+        "{removal:?}"
+    );
 }
 
 #[test]

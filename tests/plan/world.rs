@@ -304,6 +304,7 @@ impl World {
             unmoved: &self.unmoved,
             given: self.given.as_ref(),
             living: &self.living,
+            role: spoke.role_of_others(&self.request.identity),
         };
         plan::plan(&self.desired(), spoke, found, &memory)
     }
@@ -367,6 +368,7 @@ impl World {
 
     /// What a look leads to being recorded of the access entry.
     pub(crate) fn recorded(&self) -> Option<AccessEntryStatus> {
+        let spoke = self.spoke();
         let memory = Memory {
             owner: &self.request.owner,
             recorded_role: self.recorded_role.as_deref(),
@@ -375,8 +377,9 @@ impl World {
             unmoved: &[],
             given: self.given.as_ref(),
             living: &self.living,
+            role: spoke.role_of_others(&self.request.identity),
         };
-        plan::given(&self.desired(), &self.spoke(), &memory)
+        plan::given(&self.desired(), &spoke, &memory)
     }
 
     pub(crate) fn plan_removal(&self) -> Plan {
@@ -405,6 +408,7 @@ impl World {
         KnownEntry {
             recorded: self.given.as_ref(),
             living: &self.living,
+            role: (self.role.as_ref()).filter(|_| self.request.identity.adopted.is_some()),
         }
     }
 

@@ -71,6 +71,7 @@ fn try_lines(
         unmoved: &[],
         given: None,
         living: &found.living,
+        role: spoke.role_of_others(&request.identity),
     };
     let first = plan(&desired, &spoke, &secrets, &memory);
     // What a second look is asked to confirm is taken for confirmed.

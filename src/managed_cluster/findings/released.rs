@@ -23,14 +23,32 @@ use super::{
 /// That a part is away.
 const GONE: &str = "there is none, since the object is being removed";
 
+/// That the deployer role stays.
+const EXISTING: &str = "it is somebody else's: a removal leaves it as it is, and does not look at it";
+
+/// What is away. A role of somebody else's is not looked at, and never is.
+fn gone(releasing: &Releasing) -> impl Iterator<Item = Part> + '_ {
+    let stays = |part: &Part| releasing.existing && *part == Part::DeployerRole;
+    releasing.gone.iter().copied().filter(move |part| !stays(part))
+}
+
 /// That ApplicationSets are to let go of the cluster.
 const DRAINED: &str = "its labels are taken off, for ApplicationSets to let go of the cluster";
 
 /// What holds while the object is being removed.
 pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
     let mut parts = Vec::new();
-    for part in &releasing.gone {
-        set(&mut parts, *part, Verdict::False, REMOVED, GONE);
+    for part in gone(releasing) {
+        set(&mut parts, part, Verdict::False, REMOVED, GONE);
+    }
+    if releasing.existing {
+        set(
+            &mut parts,
+            Part::DeployerRole,
+            Verdict::Unknown,
+            "NotLookedAt",
+            EXISTING,
+        );
     }
     let by_itself = releasing.blocked.is_none() && releasing.failed.is_none();
     let in_the_way = match &releasing.cut {
@@ -50,7 +68,7 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
         set(&mut parts, Part::Secret, Verdict::False, "Draining", DRAINED);
     }
     if bad.reason != RELEASING {
-        bad.message.push_str(&how_far(&releasing.gone));
+        bad.message.push_str(&how_far(&gone(releasing).collect()));
     }
     match &releasing.cut {
         None => {}

@@ -2,6 +2,7 @@
 
 use crate::{
     api::AccessEntryStatus,
+    aws::Role,
     domain::{
         arn::region_in,
         commands,
@@ -15,7 +16,7 @@ use crate::{
     },
 };
 
-use super::owner_in_words;
+use super::{owner_in_words, theirs::another_hubs};
 
 /// What is known of access entries beside their tags.
 #[derive(Clone, Copy, Debug)]
@@ -24,25 +25,46 @@ pub struct KnownEntry<'a> {
     pub recorded: Option<&'a AccessEntryStatus>,
     /// All `ManagedCluster`s that are there.
     pub living: &'a Living,
+    /// The deployer role, where it stands outside of our path and was looked at: its entry goes with it.
+    pub role: Option<&'a Role>,
 }
 
 /// Whether an access entry is ours: by its tags, or by the ARN that was recorded, which EKS gives to no other. So whoever
-/// takes tags off does not take the entry away. What another object that is there has taken over, or recorded as its own, is that object's, and
-/// what the account's owner has opened to another hub that took it is that hub's.
+/// takes tags off, or writes others, does not take the entry away. What another object that is there has taken over, or
+/// recorded as its own, is that object's, and what was handed to another hub is that hub's.
 pub(in crate::managed_cluster) fn owns(owner: &Owner, known: KnownEntry<'_>, entry: &AccessEntry) -> bool {
-    match owner.judge(&entry.tags) {
-        Marked::Ours => true,
+    let marked = owner.judge(&entry.tags);
+    let of_living = match &marked {
+        Marked::Ours => return true,
         Marked::Another {
             hub, uid: Some(uid), ..
-        } if (hub == owner.hub.to_string() && known.living.contains(&uid))
-            || (hub != owner.hub.to_string() && entry.tags.get(ADOPT_TAG) == Some(&hub)) =>
-        {
-            false
+        } => *hub == owner.hub.to_string() && known.living.contains(uid),
+        Marked::Another { .. } | Marked::Unmarked => false,
+    };
+    is_recorded(known.recorded, entry)
+        && !of_living
+        && !is_another_hubs(owner, &marked, known.role, entry)
+        && known.living.owner_of_entry(&entry.arn, &owner.uid).is_none()
+}
+
+/// Whether an entry was handed to the hub whose mark it bears: its owner has opened it to that hub, or has handed that hub
+/// the role, unless he opened the entry to us. The mark alone says nothing, since anybody writes it who may tag.
+fn is_another_hubs(owner: &Owner, marked: &Marked, role: Option<&Role>, entry: &AccessEntry) -> bool {
+    let Marked::Another { hub, .. } = marked else {
+        return false;
+    };
+    let of_its_role = || role.is_some_and(|role| another_hubs(owner, role).is_some());
+    marked.is_another_hubs(owner)
+        && match entry.tags.get(ADOPT_TAG) {
+            Some(opened) if opened == hub => true,
+            Some(opened) if *opened == owner.hub.to_string() => false,
+            Some(_) | None => of_its_role(),
         }
-        Marked::Unmarked | Marked::Another { .. } => {
-            is_recorded(known.recorded, entry) && known.living.owner_of_entry(&entry.arn, &owner.uid).is_none()
-        }
-    }
+}
+
+/// Whether it takes a look at the role to tell whose an entry is.
+pub(in crate::managed_cluster) fn hangs_on_its_role(owner: &Owner, known: KnownEntry<'_>, entry: &AccessEntry) -> bool {
+    owner.judge(&entry.tags).is_another_hubs(owner) && owns(owner, known, entry)
 }
 
 /// Whether an entry that was ours is another's by now: it is to be forgotten, so that it stays that one's also when
@@ -211,6 +233,7 @@ mod tests {
             let known = |recorded| KnownEntry {
                 recorded,
                 living: &living,
+                role: None,
             };
             let (ours, another) = (recorded(ARN, None), recorded("arn:another", None));
             assert_eq!(
@@ -234,6 +257,7 @@ mod tests {
         let known = KnownEntry {
             recorded: None,
             living: &living,
+            role: None,
         };
         assert!(owns(&owner(), known, &entry(ARN, &marked)));
     }

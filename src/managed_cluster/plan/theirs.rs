@@ -10,10 +10,8 @@ use crate::{
 use super::{is_opened, owner_in_words};
 
 /// Whose a role outside of our path is that was ours once, in words: another object of this hub bears it or has recorded it,
-/// or its owner has handed it to another hub, by which its trust policy lets that in. While it is opened to this hub what was
-/// recorded is stronger than what anybody writes who may tag; while it is not, nothing can be written to it anyway.
+/// or its owner has handed it to another hub.
 pub(in crate::managed_cluster) fn anothers(owner: &Owner, living: &Living, role: &Role) -> Option<String> {
-    let opened = is_opened(&role.tags, owner);
     let marked = owner.judge(&role.tags);
     match &marked {
         Marked::Ours => return None,
@@ -30,15 +28,34 @@ pub(in crate::managed_cluster) fn anothers(owner: &Owner, living: &Living, role:
                 return Some(owner_in_words(&marked));
             }
         }
-        Marked::Another { hub, .. } if !opened && !hub.is_empty() && *hub != owner.hub.to_string() => {
-            return Some(owner_in_words(&marked));
-        }
         Marked::Another { .. } | Marked::Unmarked => {}
+    }
+    if let Some(whose) = marked_by_another_hub(owner, role) {
+        return Some(whose);
     }
     if let Some(other) = living.owner_of_role(&role.id, &owner.uid) {
         return Some(format!("ManagedCluster {} has recorded it as its own", other.name));
     }
-    let theirs = trust::of_another_hub(&role.trust, &owner.hub).filter(|_| !opened)?;
+    of_another_management_role(owner, role)
+}
+
+/// Which other hub a role outside of our path was handed to, in words: it bears that hub's mark, or its trust policy lets
+/// that in. While it is opened to this hub what was recorded is stronger than what anybody writes who may tag; while it is
+/// not, nothing can be written to it anyway. What stands for such a role alone, as its access entry, goes with it.
+pub(in crate::managed_cluster) fn another_hubs(owner: &Owner, role: &Role) -> Option<String> {
+    if owner.judge(&role.tags) == Marked::Ours {
+        return None;
+    }
+    marked_by_another_hub(owner, role).or_else(|| of_another_management_role(owner, role))
+}
+
+fn marked_by_another_hub(owner: &Owner, role: &Role) -> Option<String> {
+    let marked = owner.judge(&role.tags);
+    (marked.is_another_hubs(owner) && !is_opened(&role.tags, owner)).then(|| owner_in_words(&marked))
+}
+
+fn of_another_management_role(owner: &Owner, role: &Role) -> Option<String> {
+    let theirs = trust::of_another_hub(&role.trust, &owner.hub).filter(|_| !is_opened(&role.tags, owner))?;
     Some(format!(
         "its trust policy lets in {theirs}, by which another Mooring works"
     ))

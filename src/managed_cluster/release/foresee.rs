@@ -5,10 +5,12 @@ use crate::{
     aws::{Account, AwsError, Lane},
     managed_cluster::{
         Blocked, Context, Error, Plan,
+        census::living,
         foreseen::{Access, Foreseen},
-        in_words, log_plan,
+        in_words,
+        living::Living,
+        log_plan,
         management::Management,
-        moor::living,
         observe::{self, Spoke},
         plan::{KnownEntry, suspended},
         turn::{door, is_suspended, way_in},
@@ -65,6 +67,10 @@ async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Ahead> {
         }
         Err(error) => return Some(unseen(Plan::default(), Some(error.message()))),
     };
+    let living = match living(context).await {
+        Ok(living) => living,
+        Err(error) => return Some(unseen(Plan::default(), Some(error.to_string()))),
+    };
     let first = hold::foresee(context, going, &management, &secrets).await;
     // What is retained is not looked at, but for the access that goes first.
     let spoke = if identity.retain && identity.mode != Mode::Suspended {
@@ -76,7 +82,7 @@ async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Ahead> {
         if context.overtaken(going.metadata) {
             return None;
         }
-        look(context, going, &management).await.map(Some)
+        look(context, going, &management, &living).await.map(Some)
     };
     let (spoke, why) = match spoke {
         Ok(spoke) => (spoke, None),
@@ -84,43 +90,50 @@ async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Ahead> {
     };
     let plan = match &spoke {
         Some(spoke) if identity.mode == Mode::Suspended => {
-            let living = living(context);
             let known = KnownEntry {
                 recorded: going.old.access_entry.as_ref(),
                 living: &living,
+                role: spoke.role_of_others(identity),
             };
             let cut = suspended::cut(&identity.owner(&management.hub), known, spoke.entry.as_ref());
             let rest = Spoke {
                 entry: None,
                 ..spoke.clone()
             };
-            let rest = planned(context, going, &management, Some(&rest), &secrets);
+            let rest = planned(going, &management, Some(&rest), &secrets, &living);
             cut.followed_by(first).followed_by(rest)
         }
-        _ => first.followed_by(planned(context, going, &management, spoke.as_ref(), &secrets)),
+        _ => first.followed_by(planned(going, &management, spoke.as_ref(), &secrets, &living)),
     };
     log_plan(&identity.name, &plan);
     Some((plan, why, spoke))
 }
 
-async fn look(context: &Context, going: &Going<'_>, management: &Management) -> Result<Spoke, String> {
+async fn look(context: &Context, going: &Going<'_>, management: &Management, living: &Living) -> Result<Spoke, String> {
     let identity = going.identity;
     let account = context.aws.enter(&door(identity, management)).await;
     let account = account.map_err(|error| in_words(&error))?;
-    let spoke = Box::pin(what_goes(&account, going, management)).await;
+    let spoke = Box::pin(what_goes(&account, going, management, living)).await;
     spoke.map_err(|error| in_words(&error))
 }
 
 /// What the removal takes away of what stands.
-async fn what_goes(account: &Account, going: &Going<'_>, management: &Management) -> Result<Spoke, AwsError> {
+async fn what_goes(
+    account: &Account,
+    going: &Going<'_>,
+    management: &Management,
+    living: &Living,
+) -> Result<Spoke, AwsError> {
     let identity = going.identity;
     let deployer = identity.deployer(&management.hub);
     if identity.retain {
-        let entry = observe::access_entry(account, &identity.cluster, &deployer).await?;
-        return Ok(Spoke {
-            entry,
-            ..Spoke::default()
-        });
+        let known = KnownEntry {
+            recorded: going.old.access_entry.as_ref(),
+            living,
+            role: None,
+        };
+        let owner = identity.owner(&management.hub);
+        return Box::pin(observe::entry_with_role(account, identity, &deployer, &owner, known)).await;
     }
     let recorded = going.old.access_entry.as_ref();
     Box::pin(observe::spoke_for_removal(account, identity, &deployer, recorded)).await

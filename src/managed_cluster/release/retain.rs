@@ -8,7 +8,9 @@ use crate::{
     aws::{AwsError, Call, ErrorKind, Lane, Role},
     domain::arn::RoleArn,
     managed_cluster::{
-        Blocked, Context, Error, in_words,
+        Blocked, Context, Error,
+        census::living,
+        in_words,
         management::Management,
         observe::Secrets,
         removal::bears_our_mark,
@@ -34,7 +36,7 @@ pub(super) async fn retain(
 ) -> Result<Turn, Error> {
     let identity = going.identity;
     let deployer = identity.deployer(&management.hub);
-    let plan = planned(context, going, management, None, secrets);
+    let plan = planned(going, management, None, secrets, &living(context).await?);
     let unlisted = going.old.deployer_role.is_some()
         && is_listed(management)
         && !management.retained.contains(&deployer.to_string());

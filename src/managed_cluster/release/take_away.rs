@@ -18,9 +18,11 @@ use crate::{
     managed_cluster::{
         Blocked, Context, Error, Plan, Step,
         apply::{self, Outcome, Site, Stop},
-        in_words, log_plan,
+        census::living,
+        in_words,
+        living::Living,
+        log_plan,
         management::Management,
-        moor::living,
         observe::{self, Known, Secrets, Spoke},
         removal::{TakenOver, plan_removal},
         request::Identity,
@@ -32,7 +34,12 @@ use crate::{
     },
 };
 
-use super::{Going, Turn, hold::hold, retain::retain};
+use super::{
+    Going, Turn,
+    deleted::{gone, without},
+    hold::hold,
+    retain::retain,
+};
 
 /// How long what was found to hold a removal up, or not to, may be taken for true.
 const FRESH: Duration = Duration::from_secs(5);
@@ -101,7 +108,7 @@ pub(super) async fn own_secrets(
     let Some(store) = context.secrets.get(&management.namespace) else {
         return Ok(None);
     };
-    let living = living(context);
+    let living = living(context).await?;
     // The status names it no longer once it is gone, and it may come back.
     let name = context.memory.going_secret(going.uid(), going.old.secret.as_deref());
     let known = Known {
@@ -135,17 +142,22 @@ async fn in_account(
         }
         Err(error) => (Err(error), false),
     };
-    let plan = planned(context, going, management, observed.as_ref().ok(), secrets);
+    let living = living(context).await?;
+    let plan = planned(going, management, observed.as_ref().ok(), secrets, &living);
     log_plan(&identity.name, &plan);
     if let Some(turn) = begin(context, going, (management, secrets), looked, &plan.steps).await? {
         return Ok(turn);
     }
     let outcome = carry_out(context, going, management, &plan.steps, account.as_ref().ok()).await;
     let away = away(observed.as_ref().ok(), secrets, &plan, &outcome);
+    let handed_over = observed.as_ref().is_ok_and(|spoke| {
+        TakenOver::of(identity, going.old, &living).is_handed_over(&deployer, &identity.owner(&management.hub), spoke)
+    });
     let turn = concluded(context, going, (&deployer, observed, late), plan, outcome).await;
     Ok(turn
         .unwrap_or_else(|error| Turn::Remains(Pass::Releasing(Releasing::failed(error))))
-        .knowing(away))
+        .knowing(away)
+        .without_entry(handed_over))
 }
 
 /// What kept the steps of a removal, or what is behind them, from being done.
@@ -222,19 +234,18 @@ fn looking_once_more(done: &[String]) -> String {
 
 /// What there is to take away.
 pub(super) fn planned(
-    context: &Context,
     going: &Going<'_>,
     management: &Management,
     spoke: Option<&Spoke>,
     secrets: &Secrets,
+    living: &Living,
 ) -> Plan {
     let (identity, hub) = (going.identity, &management.hub);
     let boundary = going.boundary.clone();
     let boundary = boundary.unwrap_or_else(|| PolicyArn::deny_all(hub.partition()));
     let (deployer, owner) = (identity.deployer(hub), identity.owner(hub));
-    let living = living(context);
     let recorded = identity.recorded_role(going.old);
-    let taken_over = TakenOver::of(identity, going.old, &living);
+    let taken_over = TakenOver::of(identity, going.old, living);
     let mut plan = plan_removal(&deployer, &boundary, &owner, recorded, spoke, secrets, taken_over);
     let role = spoke.and_then(|spoke| spoke.role.as_ref());
     if let Some(role) = role.filter(|role| identity.unsure && owner.judge(&role.tags) != Marked::Ours) {
@@ -245,30 +256,6 @@ pub(super) fn planned(
         plan.beside.entry(Part::DeployerRole).or_default().push(left);
     }
     plan
-}
-
-/// What was seen, without what this process deleted already and AWS still shows; and whether there was any.
-fn without(mut spoke: Spoke, deleted: &BTreeSet<String>) -> (Spoke, bool) {
-    let before = (spoke.entry.is_some(), spoke.role.is_some());
-    spoke.entry = spoke.entry.filter(|entry| !deleted.contains(&entry.arn));
-    spoke.role = spoke.role.filter(|role| !deleted.contains(&role.id));
-    let late = before != (spoke.entry.is_some(), spoke.role.is_some());
-    (spoke, late)
-}
-
-/// What a pass deleted, by the names that AWS never gives twice.
-pub(in crate::managed_cluster) fn gone(spoke: Option<&Spoke>, outcome: &Outcome) -> Vec<String> {
-    let entry = spoke
-        .and_then(|spoke| spoke.entry.as_ref())
-        .filter(|_| outcome.entry_deleted());
-    let role = spoke
-        .and_then(|spoke| spoke.role.as_ref())
-        .filter(|_| outcome.role_deleted());
-    entry
-        .map(|entry| entry.arn.clone())
-        .into_iter()
-        .chain(role.map(|role| role.id.clone()))
-        .collect()
 }
 
 /// Asks a last time, right before something is taken away, and has it counted. Who uses the cluster was `looked` for before

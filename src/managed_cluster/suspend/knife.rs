@@ -15,9 +15,9 @@ use crate::{
     managed_cluster::{
         Context, Error,
         apply::{self, Outcome, Site, Stop},
+        census::living,
         log_plan,
         management::Management,
-        moor::living,
         observe,
         plan::{self, KnownEntry, suspended},
         request::Identity,
@@ -46,13 +46,19 @@ impl Knife<'_> {
     pub(super) async fn look(&self) -> Result<(Plan, Option<AccessEntry>, bool), Error> {
         let identity = self.identity;
         let deployer = identity.deployer(&self.management.hub);
-        let entry = observe::access_entry(self.account, &identity.cluster, &deployer).await?;
-        let living = living(self.context);
+        let living = living(self.context).await?;
+        let owner = identity.owner(&self.management.hub);
         let known = KnownEntry {
             recorded: self.old.access_entry.as_ref(),
             living: &living,
+            role: None,
         };
-        let owner = identity.owner(&self.management.hub);
+        let found = observe::entry_with_role(self.account, identity, &deployer, &owner, known).await?;
+        let known = KnownEntry {
+            role: found.role_of_others(identity),
+            ..known
+        };
+        let entry = found.entry.clone();
         let plan = suspended::cut(&owner, known, entry.as_ref());
         let handed_over = entry
             .as_ref()

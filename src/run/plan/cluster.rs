@@ -146,6 +146,7 @@ impl Look {
         let known = KnownEntry {
             recorded,
             living: &self.living,
+            role: spoke.role_of_others(&identity),
         };
         let plan = suspended::cut(&identity.owner(&management.hub), known, spoke.entry.as_ref());
         Ok(Seen::Cut(Box::new(Looked {
@@ -233,6 +234,7 @@ impl Staying {
             let known = KnownEntry {
                 recorded: old.access_entry.as_ref(),
                 living: &self.living,
+                role: self.survey.spoke.role_of_others(&self.request.identity),
             };
             let mut cut = suspended::cut(&self.request.owner, known, self.survey.spoke.entry.as_ref());
             cut.steps.append(&mut plan.steps);

@@ -12,7 +12,7 @@ use crate::{
     managed_cluster::{
         self,
         ledger::Hub,
-        living::Living,
+        living::{Lives, Living},
         preview::{Planned, Unplanned},
     },
     management_role::{members::Member, remaining::Naming},
@@ -87,7 +87,6 @@ impl Fleet {
         }
         for cluster in objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await? {
             let name = cluster.name_any();
-            fleet.living.add(&cluster, |_| None);
             let names = cluster
                 .0
                 .as_ref()
@@ -95,8 +94,19 @@ impl Fleet {
                 .map(|cluster| cluster.spec.management_role.clone());
             fleet.stored.push((cluster.meta().clone(), names));
             match cluster.0 {
-                Ok(cluster) => fleet.clusters.push(cluster),
-                Err(unparsable) => fleet.unreadable.push((CLUSTER, name, unparsable.error)),
+                Ok(cluster) => {
+                    fleet.living.add(&cluster);
+                    fleet.clusters.push(cluster);
+                }
+                Err(unparsable) => {
+                    // What it recorded is its own all the same.
+                    let stored = objects::stored::<ManagedCluster>(client, &name).await?;
+                    if let Some((uid, stored)) = stored.and_then(|stored| Some((stored.uid()?, stored))) {
+                        let value = serde_json::to_value(&stored).unwrap_or_default();
+                        fleet.living.insert(uid, Lives::stored(&value));
+                    }
+                    fleet.unreadable.push((CLUSTER, name, unparsable.error));
+                }
             }
         }
         for role in files.roles {

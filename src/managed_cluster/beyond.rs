@@ -1,0 +1,195 @@
+//! What the access entry of an object gives that its spec does not, while nothing is changed for it since the spec asks for
+//! more than it may have. Nobody takes that away meanwhile: what the spec of before gave, which is kept, and what somebody else
+//! added since, look alike. So it is told.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    api::{AccessEntryStatus, ManagedCluster, ManagedClusterStatus},
+    aws::AwsError,
+    domain::{
+        eks::{AccessEntry, Associations},
+        name::InvalidName,
+    },
+};
+
+use super::{
+    Context, Error,
+    census::living,
+    management::Management,
+    observe,
+    plan::{self, KnownEntry, owns, username_beside},
+    request::{Identity, Refusal, associations},
+    status::Pass,
+    turn::{admitted, door, lane, management},
+    words::scope_in_words,
+};
+
+/// A pass of an object that is refused: what stands for it is looked at; `None` when a person changed the object before its
+/// turn came. A look that fails hides nothing of the refusal.
+pub(super) async fn refused(
+    cluster: &ManagedCluster,
+    old: &ManagedClusterStatus,
+    refusal: Refusal,
+    context: &Context,
+) -> Option<Pass> {
+    let stands = old.access_entry.as_ref().is_some_and(|entry| entry.arn.is_some());
+    let allowed = !matches!(refusal, Refusal::NotAllowed { .. });
+    let (Ok(identity), Ok(management)) = (
+        Identity::of(cluster),
+        management(context, &cluster.spec.management_role),
+    ) else {
+        return Some(Pass::Refused(refusal, None));
+    };
+    if !stands || allowed {
+        return Some(Pass::Refused(refusal, None));
+    }
+    let lane = lane(&cluster.metadata, old);
+    let Ok(_admission) = admitted(&cluster.metadata, &identity, lane, context).await? else {
+        return Some(Pass::Failed(Error::ShuttingDown));
+    };
+    let look = Box::pin(look(cluster, &identity, &management, old, context));
+    let found = tokio::time::timeout(context.timing.pass_deadline, look).await;
+    let found = found.unwrap_or(Ok(None)).unwrap_or_default();
+    Some(Pass::Refused(refusal, found))
+}
+
+async fn look(
+    cluster: &ManagedCluster,
+    identity: &Identity,
+    management: &Management,
+    old: &ManagedClusterStatus,
+    context: &Context,
+) -> Result<Option<String>, Error> {
+    let account = context.aws.enter(&door(identity, management)).await?;
+    let deployer = identity.deployer(&management.hub);
+    let seen: Result<_, AwsError> = observe::entry(&account, &identity.cluster, &deployer).await;
+    let (entry, found) = seen?;
+    let living = living(context).await?;
+    let recorded = old.access_entry.as_ref();
+    let known = KnownEntry {
+        recorded,
+        living: &living,
+        role: None,
+    };
+    let Some(entry) = entry else {
+        return Ok(Some(GONE.to_owned()));
+    };
+    if !owns(&identity.owner(&management.hub), known, &entry) {
+        return Ok(None);
+    }
+    let surplus = surplus(cluster, &entry, &found.unwrap_or_default(), recorded);
+    Ok(surplus
+        .ok()
+        .filter(|surplus| !surplus.is_empty())
+        .map(|surplus| in_words(&surplus)))
+}
+
+/// That the access of an object that is refused is gone.
+const GONE: &str = "its access entry is gone, and is made anew once the spec is allowed";
+
+fn in_words(surplus: &[String]) -> String {
+    format!(
+        "its access entry gives {}, which the spec does not, and which is taken away once the spec is allowed",
+        surplus.join(", ")
+    )
+}
+
+/// What an entry of ours gives that the spec does not, in words; of one that was taken over, without what others gave, which
+/// stays in any case.
+///
+/// # Errors
+/// When the spec names an access policy that is none.
+fn surplus(
+    cluster: &ManagedCluster,
+    entry: &AccessEntry,
+    found: &Associations,
+    recorded: Option<&AccessEntryStatus>,
+) -> Result<Vec<String>, InvalidName> {
+    let access = &cluster.spec.access;
+    let wanted = associations(
+        access,
+        cluster.spec.region.parse::<crate::domain::name::Region>()?.partition(),
+    )?;
+    let shared = plan::taken_over(recorded, entry);
+    let ours = |given: bool| !shared || given;
+    let policies = found.iter().filter(|(policy, scope)| match wanted.get(policy) {
+        Some(wanted) => !wanted.covers(scope),
+        None => ours(recorded.is_some_and(|recorded| recorded.policies.contains(policy.as_str()))),
+    });
+    let policies =
+        policies.map(|(policy, scope)| format!("access policy {} in {}", policy.name(), scope_in_words(scope)));
+    let spec: BTreeSet<String> = access.kubernetes_groups.iter().cloned().collect();
+    let groups = entry.groups.difference(&spec);
+    let groups = groups
+        .filter(|group| ours(recorded.is_some_and(|recorded| recorded.kubernetes_groups.contains(*group))))
+        .map(|group| format!("Kubernetes group {group}"));
+    let username = entry.others_username().filter(|_| !shared).map(username_beside);
+    Ok(policies.chain(groups).chain(username).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::eks::{AccessPolicyArn, AccessScope};
+
+    fn policy(name: &str) -> AccessPolicyArn {
+        AccessPolicyArn::from_aws(&format!("arn:aws:eks::aws:cluster-access-policy/{name}"))
+    }
+
+    #[test]
+    fn what_an_entry_gives_beyond_the_spec_is_named_but_for_what_others_gave_one_that_was_taken_over() {
+        let cluster: ManagedCluster = serde_json::from_value(json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": "prod"},
+            "spec": {"accountId": "222222222222", "region": "eu-west-1", "access": {
+                "policies": [{"name": "View", "namespaces": ["a"]}, {"name": "Edit"}], "kubernetesGroups": ["ours"],
+            }},
+        }))
+        .unwrap();
+        let scope = |names: &[&str]| AccessScope::Namespaces(names.iter().map(|name| (*name).to_owned()).collect());
+        let entry = AccessEntry {
+            arn: "arn:e".into(),
+            groups: ["ours", "former"].map(str::to_owned).into(),
+            ..AccessEntry::default()
+        };
+        let recorded = |adopted: bool| AccessEntryStatus {
+            arn: Some("arn:e".into()),
+            adopted: Some(adopted),
+            policies: [policy("Former").as_str().to_owned()].into(),
+            ..AccessEntryStatus::default()
+        };
+        let found: Associations = [
+            (policy("View"), AccessScope::Cluster),
+            (policy("Edit"), scope(&["a"])),
+            (policy("Former"), scope(&["b"])),
+            (policy("Admin"), AccessScope::Cluster),
+        ]
+        .into();
+        let told = |entry: &AccessEntry, adopted| surplus(&cluster, entry, &found, Some(&recorded(adopted))).unwrap();
+        assert_eq!(
+            told(&entry, false),
+            [
+                "access policy Admin in the whole cluster",
+                "access policy Former in namespaces b",
+                "access policy View in the whole cluster",
+                "Kubernetes group former",
+            ]
+        );
+        assert_eq!(
+            told(&entry, true),
+            [
+                "access policy Former in namespaces b",
+                "access policy View in the whole cluster",
+            ]
+        );
+        let narrower = [(policy("View"), scope(&["a"]))].into();
+        let bare = AccessEntry {
+            groups: BTreeSet::new(),
+            ..entry
+        };
+        let nothing = surplus(&cluster, &bare, &narrower, Some(&recorded(false))).unwrap();
+        assert!(nothing.is_empty(), "{nothing:?}");
+    }
+}

@@ -1,0 +1,56 @@
+//! What is known of all `ManagedCluster`s that are there, gathered from the watch, from what passes of this process told last,
+//! and, of those that cannot be read, from what is stored.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::{
+    api::ManagedCluster,
+    kubernetes::{KubernetesError, objects},
+};
+
+use super::{
+    Context,
+    living::{Lives, Living},
+};
+
+/// All objects that are there, those that cannot be read among them.
+///
+/// # Errors
+/// When what is stored of one that cannot be read could not be asked for: what it recorded would protect nothing.
+pub(super) async fn living(context: &Context) -> Result<Living, KubernetesError> {
+    let mut living = Living::default();
+    for object in context.clusters.state() {
+        match &object.0 {
+            Ok(cluster) => living.add(cluster),
+            Err(unread) => {
+                let uid = unread.metadata.uid.clone().unwrap_or_default();
+                if let Some(lives) = unreadable(context, &unread.metadata, &uid).await? {
+                    living.insert(uid, lives);
+                }
+            }
+        }
+    }
+    Ok(living)
+}
+
+/// An object that cannot be read, which is asked for once for each of its versions; `None` where it is gone.
+async fn unreadable(context: &Context, metadata: &ObjectMeta, uid: &str) -> Result<Option<Lives>, KubernetesError> {
+    let version = metadata.resource_version.as_deref().unwrap_or_default();
+    let lives = if let Some(lives) = context.memory.lives(uid, version) {
+        lives
+    } else {
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let stored = objects::stored::<ManagedCluster>(&context.client, name).await?;
+        let Some(stored) = stored.filter(|stored| stored.metadata.uid.as_deref() == Some(uid)) else {
+            return Ok(None);
+        };
+        let lives = Lives::stored(&serde_json::to_value(&stored).unwrap_or_default());
+        context.memory.read_lives(uid, version, &lives);
+        lives
+    };
+    // What a pass came to last may not be written yet.
+    Ok(Some(match context.memory.status(uid) {
+        Some(told) => lives.recorded(told.deployer_role.as_ref(), told.access_entry.as_ref()),
+        None => lives,
+    }))
+}
