@@ -2,6 +2,7 @@
 //! and, of those that cannot be read, from what is stored.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Client, core::DeserializeGuard};
 
 use crate::{
     api::ManagedCluster,
@@ -31,6 +32,28 @@ pub(super) async fn living(context: &Context) -> Result<Living, KubernetesError>
         }
     }
     Ok(living)
+}
+
+/// Adds an object that was listed, for those who remember nothing.
+///
+/// # Errors
+/// When what is stored of one that cannot be read could not be asked for.
+pub async fn add_listed(
+    living: &mut Living,
+    object: &DeserializeGuard<ManagedCluster>,
+    client: &Client,
+) -> Result<(), KubernetesError> {
+    match &object.0 {
+        Ok(cluster) => living.add(cluster),
+        Err(unread) => {
+            let name = unread.metadata.name.as_deref().unwrap_or_default();
+            let stored = objects::stored::<ManagedCluster>(client, name).await?;
+            if let Some((uid, stored)) = stored.and_then(|stored| Some((stored.metadata.uid.clone()?, stored))) {
+                living.insert(uid, Lives::stored(&serde_json::to_value(&stored).unwrap_or_default()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// An object that cannot be read, which is asked for once for each of its versions; `None` where it is gone.

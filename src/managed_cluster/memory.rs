@@ -380,7 +380,6 @@ mod tests {
 
     use super::*;
 
-
     /// Argo CD writes a Secret that it read before ours went, and so makes it anew: also after the role is gone.
     #[test]
     fn nothing_is_surely_gone_right_after_a_secret_went() {

@@ -17,7 +17,7 @@ mod beyond;
 pub mod blocked;
 pub mod breaker;
 pub mod by_hand;
-mod census;
+pub mod census;
 pub(crate) mod chain;
 mod claim;
 mod context;

@@ -174,6 +174,7 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
         // What waits gives nobody access meanwhile, whatever it waits for.
         let suspension = Box::pin(cut_off(metadata, identity, going.old, context)).await;
         let (cut, handed_over) = suspension.map_or((None, false), |of| (Some(of.cut), of.handed_over));
+        let unsettled = identity.retain && cut.as_ref().is_some_and(may_stand);
         let beside = |releasing: Releasing| Releasing {
             cut,
             handed_over: handed_over || releasing.handed_over,
@@ -183,13 +184,10 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
         match Box::pin(take_away::take_away(context, going)).await {
             Ok(Turn::Overtaken) => return Ok(Action::requeue(Duration::ZERO)),
             // Of what is kept nothing was looked at, and nobody looks again once the object is gone.
-            Ok(Turn::Gone) if identity.retain && cut.as_ref().is_some_and(may_stand) => {
-                Some(Pass::Releasing(Releasing {
-                    cut,
-                    gone: BTreeSet::from([Part::Secret]),
-                    ..Releasing::again("the cluster Secret is removed")
-                }))
-            }
+            Ok(Turn::Gone) if unsettled => Some(Pass::Releasing(beside(Releasing {
+                gone: BTreeSet::from([Part::Secret]),
+                ..Releasing::again("the cluster Secret is removed")
+            }))),
             Ok(Turn::Gone) => None,
             Ok(Turn::Remains(Pass::Releasing(releasing))) => Some(Pass::Releasing(beside(releasing))),
             Ok(Turn::Remains(pass)) => Some(pass),

@@ -17,6 +17,7 @@ use crate::{
     kubernetes::{connect::connect, objects},
     managed_cluster::{
         by_hand::{self, Access, Found, Hub, Looked, Unseen, Wired},
+        census::add_listed,
         in_words,
         living::Living,
         observe::{self, LookAtRole, Spoke},
@@ -149,7 +150,7 @@ async fn living(client: &Client) -> Result<Living, Error> {
     })?;
     let mut living = Living::default();
     for object in &all {
-        living.add(object, |_| None);
+        add_listed(&mut living, object, client).await?;
     }
     Ok(living)
 }

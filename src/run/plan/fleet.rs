@@ -11,8 +11,9 @@ use crate::{
     kubernetes::objects,
     managed_cluster::{
         self,
+        census::add_listed,
         ledger::Hub,
-        living::{Lives, Living},
+        living::Living,
         preview::{Planned, Unplanned},
     },
     management_role::{members::Member, remaining::Naming},
@@ -93,20 +94,10 @@ impl Fleet {
                 .ok()
                 .map(|cluster| cluster.spec.management_role.clone());
             fleet.stored.push((cluster.meta().clone(), names));
+            add_listed(&mut fleet.living, &cluster, client).await?;
             match cluster.0 {
-                Ok(cluster) => {
-                    fleet.living.add(&cluster);
-                    fleet.clusters.push(cluster);
-                }
-                Err(unparsable) => {
-                    // What it recorded is its own all the same.
-                    let stored = objects::stored::<ManagedCluster>(client, &name).await?;
-                    if let Some((uid, stored)) = stored.and_then(|stored| Some((stored.uid()?, stored))) {
-                        let value = serde_json::to_value(&stored).unwrap_or_default();
-                        fleet.living.insert(uid, Lives::stored(&value));
-                    }
-                    fleet.unreadable.push((CLUSTER, name, unparsable.error));
-                }
+                Ok(cluster) => fleet.clusters.push(cluster),
+                Err(unparsable) => fleet.unreadable.push((CLUSTER, name, unparsable.error)),
             }
         }
         for role in files.roles {
