@@ -63,7 +63,7 @@ async fn look(
 ) -> Result<Option<String>, Error> {
     let account = context.aws.enter(&door(identity, management)).await?;
     let deployer = identity.deployer(&management.hub);
-    let seen: Result<_, AwsError> = observe::entry(&account, &identity.cluster, &deployer).await;
+    let seen: Result<_, AwsError> = Box::pin(observe::entry(&account, &identity.cluster, &deployer)).await;
     let (entry, found) = seen?;
     let living = living(context).await?;
     let recorded = old.access_entry.as_ref();
