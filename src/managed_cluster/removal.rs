@@ -99,6 +99,7 @@ fn held(secrets: &Secrets) -> Option<Blocked> {
     let held = |secret: &&ClusterSecret| secret.deleting || !secret.finalizers.is_empty();
     secrets.own.iter().find(held).map(|secret| Blocked::SecretGoing {
         name: secret.name.clone(),
+        namespace: secret.namespace.clone(),
         finalizers: secret.finalizers.clone(),
         behind: true,
     })
@@ -183,6 +184,7 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
         plan.blocked.push(Blocked::ForeignPolicyAttached {
             role: role.arn.clone(),
             policies,
+            forged: false,
         });
         return;
     }

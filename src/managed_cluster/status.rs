@@ -384,6 +384,7 @@ mod tests {
         api::condition::find,
         aws::{AwsError, Call, ErrorKind},
         domain::{
+            allow::{Beyond, NotAllowed, Remedy},
             eks::{AccessPolicyArn, AccessScope, ClusterState},
             name::Partition,
         },
@@ -498,6 +499,7 @@ mod tests {
             Blocked::ForeignPolicyAttached {
                 role: text(),
                 policies: set(),
+                forged: true,
             },
             Blocked::UnusableRole {
                 arn: text(),
@@ -540,11 +542,13 @@ mod tests {
             },
             Blocked::SecretGoing {
                 name: text(),
+                namespace: text(),
                 finalizers: set(),
                 behind: true,
             },
             Blocked::SecretImmutable {
                 name: text(),
+                namespace: text(),
                 undone: set(),
             },
             Blocked::UnusableConnection { why: text() },
@@ -642,7 +646,11 @@ mod tests {
     fn each_way_a_pass_can_end_is_told() {
         let refused = Refusal::NotAllowed {
             management_role: "default".into(),
-            beyond: vec!["account 2".into(), "region x".into()],
+            beyond: NotAllowed(
+                ["account 2", "region x"]
+                    .map(|what| Beyond::new(what, Remedy::LessOrMore))
+                    .into(),
+            ),
         };
         let planned = Plan {
             steps: vec![Step::DeleteAccessEntry],
@@ -947,6 +955,7 @@ mod tests {
         let foreign = Blocked::ForeignPolicyAttached {
             role: "x".into(),
             policies: BTreeSet::from(["mine".to_owned()]),
+            forged: false,
         };
         let failure = Failure::Aws(aws(ErrorKind::Denied, Call::DeleteRole, "r"));
         let failed = Releasing::failed(Error::Step(Part::DeployerRole, failure));
@@ -976,7 +985,7 @@ mod tests {
             );
             let (_, _, message) = ready(&told);
             assert!(
-                message.contains("being removed: there is no cluster Secret and no access entry, and the rest waits"),
+                message.contains("being removed: there is no cluster Secret and no access entry; what there is of the deployer role stands meanwhile"),
                 "{message}"
             );
             // What a later pass does not come to is as it was.
@@ -1456,7 +1465,7 @@ mod tests {
     fn not_allowed() -> Refusal {
         Refusal::NotAllowed {
             management_role: "default".into(),
-            beyond: vec!["x".into()],
+            beyond: NotAllowed(vec![Beyond::new("x", Remedy::LessOrMore)]),
         }
     }
 
@@ -1577,7 +1586,7 @@ mod tests {
         let refused = || {
             Pass::Refused(Refusal::NotAllowed {
                 management_role: "d".into(),
-                beyond: vec!["x".into()],
+                beyond: NotAllowed(vec![Beyond::new("x", Remedy::LessOrMore)]),
             })
         };
         let failed = || Pass::Failed(Error::Unreadable("x".into()));

@@ -261,7 +261,10 @@ fn plan_policy(
     }
     let foreign = role::foreign_policies(observed);
     if !foreign.is_empty() {
-        plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
+        plan.blocked.push(Blocked::ForeignPolicyAttached {
+            role: request.role.to_string(),
+            policies: foreign,
+        });
     }
 }
 
@@ -309,7 +312,10 @@ pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Optio
     }
     let foreign = role::foreign_policies(observed);
     if !foreign.is_empty() {
-        plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
+        plan.blocked.push(Blocked::ForeignPolicyAttached {
+            role: request.role.to_string(),
+            policies: foreign,
+        });
         return plan;
     }
     let name = request.role.name.clone();

@@ -119,6 +119,7 @@ async fn take_away(
             object: name,
             arns,
             unseen,
+            closed: closed_accounts(role),
         })));
     }
     // Pods that start from here on are not to ask for a role that goes.
