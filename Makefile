@@ -9,8 +9,10 @@ CARGO ?= cargo
 ARGS ?=
 # make demo KEEP=1 stays up afterwards.
 KEEP ?=
-# How long make fuzz feeds each reader.
+# How long make fuzz feeds each reader, how many of the inputs that it found are kept of each, and which readers.
 SECONDS ?= 60
+KEPT ?= 128
+TARGETS ?= $(notdir $(wildcard tests/fuzz/corpus/*))
 IMAGE ?= ghcr.io/mooring-dev/mooring:$(VERSION)
 
 # The same folder for every step, whatever the user's own cargo configuration says.
@@ -75,18 +77,21 @@ sweep: programs ## Every call of every scenario fails in every way, and every ki
 	$(say) 'sweep: every fault and every kill'
 	@MOORING_SWEEP="$${MOORING_SWEEP:-all}" $(CARGO) test --workspace --locked --test operator sweep:: -- --nocapture --test-threads 1
 
-# Coverage is for the crates of this workspace alone; what they depend on is that of the tests.
+# Coverage is for the crates of this workspace alone; what they depend on is that of the tests. What reaches code that
+# nothing kept reaches is merged into the corpus, of each target the KEPT smallest files.
+FUZZ = MOORING_FUZZ=$$target $(CARGO_TARGET_DIR)/debug/mooring-fuzz -max_len=4096 -timeout=10 -verbosity=0
 .PHONY: fuzz
 fuzz: ## Feed what reads others' words with anything, SECONDS (60) for each reader; a C++ compiler is needed.
 	$(say) 'fuzz: building with coverage'
 	@RUSTC_WORKSPACE_WRAPPER=$(abspath tests/fuzz/instrument) \
 	  $(CARGO) build --locked --workspace --features mooring-fuzz/libfuzzer --bin mooring-fuzz
-	@for target in $$(ls tests/fuzz/corpus); do \
+	@for target in $(TARGETS); do \
 	  printf '\n==> %s\n' "fuzz: $$target, $(SECONDS) s"; \
-	  mkdir -p $(CARGO_TARGET_DIR)/fuzz/$$target; \
-	  MOORING_FUZZ=$$target $(CARGO_TARGET_DIR)/debug/mooring-fuzz -max_total_time=$(SECONDS) -max_len=4096 -timeout=10 \
-	    -artifact_prefix=tests/fuzz/corpus/$$target/ -verbosity=0 -print_final_stats=1 \
-	    $(CARGO_TARGET_DIR)/fuzz/$$target tests/fuzz/corpus/$$target || exit 1; \
+	  kept=tests/fuzz/corpus/$$target; found=$(CARGO_TARGET_DIR)/fuzz/$$target; mkdir -p $$found; \
+	  $(FUZZ) -max_total_time=$(SECONDS) -artifact_prefix=$$kept/ -print_final_stats=1 $$found $$kept || exit 1; \
+	  $(FUZZ) -merge=1 -set_cover_merge=1 -use_counters=0 $$kept $$found || exit 1; \
+	  ls -rS $$kept | grep -xE '[0-9a-f]{40}' | tail -n +$$(($(KEPT) + 1)) | (cd $$kept && xargs rm -f); \
+	  printf '==> %s\n' "fuzz: $$target, $$(ls $$kept | wc -l) inputs kept, $$(cat $$kept/* | wc -c) bytes"; \
 	done
 
 .PHONY: record

@@ -38,7 +38,7 @@ use crate::{
 pub use import::ImportArgs;
 pub use lease::{CONTROLLER, LEASE_NAMESPACE, LeaseArgs, LeaseSettings};
 pub use output::{DoctorOutput, PlanOutput};
-pub use plan::PlanArgs;
+pub use plan::{PlanArgs, Removal};
 use values::{duration, issuer};
 
 /// Moors Amazon EKS clusters to Argo CD, with no long-lived credential.

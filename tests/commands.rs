@@ -1126,6 +1126,10 @@ fn every_command_for_eks_that_is_printed_names_its_region() {
             let code: String = code.map(|line| line.trim().trim_end_matches('\\')).collect();
             for (at, _) in code.match_indices("aws eks ") {
                 let command = one_command(&code[at..]);
+                // What a cluster Secret may run is named, and nobody is told to run it.
+                if command.starts_with("aws eks get-token") {
+                    continue;
+                }
                 assert!(command.contains("--region"), "{}: {command}", path.display());
                 commands += 1;
             }

@@ -115,6 +115,7 @@ const PURE_STEPS: &[&str] = &[
     "unmoved",
     "management",
     "members",
+    "remaining",
     "in_use",
     "breaker",
 ];
@@ -124,7 +125,7 @@ const LIMIT: usize = 300;
 
 /// Files that grew past the limit before it was held, each with what it may have: they are to shrink, and leave the
 /// list when they fit.
-const LONGER: &[(&str, usize)] = &[("policy/document.rs", 340), ("run/mod.rs", 370)];
+const LONGER: &[(&str, usize)] = &[("policy/document.rs", 340), ("run/mod.rs", 335)];
 
 /// A source file with its path below `src`.
 struct File {

@@ -9,6 +9,7 @@ pub mod cluster_secret;
 mod fingerprint;
 mod lenient;
 pub mod parse;
+mod program;
 mod project;
 mod seen;
 mod selector;
@@ -25,6 +26,7 @@ pub use cluster_secret::{
 };
 pub use fingerprint::{certificates_in_base64, fingerprint, fingerprint_of_base64};
 pub use parse::{Credentials, SeenCluster};
+pub use program::Program;
 pub use project::Project;
 pub use seen::{ClusterSecret, Difference, concerns, cut_down};
 pub use selector::{Answer, Selector};

@@ -4,6 +4,8 @@
 //! of clusters is all or nothing (v3.6.1, `applicationset/utils/clusterUtils.go`, `util/settings/cluster_informer.go`).
 //! What is secret in it (passwords, bearer tokens, client keys) is checked and not kept.
 
+use std::collections::BTreeSet;
+
 use base64::{
     Engine, alphabet,
     engine::{GeneralPurpose, GeneralPurposeConfig},
@@ -13,6 +15,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use super::{
     cluster_secret::{ADOPTED_ANNOTATION, WantedSecret},
     lenient::{Node, fields, flag, text, wrong},
+    program::{Exec, Program, take_exec},
     server::Server,
     usage::skips_reconcile,
 };
@@ -24,7 +27,7 @@ const GO: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// How Argo CD proves who it is to a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// A token of EKS, minted for a cluster's name as a role.
     Aws {
@@ -35,9 +38,30 @@ pub enum Credentials {
         /// A profile of the pod's AWS configuration; empty as a rule.
         profile: String,
     },
-    /// Something else: a program, a password, a bearer token, a client certificate, or nothing.
-    #[default]
-    Other,
+    /// The same by a program that Argo CD runs.
+    Program(Program),
+    /// Something else, by the names of the fields of `config` that hold it: another program, a password, a bearer token, a
+    /// client certificate, or nothing.
+    Other(BTreeSet<&'static str>),
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self::Other(BTreeSet::new())
+    }
+}
+
+impl Credentials {
+    /// The role that Argo CD assumes by them, where they name one.
+    #[must_use]
+    pub fn role(&self) -> Option<&str> {
+        let role = match self {
+            Self::Aws { role_arn, .. } => role_arn,
+            Self::Program(program) => &program.role_arn,
+            Self::Other(_) => return None,
+        };
+        Some(role.as_str()).filter(|role| !role.is_empty())
+    }
 }
 
 /// A cluster Secret as Argo CD understands it.
@@ -85,11 +109,23 @@ impl SeenCluster {
         if !self.server_name.is_empty() {
             lost.push("tlsClientConfig.serverName".to_owned());
         }
-        let was = match &self.credentials {
-            Credentials::Aws { role_arn, .. } if role_arn.is_empty() => "Argo CD's own credentials".to_owned(),
-            Credentials::Aws { role_arn, .. } => format!("role {role_arn}"),
-            Credentials::Other => "credentials that are not AWS's".to_owned(),
+        let whose = match (self.credentials.role(), &self.credentials) {
+            (Some(role), _) => format!("role {role}"),
+            (None, Credentials::Other(_)) => "credentials that are not AWS's".to_owned(),
+            (None, Credentials::Aws { .. } | Credentials::Program(_)) => "Argo CD's own credentials".to_owned(),
         };
+        let (was, by, besides) = match &self.credentials {
+            Credentials::Program(program) => {
+                let besides = program.besides_in_words();
+                (
+                    format!("{whose} by {} (execProviderConfig)", program.name),
+                    " by awsAuthConfig",
+                    besides.map(|besides| format!("; what that program is told besides goes ({besides})")),
+                )
+            }
+            Credentials::Aws { .. } | Credentials::Other(_) => (whose, "", None),
+        };
+        let besides = besides.unwrap_or_default();
         let unchecked = if self.insecure {
             ", and the cluster's certificate is checked from now on"
         } else {
@@ -106,7 +142,7 @@ impl SeenCluster {
         };
         (
             lost,
-            format!("it used {was}, and uses the deployer role from now on{unchecked}{authority}"),
+            format!("it used {was}, and uses the deployer role{by} from now on{unchecked}{authority}{besides}"),
         )
     }
 }
@@ -154,8 +190,9 @@ pub fn read(secret: &Secret) -> Result<SeenCluster, String> {
 }
 
 fn take_config(node: &Node, seen: &mut SeenCluster) -> Result<(), String> {
-    let (mut dropped, mut proxy) = (String::new(), String::new());
-    let mut aws = None;
+    let mut proxy = String::new();
+    let (mut aws, mut exec) = (None, None);
+    let mut own = BTreeSet::new();
     let known = [
         "username",
         "password",
@@ -169,27 +206,55 @@ fn take_config(node: &Node, seen: &mut SeenCluster) -> Result<(), String> {
     fields(node, "data.config", &known, |name, value| {
         let of = format!("data.config.{name}");
         match name {
-            "tlsClientConfig" => take_tls(value, &of, seen),
+            "tlsClientConfig" => take_tls(value, &of, seen, &mut own),
             "awsAuthConfig" => take_aws(value, &of, &mut aws),
-            "execProviderConfig" => take_exec(value, &of),
+            "execProviderConfig" => take_exec(value, &of, &mut exec),
             "disableCompression" => flag(value, &of, &mut false),
             "proxyUrl" => text(value, &of, &mut proxy),
-            _ => text(value, &of, &mut dropped),
+            _ => {
+                let mut secret = String::new();
+                text(value, &of, &mut secret)?;
+                note(&mut own, name, value, secret.is_empty());
+                Ok(())
+            }
         }
     })?;
     seen.proxied = !proxy.is_empty();
-    // Argo CD asks for AWS first (v3.6.1, `types.go`, `RawRestConfig`).
-    if let Some([cluster_name, role_arn, profile]) = aws {
-        seen.credentials = Credentials::Aws {
+    // In the order in which Argo CD asks for them (v3.6.1, `types.go`, `RawRestConfig`).
+    seen.credentials = if let Some([cluster_name, role_arn, profile]) = aws {
+        Credentials::Aws {
             cluster_name,
             role_arn,
             profile,
-        };
-    }
+        }
+    } else if let Some(Exec {
+        command,
+        arguments,
+        environment,
+    }) = exec
+    {
+        let program = Program::read(&command, &arguments, &environment);
+        program.map_or_else(|| Credentials::Other(BTreeSet::from([EXEC])), Credentials::Program)
+    } else {
+        Credentials::Other(own)
+    };
     Ok(())
 }
 
-fn take_tls(node: &Node, of: &str, seen: &mut SeenCluster) -> Result<(), String> {
+/// The field of a program.
+const EXEC: &str = "execProviderConfig";
+
+/// Notes whether a field holds something secret. `null` leaves what was there.
+fn note(own: &mut BTreeSet<&'static str>, name: &'static str, value: &Node, empty: bool) {
+    if *value == Node::Null {
+    } else if empty {
+        own.remove(name);
+    } else {
+        own.insert(name);
+    }
+}
+
+fn take_tls(node: &Node, of: &str, seen: &mut SeenCluster, own: &mut BTreeSet<&'static str>) -> Result<(), String> {
     let known = ["insecure", "serverName", "certData", "keyData", "caData"];
     fields(node, of, &known, |name, value| {
         let of = format!("{of}.{name}");
@@ -197,7 +262,17 @@ fn take_tls(node: &Node, of: &str, seen: &mut SeenCluster) -> Result<(), String>
             "insecure" => flag(value, &of, &mut seen.insecure),
             "serverName" => text(value, &of, &mut seen.server_name),
             "caData" => binary(value, &of, &mut seen.certificate_authority),
-            _ => binary(value, &of, &mut Vec::new()),
+            _ => {
+                let mut secret = Vec::new();
+                binary(value, &of, &mut secret)?;
+                let name = if name == "keyData" {
+                    "tlsClientConfig.keyData"
+                } else {
+                    "tlsClientConfig.certData"
+                };
+                note(own, name, value, secret.is_empty());
+                Ok(())
+            }
         }
     })
 }
@@ -215,30 +290,6 @@ fn take_aws(node: &Node, of: &str, into: &mut Option<[String; 3]>) -> Result<(),
             "clusterName" => text(value, &of, cluster_name),
             "roleARN" => text(value, &of, role_arn),
             _ => text(value, &of, profile),
-        }
-    })
-}
-
-fn take_exec(node: &Node, of: &str) -> Result<(), String> {
-    let known = [
-        "command",
-        "args",
-        "env",
-        "apiVersion",
-        "installHint",
-        "provideClusterInfo",
-    ];
-    let mut dropped = String::new();
-    fields(node, of, &known, |name, value| {
-        let of = format!("{of}.{name}");
-        match (name, value) {
-            ("provideClusterInfo", value) => flag(value, &of, &mut false),
-            ("args" | "env", Node::Null) => Ok(()),
-            ("args", Node::List(list)) => list.iter().try_for_each(|item| text(item, &of, &mut dropped)),
-            ("env", Node::Object(pairs)) => pairs.iter().try_for_each(|(_, item)| text(item, &of, &mut dropped)),
-            ("args", other) => Err(wrong(&of, "a list of strings", other)),
-            ("env", other) => Err(wrong(&of, "an object of strings", other)),
-            (_, value) => text(value, &of, &mut dropped),
         }
     })
 }
@@ -343,6 +394,48 @@ mod tests {
             panic!("no AWS credentials")
         };
         assert_eq!((cluster_name.as_str(), role_arn.as_str()), ("c", "r"));
+    }
+
+    /// Only what Argo CD goes by is told, by name: a program before what is in the Secret itself, and AWS's before both.
+    #[test]
+    fn how_argo_cd_comes_to_the_cluster_is_told_in_its_own_order() {
+        let own = r#""username":"u","password":"hunter2","bearerToken":"","tlsClientConfig":{"certData":"TEFB","keyData":null}"#;
+        let other = |text: &str| match config(text).unwrap().credentials {
+            Credentials::Other(by) => by.into_iter().collect::<Vec<_>>().join(" "),
+            other @ (Credentials::Aws { .. } | Credentials::Program(_)) => panic!("{other:?}"),
+        };
+        assert_eq!(other("{}"), "");
+        assert_eq!(
+            other(&format!("{{{own}}}")),
+            "password tlsClientConfig.certData username"
+        );
+        assert_eq!(other(r#"{"bearerToken":"hunter2","bearerToken":""}"#), "");
+        assert_eq!(other(r#"{"bearerToken":"hunter2","bearerToken":null}"#), "bearerToken");
+        let shell = r#""execProviderConfig":{"command":"sh","args":["-c","aws eks get-token"]}"#;
+        assert_eq!(other(&format!("{{{own},{shell}}}")), "execProviderConfig");
+        let exec = r#""execProviderConfig":{"command":"aws","args":["--region","eu-west-1","eks","get-token","--cluster-name","prod","--role-arn","r"],"env":{"AWS_PROFILE":"p"}}"#;
+        let Credentials::Program(program) = config(&format!("{{{own},{exec}}}")).unwrap().credentials else {
+            panic!("no program")
+        };
+        assert_eq!(
+            (
+                program.cluster_name.as_str(),
+                program.role_arn.as_str(),
+                program.profile.as_str()
+            ),
+            ("prod", "r", "p")
+        );
+        let aws = r#""awsAuthConfig":{"clusterName":"c","roleARN":"of-aws"}"#;
+        let both = config(&format!("{{{exec},{aws}}}")).unwrap();
+        assert_eq!(both.credentials.role(), Some("of-aws"));
+        let seen = config(&format!("{{{exec}}}")).unwrap();
+        assert_eq!(
+            seen.taken_over(None),
+            (
+                Vec::new(),
+                "it used role r by aws eks get-token (execProviderConfig), and uses the deployer role by awsAuthConfig from now on".to_owned()
+            )
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{
     application::Target,
     cluster_secret::{ADOPTED_ANNOTATION, KEYS, OWNER_ANNOTATION, SECRET_TYPE, WantedSecret},
-    parse::{self, Credentials},
+    parse,
 };
 use crate::domain::ownership::FIELD_MANAGER;
 
@@ -69,10 +69,8 @@ fn is_cut_down(secret: &Secret) -> bool {
 
 /// The role that Argo CD assumes by a whole Secret, as its own rules read it.
 fn assumed_role(secret: &Secret) -> Option<String> {
-    match parse::read(secret).ok()?.credentials {
-        Credentials::Aws { role_arn, .. } => Some(role_arn).filter(|arn| !arn.is_empty()),
-        Credentials::Other => None,
-    }
+    let seen = parse::read(secret).ok()?;
+    seen.credentials.role().map(str::to_owned)
 }
 
 fn is_hashed(key: &str) -> bool {
@@ -509,6 +507,27 @@ mod tests {
         assert_eq!(secret.string_data, Some(kept), "and nothing else");
         cut_down(&mut secret);
         assert_eq!(secret.data, before, "cutting down twice changes nothing");
+    }
+
+    /// By a program too: the management role may have to assume itself for it.
+    #[test]
+    fn of_a_secret_that_runs_a_program_the_role_stays_and_nothing_else() {
+        let role = "arn:aws:iam::111122223333:role/argocd-prod";
+        let exec = json!({
+            "command": "argocd-k8s-auth", "args": ["aws", "--cluster-name", "prod", "--role-arn", role],
+            "env": {"AWS_SECRET_ACCESS_KEY": "hunter2"},
+        });
+        let config = json!({"execProviderConfig": exec, "bearerToken": "hunter2"}).to_string();
+        let mut secret: Secret = serde_json::from_value(json!({"metadata": {"name": "by-exec"}})).unwrap();
+        secret.data = Some(BTreeMap::from([("config".to_owned(), ByteString(config.into_bytes()))]));
+        assert_eq!(ClusterSecret::read(&secret).role.as_deref(), Some(role));
+        cut_down(&mut secret);
+        assert_eq!(ClusterSecret::read(&secret).role.as_deref(), Some(role));
+        assert!(!format!("{secret:?}").contains("hunter2"));
+        assert_eq!(
+            secret.string_data,
+            Some(BTreeMap::from([(ROLE.to_owned(), role.to_owned())]))
+        );
     }
 
     #[test]

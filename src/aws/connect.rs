@@ -155,35 +155,46 @@ pub(super) fn retries(attempts: u32) -> RetryConfig {
         .with_max_backoff(Duration::from_secs(20))
 }
 
-/// The certificates of a bundle, as PEM. What is no certificate authority that TLS can use is left out with a
-/// warning, since bundles of a whole company may hold such a one; a bundle with none at all is refused.
 fn read_bundle(path: &Path) -> Result<Vec<u8>, ConnectError> {
-    let invalid = |why: String| ConnectError::InvalidBundle {
-        path: path.to_owned(),
-        why,
-    };
-    let text = fs::read(path).map_err(|source| ConnectError::UnreadableBundle {
+    let bundle = fs::read(path).map_err(|source| ConnectError::UnreadableBundle {
         path: path.to_owned(),
         source,
     })?;
-    let mut usable = String::new();
-    for (index, certificate) in CertificateDer::pem_slice_iter(&text).enumerate() {
-        let certificate = certificate.map_err(|error| invalid(format!("is not well-formed PEM ({error})")))?;
+    let (usable, left_out) = authorities(&bundle).map_err(|why| ConnectError::InvalidBundle {
+        path: path.to_owned(),
+        why,
+    })?;
+    for (certificate, error) in left_out {
+        tracing::warn!(bundle = %path.display(), certificate, error, "certificate left out");
+    }
+    Ok(usable)
+}
+
+/// A certificate of a bundle that is left out: its number in the bundle, from one, and why.
+pub type LeftOut = (usize, String);
+
+/// The certificate authorities of a bundle that TLS can use, as PEM. What is none is left out, since bundles of a whole
+/// company may hold such a one.
+///
+/// # Errors
+/// When the bundle is no PEM, or holds no certificate that can be used.
+pub fn authorities(bundle: &[u8]) -> Result<(Vec<u8>, Vec<LeftOut>), String> {
+    let (mut usable, mut left_out) = (String::new(), Vec::new());
+    for (index, certificate) in CertificateDer::pem_slice_iter(bundle).enumerate() {
+        let certificate = certificate.map_err(|error| format!("is not well-formed PEM ({error})"))?;
         match RootCertStore::empty().add(certificate.clone()) {
             Ok(()) => {
                 usable.push_str("-----BEGIN CERTIFICATE-----\n");
                 usable.push_str(&BASE64_STANDARD.encode(&certificate));
                 usable.push_str("\n-----END CERTIFICATE-----\n");
             }
-            Err(error) => {
-                tracing::warn!(bundle = %path.display(), certificate = index + 1, %error, "certificate left out");
-            }
+            Err(error) => left_out.push((index + 1, error.to_string())),
         }
     }
     if usable.is_empty() {
-        return Err(invalid("holds no certificate that can be used".to_owned()));
+        return Err("holds no certificate that can be used".to_owned());
     }
-    Ok(usable.into_bytes())
+    Ok((usable.into_bytes(), left_out))
 }
 
 /// The one HTTP client. It is built once and shared, since reading the trusted roots takes milliseconds and the SDK

@@ -378,8 +378,9 @@ pub(super) fn role(from: types::Role) -> Role {
     }
 }
 
-/// IAM returns documents percent-encoded by RFC 3986, where `+` is itself.
-pub(super) fn decoded(document: &str) -> String {
+/// A document as IAM returns it: percent-encoded by RFC 3986, where `+` is itself.
+#[must_use]
+pub fn decoded(document: &str) -> String {
     percent_decode_str(document).decode_utf8_lossy().into_owned()
 }
 

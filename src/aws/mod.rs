@@ -36,8 +36,9 @@ mod wire;
 mod tests;
 
 pub use calls::{CALLS, Call, Guard, Need, Row, Service, Target};
-pub use connect::{ConnectError, Observer, Settings};
+pub use connect::{ConnectError, LeftOut, Observer, Settings, authorities};
 pub use error::{AwsError, ErrorKind, classify};
+pub use iam::decoded;
 pub use limits::{Admission, Lane, ShuttingDown};
 pub use permit::Permit;
 pub use reader::{Look, ReadBy, Reader, RoleDocuments, SpokeCluster, SpokeEntry};

@@ -1,6 +1,6 @@
 //! Flags of `mooring plan`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{
     Args,
@@ -27,12 +27,13 @@ pub struct PlanArgs {
     #[arg(long)]
     pub all: bool,
 
-    /// Plan the removal of this ManagedCluster, as if it were deleted now.
+    /// Plan the removal of this ManagedCluster, or with mgr/NAME of this ManagementRole, as if it were deleted now.
     ///
     /// Repeat the flag, or separate by commas. What would be taken away is told, and what would hold it up: Applications
-    /// that still deploy there, and too many removals within an hour.
+    /// that still deploy to the cluster, and too many removals within an hour; of a ManagementRole the clusters that name
+    /// it, and whatever else stands on its role. A kind before the name is as kubectl takes and prints it.
     #[arg(long = "removal", value_name = "NAME", value_delimiter = ',')]
-    pub removals: Vec<String>,
+    pub removals: Vec<Removal>,
 
     /// How many removals within an hour the operator allows, as its own flag of this name says; 0 for any number.
     #[arg(long, value_name = "COUNT", default_value = "5", value_parser = clap::value_parser!(u32).range(..=1000))]
@@ -58,4 +59,62 @@ pub struct PlanArgs {
     /// A PEM file with the certificate authorities to trust for AWS, in place of the system's own.
     #[arg(long, value_name = "FILE", env = "AWS_CA_BUNDLE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub ca_bundle: Option<PathBuf>,
+}
+
+/// An object whose removal is planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// A `ManagedCluster`, by name.
+    Cluster(String),
+    /// A `ManagementRole`, by name.
+    Role(String),
+}
+
+impl FromStr for Removal {
+    type Err = String;
+
+    /// Reads a name, which is a `ManagedCluster`'s, or a kind and a name with a slash between, as kubectl does.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((kind, name)) = text.split_once('/') else {
+            return Ok(Self::Cluster(text.to_owned()));
+        };
+        let plain = kind.to_ascii_lowercase();
+        let plain = plain.strip_suffix(".mooring.dev").unwrap_or(&plain);
+        match plain {
+            "mgc" | "managedcluster" | "managedclusters" => Ok(Self::Cluster(name.to_owned())),
+            "mgr" | "managementrole" | "managementroles" => Ok(Self::Role(name.to_owned())),
+            _ => Err(format!(
+                "{kind} is no kind of Mooring's: write the name of a ManagedCluster alone or behind mgc/, or that of a ManagementRole behind mgr/"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_removed_is_named_as_kubectl_names_it() {
+        let (cluster, role) = (Removal::Cluster("prod-eu".into()), Removal::Role("default".into()));
+        for text in [
+            "prod-eu",
+            "mgc/prod-eu",
+            "managedcluster.mooring.dev/prod-eu",
+            "ManagedClusters/prod-eu",
+        ] {
+            assert_eq!(text.parse(), Ok(cluster.clone()), "{text}");
+        }
+        for text in [
+            "mgr/default",
+            "managementrole/default",
+            "managementroles.mooring.dev/default",
+        ] {
+            assert_eq!(text.parse(), Ok(role.clone()), "{text}");
+        }
+        for text in ["secret/default", "/default"] {
+            let refused = text.parse::<Removal>().unwrap_err();
+            assert!(refused.contains("mgr/"), "{refused}");
+        }
+    }
 }

@@ -64,6 +64,7 @@ mod tests {
         aws::Role,
         commands::Printed,
         domain::eks::{AccessEntry, AccessPolicyArn, AccessScope, AuthenticationMode, Cluster, ClusterState},
+        managed_cluster::living::{Lives, Living},
     };
 
     fn secret(name: &str, data: &Value) -> Secret {
@@ -112,7 +113,7 @@ mod tests {
             hub: hub(),
             hub_seen: true,
             role: None,
-            moored: BTreeMap::new(),
+            living: Living::default(),
             secrets: looked
                 .iter()
                 .map(|one| crate::argocd::ClusterSecret::read(&one.wired.secret))
@@ -436,7 +437,7 @@ mod tests {
         let printed = told(&[], &left);
         let told = printed.notes.join("\n");
         for says in [
-            "Secret token is not imported: Argo CD does not come to it by awsAuthConfig",
+            "Secret token is not imported: it is not wired by a role, but by what is in its config itself (bearerToken)",
             "Secret broken is not imported: Argo CD cannot read it",
             "Secret own is not imported: its awsAuthConfig names no role",
             "Secret elsewhere is not imported: its server https://api.example.com is not the endpoint",
@@ -545,18 +546,150 @@ mod tests {
             account: "333333333333".parse().unwrap(),
             ..own.clone()
         };
-        found.moored = [("prod".to_owned(), Some(other))].into();
+        let moored = |name: &str, cluster| {
+            let mut living = Living::default();
+            let lives = Lives {
+                name: name.to_owned(),
+                cluster,
+                ..Lives::default()
+            };
+            living.insert(format!("uid-{name}"), lives);
+            living
+        };
+        found.living = moored("prod", Some(other));
         let name = |found: &Found| documents(&print(found).0.out)[1]["metadata"]["name"].clone();
         assert_eq!(name(&found), "prod-2");
-        found.moored = [("prod".to_owned(), None)].into();
+        found.living = moored("prod", None);
         assert_eq!(name(&found), "prod-2");
-        found.moored = [("mine".to_owned(), Some(own))].into();
+        found.living = moored("mine", Some(own));
         assert_eq!(name(&found), "mine");
         let out = print(&found).0.out;
         assert!(
             out.contains("ManagedCluster mine is there for this cluster already"),
             "{out}"
         );
+    }
+
+    /// What a living object has recorded is in the way, though every tag is off it; its own is not.
+    #[test]
+    fn what_another_managed_cluster_has_is_in_the_way() {
+        let secrets = [by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod")];
+        let (all, left) = looked(&secrets, |_| {});
+        let own = all[0].wired.cluster.clone();
+        let mut found = found(all, left);
+        let lives = |cluster, of: &str| Lives {
+            name: "another".into(),
+            cluster,
+            role: (of == "role").then(|| "AROATHEIRS".into()),
+            entry: (of == "entry")
+                .then(|| "arn:aws:eks:eu-west-1:222222222222:access-entry/x/role/222222222222/argocd/1".into()),
+            ..Lives::default()
+        };
+        for of in ["role", "entry"] {
+            found.living = Living::default();
+            found.living.insert("uid-another".into(), lives(None, of));
+            let (printed, verdict) = print(&found);
+            assert_eq!(verdict.exit_code(), 1, "{of}\n{}", printed.out);
+            assert!(
+                printed.out.contains("In its way: ") && printed.out.contains("ManagedCluster another"),
+                "{of}\n{}",
+                printed.out
+            );
+        }
+        found.living = Living::default();
+        found.living.insert("uid-another".into(), lives(Some(own), "role"));
+        let out = print(&found).0.out;
+        assert!(!out.contains("In its way"), "{out}");
+    }
+
+    /// The programs that people had Argo CD run say the same as `awsAuthConfig` does.
+    #[test]
+    fn a_secret_that_runs_a_program_of_awss_is_taken_over_as_any_other() {
+        let role = "arn:aws:iam::222222222222:role/argocd-prod";
+        let exec = |server: &str, args: &[&str], more: &Value| {
+            let mut exec =
+                json!({"command": "aws", "args": args, "apiVersion": "client.authentication.k8s.io/v1beta1"});
+            for (key, value) in more.as_object().unwrap() {
+                exec[key] = value.clone();
+            }
+            let config = json!({"execProviderConfig": exec, "tlsClientConfig": {"caData": "AAAA"}});
+            secret("by-exec", &json!({"name": "prod", "server": server, "config": config}))
+        };
+        let server = "https://0123AB.gr7.eu-west-1.eks.amazonaws.com";
+        let args = [
+            "--region",
+            "eu-central-1",
+            "eks",
+            "get-token",
+            "--cluster-name",
+            "prod",
+            "--role-arn",
+            role,
+        ];
+        let one = [exec(
+            server,
+            &args,
+            &json!({"env": {"AWS_SECRET_ACCESS_KEY": "hunter2"}}),
+        )];
+        let (all, left) = looked(&one, |_| {});
+        assert_eq!(left, []);
+        assert_eq!(
+            all[0].wired.cluster.to_string(),
+            "arn:aws:eks:eu-west-1:222222222222:cluster/prod",
+            "the server tells the region"
+        );
+        let printed = told(&all, &left);
+        for says in [
+            "# Argo CD comes to it by aws eks get-token (execProviderConfig): its config is written anew, with awsAuthConfig",
+            "take over cluster Secret by-exec: it used role arn:aws:iam::222222222222:role/argocd-prod by aws eks get-token",
+            "what that program is told besides goes (AWS_SECRET_ACCESS_KEY)",
+            "take over role arn:aws:iam::222222222222:role/argocd-prod (AROATHEIRS)",
+        ] {
+            assert!(printed.out.contains(says), "{says}\n{}", printed.out);
+        }
+        assert!(
+            !printed.out.contains("hunter2") && !printed.out.contains("In its way"),
+            "{}",
+            printed.out
+        );
+
+        // Where the server does not tell the region, the program does; a Secret of another server is not taken over.
+        let (all, left) = looked(&[exec("https://prod.example.com", &args, &json!({}))], |spoke| {
+            spoke.cluster.as_mut().unwrap().endpoint = Some(server.to_owned());
+        });
+        assert_eq!(
+            (left.len(), all[0].wired.cluster.region.to_string().as_str()),
+            (0, "eu-central-1")
+        );
+        let (printed, verdict) = print(&found(all, left));
+        assert_eq!(verdict.exit_code(), 1, "{}", printed.out);
+        assert!(
+            printed.out.contains("In its way: ") && !printed.out.contains("take over cluster Secret"),
+            "{}",
+            printed.out
+        );
+
+        for (args, more, why) in [
+            (
+                &args[..],
+                json!({"env": {"AWS_PROFILE": "prod"}}),
+                "its execProviderConfig (aws eks get-token) names a profile",
+            ),
+            (
+                &args[2..6],
+                json!({}),
+                "its execProviderConfig (aws eks get-token) names no role",
+            ),
+            (
+                &args[..],
+                json!({"command": "sh"}),
+                "it is not wired by a role that can be read",
+            ),
+        ] {
+            let (wired, left) = read(&[exec(server, args, &more)]);
+            assert_eq!(wired, [], "{why}");
+            assert!(left[0].why.contains(why), "{}", left[0].why);
+        }
     }
 
     #[test]

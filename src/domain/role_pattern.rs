@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     allow::Glob,
     arn::RoleArn,
+    hub::Hub,
     name::{AccountId, InvalidName, Partition, RoleName},
 };
 
@@ -32,6 +33,23 @@ pub fn reserved(role: &RoleArn) -> Option<&'static str> {
         .iter()
         .find(|(start, _)| path.starts_with(start))
         .map(|(_, why)| *why)
+}
+
+/// Why a role that another hub made under its own path is nobody's here, and what to do about it: no hub takes over what
+/// another made there.
+#[must_use]
+pub fn of_another_hub(role: &RoleArn, hub: &Hub) -> Option<String> {
+    let mut steps = role.path.split('/').skip(1);
+    let path = match (steps.next()?, steps.next()?) {
+        (mooring, of) if mooring.eq_ignore_ascii_case("mooring") && !of.is_empty() => format!("/{mooring}/{of}/"),
+        _ => return None,
+    };
+    (!path.eq_ignore_ascii_case(&hub.management_path())).then(|| {
+        format!(
+            "one that Mooring made on another hub, and no hub takes over what another made under its own path: where no role is named, a new one is made beside it. Once nothing uses them, have the owner of account {} delete the old ones (`aws iam list-roles --path-prefix {path}`) with their access entries",
+            role.account
+        )
+    })
 }
 
 /// The ARN of a role, in which `*` may stand for the account, and for the end of the name: the path is always plain.

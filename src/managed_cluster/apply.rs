@@ -188,20 +188,8 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         }
         let made = outcome.made_role.clone();
         let results = join_all(batch.iter().map(|step| run(step, site, made.as_ref()))).await;
-        let mut over = false;
-        for (step, result) in batch.into_iter().zip(results) {
-            let person = match &result {
-                Ok(Ran::Done(_)) => None,
-                Ok(Ran::Unmoved(_) | Ran::Going(_)) => Some(false),
-                Err(failure) => Some(failure.needs_a_person()),
-            };
-            conclude(&mut outcome, step, result, site.metrics);
-            match person {
-                None => {}
-                Some(true) => failed.push(step),
-                Some(false) => over = true,
-            }
-        }
+        let (refused, over) = conclude_all(&mut outcome, batch, results, site.metrics);
+        failed.extend(refused);
         if over {
             return outcome;
         }
@@ -225,6 +213,26 @@ fn must_end(site: Site<'_>) -> Option<Failure> {
         return Some(Failure::Stopping);
     }
     (Instant::now() >= site.deadline).then_some(Failure::OutOfTime)
+}
+
+/// Concludes the steps that ran together, each of them: also beside one that failed they were done. The steps that only a
+/// person can mend, and whether no further one may follow.
+fn conclude_all<'a>(
+    outcome: &mut Outcome,
+    steps: Vec<&'a Step>,
+    results: Vec<Result<Ran, Failure>>,
+    metrics: &Metrics,
+) -> (Vec<&'a Step>, bool) {
+    let (mut refused, mut over) = (Vec::new(), false);
+    for (step, result) in steps.into_iter().zip(results) {
+        match &result {
+            Ok(Ran::Done(_)) => {}
+            Err(failure) if failure.needs_a_person() => refused.push(step),
+            Ok(Ran::Unmoved(_) | Ran::Going(_)) | Err(_) => over = true,
+        }
+        conclude(outcome, step, result, metrics);
+    }
+    (refused, over)
 }
 
 fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, metrics: &Metrics) {
@@ -344,4 +352,57 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran
         }
     }
     Ok(Ran::Done(Made::default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        aws::{AwsError, ErrorKind},
+        domain::eks::AccessScope,
+    };
+
+    /// They ran beside each other: what one of them met takes nothing back of what the others did.
+    #[test]
+    fn of_steps_that_ran_together_each_is_told_whatever_became_of_the_one_before_it() {
+        let step = |name: &str| Step::Associate {
+            policy: AccessPolicyArn::from_aws(&format!("arn:aws:eks::aws:cluster-access-policy/{name}")),
+            scope: AccessScope::Cluster,
+        };
+        let denied = || {
+            Failure::Aws(AwsError {
+                call: Call::AssociateAccessPolicy,
+                kind: ErrorKind::Denied,
+                code: "AccessDeniedException".to_owned(),
+                message: "no".to_owned(),
+                request_id: None,
+                resource: "x".to_owned(),
+                acting_as: "y".into(),
+            })
+        };
+        let done = || Ok(Ran::Done(Made::default()));
+        let (first, second, third) = (step("A"), step("B"), step("C"));
+        let together = || vec![&first, &second, &third];
+        let metrics = Metrics::new();
+        for (results, refused, over) in [
+            (vec![Err(Failure::NotEntered), done(), done()], vec![], true),
+            (vec![Err(denied()), done(), done()], vec![&first], false),
+            (vec![Err(denied()), Err(Failure::OutOfTime), done()], vec![&first], true),
+        ] {
+            let did: Vec<String> = together()
+                .into_iter()
+                .zip(&results)
+                .filter(|(_, result)| result.is_ok())
+                .map(|(step, _)| step.words())
+                .collect();
+            let mut outcome = Outcome::default();
+            let ended = conclude_all(&mut outcome, together(), results, &metrics);
+            assert_eq!(ended, (refused, over));
+            assert_eq!(outcome.done(), did);
+            assert!(
+                matches!(outcome.stop(), Some(Stop::Failed(Part::AccessEntry, _))),
+                "the first is told"
+            );
+        }
+    }
 }

@@ -7,10 +7,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::{
-    domain::{arn::ClusterArn, eks::ClusterState},
-    policy::Lack,
-};
+use crate::domain::{arn::ClusterArn, eks::ClusterState};
+use crate::policy::Lack;
 
 pub use self::message::ONE_TOO_MANY;
 pub(crate) use self::message::{detach_commands, held_in_words};

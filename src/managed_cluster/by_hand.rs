@@ -1,6 +1,6 @@
 //! Cluster Secrets that people wired by hand, and the clusters and roles that they are about. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::observe::Spoke;
+use super::{living::Living, observe::Spoke};
 
 /// Where Argo CD runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub struct Found {
     pub hub_seen: bool,
     /// The `ManagementRole` of that name as it is stored, where there is one.
     pub role: Option<Value>,
-    /// The EKS clusters of the `ManagedCluster`s that are there, by the objects' names; `None` of one that cannot be read.
-    pub moored: BTreeMap<String, Option<ClusterArn>>,
+    /// The `ManagedCluster`s that are there.
+    pub living: Living,
     /// Every cluster Secret in Argo CD's namespace, cut down.
     pub secrets: Vec<ClusterSecret>,
     /// The clusters that can be imported.
@@ -57,7 +57,7 @@ pub struct Wired {
     pub secret: Secret,
     /// What Argo CD reads in it.
     pub seen: SeenCluster,
-    /// The EKS cluster: the region by the server, the account by the role.
+    /// The EKS cluster: the region by the server, or where that does not tell by the program, the account by the role.
     pub cluster: ClusterArn,
     /// The role that Argo CD assumes.
     pub role: RoleArn,
@@ -155,26 +155,32 @@ pub fn read(secrets: &[Secret]) -> (Vec<Wired>, Vec<Left>) {
 
 fn read_one(secret: &Secret) -> Result<Wired, String> {
     let seen = parse::read(secret).map_err(|why| format!("Argo CD cannot read it: {why}"))?;
-    let (name, role, profile) = match &seen.credentials {
+    let (name, role, profile, said, by) = match &seen.credentials {
         Credentials::Aws {
             cluster_name,
             role_arn,
             profile,
-        } => (cluster_name, role_arn, profile),
-        Credentials::Other => return Err("Argo CD does not come to it by awsAuthConfig".to_owned()),
+        } => (cluster_name, role_arn, profile, None, "its awsAuthConfig".to_owned()),
+        Credentials::Program(program) => (
+            &program.cluster_name,
+            &program.role_arn,
+            &program.profile,
+            program.region.parse().ok(),
+            format!("its execProviderConfig ({})", program.name),
+        ),
+        Credentials::Other(fields) => return Err(not_by_a_role(fields)),
     };
     if !profile.is_empty() {
-        return Err("its awsAuthConfig names a profile, which Mooring does not write".to_owned());
+        return Err(format!("{by} names a profile, which Mooring does not write"));
     }
     if role.is_empty() {
-        return Err(
-            "its awsAuthConfig names no role: Argo CD comes to it with its own credentials, and Mooring gives each cluster a role"
-                .to_owned(),
-        );
+        return Err(format!(
+            "{by} names no role: Argo CD comes to it with its own credentials, and Mooring gives each cluster a role"
+        ));
     }
     let told = |error: InvalidName| error.to_string();
     let role: RoleArn = role.parse().map_err(told)?;
-    let region = region_of(seen.server.as_str()).ok_or_else(|| {
+    let region = region_of(seen.server.as_str()).or(said).ok_or_else(|| {
         format!(
             "its server {} is not the endpoint of an EKS cluster, which tells the region",
             seen.server
@@ -190,6 +196,22 @@ fn read_one(secret: &Secret) -> Result<Wired, String> {
         seen,
         role,
     })
+}
+
+/// Why a Secret is not taken over by which Argo CD comes to the cluster otherwise than by a role: the names of what is in it,
+/// and never a value.
+fn not_by_a_role(fields: &BTreeSet<&'static str>) -> String {
+    let all: Vec<&str> = fields.iter().copied().collect();
+    match all.as_slice() {
+        [] => "it is not wired by a role: its config says nothing of who Argo CD is to the cluster".to_owned(),
+        ["execProviderConfig"] => {
+            "it is not wired by a role that can be read: its execProviderConfig runs something else than `argocd-k8s-auth aws`, `aws eks get-token` or `aws-iam-authenticator token`".to_owned()
+        }
+        all => format!(
+            "it is not wired by a role, but by what is in its config itself ({})",
+            all.join(", ")
+        ),
+    }
 }
 
 /// The region of an EKS endpoint: `https://ID.gr7.REGION.eks.amazonaws.com`, in some forms without the second label, or

@@ -372,7 +372,7 @@ mod tests {
         let alone = || application("team/b", None, false);
         for (applications, says, not) in [
             (vec![owned()], vec![drain], vec!["kubectl delete"]),
-            (vec![alone()], vec![delete], vec!["Drain"]),
+            (vec![alone()], vec![delete], vec![]),
             (vec![owned(), alone()], vec![drain, delete], vec![]),
         ] {
             let (why, stalled) = told(next(WhileInUse::Block, &labelled(), &applications, &sets));

@@ -97,6 +97,11 @@ impl Living {
         self.0.get(uid)
     }
 
+    /// All of them, each with its UID.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Lives)> {
+        self.0.iter().map(|(uid, lives)| (uid.as_str(), lives))
+    }
+
     fn others(&self, uid: &str) -> impl Iterator<Item = &Lives> {
         self.0.iter().filter(move |(of, _)| *of != uid).map(|(_, lives)| lives)
     }

@@ -16,7 +16,7 @@ use crate::{
         hub::Hub,
         name::{InvalidName, RoleName},
         ownership::{Owner, Tags},
-        role_pattern::reserved,
+        role_pattern::{of_another_hub, reserved},
     },
 };
 
@@ -223,7 +223,7 @@ pub enum Refusal {
     },
     /// The deployer role that it names can be nobody's, whatever is allowed.
     #[error(
-        "spec.access.deployerRole.arn {arn} cannot be a deployer role: it is {why}; name a role that only Argo CD uses in a new ManagedCluster"
+        "spec.access.deployerRole.arn {arn} cannot be a deployer role: it is {why}. Name a role that only Argo CD uses, or none, in a new ManagedCluster"
     )]
     UnusableRole {
         /// The role.
@@ -332,7 +332,7 @@ fn unusable(role: &RoleArn, identity: &Identity, management: &Management) -> Opt
     if is(&management.provisioner) || is(&management.reader) {
         return Some("the role by which Mooring enters the account".to_owned());
     }
-    reserved(role).map(str::to_owned)
+    of_another_hub(role, &management.hub).or_else(|| reserved(role).map(str::to_owned))
 }
 
 /// The part of a spec that `allow` speaks of.
@@ -469,9 +469,9 @@ mod tests {
         for namespace in ["argocd", "argocd-two", "the-operators", "kube-system"] {
             let refusal = edit(namespace, "hub", "111111111111").unwrap_err();
             assert!(
-                refusal
-                    .to_string()
-                    .contains(&format!("Edit in namespaces {namespace}, which take in {namespace}: ")),
+                refusal.to_string().contains(&format!(
+                    "Edit in namespaces {namespace}, which take in {namespace}, where "
+                )),
                 "{refusal}"
             );
         }
@@ -539,6 +539,11 @@ mod tests {
                 "222222222222",
                 "arn:aws:iam::222222222222:role/mooring/111111111111-eu-west-1-hub/default/other-1234abcd",
                 "for objects of its own",
+            ),
+            (
+                "222222222222",
+                "arn:aws:iam::222222222222:role/mooring/999999999999-eu-west-1-old/default/other-1234abcd",
+                "`aws iam list-roles --path-prefix /mooring/999999999999-eu-west-1-old/`",
             ),
             (
                 "222222222222",

@@ -9,7 +9,11 @@ use crate::{
     telemetry::Metrics,
 };
 
-use super::step::{Blocked, POLICY_NAME, Part, Step};
+use super::{
+    despite::keeps_the_role,
+    error,
+    step::{Blocked, POLICY_NAME, Part, Step},
+};
 
 /// Where a plan is carried out.
 #[derive(Clone, Copy)]
@@ -40,6 +44,16 @@ pub enum Failure {
     Stopping,
 }
 
+impl Failure {
+    /// Whether only a person can mend it: a try without one fails in the same way.
+    fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Aws(cause) => error::stalled(cause),
+            Self::OutOfTime | Self::Stopping => false,
+        }
+    }
+}
+
 /// What stopped a plan.
 #[derive(Debug)]
 pub enum Stop {
@@ -52,18 +66,23 @@ pub enum Stop {
 /// What became of a plan. Only [`apply`] makes one.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    done: Vec<String>,
+    done: Vec<Step>,
     made_role: Option<(String, String)>,
-    role_deleted: bool,
-    policy_done: bool,
+    went_through: bool,
     stop: Option<Stop>,
 }
 
 impl Outcome {
     /// The steps that were done, in words.
     #[must_use]
-    pub fn done(&self) -> &[String] {
-        &self.done
+    pub fn done(&self) -> Vec<String> {
+        self.done.iter().map(Step::words).collect()
+    }
+
+    /// Whether a step was done as it was planned.
+    #[must_use]
+    pub fn did(&self, step: &Step) -> bool {
+        self.done.contains(step)
     }
 
     /// ARN and unique ID of the role that was made.
@@ -75,13 +94,33 @@ impl Outcome {
     /// Whether the recorded role was deleted.
     #[must_use]
     pub fn role_deleted(&self) -> bool {
-        self.role_deleted
+        self.done.iter().any(|step| matches!(step, Step::DeleteRole { .. }))
     }
 
-    /// Whether every step up to the policy was done, so that what the plan says the role may assume is true.
+    /// Whether every one of these steps of the plan was done. Where there is none, that says so only of a plan that was
+    /// gone through to its end, whatever was refused on the way.
+    fn all<'a>(&self, mut steps: impl Iterator<Item = &'a Step>) -> bool {
+        self.went_through && steps.all(|step| self.did(step))
+    }
+
+    /// Whether the policy is as it was planned, so that what the plan says the role may assume is true.
     #[must_use]
-    pub fn policy_done(&self) -> bool {
-        self.policy_done
+    pub fn policy_done(&self, steps: &[Step]) -> bool {
+        self.all(steps.iter().filter(|step| step.part() == Part::Policy))
+    }
+
+    /// Whether the trust policy is as it was planned.
+    #[must_use]
+    pub fn trust_done(&self, steps: &[Step]) -> bool {
+        self.all(steps.iter().filter(|step| matches!(step, Step::SetTrust { .. })))
+    }
+
+    /// Whether of the policy only that was done which takes away.
+    #[must_use]
+    pub fn policy_narrowed(&self, steps: &[Step]) -> bool {
+        steps.iter().any(
+            |step| matches!(step, Step::PutPolicy { taking: Some(taking), .. } if !self.did(step) && self.did(taking)),
+        )
     }
 
     /// What stopped the plan.
@@ -97,13 +136,18 @@ impl Outcome {
     }
 }
 
-/// Carries out the steps in order.
+/// Carries out the steps in order. After the first that is not done only that follows which is done despite it
+/// ([`Step::despite`]), where only a person can mend what failed and the role stays. The first is what is told.
 pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
-    let metrics = site.metrics;
     let mut outcome = Outcome::default();
+    let mut failed: Vec<&Step> = Vec::new();
+    let goes_on = keeps_the_role(steps);
     for step in steps {
+        let Some(step) = step.despite(&failed) else {
+            continue;
+        };
         if (site.overtaken)() {
-            outcome.stop = Some(Stop::Blocked(Blocked::StoodBack));
+            outcome.stop.get_or_insert(Stop::Blocked(Blocked::StoodBack));
             return outcome;
         }
         let result = if (site.stopping)() {
@@ -115,30 +159,39 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
         };
         match result {
             Ok(made) => {
-                metrics.step_applied(step.name(), "done");
+                site.metrics.step_applied(step.name(), "done");
                 info!(step = step.name(), "{}", step.words());
                 outcome.made_role = made.or(outcome.made_role);
-                outcome.role_deleted |= matches!(step, Step::DeleteRole { .. });
-                outcome.done.push(step.words());
+                outcome.done.push(step.clone());
             }
             Err(failure) => {
-                let stop = stop(step, failure);
-                let result = if matches!(stop, Stop::Blocked(_)) {
-                    "blocked"
-                } else {
-                    "failed"
-                };
-                metrics.step_applied(step.name(), result);
-                if let Stop::Failed(_, failure) = &stop {
-                    warn!(step = step.name(), error = %failure, "a step failed");
+                let person = failure.needs_a_person();
+                let why = stopped(step, failure, site.metrics);
+                outcome.stop.get_or_insert(why);
+                if !person || !goes_on {
+                    return outcome;
                 }
-                outcome.stop = Some(stop);
-                return outcome;
+                failed.push(step);
             }
         }
     }
-    outcome.policy_done = true;
+    outcome.went_through = true;
     outcome
+}
+
+/// What is told of a step that is not done.
+fn stopped(step: &Step, failure: Failure, metrics: &Metrics) -> Stop {
+    let why = stop(step, failure);
+    let result = if matches!(why, Stop::Blocked(_)) {
+        "blocked"
+    } else {
+        "failed"
+    };
+    metrics.step_applied(step.name(), result);
+    if let Stop::Failed(_, failure) = &why {
+        warn!(step = step.name(), error = %failure, "a step failed");
+    }
+    why
 }
 
 fn stop(step: &Step, failure: Failure) -> Stop {

@@ -107,6 +107,11 @@ impl Error {
     }
 }
 
+/// Whether only a person can mend what AWS refused.
+pub(super) fn stalled(error: &AwsError) -> bool {
+    aws(error, part(error.call)).stalled
+}
+
 fn part(call: Call) -> Part {
     match call.row().operation {
         "AssumeRole" | "DescribeCluster" | "GetCallerIdentity" => Part::Hub,

@@ -99,9 +99,12 @@ impl Members {
                 .as_ref()
                 .is_some_and(|status| status.deployer_role.is_some());
             // Another object may name the same cluster; only the one that made the role takes it back. A role of somebody
-            // else's may be in several objects: one that goes does not wait for those that stay.
+            // else's may be in several objects: one that goes does not wait for those that stay, and what it keeps is not
+            // theirs to give up when they go. So that one is kept for as long as anybody may have kept it.
             if made && cluster.metadata.deletion_timestamp.is_none() {
-                gathered.retained.remove(&deployer.to_string());
+                if identity.existing.is_none() {
+                    gathered.retained.remove(&deployer.to_string());
+                }
             } else if made && identity.retain {
                 kept.insert(deployer.to_string());
             }

@@ -138,14 +138,29 @@ pub async fn observe_existing(account: &Account, request: &Request, issuer_here:
     })
 }
 
-/// Reads what a removal has to take away.
+/// Reads what a removal has to take away, and the hub.
 ///
 /// # Errors
 /// The first read that failed.
-pub async fn observe_for_removal(account: &Account, request: &Request) -> Result<Observed, AwsError> {
-    let role = account.role(&request.role.name).await?;
-    let (role, policies, policy) = with_policies(account, request, role).await?;
+pub async fn observe_for_removal(
+    account: &Account,
+    request: &Request,
+    issuer_here: String,
+) -> Result<Observed, AwsError> {
+    let (cluster, role) = try_join!(
+        account.cluster(&request.hub.cluster.name),
+        account.role(&request.role.name)
+    )?;
+    // What another hub made is none of ours, and the provisioner may not look into it.
+    let described = cluster.as_ref().and_then(|cluster| cluster.issuer.as_ref());
+    let (role, policies, policy) = if described == Some(&issuer_here) {
+        with_policies(account, request, role).await?
+    } else {
+        (role, RolePolicies::default(), None)
+    };
     Ok(Observed {
+        cluster,
+        issuer_here,
         role,
         policies,
         policy,

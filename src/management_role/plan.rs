@@ -1,17 +1,19 @@
 //! 3. and 4. desired and plan: what the management role should be, and the steps to it. Pure and infallible.
 
+mod policy;
 mod role;
 
 use std::collections::BTreeSet;
 
 use crate::{
+    api::ManagementRoleStatus,
     aws::WantedRole,
     domain::{
-        arn::{OidcProviderArn, RoleArn},
+        arn::OidcProviderArn,
         name::KubernetesName,
         ownership::{HOLD_TAG, Marked},
     },
-    policy::{self, AUDIENCE, Document, lack::lacks_itself},
+    policy::{AUDIENCE, irsa_trust, lack::lacks_itself, trust::lets_web_identity_in, trusts_itself},
 };
 
 use super::{
@@ -20,10 +22,6 @@ use super::{
     request::{Request, RoleOwner},
     step::{Blocked, Part, Plan, Step},
 };
-
-/// The most characters that a role's inline policies may have together, white space not counted (IAM user guide,
-/// "IAM and STS quotas").
-const INLINE_QUOTA: usize = 10_240;
 
 /// What earlier passes left to know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,10 +42,8 @@ pub struct Memory<'a> {
 /// renew itself by it.
 #[must_use]
 pub fn desired_role(request: &Request, provider: &OidcProviderArn, itself: bool) -> WantedRole {
-    let mut trust = policy::irsa_trust(provider, &request.namespace, &request.service_accounts);
-    trust
-        .statements
-        .extend(itself.then(|| policy::trusts_itself(&request.role)));
+    let mut trust = irsa_trust(provider, &request.namespace, &request.service_accounts);
+    trust.statements.extend(itself.then(|| trusts_itself(&request.role)));
     let mut tags = request.tags.clone();
     tags.extend(request.owner.tags());
     WantedRole {
@@ -62,6 +58,37 @@ pub fn desired_role(request: &Request, provider: &OidcProviderArn, itself: bool)
     }
 }
 
+/// The issuer that EKS gives for the hub.
+fn issuer_of(observed: &Observed) -> String {
+    let cluster = observed.cluster.as_ref();
+    cluster.and_then(|cluster| cluster.issuer.clone()).unwrap_or_default()
+}
+
+/// Why the hub is not known to be the cluster that the operator runs on, where it is not.
+#[must_use]
+pub fn not_the_hub(request: &Request, observed: &Observed, recorded: Option<&str>) -> Option<Blocked> {
+    if observed.cluster.is_none() {
+        return Some(Blocked::HubNotFound);
+    }
+    let (described, here) = (issuer_of(observed), observed.issuer_here.clone());
+    if described != here {
+        return Some(Blocked::HubMismatch { described, here });
+    }
+    replaced(request, &here, recorded)
+}
+
+/// Both agree on an issuer that is another than before: the hub was made again under its name, or this object was restored
+/// on another cluster. What follows would hand the fleet to it, so a person says that first.
+#[must_use]
+pub fn replaced(request: &Request, issuer: &str, recorded: Option<&str>) -> Option<Blocked> {
+    let recorded = recorded.filter(|recorded| *recorded != issuer && !confirmed(request, issuer))?;
+    Some(Blocked::HubReplaced {
+        object: request.name.clone(),
+        recorded: recorded.to_owned(),
+        issuer: issuer.to_owned(),
+    })
+}
+
 /// Plans one pass.
 #[must_use]
 pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> Plan {
@@ -69,30 +96,11 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
         assumable: observed.assumable(&request.hub, &memory.recorded_ways),
         ..Plan::default()
     };
-    let Some(cluster) = &observed.cluster else {
-        plan.blocked.push(Blocked::HubNotFound);
-        return plan;
-    };
-    let issuer = cluster.issuer.clone().unwrap_or_default();
-    if issuer != observed.issuer_here {
-        plan.blocked.push(Blocked::HubMismatch {
-            described: issuer,
-            here: observed.issuer_here.clone(),
-        });
+    if let Some(blocked) = not_the_hub(request, observed, memory.recorded_issuer) {
+        plan.blocked.push(blocked);
         return plan;
     }
-    // Both agree on an issuer that is another than before: the hub was made again under its name, or this object was
-    // restored on another cluster. What follows would hand the fleet to it, so a person says that first.
-    if let Some(recorded) = memory.recorded_issuer.filter(|recorded| *recorded != issuer)
-        && !confirmed(request, &issuer)
-    {
-        plan.blocked.push(Blocked::HubReplaced {
-            object: request.name.clone(),
-            recorded: recorded.to_owned(),
-            issuer,
-        });
-        return plan;
-    }
+    let issuer = issuer_of(observed);
     if request.role_owner == RoleOwner::Existing {
         plan_existing(&mut plan, request, observed, members, &issuer);
         return plan;
@@ -118,7 +126,7 @@ pub fn plan(request: &Request, observed: &Observed, members: &Members, memory: &
     role::plan_role(&mut plan, request, observed, &wanted, (memory, &issuer));
     let role_stands = plan.blocked.iter().all(|blocked| blocked.part() != Some(Part::Role));
     if role_stands {
-        plan_policy(&mut plan, request, observed, (members, itself), &memory.recorded_ways);
+        policy::plan_policy(&mut plan, request, observed, (members, itself), &memory.recorded_ways);
     }
     if withhold(&mut plan, observed) {
         plan.assumable = observed.assumable(&request.hub, &memory.recorded_ways);
@@ -179,7 +187,7 @@ fn untrusted(request: &Request, trust: &str, issuer: &str) -> BTreeSet<String> {
         return BTreeSet::new();
     };
     let refused = |name: &&KubernetesName| {
-        policy::trust::lets_web_identity_in(trust, &provider, request.namespace.as_str(), name.as_str()).refuses()
+        lets_web_identity_in(trust, &provider, request.namespace.as_str(), name.as_str()).refuses()
     };
     let accounts = request.service_accounts.iter();
     accounts.filter(refused).map(ToString::to_string).collect()
@@ -211,92 +219,55 @@ fn confirmed(request: &Request, issuer: &str) -> bool {
     request.confirmed_hub.as_deref() == Some(issuer)
 }
 
-fn plan_policy(
-    plan: &mut Plan,
-    request: &Request,
-    observed: &Observed,
-    (members, itself): (&Members, bool),
-    recorded: &BTreeSet<String>,
-) {
-    let itself = itself.then_some(&request.role);
-    let standing = observed.assumable(&request.hub, recorded);
-    let mut wanted = members.wanted.clone();
-    if members.unreadable {
-        // Nobody knows what an object that does not parse needs, so nothing is taken away meanwhile.
-        wanted.extend(standing.iter().cloned());
-    }
-    let (mut fitting, mut left_out) = fit(&wanted, &standing, itself);
-    // A pattern of a wider assumePolicy goes only when it is not the way of one that would be left out.
-    let ways: BTreeSet<String> = standing
-        .iter()
-        .filter(|way| {
-            way.strip_suffix('*')
-                .is_some_and(|path| left_out.iter().any(|one| one.starts_with(path)))
-        })
-        .cloned()
-        .collect();
-    if !ways.is_empty() {
-        wanted.extend(ways);
-        (fitting, left_out) = fit(&wanted, &standing, itself);
-    }
-    let document = policy::assume_deployers(&fitting, itself);
-    let name = request.role.name.clone();
-    match (document, observed.policy.as_deref()) {
-        (None, None) => {}
-        (None, Some(_)) => plan.steps.push(Step::DeletePolicy { name }),
-        (Some(document), found) => {
-            let differences = found.map_or_else(Vec::new, |found| policy::differences_of(found, &document));
-            if found.is_none() || !differences.is_empty() {
-                plan.steps.push(Step::PutPolicy {
-                    name,
-                    document,
-                    differences,
-                });
-            }
+/// What was recorded of an object that is being removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left<'a> {
+    /// The unique ID of the role that we made.
+    pub role: Option<&'a str>,
+    /// The hub's issuer.
+    pub issuer: Option<&'a str>,
+    /// Whether deployer roles were kept.
+    pub kept: bool,
+}
+
+impl<'a> Left<'a> {
+    /// What a status says.
+    #[must_use]
+    pub fn by(status: &'a ManagementRoleStatus) -> Self {
+        Self {
+            role: status.role.as_ref().map(|role| role.id.as_str()),
+            issuer: status.hub.as_ref().and_then(|hub| hub.issuer.as_deref()),
+            kept: !status.retained.is_empty(),
         }
-    }
-    plan.assumable = fitting;
-    if !left_out.is_empty() {
-        plan.blocked.push(Blocked::PolicyFull { left_out });
-    }
-    let foreign = role::foreign_policies(observed);
-    if !foreign.is_empty() {
-        plan.blocked.push(Blocked::ForeignPolicyAttached {
-            role: request.role.to_string(),
-            policies: foreign,
-        });
     }
 }
 
-/// As many resources as one policy takes: first those that stand, then the new ones in order, so that a full policy
-/// never takes a way from anybody.
-fn fit(
-    wanted: &BTreeSet<String>,
-    standing: &BTreeSet<String>,
-    itself: Option<&RoleArn>,
-) -> (BTreeSet<String>, BTreeSet<String>) {
-    let kept = wanted.intersection(standing);
-    let new = wanted.difference(standing);
-    let alone = policy::assume_deployers(&BTreeSet::new(), itself).unwrap_or_else(|| Document::new(vec![]));
-    let empty = alone.quota_length() + 120;
-    let mut room = INLINE_QUOTA.saturating_sub(empty);
-    let (mut fitting, mut left_out) = (BTreeSet::new(), BTreeSet::new());
-    for resource in kept.chain(new) {
-        // Two quotation marks and a comma.
-        let length = resource.len() + 3;
-        if length <= room {
-            room -= length;
-            fitting.insert(resource.clone());
-        } else {
-            left_out.insert(resource.clone());
-        }
-    }
-    (fitting, left_out)
-}
-
-/// Plans a removal, once no cluster stands on the role any more.
+/// What holds a removal up where the operator does not know itself to be on the hub, and why it does not.
 #[must_use]
-pub fn plan_removal(request: &Request, observed: &Observed, recorded_role: Option<&str>) -> Plan {
+pub fn not_its_hub(request: &Request, hub: Blocked) -> Blocked {
+    Blocked::NotItsHub {
+        object: request.name.clone(),
+        arn: request.role.to_string(),
+        hub: Box::new(hub),
+    }
+}
+
+/// Plans a removal, once no cluster stands on the role any more. An operator that is not known to run on the hub takes
+/// nothing away: the role may be what the hub lives on. Where nothing was ever made, nothing is in the way.
+#[must_use]
+pub fn plan_removal(request: &Request, observed: &Observed, left: &Left<'_>) -> Plan {
+    let plan = take_away(request, observed, left.role);
+    let nothing = plan.is_clean() && !left.kept || request.role_owner == RoleOwner::Existing;
+    match not_the_hub(request, observed, left.issuer).filter(|_| !nothing) {
+        Some(hub) => Plan {
+            blocked: vec![not_its_hub(request, hub)],
+            ..Plan::default()
+        },
+        None => plan,
+    }
+}
+
+fn take_away(request: &Request, observed: &Observed, recorded_role: Option<&str>) -> Plan {
     let mut plan = Plan::default();
     let Some(role) = observed
         .role

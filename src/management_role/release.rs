@@ -1,22 +1,18 @@
 //! Letting go of a management role: only when nobody stands on it any more.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{core::DeserializeGuard, runtime::controller::Action};
+use kube::{Resource, core::DeserializeGuard, runtime::controller::Action};
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus},
-    aws::{self, Door, ErrorKind, Lane},
+    aws::{self, Door, Lane},
     domain::{
         arn::{ClusterArn, RoleArn},
         name::ClusterName,
     },
-    kubernetes::{finalizer, objects},
+    kubernetes::{finalizer, issuer::issuer, objects},
     managed_cluster::management::{closed_accounts, unparsable},
 };
 
@@ -27,10 +23,11 @@ use super::{
     gather::{acting, live, members_of},
     members::Members,
     observe, parse,
-    plan::plan_removal,
+    plan::{Left, not_its_hub, plan_removal, replaced},
+    remaining::{Kept, Naming, kept},
     request::{Request, RoleOwner},
     status::{self, Pass},
-    step::Blocked,
+    step::{Blocked, Part},
 };
 
 /// Lets go of an object that cannot be read, by the names in it that never change and by what was recorded.
@@ -95,10 +92,17 @@ async fn take_away(
     let name = role.metadata.name.clone().unwrap_or_default();
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
     let clusters = live(context).await?;
+    let here = issuer(&context.client).await?;
     if let Some(remain) = naming(&name, &clusters) {
         let recorded = old.retained.iter().cloned().collect();
         let retained = match parse(role, context).await? {
-            Ok(request) => Members::gather(&request, &members_of(&clusters), &BTreeSet::new(), &recorded).retained,
+            Ok(request) => {
+                // Its clusters are not to go by what was found on another hub. EKS is asked once none is left.
+                if let Some(hub) = replaced(&request, &here, Left::by(old).issuer) {
+                    return Ok(Some(releasing(not_its_hub(&request, hub))));
+                }
+                Members::gather(&request, &members_of(&clusters), &BTreeSet::new(), &recorded).retained
+            }
             Err(_) => recorded,
         };
         return Ok(Some(releasing(remain.blocked(retained))));
@@ -109,21 +113,6 @@ async fn take_away(
         binding::release(role, &context.binding).await?;
         return Ok(None);
     }
-    let secrets = acting(&request, true, context).await?.unwrap_or_default();
-    if !secrets.is_empty() {
-        return Ok(Some(releasing(Blocked::SecretsRemain { secrets })));
-    }
-    let (arns, unseen) = still_there(role, &request, old, context).await?;
-    if !arns.is_empty() || !unseen.is_empty() {
-        return Ok(Some(releasing(Blocked::RetainedDeployers {
-            object: name,
-            arns,
-            unseen,
-            closed: closed_accounts(role),
-        })));
-    }
-    // Pods that start from here on are not to ask for a role that goes.
-    binding::release(role, &context.binding).await?;
     let Ok(_admission) = context.aws.admit(&request.hub.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
@@ -132,8 +121,27 @@ async fn take_away(
         return Ok(Some(releasing(Blocked::StoodBack)));
     }
     let account = enter(&request, context).await?;
-    let observed = observe::observe_for_removal(&account, &request).await?;
-    let plan = plan_removal(&request, &observed, old.role.as_ref().map(|role| role.id.as_str()));
+    let observed = Box::pin(observe::observe_for_removal(&account, &request, here)).await?;
+    let plan = plan_removal(&request, &observed, &Left::by(old));
+    // Before anybody is asked for what would let it go on.
+    let elsewhere = plan.blocked.iter().find(|blocked| blocked.part() == Some(Part::Hub));
+    if let Some(blocked) = elsewhere {
+        return Ok(Some(releasing(blocked.clone())));
+    }
+    let secrets = acting(&request, true, context).await?.unwrap_or_default();
+    if !secrets.is_empty() {
+        return Ok(Some(releasing(Blocked::SecretsRemain { secrets })));
+    }
+    if let Some(blocked) = still_there(role, &request, old, context)
+        .await?
+        .blocked(&name, closed_accounts(role))
+    {
+        return Ok(Some(releasing(blocked)));
+    }
+    // Pods that start from here on are not to ask for a role that goes; one that stays they go on with.
+    if plan.blocked.is_empty() {
+        binding::release(role, &context.binding).await?;
+    }
     super::log_plan(&name, &plan);
     let deadline = Instant::now() + context.timing.pass_deadline;
     let outcome = carry_out(&plan, &account, deadline, &role.metadata, context).await;
@@ -165,92 +173,32 @@ fn releasing(blocked: Blocked) -> Pass {
     Pass::Releasing(status::going(&blocked.message()), Some(blocked))
 }
 
-/// The `ManagedCluster`s that name an object, by name.
-#[derive(Default)]
-struct Naming {
-    stay: BTreeSet<String>,
-    unreadable: BTreeSet<String>,
-    going: BTreeSet<String>,
-}
-
-impl Naming {
-    fn blocked(self, retained: BTreeSet<String>) -> Blocked {
-        let Self {
-            stay,
-            unreadable,
-            going,
-        } = self;
-        Blocked::ClustersRemain {
-            names: stay,
-            unreadable,
-            going,
-            retained,
-        }
-    }
-}
-
-/// The `ManagedCluster`s that name the object, as the API server has them now; `None` where none does. One that cannot be
-/// read counts.
+/// The `ManagedCluster`s that name the object, as the API server has them now.
 fn naming(name: &str, clusters: &[Arc<DeserializeGuard<ManagedCluster>>]) -> Option<Naming> {
-    let (mut naming, mut any) = (Naming::default(), false);
-    for object in clusters {
-        if object
-            .0
-            .as_ref()
-            .is_ok_and(|cluster| cluster.spec.management_role != name)
-        {
-            continue;
-        }
-        let metadata = kube::Resource::meta(object.as_ref());
-        let set = if metadata.deletion_timestamp.is_some() {
-            &mut naming.going
-        } else if object.0.is_err() {
-            &mut naming.unreadable
-        } else {
-            &mut naming.stay
-        };
-        set.insert(metadata.name.clone().unwrap_or_default());
-        any = true;
-    }
-    any.then_some(naming)
+    let each = clusters.iter().map(|object| {
+        let read = object.0.as_ref().ok();
+        let names = read.map(|cluster| cluster.spec.management_role.as_str());
+        (object.meta(), names)
+    });
+    Naming::of(name, each)
 }
 
-/// Of the deployer roles that were kept, those that are still there and may trust the role; and the accounts that cannot
-/// be entered to look, with what AWS said, but for those that a person has said are closed.
+/// What came of looking for the deployer roles that were kept.
 async fn still_there(
     role: &ManagementRole,
     request: &Request,
     old: &ManagementRoleStatus,
     context: &Context,
-) -> Result<(BTreeSet<String>, BTreeMap<String, String>), Error> {
-    let (mut kept, mut unseen) = (BTreeSet::new(), BTreeMap::new());
-    let closed = closed_accounts(role);
-    for arn in &old.retained {
-        let Ok(deployer) = arn.parse::<RoleArn>() else { continue };
-        if closed.contains(deployer.account.as_str()) {
-            continue;
-        }
+) -> Result<Kept, Error> {
+    let mut all = Kept::default();
+    for deployer in kept(role, &old.retained) {
         let look = async {
             let account = context.aws.enter(&look(request, &deployer)).await?;
             account.role(&deployer.name).await
         };
-        match look.await {
-            Ok(found) => {
-                // Only one that does not so much as name the hub's account, nor everybody, is surely nobody's to hold:
-                // what Argo CD cannot fulfil, as an external ID, whoever made the role again might.
-                let named =
-                    |text: &str| text.is_empty() || text.contains('*') || text.contains(request.role.account.as_str());
-                let trusts = |role: &aws::Role| role.arn == *arn && named(&role.trust);
-                kept.extend(found.filter(trusts).map(|_| arn.clone()));
-            }
-            Err(error) if error.kind == ErrorKind::Denied => {
-                let why = crate::managed_cluster::in_words(&error);
-                unseen.insert(deployer.account.to_string(), why);
-            }
-            Err(error) => return Err(error.into()),
-        }
+        all.add(request, &deployer, look.await)?;
     }
-    Ok((kept, unseen))
+    Ok(all)
 }
 
 /// A session that can touch one kept deployer role. No cluster is looked at: the hub's own name stands for one.

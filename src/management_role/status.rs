@@ -152,10 +152,16 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 },
                 |bad| {
                     if bad.part.is_none() {
-                        summarise(held(Some(&request.role_owner)), &bad)
-                    } else {
-                        chain(&bad)
+                        return summarise(held(Some(&request.role_owner)), &bad);
                     }
+                    let mut findings = chain(&bad);
+                    // What was refused before it did not keep it from being done.
+                    let policy = Part::Policy.condition();
+                    if bad.part < Some(Part::Policy) && outcome.stop().is_some() && outcome.policy_done(&plan.steps) {
+                        findings.retain(|finding| finding.kind != policy);
+                        findings.push(as_specified(Part::Policy));
+                    }
+                    findings
                 },
             )
         }

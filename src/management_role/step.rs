@@ -98,6 +98,9 @@ pub enum Step {
         document: Document,
         /// What that changes about the one that was found; nothing where there was none.
         differences: Vec<Difference>,
+        /// What of it takes away, as a step of its own; `None` where it only gives.
+        #[serde(skip)]
+        taking: Option<Box<Self>>,
     },
     /// Delete the permission policy: there is nothing to assume.
     DeletePolicy {
@@ -149,6 +152,7 @@ impl Step {
                 name,
                 document,
                 differences,
+                ..
             } => policy_in_words(name, document, differences),
             Self::DeletePolicy { name } => format!("let {name} assume nothing"),
         }

@@ -74,12 +74,8 @@ pub(super) async fn tell(
     let done = applied.outcome.done();
     if (was_ready || old.role.is_some()) && !done.is_empty() {
         let edited = old.observed_generation != new.observed_generation;
-        let healed = applied
-            .plan
-            .steps
-            .iter()
-            .any(|step| matches!(step, Step::DeleteRole { .. }));
-        let (reason, weight) = if healed || applied.plan.steps.iter().any(Step::meets_a_ghost) {
+        let ghost = applied.plan.steps.iter().any(Step::meets_a_ghost);
+        let (reason, weight) = if ghost || applied.outcome.role_deleted() {
             // No spec leads to one.
             ("StalePrincipal", Weight::Warning)
         } else if edited || !was_ready || !drifted(applied, old) {
@@ -87,7 +83,7 @@ pub(super) async fn tell(
         } else {
             ("DriftMended", Weight::Warning)
         };
-        let note = done_in_words(done);
+        let note = done_in_words(&done);
         context.reporter.report(&about, weight, reason, "Keep", &note).await;
     }
 }
@@ -110,7 +106,9 @@ fn drifted(applied: &Applied, old: &ManagementRoleStatus) -> bool {
         (Some(recorded), Some(found)) => !policy::differences_of(found, &recorded).is_empty(),
         (Some(_), None) | (None, Some(_)) => true,
     };
-    policy || applied.plan.steps.iter().any(|step| step.part() != Part::Policy)
+    let outcome = &applied.outcome;
+    let others = |step: &Step| step.part() != Part::Policy && outcome.did(step);
+    policy || applied.plan.steps.iter().any(others)
 }
 
 /// A role of somebody else's that was made anew under its name.

@@ -3,11 +3,12 @@
 
 use crate::domain::{
     arn::{ClusterArn, OidcProviderArn, RoleArn},
+    glob::glob,
     hub::Hub,
     name::{AccountId, KubernetesName},
 };
 
-use super::document::{Document, Principals, Statement};
+use super::document::{Document, Effect, Principals, Statement};
 
 /// The two actions of every hop: Pod Identity's session tags are transitive, so whoever may assume must also be let
 /// tag (EKS user guide, "Grant Pods access to AWS resources based on tags").
@@ -158,6 +159,24 @@ pub fn assume_deployers(resources: &std::collections::BTreeSet<String>, itself: 
     (!statements.is_empty()).then(|| Document::new(statements))
 }
 
+/// Whether a policy that was found surely lets its role assume all that a resource of ours names, so that to write that
+/// anew gives nothing.
+#[must_use]
+pub fn gives(found: &Document, resource: &str) -> bool {
+    let all_of = |statement: &Statement| {
+        let acts = |action: &str| {
+            let mut patterns = statement.action.iter().map(|pattern| pattern.to_ascii_lowercase());
+            patterns.any(|pattern| glob(&pattern, action))
+        };
+        let on = [resource, "*"].iter().any(|on| statement.resource.contains(*on));
+        on && statement.condition.is_empty() && ASSUME.iter().all(|action| acts(&action.to_ascii_lowercase()))
+    };
+    let mut allowing = found.statements.iter();
+    // What denies may speak of just this.
+    let denies = allowing.clone().any(|statement| statement.effect == Effect::Deny);
+    !denies && allowing.any(all_of)
+}
+
 /// A session policy: at most 2,048 characters (STS `AssumeRole`, `Policy`).
 #[must_use]
 pub fn session(grants: &[ActionGrant]) -> Document {
@@ -185,6 +204,35 @@ mod tests {
         let expected = r#"{"Version":"2012-10-17","Statement":[{"Sid":"ManagementRole","Effect":"Allow","Principal":{"AWS":"arn:aws-cn:iam::111111111111:root"},"Action":["sts:AssumeRole","sts:TagSession"],"Condition":{"ArnEquals":{"aws:PrincipalArn":"arn:aws-cn:iam::111111111111:role/mooring/111111111111-cn-north-1-hub/management-default-00000000"}}}]}"#;
         assert_eq!(deployer_trust(&management_role()).to_json(), expected);
         assert!(expected.len() < 2048);
+    }
+
+    #[test]
+    fn a_policy_surely_gives_what_it_names_without_more_ado() {
+        let way = "arn:aws:iam::222222222222:role/mooring/x/*";
+        let ours = assume_deployers(&[way.to_owned()].into(), None).unwrap();
+        let changed = |change: &dyn Fn(&mut Statement)| {
+            let mut document = ours.clone();
+            change(&mut document.statements[0]);
+            gives(&document, way)
+        };
+        assert!(changed(&|_| {}));
+        assert!(changed(&|one| one.resource = ["*".to_owned()].into()));
+        assert!(changed(&|one| one.action = ["STS:*".to_owned()].into()));
+        assert!(!changed(
+            &|one| one.resource = ["arn:aws:iam::333333333333:role/mooring/x/*".to_owned()].into()
+        ));
+        assert!(!changed(&|one| one.action = ["sts:AssumeRole".to_owned()].into()));
+        assert!(!changed(&|one| one.effect = Effect::Deny));
+        assert!(!changed(
+            &|one| *one = one.clone().when("Bool", "aws:SecureTransport", ["true"])
+        ));
+        let mut denied = ours.clone();
+        let deny = Statement {
+            effect: Effect::Deny,
+            ..Statement::allow("Not", ["s3:*"]).on(["*"])
+        };
+        denied.statements.push(deny);
+        assert!(!gives(&denied, way));
     }
 
     #[test]

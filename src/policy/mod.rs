@@ -14,7 +14,7 @@ pub use difference::{Difference, differences, differences_of, in_words, shown};
 pub use document::{Document, Effect, InvalidDocument, Principals, Statement};
 pub use evaluate::{Asked, Asker, Known, Ruling};
 pub use issued::{
-    AUDIENCE, ActionGrant, ExternalId, ITSELF, assume_deployers, deployer_trust, irsa_trust, operator_trust,
+    AUDIENCE, ActionGrant, ExternalId, ITSELF, assume_deployers, deployer_trust, gives, irsa_trust, operator_trust,
     provisioner_trust, reader_trust, session, trusts_itself,
 };
 pub use lack::Lack;

@@ -1,10 +1,10 @@
 //! `mooring import`: the edges, for a person. What was found is printed by `commands::import`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use serde_json::Value;
 
 use super::{Error, Guarded};
@@ -18,8 +18,8 @@ use crate::{
     managed_cluster::{
         by_hand::{self, Access, Found, Hub, Looked, Unseen, Wired},
         in_words,
+        living::Living,
         observe::{self, LookAtRole, Spoke},
-        request::Identity,
     },
 };
 
@@ -90,14 +90,14 @@ pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<Found,
             false
         }
     };
-    let moored = moored(&client).await?;
+    let living = living(&client).await?;
     let looks = wired.into_iter().map(|one| look(&reader, &by, one));
     let looked: Vec<Looked> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     Ok(Found {
         hub,
         hub_seen,
         role,
-        moored,
+        living,
         secrets: secrets.iter().map(ClusterSecret::read).collect(),
         looked,
         left,
@@ -137,8 +137,8 @@ async fn is_there(reader: &Reader, by: &ReadBy, hub: &ClusterArn) -> Result<bool
     found.map(|found| found.is_some()).map_err(|error| in_words(&error))
 }
 
-/// The clusters that are moored. Before Mooring is installed there are none.
-async fn moored(client: &Client) -> Result<BTreeMap<String, Option<ClusterArn>>, Error> {
+/// The `ManagedCluster`s that are there. Before Mooring is installed there are none.
+async fn living(client: &Client) -> Result<Living, Error> {
     let all = objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await;
     let all = all.or_else(|error| {
         if error.is_not_found() {
@@ -147,11 +147,11 @@ async fn moored(client: &Client) -> Result<BTreeMap<String, Option<ClusterArn>>,
             Err(error)
         }
     })?;
-    let cluster = |object: &Guarded<ManagedCluster>| {
-        let identity = object.0.as_ref().ok().and_then(|object| Identity::of(object).ok());
-        identity.map(|identity| identity.cluster)
-    };
-    Ok(all.iter().map(|object| (object.name_any(), cluster(object))).collect())
+    let mut living = Living::default();
+    for object in &all {
+        living.add(object, |_| None);
+    }
+    Ok(living)
 }
 
 async fn look(reader: &Reader, by: &ReadBy, wired: Wired) -> Looked {

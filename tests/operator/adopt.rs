@@ -871,7 +871,13 @@ async fn until_it_enters(world: &World, itself: &str) {
 
 /// A cluster Secret by which Argo CD, which is the management role already, assumes it once more.
 async fn acts_as_itself(world: &World, name: &str, role: &str) {
-    let config = json!({"awsAuthConfig": {"clusterName": "wired", "roleARN": role}});
+    // By a program as well as by `awsAuthConfig`.
+    let config = if name == "by-hand-too" {
+        let args = ["eks", "get-token", "--cluster-name", "wired", "--role-arn", role];
+        json!({"execProviderConfig": {"command": "aws", "args": args}})
+    } else {
+        json!({"awsAuthConfig": {"clusterName": "wired", "roleARN": role}})
+    };
     let labels = json!({"argocd.argoproj.io/secret-type": "cluster"});
     world
         .apply(&json!({

@@ -474,3 +474,112 @@ async fn a_hub_that_was_made_again_is_followed_once_a_person_says_so() {
     world.is_ready("ManagementRole", "default").await;
     world.never_denied();
 }
+
+/// Objects that were restored on another cluster with their status name the role that their hub lives on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
+    let spokes = ["222222222222/eu-west-1/one", "111111111111/eu-west-1/not-hub"];
+    let world = World::ready(Setting::of(&spokes)).await;
+    world.moored("one").await;
+    let role = management(&world).unwrap();
+    let all = || {
+        (
+            management(&world),
+            world.assumable(),
+            world.seen_role("one"),
+            world.seen_entry("one"),
+        )
+    };
+    let before = all();
+    world.whole_pass("ManagementRole", "default").await;
+    world.end_operator(Signal::Terminate).await;
+    let issuer = world.stage.fleet.hub.issuer();
+    let api = world.stage.mooring("ManagementRole").unwrap();
+    let recorded = json!({"status": {"hub": {"issuer": format!("{}0000", &issuer[..issuer.len() - 4])}}});
+    let patch = Patch::Merge(recorded);
+    api.patch_status("default", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    // Its clusters as well, all at once, and nobody has looked at it here yet.
+    let mark = world.mark();
+    world.delete("ManagementRole", "default").await;
+    world.start_operator().await;
+    let waits = world.until_reason("ManagementRole", "default", "HubMismatch").await;
+    world.delete("ManagedCluster", "one").await;
+    world
+        .until_reason("ManagedCluster", "one", "ManagementRoleNotReady")
+        .await;
+    let lets_go = |kind: &str, name: &str| {
+        format!(r#"kubectl patch {kind} {name} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#)
+    };
+    for part in [
+        lets_go("mgr", "default"),
+        format!("mooring.dev/confirm-hub={issuer}"),
+        role.arn.clone(),
+    ] {
+        assert!(message(&waits).contains(&part), "{part}: {}", message(&waits));
+    }
+    assert_eq!(condition(&waits, "HubReady").unwrap().0, "False");
+    assert_eq!(condition(&waits, "Stalled").unwrap().0, "True");
+    let without = json!({"metadata": {"finalizers": null}});
+    world.patch("ManagedCluster", "one", without.clone()).await;
+    world.until_gone("ManagedCluster", "one").await;
+    // No cluster names it any more, and it waits all the same.
+    world.ask("ManagementRole", "default").await;
+    world
+        .eventually("a look at AWS", async || {
+            let calls = world.calls("default", mark);
+            let looked = calls.iter().any(|call| call.operation == "DescribeCluster");
+            looked.then_some(())
+        })
+        .await;
+    world.whole_pass("ManagementRole", "default").await;
+    let waits = world.until_reason("ManagementRole", "default", "HubMismatch").await;
+    assert!(
+        message(&waits).contains(&lets_go("mgr", "default")),
+        "{}",
+        message(&waits)
+    );
+    world.patch("ManagementRole", "default", without.clone()).await;
+    world.until_gone("ManagementRole", "default").await;
+    assert_eq!(world.writes("default", mark), Vec::<String>::new());
+    assert_eq!(all(), before);
+
+    // One of a cluster of another name, whose role its status names.
+    let mut copy = world.setting.management.clone();
+    copy["metadata"]["name"] = json!("copy");
+    copy["spec"]["cluster"]["name"] = json!("not-hub");
+    world.apply(&copy).await;
+    world.until_reason("ManagementRole", "copy", "HubMismatch").await;
+    let mut hub = world.hub();
+    hub.cluster.name = "not-hub".parse().unwrap();
+    hub.management_role = "copy".parse().unwrap();
+    let arn = hub.management_role_arn(None);
+    let theirs = json!({"RoleName": arn.name.as_str(), "Path": arn.path.as_str(), "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT)});
+    let theirs = world.iam(HUB_ACCOUNT, "CreateRole", theirs);
+    let status = json!({"status": {"role": {"arn": arn.to_string(), "id": theirs["Role"]["RoleId"]}}});
+    world.end_operator(Signal::Terminate).await;
+    api.patch_status("copy", &PatchParams::default(), &Patch::Merge(status))
+        .await
+        .unwrap();
+    world.start_operator().await;
+    world.delete("ManagementRole", "copy").await;
+    world
+        .until("ManagementRole", "copy", |object| {
+            condition(object, "Ready").is_some_and(|(_, reason, message)| {
+                reason == "HubMismatch" && message.contains(&lets_go("mgr", "copy"))
+            })
+        })
+        .await;
+    world.patch("ManagementRole", "copy", without).await;
+    world.until_gone("ManagementRole", "copy").await;
+    assert!(world.seen_role_named(HUB_ACCOUNT, arn.name.as_str()).is_some());
+
+    // Where nothing was made for it, it goes at once.
+    let name = json!({"RoleName": arn.name.as_str()});
+    world.iam(HUB_ACCOUNT, "DeleteRole", name);
+    world.apply(&copy).await;
+    world.until_reason("ManagementRole", "copy", "HubMismatch").await;
+    world.delete("ManagementRole", "copy").await;
+    world.until_gone("ManagementRole", "copy").await;
+}

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     HUB_ACCOUNT, Setting, World, condition,
-    hands::{SeenRole, loose_trust},
+    hands::{SeenRole, document, loose_trust},
     manifest::VIEW,
     message,
 };
@@ -248,6 +248,93 @@ async fn provider(world: &World) {
     world.ask("ManagementRole", "default").await;
     world.is_ready("ManagementRole", "default").await;
     assert_eq!(world.writes("default", mark), Vec::<String>::new());
+}
+
+/// What only a person mends of the role keeps neither its policy from being mended nor a new cluster from being moored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_is_refused_keeps_no_other_from_being_done() {
+    let spokes = [
+        "222222222222/eu-west-1/one",
+        "333333333333/eu-west-1/two",
+        "444444444444/eu-west-1/three",
+    ];
+    let world = World::ready(Setting::of(&spokes)).await;
+    world.moored("one").await;
+    let before = role(&world).unwrap();
+    let faults = world.stage.aws.faults();
+    let refuse = |operation: &str| {
+        let fault = Fault::on(operation, Effect::AccessDenied).in_session("default@hub");
+        faults.add(fault).unwrap();
+    };
+    let widen = || {
+        let wide = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "sts:*", "Resource": way(&world, "222222222222")},
+            {"Effect": "Allow", "Action": "*", "Resource": "arn:aws:iam::999999999999:role/theirs"},
+        ]});
+        let input = json!({"PolicyName": "mooring-assume-deployers", "PolicyDocument": wide.to_string()});
+        by_hand(&world, "PutRolePolicy", input);
+    };
+    let policy = || {
+        let input = json!({"RoleName": before.arn.rsplit('/').next(), "PolicyName": "mooring-assume-deployers"});
+        document(&world.iam(HUB_ACCOUNT, "GetRolePolicy", input)["PolicyDocument"]).to_string()
+    };
+
+    // A tag that the organisation does not let anybody set.
+    refuse("TagRole");
+    let tags = json!({"spec": {"role": {"tags": {"team": "platform"}}}});
+    world.patch("ManagementRole", "default", tags).await;
+    let told = world.until_reason("ManagementRole", "default", "AccessDenied").await;
+    assert_eq!(condition(&told, "Stalled").unwrap().0, "True");
+    assert!(message(&told).contains("iam:TagRole"), "{}", message(&told));
+    widen();
+    world.ask("ManagementRole", "default").await;
+    world
+        .eventually("the policy is mended", async || {
+            (!policy().contains("theirs")).then_some(())
+        })
+        .await;
+    world.moored("two").await;
+    let told = world.get("ManagementRole", "default").await.unwrap();
+    assert_eq!(condition(&told, "RoleReady").unwrap().1, "AccessDenied");
+    assert_eq!(condition(&told, "PolicyReady").unwrap().0, "True");
+
+    // Nobody new may be had by a role that others may act as; what they should not have is taken all the same.
+    refuse("UpdateAssumeRolePolicy");
+    let loose = json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)});
+    by_hand(&world, "UpdateAssumeRolePolicy", loose);
+    widen();
+    world.moor("three", json!({})).await;
+    world
+        .eventually("the policy is narrowed", async || {
+            (!policy().contains("theirs")).then_some(())
+        })
+        .await;
+    world.until_reason("ManagedCluster", "three", "PolicyPending").await;
+    let assumable = world.assumable();
+    assert_eq!(assumable, [way(&world, "222222222222")].into());
+    let told = world
+        .until("ManagementRole", "default", |object| {
+            object["status"]["assumable"] == json!([way(&world, "222222222222")])
+        })
+        .await;
+    assert!(
+        message(&told).contains("iam:UpdateAssumeRolePolicy"),
+        "{}",
+        message(&told)
+    );
+    assert_eq!(condition(&told, "PolicyReady").unwrap().1, "NotReached");
+
+    faults.clear();
+    world.ask("ManagementRole", "default").await;
+    world.is_ready("ManagementRole", "default").await;
+    let now = role(&world).unwrap();
+    assert_eq!(
+        (now.trust, now.tags["team"].as_str()),
+        (before.trust.clone(), "platform")
+    );
+    for name in ["one", "two", "three"] {
+        world.is_ready("ManagedCluster", name).await;
+    }
 }
 
 fn many(accounts: usize, clusters: usize) -> Setting {

@@ -1,5 +1,7 @@
 //! `mooring plan`: it tells what the operator then does, exactly, and does nothing itself.
 
+mod role_removal;
+
 use std::collections::BTreeMap;
 
 use kube::api::{Patch, PatchParams};
@@ -57,6 +59,8 @@ fn calls(steps: &[String]) -> Vec<&str> {
         "SetGroups" | "SetUsername" => Some("UpdateAccessEntry"),
         "Associate" | "Rescope" => Some("AssociateAccessPolicy"),
         "Disassociate" => Some("DisassociateAccessPolicy"),
+        "DeletePolicy" => Some("DeleteRolePolicy"),
+        "DeleteRole" => Some("DeleteRole"),
         "ApplySecret" => None,
         other => panic!("a step that this test does not know: {other}"),
     };

@@ -449,6 +449,9 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
     assert!(message(&told).contains("set spec.deletion.policy to Delete or to Retain"));
     assert!(world.secret("garbled").await.is_some());
     assert_eq!(stands(), (true, true));
+    keeps_nothing_unlisted(&world).await;
+    assert!(world.secret("garbled").await.is_some());
+    assert_eq!(stands(), (true, true));
     // The role that the spec does not name any more is the one that was recorded.
     let delete = json!({"spec": {"deletion": {"policy": "Delete"}}});
     world.patch("ManagedCluster", "garbled", delete).await;
@@ -474,6 +477,23 @@ async fn a_management_role_waits_for_its_clusters_and_an_object_gone_bad_blocks_
             .await
             .is_none_or(|object| !is_ready(&object))
     );
+}
+
+/// Nobody would keep the management role from going, on which a role that is kept stands.
+async fn keeps_nothing_unlisted(world: &World) {
+    let retain = json!({"spec": {"deletion": {"policy": "Retain"}}});
+    world.patch("ManagedCluster", "garbled", retain).await;
+    let told = world
+        .until("ManagedCluster", "garbled", |object| {
+            message(object).contains("spec.deletion.policy is Retain")
+        })
+        .await;
+    assert!(
+        message(&told).contains("correct the rest of the spec, or set spec.deletion.policy to Delete"),
+        "{}",
+        message(&told)
+    );
+    assert!(condition(&told, "Stalled").is_some(), "a person has to act");
 }
 
 /// Puts another schema in the place of the one for objects of this kind, `name` being one of them.

@@ -206,6 +206,8 @@ async fn by_hand(world: &World) {
         })
         .await;
     world.told("live", "AccessTakenAway: ").await;
+    let mended = world.told("live", "DriftMended: ").await;
+    assert!(mended.contains("restore the trust policy"), "{mended}");
     // Somebody else's is told, and left to them.
     world.entry("live", "CreateAccessEntry", json!({}));
     world.ask("ManagedCluster", "live").await;

@@ -16,7 +16,7 @@ use mooring::{
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::world::{UID, World, endpoint, foreign_secret, management, owned_by};
+use crate::world::{PASSES, UID, World, endpoint, foreign_secret, management, owned_by};
 
 const ROLE: &str = "arn:aws:iam::222222222222:role/argocd-prod";
 const HUB: &str = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
@@ -323,7 +323,7 @@ proptest! {
         let held = |tags: Option<&Tags>| tags.is_some_and(|tags| tags.contains_key(HOLD_TAG));
         let (role, entry) = (world.role.clone(), world.entry.clone());
         let mut rested = false;
-        for pass in 0..4 {
+        for pass in 0..=PASSES {
             let suspected = world.suspected.clone();
             let plan = world.pass();
             let now = shut(&world);
@@ -335,7 +335,7 @@ proptest! {
             if rested {
                 break;
             }
-            prop_assert!(pass < 3, "still at it: {plan:?}");
+            prop_assert!(pass < PASSES, "still at it: {plan:?}");
         }
         prop_assert!(rested);
         theirs_stays(&before, &world)?;

@@ -10,7 +10,7 @@ use mooring::{
         Plan, Step,
         members::{Member, Members},
         observe::Observed,
-        plan::{self, Memory},
+        plan::{self, Left, Memory},
         request::Request,
         step::POLICY_NAME,
     },
@@ -150,7 +150,12 @@ impl World {
     }
 
     pub(crate) fn plan_removal(&self) -> Plan {
-        plan::plan_removal(&self.request, &self.observed, self.recorded.as_deref())
+        let left = Left {
+            role: self.recorded.as_deref(),
+            issuer: self.recorded_issuer.as_deref(),
+            kept: !self.retained.is_empty(),
+        };
+        plan::plan_removal(&self.request, &self.observed, &left)
     }
 
     pub(crate) fn pass(&mut self) -> Plan {

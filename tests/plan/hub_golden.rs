@@ -541,9 +541,17 @@ fn a_kept_deployer_role_keeps_its_way_when_its_object_is_gone() {
     used.as_object_mut().unwrap().extend(going.as_object().unwrap().clone());
     used["/status/deployerRole"]["arn"] = json!(existing);
     let goes = || cluster("222222222222", "goes", &used);
-    for members in [vec![goes()], vec![stays.clone(), goes()], vec![goes(), stays]] {
+    for members in [vec![goes()], vec![stays.clone(), goes()], vec![goes(), stays.clone()]] {
         let world = World::kept(&json!({}), members);
         assert_eq!(world.members().retained, BTreeSet::from([existing.to_owned()]));
+    }
+    // What one kept stays kept, whoever uses the role beside it and goes later.
+    let mut world = World::kept(&json!({}), vec![stays.clone(), goes()]);
+    for clusters in [vec![stays], vec![]] {
+        world.clusters = clusters;
+        world.pass();
+        assert_eq!(world.retained, BTreeSet::from([existing.to_owned()]));
+        assert_eq!(wanted(&world), [existing]);
     }
     // One whose role was never made leaves nothing to keep.
     let mut never = World::new(
@@ -608,6 +616,36 @@ fn a_removal_takes_policy_and_role_and_leaves_what_is_not_ours() {
         all.insert(name.to_owned(), serde_json::to_value(&plan).unwrap());
     }
     golden("management-removal", &all);
+}
+
+#[test]
+fn a_removal_on_another_hub_takes_nothing_away_of_what_may_be_that_ones() {
+    let elsewhere: [(&str, fn(&mut World)); 3] = [
+        ("HubMismatch", |w| w.observed.issuer_here = "https://other".into()),
+        ("HubMismatch", |w| w.recorded_issuer = Some("https://former".into())),
+        ("HubNotFound", |w| w.observed.cluster = None),
+    ];
+    for (reason, change) in elsewhere {
+        let mut world = World::kept(&json!({}), vec![]);
+        change(&mut world);
+        let plan = world.plan_removal();
+        assert_eq!(brief(&plan), [format!("!{reason}")]);
+        assert!(plan.blocked[0].stalled() && !plan.is_clean());
+        let message = plan.blocked[0].message();
+        assert!(message.contains("kubectl patch mgr default"), "{message}");
+        // What only the record of the role makes ours is not taken either.
+        world.role().tags.clear();
+        assert_eq!(brief(&world.plan_removal()), [format!("!{reason}")]);
+        // Where nothing was made for it nothing is in the way, unless there are roles that may trust it.
+        world.observed.role = None;
+        assert_eq!(brief(&world.plan_removal()), [""; 0]);
+        world.retained.insert(PROD.to_owned());
+        assert_eq!(brief(&world.plan_removal()), [format!("!{reason}")]);
+    }
+    let mut confirmed = World::kept(&json!({}), vec![]);
+    confirmed.recorded_issuer = Some("https://former".into());
+    confirmed.request.confirmed_hub = Some(ISSUER.into());
+    assert_eq!(brief(&confirmed.plan_removal()), ["DeleteRole"]);
 }
 
 /// A role must say that it trusts itself (IAM user guide, "Methods to assume a role"), and the policy of one that is

@@ -13,6 +13,7 @@
 
 mod adoption;
 mod binding;
+mod despite;
 mod documents;
 mod foresee;
 mod hub;

@@ -431,7 +431,8 @@ proptest! {
     fn passes_come_to_rest_and_touch_nothing_foreign(mut world in world()) {
         let untouched = foreign(&world);
         let mut rested = false;
-        for pass in 0..4 {
+        // One that suspects, and one that acts; what comes after it finds nothing to do.
+        for pass in 0..=2 {
             let (plan, suspected) = (world.plan(), world.suspected.clone());
             sound(&world, &plan);
             world.pass();
@@ -442,7 +443,7 @@ proptest! {
             if rested {
                 break;
             }
-            prop_assert!(pass < 3, "still at it: {:?}", plan);
+            prop_assert!(pass < 2, "still at it: {:?}", plan);
         }
         prop_assert!(rested);
         if world.plan().blocked.is_empty() {

@@ -15,8 +15,8 @@ use crate::{
     world::{ADMIN, UID, World, brief, living, request},
 };
 
-const OTHER_HUB: &str = "arn:aws:eks:eu-west-1:999999999999:cluster/other";
-const SECOND: &str = "uid-of-the-second";
+pub(crate) const OTHER_HUB: &str = "arn:aws:eks:eu-west-1:999999999999:cluster/other";
+pub(crate) const SECOND: &str = "uid-of-the-second";
 
 fn messages(plan: &Plan) -> String {
     plan.blocked.iter().map(Blocked::message).collect::<Vec<_>>().join("\n")
@@ -152,7 +152,7 @@ fn of_two_objects_that_have_recorded_one_role_neither_fights_and_the_one_that_go
     assert!(first.plan().is_clean());
 }
 
-fn other_management_role() -> RoleArn {
+pub(crate) fn other_management_role() -> RoleArn {
     "arn:aws:iam::999999999999:role/mooring/999999999999-eu-west-1-other/management-default-00000000"
         .parse()
         .unwrap()

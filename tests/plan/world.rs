@@ -39,6 +39,9 @@ use serde_json::json;
 pub(crate) const UID: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
 const ENDPOINT: &str = "https://0123456789ABCDEF0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com";
 
+/// How many passes write at most, whatever stands there: the one after them finds nothing to do.
+pub(crate) const PASSES: usize = 3;
+
 /// A cluster's spec, below `metadata`.
 pub(crate) const ADMIN: &str = r#"
 accountId: "222222222222"
@@ -95,6 +98,8 @@ pub(crate) fn request(spec: &str) -> Request {
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) request: Request,
+    /// The management role that it stands on.
+    pub(crate) management: Management,
     pub(crate) cluster: Option<Cluster>,
     pub(crate) role: Option<Role>,
     pub(crate) policies: RolePolicies,
@@ -124,6 +129,7 @@ impl World {
     pub(crate) fn new(spec: &str) -> Self {
         Self {
             request: request(spec),
+            management: management(),
             cluster: Some(Cluster {
                 arn: "arn:aws:eks:eu-west-1:222222222222:cluster/prod-eu".into(),
                 state: ClusterState::Active,
@@ -178,7 +184,7 @@ impl World {
     }
 
     pub(crate) fn desired(&self) -> Desired {
-        desired(&self.request, &management(), self.cluster.as_ref())
+        desired(&self.request, &self.management, self.cluster.as_ref())
     }
 
     pub(crate) fn spoke(&self) -> Spoke {

@@ -126,7 +126,7 @@ async fn deployer(edges: &Edges, subject: &Subject, hub: &HubView) -> (Attempt<(
 fn mint(edges: &Edges, subject: &Subject, secret: &SeenCluster, session: &RoleSession) -> Option<EksToken> {
     let in_secret = match &secret.credentials {
         Credentials::Aws { cluster_name, .. } => cluster_name.as_str(),
-        Credentials::Other => "",
+        Credentials::Program(_) | Credentials::Other(_) => "",
     };
     let region = &subject.hub.hub.cluster.region;
     let minted = edges.walker.eks_token(region, session, subject.token_name(in_secret));

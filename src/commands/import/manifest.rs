@@ -14,13 +14,14 @@ use super::{
     plan, shared,
 };
 use crate::{
+    argocd::Credentials,
     commands::Printed,
     domain::{
-        arn::ClusterArn,
         commands,
         eks::{AccessScope, Associations},
         ownership::ADOPT_TAG,
     },
+    managed_cluster::living::Lives,
 };
 
 /// Labels and annotations that others write on a cluster Secret, or that a `ManagedCluster` may not name.
@@ -90,11 +91,11 @@ pub(super) struct Object<'a> {
 
 fn objects<'a>(found: &'a Found) -> Vec<Object<'a>> {
     let shared = shared(&found.looked);
-    let mut taken: BTreeSet<String> = found.moored.keys().cloned().collect();
+    let mut taken: BTreeSet<String> = found.living.iter().map(|(_, lives)| lives.name.clone()).collect();
     let object = |looked: &'a Looked| {
         let is_shared = shared.contains(&looked.wired.role);
         let name = match moored_as(found, looked) {
-            Some(name) => name.to_owned(),
+            Some((_, lives)) => lives.name.clone(),
             None => free_name(&mut taken, &object_name(shown(looked))),
         };
         Object {
@@ -107,19 +108,20 @@ fn objects<'a>(found: &'a Found) -> Vec<Object<'a>> {
 }
 
 /// The `ManagedCluster` that is there for the cluster already.
-fn moored_as<'a>(found: &'a Found, looked: &Looked) -> Option<&'a str> {
-    let of = |(_, cluster): &(&String, &Option<ClusterArn>)| cluster.as_ref() == Some(&looked.wired.cluster);
-    found.moored.iter().find(of).map(|(name, _)| name.as_str())
+pub(super) fn moored_as<'a>(found: &'a Found, looked: &Looked) -> Option<(&'a str, &'a Lives)> {
+    let of = |(_, lives): &(&str, &Lives)| lives.cluster.as_ref() == Some(&looked.wired.cluster);
+    found.living.iter().find(of)
 }
 
 /// What is said above a manifest.
 fn comment(found: &Found, allowing: &Allowing, one: &Object<'_>, hindered: &mut bool) -> String {
     let (hub, looked) = (&found.hub, one.looked);
     let mut comment = opening(hub, looked, &one.manifest, one.shared);
-    if let Some(name) = moored_as(found, looked) {
+    if let Some((_, lives)) = moored_as(found, looked) {
         let _ = write!(
             comment,
-            "\nManagedCluster {name} is there for this cluster already, and this would change it: compare them first."
+            "\nManagedCluster {} is there for this cluster already, and this would change it: compare them first.",
+            lives.name
         );
     }
     match (&allowing.management, &looked.spoke) {
@@ -156,6 +158,15 @@ fn opening(hub: &Hub, looked: &Looked, object: &Value, shared: bool) -> String {
         "To open it:".to_owned(),
         format!("  kubectl annotate secret -n {namespace} {secret} {ADOPT_TAG}={name}"),
     ];
+    if let Credentials::Program(program) = &looked.wired.seen.credentials {
+        lines.insert(
+            1,
+            format!(
+                "Argo CD comes to it by {} (execProviderConfig): its config is written anew, with awsAuthConfig in place of that.",
+                program.name
+            ),
+        );
+    }
     if shared {
         lines.insert(
             1,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Found, Hub, Looked, Spoke};
+use super::{Found, Hub, Looked, Spoke, manifest::moored_as};
 use crate::{
     api::{ManagedCluster, ManagementRole},
     argocd::{ADOPT_ANNOTATION, ClusterSecret, WantedSecret},
@@ -10,7 +10,6 @@ use crate::{
     managed_cluster::{
         Blocked, Step,
         desired::desired,
-        living::Living,
         management::Management,
         observe::{Adoptable, Secrets},
         plan::{Memory, plan},
@@ -36,7 +35,7 @@ pub(super) fn told(found: &Found, management: &Management, object: &Value, looke
             hindered: true,
         };
     }
-    let lines = try_lines(&found.hub, management, object, looked, spoke);
+    let lines = try_lines(found, management, object, looked, spoke);
     let (lines, hindered) = lines.unwrap_or_else(|why| (vec![format!("In its way: {why}")], true));
     Told { lines, hindered }
 }
@@ -50,27 +49,28 @@ pub(super) fn is_allowed(management: &Management, object: &Value) -> bool {
 }
 
 fn try_lines(
-    hub: &Hub,
+    found: &Found,
     management: &Management,
     object: &Value,
     looked: &Looked,
     spoke: &Spoke,
 ) -> Result<(Vec<String>, bool), String> {
     let mut object: ManagedCluster = serde_json::from_value(object.clone()).map_err(|error| error.to_string())?;
-    object.metadata.uid = Some("<UID>".to_owned());
+    // Where the cluster is moored already, the manifest is of that object.
+    let moored = moored_as(found, looked);
+    object.metadata.uid = Some(moored.map_or("<UID>", |(uid, _)| uid).to_owned());
     let request = Request::parse(&object, management).map_err(|refusal| refusal.to_string())?;
     let desired = desired(&request, management, spoke.cluster.as_ref());
-    let spoke = opened(hub, spoke);
+    let spoke = opened(&found.hub, spoke);
     let secrets = secrets(looked, &request.identity.name, desired.usable_secret());
-    let living = Living::default();
     let memory = Memory {
         owner: &request.owner,
-        recorded_role: None,
+        recorded_role: moored.and_then(|(_, lives)| lives.role.as_deref()),
         recorded_secret: None,
         confirmed: None,
         unmoved: &[],
         given: None,
-        living: &living,
+        living: &found.living,
     };
     let first = plan(&desired, &spoke, &secrets, &memory);
     // What a second look is asked to confirm is taken for confirmed.
@@ -136,9 +136,12 @@ fn secrets(looked: &Looked, object: &str, wanted: Option<&WantedSecret>) -> Secr
     annotations.insert(ADOPT_ANNOTATION.to_owned(), object.to_owned());
     let (lost, changes) = looked.wired.seen.taken_over(wanted);
     let secret = ClusterSecret::read(&secret);
+    // One of another server is not taken over.
+    let server = wanted.and_then(|wanted| wanted.data.get("server"));
+    let same = server.is_none_or(|server| *server == secret.server);
     Secrets {
         others: vec![secret.clone()],
-        adoptable: Some(Adoptable { secret, lost, changes }),
+        adoptable: same.then_some(Adoptable { secret, lost, changes }),
         ..Secrets::default()
     }
 }

@@ -221,6 +221,7 @@ pub async fn adoptable(
 #[cfg(test)]
 mod tests {
     use k8s_openapi::ByteString;
+    use kube::runtime::{reflector::store::Writer, watcher::Event};
 
     use super::*;
     use crate::{kubernetes::fake::answering, managed_cluster::living::Lives};
@@ -313,6 +314,50 @@ mod tests {
                 ..expected
             }
         );
+    }
+
+    /// An Application that names that cluster means the other one, and holds nobody else's removal up.
+    #[test]
+    fn a_name_is_anothers_where_a_cluster_secret_that_is_not_ours_has_it() {
+        let secret = |name: &str, cluster: &str, label: &str| {
+            let labels = serde_json::json!({ "argocd.argoproj.io/secret-type": label });
+            let metadata = serde_json::json!({"name": name, "uid": format!("of-{name}"), "labels": labels});
+            let mut secret: Secret = serde_json::from_value(serde_json::json!({ "metadata": metadata })).unwrap();
+            let data = [("name", cluster), ("server", "https://x")];
+            secret.data = Some(
+                data.into_iter()
+                    .map(|(key, value)| (key.to_owned(), ByteString(value.into())))
+                    .collect(),
+            );
+            cut_down(&mut secret);
+            secret
+        };
+        let ours = secret("ours", "prod", "cluster");
+        let own = Secrets {
+            own: vec![ClusterSecret::read(&ours)],
+            ..Secrets::default()
+        };
+        let mut copy = ours.clone();
+        copy.metadata.name = Some("renamed".to_owned());
+        for (beside, expected, case) in [
+            (None, false, "ours alone"),
+            (Some(copy), false, "ours by its UID"),
+            (
+                Some(secret("theirs", "prod", "cluster")),
+                true,
+                "another cluster has it",
+            ),
+            (Some(secret("theirs", "other", "cluster")), false, "another name"),
+            (Some(secret("theirs", "prod", "repository")), false, "no cluster's"),
+        ] {
+            let mut writer = Writer::default();
+            writer.apply_watcher_event(&Event::Init);
+            for secret in beside.into_iter().chain([ours.clone()]) {
+                writer.apply_watcher_event(&Event::InitApply(secret));
+            }
+            writer.apply_watcher_event(&Event::InitDone);
+            assert_eq!(is_anothers_name(&writer.as_reader(), "prod", &own), expected, "{case}");
+        }
     }
 
     /// The only Secret in the way, of the same server also when it is read whole; one of another server is not even read.

@@ -292,8 +292,8 @@ pub(super) async fn release(role: &ManagementRole, context: &Context) -> Result<
         }
         Err(error) => return Err(error),
     };
-    for account in accounts.values().filter(|account| account.ours) {
-        match apply::release(&context.client, namespace, &manager, &account.target).await {
+    for account in plan::let_go(&accounts) {
+        match apply::release(&context.client, namespace, &manager, account).await {
             Err(error) if error.is_not_found() => {}
             Err(error) if error.failure() == Failure::Forbidden => {
                 warn!(object = role.metadata.name, %error, "the annotation stays");
@@ -302,4 +302,81 @@ pub(super) async fn release(role: &ManagementRole, context: &Context) -> Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::{reflector::store::Writer, watcher::Event};
+    use serde_json::{Value, from_value, json};
+
+    use super::*;
+    use crate::kubernetes::fake::{answering, refusal};
+
+    /// An object whose role stands.
+    fn object(metadata: &Value) -> ManagementRole {
+        let holds = |kind: &str| json!({"type": kind, "status": "True", "reason": "AsSpecified", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let mut all = json!({"name": "default", "uid": "m", "generation": 1});
+        all.as_object_mut()
+            .unwrap()
+            .extend(metadata.as_object().unwrap().clone());
+        from_value(json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": all,
+            "spec": {"cluster": {"name": "hub", "region": "eu-west-1"}, "allow": [{"accounts": ["*"]}]},
+            "status": {
+                "conditions": [holds("HubReady"), holds("RoleReady")],
+                "role": {"arn": "arn:aws:iam::111111111111:role/argocd", "id": "A"},
+            },
+        }))
+        .unwrap()
+    }
+
+    /// A round over an object as it was, while the watch has it as it is by now: what was asked of the API server.
+    async fn round(now: Option<ManagementRole>) -> Vec<String> {
+        let account =
+            json!({"metadata": {"name": "argocd-server", "namespace": "argocd", "uid": "s", "resourceVersion": "1"}});
+        let list = json!({"kind": "ServiceAccountList", "apiVersion": "v1", "metadata": {}, "items": [account]});
+        let (client, asked) = answering([(200, list), refusal(403, "Forbidden")]);
+        let mut writer = Writer::default();
+        writer.apply_watcher_event(&Event::Init);
+        if let Some(object) = now {
+            writer.apply_watcher_event(&Event::InitApply(DeserializeGuard(Ok(object))));
+        }
+        writer.apply_watcher_event(&Event::InitDone);
+        let seen = object(&json!({}));
+        let reporter = Reporter::new(client.clone(), "mooring.dev/test");
+        let (resync, namespaces) = (Duration::from_mins(10), ["argocd".to_owned()]);
+        let context = Context::new(
+            client,
+            writer.as_reader(),
+            namespaces,
+            reporter,
+            Metrics::new(),
+            resync,
+            false,
+        );
+        Box::pin(bind(&seen, &Request::of(&seen), &context)).await;
+        let asked = asked.lock().unwrap();
+        asked
+            .iter()
+            .map(|(line, _)| line.split('?').next().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// The list of the service accounts may take its time, and rounds follow each other.
+    #[tokio::test]
+    async fn what_a_person_does_while_a_round_looks_is_heard_before_it_writes() {
+        const LOOK: &str = "GET /api/v1/namespaces/argocd/serviceaccounts";
+        const WRITE: &str = "PATCH /api/v1/namespaces/argocd/serviceaccounts/argocd-server";
+        let unchanged = object(&json!({"labels": {"a": "b"}}));
+        assert_eq!(round(Some(unchanged)).await, [LOOK, WRITE]);
+        for (metadata, case) in [
+            (json!({"annotations": {"mooring.dev/paused": "INC-42"}}), "paused"),
+            (json!({"generation": 2}), "edited"),
+            (json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}), "deleted"),
+            (json!({"uid": "n"}), "made again"),
+        ] {
+            assert_eq!(round(Some(object(&metadata))).await, [LOOK], "{case}");
+        }
+        assert_eq!(round(None).await, [LOOK], "gone");
+    }
 }

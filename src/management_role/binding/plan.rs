@@ -13,7 +13,7 @@ use kube::core::SelectorExt;
 use crate::{api::IdentityType, kubernetes::pods::PodBinding};
 
 use super::{
-    observe::{Account, Observed, Pod, Running, Workload},
+    observe::{Account, Observed, Pod, Running, Target, Workload},
     request::Request,
     step::{Obstacle, Plan, Step},
 };
@@ -127,6 +127,12 @@ pub fn plan(request: &Request, observed: &Observed, memory: &Memory<'_>) -> Plan
         });
     }
     plan
+}
+
+/// What a removal lets go of: every service account that bears the annotation that we wrote.
+pub fn let_go(accounts: &BTreeMap<String, Account>) -> impl Iterator<Item = &Target> {
+    let ours = accounts.values().filter(|account| account.ours);
+    ours.map(|account| &account.target)
 }
 
 /// How a service account stands to the role.

@@ -4,6 +4,7 @@ use super::Applied;
 use crate::{
     api::{HubStatus, ManagementRoleStatus, RoleStatus},
     management_role::{request::RoleOwner, step::Part},
+    policy::{self, Document},
 };
 
 /// How many cluster Secrets the status names.
@@ -45,9 +46,15 @@ pub(super) fn tell(status: &mut ManagementRoleStatus, applied: &Applied) {
         });
     }
     status.untrusted_service_accounts = plan.untrusted.iter().cloned().collect();
-    if outcome.policy_done() {
+    if outcome.policy_done(&plan.steps) {
         status.assumable = plan.assumable.iter().cloned().collect();
         status.retained = members.retained.iter().cloned().collect();
-        status.assumes_itself_for = plan.acting.iter().take(NAMED).cloned().collect();
+        if outcome.trust_done(&plan.steps) {
+            status.assumes_itself_for = plan.acting.iter().take(NAMED).cloned().collect();
+        }
+    } else if outcome.policy_narrowed(&plan.steps) {
+        let found = observed.policy.as_deref().and_then(|text| Document::parse(text).ok());
+        let given = |way: &&String| found.as_ref().is_some_and(|found| policy::gives(found, way));
+        status.assumable = plan.assumable.iter().filter(given).cloned().collect();
     }
 }

@@ -7,6 +7,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 
 use crate::{
     api::{ManagedCluster, ManagementRole, RemovalStatus},
+    cli::Removal,
     kubernetes::objects,
     managed_cluster::{
         self,
@@ -14,7 +15,7 @@ use crate::{
         living::Living,
         preview::{Planned, Unplanned},
     },
-    management_role::members::Member,
+    management_role::{members::Member, remaining::Naming},
     run::{Error, Guarded},
 };
 
@@ -22,6 +23,10 @@ use super::Files;
 
 /// Stands for the UID of an object that is not there yet.
 const NEW: &str = "(given by the API server)";
+
+/// The kinds, as they are told.
+const ROLE: &str = "ManagementRole";
+const CLUSTER: &str = "ManagedCluster";
 
 /// All of our objects as they would be once the files are applied, and which of them are asked for.
 pub(super) struct Fleet {
@@ -41,6 +46,14 @@ pub(super) struct Fleet {
 struct Asked {
     roles: BTreeSet<String>,
     clusters: BTreeSet<String>,
+    /// The `ManagementRole`s that are taken for deleted: their clusters are not asked for with them.
+    removed: BTreeSet<String>,
+}
+
+impl Asked {
+    fn role(&self, name: &str) -> bool {
+        self.roles.contains(name) || self.removed.contains(name)
+    }
 }
 
 /// The removals that a `ManagementRole` records.
@@ -53,7 +66,7 @@ fn recorded(role: &ManagementRole) -> &[RemovalStatus] {
 
 impl Fleet {
     /// Lists what is on the hub, and lays the files over it.
-    pub(super) async fn gather(client: &Client, all: bool, removals: &[String], files: Files) -> Result<Self, Error> {
+    pub(super) async fn gather(client: &Client, all: bool, removals: &[Removal], files: Files) -> Result<Self, Error> {
         if !all && removals.is_empty() && files.roles.is_empty() && files.clusters.is_empty() {
             return Err(Error::NothingToPlan);
         }
@@ -69,7 +82,7 @@ impl Fleet {
             let name = role.name_any();
             match role.0 {
                 Ok(role) => fleet.roles.push(role),
-                Err(unparsable) => fleet.unreadable.push(("ManagementRole", name, unparsable.error)),
+                Err(unparsable) => fleet.unreadable.push((ROLE, name, unparsable.error)),
             }
         }
         for cluster in objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await? {
@@ -83,7 +96,7 @@ impl Fleet {
             fleet.stored.push((cluster.meta().clone(), names));
             match cluster.0 {
                 Ok(cluster) => fleet.clusters.push(cluster),
-                Err(unparsable) => fleet.unreadable.push(("ManagedCluster", name, unparsable.error)),
+                Err(unparsable) => fleet.unreadable.push((CLUSTER, name, unparsable.error)),
             }
         }
         for role in files.roles {
@@ -92,8 +105,11 @@ impl Fleet {
         for cluster in files.clusters {
             fleet.lay_cluster(cluster);
         }
-        for name in removals {
-            fleet.remove(name)?;
+        for removal in removals {
+            match removal {
+                Removal::Cluster(name) => fleet.remove(name)?,
+                Removal::Role(name) => fleet.remove_role(name)?,
+            }
         }
         fleet.roles.sort_by_key(ResourceExt::name_any);
         fleet.clusters.sort_by_key(ResourceExt::name_any);
@@ -109,7 +125,7 @@ impl Fleet {
         }
         self.roles.push(file);
         self.unreadable
-            .retain(|(kind, other, _)| *kind != "ManagementRole" || *other != name);
+            .retain(|(kind, other, _)| *kind != ROLE || *other != name);
         if let Some(files) = &mut self.files {
             files.roles.insert(name);
         }
@@ -124,7 +140,7 @@ impl Fleet {
         }
         self.clusters.push(file);
         self.unreadable
-            .retain(|(kind, other, _)| *kind != "ManagedCluster" || *other != name);
+            .retain(|(kind, other, _)| *kind != CLUSTER || *other != name);
         if let Some(files) = &mut self.files {
             files.clusters.insert(name);
         }
@@ -153,6 +169,40 @@ impl Fleet {
             files.clusters.insert(name.to_owned());
         }
         Ok(())
+    }
+
+    /// Takes a `ManagementRole` for deleted as of now.
+    fn remove_role(&mut self, name: &str) -> Result<(), Error> {
+        let is_it = |metadata: &ObjectMeta| metadata.name.as_deref() == Some(name);
+        let is_new = |metadata: &ObjectMeta| metadata.uid.as_deref() == Some(NEW);
+        let mut roles = self.roles.iter_mut().map(|role| &mut role.metadata);
+        match roles.find(|one| is_it(one) && !is_new(one)) {
+            Some(metadata) => {
+                let now = || Time(managed_cluster::now());
+                metadata.deletion_timestamp.get_or_insert_with(now);
+            }
+            // One that cannot be read is told of as that.
+            None if self
+                .unreadable
+                .iter()
+                .any(|(kind, other, _)| *kind == ROLE && other == name) => {}
+            None => return Err(Error::NoSuchManagementRole(name.to_owned())),
+        }
+        if let Some(files) = &mut self.files {
+            files.removed.insert(name.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The clusters that name a `ManagementRole`, or may.
+    pub(super) fn naming(&self, name: &str) -> Option<Naming> {
+        let read = self.clusters.iter();
+        let read = read.map(|cluster| (&cluster.metadata, Some(cluster.spec.management_role.as_str())));
+        // What a file gives in place of one that cannot be read is among those that can.
+        let is_read = |metadata: &ObjectMeta| self.clusters.iter().any(|one| one.metadata.name == metadata.name);
+        let stored = self.stored.iter().map(|(metadata, names)| (metadata, names.as_deref()));
+        let unreadable = stored.filter(|(metadata, names)| names.is_none() && !is_read(metadata));
+        Naming::of(name, read.chain(unreadable))
     }
 
     /// What tells how many removals were asked for.
@@ -200,26 +250,24 @@ impl Fleet {
             let name = role.name_any();
             self.files
                 .as_ref()
-                .is_none_or(|files| files.roles.contains(&name) || named.contains(name.as_str()))
+                .is_none_or(|files| files.role(&name) || named.contains(name.as_str()))
         };
         self.roles.iter().filter(wanted).collect()
     }
 
     /// Whether a `ManagementRole` is told of: one that nobody asked for is when something becomes of it.
     pub(super) fn is_shown(&self, planned: &Planned) -> bool {
-        let asked = self
-            .files
-            .as_ref()
-            .is_none_or(|files| files.roles.contains(&planned.name));
+        let asked = self.files.as_ref().is_none_or(|files| files.role(&planned.name));
         asked || !planned.is_unchanged()
     }
 
     /// What cannot be read, where it is asked for.
     pub(super) fn unreadable(&self) -> Vec<Planned> {
         let asked = |kind: &str, name: &String| {
-            self.files
-                .as_ref()
-                .is_none_or(|files| kind == "ManagedCluster" && files.clusters.contains(name))
+            self.files.as_ref().is_none_or(|files| match kind {
+                ROLE => files.removed.contains(name),
+                _ => files.clusters.contains(name),
+            })
         };
         let shown = self.unreadable.iter().filter(|(kind, name, _)| asked(kind, name));
         let planned = |(kind, name, why): &(&'static str, String, String)| Planned {
@@ -233,7 +281,7 @@ impl Fleet {
 
     /// All clusters, for the permission policy of a management role: one that cannot be read counts as present.
     pub(super) fn members(&self) -> Vec<Member<'_>> {
-        let unreadable = self.unreadable.iter().filter(|(kind, ..)| *kind == "ManagedCluster");
+        let unreadable = self.unreadable.iter().filter(|(kind, ..)| *kind == CLUSTER);
         let known = self.clusters.iter().map(Member::Known);
         known.chain(unreadable.map(|_| Member::Unreadable)).collect()
     }

@@ -1,6 +1,8 @@
 //! A `ManagementRole`: what its own plan is, and what its clusters stand on once that is carried out.
 
-use std::collections::BTreeMap;
+mod going;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -20,7 +22,7 @@ use crate::{
         self, binding,
         members::{Members, acting, as_management},
         observe::{Observed, observe, observe_existing},
-        plan::{Memory, plan_removal},
+        plan::Memory,
         request::{Request, RoleOwner},
         step::Part,
     },
@@ -81,6 +83,15 @@ impl Look {
         let request = Request::parse(role, &account).map_err(refused)?;
         let request = request.guarding(&self.guarded);
         let by = read_by(&request);
+        if role.metadata.deletion_timestamp.is_some() {
+            Box::pin(self.role_going(role, (&request, &by), fleet, &mut looked)).await;
+            let management = Management::read_for_removal(role).map_err(in_words);
+            let hub = management.map(|management| Hub {
+                management: management.guarding(&request.guarded),
+                read_by: by,
+            });
+            return Ok((request, looked, hub));
+        }
         let issuer_here = issuer(&self.client).await.map_err(|error| error.to_string())?;
         let account = self.reader.enter(&by, &account, &request.hub.cluster.region).await?;
         let observed = match request.role_owner {
@@ -98,24 +109,15 @@ impl Look {
         let standing = observed.assumable(&request.hub, &memory.recorded_ways);
         let recorded = old.retained.iter().cloned().collect();
         let mut members = Members::gather(&request, &fleet.members(), &standing, &recorded);
-        let (key, value) = SECRET_TYPE;
-        let secrets = Api::<Secret>::namespaced(self.client.clone(), request.namespace.as_str());
-        match objects::list_labelled(&secrets, &format!("{key}={value}")).await {
-            Ok(secrets) => members.acting = Some(acting(&request.role, secrets.iter())),
+        match self.acting(&request).await {
+            Ok(acting) => members.acting = Some(acting),
             // What stands for them is kept in the plan.
-            Err(error) => looked.unseen.push(error.to_string()),
+            Err(why) => looked.unseen.push(why),
         }
-        let going = role.metadata.deletion_timestamp.is_some();
-        let plan = if going {
-            let note = "it is being removed; what the removal waits for is told by its status";
-            looked.notes.push(note.to_owned());
-            removal(&request, &observed, &members, &memory)
-        } else {
-            management_role::preview::foresee(&request, &observed, &members, &memory)
-        };
+        let plan = management_role::preview::foresee(&request, &observed, &members, &memory);
         looked.changes = management_role::preview::changes(&plan.steps, &observed);
         looked.waits = plan.blocked.iter().map(management_role::Blocked::message).collect();
-        if plan.in_the_way().is_none() && !going {
+        if plan.in_the_way().is_none() {
             self.binding(role, (&request, &plan), &mut looked).await;
         }
         let hub = hub(role, &request, &observed, plan).map(|management| Hub {
@@ -123,6 +125,15 @@ impl Look {
             read_by: by,
         });
         Ok((request, looked, hub))
+    }
+
+    /// The cluster Secrets by which Argo CD assumes the management role itself.
+    async fn acting(&self, request: &Request) -> Result<BTreeSet<String>, String> {
+        let (key, value) = SECRET_TYPE;
+        let secrets = Api::<Secret>::namespaced(self.client.clone(), request.namespace.as_str());
+        let found = objects::list_labelled(&secrets, &format!("{key}={value}")).await;
+        let found = found.map_err(|error| error.to_string())?;
+        Ok(acting(&request.role, found.iter()))
     }
 
     /// Adds what binding the service accounts would change.
@@ -164,17 +175,6 @@ fn nobody() -> Result<AccountId, String> {
     "000000000000".parse().map_err(|error: InvalidName| error.to_string())
 }
 
-/// What a removal has still to take away: nothing, while a deployer role stands on it.
-fn removal(request: &Request, observed: &Observed, members: &Members, memory: &Memory<'_>) -> management_role::Plan {
-    if members.wanted.is_empty() && !members.unreadable {
-        return plan_removal(request, observed, memory.recorded_role);
-    }
-    management_role::Plan {
-        assumable: observed.assumable(&request.hub, &memory.recorded_ways),
-        ..management_role::Plan::default()
-    }
-}
-
 /// What clusters stand on once the plan is carried out.
 fn hub(
     role: &ManagementRole,
@@ -192,12 +192,15 @@ fn hub(
         Err(NoManagement::NotReady { .. }) if observed.cluster.is_some() && plan.in_the_way().is_none() => {
             as_management(request)
         }
-        Err(NoManagement::Missing(why) | NoManagement::Unreadable(why) | NoManagement::NotReady { why, .. }) => {
-            return Err(why);
-        }
+        Err(none) => return Err(in_words(none)),
     };
     if request.role_owner == RoleOwner::Mooring {
         management.assumable = Some(plan.assumable);
     }
     Ok(management)
+}
+
+fn in_words(none: NoManagement) -> String {
+    let (NoManagement::Missing(why) | NoManagement::Unreadable(why) | NoManagement::NotReady { why, .. }) = none;
+    why
 }

@@ -1,8 +1,12 @@
-//! Everything of Mooring that reads what others wrote: IAM documents, cluster Secrets, objects of any release, names,
-//! ARNs, patterns, and what AWS says when it refuses. Whatever comes in, no reader panics, and what was read holds.
+//! Everything of Mooring that reads what others wrote: IAM documents, cluster Secrets, objects of any release, manifests,
+//! names, ARNs, patterns, annotations, flags, certificates, and what AWS says when it refuses. Whatever comes in, no reader
+//! panics, and what was read holds.
 //!
 //! A target takes bytes. Its corpus is in `corpus/NAME`, one file an input: `make test` reads every one, and `make fuzz`
-//! looks for more, guided by coverage. An input that breaks a target lands in the corpus too, and stays there.
+//! looks for more, guided by coverage. What it finds that reaches code that nothing kept reaches is merged into the corpus,
+//! and so is an input that breaks a target: commit both.
+
+mod texts;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -30,6 +34,7 @@ use mooring::{
     },
     kubernetes::lease::claim::{self, Seen, Terms},
     managed_cluster::{
+        by_hand,
         management::Management,
         recorded,
         request::{Identity, Request},
@@ -51,6 +56,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("refusal", refusal),
     ("lease", lease),
     ("token", token),
+    ("manifest", texts::manifest),
+    ("word", texts::word),
+    ("certificate", texts::certificate),
 ];
 
 /// An IAM document, as AWS may return it: what is read prints and reads back as the same, and means itself.
@@ -103,6 +111,9 @@ fn secret(input: &[u8]) {
     data.insert("config".to_owned(), ByteString(input.to_vec()));
     for secret in [whole, config] {
         let _ = parse::read(&secret);
+        // As `mooring import` reads it: it is about a cluster, or told to be left out.
+        let (wired, left) = by_hand::read(std::slice::from_ref(&secret));
+        assert!(wired.len() + left.len() <= 1);
         // The copy of the whole that `kubectl apply` keeps is not for us to keep.
         let mut plain = secret.clone();
         if let Some(annotations) = &mut plain.metadata.annotations {

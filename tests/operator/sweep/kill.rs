@@ -1,7 +1,7 @@
 //! The operator is killed before and after every write, of AWS and of Kubernetes, and started again. A kill concerns the
 //! whole process, so every cluster is held at a write of its own, and then it is killed once.
 
-use std::{collections::BTreeSet, panic::AssertUnwindSafe};
+use std::panic::AssertUnwindSafe;
 
 use futures::{FutureExt, StreamExt, future::join_all, stream};
 use mooring_sandbox::{
@@ -16,7 +16,7 @@ use super::{
     calls::{Point, clean},
     faults::Way,
     ground::{Ground, LOOK},
-    rests, say,
+    never_met, rests, say,
     scenarios::SCENARIOS,
     story,
 };
@@ -150,7 +150,7 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
 /// Waits until every cluster is held at its point; gives those that are not.
 async fn all_held(ground: &Ground, trials: &[Trial], holds: &[Hold]) -> Vec<String> {
     let deadline = Instant::now() + HELD;
-    let (mut frozen, mut known) = (vec![false; holds.len()], BTreeSet::new());
+    let mut frozen = vec![false; holds.len()];
     loop {
         for ((hold, trial), frozen) in holds.iter().zip(trials).zip(&mut frozen) {
             if !*frozen && hold.held(ground) {
@@ -165,11 +165,9 @@ async fn all_held(ground: &Ground, trials: &[Trial], holds: &[Hold]) -> Vec<Stri
         }
         if Instant::now() >= deadline {
             assert!(missing.len() * 20 <= trials.len(), "not held: {missing:#?}");
-            for (trial, _) in trials.iter().zip(&frozen).filter(|(_, frozen)| **frozen) {
-                known.insert(trial.call());
-            }
-            let never = trials.iter().map(Trial::call).find(|call| !known.contains(call));
-            assert_eq!(never, None, "held neither before nor after it");
+            let calls = trials.iter().map(Trial::call).zip(frozen);
+            let never = never_met(calls);
+            assert!(never.is_empty(), "held neither before nor after: {never:#?}");
             return missing;
         }
         tokio::time::sleep(LOOK).await;

@@ -183,11 +183,29 @@ fn told(
     if !all() {
         return;
     }
-    // However it was to go wrong, the call was not made.
-    let met = |trial: &&Trial| !not_met.iter().any(|missing| missing.told() == trial.told());
-    let met: BTreeSet<String> = trials.iter().filter(met).map(call).collect();
-    let never: BTreeSet<String> = trials.iter().map(call).filter(|call| !met.contains(call)).collect();
+    let met = |trial: &Trial| !not_met.iter().any(|missing| missing.told() == trial.told());
+    let never = never_met(trials.iter().map(|trial| (call(trial), met(trial))));
     assert!(never.is_empty(), "in no way met: {never:#?}");
+}
+
+/// The calls that were not made however they were to go wrong: each trial by its call, and whether that was made.
+fn never_met(trials: impl IntoIterator<Item = (String, bool)>) -> BTreeSet<String> {
+    let (mut all, mut met) = (BTreeSet::new(), BTreeSet::new());
+    for (call, made) in trials {
+        if made {
+            met.insert(call.clone());
+        }
+        all.insert(call);
+    }
+    all.retain(|call| !met.contains(call));
+    all
+}
+
+#[test]
+fn a_call_that_is_made_in_no_trial_of_it_is_named() {
+    let trials = [("a", false), ("b", false), ("a", true), ("c", true), ("b", false)];
+    let never = never_met(trials.map(|(call, made)| (call.to_owned(), made)));
+    assert_eq!(never, BTreeSet::from(["b".to_owned()]));
 }
 
 /// A list to stand at the end of a line.

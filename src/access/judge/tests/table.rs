@@ -572,7 +572,7 @@ fn table() -> Vec<(Hop, Reason, Break)> {
             ArgoCd,
             Reason::ClusterSecretDiffers,
             change(|_, evidence| {
-                seen(evidence).credentials = Credentials::Other;
+                seen(evidence).credentials = Credentials::default();
             }),
         ),
         (
