@@ -300,13 +300,13 @@ fn beyond_policy(
     if gives(of_project, ScopeKind::Cluster) {
         return None;
     }
-    let reaches = |guarded: &&str| policy.namespaces.iter().any(|name| Glob::covers(name, guarded));
+    let covered = |guarded: &&str| policy.namespaces.iter().any(|name| Glob::covers(name, guarded));
     let guarded = asked.guarded_namespaces.iter().map(String::as_str);
-    let guarded: Vec<&str> = guarded.filter(reaches).collect();
+    let guarded: Vec<&str> = guarded.filter(covered).collect();
     let reached: Vec<&str> = guarded
         .iter()
         .copied()
-        .chain(SYSTEM_NAMESPACES.into_iter().filter(reaches))
+        .chain(SYSTEM_NAMESPACES.into_iter().filter(covered))
         .collect();
     let fleet = if guarded.is_empty() {
         String::new()
