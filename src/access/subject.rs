@@ -137,7 +137,7 @@ impl Subject {
     pub fn unreadable(kind: &str, name: &str, error: &str) -> Trouble {
         not_moored(
             format!("{kind} {name} cannot be read: {error}"),
-            "use a release of mooring that fits the CustomResourceDefinitions on the hub",
+            "correct that in the object, as its condition Ready says; where a newer release of mooring brought it, run that one",
         )
     }
 

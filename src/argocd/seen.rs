@@ -86,6 +86,9 @@ fn hash(value: &[u8]) -> String {
 pub struct ClusterSecret {
     /// Its name.
     pub name: String,
+    /// Its namespace, Argo CD's.
+    #[serde(skip)]
+    pub namespace: String,
     /// Its UID.
     pub uid: String,
     /// Its resource version.
@@ -196,6 +199,7 @@ impl ClusterSecret {
         let annotations = metadata.annotations.clone().unwrap_or_default();
         Self {
             name: metadata.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
             uid: metadata.uid.clone().unwrap_or_default(),
             resource_version: metadata.resource_version.clone().unwrap_or_default(),
             server: text("server").trim_end_matches('/').to_owned(),

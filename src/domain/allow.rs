@@ -106,9 +106,71 @@ pub struct Asked {
     pub deployer_role: Option<RoleArn>,
 }
 
-/// What is asked beyond what is allowed, each with a sentence for the person who asked.
+/// What is asked beyond what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NotAllowed(pub Vec<String>);
+pub struct NotAllowed(pub Vec<Beyond>);
+
+/// One thing that is asked beyond what is allowed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Beyond {
+    /// What, for the person who asked.
+    pub what: String,
+    /// What would help.
+    pub remedy: Remedy,
+}
+
+/// What helps against a thing that is not allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Remedy {
+    /// The platform team allows it, or less is asked for.
+    LessOrMore,
+    /// The platform team allows it: it never changes in an object.
+    More,
+    /// Other namespaces are named: these give more than themselves.
+    OtherNamespaces,
+}
+
+impl Beyond {
+    /// A thing with what would help.
+    #[must_use]
+    pub fn new(what: impl Into<String>, remedy: Remedy) -> Self {
+        Self {
+            what: what.into(),
+            remedy,
+        }
+    }
+}
+
+impl NotAllowed {
+    /// All of them in a row, and what would help.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let all: Vec<&str> = self.0.iter().map(|beyond| beyond.what.as_str()).collect();
+        let any = |remedy: Remedy| self.0.iter().any(|beyond| beyond.remedy == remedy);
+        let (less, more) = (any(Remedy::LessOrMore), any(Remedy::More));
+        let mut next = Vec::new();
+        if less || more {
+            let mut ask = "ask the platform team to add it to spec.allow".to_owned();
+            if more {
+                ask.push_str(", and to run `mooring bootstrap` again where that lets in an account or a role");
+            }
+            if less {
+                ask.push_str(", or ask for less");
+            }
+            if more {
+                ask.push_str(
+                    ". Account, region, name and deployer role of a ManagedCluster never change: others take a new one",
+                );
+            }
+            next.push(ask);
+        }
+        if any(Remedy::OtherNamespaces) {
+            let others = if next.is_empty() { "name" } else { "Name" };
+            next.push(format!("{others} other namespaces, which do not take those in"));
+        }
+        format!("{}: {}", all.join(", nor "), next.join(". "))
+    }
+}
 
 /// Holds a request against the allowances. It is allowed when the entries that cover both the cluster and the project
 /// together give everything that it asks: what one entry gives to its projects is not for the projects of another.
@@ -127,10 +189,11 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
     if covering.is_empty() {
         let meant = asked.region.meant();
         let meant = meant.map_or_else(String::new, |meant| format!(" (is {meant} meant?)"));
-        return Err(NotAllowed(vec![format!(
+        let what = format!(
             "cluster {} in account {}, region {}{meant}",
             asked.cluster, asked.account, asked.region
-        )]));
+        );
+        return Err(NotAllowed(vec![Beyond::new(what, Remedy::More)]));
     }
     let project = asked.project.as_deref();
     let of_project: Vec<&Allowance> = covering
@@ -145,9 +208,12 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
     for group in &asked.kubernetes_groups {
         let gives = |entries: &[&Allowance]| entries.iter().any(|entry| any(&entry.kubernetes_groups, group));
         if !gives(&of_project) && !gives(&covering) {
-            beyond.push(format!("Kubernetes group {group}"));
+            beyond.push(less_or_more(format!("Kubernetes group {group}")));
         } else if !gives(&of_project) && !of_project.is_empty() {
-            beyond.push(format!("Kubernetes group {group} {}", in_project(project)));
+            beyond.push(less_or_more(format!(
+                "Kubernetes group {group} {}",
+                in_project(project)
+            )));
         }
     }
     if let Some(role) = &asked.deployer_role {
@@ -156,24 +222,28 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
             patterns.any(|pattern| pattern.matches(role))
         };
         if !gives(&covering) {
-            beyond.push(format!(
-                "deployer role {role} (deployerRoles names the roles outside of Mooring's path)"
-            ));
+            let what = format!("deployer role {role} (deployerRoles names the roles outside of Mooring's path)");
+            beyond.push(Beyond::new(what, Remedy::More));
         } else if !gives(&of_project) && !of_project.is_empty() {
-            beyond.push(format!("deployer role {role} {}", in_project(project)));
+            let what = format!("deployer role {role} {}", in_project(project));
+            beyond.push(Beyond::new(what, Remedy::More));
         }
     }
     if of_project.is_empty() {
-        beyond.push(project.map_or_else(
-            || "every Argo CD project (set argocd.project to one that is allowed)".to_owned(),
+        beyond.push(less_or_more(project.map_or_else(
+            || "every Argo CD project (set spec.argocd.project to one that is allowed)".to_owned(),
             |project| format!("Argo CD project {project}"),
-        ));
+        )));
     }
     if beyond.is_empty() {
         Ok(())
     } else {
         Err(NotAllowed(beyond))
     }
+}
+
+fn less_or_more(what: String) -> Beyond {
+    Beyond::new(what, Remedy::LessOrMore)
 }
 
 fn any(globs: &[Glob], text: &str) -> bool {
@@ -190,7 +260,7 @@ fn gives_project(entry: &Allowance, project: Option<&str>) -> bool {
 
 fn in_project(project: Option<&str>) -> String {
     project.map_or_else(
-        || "for every Argo CD project (set argocd.project to one that is allowed)".to_owned(),
+        || "for every Argo CD project (set spec.argocd.project to one that is allowed)".to_owned(),
         |project| format!("for Argo CD project {project}"),
     )
 }
@@ -201,7 +271,7 @@ fn beyond_policy(
     covering: &[&Allowance],
     policy: &AskedPolicy,
     asked: &Asked,
-) -> Option<String> {
+) -> Option<Beyond> {
     let gives = |entries: &[&Allowance], scope: ScopeKind| {
         let mut given = entries.iter().flat_map(|entry| &entry.access_policies);
         given.any(|(name, widest)| *name == policy.name && (*widest == ScopeKind::Cluster || *widest == scope))
@@ -218,28 +288,38 @@ fn beyond_policy(
             ScopeKind::Namespace => "namespaces",
         };
         let meant = meant(name, covering).map_or_else(String::new, |meant| format!(" (is {meant} meant?)"));
-        return Some(format!("access policy {name} in {place}{meant}"));
+        return Some(less_or_more(format!("access policy {name} in {place}{meant}")));
     }
     if of_project.is_empty() {
         return None;
     }
     if !gives(of_project, scope) {
-        return Some(format!("access policy {name} {}", in_project(asked.project.as_deref())));
+        let what = format!("access policy {name} {}", in_project(asked.project.as_deref()));
+        return Some(less_or_more(what));
     }
     if gives(of_project, ScopeKind::Cluster) {
         return None;
     }
+    let covered = |guarded: &&str| policy.namespaces.iter().any(|name| Glob::covers(name, guarded));
     let guarded = asked.guarded_namespaces.iter().map(String::as_str);
+    let guarded: Vec<&str> = guarded.filter(covered).collect();
     let reached: Vec<&str> = guarded
-        .chain(SYSTEM_NAMESPACES)
-        .filter(|guarded| policy.namespaces.iter().any(|name| Glob(name.clone()).matches(guarded)))
+        .iter()
+        .copied()
+        .chain(SYSTEM_NAMESPACES.into_iter().filter(covered))
         .collect();
+    let fleet = if guarded.is_empty() {
+        String::new()
+    } else {
+        format!(" (in {} every cluster that Argo CD deploys to)", guarded.join(", "))
+    };
     (!reached.is_empty()).then(|| {
-        format!(
-            "access policy {name} in namespaces {}, which take in {}: it gives more than those namespaces there, which takes the policy at scope Cluster in spec.allow; name the namespaces that are meant",
-            policy.namespaces.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+        let what = format!(
+            "access policy {name} in namespaces {}, which take in {}, where it gives more than those namespaces{fleet}",
+            policy.namespaces.join(", "),
             reached.join(", ")
-        )
+        );
+        Beyond::new(what, Remedy::OtherNamespaces)
     })
 }
 
@@ -282,6 +362,12 @@ pub fn letters_apart(one: &str, other: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Everything beyond it, in words.
+    fn beyond(judged: Result<(), NotAllowed>) -> Vec<String> {
+        let NotAllowed(beyond) = judged.unwrap_err();
+        beyond.into_iter().map(|one| one.what).collect()
+    }
 
     fn globs(texts: &[&str]) -> Vec<Glob> {
         texts.iter().map(|text| Glob((*text).to_owned())).collect()
@@ -381,7 +467,7 @@ mod tests {
         for (change, named) in cases {
             let mut asked = asked();
             change(&mut asked);
-            let NotAllowed(beyond) = judge(&[allowance()], &asked).unwrap_err();
+            let beyond = beyond(judge(&[allowance()], &asked));
             assert_eq!(beyond.len(), 1, "{beyond:?}");
             assert!(beyond[0].contains(named), "{beyond:?}");
         }
@@ -396,7 +482,7 @@ mod tests {
         without.deployer_roles.clear();
         let mut platform = allowance();
         platform.projects = globs(&["platform"]);
-        let NotAllowed(beyond) = judge(&[without, platform], &asked).unwrap_err();
+        let beyond = beyond(judge(&[without, platform], &asked));
         assert!(
             beyond[0].contains("role/argocd-prod for every Argo CD project"),
             "{beyond:?}"
@@ -430,18 +516,16 @@ mod tests {
         let allow = [viewer, platform];
         let mut admin = asked();
         admin.kubernetes_groups = ["team-a".to_owned()].into();
-        let NotAllowed(beyond) = judge(&allow, &admin).unwrap_err();
         assert_eq!(
-            beyond,
+            beyond(judge(&allow, &admin)),
             [
-                "access policy AmazonEKSClusterAdminPolicy for every Argo CD project (set argocd.project to one that is allowed)",
-                "Kubernetes group team-a for every Argo CD project (set argocd.project to one that is allowed)",
+                "access policy AmazonEKSClusterAdminPolicy for every Argo CD project (set spec.argocd.project to one that is allowed)",
+                "Kubernetes group team-a for every Argo CD project (set spec.argocd.project to one that is allowed)",
             ]
         );
         admin.project = Some("team-a".into());
-        let NotAllowed(beyond) = judge(&allow, &admin).unwrap_err();
         assert_eq!(
-            beyond[0],
+            beyond(judge(&allow, &admin))[0],
             "access policy AmazonEKSClusterAdminPolicy for Argo CD project team-a"
         );
         admin.project = Some("platform".into());
@@ -471,14 +555,44 @@ mod tests {
             (&["kube-*"], "kube-system, kube-public, kube-node-lease"),
             (&["argo*"], "argocd"),
         ] {
-            let NotAllowed(beyond) = of(namespaces).unwrap_err();
-            assert_eq!(beyond.len(), 1);
+            let refused = of(namespaces).unwrap_err();
+            assert_eq!(refused.0.len(), 1);
+            let words = refused.words();
             let start = format!(
-                "access policy AmazonEKSEditPolicy in namespaces {}, which take in {reached}: ",
+                "access policy AmazonEKSEditPolicy in namespaces {}, which take in {reached}, where it gives more",
                 namespaces.join(", ")
             );
-            assert!(beyond[0].starts_with(&start), "{beyond:?}");
+            assert!(words.starts_with(&start), "{words}");
+            assert!(
+                words.ends_with(": name other namespaces, which do not take those in")
+                    && !words.contains("platform team"),
+                "nobody is sent to have the cluster given away: {words}"
+            );
+            assert_eq!(words.contains("every cluster"), reached.contains("argocd"), "{words}");
         }
+    }
+
+    #[test]
+    fn what_helps_is_told_of_what_is_asked_and_of_nothing_else() {
+        let words = |change: fn(&mut Asked)| {
+            let mut asked = asked();
+            change(&mut asked);
+            judge(&[allowance()], &asked).unwrap_err().words()
+        };
+        let group = |asked: &mut Asked| asked.kubernetes_groups = ["x".to_owned()].into();
+        assert!(words(group).ends_with(": ask the platform team to add it to spec.allow, or ask for less"));
+        let abroad = words(|asked| asked.account = "333333333333".parse().unwrap());
+        assert!(
+            abroad.contains("`mooring bootstrap` again")
+                && !abroad.contains("less")
+                && abroad.ends_with("take a new one"),
+            "{abroad}"
+        );
+        let both = words(|asked| {
+            asked.kubernetes_groups = ["x".to_owned()].into();
+            asked.access_policies = vec![policy("AmazonEKSEditPolicy", &["kube-system"])];
+        });
+        assert!(both.contains("or ask for less. Name other namespaces"), "{both}");
     }
 
     #[test]

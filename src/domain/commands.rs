@@ -10,6 +10,49 @@ pub const OPERATOR_PODS: &str = "kubectl get pods -A -l app.kubernetes.io/name=m
 /// Shows the operator's Deployments, wherever they are.
 pub const OPERATOR_DEPLOYMENTS: &str = "kubectl get deployments -A -l app.kubernetes.io/name=mooring";
 
+/// Has the removal of a `ManagedCluster` treat those who use the cluster as `policy` says, a value of
+/// `spec.deletion.whileInUse`.
+#[must_use]
+pub fn while_in_use(object: impl Display, policy: &str) -> String {
+    format!(r#"kubectl patch mgc {object} --type merge -p '{{"spec":{{"deletion":{{"whileInUse":"{policy}"}}}}}}'"#)
+}
+
+/// Deletes an Application of Argo CD, by `NAMESPACE/NAME`. Other kinds are named `Application` too.
+#[must_use]
+pub fn delete_application(id: &str) -> String {
+    format!("kubectl delete applications.argoproj.io {}", placed(id))
+}
+
+/// Takes the finalizers off an Application of Argo CD, by `NAMESPACE/NAME`: its deletion then leaves what it deployed.
+#[must_use]
+pub fn free_application(id: &str) -> String {
+    format!(
+        r#"kubectl patch applications.argoproj.io {} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#,
+        placed(id)
+    )
+}
+
+/// The arguments that name a thing in a namespace, by `NAMESPACE/NAME`.
+fn placed(id: &str) -> String {
+    id.split_once('/')
+        .map_or_else(|| id.to_owned(), |(namespace, name)| format!("-n {namespace} {name}"))
+}
+
+/// Takes every finalizer off a Secret.
+#[must_use]
+pub fn free_secret(namespace: impl Display, name: impl Display) -> String {
+    format!(r#"kubectl patch secret -n {namespace} {name} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#)
+}
+
+/// Sets how many pods of Argo CD's ApplicationSet controller run. It bears this label in Argo CD's own manifests and in
+/// its Helm chart, which names it otherwise.
+#[must_use]
+pub fn scale_application_sets(namespace: impl Display, replicas: u8) -> String {
+    format!(
+        "kubectl scale deployment -n {namespace} -l app.kubernetes.io/name=argocd-applicationset-controller --replicas={replicas}"
+    )
+}
+
 /// Lets a cluster take access entries.
 #[must_use]
 pub fn let_take_access_entries(region: impl Display, cluster: impl Display) -> String {

@@ -322,6 +322,7 @@ async fn run(step: &Step, site: Site<'_>, made: Option<&MadeRole>) -> Result<Ran
             if let Some(held) = objects::delete(site.secrets, name, uid).await? {
                 return Ok(Ran::Going(Blocked::SecretGoing {
                     name: name.clone(),
+                    namespace: held.metadata.namespace.clone().unwrap_or_default(),
                     finalizers: held.metadata.finalizers.into_iter().flatten().collect(),
                     behind: true,
                 }));

@@ -7,13 +7,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::{
-    domain::{arn::ClusterArn, eks::ClusterState},
-    policy::Lack,
-};
+use crate::domain::{arn::ClusterArn, eks::ClusterState};
+use crate::policy::Lack;
 
 pub use self::message::ONE_TOO_MANY;
-pub(crate) use self::message::held_in_words;
+pub(crate) use self::message::{detach_commands, held_in_words};
 use super::step::Part;
 
 /// What stands in the way, as a typed reason. It is not an error: nothing failed.
@@ -144,6 +142,8 @@ pub enum Blocked {
         role: String,
         /// Their names.
         policies: BTreeSet<String>,
+        /// Whether the role bears our tags and is not recorded as made by us, so that it is deleted once they are off.
+        forged: bool,
     },
     /// Something must be deleted to heal, and a second look must agree first.
     Unconfirmed {
@@ -187,6 +187,8 @@ pub enum Blocked {
     SecretImmutable {
         /// The Secret.
         name: String,
+        /// Argo CD's namespace.
+        namespace: String,
         /// What cannot be written, by name.
         undone: BTreeSet<String>,
     },
@@ -194,6 +196,8 @@ pub enum Blocked {
     SecretGoing {
         /// The Secret.
         name: String,
+        /// Argo CD's namespace.
+        namespace: String,
         /// The finalizers on it.
         finalizers: BTreeSet<String>,
         /// Whether it goes for good, and something is to go behind it.

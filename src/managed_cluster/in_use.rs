@@ -9,6 +9,7 @@ mod telling;
 use crate::{
     api::WhileInUse,
     argocd::{Application, ApplicationSet, Change, ClusterSecret, Target, Usage},
+    domain::commands::while_in_use,
 };
 
 use self::telling::Telling;
@@ -34,6 +35,8 @@ pub const BY_SUSPENSION: &str = "spec.mode is Suspended, and a removal gives no 
 /// A cluster that is being removed, as Argo CD sees it.
 #[derive(Clone, Debug)]
 pub struct Going<'a> {
+    /// The object's own name.
+    pub object: &'a str,
     /// Its cluster Secrets: one, unless Argo CD has made a copy. What Argo CD does not take for a cluster's, or what is
     /// being deleted already, is none of them.
     pub secrets: Vec<&'a ClusterSecret>,
@@ -144,8 +147,9 @@ impl Going<'_> {
         let invited = invited(&labelled, &sets);
         if !invited.is_empty() {
             return told.undrained(&format!(
-                "the labels of its Secret are not dropped, since {} would choose the cluster without them: change the selector there, or set spec.deletion.whileInUse to Block and delete the Applications yourself",
-                named("ApplicationSet", &invited)
+                "the labels of its Secret are not dropped, since {} would choose the cluster without them: change the selector there, or have the removal wait (`{}`) and delete the Applications yourself",
+                named("ApplicationSet", &invited),
+                while_in_use(self.object, "Block")
             ));
         }
         let steps = labelled.into_iter().map(|secret| Step::DropLabels {
@@ -237,6 +241,7 @@ mod tests {
 
     fn going(secrets: &[ClusterSecret]) -> Going<'_> {
         Going {
+            object: "prod-eu",
             secrets: secrets.iter().collect(),
             server: None,
             name: Some("prod"),
@@ -354,6 +359,39 @@ mod tests {
             stalled && why.starts_with("1 Application still deploys to this cluster (argocd/a)"),
             "{why}"
         );
+    }
+
+    /// Who is told to delete an Application may only have meant to unregister the cluster.
+    #[test]
+    fn what_is_deployed_is_not_taken_down_before_a_person_has_chosen() {
+        let keep = r#"`kubectl patch mgc prod-eu --type merge -p '{"spec":{"deletion":{"whileInUse":"Proceed"}}}'`"#;
+        let drain = r#"`kubectl patch mgc prod-eu --type merge -p '{"spec":{"deletion":{"whileInUse":"Drain"}}}'`"#;
+        let delete = "`kubectl delete applications.argoproj.io -n team b`";
+        let sets = [set("argocd/shops", &by_label())];
+        let owned = || application("argocd/a", Some("shops"), false);
+        let alone = || application("team/b", None, false);
+        for (applications, says, not) in [
+            (vec![owned()], vec![drain], vec!["kubectl delete"]),
+            (vec![alone()], vec![delete], vec![]),
+            (vec![owned(), alone()], vec![drain, delete], vec![]),
+        ] {
+            let (why, stalled) = told(next(WhileInUse::Block, &labelled(), &applications, &sets));
+            assert!(stalled && why.contains("Decide first"), "{why}");
+            let kept = why.find(keep).unwrap_or_else(|| panic!("{why}"));
+            for part in says {
+                assert!(why.find(part).is_some_and(|at| at > kept), "{part}: {why}");
+            }
+            for part in not {
+                assert!(!why.contains(part), "{part}: {why}");
+            }
+        }
+        let (why, _) = told(next(
+            WhileInUse::Block,
+            &labelled(),
+            &[application("team/b", None, true)],
+            &[],
+        ));
+        assert!(!why.contains("Decide first"), "somebody has: {why}");
     }
 
     /// What a look says that found nobody, and must be repeated.
@@ -526,14 +564,21 @@ mod tests {
         // Then it waits for Argo CD, and says who never will.
         let bare = [secret(&json!({}), &json!({}))];
         let (why, stalled) = told(next(WhileInUse::Drain, &bare, &owned, &sets));
-        assert!(!stalled && why.contains("waits until they are gone"), "{why}");
+        assert!(
+            !stalled
+                && why.contains("for ApplicationSet argocd/shops to delete")
+                && why.contains("waits until they are gone"),
+            "{why}"
+        );
         let alone = [
             application("argocd/a", Some("shops"), false),
             application("team/b", None, false),
         ];
         let (why, stalled) = told(next(WhileInUse::Drain, &bare, &alone, &sets));
         assert!(
-            stalled && why.contains("Nobody deletes Application team/b: do so"),
+            stalled
+                && why.contains("Nobody deletes Application team/b")
+                && why.contains("`kubectl delete applications.argoproj.io -n team b`"),
             "{why}"
         );
     }
@@ -605,6 +650,13 @@ mod tests {
         assert!(
             stalled && why.contains("kubectl annotate secret -n argocd cluster-abc argocd.argoproj.io/skip-reconcile-"),
             "{why}"
+        );
+        let stays = [application("argocd/a", None, false)];
+        let (why, _) = told(next(WhileInUse::Block, &skipping, &stays, &[]));
+        let at = |words: &str| why.find(words);
+        assert!(
+            at("skip-reconcile-").is_some() && at("skip-reconcile-") < at("kubectl delete"),
+            "first: {why}"
         );
         let mut odd = application("team/odd", None, false);
         odd.destination = None;

@@ -13,7 +13,8 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagementRole, REMOVALS_CONFIRMED_AT, RemovalStatus},
+    api::{FINALIZER, ManagedCluster, ManagementRole, REMOVALS_CONFIRMED_AT, RemovalStatus, WhileInUse},
+    domain::commands::while_in_use,
     kubernetes::{KubernetesError, finalizer, objects},
 };
 
@@ -255,12 +256,20 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, notes: &[String]) -> St
     let (role, name) = (&identity.management_role, &identity.name);
     let annotation = format!("{REMOVALS_CONFIRMED_AT}=\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"");
     let notes = notes.iter().flat_map(|note| [". ", note.as_str()]).collect::<String>();
+    let keep = if identity.while_in_use == WhileInUse::Proceed {
+        String::new()
+    } else {
+        format!(
+            ". Where Applications use this cluster, what they deployed surely stays with `{}`, before it is confirmed",
+            while_in_use(name, "Proceed")
+        )
+    };
     format!(
         "{} removals of ManagedClusters were asked for within an hour, and --removals-per-hour allows {limit}: it may be \
          an accident, so nothing is taken away for those that wait ({}) until a person says so, however long that is. If they are meant: `kubectl \
          annotate mgr {role} --overwrite {annotation}` for all that name it, or `kubectl annotate mgc {name} --overwrite \
          {annotation}` for this one. If not, put the manifests back in Git first: a deletion cannot be undone, so \
-         each of them goes once it is confirmed, and is then made again; nothing of them is lost until then{notes}",
+         each of them goes once it is confirmed, and is then made again; nothing of them is lost until then{keep}{notes}",
         burst.count,
         some(&burst.waiting)
     )

@@ -70,7 +70,7 @@ use crate::{
 };
 
 pub use blocked::Blocked;
-pub(crate) use blocked::held_in_words;
+pub(crate) use blocked::{detach_commands, held_in_words};
 pub use context::{Context, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;

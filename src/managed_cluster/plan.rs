@@ -170,7 +170,7 @@ pub(crate) fn owner_in_words(marked: &Marked) -> String {
         Marked::Another { hub, uid: None, .. } => {
             format!("it is one of the roles that the Mooring of {hub} itself works by")
         }
-        Marked::Another { hub, object, .. } => format!("hub {hub} made it for {object}"),
+        Marked::Another { hub, object, .. } => format!("it bears the mark of hub {hub} for {object}"),
         Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),
     }
 }
@@ -195,7 +195,7 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
         }
         return;
     }
-    if let Some(blocked) = role::foreign_policies(desired, spoke) {
+    if let Some(blocked) = role::foreign_policies(desired, spoke, &standing) {
         plan.blocked.push(blocked);
         plan_beside_policies(plan, desired, spoke, &standing, entry, memory);
         return;

@@ -134,6 +134,7 @@ fn held(secrets: &Secrets) -> Option<Blocked> {
     let held = |secret: &&ClusterSecret| secret.deleting || !secret.finalizers.is_empty();
     secrets.own.iter().find(held).map(|secret| Blocked::SecretGoing {
         name: secret.name.clone(),
+        namespace: secret.namespace.clone(),
         finalizers: secret.finalizers.clone(),
         behind: true,
     })
@@ -218,6 +219,7 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
         plan.blocked.push(Blocked::ForeignPolicyAttached {
             role: role.arn.clone(),
             policies,
+            forged: false,
         });
         return;
     }

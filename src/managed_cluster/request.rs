@@ -202,12 +202,12 @@ pub enum Refusal {
     #[error("the spec cannot be used: {0}")]
     Invalid(#[from] InvalidName),
     /// It asks for more than the `ManagementRole` allows.
-    #[error("ManagementRole {management_role} does not allow {}: ask the platform team to add it to spec.allow, or ask for less; what never changes (account, region, name, role) takes a new ManagedCluster", .beyond.join(", nor "))]
+    #[error("ManagementRole {management_role} does not allow {}", .beyond.words())]
     NotAllowed {
         /// Whose `allow` it is.
         management_role: String,
         /// Each thing beyond it.
-        beyond: Vec<String>,
+        beyond: NotAllowed,
     },
     /// The cluster is in another partition than the hub.
     #[error(
@@ -223,7 +223,7 @@ pub enum Refusal {
     },
     /// The deployer role that it names can be nobody's, whatever is allowed.
     #[error(
-        "access.deployerRole.arn {arn} cannot be a deployer role: it is {why}. Name a role that only Argo CD uses, or none, in a new ManagedCluster"
+        "spec.access.deployerRole.arn {arn} cannot be a deployer role: it is {why}. Name a role that only Argo CD uses, or none, in a new ManagedCluster"
     )]
     UnusableRole {
         /// The role.
@@ -254,7 +254,7 @@ impl Request {
         {
             return Err(Refusal::UnusableRole { arn: arn.clone(), why });
         }
-        allow::judge(&management.allow, &asked(object, &identity, management)).map_err(|NotAllowed(beyond)| {
+        allow::judge(&management.allow, &asked(object, &identity, management)).map_err(|beyond| {
             Refusal::NotAllowed {
                 management_role: management.hub.management_role.to_string(),
                 beyond,
@@ -271,7 +271,7 @@ impl Request {
             return Err(Refusal::Invalid(InvalidName {
                 kind: "a name that Argo CD can give to another cluster",
                 value: name,
-                hint: "it is Argo CD's own name for the cluster that it runs on: write another one in argocd.name",
+                hint: "it is Argo CD's own name for the cluster that it runs on: write another one in spec.argocd.name",
             }));
         }
         let presentation = Presentation {
@@ -474,9 +474,9 @@ mod tests {
         for namespace in ["argocd", "argocd-two", "the-operators", "kube-system"] {
             let refusal = edit(namespace, "hub", "111111111111").unwrap_err();
             assert!(
-                refusal
-                    .to_string()
-                    .contains(&format!("Edit in namespaces {namespace}, which take in {namespace}: ")),
+                refusal.to_string().contains(&format!(
+                    "Edit in namespaces {namespace}, which take in {namespace}, where "
+                )),
                 "{refusal}"
             );
         }
@@ -621,6 +621,7 @@ mod tests {
         let Err(Refusal::NotAllowed { beyond, .. }) = beyond else {
             unreachable!()
         };
+        let beyond: Vec<&str> = beyond.0.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(
             beyond,
             [

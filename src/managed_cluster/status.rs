@@ -394,6 +394,7 @@ mod tests {
         api::condition::find,
         aws::{AwsError, Call, ErrorKind},
         domain::{
+            allow::{Beyond, NotAllowed, Remedy},
             eks::{AccessPolicyArn, AccessScope, ClusterState},
             name::Partition,
         },
@@ -508,6 +509,7 @@ mod tests {
             Blocked::ForeignPolicyAttached {
                 role: text(),
                 policies: set(),
+                forged: true,
             },
             Blocked::UnusableRole {
                 arn: text(),
@@ -550,11 +552,13 @@ mod tests {
             },
             Blocked::SecretGoing {
                 name: text(),
+                namespace: text(),
                 finalizers: set(),
                 behind: true,
             },
             Blocked::SecretImmutable {
                 name: text(),
+                namespace: text(),
                 undone: set(),
             },
             Blocked::UnusableConnection { why: text() },
@@ -652,7 +656,11 @@ mod tests {
     fn each_way_a_pass_can_end_is_told() {
         let refused = Refusal::NotAllowed {
             management_role: "default".into(),
-            beyond: vec!["account 2".into(), "region x".into()],
+            beyond: NotAllowed(
+                ["account 2", "region x"]
+                    .map(|what| Beyond::new(what, Remedy::LessOrMore))
+                    .into(),
+            ),
         };
         let planned = Plan {
             steps: vec![Step::DeleteAccessEntry],
@@ -957,6 +965,7 @@ mod tests {
         let foreign = Blocked::ForeignPolicyAttached {
             role: "x".into(),
             policies: BTreeSet::from(["mine".to_owned()]),
+            forged: false,
         };
         let failure = Failure::Aws(aws(ErrorKind::Denied, Call::DeleteRole, "r"));
         let failed = Releasing::failed(Error::Step(Part::DeployerRole, failure));
@@ -986,7 +995,7 @@ mod tests {
             );
             let (_, _, message) = ready(&told);
             assert!(
-                message.contains("being removed: there is no cluster Secret and no access entry, and the rest waits"),
+                message.contains("being removed: there is no cluster Secret and no access entry; what there is of the deployer role stands meanwhile"),
                 "{message}"
             );
             // What a later pass does not come to is as it was.
@@ -1490,7 +1499,7 @@ mod tests {
     fn not_allowed() -> Refusal {
         Refusal::NotAllowed {
             management_role: "default".into(),
-            beyond: vec!["x".into()],
+            beyond: NotAllowed(vec![Beyond::new("x", Remedy::LessOrMore)]),
         }
     }
 
@@ -1625,7 +1634,7 @@ mod tests {
             Pass::Refused(
                 Refusal::NotAllowed {
                     management_role: "d".into(),
-                    beyond: vec!["x".into()],
+                    beyond: NotAllowed(vec![Beyond::new("x", Remedy::LessOrMore)]),
                 },
                 None,
             )

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    api::CLOSED_ACCOUNTS,
     domain::{
         arn::{PolicyArn, RoleArn},
         eks::AccessScope,
@@ -38,6 +39,20 @@ pub(crate) fn some<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
 pub(crate) fn named(kind: &str, names: &[String]) -> String {
     let plural = if names.len() == 1 { "" } else { "s" };
     format!("{kind}{plural} {}", some(names))
+}
+
+/// The command that says on a `ManagementRole` that accounts are closed: all of them, since the annotation is written anew.
+pub(crate) fn say_closed<'a>(object: &str, accounts: impl IntoIterator<Item = &'a str>) -> String {
+    let accounts: BTreeSet<&str> = accounts.into_iter().collect();
+    let accounts = Vec::from_iter(accounts).join(",");
+    format!("kubectl annotate mgr {object} --overwrite {CLOSED_ACCOUNTS}={accounts}")
+}
+
+/// What has the operator serve a namespace.
+pub(crate) fn serve(namespace: &str) -> String {
+    format!(
+        "start it with --argocd-namespace {namespace} besides those that it serves, and apply the Role mooring-controller of deploy/install/10-rbac.yaml to that namespace"
+    )
 }
 
 /// A text as the beginning of a sentence.
@@ -181,6 +196,15 @@ mod tests {
         assert_eq!(some(&names(5)).matches('n').count(), 5);
         assert!(some(&names(7)).ends_with("n04 and 2 more"));
         assert!(!some(&["a\u{1b}[31m".to_owned()]).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_was_said_to_be_closed_before_stays_so() {
+        let told = say_closed("default", ["333333333333", "222222222222", "333333333333"]);
+        assert!(
+            told.ends_with("mooring.dev/closed-accounts=222222222222,333333333333"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::{
-    api::{CLOSED_ACCOUNTS, CONFIRM_HUB},
+    api::CONFIRM_HUB,
     domain::arn::{account_in, name_in},
     managed_cluster::{
-        held_in_words,
-        words::{SECOND_LOOK, named, some},
+        detach_commands, held_in_words,
+        words::{SECOND_LOOK, named, say_closed, serve, some},
     },
-    policy::Lack,
+    policy::{Lack, issued::AUDIENCE},
 };
 
 use super::step::Part;
@@ -117,6 +117,8 @@ pub enum Blocked {
     },
     /// Our role carries policies that we did not give it.
     ForeignPolicyAttached {
+        /// The role.
+        role: String,
         /// Their names.
         policies: BTreeSet<String>,
     },
@@ -164,6 +166,8 @@ pub enum Blocked {
         arns: BTreeSet<String>,
         /// Accounts that cannot be entered to look, and why the first of them cannot.
         unseen: BTreeMap<String, String>,
+        /// Accounts of which a person has said that they are closed.
+        closed: BTreeSet<String>,
     },
 }
 
@@ -292,17 +296,17 @@ impl Blocked {
             Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}, so no cluster is moored for this ManagementRole, and Argo CD's service accounts are not bound: {}", serve(namespace)),
             Self::HubMismatch { described, here } => format!("spec.cluster is not the cluster that the operator runs on: EKS gives issuer {described}, this API server {here}. Nothing is made for it. Name the hub's own cluster in a new ManagementRole"),
             Self::UnusableIssuer { why } => format!("the hub's issuer cannot be used: {why}"),
-            Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with audience sts.amazonaws.com, or set spec.oidcProvider to Manage"),
-            Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience sts.amazonaws.com: add it with `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn} --client-id sts.amazonaws.com`, or set spec.oidcProvider to Manage"),
-            Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct identity.roleArn in a new ManagementRole"),
+            Self::OidcProviderMissing { arn } => format!("IAM has no OIDC provider {arn}: create it with `aws iam create-open-id-connect-provider --url https://{} --client-id-list {AUDIENCE}`, or set spec.oidcProvider to Manage. {NOBODY}", issuer_in(arn)),
+            Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience {AUDIENCE}: add it with `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn} --client-id {AUDIENCE}`, or set spec.oidcProvider to Manage. {NOBODY}"),
+            Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct spec.identity.roleArn in a new ManagementRole"),
             Self::SelfTrustMissing { arn, secrets, lack } => format!("cluster Secrets make Argo CD assume role {arn} though it is that role already ({}), which AWS takes only where its trust policy says so, and this one does not. Let a ManagedCluster take them over, or have the owner of the role {}", some(secrets), lack.words()),
             Self::SecretsRemain { secrets } => format!("cluster Secrets that Mooring did not write make Argo CD act as this role ({}), so it stays: name another role in them. Where one is deleted, ApplicationSets delete the Applications of its cluster", some(secrets)),
             Self::HubReplaced { object, recorded, issuer } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}`"),
             Self::NotItsHub { object, arn, hub } => format!("{}. Until then nothing is taken away either: role {arn} may be what the Argo CD of another hub acts with. If this object is a copy of one that lives there, this lets the copy go and touches nothing in AWS: `{}`", hub.message(), let_go(object)),
             Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}` lets the role be made afresh; its deployer roles go on trusting it by its name"),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. Nothing is written to it. Deployer roles trust the name: whoever can use this role holds every cluster. Look up in CloudTrail of account {} (IAM's events are in its first region, us-east-1 in partition aws) who called CreateRole for it, take its policies and instance profiles off and delete it (`aws iam delete-role --role-name {}`): then it is made afresh. Until then `mooring revoke` closes a cluster to it", account_in(arn), name_in(arn)),
-            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path and case: choose another role.name in a new ManagementRole, or delete the role if nothing uses it"),
-            Self::ForeignPolicyAttached { policies } => format!("the management role carries policies that Mooring did not give it ({}): take them off, and it goes on by itself. Its permissions boundary holds it to assuming deployer roles meanwhile", some(policies)),
+            Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path and case: choose another spec.role.name in a new ManagementRole, or delete the role if nothing uses it (`aws iam delete-role --role-name {}`)", name_in(arn)),
+            Self::ForeignPolicyAttached { role, policies } => format!("the management role carries policies that Mooring did not give it: take them off, and it goes on by itself: {}. Its permissions boundary holds it to assuming deployer roles meanwhile", detach_commands(role, policies)),
             Self::Unconfirmed { id } => format!("{}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself", unrecorded(id)),
             Self::Held { arn, value, undone } => held_in_words(&format!("role {arn}"), value, undone),
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set spec.assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
@@ -310,9 +314,19 @@ impl Blocked {
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
             Self::StoodBack => "somebody changed the object or set a pause while Mooring was at work: it stopped before its next step, and looks again at once".to_owned(),
             Self::ClustersRemain { names, unreadable, going, .. } => clusters_remain(names, unreadable, going),
-            Self::RetainedDeployers { object, arns, unseen } => retained_deployers(object, arns, unseen),
+            Self::RetainedDeployers { object, arns, unseen, closed } => retained_deployers(object, arns, unseen, closed),
         }
     }
+}
+
+/// What it means that the OIDC provider does not do: the role trusts nobody else.
+const NOBODY: &str = "Until then no service account of Argo CD can assume the role, so Argo CD comes to no cluster";
+
+/// The issuer that an OIDC provider's ARN names, without its scheme (IAM user guide, "IAM identifiers").
+fn issuer_in(provider: &str) -> &str {
+    provider
+        .split_once("oidc-provider/")
+        .map_or(provider, |(_, issuer)| issuer)
 }
 
 /// What still names an object that is being removed, and what ends that.
@@ -351,11 +365,16 @@ fn let_go(name: &str) -> String {
 }
 
 /// Which deployer roles would be somebody's who made the role again, and which may be.
-fn retained_deployers(object: &str, arns: &BTreeSet<String>, unseen: &BTreeMap<String, String>) -> String {
+fn retained_deployers(
+    object: &str,
+    arns: &BTreeSet<String>,
+    unseen: &BTreeMap<String, String>,
+    closed: &BTreeSet<String>,
+) -> String {
     let mut told = Vec::new();
     if let Some(first) = arns.first() {
         told.push(format!(
-            "deployer roles that were kept still trust this role by its name ({}), and whoever made a role of that name again would hold them: have the owners of their accounts delete each of them with its access entry (in account {}: `aws iam delete-role --role-name {}`), or take the statement of this role out of its trust policy where others use it; then the removal goes on by itself",
+            "deployer roles that were kept still trust this role by its name ({}), and whoever made a role of that name again would hold them: have the owners of their accounts delete each of them, and first its access entry (`aws eks delete-access-entry --region REGION --cluster-name CLUSTER --principal-arn {first}`, on the cluster that it was made for; then, in account {}, `aws iam delete-role --role-name {}`), or take the statement of this role out of its trust policy where others use it; then the removal goes on by itself",
             some(arns),
             account_in(first),
             name_in(first)
@@ -364,19 +383,13 @@ fn retained_deployers(object: &str, arns: &BTreeSet<String>, unseen: &BTreeMap<S
     if let Some(why) = unseen.values().next() {
         let accounts: Vec<&str> = unseen.keys().map(String::as_str).collect();
         told.push(format!(
-            "deployer roles were kept in accounts that cannot be entered to see whether they are gone ({}): {why} If they are closed for good: `kubectl annotate mgr {object} --overwrite {CLOSED_ACCOUNTS}={}`",
+            "deployer roles were kept in accounts that cannot be entered to see whether they are gone ({}): {}. If they are closed for good, whoever keeps this ManagementRole says so: `{}`",
             accounts.join(", "),
-            accounts.join(",")
+            why.trim_end_matches('.'),
+            say_closed(object, closed.iter().map(String::as_str).chain(accounts.iter().copied()))
         ));
     }
     told.join("; ")
-}
-
-/// What has the operator serve a namespace.
-pub(super) fn serve(namespace: &str) -> String {
-    format!(
-        "start it with --argocd-namespace {namespace} besides those that it serves, and apply the Role mooring-controller of deploy/install/10-rbac.yaml to that namespace"
-    )
 }
 
 /// A role that bears our name and tags, and that nobody recorded.

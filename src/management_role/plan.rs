@@ -283,7 +283,10 @@ fn take_away(request: &Request, observed: &Observed, recorded_role: Option<&str>
     }
     let foreign = role::foreign_policies(observed);
     if !foreign.is_empty() {
-        plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
+        plan.blocked.push(Blocked::ForeignPolicyAttached {
+            role: request.role.to_string(),
+            policies: foreign,
+        });
         return plan;
     }
     let name = request.role.name.clone();

@@ -13,7 +13,7 @@ use crate::{
         name::ClusterName,
     },
     kubernetes::{finalizer, issuer::issuer, objects},
-    managed_cluster::management::unparsable,
+    managed_cluster::management::{closed_accounts, unparsable},
 };
 
 use super::{
@@ -132,7 +132,10 @@ async fn take_away(
     if !secrets.is_empty() {
         return Ok(Some(releasing(Blocked::SecretsRemain { secrets })));
     }
-    if let Some(blocked) = still_there(role, &request, old, context).await?.blocked(&name) {
+    if let Some(blocked) = still_there(role, &request, old, context)
+        .await?
+        .blocked(&name, closed_accounts(role))
+    {
         return Ok(Some(releasing(blocked)));
     }
     // Pods that start from here on are not to ask for a role that goes; one that stays they go on with.

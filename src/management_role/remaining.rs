@@ -98,15 +98,16 @@ impl Kept {
         Ok(())
     }
 
-    /// What waits for them; `None` where there is nothing to wait for.
+    /// What waits for them; `None` where there is nothing to wait for. Of `closed` accounts a person has said that they are.
     #[must_use]
-    pub fn blocked(self, object: &str) -> Option<Blocked> {
+    pub fn blocked(self, object: &str, closed: BTreeSet<String>) -> Option<Blocked> {
         let Self { arns, unseen } = self;
         let any = !arns.is_empty() || !unseen.is_empty();
         any.then(|| Blocked::RetainedDeployers {
             object: object.to_owned(),
             arns,
             unseen,
+            closed,
         })
     }
 }
@@ -194,7 +195,8 @@ mod tests {
         };
         let held = |found| {
             let mut kept = Kept::default();
-            kept.add(&request, &arn, found).map(|()| kept.blocked("default"))
+            kept.add(&request, &arn, found)
+                .map(|()| kept.blocked("default", BTreeSet::new()))
         };
         for trust in ["", r#"{"AWS": "*"}"#, "arn:aws:iam::111111111111:root"] {
             let blocked = held(found(&arn, trust)).unwrap().unwrap();

@@ -599,7 +599,10 @@ mod tests {
                 arn: "a".into(),
                 owner: "b".into(),
             },
-            Blocked::ForeignPolicyAttached { policies: names() },
+            Blocked::ForeignPolicyAttached {
+                role: "arn:aws:iam::111111111111:role/x".into(),
+                policies: names(),
+            },
             Blocked::Unconfirmed { id: "a".into() },
             Blocked::PolicyFull { left_out: names() },
             Blocked::JustMade,
@@ -623,6 +626,7 @@ mod tests {
                 object: "default".into(),
                 arns: names(),
                 unseen: std::collections::BTreeMap::from([("222222222222".into(), "AWS denied it.".into())]),
+                closed: ["333333333333".into()].into(),
             },
         ] {
             assert!(

@@ -69,6 +69,8 @@ pub enum Step {
         trust: Document,
         /// What that changes about the one that was found.
         differences: Vec<Difference>,
+        /// Whether the one that was found surely lets none of Argo CD's service accounts in.
+        shuts_out: bool,
     },
     /// Set tags of the role.
     TagRole {
@@ -134,7 +136,16 @@ impl Step {
             Self::CreateRole { role } => format!("create role {}", role.arn),
             Self::DeleteRole { name } => format!("delete role {name}"),
             Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
-            Self::SetTrust { name, differences, .. } => trust_in_words(name, differences),
+            Self::SetTrust {
+                name,
+                differences,
+                shuts_out: false,
+                ..
+            } => trust_in_words(name, differences),
+            Self::SetTrust { name, differences, .. } => format!(
+                "{}, found to let none of Argo CD's service accounts in, so that Argo CD comes to no cluster",
+                trust_in_words(name, differences)
+            ),
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
             Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::PutPolicy {

@@ -13,6 +13,8 @@ use super::document::{Document, Effect, Principals, Statement, Values, canonical
 
 /// How much of one value is shown, in characters.
 const VALUE_LIMIT: usize = 160;
+/// How much is told in brief of a difference that there is no room for, in characters.
+const BRIEF: usize = 160;
 /// How many values of one element are shown.
 const VALUES_LIMIT: usize = 6;
 
@@ -87,13 +89,20 @@ pub fn differences_of(found: &str, wanted: &Document) -> Vec<Difference> {
     Document::parse(found).map_or_else(|_| vec![Difference::Unreadable], |found| differences(&found, wanted))
 }
 
-/// All of them in a row, at most about `limit` characters: what does not fit is counted.
+/// All of them in a row, at most about `limit` characters: of what does not fit is told in brief whom it is about, and
+/// where that does not fit either, it is counted. What is missing comes first: whoever needs it is kept out.
 #[must_use]
 pub fn in_words(differences: &[Difference], limit: usize) -> String {
+    let length = |text: &str| text.chars().count();
+    let mut sorted: Vec<&Difference> = differences.iter().collect();
+    sorted.sort_by_key(|difference| !matches!(difference, Difference::Missing(_)));
     let mut words = String::new();
-    for (told, difference) in differences.iter().enumerate() {
-        let one = cut(&difference.to_string(), limit);
-        if told > 0 && words.chars().count() + one.chars().count() > limit {
+    for (told, difference) in sorted.into_iter().enumerate() {
+        let mut one = cut(&difference.to_string(), limit);
+        if told > 0 && length(&words) + length(&one) > limit {
+            one = cut(one.split(" where ").next().unwrap_or_default(), BRIEF);
+        }
+        if told > 0 && length(&words) + length(&one) > limit + BRIEF {
             return format!("{words}, and {} more", differences.len() - told);
         }
         if told > 0 {
@@ -459,6 +468,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_told_first_and_who_is_let_in_is_never_only_counted() {
+        let root =
+            r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"sts:AssumeRole"}"#;
+        let found = format!(r#"{{"Version":"2012-10-17","Statement":[{root}]}}"#);
+        let all = differences_of(&found, &document(OURS));
+        for limit in [600, 200] {
+            let told = in_words(&all, limit);
+            assert!(
+                told.starts_with("add statement ManagementRole: ")
+                    && told.ends_with("take away statement: Allow sts:AssumeRole to arn:aws:iam::111111111111:root"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
     fn a_ghost_is_told_and_nobody_else() {
         let ghost = OURS.replace("arn:aws:iam::111111111111:root", "AROAEXAMPLEEXAMPLE123");
         let all = differences_of(&ghost, &document(OURS));
@@ -489,7 +514,7 @@ mod tests {
         assert!(!serde_json::to_string(&all).unwrap().contains("hunter2"));
         let many: Vec<Difference> = std::iter::repeat_n(all[0].clone(), 30).collect();
         let told = in_words(&many, 300);
-        assert!(told.ends_with(", and 29 more") && told.chars().count() < 320, "{told}");
+        assert!(told.ends_with(" more") && told.chars().count() < 320 + BRIEF, "{told}");
         assert_eq!(in_words(&[], 300), "");
     }
 }

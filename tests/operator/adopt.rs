@@ -178,7 +178,7 @@ async fn of_two_objects_for_one_cluster_the_second_says_who_has_it() {
     second["metadata"]["name"] = json!("second");
     world.apply(&second).await;
     let object = world.until_reason("ManagedCluster", "second", "RoleNotOurs").await;
-    assert!(message(&object).contains("made it for shared"), "{}", message(&object));
+    assert!(message(&object).contains("for shared"), "{}", message(&object));
     let mark = world.mark();
     world.whole_pass("ManagedCluster", "shared").await;
     world.whole_pass("ManagedCluster", "second").await;

@@ -663,7 +663,7 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
                     .insert("name".into(), ByteString(b"production".to_vec()));
             },
             &["!NotAdoptable"],
-            "set argocd.name",
+            "set spec.argocd.name",
         ),
         (
             "secret-of-another-project",

@@ -365,7 +365,7 @@ fn of_two_that_want_one_server_or_name_in_argo_cd_the_second_gives_way() {
     assert_eq!(brief(&plan).last().unwrap(), "!DuplicateCluster");
     assert!(
         messages(&plan).contains(
-            "so have it taken over: set spec.adoptExisting, and `kubectl annotate secret -n argocd theirs mooring.dev/adopt="
+            "so have it taken over: set spec.adoptExisting, and spec.argocd.name to \"theirs\", its name there, and `kubectl annotate secret -n argocd theirs mooring.dev/adopt="
         ),
         "{}",
         messages(&plan)

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use crate::{
     argocd::ADOPT_ANNOTATION,
     domain::{
-        arn::{name_in, region_in},
-        commands::{let_go_of_access_entry, let_take_access_entries},
+        arn::{account_in, name_in, region_in},
+        commands::{free_secret, let_go_of_access_entry, let_take_access_entries, scale_application_sets},
         eks::ClusterState,
         ownership::{ADOPT_TAG, HOLD_TAG},
     },
-    managed_cluster::words::{SECOND_LOOK, capitalised, some},
+    managed_cluster::words::{SECOND_LOOK, capitalised, serve, some},
 };
 
 use super::Blocked;
@@ -32,13 +32,13 @@ impl Blocked {
             | Self::ApplicationsUnseen { why, .. }
             | Self::RemovalsPaused { why } => why.clone(),
             Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
-            Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}: start it with --argocd-namespace {namespace}, and apply the Role mooring-controller of deploy/install/10-rbac.yaml to that namespace"),
-            Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role; `kubectl get mgr {name}` says how far it is"),
+            Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}: {}", serve(namespace)),
+            Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role, without which Argo CD does not come to the cluster. That takes seconds; where it does not end, `kubectl describe mgr {name}` says what keeps it"),
             Self::PolicyFull { name } => format!("the policy of ManagementRole {name}'s role has no room for this cluster's deployer role, so nothing is made: ask the platform team to set spec.assumePolicy to PerAccount there, or name the ManagementRole of a second Argo CD in a new ManagedCluster. Once there is room, it goes on by itself"),
-            Self::ClusterNotFound => "EKS knows no cluster of that name in this account and region: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster".to_owned(),
+            Self::ClusterNotFound => "EKS knows no cluster of the name in spec.clusterName, or else of the object's own, in this account and region: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster".to_owned(),
             Self::ClusterNotActive { cluster, state } => match state {
                 ClusterState::Failed => format!("the cluster is FAILED: `aws eks describe-cluster --region {} --name {}` says why, in field health; it is moored as soon as it is active", cluster.region, cluster.name),
-                ClusterState::Deleting => "the cluster is being deleted: delete this ManagedCluster too".to_owned(),
+                ClusterState::Deleting => "the cluster is being deleted: delete this ManagedCluster too, unless the cluster is to be created again under its name, and then it is moored anew by itself".to_owned(),
                 ClusterState::Creating | ClusterState::Pending => {
                     "the cluster is being created; it is moored as soon as it is active".to_owned()
                 }
@@ -56,15 +56,16 @@ impl Blocked {
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
             Self::NotOpened { arn, undone, open } => format!("role {arn} does not bear the tag {ADOPT_TAG} of this hub any more, and without it AWS lets Mooring write nothing to it, so this is not done: {}. Have its owner do that, or set the tag again, and Mooring does it: `{open}`", undone.join("; ")),
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (`{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again"),
-            Self::ForeignPolicyAttached { role, policies } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: {}", detach_commands(role, policies)),
+            Self::ForeignPolicyAttached { role, policies, forged: true } => format!("{}. Once its policies are off, Mooring deletes it and makes its own by itself: {}", forged_in_words(role), detach_commands(role, policies)),
+            Self::ForeignPolicyAttached { role, policies, forged: false } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: {}", detach_commands(role, policies)),
             Self::Unconfirmed { what } => format!("{what}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
             Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets, next } => format!("the cluster Secret is not written, since Argo CD would pick one of two at random: {}. {}", secrets.join("; "), capitalised(next)),
             Self::SecretNotOurs { name, namespace, object } => format!("Secret {namespace}/{name} has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. Delete it if nothing uses it, and ours is written by itself. If it is a cluster Secret of this very server, have it taken over: set spec.adoptExisting, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`"),
-            Self::SecretImmutable { name, undone } => format!("cluster Secret {name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret; delete the Secret, and it is written anew at once; then start the controller again", some(undone)),
-            Self::SecretGoing { name, finalizers, behind } => secret_going(name, finalizers, *behind),
+            Self::SecretImmutable { name, namespace, undone } => format!("cluster Secret {namespace}/{name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret: `{}`. Once its pods are gone, `kubectl delete secret -n {namespace} {name}`; it is written anew at once. When SecretReady is True, start the controller again, with as many replicas as before: `{}`", some(undone), scale_application_sets(namespace, 0), scale_application_sets(namespace, 1)),
+            Self::SecretGoing { name, namespace, finalizers, behind } => secret_going(name, namespace, finalizers, *behind),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),
             Self::UnusableConnection { why } => format!("{why}; Argo CD could not use it, so nothing was written"),
             Self::Held { thing, value, undone, .. } => held_in_words(thing, value, undone),
@@ -89,31 +90,43 @@ impl Blocked {
             format!("{what}; it would be made afresh")
         } else if let Self::ScopeUnmoved { what } = self {
             format!("EKS has taken a change and does not show it: {what}")
-        } else if let Self::ForeignPolicyAttached { role, policies } = self {
-            format!(
-                "role {role} carries policies that Mooring did not give it: {}",
-                detach_commands(role, policies)
-            )
+        } else if let Self::ForeignPolicyAttached { role, policies, forged } = self {
+            let carries = if *forged {
+                forged_in_words(role)
+            } else {
+                format!("role {role} carries policies that Mooring did not give it")
+            };
+            format!("{carries}: {}", detach_commands(role, policies))
         } else {
             self.message()
         }
     }
 }
 
+/// What is told of a role with policies that Mooring would delete and make afresh: somebody may have made it to be taken
+/// for ours.
+fn forged_in_words(role: &str) -> String {
+    format!(
+        "role {role} bears Mooring's tags and is not recorded as made by it, and it carries policies, which Mooring gives to none: look up in CloudTrail of account {} (IAM's events are in its first region, us-east-1 in partition aws) who called CreateRole for it. It is not used, and no access entry is made for it",
+        account_in(role)
+    )
+}
+
 /// What is told of a Secret that somebody's finalizers keep.
-fn secret_going(name: &str, finalizers: &BTreeSet<String>, behind: bool) -> String {
+fn secret_going(name: &str, namespace: &str, finalizers: &BTreeSet<String>, behind: bool) -> String {
     let then = if behind {
         "and until it is gone Argo CD goes on using it, so nothing behind it is taken away"
     } else {
         "and is written anew when it is gone"
     };
-    let going = format!("Secret {name} is being deleted, {then}");
+    let going = format!("Secret {namespace}/{name} is being deleted, {then}");
     if finalizers.is_empty() {
         return going;
     }
     let held = finalizers.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     format!(
-        "{going}. It is held by finalizers of others ({held}): whoever set them takes them off once done, and where nobody does, take them off yourself; it goes on by itself"
+        "{going}. It is held by finalizers of others ({held}): whoever set them takes them off once done, and it goes on by itself. Where nobody does any more, `{}` takes them off",
+        free_secret(namespace, name)
     )
 }
 
@@ -128,7 +141,7 @@ fn untag_command(thing: &str) -> String {
 }
 
 /// The commands that take policies off a role.
-fn detach_commands(role: &str, policies: &BTreeSet<String>) -> String {
+pub(crate) fn detach_commands(role: &str, policies: &BTreeSet<String>) -> String {
     let commands: Vec<String> = policies.iter().map(|policy| detach_command(role, policy)).collect();
     commands.join("; ")
 }
@@ -165,6 +178,46 @@ pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_somebody_made_to_be_taken_for_ours_is_no_tidying() {
+        let attached = |forged: bool| Blocked::ForeignPolicyAttached {
+            role: "arn:aws:iam::222222222222:role/mooring/x/default/prod".to_owned(),
+            policies: BTreeSet::from(["mine".to_owned()]),
+            forged,
+        };
+        let off = "`aws iam delete-role-policy --role-name prod --policy-name mine`";
+        for (forged, says) in [(true, true), (false, false)] {
+            let blocked = attached(forged);
+            for told in [blocked.message(), blocked.found()] {
+                assert!(told.contains(off), "{told}");
+                assert_eq!(told.contains("CloudTrail of account 222222222222"), says, "{told}");
+            }
+            assert_eq!(blocked.message().contains("deletes it and makes its own"), says);
+            assert!(!blocked.found().contains("by itself"), "nothing is written");
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_done_to_a_secret_is_told_with_its_namespace() {
+        let (name, namespace) = ("ours".to_owned(), "argocd".to_owned());
+        let going = Blocked::SecretGoing {
+            name: name.clone(),
+            namespace: namespace.clone(),
+            finalizers: BTreeSet::from(["their/own".to_owned()]),
+            behind: true,
+        };
+        let free = r#"`kubectl patch secret -n argocd ours --type merge -p '{"metadata":{"finalizers":null}}'`"#;
+        assert!(going.message().contains(free), "{}", going.message());
+        let immutable = Blocked::SecretImmutable {
+            name,
+            namespace,
+            undone: BTreeSet::new(),
+        };
+        let told = immutable.message();
+        let at = |words: &str| told.find(words).unwrap_or_else(|| panic!("{words}: {told}"));
+        assert!(at("--replicas=0") < at("kubectl delete secret -n argocd ours") && at("ours`") < at("--replicas=1"));
+    }
 
     /// How far apart two looks are is for a flag to say.
     #[test]

@@ -118,17 +118,27 @@ fn bad(releasing: &Releasing) -> Bad {
 
 /// That it is being removed, and what is gone already.
 fn how_far(gone: &BTreeSet<Part>) -> String {
-    let gone: Vec<String> = gone
+    let away: Vec<String> = gone
         .iter()
         .rev()
         .map(|part| part.words().replacen("the ", "no ", 1))
         .collect();
-    if gone.is_empty() {
-        ". The object is being removed, and waits for that".to_owned()
+    if away.is_empty() {
+        return ". The object is being removed, and waits for that".to_owned();
+    }
+    let away = away.join(" and ");
+    let made = [Part::Secret, Part::AccessEntry, Part::DeployerRole];
+    let left: Vec<&str> = made
+        .iter()
+        .filter(|part| !gone.contains(part))
+        .map(|part| part.words())
+        .collect();
+    if left.is_empty() {
+        format!(". The object is being removed: there is {away}, and it waits for that")
     } else {
         format!(
-            ". The object is being removed: there is {}, and the rest waits",
-            gone.join(" and ")
+            ". The object is being removed: there is {away}; what there is of {} stands meanwhile",
+            left.join(" and ")
         )
     }
 }

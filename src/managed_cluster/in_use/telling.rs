@@ -2,6 +2,7 @@
 
 use crate::{
     argocd::{ClusterSecret, Grip, Maker, Usage, User},
+    domain::commands::{delete_application, free_application, while_in_use},
     managed_cluster::{
         blocked::Blocked,
         words::{SECOND_LOOK, capitalised, named, some},
@@ -24,9 +25,8 @@ impl Telling<'_> {
     }
 
     fn waits(&self, sentences: &[String], stalled: bool, drained: bool) -> Blocked {
-        let all = self
-            .who()
-            .into_iter()
+        // What hangs every deletion comes before whoever is told to delete something.
+        let all = (self.who().into_iter().chain(self.skipping()))
             .chain(sentences.iter().cloned())
             .chain(self.asides());
         let hangs = self.skipped().is_some() || self.going.cut_off.is_some();
@@ -73,65 +73,115 @@ impl Telling<'_> {
 
     /// `Drain`, when the labels are dropped.
     pub(super) fn draining(&self) -> Blocked {
-        let told = "The labels of the cluster Secret are dropped, for ApplicationSets to delete their Applications while Argo CD can still reach the cluster, and it waits until they are gone";
-        self.waits(&[told.to_owned()], false, true)
+        let (sentences, stalled) = self.let_go_of();
+        self.waits(&sentences, stalled, true)
     }
 
     /// `Block`: nothing is done about them.
     pub(super) fn block(&self) -> Next {
         let mut sentences = Vec::new();
         let stays = self.used.applications.iter().any(|user| !user.deleting);
-        if stays {
-            if self.going.cut_off.is_none() {
-                let advice = if self.used.applications.len() == 1 {
-                    "it deployed. Delete it, or give it another destination"
-                } else {
-                    "they deployed. Delete them, or give them another destination"
-                };
-                sentences.push(format!(
-                    "Without the cluster Secret Argo CD could not take away what {advice}"
-                ));
-            }
-            let anew = self.makers(|grip| *grip == Grip::LetsGo);
-            if !anew.is_empty() {
-                sentences.push(format!(
-                    "{} choose{} the cluster by the labels of its Secret and make{} them anew, until spec.deletion.whileInUse is Drain, which drops the labels",
-                    named("ApplicationSet", &anew), s_for_one(&anew), s_for_one(&anew)
-                ));
-            }
+        if stays && self.going.cut_off.is_none() {
+            sentences.push(self.to_keep());
+            sentences.extend(self.to_take_down());
         }
         sentences.extend(self.unstoppable());
-        if stays && self.going.cut_off.is_none() {
-            sentences.push(
-                "With spec.deletion.whileInUse: Proceed the removal does not wait, and what was deployed is left behind"
-                    .to_owned(),
-            );
-        }
         self.wait(&sentences, stays)
+    }
+
+    /// What lets the removal go on without touching what runs. Argo CD drops the finalizers of an Application whose cluster
+    /// it does not know, and leaves what it deployed.
+    fn to_keep(&self) -> String {
+        let it = if self.used.applications.len() == 1 {
+            "it"
+        } else {
+            "they"
+        };
+        format!(
+            "Decide first what becomes of what {it} deployed, which Argo CD cannot take away any more without the cluster Secret. To keep it running: `{}`, and the removal waits no longer",
+            while_in_use(self.going.object, "Proceed")
+        )
+    }
+
+    /// What takes down what runs, by who made it: what an ApplicationSet makes is made anew where it is deleted by hand.
+    fn to_take_down(&self) -> Vec<String> {
+        let anew = self.makers(|grip| *grip == Grip::LetsGo);
+        let mut sentences = Vec::new();
+        if !anew.is_empty() {
+            let s = s_for_one(&anew);
+            sentences.push(format!(
+                "To take it down: `{}` drops the labels of the cluster Secret, by which {} choose{s} the cluster and make{s} Applications anew, for Argo CD to delete them",
+                while_in_use(self.going.object, "Drain"),
+                named("ApplicationSet", &anew),
+            ));
+        }
+        let alone = self.left_by(&anew);
+        if let Some(first) = alone.first() {
+            let (to, of) = if sentences.is_empty() {
+                ("To take it down", String::new())
+            } else {
+                ("And", format!(" for {}", named("Application", &alone)))
+            };
+            let likewise = if alone.len() > 1 {
+                ", and the others likewise"
+            } else {
+                ""
+            };
+            sentences.push(format!(
+                "{to}{of}: `{}`{likewise}. That takes down what it deployed where it has Argo CD's resources finalizer; given another destination, an Application leaves here what it deployed",
+                delete_application(first)
+            ));
+        }
+        sentences
+    }
+
+    /// The Applications that nobody deletes, where these ApplicationSets delete theirs.
+    fn left_by(&self, sets: &[String]) -> Vec<String> {
+        let stays = |user: &&User| !user.deleting && !user.owners.iter().any(|owner| sets.contains(owner));
+        let users = self.used.applications.iter().filter(stays);
+        users.map(|user| user.id.clone()).collect()
+    }
+
+    /// What is told while ApplicationSets let go of the cluster, and whether a person must act.
+    fn let_go_of(&self) -> (Vec<String>, bool) {
+        let lets_go = self.makers(|grip| *grip == Grip::LetsGo);
+        let who = if lets_go.is_empty() {
+            String::new()
+        } else {
+            let sets = named("ApplicationSet", &lets_go);
+            let its = if lets_go.len() == 1 { "its" } else { "their" };
+            let reaches = if self.going.cut_off.is_none() {
+                " while Argo CD can still reach the cluster"
+            } else {
+                ""
+            };
+            format!(", for {sets} to delete {its} Applications{reaches}")
+        };
+        let mut sentences = vec![format!(
+            "The labels of the cluster Secret are dropped{who}, and it waits until they are gone"
+        )];
+        let left = self.left_by(&lets_go);
+        if let Some(first) = left.first() {
+            let (it, likewise) = if left.len() == 1 {
+                ("it", "")
+            } else {
+                ("them", ", and the others likewise")
+            };
+            sentences.push(format!(
+                "Nobody deletes {}: `{}`{likewise}, or give {it} another destination, which leaves here what was deployed. To keep running what is deployed: `{}`",
+                named("Application", &left),
+                delete_application(first),
+                while_in_use(self.going.object, "Proceed")
+            ));
+        }
+        (sentences, !left.is_empty())
     }
 
     /// `Drain`, after the labels were dropped.
     pub(super) fn drained(&self) -> Next {
-        let lets_go = self.makers(|grip| *grip == Grip::LetsGo);
-        let stays = |user: &&User| !user.deleting && !user.owners.iter().any(|owner| lets_go.contains(owner));
-        let left: Vec<String> = self
-            .used
-            .applications
-            .iter()
-            .filter(stays)
-            .map(|user| user.id.clone())
-            .collect();
-        let mut sentences =
-            vec!["The labels of the cluster Secret are dropped, and it waits until they are gone".to_owned()];
-        if !left.is_empty() {
-            sentences.push(format!(
-                "Nobody deletes {}: do so, or give {} another destination",
-                named("Application", &left),
-                if left.len() == 1 { "it" } else { "them" }
-            ));
-        }
+        let (mut sentences, stalled) = self.let_go_of();
         sentences.extend(self.unstoppable());
-        Next::Wait(self.waits(&sentences, !left.is_empty(), true))
+        Next::Wait(self.waits(&sentences, stalled, true))
     }
 
     /// `Drain`, when the labels cannot be dropped.
@@ -226,19 +276,25 @@ impl Telling<'_> {
         self.going.secrets.iter().find(skips).map(|secret| secret.name.as_str())
     }
 
+    /// That no deletion comes to an end as it is.
+    fn skipping(&self) -> Option<String> {
+        let namespace = self.going.namespace;
+        self.skipped().map(|name| {
+            format!(
+                "The Secret bears argocd.argoproj.io/skip-reconcile, under which Argo CD never ends the deletion of an Application: take it off first with `kubectl annotate secret -n {namespace} {name} argocd.argoproj.io/skip-reconcile-`"
+            )
+        })
+    }
+
     fn asides(&self) -> Vec<String> {
         let mut sentences = Vec::new();
-        if let Some(name) = self.skipped() {
-            let namespace = self.going.namespace;
-            sentences.push(format!(
-                "The Secret bears argocd.argoproj.io/skip-reconcile, under which Argo CD never ends the deletion of an Application: take it off with `kubectl annotate secret -n {namespace} {name} argocd.argoproj.io/skip-reconcile-`"
-            ));
-        }
         if let Some(why) = self.going.cut_off
-            && !self.used.applications.is_empty()
+            && let Some(first) = self.used.applications.first()
         {
             sentences.push(format!(
-                "Argo CD cannot reach the cluster any more, since {why}: the deletion of an Application with a resources finalizer hangs. Delete such Applications without cascade, give them another destination, or set spec.deletion.whileInUse to Proceed: what was deployed stays"
+                "Argo CD cannot reach the cluster any more, since {why}: the deletion of an Application with a resources finalizer hangs, and what was deployed stays in any case. `{}` lets the removal go on; or take the finalizers off each of them, as by `{}`, and delete it",
+                while_in_use(self.going.object, "Proceed"),
+                free_application(&first.id)
             ));
         }
         let unreadable = &self.used.unreadable;

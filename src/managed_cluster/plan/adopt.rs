@@ -9,7 +9,7 @@ use crate::{
     argocd::{ADOPT_ANNOTATION, CLUSTER_ANNOTATION, WantedSecret},
     aws::Role,
     domain::{
-        arn::name_in,
+        arn::{ClusterArn, name_in},
         commands,
         eks::AccessEntry,
         name::RoleName,
@@ -22,21 +22,30 @@ use super::{
     Memory,
     owner::open_command,
     owner_in_words,
+    role::one_too_many,
     theirs::{anothers, made_by},
 };
 use crate::managed_cluster::{
-    blocked::Blocked,
+    blocked::{Blocked, ONE_TOO_MANY},
     desired::Desired,
+    living::Lives,
     observe::{Adoptable, Spoke},
     step::Part,
     words::some,
 };
 
-/// Whether the object may take over a thing with these tags. `always` it must be opened, also when this hub made it.
+/// Whether the object may take over a thing with these tags. `always` it must be opened, also when this hub made it. `how`
+/// is the command that opens it, `held` what to do where another object that is there has it.
 ///
 /// # Errors
 /// Who has it, or what is missing.
-fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> String) -> Result<(), String> {
+fn open(
+    tags: &Tags,
+    memory: &Memory<'_>,
+    always: bool,
+    how: impl FnOnce() -> String,
+    held: impl FnOnce(Option<&Lives>) -> String,
+) -> Result<(), String> {
     let hub = memory.owner.hub.to_string();
     if let Marked::Another { hub: of, uid, .. } = memory.owner.judge(tags) {
         let Some(uid) = uid else {
@@ -46,8 +55,9 @@ fn open(tags: &Tags, memory: &Memory<'_>, always: bool, how: impl FnOnce() -> St
         };
         if of == hub && memory.living.contains(&uid) {
             return Err(format!(
-                "{}, which is there still: it belongs to that ManagedCluster, so delete this one, or remove that one first with spec.deletion.policy: Retain",
-                owner_in_words(&memory.owner.judge(tags))
+                "{}, which is there still: {}",
+                owner_in_words(&memory.owner.judge(tags)),
+                held(memory.living.get(&uid))
             ));
         }
         if of == hub && !always {
@@ -104,9 +114,10 @@ pub(super) fn role<'a>(
     let name = &desired.role.arn.name;
     if let Some(other) = memory.living.stands_on(&role.id, &memory.owner.uid) {
         return Err(refused(format!(
-            "{}ManagedCluster {}, which is there still, has recorded it as its deployer role: delete this one, or remove that one first with spec.deletion.policy: Retain",
+            "{}ManagedCluster {}, which is there still, has recorded it as its deployer role: {}",
             made_by(&memory.owner.judge(&role.tags)),
-            other.name
+            other.name,
+            one_too_many(desired, Some(other))
         )));
     }
     if memory.owner.judge(&role.tags) == Marked::Unmarked
@@ -117,7 +128,11 @@ pub(super) fn role<'a>(
             memory.owner.hub
         )));
     }
-    open(&role.tags, memory, desired.named, || open_role(name, memory.owner)).map_err(refused)?;
+    let (how, held) = (
+        || open_role(name, memory.owner),
+        |holder: Option<&Lives>| one_too_many(desired, holder),
+    );
+    open(&role.tags, memory, desired.named, how, held).map_err(refused)?;
     let (Some(policies), Some(profiles)) = (&spoke.role_policies, &spoke.instance_profiles) else {
         return Err(refused("what it carries was not looked at".to_owned()));
     };
@@ -179,12 +194,13 @@ pub(super) fn entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>)
     };
     if let Some(other) = memory.living.owner_of_entry(&entry.arn, &memory.owner.uid) {
         return Err(refused(format!(
-            "ManagedCluster {}, which is there still, has recorded it as its own: delete this one, or remove that one first",
+            "ManagedCluster {}, which is there still, has recorded it as its own: {ONE_TOO_MANY}",
             other.name
         )));
     }
     let how = || open_command(entry, memory.owner);
-    open(&entry.tags, memory, false, how).map_err(refused)?;
+    // An access entry is of one EKS cluster, so whoever has it moors that.
+    open(&entry.tags, memory, false, how, |_| ONE_TOO_MANY.to_owned()).map_err(refused)?;
     if entry.kind == "STANDARD" {
         Ok(())
     } else {
@@ -201,7 +217,7 @@ pub(super) fn entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>)
 /// Why it is not.
 pub(super) fn secret(
     wanted: &WantedSecret,
-    namespace: &str,
+    (cluster_of, namespace): (&ClusterArn, &str),
     found: &Adoptable,
     memory: &Memory<'_>,
 ) -> Result<String, Blocked> {
@@ -215,8 +231,17 @@ pub(super) fn secret(
     let another = |owner: &&String| **owner != memory.owner.uid && memory.living.contains(owner);
     if let Some(owner) = secret.owner.as_ref().filter(another) {
         let object = secret.annotation(CLUSTER_ANNOTATION).unwrap_or(owner);
+        let holder = memory.living.get(owner).and_then(|holder| holder.cluster.as_ref());
+        let next = match holder {
+            Some(cluster) if cluster != cluster_of => {
+                format!(
+                    "it moors {cluster} by it: leave the Secret to that one, and set spec.adoptExisting to false here"
+                )
+            }
+            Some(_) | None => ONE_TOO_MANY.to_owned(),
+        };
         return Err(refused(format!(
-            "it is ManagedCluster {object}'s, which is there still: delete this one, or remove that one first"
+            "it is ManagedCluster {object}'s, which is there still: {next}"
         )));
     }
     let object = &memory.owner.object;
@@ -229,13 +254,13 @@ pub(super) fn secret(
     let name = wanted.data.get("name").map(String::as_str).unwrap_or_default();
     if !secret.cluster_name.is_empty() && secret.cluster_name != name {
         return Err(refused(format!(
-            "Argo CD and its Applications know the cluster as {:?} by it, and by the spec it would be {name:?}: set argocd.name",
+            "Argo CD and its Applications know the cluster as {:?} by it, and by the spec it would be {name:?}: set spec.argocd.name to the former",
             secret.cluster_name
         )));
     }
     if secret.has("project") && secret.differs("project", wanted) {
         return Err(refused(
-            "it belongs to another Argo CD project than argocd.project says: set that to its project".to_owned(),
+            "it belongs to another Argo CD project than spec.argocd.project says: set that to its project".to_owned(),
         ));
     }
     if !found.lost.is_empty() {

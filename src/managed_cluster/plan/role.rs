@@ -133,7 +133,7 @@ fn held_by(desired: &Desired, role: &Role, marked: &Marked, memory: &Memory<'_>)
 }
 
 /// What to do where another object that is there has the role.
-fn one_too_many(desired: &Desired, holder: Option<&Lives>) -> String {
+pub(super) fn one_too_many(desired: &Desired, holder: Option<&Lives>) -> String {
     let field = if desired.named { "arn" } else { "name" };
     match holder.and_then(|holder| holder.cluster.as_ref()) {
         Some(cluster) if *cluster == desired.cluster => ONE_TOO_MANY.to_owned(),
@@ -224,12 +224,13 @@ pub(super) fn missing_trust(desired: &Desired, role: &Role) -> Option<Blocked> {
 
 /// A deployer role has no permissions. With AWSDenyAll as its boundary, policies on it change nothing, and are not
 /// looked for; with another boundary they are, and nothing goes on while there are any.
-pub(super) fn foreign_policies(desired: &Desired, spoke: &Spoke) -> Option<Blocked> {
+pub(super) fn foreign_policies(desired: &Desired, spoke: &Spoke, standing: &Standing<'_>) -> Option<Blocked> {
     let policies = spoke.role_policies.as_ref()?;
     let names: BTreeSet<String> = policies.inline.iter().chain(&policies.attached).cloned().collect();
     (!names.is_empty()).then(|| Blocked::ForeignPolicyAttached {
         role: desired.role.arn.to_string(),
         policies: names,
+        forged: matches!(standing, Standing::Stranger(_)),
     })
 }
 

@@ -44,7 +44,7 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     }
     if let Some(adoptable) = adoptable {
         tell_others(plan, &adoptable.secret, &taken_over(wanted.clone(), &adoptable.secret));
-        return match adopt::secret(wanted, &desired.namespace, adoptable, memory) {
+        return match adopt::secret(wanted, (&desired.cluster, &desired.namespace), adoptable, memory) {
             Ok(changes) => plan.steps.push(Step::ApplySecret {
                 secret: taken_over(wanted.clone(), &adoptable.secret),
                 uid: Some(adoptable.secret.uid.clone()),
@@ -66,6 +66,7 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
         if let Some(going) = secrets.own.iter().find(|own| own.name == wanted.name) {
             return plan.blocked.push(Blocked::SecretGoing {
                 name: wanted.name.clone(),
+                namespace: desired.namespace.clone(),
                 finalizers: going.finalizers.clone(),
                 behind: false,
             });
@@ -84,6 +85,7 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
     if primary.immutable && !undone.is_empty() {
         plan.blocked.push(Blocked::SecretImmutable {
             name: primary.name.clone(),
+            namespace: desired.namespace.clone(),
             undone,
         });
     } else {
@@ -123,14 +125,14 @@ pub(super) fn plan_secret(plan: &mut Plan, desired: &Desired, secrets: &Secrets,
 fn duplicates(
     others: &[&ClusterSecret],
     claimed: &[String],
-    (server, name): (&str, &str),
+    (server, name_in_argocd): (&str, &str),
     by_hand: &ByHand<'_>,
     memory: &Memory<'_>,
 ) -> Option<Blocked> {
     let namespace = by_hand.namespace;
     let (mut secrets, mut moored, mut by_server, mut by_name) = (Vec::new(), None, Vec::new(), false);
     for other in others {
-        if other.deleting || (other.server != server && other.cluster_name != name) {
+        if other.deleting || (other.server != server && other.cluster_name != name_in_argocd) {
             continue;
         }
         let shared = if other.server == server { "server" } else { "name" };
@@ -159,7 +161,12 @@ fn duplicates(
     let next = if let Some(next) = moored {
         next.to_owned()
     } else if let Some(name) = by_server.first() {
-        by_hand.of_server(name, by_server.len())
+        let known_as = others
+            .iter()
+            .find(|other| other.name == *name)
+            .map(|other| other.cluster_name.as_str());
+        let renamed = known_as.filter(|known_as| !known_as.is_empty() && *known_as != name_in_argocd);
+        by_hand.of_server(name, by_server.len(), renamed)
     } else if by_name {
         "give this one another spec.argocd.name; to rename the other takes its Applications from it".to_owned()
     } else {
@@ -185,7 +192,8 @@ struct ByHand<'a> {
 
 impl ByHand<'_> {
     /// What to do about those of this server: one that alone leads Argo CD there is not to go before ours stands.
-    fn of_server(&self, name: &str, count: usize) -> String {
+    /// `renamed` is the name by which Argo CD and its Applications know the cluster, where the spec would give it another.
+    fn of_server(&self, name: &str, count: usize, renamed: Option<&str>) -> String {
         let Self { namespace, object, .. } = self;
         if self.stands {
             "the cluster has Mooring's Secret already, so delete the other".to_owned()
@@ -195,7 +203,10 @@ impl ByHand<'_> {
             )
         } else {
             format!(
-                "Argo CD reaches the cluster by that Secret, so have it taken over: set spec.adoptExisting, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`. Where it is deleted instead, ApplicationSets delete the cluster's Applications before Mooring has written its own"
+                "Argo CD reaches the cluster by that Secret, so have it taken over: set spec.adoptExisting{}, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`. Where it is deleted instead, ApplicationSets delete the cluster's Applications before Mooring has written its own",
+                renamed.map_or_else(String::new, |renamed| format!(
+                    ", and spec.argocd.name to {renamed:?}, its name there"
+                ))
             )
         }
     }

@@ -78,8 +78,9 @@ pub fn keep(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
         plan.blocked.push(blocked);
         return plan;
     }
-    plan.blocked.extend(role::foreign_policies(desired, spoke));
-    match role::standing(desired, spoke, memory) {
+    let standing = role::standing(desired, spoke, memory);
+    plan.blocked.extend(role::foreign_policies(desired, spoke, &standing));
+    match standing {
         Standing::Ours(role) => role::plan_role(&mut plan, desired, role),
         Standing::Existing(_) => {}
         Standing::Foreign(blocked) => plan.blocked.push(blocked),

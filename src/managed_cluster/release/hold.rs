@@ -5,6 +5,7 @@ use crate::{
         ManagedClusterStatus, Mode, WhileInUse,
         condition::{ConditionType, find},
     },
+    domain::commands::while_in_use,
     kubernetes::{Failure, KubernetesError},
     managed_cluster::{
         Blocked, Context, Error, Plan,
@@ -36,7 +37,7 @@ pub(super) async fn hold(
     }
     let found = match context.applications.look(&context.client).await {
         Ok(found) => found,
-        Err(error) => return Ok(Some(Turn::blocked(unseen(&error)))),
+        Err(error) => return Ok(Some(Turn::blocked(unseen(&error, &going.identity.name)))),
     };
     let next = cluster.next(policy, &found);
     let used = matches!(next, Next::Wait(_) | Next::Drain(_));
@@ -70,7 +71,7 @@ pub(super) async fn foresee(context: &Context, going: &Going<'_>, management: &M
     }
     plan.followed_by(match context.applications.look(&context.client).await {
         Ok(found) => cluster.foresee(policy, &found),
-        Err(error) => Plan::waiting(unseen(&error)),
+        Err(error) => Plan::waiting(unseen(&error, &going.identity.name)),
     })
 }
 
@@ -82,6 +83,7 @@ fn in_argocd<'a>(
     secrets: &'a Secrets,
 ) -> in_use::Going<'a> {
     in_use::Going {
+        object: &going.identity.name,
         secrets: secrets
             .own
             .iter()
@@ -133,13 +135,20 @@ async fn drain(context: &Context, going: &Going<'_>, management: &Management, pl
 }
 
 /// A look that failed says nothing about Applications, so the removal waits for one that does not.
-fn unseen(error: &KubernetesError) -> Blocked {
+fn unseen(error: &KubernetesError, object: &str) -> Blocked {
     let forbidden = error.failure() == Failure::Forbidden;
+    let proceed = while_in_use(object, "Proceed");
     let advice = if forbidden {
-        ". Give the operator the right to list applications and applicationsets of argoproj.io in all namespaces, as the \
-         ClusterRole of deploy/install/10-rbac.yaml does, or set spec.deletion.whileInUse to Proceed for it not to look"
+        format!(
+            ". Give the operator's ServiceAccount the right to list applications and applicationsets of argoproj.io in all \
+             namespaces, as the ClusterRole of deploy/install/10-rbac.yaml does. `{proceed}` has it not look, and then \
+             whatever Applications deployed is left running, with nothing to manage it"
+        )
     } else {
-        ". It is tried again; with spec.deletion.whileInUse: Proceed it does not look"
+        format!(
+            ". It is tried again. `{proceed}` has it not look, and then whatever Applications deployed is left running, \
+             with nothing to manage it"
+        )
     };
     Blocked::ApplicationsUnseen {
         why: format!("whether Applications still deploy to this cluster cannot be seen: {error}{advice}"),

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Instant};
 
 use crate::{
-    api::{CLOSED_ACCOUNTS, DeployerRoleStatus, Mode},
+    api::{DeployerRoleStatus, Mode},
     aws::{AwsError, Call, ErrorKind, Lane, Role},
     domain::arn::RoleArn,
     managed_cluster::{
@@ -18,6 +18,7 @@ use crate::{
         step::Part,
         tell,
         turn::door,
+        words::say_closed,
     },
 };
 
@@ -149,14 +150,13 @@ async fn unrecorded(
 /// What is told of an account that cannot be entered to look.
 fn unseen(error: &AwsError, deployer: &RoleArn, going: &Going<'_>, management: &Management) -> Blocked {
     let name = &going.identity.management_role;
-    let mut closed = management.closed.clone();
-    closed.insert(deployer.account.to_string());
-    let closed = Vec::from_iter(closed).join(",");
+    let closed = management.closed.iter().map(String::as_str);
+    let closed = say_closed(name, closed.chain([deployer.account.as_str()]));
     Blocked::AccountNotEntered {
         why: format!(
             "there is no cluster Secret, and whether role {deployer} was made, which spec.deletion.policy Retain would keep, \
-             cannot be seen: {}. Should the account be closed for good, say so: \
-             `kubectl annotate mgr {name} --overwrite {CLOSED_ACCOUNTS}={closed}`. Every ManagedCluster of account {} \
+             cannot be seen: {}. Should the account be closed for good, whoever keeps ManagementRole {name} says so: \
+             `{closed}`. Every ManagedCluster of account {} \
              that keeps its role then goes without a look, and a role that was made there stays",
             in_words(error),
             deployer.account

@@ -11,8 +11,10 @@ use crate::{
         condition::{ConditionType, Finding, Verdict, conditions},
     },
     kubernetes::{Failure, KubernetesError, objects},
-    managed_cluster::{Withheld, words::some},
-    management_role::blocked::serve,
+    managed_cluster::{
+        Withheld,
+        words::{serve, some},
+    },
 };
 
 use super::{

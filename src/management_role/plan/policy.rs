@@ -76,7 +76,10 @@ pub(super) fn plan_policy(
     }
     let foreign = foreign_policies(observed);
     if !foreign.is_empty() {
-        plan.blocked.push(Blocked::ForeignPolicyAttached { policies: foreign });
+        plan.blocked.push(Blocked::ForeignPolicyAttached {
+            role: request.role.to_string(),
+            policies: foreign,
+        });
     }
 }
 

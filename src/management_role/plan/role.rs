@@ -9,7 +9,7 @@ use crate::{
     policy,
 };
 
-use super::{Memory, confirmed};
+use super::{Memory, confirmed, untrusted};
 use crate::management_role::{
     observe::Observed,
     request::Request,
@@ -78,7 +78,8 @@ pub(super) fn plan_role(
     }
     // Our own role keeps the ID that we recorded, whatever was done to its tags, and nobody can give it to another.
     if recorded && role.arn == wanted.arn.to_string() {
-        return mend_role(plan, role, wanted);
+        let shuts_out = untrusted(request, &role.trust, issuer).len() == request.service_accounts.len();
+        return mend_role(plan, role, wanted, shuts_out);
     }
     if let Some(blocked) = not_ours(request, role, wanted, (memory, issuer)) {
         return plan.blocked.push(blocked);
@@ -123,7 +124,7 @@ fn restore_boundary(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
     }
 }
 
-fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
+fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole, shuts_out: bool) {
     let name = &wanted.arn.name;
     restore_boundary(plan, role, wanted);
     let differences = policy::differences_of(&role.trust, &wanted.trust);
@@ -132,6 +133,7 @@ fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
             name: name.clone(),
             trust: wanted.trust.clone(),
             differences,
+            shuts_out,
         });
     }
     let missing = missing_tags(&wanted.tags, &role.tags);

@@ -138,6 +138,7 @@ impl Going {
         let status = cluster.status.as_ref().and_then(|status| status.cluster.as_ref());
         let own = self.secrets.own.iter();
         in_use::Going {
+            object: &self.identity.name,
             secrets: own.filter(|secret| !secret.deleting && secret.is_cluster()).collect(),
             server: status.and_then(|cluster| cluster.endpoint.as_deref()),
             name: Some(self.identity.argocd_name.as_str()).filter(|_| !self.name_taken),

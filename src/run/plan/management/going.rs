@@ -5,7 +5,7 @@ use crate::{
     aws::ReadBy,
     domain::arn::RoleArn,
     kubernetes::{finalizer, issuer::issuer},
-    managed_cluster::{Withheld, in_words, preview::Looked},
+    managed_cluster::{Withheld, in_words, management::closed_accounts, preview::Looked},
     management_role::{
         Blocked,
         binding::{
@@ -84,7 +84,7 @@ impl Look {
                 ));
             }
         }
-        all.blocked(&request.name)
+        all.blocked(&request.name, closed_accounts(role))
     }
 
     async fn look_for(
