@@ -472,6 +472,12 @@ mod tests {
             Blocked::RemovalsPaused {
                 why: "too many removals at the same time".into(),
             },
+            Blocked::SecretGoing {
+                name: "some-thing".into(),
+                namespace: "some-thing".into(),
+                finalizers: BTreeSet::from(["one".to_owned(), "two".to_owned()]),
+                behind: true,
+            },
         ]
     }
 
@@ -550,12 +556,6 @@ mod tests {
                 namespace: text(),
                 object: text(),
             },
-            Blocked::SecretGoing {
-                name: text(),
-                namespace: text(),
-                finalizers: set(),
-                behind: true,
-            },
             Blocked::SecretImmutable {
                 name: text(),
                 namespace: text(),
@@ -563,15 +563,15 @@ mod tests {
             },
             Blocked::UnusableConnection { why: text() },
             Blocked::RetentionPending { name: text() },
-            Blocked::Held {
-                part: Part::AccessEntry,
-                thing: text(),
-                value: text(),
-                undone: vec![text()],
-            },
             Blocked::Suspended { part: Part::Secret },
             Blocked::StoodBack,
         ];
+        all.push(Blocked::Held {
+            part: Part::AccessEntry,
+            thing: text(),
+            value: text(),
+            undone: vec![text()],
+        });
         all.extend(
             [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting]
                 .map(|state| Blocked::ClusterNotActive { cluster: prod(), state }),

@@ -88,8 +88,17 @@ async fn what_is_not_allowed_is_refused_before_any_call_and_what_stands_is_kept(
         assert!(world.calls(name, mark).is_empty(), "{name}");
         assert!(world.secret(name).await.is_none(), "{name}");
     }
-    // One that asks for less is made, and one that was made goes on when it asks for too much: nothing is taken away.
-    world.moor("kept", view(json!({}))).await;
+    kept(&world, view(json!({}))).await;
+    // Even an object that is refused can be removed.
+    world.delete("ManagedCluster", "policy").await;
+    world.until_gone("ManagedCluster", "policy").await;
+    world.never_denied();
+    other_hubs(&world).await;
+}
+
+/// One that asks for less is made, and one that was made goes on when it asks for too much: nothing is taken away.
+async fn kept(world: &World, spec: Value) {
+    world.moor("kept", spec).await;
     world.is_ready("ManagedCluster", "kept").await;
     let (role, entry, secret) = (
         world.seen_role("kept"),
@@ -102,7 +111,7 @@ async fn what_is_not_allowed_is_refused_before_any_call_and_what_stands_is_kept(
     world
         .patch("ManagementRole", "default", json!({"spec": {"allow": shrunk}}))
         .await;
-    let object = refused(&world, "kept", "NotAllowed", VIEW).await;
+    let object = refused(world, "kept", "NotAllowed", VIEW).await;
     assert!(message(&object).contains("kept as it is"), "{}", message(&object));
     world.is_ready("ManagementRole", "default").await;
     let now = (
@@ -133,11 +142,6 @@ async fn what_is_not_allowed_is_refused_before_any_call_and_what_stands_is_kept(
         world.seen_entry("kept").unwrap().policies,
         [(VIEW.to_owned(), "*".to_owned())].into()
     );
-    // Even an object that is refused can be removed.
-    world.delete("ManagedCluster", "policy").await;
-    world.until_gone("ManagedCluster", "policy").await;
-    world.never_denied();
-    other_hubs(&world).await;
 }
 
 /// A `ManagementRole` that is missing, names another cluster, or writes to a namespace that is not served.
