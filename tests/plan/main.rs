@@ -25,6 +25,7 @@ mod properties;
 mod shared;
 mod spoke_golden;
 mod standing_back;
+mod two_hubs;
 mod two_owners;
 mod world;
 
