@@ -68,7 +68,7 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
         set(&mut parts, Part::Secret, Verdict::False, "Draining", DRAINED);
     }
     if bad.reason != RELEASING {
-        bad.message.push_str(&how_far(&gone(releasing).collect()));
+        bad.message.push_str(&how_far(releasing));
     }
     match &releasing.cut {
         None => {}
@@ -117,7 +117,8 @@ fn bad(releasing: &Releasing) -> Bad {
 }
 
 /// That it is being removed, and what is gone already.
-fn how_far(gone: &BTreeSet<Part>) -> String {
+fn how_far(releasing: &Releasing) -> String {
+    let gone: BTreeSet<Part> = gone(releasing).collect();
     let away: Vec<String> = gone
         .iter()
         .rev()
@@ -127,10 +128,16 @@ fn how_far(gone: &BTreeSet<Part>) -> String {
         return ". The object is being removed, and waits for that".to_owned();
     }
     let away = away.join(" and ");
+    let cut = matches!(releasing.cut, Some(Cut::Away { .. }));
+    let stands = |part: &Part| match part {
+        Part::Secret => true,
+        Part::AccessEntry => !cut,
+        Part::DeployerRole => !releasing.existing,
+        Part::Cluster | Part::ManagementRole => false,
+    };
     let made = [Part::Secret, Part::AccessEntry, Part::DeployerRole];
-    let left: Vec<&str> = made
-        .iter()
-        .filter(|part| !gone.contains(part))
+    let left: Vec<&str> = (made.iter())
+        .filter(|part| stands(part) && !gone.contains(part))
         .map(|part| part.words())
         .collect();
     if left.is_empty() {
