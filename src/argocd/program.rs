@@ -1,6 +1,6 @@
 //! The programs by which people had Argo CD come to EKS without `awsAuthConfig`, read by their command lines. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lenient::{Node, fields, flag, text, wrong};
 
@@ -97,7 +97,7 @@ const NAME: usize = 64;
 impl Program {
     /// Reads a command line and its environment; `None` where that is no program of these, or not surely.
     #[must_use]
-    pub fn read(command: &str, arguments: &[String], environment: &[(String, String)]) -> Option<Self> {
+    pub fn read(command: &str, arguments: &[String], environment: &BTreeMap<String, String>) -> Option<Self> {
         let file = command.rsplit('/').next().unwrap_or_default();
         let known = KNOWN.iter().find(|known| known.file == file)?;
         let mut program = Self {
@@ -194,7 +194,7 @@ fn named(name: &str) -> String {
 pub(super) struct Exec {
     pub(super) command: String,
     pub(super) arguments: Vec<String>,
-    pub(super) environment: Vec<(String, String)>,
+    pub(super) environment: BTreeMap<String, String>,
 }
 
 /// Takes the fields of `execProviderConfig`.
@@ -242,8 +242,7 @@ pub(super) fn take_exec(node: &Node, of: &str, into: &mut Option<Exec>) -> Resul
             ("env", Node::Object(pairs)) => pairs.iter().try_for_each(|(key, item)| {
                 let mut value = String::new();
                 text(item, &of, &mut value)?;
-                environment.retain(|(name, _)| name != key);
-                environment.push((key.clone(), value));
+                environment.insert(key.clone(), value);
                 Ok(())
             }),
             ("args", other) => Err(wrong(&of, "a list of strings", other)),
@@ -264,7 +263,7 @@ mod tests {
         let pairs = environment
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Program::read(&command, &arguments, &pairs.collect::<Vec<_>>())
+        Program::read(&command, &arguments, &pairs.collect())
     }
 
     const ROLE: &str = "arn:aws:iam::222222222222:role/argocd";

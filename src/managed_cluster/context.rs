@@ -115,6 +115,13 @@ impl Context {
     pub fn management_role(&self, name: &str) -> Option<Arc<DeserializeGuard<ManagementRole>>> {
         self.management_roles.get(&ObjectRef::new(name))
     }
+
+    /// The UIDs of all `ManagedCluster`s that are there at this moment, those that cannot be read among them.
+    #[must_use]
+    pub fn present(&self) -> BTreeSet<String> {
+        let all = self.clusters.state();
+        all.iter().filter_map(|object| object.meta().uid.clone()).collect()
+    }
 }
 
 fn stood_back(seen: &ObjectMeta, mode: Mode, now: &DeserializeGuard<ManagedCluster>, read_only: bool) -> bool {

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     in_use::Earlier,
-    living::{Lives, Living},
+    living::Lives,
     step::Suspicion,
     unmoved::{Tried, Unmoved},
 };
@@ -155,12 +155,12 @@ impl Memories {
     }
 
     /// Claims the server and the name of a Secret that is about to be written, so that of two objects that want the same
-    /// and are looked at side by side one gives way. Gives the names of those among the `living` that have claimed either;
+    /// and are looked at side by side one gives way. Gives the names of those among the objects that are `present` that have claimed either;
     /// then nothing is claimed, unless the Secret `stands` already. Who does not `take` only asks, and keeps nobody out.
     pub fn claim(
         &self,
         uid: &str,
-        living: &Living,
+        present: &BTreeSet<String>,
         wanted: &WantedSecret,
         (stands, take): (bool, bool),
     ) -> Vec<String> {
@@ -173,7 +173,7 @@ impl Memories {
         };
         let others = all
             .iter()
-            .filter(|(other, _)| other.as_str() != uid && !stands && living.contains(other))
+            .filter(|(other, _)| other.as_str() != uid && !stands && present.contains(*other))
             .filter_map(|(_, memory)| memory.claim.as_ref())
             .filter(|held| held.server == claim.server || held.name == claim.name)
             .map(|held| held.object.clone());
@@ -188,13 +188,13 @@ impl Memories {
     }
 
     /// Claims what an object takes over, so that of two that want the same and are looked at side by side one gives way:
-    /// until its tags show, nothing else tells whose it is. Gives the name of another one of the `living` that has claimed
+    /// until its tags show, nothing else tells whose it is. Gives the name of another object that is `present` and has claimed
     /// it; then nothing is claimed. What the object claimed before and does not want any more is given up; and who does
     /// not `take` only asks.
     pub fn claim_adoption(
         &self,
         (uid, object): (&str, &str),
-        living: &Living,
+        present: &BTreeSet<String>,
         what: &str,
         (adopting, take): (bool, bool),
     ) -> Option<String> {
@@ -206,7 +206,7 @@ impl Memories {
         }
         let others = all
             .iter()
-            .filter(|(other, _)| other.as_str() != uid && living.contains(other));
+            .filter(|(other, _)| other.as_str() != uid && present.contains(*other));
         let mut others = others.filter_map(|(_, memory)| memory.adopts.as_ref());
         let other = others.find(|(held, _)| held == what).map(|(_, object)| object.clone());
         if other.is_none() && take {
@@ -425,12 +425,8 @@ mod tests {
     }
 
     /// The first objects by their UIDs.
-    fn living(first: usize) -> Living {
-        let mut living = Living::default();
-        for uid in 0..first {
-            living.insert(uid.to_string(), Lives::default());
-        }
-        living
+    fn present(first: usize) -> BTreeSet<String> {
+        (0..first).map(|uid| uid.to_string()).collect()
     }
 
     fn secret(object: &str, server: &str, name: &str) -> WantedSecret {
@@ -453,7 +449,7 @@ mod tests {
         let memory = Memories::default();
         let claim = |uid: &str, server, name, (stands, take)| {
             let object = format!("object-{uid}");
-            memory.claim(uid, &living(6), &secret(&object, server, name), (stands, take))
+            memory.claim(uid, &present(6), &secret(&object, server, name), (stands, take))
         };
         let (new, asks, stands) = ((false, true), (false, false), (true, true));
         let first = ["object-1".to_owned()];
@@ -488,7 +484,7 @@ mod tests {
     fn of_two_that_take_one_thing_over_the_second_is_told_of_the_first() {
         let memory = Memories::default();
         let claim = |uid: &str, what: &str, adopting, take| {
-            memory.claim_adoption((uid, &format!("object-{uid}")), &living(6), what, (adopting, take))
+            memory.claim_adoption((uid, &format!("object-{uid}")), &present(6), what, (adopting, take))
         };
         let first = Some("object-1".to_owned());
         assert_eq!(claim("0", "role", true, false), None, "who only asks keeps nobody out");
@@ -514,7 +510,7 @@ mod tests {
     #[test]
     fn who_stands_and_only_asks_claims_nothing_new() {
         let memory = Memories::default();
-        let claim = |uid, name, how| memory.claim(uid, &living(6), &secret(name, "s", "n"), how);
+        let claim = |uid, name, how| memory.claim(uid, &present(6), &secret(name, "s", "n"), how);
         assert_eq!(claim("1", "one", (true, false)), [""; 0]);
         assert_eq!(claim("2", "two", (false, true)), [""; 0]);
     }
@@ -522,21 +518,21 @@ mod tests {
     #[test]
     fn an_object_that_is_there_no_more_keeps_nobody_out() {
         let memory = Memories::default();
-        let claim = |uid, living: &Living| memory.claim(uid, living, &secret("x", "s", "n"), (false, true));
-        assert_eq!(claim("1", &living(6)), [""; 0]);
-        assert_eq!(claim("2", &living(6)), ["x"]);
-        assert_eq!(claim("0", &living(1)), [""; 0], "0 alone is there");
-        let adopt = |uid, living: &Living| memory.claim_adoption((uid, "x"), living, "role", (true, true));
-        assert_eq!(adopt("1", &living(6)), None);
-        assert_eq!(adopt("2", &living(6)).as_deref(), Some("x"));
-        assert_eq!(adopt("0", &living(1)), None);
+        let claim = |uid, all: &BTreeSet<String>| memory.claim(uid, all, &secret("x", "s", "n"), (false, true));
+        assert_eq!(claim("1", &present(6)), [""; 0]);
+        assert_eq!(claim("2", &present(6)), ["x"]);
+        assert_eq!(claim("0", &present(1)), [""; 0], "0 alone is there");
+        let adopt = |uid, all: &BTreeSet<String>| memory.claim_adoption((uid, "x"), all, "role", (true, true));
+        assert_eq!(adopt("1", &present(6)), None);
+        assert_eq!(adopt("2", &present(6)).as_deref(), Some("x"));
+        assert_eq!(adopt("0", &present(1)), None);
     }
 
     #[test]
     fn who_takes_a_thing_over_is_not_in_its_own_way_and_who_has_it_is_told_of_nobody() {
         let memory = Memories::default();
         let claim = |uid: &str, adopting| {
-            memory.claim_adoption((uid, &format!("object-{uid}")), &living(6), "role", (adopting, true))
+            memory.claim_adoption((uid, &format!("object-{uid}")), &present(6), "role", (adopting, true))
         };
         assert_eq!(claim("1", true), None);
         assert_eq!(claim("1", true), None, "as when a pass broke off");

@@ -239,10 +239,9 @@ impl Work<'_> {
     fn adopted_by_another(&self, plan: &Plan) -> Option<Blocked> {
         let identity = &self.request.identity;
         let (part, what) = what_one_alone_can_have(identity, &self.request.deployer);
-        let adopting = plan.adopts();
-        let take = self.withheld.is_none();
-        let memory = &self.context.memory;
-        let other = memory.claim_adoption((self.uid(), &identity.name), &self.living, &what, (adopting, take))?;
+        let how = (plan.adopts(), self.withheld.is_none());
+        let (memory, present) = (&self.context.memory, self.context.present());
+        let other = memory.claim_adoption((self.uid(), &identity.name), &present, &what, how)?;
         Some(Blocked::NotAdoptable {
             what,
             why: format!(
@@ -275,7 +274,7 @@ impl Work<'_> {
         if let Some(wanted) = wanted.filter(|_| free) {
             let stands = found.own.iter().any(|own| !own.deleting);
             let take = self.withheld.is_none();
-            found.claimed = (self.context.memory).claim(self.uid(), &self.living, wanted, (stands, take));
+            found.claimed = (self.context.memory).claim(self.uid(), &self.context.present(), wanted, (stands, take));
         }
         Ok(found)
     }

@@ -155,6 +155,8 @@ pub enum Blocked {
         going: BTreeSet<String>,
         /// Deployer roles of theirs that are kept when they go: each waits for being recorded.
         retained: BTreeSet<String>,
+        /// Whether the hub had been found to be another, and is not any more.
+        hub_found: bool,
     },
     /// A person changed or paused the object while its pass ran.
     StoodBack,

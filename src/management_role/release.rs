@@ -6,7 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, core::DeserializeGuard, runtime::controller::Action};
 
 use crate::{
-    api::{FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus},
+    api::{
+        FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus,
+        condition::{ConditionType, Verdict, find},
+    },
     aws::{self, Door, Lane},
     domain::{
         arn::{ClusterArn, RoleArn},
@@ -23,7 +26,7 @@ use super::{
     gather::{acting, live, members_of},
     members::Members,
     observe, parse,
-    plan::{Left, not_its_hub, plan_removal, replaced},
+    plan::{Left, not_its_hub, not_the_hub, plan_removal, replaced},
     remaining::{Kept, Naming, kept},
     request::{Request, RoleOwner},
     status::{self, Pass},
@@ -83,6 +86,21 @@ pub(super) async fn release(
     Ok(Action::await_change())
 }
 
+/// What EKS says of the hub, where that was found to be another and a person may have settled it since.
+async fn elsewhere(
+    request: &Request,
+    here: String,
+    old: &ManagementRoleStatus,
+    context: &Context,
+) -> Result<Option<Blocked>, Error> {
+    let Ok(_admission) = context.aws.admit(&request.hub.cluster, Lane::Edit).await else {
+        return Err(Error::ShuttingDown);
+    };
+    let account = enter(request, context).await?;
+    let observed = Box::pin(observe::observe_for_removal(&account, request, here)).await?;
+    Ok(not_the_hub(request, &observed, Left::by(old).issuer))
+}
+
 /// One pass of a removal; `None` when nothing is left for sure.
 async fn take_away(
     role: &ManagementRole,
@@ -95,17 +113,30 @@ async fn take_away(
     let here = issuer(&context.client).await?;
     if let Some(remain) = naming(&name, &clusters) {
         let recorded = old.retained.iter().cloned().collect();
-        let retained = match parse(role, context).await? {
+        let (retained, settled) = match parse(role, context).await? {
             Ok(request) => {
-                // Its clusters are not to go by what was found on another hub. EKS is asked once none is left.
-                if let Some(hub) = replaced(&request, &here, Left::by(old).issuer) {
+                // Its clusters are not to go by what was found on another hub. EKS is asked once none is left, and where
+                // they wait for it.
+                let refused = find(&old.conditions, ConditionType::HubReady)
+                    .is_some_and(|told| told.status == Verdict::False.as_str());
+                let hub = match replaced(&request, &here, Left::by(old).issuer) {
+                    None if refused => elsewhere(&request, here, old, context).await?,
+                    replaced => replaced,
+                };
+                if let Some(hub) = hub {
                     return Ok(Some(releasing(not_its_hub(&request, hub))));
                 }
-                Members::gather(&request, &members_of(&clusters), &BTreeSet::new(), &recorded).retained
+                let members = members_of(&clusters);
+                let members = Members::gather(&request, &members, &BTreeSet::new(), &recorded);
+                (members.retained, refused)
             }
-            Err(_) => recorded,
+            Err(_) => (recorded, false),
         };
-        return Ok(Some(releasing(remain.blocked(retained))));
+        let mut blocked = remain.blocked(retained);
+        if let Blocked::ClustersRemain { hub_found, .. } = &mut blocked {
+            *hub_found = settled;
+        }
+        return Ok(Some(releasing(blocked)));
     }
     // The object bears our finalizer, so a role may have been made, recorded or not.
     let request = parse(role, context).await??;

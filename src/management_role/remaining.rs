@@ -56,6 +56,7 @@ impl Naming {
             unreadable,
             going,
             retained,
+            hub_found: false,
         }
     }
 }
@@ -167,6 +168,7 @@ mod tests {
                 unreadable: one("broken"),
                 going: one("goes"),
                 retained: BTreeSet::new(),
+                hub_found: false,
             }
         );
         assert_eq!(Naming::of("default", [(&others, Some("other"))]), None);

@@ -176,10 +176,16 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             };
             let part = bad.part.filter(|_| !blocked.holds_removals_up());
             let part = part.map(|part| Finding::new(part.condition(), bad.verdict, bad.reason, message));
-            summarise(part.into_iter().collect(), &bad)
+            // Who waits for the hub would wait for ever, since nothing else looks at it in a removal.
+            let found = matches!(blocked, Blocked::ClustersRemain { hub_found: true, .. });
+            let hub = found.then(|| Finding::new(ConditionType::HubReady, Verdict::True, "AsSpecified", IS_HUB));
+            summarise(part.into_iter().chain(hub).collect(), &bad)
         }
     }
 }
+
+/// What is told of a hub that was not known to be the one.
+const IS_HUB: &str = "this operator runs on the hub";
 
 /// What is told of the policy of a role that somebody else owns.
 const ITS_OWNERS: &str = "what the role may assume is for its owner to give, and is not looked at";
@@ -454,6 +460,7 @@ mod tests {
             unreadable: [].into(),
             going: [].into(),
             retained: [].into(),
+            hub_found: false,
         };
         for (blocked, reason) in [(held, Some("Held")), (remain, None)] {
             let told = after(
@@ -467,6 +474,35 @@ mod tests {
     }
 
     #[test]
+    fn a_hub_that_a_person_has_confirmed_in_a_removal_is_told_so_that_its_clusters_go() {
+        let remain = |hub_found| Blocked::ClustersRemain {
+            names: [].into(),
+            unreadable: [].into(),
+            going: ["one".to_owned()].into(),
+            retained: [].into(),
+            hub_found,
+        };
+        let elsewhere = Blocked::NotItsHub {
+            object: "default".into(),
+            arn: "arn:r".into(),
+            hub: Box::new(Blocked::HubNotFound),
+        };
+        let told = |old: &ManagementRoleStatus, blocked: Blocked, at| {
+            after(old, &Pass::Releasing(blocked.message(), Some(blocked)), at)
+        };
+        let refused = told(&ManagementRoleStatus::default(), elsewhere, 1);
+        let hub = |status: &ManagementRoleStatus| {
+            find(&status.conditions, ConditionType::HubReady)
+                .unwrap()
+                .status
+                .clone()
+        };
+        assert_eq!(hub(&refused), "False");
+        assert_eq!(hub(&told(&refused, remain(false), 2)), "False");
+        assert_eq!(hub(&told(&refused, remain(true), 2)), "True");
+    }
+
+    #[test]
     fn of_clusters_that_remain_those_that_wait_for_a_person_are_told_apart() {
         let names = |name: &str| -> std::collections::BTreeSet<String> { [name.to_owned()].into() };
         let remain = |stay: &str, unreadable: &str, going: &str| {
@@ -476,6 +512,7 @@ mod tests {
                 unreadable: set(unreadable),
                 going: set(going),
                 retained: [].into(),
+                hub_found: false,
             }
         };
         for (blocked, stalled, says) in [
@@ -615,12 +652,14 @@ mod tests {
                 unreadable: names(),
                 going: names(),
                 retained: names(),
+                hub_found: false,
             },
             Blocked::ClustersRemain {
                 names: [].into(),
                 unreadable: [].into(),
                 going: names(),
                 retained: [].into(),
+                hub_found: false,
             },
             Blocked::RetainedDeployers {
                 object: "default".into(),

@@ -48,7 +48,10 @@ async fn recreated_meanwhile(world: &World) {
         .await;
     world.until_reason("ManagedCluster", SUSPENDED, "Suspended").await;
     let old = seed(world, SUSPENDED);
-    let new = ClusterSeed::new(&old.account, &old.region, SUSPENDED);
+    let new = ClusterSeed {
+        ca_data: old.ca_data.clone(),
+        ..ClusterSeed::new(&old.account, &old.region, SUSPENDED)
+    };
     let aws = &world.stage.aws;
     aws.remove_cluster(&old.account, &old.region, SUSPENDED).unwrap();
     aws.add_cluster(new.clone());

@@ -316,7 +316,7 @@ async fn unusable(world: &World) {
         world.moor(name, json!({})).await;
     }
     refused(world, "config-map", "AccessEntriesDisabled", "API_AND_CONFIG_MAP").await;
-    refused(world, "missing", "ClusterNotFound", "EKS knows no cluster of that name").await;
+    refused(world, "missing", "ClusterNotFound", "EKS knows no cluster of the name").await;
     refused(world, "failed", "ClusterNotActive", "FAILED").await;
     let waiting = world
         .until_reason("ManagedCluster", "creating", "ClusterNotActive")

@@ -110,7 +110,8 @@ async fn used(world: &World) {
     for part in [
         "(team-a/shop)",
         "Argo CD cannot reach the cluster",
-        "set spec.deletion.whileInUse to Proceed",
+        "kubectl patch mgc used --type merge",
+        "whileInUse",
     ] {
         assert!(message(&told).contains(part), "{part}: {}", message(&told));
     }

@@ -97,9 +97,9 @@ fn pass(hubs: &mut [World; 2], which: usize) -> (bool, bool) {
     let plan = hubs[which].pass();
     let [first, second] = hubs;
     if which == 0 {
-        share(first, second)
+        share(first, second);
     } else {
-        share(second, first)
+        share(second, first);
     }
     of_both(&plan)
 }

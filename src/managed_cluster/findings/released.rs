@@ -72,7 +72,10 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
     }
     match &releasing.cut {
         None => {}
-        Some(_) if told => {}
+        Some(_) if told => {
+            bad.message.push_str(". ");
+            bad.message.push_str(&capitalised(&releasing.message));
+        }
         Some(Cut::Away { .. }) => {
             set(&mut parts, Part::AccessEntry, Verdict::False, SUSPENDED, NO_ENTRY);
             bad.message.push_str(". Besides, ");

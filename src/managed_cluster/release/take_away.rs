@@ -10,6 +10,7 @@ use kube::Api;
 use tracing::debug;
 
 use crate::{
+    api::Mode,
     aws::{Account, AwsError, Call, ErrorKind, Lane},
     domain::{
         arn::{PolicyArn, RoleArn},
@@ -190,7 +191,7 @@ async fn concluded(
         return Ok(turn);
     }
     if let Err(error) = observed {
-        return unreachable(error, &deployer.to_string());
+        return unreachable(error, &deployer.to_string(), going.identity.mode);
     }
     if late {
         return Ok(Turn::blocked(Blocked::Propagating {
@@ -310,13 +311,19 @@ pub(super) async fn carry_out(
 }
 
 /// An account that cannot be entered is never abandoned by itself. Any other failed look is told as what it is.
-fn unreachable(error: AwsError, deployer: &str) -> Result<Turn, Error> {
+fn unreachable(error: AwsError, deployer: &str, mode: Mode) -> Result<Turn, Error> {
     if error.call != Call::AssumeRole || error.kind != ErrorKind::Denied {
         return Err(error.into());
     }
+    // What is suspended is kept by nobody before its access is away.
+    let besides = if mode == Mode::Suspended {
+        ", and spec.mode to Enforce"
+    } else {
+        ""
+    };
     let why = format!(
         "there is no cluster Secret, and the account cannot be entered to remove the rest: {}. \
-         Should the account be closed for good, set spec.deletion.policy to Retain: role {deployer} and its access \
+         Should the account be closed for good, set spec.deletion.policy to Retain{besides}: role {deployer} and its access \
          entry are then yours to delete",
         in_words(&error)
     );

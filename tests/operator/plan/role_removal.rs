@@ -80,7 +80,11 @@ async fn a_plan_tells_what_the_removal_of_a_management_role_waits_for_and_then_t
     let said = planner.plan(&["--removal", "mgr/default"], &[]).await;
     assert_eq!((said.code, said.objects.len()), (2, 1), "{}", said.text);
     let told = waits(&said).join("\n");
-    for part in ["ManagedClusters gone, kept still name it", "(by-hand)", "(theirs)"] {
+    for part in [
+        "ManagedClusters gone, kept still name it",
+        "(by-hand)",
+        "--policy-name theirs",
+    ] {
         assert!(told.contains(part), "{part}: {}", said.text);
     }
     // A foreign policy keeps the role from going.

@@ -92,8 +92,9 @@ async fn whatever_is_asked_without_a_name_fails_the_end_is_that_of_a_clean_run()
     let names: Vec<String> = (twice.clone().enumerate())
         .map(|(number, scenario)| format!("{}-clean-{number}", scenario.name))
         .collect();
-    let ground = Ground::alone(&names).await;
+    let ground = Ground::alone(&with_beside(&names)).await;
     prepared(&ground, twice.zip(&names)).await;
+    beside(&ground).await;
     let mut trials = Vec::new();
     for (scenario, names) in scenarios.iter().zip(names.chunks(2)) {
         // How often a list is asked for may depend on who was quicker.
@@ -141,9 +142,10 @@ async fn whatever_is_asked_without_a_name_fails_the_end_is_that_of_a_clean_run()
 /// Tells these stories one after another in a world of their own.
 async fn in_turn(trials: &[Trial]) -> Vec<std::thread::Result<Ended>> {
     let names: Vec<String> = trials.iter().map(|trial| trial.name.clone()).collect();
-    let ground = Ground::alone(&names).await;
+    let ground = Ground::alone(&with_beside(&names)).await;
     let (born, _) = ground.mark();
     prepared(&ground, trials.iter().map(|trial| (trial.scenario, &trial.name))).await;
+    beside(&ground).await;
     let mut ends = Vec::new();
     for trial in trials {
         let story = async {
@@ -160,6 +162,19 @@ async fn in_turn(trials: &[Trial]) -> Vec<std::thread::Result<Ended>> {
     }
     ground.sound(&names);
     ends
+}
+
+/// A cluster to which an ApplicationSet deploys, in each world and for as long as it lasts: who lets go of another looks once
+/// more where there is one.
+const IN_USE: &str = "drain-beside";
+
+fn with_beside(names: &[String]) -> Vec<String> {
+    names.iter().cloned().chain([IN_USE.to_owned()]).collect()
+}
+
+async fn beside(ground: &Ground) {
+    let drain = SCENARIOS.iter().find(|scenario| scenario.name == "drain").unwrap();
+    ground.prepare(drain, IN_USE).await;
 }
 
 async fn prepared(ground: &Ground, clusters: impl Iterator<Item = (&'static Scenario, &String)>) {
