@@ -120,7 +120,7 @@ async fn whatever_is_asked_without_a_name_fails_the_end_is_that_of_a_clean_run()
             });
         }
     }
-    ground.sound(&names);
+    ground.sound(&with_beside(&names));
     drop(ground);
     trials.retain(|trial| super::asked_for(&trial.told()));
     let share = trials.len().div_ceil(worlds).max(1);
@@ -160,7 +160,7 @@ async fn in_turn(trials: &[Trial]) -> Vec<std::thread::Result<Ended>> {
         ground.world.stage.aws.faults().clear();
         ground.proxy().faults().clear();
     }
-    ground.sound(&names);
+    ground.sound(&with_beside(&names));
     ends
 }
 
