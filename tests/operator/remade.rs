@@ -20,7 +20,7 @@ async fn an_application_that_is_about_to_be_made_anew_is_waited_for() {
             "222222222222/eu-west-1/child",
             "333333333333/eu-west-1/slow",
         ])
-        .flag(&["--confirm-after", "20s"]),
+        .flag(&["--confirm-after", "10s"]),
     )
     .await;
     argocd(&world).await;
