@@ -135,6 +135,12 @@ pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition>
     conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }
 
+/// Whether a condition is there and false.
+#[must_use]
+pub fn is_false(conditions: &[Condition], kind: ConditionType) -> bool {
+    find(conditions, kind).is_some_and(|condition| condition.status == Verdict::False.as_str())
+}
+
 /// All conditions but those of a type: what another writer has put there is neither ours to repeat nor a difference.
 #[must_use]
 pub fn without(mut conditions: Vec<Condition>, kind: ConditionType) -> Vec<Condition> {

@@ -126,6 +126,12 @@ impl ErrorKind {
 }
 
 impl AwsError {
+    /// Whether the account did not let us in.
+    #[must_use]
+    pub fn shuts_out(&self) -> bool {
+        self.call == Call::AssumeRole && self.kind == ErrorKind::Denied
+    }
+
     /// What the SDK reports, in our words.
     pub(super) fn from_sdk<E>(
         call: Call,

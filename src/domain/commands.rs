@@ -26,10 +26,7 @@ pub fn delete_application(id: &str) -> String {
 /// Takes the finalizers off an Application of Argo CD, by `NAMESPACE/NAME`: its deletion then leaves what it deployed.
 #[must_use]
 pub fn free_application(id: &str) -> String {
-    format!(
-        r#"kubectl patch applications.argoproj.io {} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#,
-        placed(id)
-    )
+    without_finalizers(format_args!("applications.argoproj.io {}", placed(id)))
 }
 
 /// The arguments that name a thing in a namespace, by `NAMESPACE/NAME`.
@@ -41,7 +38,17 @@ fn placed(id: &str) -> String {
 /// Takes every finalizer off a Secret.
 #[must_use]
 pub fn free_secret(namespace: impl Display, name: impl Display) -> String {
-    format!(r#"kubectl patch secret -n {namespace} {name} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#)
+    without_finalizers(format_args!("secret -n {namespace} {name}"))
+}
+
+/// Takes every finalizer off a `ManagementRole`: it goes, and nothing is taken away for it.
+#[must_use]
+pub fn free_management_role(name: impl Display) -> String {
+    without_finalizers(format_args!("mgr {name}"))
+}
+
+fn without_finalizers(what: impl Display) -> String {
+    format!(r#"kubectl patch {what} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#)
 }
 
 /// Sets how many pods of Argo CD's ApplicationSet controller run. It bears this label in Argo CD's own manifests and in

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Instant};
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
     argocd::ADOPTED_ANNOTATION,
@@ -278,14 +278,9 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
                 outcome.torn.push(policy.clone());
             }
             let why = stop(step, failure);
-            let result = if matches!(why, Stop::Blocked(_)) {
-                "blocked"
-            } else {
-                "failed"
-            };
-            metrics.step_applied(step.name(), result);
-            if let Stop::Failed(_, failure) = &why {
-                warn!(step = step.name(), error = %failure, "a step failed");
+            match &why {
+                Stop::Failed(_, failure) => metrics.step_failed(step.name(), failure),
+                Stop::Blocked(_) => metrics.step_applied(step.name(), "blocked"),
             }
             outcome.stop.get_or_insert(why);
         }

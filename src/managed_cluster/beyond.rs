@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 
 use crate::{
     api::{AccessEntryStatus, ManagedCluster, ManagedClusterStatus},
-    aws::AwsError,
     domain::{
         eks::{AccessEntry, Associations},
-        name::InvalidName,
+        name::{InvalidName, Region},
     },
 };
 
@@ -34,16 +33,15 @@ pub(super) async fn refused(
     context: &Context,
 ) -> Option<Pass> {
     let stands = old.access_entry.as_ref().is_some_and(|entry| entry.arn.is_some());
-    let allowed = !matches!(refusal, Refusal::NotAllowed { .. });
+    if !stands || !matches!(refusal, Refusal::NotAllowed { .. }) {
+        return Some(Pass::Refused(refusal, None));
+    }
     let (Ok(identity), Ok(management)) = (
         Identity::of(cluster),
         management(context, &cluster.spec.management_role),
     ) else {
         return Some(Pass::Refused(refusal, None));
     };
-    if !stands || allowed {
-        return Some(Pass::Refused(refusal, None));
-    }
     let lane = lane(&cluster.metadata, old);
     let Ok(_admission) = admitted(&cluster.metadata, &identity, lane, context).await? else {
         return Some(Pass::Failed(Error::ShuttingDown));
@@ -63,8 +61,7 @@ async fn look(
 ) -> Result<Option<String>, Error> {
     let account = context.aws.enter(&door(identity, management)).await?;
     let deployer = identity.deployer(&management.hub);
-    let seen: Result<_, AwsError> = Box::pin(observe::entry(&account, &identity.cluster, &deployer)).await;
-    let (entry, found) = seen?;
+    let (entry, found) = Box::pin(observe::entry(&account, &identity.cluster, &deployer)).await?;
     let living = living(context).await?;
     let recorded = old.access_entry.as_ref();
     let known = KnownEntry {
@@ -107,10 +104,7 @@ fn surplus(
     recorded: Option<&AccessEntryStatus>,
 ) -> Result<Vec<String>, InvalidName> {
     let access = &cluster.spec.access;
-    let wanted = associations(
-        access,
-        cluster.spec.region.parse::<crate::domain::name::Region>()?.partition(),
-    )?;
+    let wanted = associations(access, cluster.spec.region.parse::<Region>()?.partition())?;
     let shared = plan::taken_over(recorded, entry);
     let ours = |given: bool| !shared || given;
     let policies = found.iter().filter(|(policy, scope)| match wanted.get(policy) {

@@ -46,14 +46,22 @@ pub async fn add_listed(
     match &object.0 {
         Ok(cluster) => living.add(cluster),
         Err(unread) => {
-            let name = unread.metadata.name.as_deref().unwrap_or_default();
-            let stored = objects::stored::<ManagedCluster>(client, name).await?;
-            if let Some((uid, stored)) = stored.and_then(|stored| Some((stored.metadata.uid.clone()?, stored))) {
-                living.insert(uid, Lives::stored(&serde_json::to_value(&stored).unwrap_or_default()));
+            if let Some((uid, lives)) = stored(client, &unread.metadata).await? {
+                living.insert(uid, lives);
             }
         }
     }
     Ok(())
+}
+
+/// What is stored under the name of an object that cannot be read, with its UID.
+async fn stored(client: &Client, metadata: &ObjectMeta) -> Result<Option<(String, Lives)>, KubernetesError> {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let stored = objects::stored::<ManagedCluster>(client, name).await?;
+    Ok(stored.and_then(|stored| {
+        let lives = Lives::stored(&serde_json::to_value(&stored).unwrap_or_default());
+        Some((stored.metadata.uid?, lives))
+    }))
 }
 
 /// An object that cannot be read, which is asked for once for each of its versions; `None` where it is gone.
@@ -62,12 +70,10 @@ async fn unreadable(context: &Context, metadata: &ObjectMeta, uid: &str) -> Resu
     let lives = if let Some(lives) = context.memory.lives(uid, version) {
         lives
     } else {
-        let name = metadata.name.as_deref().unwrap_or_default();
-        let stored = objects::stored::<ManagedCluster>(&context.client, name).await?;
-        let Some(stored) = stored.filter(|stored| stored.metadata.uid.as_deref() == Some(uid)) else {
+        let stored = stored(&context.client, metadata).await?;
+        let Some((_, lives)) = stored.filter(|(of, _)| of == uid) else {
             return Ok(None);
         };
-        let lives = Lives::stored(&serde_json::to_value(&stored).unwrap_or_default());
         context.memory.read_lives(uid, version, &lives);
         lives
     };

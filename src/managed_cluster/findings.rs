@@ -16,6 +16,7 @@ use super::{
     chain::{self, chain, not_reached, summarise},
     error::Error,
     request::Refusal,
+    server::ServerChanged,
     status::{Facts, Pass},
     step::{Part, Plan},
 };
@@ -70,8 +71,10 @@ fn part_of(refusal: &Refusal) -> (Option<Part>, &'static str) {
     }
 }
 
-/// Why the cluster Secret still asks for something though it is as the spec says.
-const SERVER_CHANGED: &str = "ServerChanged";
+/// Tells that the cluster Secret still asks for something though it is as the spec says.
+fn tell_restart(parts: &mut Vec<Finding>, changed: &ServerChanged) {
+    set(parts, Part::Secret, Verdict::True, "ServerChanged", &changed.message());
+}
 
 /// What it asks for.
 const RESTART: &str = "its application controller is to be restarted once, as SecretReady says";
@@ -91,13 +94,7 @@ fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
     let mut notes: Vec<String> = plan.blocked.iter().map(Blocked::message).collect();
     let held = !notes.is_empty();
     if let Some(changed) = &facts.server_changed {
-        set(
-            &mut parts,
-            Part::Secret,
-            Verdict::True,
-            SERVER_CHANGED,
-            &changed.message(),
-        );
+        tell_restart(&mut parts, changed);
         notes.push(RESTART.to_owned());
     }
     let beside: Vec<&str> = plan.beside.values().flatten().map(String::as_str).collect();

@@ -8,7 +8,7 @@ use super::blocked::Blocked;
 use crate::{
     api::{
         self, CLOSED_ACCOUNTS, IdentityType, ManagementRole,
-        condition::{ConditionType, Verdict, find, holds},
+        condition::{ConditionType, find, holds, is_false},
     },
     domain::{
         allow::{Allowance, Glob, ScopeKind},
@@ -120,8 +120,7 @@ impl Management {
         let name = object.metadata.name.clone().unwrap_or_default();
         let spec = &object.spec;
         let status = object.status.clone().unwrap_or_default();
-        let hub_refused =
-            find(&status.conditions, ConditionType::HubReady).is_some_and(|c| c.status == Verdict::False.as_str());
+        let hub_refused = is_false(&status.conditions, ConditionType::HubReady);
         let (Some(found), false) = (&status.hub, hub_refused) else {
             return Err(not_ready(object));
         };

@@ -155,7 +155,7 @@ impl Memories {
     }
 
     /// Claims the server and the name of a Secret that is about to be written, so that of two objects that want the same
-    /// and are looked at side by side one gives way. Gives the names of those among the objects that are `present` that have claimed either;
+    /// and are looked at side by side one gives way. Gives the names of those that are `present` and have claimed either;
     /// then nothing is claimed, unless the Secret `stands` already. Who does not `take` only asks, and keeps nobody out.
     pub fn claim(
         &self,

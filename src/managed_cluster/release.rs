@@ -74,25 +74,17 @@ impl Turn {
         Self::Remains(Pass::Releasing(Releasing::again(message)))
     }
 
-    /// The same of an object whose access entry is another's by now.
-    fn without_entry(self, handed_over: bool) -> Self {
+    /// The same with more of what is told while something remains.
+    fn with(self, more: impl FnOnce(Releasing) -> Releasing) -> Self {
         match self {
-            Self::Remains(Pass::Releasing(releasing)) => Self::Remains(Pass::Releasing(Releasing {
-                handed_over,
-                ..releasing
-            })),
+            Self::Remains(Pass::Releasing(releasing)) => Self::Remains(Pass::Releasing(more(releasing))),
             other @ (Self::Overtaken | Self::Remains(_) | Self::Gone) => other,
         }
     }
 
     /// The same with what is surely gone.
     fn knowing(self, gone: BTreeSet<Part>) -> Self {
-        match self {
-            Self::Remains(Pass::Releasing(releasing)) => {
-                Self::Remains(Pass::Releasing(Releasing { gone, ..releasing }))
-            }
-            other @ (Self::Overtaken | Self::Remains(_) | Self::Gone) => other,
-        }
+        self.with(|releasing| Releasing { gone, ..releasing })
     }
 }
 

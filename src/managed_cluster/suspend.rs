@@ -10,7 +10,7 @@ use kube::Api;
 
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, Mode},
-    aws::{Account, AwsError, Call, ErrorKind, Lane},
+    aws::{Account, Lane},
     kubernetes::{KubernetesError, objects},
 };
 
@@ -147,17 +147,13 @@ pub(super) async fn cut_off(
         };
         knife.cut().await
     };
+    let closed = management.closed.contains(identity.cluster.account.as_str());
     match Box::pin(cut).await {
         // Nobody can look into an account that its owner has said is closed for good.
-        Err(Error::Aws(error)) if is_closed(&error, &management, identity) => None,
+        Err(Error::Aws(error)) if closed && error.shuts_out() => None,
         Err(error) => Some(uncut(Cut::Failed(error))),
         Ok(suspension) => Some(suspension),
     }
-}
-
-fn is_closed(error: &AwsError, management: &Management, identity: &Identity) -> bool {
-    let closed = management.closed.contains(identity.cluster.account.as_str());
-    closed && error.call == Call::AssumeRole && error.kind == ErrorKind::Denied
 }
 
 /// What the rest of the spec asks for, or why that cannot be kept now.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
     aws::{Account, AwsError, ErrorKind},
@@ -182,14 +182,9 @@ pub async fn apply(steps: &[Step], site: Site<'_>) -> Outcome {
 /// What is told of a step that is not done.
 fn stopped(step: &Step, failure: Failure, metrics: &Metrics) -> Stop {
     let why = stop(step, failure);
-    let result = if matches!(why, Stop::Blocked(_)) {
-        "blocked"
-    } else {
-        "failed"
-    };
-    metrics.step_applied(step.name(), result);
-    if let Stop::Failed(_, failure) = &why {
-        warn!(step = step.name(), error = %failure, "a step failed");
+    match &why {
+        Stop::Failed(_, failure) => metrics.step_failed(step.name(), failure),
+        Stop::Blocked(_) => metrics.step_applied(step.name(), "blocked"),
     }
     why
 }

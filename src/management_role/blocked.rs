@@ -6,7 +6,10 @@ use serde::Serialize;
 
 use crate::{
     api::CONFIRM_HUB,
-    domain::arn::{account_in, name_in},
+    domain::{
+        arn::{account_in, name_in},
+        commands::free_management_role,
+    },
     managed_cluster::{
         detach_commands, held_in_words,
         words::{SECOND_LOOK, named, say_closed, serve, some},
@@ -304,7 +307,7 @@ impl Blocked {
             Self::SelfTrustMissing { arn, secrets, lack } => format!("cluster Secrets make Argo CD assume role {arn} though it is that role already ({}), which AWS takes only where its trust policy says so, and this one does not. Let a ManagedCluster take them over, or have the owner of the role {}", some(secrets), lack.words()),
             Self::SecretsRemain { secrets } => format!("cluster Secrets that Mooring did not write make Argo CD act as this role ({}), so it stays: name another role in them. Where one is deleted, ApplicationSets delete the Applications of its cluster", some(secrets)),
             Self::HubReplaced { object, recorded, issuer } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}`"),
-            Self::NotItsHub { object, arn, hub } => format!("{}. Until then nothing is taken away either: role {arn} may be what the Argo CD of another hub acts with. If this object is a copy of one that lives there, this lets the copy go and touches nothing in AWS: `{}`", hub.message(), let_go(object)),
+            Self::NotItsHub { object, arn, hub } => format!("{}. Until then nothing is taken away either: role {arn} may be what the Argo CD of another hub acts with. If this object is a copy of one that lives there, this lets the copy go and touches nothing in AWS: `{}`", hub.message(), free_management_role(object)),
             Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `kubectl annotate mgr {object} --overwrite {CONFIRM_HUB}={issuer}` lets the role be made afresh; its deployer roles go on trusting it by its name"),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. Nothing is written to it. Deployer roles trust the name: whoever can use this role holds every cluster. Look up in CloudTrail of account {} (IAM's events are in its first region, us-east-1 in partition aws) who called CreateRole for it, take its policies and instance profiles off and delete it (`aws iam delete-role --role-name {}`): then it is made afresh. Until then `mooring revoke` closes a cluster to it", account_in(arn), name_in(arn)),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path and case: choose another spec.role.name in a new ManagementRole, or delete the role if nothing uses it (`aws iam delete-role --role-name {}`)", name_in(arn)),
@@ -359,11 +362,6 @@ fn clusters_remain(names: &BTreeSet<String>, unreadable: &BTreeSet<String>, goin
         ));
     }
     told.join("; ")
-}
-
-/// What lets an object go with nothing being taken away.
-fn let_go(name: &str) -> String {
-    format!(r#"kubectl patch mgr {name} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#)
 }
 
 /// Which deployer roles would be somebody's who made the role again, and which may be.

@@ -8,7 +8,7 @@ use kube::{Resource, core::DeserializeGuard, runtime::controller::Action};
 use crate::{
     api::{
         FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus,
-        condition::{ConditionType, Verdict, find},
+        condition::{ConditionType, is_false},
     },
     aws::{self, Door, Lane},
     domain::{
@@ -69,7 +69,7 @@ pub(super) async fn release(
     let pass = if let Some(withheld) = context.withheld(&role.metadata) {
         let clusters = live(context).await?;
         let remain = naming(&role.metadata.name.clone().unwrap_or_default(), &clusters);
-        let remain = remain.map(|remain| remain.blocked(BTreeSet::new()).message());
+        let remain = remain.map(|remain| remain.blocked(BTreeSet::new(), false).message());
         let message = withheld.removal_waits_with(&[], remain.as_slice());
         Some(Pass::ReleaseWithheld(withheld, message))
     } else {
@@ -86,13 +86,19 @@ pub(super) async fn release(
     Ok(Action::await_change())
 }
 
-/// What EKS says of the hub, where that was found to be another and a person may have settled it since.
+/// Why the clusters that are left are not to go by this operator: it runs on another hub. EKS is asked where that was
+/// `refused` before and a person may have settled it since, as those clusters wait for it; else once none of them is left.
 async fn elsewhere(
     request: &Request,
     here: String,
     old: &ManagementRoleStatus,
+    refused: bool,
     context: &Context,
 ) -> Result<Option<Blocked>, Error> {
+    let replaced = replaced(request, &here, Left::by(old).issuer);
+    if replaced.is_some() || !refused {
+        return Ok(replaced);
+    }
     let Ok(_admission) = context.aws.admit(&request.hub.cluster, Lane::Edit).await else {
         return Err(Error::ShuttingDown);
     };
@@ -115,15 +121,8 @@ async fn take_away(
         let recorded = old.retained.iter().cloned().collect();
         let (retained, settled) = match parse(role, context).await? {
             Ok(request) => {
-                // Its clusters are not to go by what was found on another hub. EKS is asked once none is left, and where
-                // they wait for it.
-                let refused = find(&old.conditions, ConditionType::HubReady)
-                    .is_some_and(|told| told.status == Verdict::False.as_str());
-                let hub = match replaced(&request, &here, Left::by(old).issuer) {
-                    None if refused => elsewhere(&request, here, old, context).await?,
-                    replaced => replaced,
-                };
-                if let Some(hub) = hub {
+                let refused = is_false(&old.conditions, ConditionType::HubReady);
+                if let Some(hub) = elsewhere(&request, here, old, refused, context).await? {
                     return Ok(Some(releasing(not_its_hub(&request, hub))));
                 }
                 let members = members_of(&clusters);
@@ -132,11 +131,7 @@ async fn take_away(
             }
             Err(_) => (recorded, false),
         };
-        let mut blocked = remain.blocked(retained);
-        if let Blocked::ClustersRemain { hub_found, .. } = &mut blocked {
-            *hub_found = settled;
-        }
-        return Ok(Some(releasing(blocked)));
+        return Ok(Some(releasing(remain.blocked(retained, settled))));
     }
     // The object bears our finalizer, so a role may have been made, recorded or not.
     let request = parse(role, context).await??;

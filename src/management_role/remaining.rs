@@ -43,9 +43,10 @@ impl Naming {
         any.then_some(naming)
     }
 
-    /// What waits for them. `retained` are the deployer roles that are kept when they go.
+    /// What waits for them. `retained` are the deployer roles that are kept when they go; `hub_found` says that the hub had
+    /// been found to be another, and is not any more.
     #[must_use]
-    pub fn blocked(self, retained: BTreeSet<String>) -> Blocked {
+    pub fn blocked(self, retained: BTreeSet<String>, hub_found: bool) -> Blocked {
         let Self {
             stay,
             unreadable,
@@ -56,7 +57,7 @@ impl Naming {
             unreadable,
             going,
             retained,
-            hub_found: false,
+            hub_found,
         }
     }
 }
@@ -159,7 +160,7 @@ mod tests {
             (&broken, None),
             (&others, Some("other")),
         ];
-        let blocked = Naming::of("default", all).unwrap().blocked(BTreeSet::new());
+        let blocked = Naming::of("default", all).unwrap().blocked(BTreeSet::new(), false);
         let one = |name: &str| BTreeSet::from([name.to_owned()]);
         assert_eq!(
             blocked,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     api::{
         ManagementRole, ManagementRoleStatus,
-        condition::{ConditionType, Finding, Verdict, conditions, find},
+        condition::{ConditionType, Finding, Verdict, conditions, is_false},
     },
     kubernetes::{
         KubernetesError,
@@ -292,7 +292,7 @@ pub fn status(
 ) -> ManagementRoleStatus {
     let mut findings = findings(pass);
     // A mismatch stops every cluster, and ends only when somebody has looked again.
-    let mismatch = find(&old.conditions, ConditionType::HubReady).is_some_and(|c| c.status == Verdict::False.as_str());
+    let mismatch = is_false(&old.conditions, ConditionType::HubReady);
     findings.retain(|f| !(mismatch && f.kind == ConditionType::HubReady && f.verdict == Verdict::Unknown));
     let going = matches!(
         pass,
@@ -343,7 +343,7 @@ mod tests {
 
     use super::{super::Step, *};
     use crate::{
-        api::RoleStatus,
+        api::{RoleStatus, condition::find},
         aws::{AwsError, Call, ErrorKind},
     };
 

@@ -8,6 +8,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+use tracing::warn;
 
 /// Of passes, in seconds: from a look at what is in order to the deadline of a pass.
 const PASS_BUCKETS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
@@ -196,6 +197,12 @@ impl Metrics {
     /// A step of a plan was applied, with this result.
     pub fn step_applied(&self, step: &'static str, result: &'static str) {
         self.plan_steps.get_or_create(&StepResult { step, result }).inc();
+    }
+
+    /// A step of a plan failed, which is logged as well.
+    pub fn step_failed(&self, step: &'static str, error: &impl fmt::Display) {
+        warn!(step, %error, "a step failed");
+        self.step_applied(step, "failed");
     }
 
     /// A call to AWS ended.

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-use super::{Bad, RESTART, SERVER_CHANGED, bad_error, bad_of, bad_stop, of_part, part_of, set, summarise};
+use super::{Bad, RESTART, bad_error, bad_of, bad_stop, of_part, part_of, set, summarise, tell_restart};
 
 /// That the access is away.
 pub(super) const NO_ENTRY: &str = "there is no access entry, since spec.mode is Suspended";
@@ -25,21 +25,14 @@ pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
             if let Some(bad) = outcome.stop().map(bad_stop)
                 && let Some(at) = bad.part
             {
-                parts.retain(|finding| finding.kind != at.condition());
-                parts.push(Finding::new(at.condition(), bad.verdict, bad.reason, bad.message));
+                set(&mut parts, at, bad.verdict, bad.reason, &bad.message);
             }
             let secret = Part::Secret.condition();
             let stands = |finding: &Finding| finding.kind == secret && finding.verdict == Verdict::True;
             if let Some(changed) = &facts.server_changed
                 && parts.iter().any(stands)
             {
-                set(
-                    &mut parts,
-                    Part::Secret,
-                    Verdict::True,
-                    SERVER_CHANGED,
-                    &changed.message(),
-                );
+                tell_restart(&mut parts, changed);
             }
             parts
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use crate::{
     api::{DeployerRoleStatus, Mode},
-    aws::{AwsError, Call, ErrorKind, Lane, Role},
+    aws::{AwsError, Lane, Role},
     domain::arn::RoleArn,
     managed_cluster::{
         Blocked, Context, Error,
@@ -118,7 +118,7 @@ async fn unrecorded(
     };
     let role = match look.await {
         Ok(role) => role,
-        Err(error) if error.call == Call::AssumeRole && error.kind == ErrorKind::Denied => {
+        Err(error) if error.shuts_out() => {
             return Ok(Some(Turn::blocked(unseen(&error, deployer, going, management))));
         }
         Err(error) => return Err(error.into()),

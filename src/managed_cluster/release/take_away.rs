@@ -11,7 +11,7 @@ use tracing::debug;
 
 use crate::{
     api::Mode,
-    aws::{Account, AwsError, Call, ErrorKind, Lane},
+    aws::{Account, AwsError, Lane},
     domain::{
         arn::{PolicyArn, RoleArn},
         ownership::Marked,
@@ -157,8 +157,11 @@ async fn in_account(
     let turn = concluded(context, going, (&deployer, observed, late), plan, outcome).await;
     Ok(turn
         .unwrap_or_else(|error| Turn::Remains(Pass::Releasing(Releasing::failed(error))))
-        .knowing(away)
-        .without_entry(handed_over))
+        .with(|releasing| Releasing {
+            gone: away,
+            handed_over,
+            ..releasing
+        }))
 }
 
 /// What kept the steps of a removal, or what is behind them, from being done.
@@ -312,7 +315,7 @@ pub(super) async fn carry_out(
 
 /// An account that cannot be entered is never abandoned by itself. Any other failed look is told as what it is.
 fn unreachable(error: AwsError, deployer: &str, mode: Mode) -> Result<Turn, Error> {
-    if error.call != Call::AssumeRole || error.kind != ErrorKind::Denied {
+    if !error.shuts_out() {
         return Err(error.into());
     }
     // What is suspended is kept by nobody before its access is away.

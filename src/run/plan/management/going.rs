@@ -41,7 +41,10 @@ impl Look {
             looked.notes.push(withheld.removal_waits());
         }
         let naming = fleet.naming(&request.name);
-        let mut waits: Vec<Blocked> = naming.map(|naming| naming.blocked([].into())).into_iter().collect();
+        let mut waits: Vec<Blocked> = naming
+            .map(|naming| naming.blocked([].into(), false))
+            .into_iter()
+            .collect();
         let ours = request.role_owner == RoleOwner::Mooring;
         if ours {
             match self.acting(request).await {
