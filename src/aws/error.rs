@@ -64,6 +64,8 @@ pub enum ErrorKind {
     LimitExceeded,
     /// The role still carries policies.
     HasPolicies,
+    /// The policy that is to be a role's permissions boundary is not there.
+    BoundaryMissing,
     /// Something else is changing it.
     Conflict,
     /// It is not there.
@@ -98,6 +100,7 @@ impl ErrorKind {
             Self::AccessEntriesDisabled => "access_entries_disabled",
             Self::LimitExceeded => "limit_exceeded",
             Self::HasPolicies => "has_policies",
+            Self::BoundaryMissing => "boundary_missing",
             Self::Conflict => "conflict",
             Self::NotFound => "not_found",
             Self::Invalid => "invalid",
@@ -280,8 +283,12 @@ pub fn classify(call: Call, code: &str, message: &str) -> ErrorKind {
     }
 }
 
+/// How IAM begins to say that the policy is not there which a role is to have as its permissions boundary.
+const NO_BOUNDARY: &str = "Scope ARN:";
+
 fn classify_iam(code: &str, message: &str) -> ErrorKind {
     match code.strip_suffix("Exception").unwrap_or(code) {
+        "NoSuchEntity" if message.contains(NO_BOUNDARY) => ErrorKind::BoundaryMissing,
         "NoSuchEntity" => ErrorKind::NotFound,
         "EntityAlreadyExists" => ErrorKind::AlreadyExists,
         "MalformedPolicyDocument" if message.contains("Invalid principal in policy") => ErrorKind::InvalidPrincipal,
@@ -362,7 +369,10 @@ mod tests {
 
     #[test]
     fn what_iam_says() {
-        use Call::{CreateOpenIdConnectProvider, CreateRole, DeleteRole, GetRole, PutRolePolicy, TagRole};
+        use Call::{
+            CreateOpenIdConnectProvider, CreateRole, DeleteRole, GetRole, PutRolePermissionsBoundary, PutRolePolicy,
+            TagRole,
+        };
         const NO_PRINCIPAL: &str = r#"Invalid principal in policy: "AWS":"arn:aws:iam::1:role/x""#;
         const TOO_LONG: &str = "Maximum policy size of 10240 bytes exceeded for role x";
         check(&[
@@ -389,6 +399,18 @@ mod tests {
             ),
             (TagRole, "ConcurrentModification", "", ErrorKind::Conflict),
             (GetRole, "NoSuchEntity", "", ErrorKind::NotFound),
+            (
+                PutRolePermissionsBoundary,
+                "NoSuchEntity",
+                "The role with name x cannot be found.",
+                ErrorKind::NotFound,
+            ),
+            (
+                PutRolePermissionsBoundary,
+                "NoSuchEntity",
+                "Scope ARN: arn:aws:iam::111111111111:policy/b does not exist or is not attachable.",
+                ErrorKind::BoundaryMissing,
+            ),
             (GetRole, "NoSuchEntityException", "", ErrorKind::NotFound),
             (
                 CreateOpenIdConnectProvider,

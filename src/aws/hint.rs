@@ -69,6 +69,10 @@ impl AwsError {
             ErrorKind::HasPolicies => {
                 "remove the policies that somebody put on the role, then it can be deleted".to_owned()
             }
+            ErrorKind::BoundaryMissing => "make that policy again, which is the role's permissions boundary: `mooring \
+                                           bootstrap` prints the one of the management role, and that of a deployer role \
+                                           stands in spec.access.deployerRole.permissionsBoundary"
+                .to_owned(),
             ErrorKind::NotFound => "check that it still exists: it is made again if it is ours".to_owned(),
             ErrorKind::Invalid => "change what AWS names in the spec".to_owned(),
             ErrorKind::CredentialsUnavailable => {

@@ -61,21 +61,26 @@ async fn look(
 ) -> Result<Option<String>, Error> {
     let account = context.aws.enter(&door(identity, management)).await?;
     let deployer = identity.deployer(&management.hub);
-    let (entry, found) = Box::pin(observe::entry(&account, &identity.cluster, &deployer)).await?;
     let living = living(context).await?;
-    let recorded = old.access_entry.as_ref();
+    let (owner, recorded) = (identity.owner(&management.hub), old.access_entry.as_ref());
     let known = KnownEntry {
         recorded,
         living: &living,
         role: None,
     };
-    let Some(entry) = entry else {
+    let found = Box::pin(observe::entry_with_role(&account, identity, &deployer, &owner, known)).await?;
+    let known = KnownEntry {
+        role: found.role_of_others(identity),
+        ..known
+    };
+    let Some(entry) = &found.entry else {
         return Ok(Some(GONE.to_owned()));
     };
-    if !owns(&identity.owner(&management.hub), known, &entry) {
+    if !owns(&owner, known, entry) {
         return Ok(None);
     }
-    let surplus = surplus(cluster, &entry, &found.unwrap_or_default(), recorded);
+    let policies = Box::pin(account.associations(&identity.cluster.name, &deployer)).await?;
+    let surplus = surplus(cluster, entry, &policies.unwrap_or_default(), recorded);
     Ok(surplus
         .ok()
         .filter(|surplus| !surplus.is_empty())

@@ -1,6 +1,8 @@
 //! What is known of all `ManagedCluster`s that are there, gathered from the watch, from what passes of this process told last,
 //! and, of those that cannot be read, from what is stored.
 
+use std::time::Duration;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Client, core::DeserializeGuard};
 
@@ -32,6 +34,41 @@ pub(super) async fn living(context: &Context) -> Result<Living, KubernetesError>
         }
     }
     Ok(living)
+}
+
+/// The same for what takes access away, which waits for nobody: of an object that cannot be read, nor asked for in time,
+/// that counts which was known of it last. At the least it is there, so that what bears its mark is not taken from it.
+pub(super) async fn living_as_known(context: &Context) -> Living {
+    let mut living = Living::default();
+    for object in context.clusters.state() {
+        match &object.0 {
+            Ok(cluster) => living.add(cluster),
+            Err(unread) => {
+                let uid = unread.metadata.uid.clone().unwrap_or_default();
+                let asked = tokio::time::timeout(ASKED_FOR, unreadable(context, &unread.metadata, &uid)).await;
+                match asked {
+                    Ok(Ok(None)) => {}
+                    Ok(Ok(Some(lives))) => living.insert(uid, lives),
+                    Ok(Err(_)) | Err(_) => {
+                        let lives = last_known(context, &unread.metadata, &uid);
+                        living.insert(uid, lives);
+                    }
+                }
+            }
+        }
+    }
+    living
+}
+
+/// How long what takes access away waits for what is stored of an object.
+const ASKED_FOR: Duration = Duration::from_secs(2);
+
+fn last_known(context: &Context, metadata: &ObjectMeta, uid: &str) -> Lives {
+    let lives = context.memory.last_lives(uid).unwrap_or_else(|| Lives {
+        name: metadata.name.clone().unwrap_or_default(),
+        ..Lives::default()
+    });
+    as_told(context, uid, lives)
 }
 
 /// Adds an object that was listed, for those who remember nothing.
@@ -77,9 +114,13 @@ async fn unreadable(context: &Context, metadata: &ObjectMeta, uid: &str) -> Resu
         context.memory.read_lives(uid, version, &lives);
         lives
     };
-    // What a pass came to last may not be written yet.
-    Ok(Some(match context.memory.status(uid) {
+    Ok(Some(as_told(context, uid, lives)))
+}
+
+/// The same with what a pass came to last, which may not be written yet.
+fn as_told(context: &Context, uid: &str, lives: Lives) -> Lives {
+    match context.memory.status(uid) {
         Some(told) => lives.recorded(told.deployer_role.as_ref(), told.access_entry.as_ref()),
         None => lives,
-    }))
+    }
 }

@@ -24,11 +24,11 @@ impl Step {
             Self::Associate { .. } | Self::Rescope { .. } | Self::Reassociate { .. } | Self::Disassociate { .. }
         );
         match self {
-            Self::SetTrust { .. }
-            | Self::TagRole { .. }
-            | Self::UpdateRole { .. }
-            | Self::TagAccessEntry { .. }
-            | Self::Associate { .. } => mends,
+            // An entry that was made for another role than the one that stands there lets nobody in by that one.
+            Self::SetTrust { .. } | Self::TagRole { .. } | Self::UpdateRole { .. } => {
+                mends || matches!(failed, Self::DeleteAccessEntry)
+            }
+            Self::TagAccessEntry { .. } | Self::Associate { .. } => mends,
             Self::SetUsername { .. } | Self::SetGroups { .. } | Self::Rescope { .. } | Self::Disassociate { .. } => {
                 mends || gives
             }
@@ -103,6 +103,12 @@ mod tests {
             }
             assert!(!step.despite(&Step::DeleteAccessEntry), "{step:?}");
         }
+        let trust = Step::SetTrust {
+            name: "deployer".parse().unwrap(),
+            trust: trust::with_ours("", &"arn:aws:iam::111111111111:role/m".parse().unwrap()),
+            differences: Vec::new(),
+        };
+        assert!(trust.despite(&Step::DeleteAccessEntry) && !trust.despite(&gives));
         assert!(!gives.despite(&gives));
         assert!(!Step::DeleteAccessEntry.despite(&gives));
         // A trust policy of others that has no room for our statement gives nobody more.

@@ -151,6 +151,7 @@ fn aws(error: &AwsError, part: Part) -> Telling {
         ErrorKind::LimitExceeded => broken("LimitExceeded"),
         ErrorKind::Invalid | ErrorKind::InvalidPrincipal => broken("Refused"),
         ErrorKind::HasPolicies => broken("ForeignPolicyAttached"),
+        ErrorKind::BoundaryMissing => broken("BoundaryMissing"),
         ErrorKind::RegionDisabled => broken("RegionDisabled"),
         ErrorKind::AccessEntriesDisabled => broken("AccessEntriesDisabled"),
         ErrorKind::ClusterNotFound => broken("ClusterNotFound"),

@@ -138,6 +138,11 @@ impl Memories {
         (of == version).then(|| lives.clone())
     }
 
+    /// The same, whatever its version is by now.
+    pub fn last_lives(&self, uid: &str) -> Option<Lives> {
+        self.lock().get(uid)?.lives.as_ref().map(|(_, lives)| lives.clone())
+    }
+
     /// Remembers what was read of an object that cannot be read as what it is, at this version.
     pub fn read_lives(&self, uid: &str, version: &str, lives: &Lives) {
         self.with(uid, |memory| memory.lives = Some((version.to_owned(), lives.clone())));
@@ -285,25 +290,26 @@ impl Memories {
         self.with(uid, |memory| memory.secret_deleted = Some(Instant::now()));
     }
 
-    /// Whether nothing is left for sure: this process deleted the role that was recorded, or looks some time apart agree.
-    /// Without a recorded role, anything that this process deleted will do: the entry is made after the role. After a
-    /// cluster Secret went the look must be as late in any case: Argo CD writes the Secrets that it read a moment before, and
-    /// so makes them anew.
-    pub fn surely_gone(&self, uid: &str, recorded_role: Option<&str>, after: Duration) -> bool {
+    /// How long it takes until a clean look says that nothing is left for sure: this process deleted the role that was
+    /// recorded, or looks `after` apart agree. Without a recorded role, anything that this process deleted will do: the entry
+    /// is made after the role. After a cluster Secret went the look must be as late in any case: Argo CD writes the Secrets
+    /// that it read a moment before, and so makes them anew. `clean` says whether this look found nothing: zero is sure then,
+    /// and otherwise leaves when to look again to the caller.
+    pub fn unsure_for(&self, uid: &str, recorded_role: Option<&str>, after: Duration, clean: bool) -> Duration {
+        let left = |since: Option<Instant>| since.map_or(Duration::ZERO, |at| after.saturating_sub(at.elapsed()));
         self.with(uid, |memory| {
             let deleted = match recorded_role {
                 Some(id) => memory.deleted.contains(id),
                 None => !memory.deleted.is_empty(),
             };
-            let settled = memory.secret_deleted.is_none_or(|at| at.elapsed() >= after);
-            let clean = memory.clean_since.get_or_insert_with(Instant::now).elapsed() >= after;
-            settled && (deleted || clean)
+            memory.clean_since = clean.then(|| memory.clean_since.unwrap_or_else(Instant::now));
+            let settled = left(memory.secret_deleted);
+            match (deleted, clean) {
+                (true, _) => settled,
+                (false, true) => settled.max(left(memory.clean_since)),
+                (false, false) => Duration::ZERO,
+            }
         })
-    }
-
-    /// Forgets that a look was clean: a later one was not.
-    pub fn not_clean(&self, uid: &str) {
-        self.with(uid, |memory| memory.clean_since = None);
     }
 
     /// The name of the cluster Secret of an object that is being removed: as `recorded`, or as it was before it was gone.
@@ -384,11 +390,15 @@ mod tests {
     #[test]
     fn nothing_is_surely_gone_right_after_a_secret_went() {
         let memories = Memories::default();
+        let minute = Duration::from_mins(1);
         memories.deleted("a", ["AROAR".to_owned()]);
-        assert!(memories.surely_gone("a", Some("AROAR"), Duration::from_mins(1)));
+        assert!(memories.unsure_for("a", Some("AROAR"), minute, true).is_zero());
         memories.deleted_secret("a");
-        assert!(!memories.surely_gone("a", Some("AROAR"), Duration::from_mins(1)));
-        assert!(memories.surely_gone("a", Some("AROAR"), Duration::ZERO));
+        for clean in [true, false] {
+            let wait = memories.unsure_for("a", Some("AROAR"), minute, clean);
+            assert!(wait > minute / 2 && wait <= minute, "{wait:?}");
+        }
+        assert!(memories.unsure_for("a", Some("AROAR"), Duration::ZERO, true).is_zero());
     }
 
     #[test]
@@ -600,14 +610,15 @@ mod tests {
     #[test]
     fn what_is_not_seen_is_gone_once_it_was_deleted_or_two_looks_agree() {
         let memory = Memories::default();
-        let gone = |uid: &str, recorded, after| memory.surely_gone(uid, recorded, after);
+        let gone = |uid: &str, recorded, after| memory.unsure_for(uid, recorded, after, true).is_zero();
         assert!(!gone("1", Some("AROAONE"), AN_HOUR), "one look");
         assert!(gone("1", Some("AROAONE"), AT_ONCE), "another, long enough after");
-        memory.not_clean("1");
         assert!(
-            memory.with("1", |memory| memory.clean_since.is_none()),
-            "it begins anew"
+            memory.unsure_for("1", Some("AROAONE"), AN_HOUR, false).is_zero(),
+            "it is looked at again soon"
         );
+        let anew = memory.unsure_for("1", Some("AROAONE"), AN_HOUR, true);
+        assert!(anew > AN_HOUR / 2 && anew <= AN_HOUR, "it begins anew: {anew:?}");
         memory.deleted("2", ["arn:entry".to_owned()]);
         assert!(!gone("2", Some("AROAONE"), AN_HOUR), "the entry alone");
         assert!(gone("2", None, AN_HOUR), "nothing else was made");

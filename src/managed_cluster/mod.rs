@@ -276,13 +276,16 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
                 ..
             },
         ) => return Err(error),
-        Pass::Releasing(Releasing { blocked, cut, .. }) => {
+        Pass::Releasing(Releasing {
+            blocked, cut, look_in, ..
+        }) => {
             let of_cut = match &cut {
                 Some(Cut::Blocked(blocked)) => Some(blocked),
                 Some(Cut::Away { .. } | Cut::Failed(_)) | None => None,
             };
             let blocked = blocked.as_ref().or(of_cut);
-            blocked.map_or_else(|| context.backoff.after_wait(key()), blocked_wait)
+            let of_itself = || look_in.unwrap_or_else(|| context.backoff.after_wait(key()));
+            blocked.map_or_else(of_itself, blocked_wait)
         }
         // A person ends it, but what was not seen is worth another look.
         Pass::ReleaseWithheld(_, foreseen) if foreseen.unseen.is_some() => {

@@ -65,23 +65,22 @@ pub(super) async fn moor(cluster: &ManagedCluster, old: &ManagedClusterStatus, c
             namespace: management.namespace.clone(),
         }));
     };
-    let living = match living(context).await {
-        Ok(living) => living,
-        Err(error) => return Some(Pass::Failed(error.into())),
-    };
-    let work = Work {
-        metadata: &cluster.metadata,
-        old,
-        request: &request,
-        management: &management,
-        store,
-        secrets: Api::namespaced(context.client.clone(), &management.namespace),
-        withheld: Withheld::of(&cluster.metadata, cluster.spec.mode, context.read_only),
-        living,
-        context,
+    let pass = async {
+        let work = Work {
+            metadata: &cluster.metadata,
+            old,
+            request: &request,
+            management: &management,
+            store,
+            secrets: Api::namespaced(context.client.clone(), &management.namespace),
+            withheld: Withheld::of(&cluster.metadata, cluster.spec.mode, context.read_only),
+            living: living(context).await?,
+            context,
+        };
+        work.pass().await
     };
     let deadline = context.timing.pass_deadline + LAST_STEP;
-    Some(match Box::pin(tokio::time::timeout(deadline, work.pass())).await {
+    Some(match Box::pin(tokio::time::timeout(deadline, pass)).await {
         Ok(Ok(pass)) => pass,
         Ok(Err(error)) => Pass::Failed(error),
         Err(_) => Pass::Failed(Error::Deadline(deadline.as_secs())),

@@ -82,6 +82,14 @@ impl Turn {
         }
     }
 
+    /// The same with how long it takes until another look is worth it; with zero it is looked at again soon.
+    fn in_time(self, wait: Duration) -> Self {
+        self.with(|releasing| Releasing {
+            look_in: Some(wait).filter(|wait| !wait.is_zero()),
+            ..releasing
+        })
+    }
+
     /// The same with what is surely gone.
     fn knowing(self, gone: BTreeSet<Part>) -> Self {
         self.with(|releasing| Releasing { gone, ..releasing })

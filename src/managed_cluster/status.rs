@@ -1,6 +1,6 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -65,6 +65,8 @@ pub struct Releasing {
     pub blocked: Option<Blocked>,
     /// Why the pass could not be carried through, where it could not.
     pub failed: Option<Error>,
+    /// How long it takes until another look is worth it, where that is known.
+    pub look_in: Option<Duration>,
     /// What is surely gone.
     pub gone: BTreeSet<Part>,
     /// What became of the access entry of an object that is suspended besides.
@@ -85,6 +87,7 @@ impl Releasing {
             message: message.to_owned(),
             blocked: None,
             failed: None,
+            look_in: None,
             gone: BTreeSet::new(),
             cut: None,
             found: None,

@@ -148,6 +148,7 @@ fn aws(error: &AwsError, part: Part) -> Telling {
         ErrorKind::LimitExceeded => broken("LimitExceeded"),
         ErrorKind::Invalid | ErrorKind::InvalidPrincipal => broken("Refused"),
         ErrorKind::HasPolicies => broken("ForeignPolicyAttached"),
+        ErrorKind::BoundaryMissing => broken("BoundaryMissing"),
         ErrorKind::RegionDisabled => broken("RegionDisabled"),
         ErrorKind::CredentialsUnavailable => broken("NoCredentials"),
         ErrorKind::Throttled => unknown("Throttled"),

@@ -159,7 +159,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                     let policy = Part::Policy.condition();
                     if bad.part < Some(Part::Policy) && outcome.stop().is_some() && outcome.policy_done(&plan.steps) {
                         findings.retain(|finding| finding.kind != policy);
-                        findings.push(as_specified(Part::Policy));
+                        findings.push(policy_found(plan));
                     }
                     findings
                 },
@@ -182,6 +182,18 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
             summarise(part.into_iter().chain(hub).collect(), &bad)
         }
     }
+}
+
+/// What holds of a policy that was written, or needed no writing: what had no room in it is missing all the same.
+fn policy_found(plan: &Plan) -> Finding {
+    let lacking = plan.blocked.iter().filter(|blocked| !blocked.is_note());
+    let lacking = lacking
+        .filter(|blocked| blocked.part() == Some(Part::Policy))
+        .map(bad_of);
+    lacking
+        .map(|bad| Finding::new(Part::Policy.condition(), bad.verdict, bad.reason, bad.message))
+        .next()
+        .unwrap_or_else(|| as_specified(Part::Policy))
 }
 
 /// What is told of a hub that was not known to be the one.

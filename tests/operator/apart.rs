@@ -6,6 +6,7 @@ use kube::{
 };
 use mooring_sandbox::{
     aws::{Effect, Fault},
+    control_plane::{About, ApiEffect, ApiFault},
     stage::{Signal, is_ready, ready},
 };
 use serde_json::{Value, json};
@@ -77,7 +78,9 @@ fn second(world: &World) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn objects_that_cannot_be_read_hold_up_no_other() {
-    let world = World::ready(spokes()).await;
+    let mut setting = spokes();
+    setting.proxied = true;
+    let world = World::ready(setting).await;
     world.moored("wrong").await;
     world.moored("before").await;
     world.apply(&second(&world)).await;
@@ -97,6 +100,32 @@ async fn objects_that_cannot_be_read_hold_up_no_other() {
     the_others_go_on(&world).await;
     world.whole_pass("ManagementRole", "default").await;
     world.is_ready("ManagementRole", "default").await;
+    unasked(&world).await;
+}
+
+/// Nor does one that cannot be asked for hold up what takes access away, which an operator knows nothing of that was started
+/// just now.
+async fn unasked(world: &World) {
+    world.end_operator(Signal::Terminate).await;
+    let proxy = world.stage.proxied().unwrap();
+    let unanswered = ApiFault::on("get managedclusters.mooring.dev", ApiEffect::Hang).about(&About::words(["wrong"]));
+    let unanswered = proxy.faults().add(unanswered);
+    world.start_operator().await;
+    let suspended = json!({"spec": {"mode": "Suspended"}});
+    world.patch("ManagedCluster", "before", suspended).await;
+    world
+        .eventually("the access to go", async || {
+            world.seen_entry("before").is_none().then_some(())
+        })
+        .await;
+    assert!(proxy.faults().struck(unanswered) > 0);
+    let wrong = world.seen_entry("wrong");
+    assert!(wrong.is_some());
+    proxy.faults().clear();
+    let enforced = json!({"spec": {"mode": "Enforce"}});
+    world.patch("ManagedCluster", "before", enforced).await;
+    world.is_ready("ManagedCluster", "before").await;
+    assert_eq!(world.seen_entry("wrong"), wrong);
 }
 
 #[tokio::test(flavor = "multi_thread")]

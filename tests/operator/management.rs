@@ -421,6 +421,16 @@ async fn a_policy_that_is_full_says_so_before_anything_is_made() {
                 .then_some(())
         })
         .await;
+    // A refused tag hides nothing of that: what had no room has none for all that the policy is as it was planned.
+    let faults = world.stage.aws.faults();
+    let refused = Fault::on("TagRole", Effect::AccessDenied).in_session("default@hub");
+    let refused = faults.add(refused).unwrap();
+    let tags = json!({"spec": {"role": {"tags": {"team": "platform"}}}});
+    world.patch("ManagementRole", "default", tags).await;
+    let told = world.until_reason("ManagementRole", "default", "AccessDenied").await;
+    let policy = condition(&told, "PolicyReady").unwrap();
+    assert_eq!((policy.0.as_str(), policy.1.as_str()), ("False", "PolicyFull"));
+    faults.remove(refused);
     // And PerAccount has room for all.
     world
         .patch(

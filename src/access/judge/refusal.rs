@@ -189,6 +189,7 @@ pub(super) fn general(subject: &Subject, vantage: Vantage, what: &str, refused: 
         | ErrorKind::ClusterNotFound
         | ErrorKind::AccessEntriesDisabled
         | ErrorKind::HasPolicies
+        | ErrorKind::BoundaryMissing
         | ErrorKind::Conflict
         | ErrorKind::NotFound
         | ErrorKind::Invalid

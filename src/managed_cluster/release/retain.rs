@@ -71,15 +71,13 @@ pub(super) async fn retain(
     } else if unlisted {
         return Ok(Turn::blocked(pending(going)).knowing(gone));
     }
-    if !plan.steps.is_empty() {
-        context.memory.not_clean(going.uid());
-    } else if context
-        .memory
-        .surely_gone(going.uid(), None, context.timing.confirm_after)
-    {
+    let (clean, after) = (plan.steps.is_empty(), context.timing.confirm_after);
+    let wait = context.memory.unsure_for(going.uid(), None, after, clean);
+    if clean && wait.is_zero() {
         return Ok(Turn::Gone);
     }
-    Ok(Turn::again("the cluster Secret is removed; looking once more, since Argo CD may write it anew").knowing(gone))
+    let turn = Turn::again("the cluster Secret is removed; looking once more, since Argo CD may write it anew");
+    Ok(turn.in_time(wait).knowing(gone))
 }
 
 /// Whether the `ManagementRole` lists what is kept. It does not where the management role is somebody else's: nobody keeps
@@ -137,13 +135,13 @@ async fn unrecorded(
         };
         return Ok(Some(Turn::Remains(Pass::Releasing(releasing))));
     }
-    let gone = context
-        .memory
-        .surely_gone(going.uid(), None, context.timing.confirm_after);
-    Ok((!gone).then(|| {
+    let after = context.timing.confirm_after;
+    let wait = context.memory.unsure_for(going.uid(), None, after, true);
+    Ok((!wait.is_zero()).then(|| {
         Turn::again(
             "no role was recorded, and none is seen that would be kept; looking once more, since AWS may show it late",
         )
+        .in_time(wait)
     }))
 }
 

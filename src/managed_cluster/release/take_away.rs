@@ -201,13 +201,13 @@ async fn concluded(
             what: "the deletion".to_owned(),
         }));
     }
-    if !plan.steps.is_empty() {
-        context.memory.not_clean(uid);
-    } else if context.memory.surely_gone(uid, recorded, context.timing.confirm_after) {
+    let (clean, after) = (plan.steps.is_empty(), context.timing.confirm_after);
+    let wait = context.memory.unsure_for(uid, recorded, after, clean);
+    if clean && wait.is_zero() {
         tell::left(context, going.metadata, &plan.beside).await;
         return Ok(Turn::Gone);
     }
-    Ok(Turn::again(&looking_once_more(&done)))
+    Ok(Turn::again(&looking_once_more(&done)).in_time(wait))
 }
 
 /// What is surely gone: what was looked at and was not there, and what this pass deleted.

@@ -15,7 +15,7 @@ use crate::{
     managed_cluster::{
         Context, Error,
         apply::{self, Outcome, Site, Stop},
-        census::living,
+        census::living_as_known,
         log_plan,
         management::Management,
         observe,
@@ -46,7 +46,7 @@ impl Knife<'_> {
     pub(super) async fn look(&self) -> Result<(Plan, Option<AccessEntry>, bool), Error> {
         let identity = self.identity;
         let deployer = identity.deployer(&self.management.hub);
-        let living = living(self.context).await?;
+        let living = living_as_known(self.context).await;
         let owner = identity.owner(&self.management.hub);
         let known = KnownEntry {
             recorded: self.old.access_entry.as_ref(),
