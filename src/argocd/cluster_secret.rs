@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::application::Target;
 
+/// The type of Secrets that hold anything: Argo CD's own have it (argo-cd, `util/db/secrets.go` sets none), and so have ours.
+pub const OPAQUE: &str = "Opaque";
+
 /// The label by which Argo CD finds cluster Secrets, and its value.
 pub const SECRET_TYPE: (&str, &str) = ("argocd.argoproj.io/secret-type", "cluster");
 /// The annotation that holds the UID of the `ManagedCluster`. It survives on a copy that Argo CD makes.

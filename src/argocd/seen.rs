@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     application::Target,
-    cluster_secret::{ADOPTED_ANNOTATION, KEYS, OWNER_ANNOTATION, SECRET_TYPE, WantedSecret},
+    cluster_secret::{ADOPTED_ANNOTATION, KEYS, OPAQUE, OWNER_ANNOTATION, SECRET_TYPE, WantedSecret},
+    difference::Difference,
     parse,
 };
 use crate::domain::ownership::FIELD_MANAGER;
@@ -109,6 +110,9 @@ pub struct ClusterSecret {
     /// Whether it is recorded for one that was taken over, whatever is on it now.
     #[serde(skip)]
     pub taken_over: bool,
+    /// Its type, which nobody can change (Kubernetes API, `Secret`).
+    #[serde(skip)]
+    pub kind: String,
     /// Whether `immutable: true` is set on it, which nobody can take back (Kubernetes, "Immutable Secrets").
     pub immutable: bool,
     /// What its `ownerReferences` name, by kind and name: with the last of these that goes Kubernetes deletes it.
@@ -122,32 +126,6 @@ pub struct ClusterSecret {
     pub(super) our_annotations: BTreeSet<String>,
     pub(super) our_keys: BTreeSet<String>,
 }
-
-/// How a Secret that was found differs from the one wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// What of ours is missing, changed, or ours and no longer wanted, by name: it goes with one apply.
-    pub changed: BTreeSet<String>,
-    /// Argo CD's keys that somebody else set and that the spec does not. One that is ours goes with the apply.
-    pub null: BTreeSet<String>,
-}
-
-impl Difference {
-    /// What of it is in `data`, by name.
-    #[must_use]
-    pub fn in_data(&self) -> BTreeSet<String> {
-        let null = self.null.iter().map(|key| format!("{DATA}{key}"));
-        self.changed_data().cloned().chain(null).collect()
-    }
-
-    /// What of it is in `data` and is given another value, by name.
-    pub fn changed_data(&self) -> impl Iterator<Item = &String> {
-        self.changed.iter().filter(|what| what.starts_with(DATA))
-    }
-}
-
-/// How a key of `data` is named among what differs.
-const DATA: &str = "data ";
 
 fn owner_in_words(owner: &OwnerReference) -> String {
     format!("{} {}", owner.kind, owner.name)
@@ -213,6 +191,7 @@ impl ClusterSecret {
             deleting: metadata.deletion_timestamp.is_some(),
             finalizers: metadata.finalizers.iter().flatten().cloned().collect(),
             taken_over: false,
+            kind: secret.type_.clone().unwrap_or_else(|| OPAQUE.to_owned()),
             immutable: secret.immutable == Some(true),
             owners: metadata.owner_references.iter().flatten().map(owner_in_words).collect(),
             values: secret.data.iter().flatten().map(hashed).collect(),

@@ -534,6 +534,17 @@ mod tests {
             assert!(printed.out.contains(other), "{other}\n{}", printed.out);
         }
         assert!(!printed.out.contains("take over cluster Secret"), "{}", printed.out);
+
+        // Argo CD takes Secrets without a name, and nobody asks for two of them by the same.
+        let mut nameless =
+            ["prod", "staging"].map(|name| by_hand(name, &format!("arn:aws:iam::222222222222:role/argocd-{name}")));
+        for secret in &mut nameless {
+            secret.data.as_mut().unwrap().remove("name");
+        }
+        let (all, left) = looked(&nameless, |_| {});
+        let (printed, _) = print(&found(all, left));
+        assert!(!printed.out.contains("has the same"), "{}", printed.out);
+        assert!(printed.out.contains("take over cluster Secret"), "{}", printed.out);
     }
 
     #[test]

@@ -277,6 +277,8 @@ fn conclude(outcome: &mut Outcome, step: &Step, result: Result<Ran, Failure>, me
             {
                 outcome.torn.push(policy.clone());
             }
+            // An answer that was lost may have been to a write that was done.
+            outcome.server_changed |= step.changes_server() && matches!(failure, Failure::Kubernetes(_));
             let why = stop(step, failure);
             match &why {
                 Stop::Failed(_, failure) => metrics.step_failed(step.name(), failure),

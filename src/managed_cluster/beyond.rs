@@ -1,15 +1,17 @@
-//! What the access entry of an object gives that its spec does not, while nothing is changed for it since the spec asks for
-//! more than it may have. Nobody takes that away meanwhile: what the spec of before gave, which is kept, and what somebody else
-//! added since, look alike. So it is told.
+//! What an object gives that its spec does not, while nothing is changed for it since the spec asks for more than it may have.
+//! Nobody takes that away from its access entry meanwhile: what the spec of before gave, which is kept, and what somebody else
+//! added since, look alike. So it is told; and so is who else may use its deployer role by now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     api::{AccessEntryStatus, ManagedCluster, ManagedClusterStatus},
+    aws::{Account, Role},
     domain::{
         eks::{AccessEntry, Associations},
         name::{InvalidName, Region},
     },
+    policy::{self, deployer_trust},
 };
 
 use super::{
@@ -20,9 +22,13 @@ use super::{
     plan::{self, KnownEntry, owns, username_beside},
     request::{Identity, Refusal, associations},
     status::Pass,
+    step::Part,
     turn::{admitted, door, lane, management},
-    words::scope_in_words,
+    words::{scope_in_words, trust_in_words},
 };
+
+/// What is told of the parts of an object that is refused.
+pub type Beside = BTreeMap<Part, String>;
 
 /// A pass of an object that is refused: what stands for it is looked at; `None` when a person changed the object before its
 /// turn came. A look that fails hides nothing of the refusal.
@@ -34,13 +40,13 @@ pub(super) async fn refused(
 ) -> Option<Pass> {
     let stands = old.access_entry.as_ref().is_some_and(|entry| entry.arn.is_some());
     if !stands || !matches!(refusal, Refusal::NotAllowed { .. }) {
-        return Some(Pass::Refused(refusal, None));
+        return Some(Pass::Refused(refusal, Beside::new()));
     }
     let (Ok(identity), Ok(management)) = (
         Identity::of(cluster),
         management(context, &cluster.spec.management_role),
     ) else {
-        return Some(Pass::Refused(refusal, None));
+        return Some(Pass::Refused(refusal, Beside::new()));
     };
     let lane = lane(&cluster.metadata, old);
     let Ok(_admission) = admitted(&cluster.metadata, &identity, lane, context).await? else {
@@ -48,7 +54,7 @@ pub(super) async fn refused(
     };
     let look = Box::pin(look(cluster, &identity, &management, old, context));
     let found = tokio::time::timeout(context.timing.pass_deadline, look).await;
-    let found = found.unwrap_or(Ok(None)).unwrap_or_default();
+    let found = found.unwrap_or_else(|_| Ok(Beside::new())).unwrap_or_default();
     Some(Pass::Refused(refusal, found))
 }
 
@@ -58,8 +64,65 @@ async fn look(
     management: &Management,
     old: &ManagedClusterStatus,
     context: &Context,
-) -> Result<Option<String>, Error> {
+) -> Result<Beside, Error> {
     let account = context.aws.enter(&door(identity, management)).await?;
+    let role = role(&account, identity, management, old);
+    let entry = entry(cluster, &account, (identity, management), old, context);
+    let (role, entry) = tokio::join!(Box::pin(role), Box::pin(entry));
+    // What was seen of the one is told whether or not the other could be looked at.
+    let told = [
+        (Part::DeployerRole, role.unwrap_or_default()),
+        (Part::AccessEntry, entry.unwrap_or_default()),
+    ];
+    Ok(told
+        .into_iter()
+        .filter_map(|(part, told)| Some((part, told?)))
+        .collect())
+}
+
+/// What became of the deployer role that was made, where others have no part in it.
+async fn role(
+    account: &Account,
+    identity: &Identity,
+    management: &Management,
+    old: &ManagedClusterStatus,
+) -> Result<Option<String>, Error> {
+    let Some(recorded) = old.deployer_role.as_ref().filter(|_| identity.existing.is_none()) else {
+        return Ok(None);
+    };
+    let deployer = identity.deployer(&management.hub);
+    let Some(role) = account.role(&deployer.name).await? else {
+        return Ok(Some(NO_ROLE.to_owned()));
+    };
+    let ours = role.id == recorded.id && identity.adopted.is_none();
+    let opened = if ours {
+        loosened(&role, management, identity)
+    } else {
+        Vec::new()
+    };
+    Ok((!opened.is_empty()).then(|| format!("once the spec is allowed Mooring will {}", opened.join(" and "))))
+}
+
+/// What somebody took from a deployer role that keeps others out, as what is to be done about it.
+fn loosened(role: &Role, management: &Management, identity: &Identity) -> Vec<String> {
+    let name = identity.deployer(&management.hub).name;
+    let differences = policy::differences_of(&role.trust, &deployer_trust(&management.role));
+    let trust = (!differences.is_empty()).then(|| trust_in_words(&name, &differences));
+    let boundary = role.boundary.is_none();
+    let boundary = boundary.then(|| format!("set the permissions boundary of {name}, which has none any more"));
+    trust.into_iter().chain(boundary).collect()
+}
+
+/// That the role of an object that is refused is gone.
+const NO_ROLE: &str = "its deployer role is gone, and is made anew once the spec is allowed";
+
+async fn entry(
+    cluster: &ManagedCluster,
+    account: &Account,
+    (identity, management): (&Identity, &Management),
+    old: &ManagedClusterStatus,
+    context: &Context,
+) -> Result<Option<String>, Error> {
     let deployer = identity.deployer(&management.hub);
     let living = living(context).await?;
     let (owner, recorded) = (identity.owner(&management.hub), old.access_entry.as_ref());
@@ -68,7 +131,7 @@ async fn look(
         living: &living,
         role: None,
     };
-    let found = Box::pin(observe::entry_with_role(&account, identity, &deployer, &owner, known)).await?;
+    let found = Box::pin(observe::entry_with_role(account, identity, &deployer, &owner, known)).await?;
     let known = KnownEntry {
         role: found.role_of_others(identity),
         ..known

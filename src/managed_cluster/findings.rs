@@ -34,9 +34,10 @@ pub fn findings(pass: &Pass, made: bool) -> Vec<Finding> {
                 "nothing is made for it"
             };
             let mut message = format!("{refusal}. Until then {until_then}");
-            if let Some(beside) = beside {
+            if !beside.is_empty() {
+                let all: Vec<&str> = beside.values().map(String::as_str).collect();
                 message.push_str(". Besides, ");
-                message.push_str(beside);
+                message.push_str(&all.join("; and "));
             }
             let mut told = at_its_part(&Bad {
                 part,
@@ -45,8 +46,8 @@ pub fn findings(pass: &Pass, made: bool) -> Vec<Finding> {
                 message,
                 stalled: true,
             });
-            if let Some(beside) = beside {
-                set(&mut told, Part::AccessEntry, Verdict::False, reason, beside);
+            for (part, beside) in beside {
+                set(&mut told, *part, Verdict::False, reason, beside);
             }
             told
         }
@@ -85,7 +86,13 @@ fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
         if facts.bare {
             bad.message = format!("{BARE}: {}", bad.message);
         }
-        return chain(&bad);
+        // What is in the way of a part before it held nothing of it up, and does not hold for that.
+        let before = plan.in_the_way().filter(|blocked| Some(blocked.part()) < bad.part);
+        let mut told = chain(&before.map_or_else(|| bad.clone(), bad_of));
+        if let Some(part) = bad.part {
+            set(&mut told, part, bad.verdict, bad.reason, &bad.message);
+        }
+        return told;
     }
     let mut parts = Part::ALL.map(|part| of_part(plan, part)).to_vec();
     if let Some(blocked) = plan.in_the_way() {

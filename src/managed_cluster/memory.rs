@@ -54,8 +54,9 @@ struct Memory {
     asked: Option<watch::Sender<()>>,
 }
 
-/// A server and a name in Argo CD, for one object alone.
+/// A server and a name in one Argo CD, for one object alone.
 struct Claim {
+    namespace: String,
     server: String,
     name: String,
     object: String,
@@ -159,19 +160,20 @@ impl Memories {
         self.lock().get(uid).and_then(|memory| memory.secret.clone())
     }
 
-    /// Claims the server and the name of a Secret that is about to be written, so that of two objects that want the same
+    /// Claims the server and the name of a Secret that is about to be written in Argo CD's namespace, so that of two objects that want the same
     /// and are looked at side by side one gives way. Gives the names of those that are `present` and have claimed either;
     /// then nothing is claimed, unless the Secret `stands` already. Who does not `take` only asks, and keeps nobody out.
     pub fn claim(
         &self,
         uid: &str,
         present: &BTreeSet<String>,
-        wanted: &WantedSecret,
+        (namespace, wanted): (&str, &WantedSecret),
         (stands, take): (bool, bool),
     ) -> Vec<String> {
         let mut all = self.lock();
         let key = |key: &str| wanted.data.get(key).cloned().unwrap_or_default();
         let claim = Claim {
+            namespace: namespace.to_owned(),
             server: key("server"),
             name: key("name"),
             object: wanted.annotations.get(CLUSTER_ANNOTATION).cloned().unwrap_or_default(),
@@ -180,6 +182,7 @@ impl Memories {
             .iter()
             .filter(|(other, _)| other.as_str() != uid && !stands && present.contains(*other))
             .filter_map(|(_, memory)| memory.claim.as_ref())
+            .filter(|held| held.namespace == claim.namespace)
             .filter(|held| held.server == claim.server || held.name == claim.name)
             .map(|held| held.object.clone());
         let others: Vec<String> = others.collect();
@@ -459,7 +462,8 @@ mod tests {
         let memory = Memories::default();
         let claim = |uid: &str, server, name, (stands, take)| {
             let object = format!("object-{uid}");
-            memory.claim(uid, &present(6), &secret(&object, server, name), (stands, take))
+            let wanted = secret(&object, server, name);
+            memory.claim(uid, &present(6), ("argocd", &wanted), (stands, take))
         };
         let (new, asks, stands) = ((false, true), (false, false), (true, true));
         let first = ["object-1".to_owned()];
@@ -486,6 +490,11 @@ mod tests {
         assert_eq!(claim("5", "s", "n", new), [""; 0], "and so has who only asks by now");
         memory.unclaim("5");
         assert_eq!(claim("2", "s", "n", new), [""; 0]);
+        // Another Argo CD knows clusters of its own.
+        let wanted = secret("object-3", "s", "n");
+        let elsewhere = |namespace| memory.claim("3", &present(6), (namespace, &wanted), new);
+        assert_eq!(elsewhere("argocd-two"), [""; 0]);
+        assert_eq!(elsewhere("argocd"), ["object-2"]);
         memory.forget("2");
         assert_eq!(claim("1", "s", "n", new), [""; 0]);
     }
@@ -520,7 +529,7 @@ mod tests {
     #[test]
     fn who_stands_and_only_asks_claims_nothing_new() {
         let memory = Memories::default();
-        let claim = |uid, name, how| memory.claim(uid, &present(6), &secret(name, "s", "n"), how);
+        let claim = |uid, name, how| memory.claim(uid, &present(6), ("argocd", &secret(name, "s", "n")), how);
         assert_eq!(claim("1", "one", (true, false)), [""; 0]);
         assert_eq!(claim("2", "two", (false, true)), [""; 0]);
     }
@@ -528,7 +537,8 @@ mod tests {
     #[test]
     fn an_object_that_is_there_no_more_keeps_nobody_out() {
         let memory = Memories::default();
-        let claim = |uid, all: &BTreeSet<String>| memory.claim(uid, all, &secret("x", "s", "n"), (false, true));
+        let claim =
+            |uid, all: &BTreeSet<String>| memory.claim(uid, all, ("argocd", &secret("x", "s", "n")), (false, true));
         assert_eq!(claim("1", &present(6)), [""; 0]);
         assert_eq!(claim("2", &present(6)), ["x"]);
         assert_eq!(claim("0", &present(1)), [""; 0], "0 alone is there");

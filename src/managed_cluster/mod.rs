@@ -13,7 +13,7 @@
 pub mod applications;
 pub mod apply;
 mod bare;
-mod beyond;
+pub mod beyond;
 pub mod blocked;
 pub mod breaker;
 pub mod by_hand;
@@ -39,6 +39,7 @@ mod part;
 pub mod plan;
 mod planned;
 pub mod preview;
+mod record_first;
 mod release;
 pub mod removal;
 pub mod request;
@@ -126,6 +127,12 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagedCluster>>, context: A
             };
             let Some(pass) = pass else {
                 return Ok(Action::requeue(Duration::ZERO));
+            };
+            // A pass that broke off may have recorded something before it did.
+            let old = if matches!(pass, Pass::Failed(_)) {
+                known_status(cluster, &context)
+            } else {
+                old
             };
             if untold(&pass, &old) && context.memory.just_pending(&cluster.uid().unwrap_or_default(), GRACE) {
                 Ok(Action::requeue(GRACE))

@@ -6,10 +6,7 @@ use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Obje
 use kube::{Api, runtime::reflector::Store};
 
 use crate::{
-    api::{
-        FINALIZER, ManagedCluster, ManagedClusterStatus,
-        condition::{ConditionType, without},
-    },
+    api::{FINALIZER, ManagedCluster, ManagedClusterStatus},
     argocd::WantedSecret,
     aws::Account,
     kubernetes::finalizer,
@@ -31,7 +28,7 @@ use super::{
     release::gone,
     request::Request,
     server::{ServerChanged, left_to_tell},
-    status::{self, Facts, Pass, Releasing},
+    status::{Facts, Pass, Releasing},
     step::{Plan, Step},
     survey::{Ground, Survey},
     turn::{admitted, door, lane, permitted},
@@ -110,7 +107,7 @@ pub(super) struct Sight {
 }
 
 impl Work<'_> {
-    fn uid(&self) -> &str {
+    pub(super) fn uid(&self) -> &str {
         &self.request.identity.uid
     }
 
@@ -210,24 +207,6 @@ impl Work<'_> {
         }))
     }
 
-    /// Records what the spec gives to an entry of others before any of it is given: should the pass break off, a removal
-    /// takes that out, and could tell it from theirs by nothing else.
-    async fn record_first(&self, plan: &Plan, facts: &Facts) -> Result<(), Error> {
-        let takes_over = |step: &Step| matches!(step, Step::AdoptAccessEntry { .. });
-        if !plan.steps.iter().any(takes_over) || facts.access_entry == self.old.access_entry {
-            return Ok(());
-        }
-        let status = ManagedClusterStatus {
-            conditions: without(self.old.conditions.clone(), ConditionType::Connected),
-            access_entry: facts.access_entry.clone(),
-            ..self.old.clone()
-        };
-        let name = &self.request.identity.name;
-        status::write(&Api::all(self.context.client.clone()), name, self.old, &status).await?;
-        self.context.memory.told_status(self.uid(), &status, true);
-        Ok(())
-    }
-
     async fn left_to_tell(&self, just_now: bool) -> Option<ServerChanged> {
         let told = self.old.server_changed_at.as_ref().map(|at| at.0);
         let (client, namespace) = (&self.context.client, &self.management.namespace);
@@ -273,7 +252,8 @@ impl Work<'_> {
         if let Some(wanted) = wanted.filter(|_| free) {
             let stands = found.own.iter().any(|own| !own.deleting);
             let take = self.withheld.is_none();
-            found.claimed = (self.context.memory).claim(self.uid(), &self.context.present(), wanted, (stands, take));
+            let claimed = (self.management.namespace.as_str(), wanted);
+            found.claimed = (self.context.memory).claim(self.uid(), &self.context.present(), claimed, (stands, take));
         }
         Ok(found)
     }

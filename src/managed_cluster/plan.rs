@@ -11,13 +11,14 @@ mod secret;
 pub mod suspended;
 mod suspicion;
 mod theirs;
+mod unusable;
 
 use crate::{
     api::AccessEntryStatus,
     aws::Role,
     domain::{
         commands::delete_access_entry,
-        eks::{AccessEntry, AuthenticationMode, ClusterState},
+        eks::AccessEntry,
         ownership::{Marked, Owner, ROLE_ID_TAG},
     },
 };
@@ -45,6 +46,7 @@ pub(super) use theirs::kept_for_another;
 use self::{
     role::Standing,
     suspicion::{suspicion, suspicion_in_words},
+    unusable::unusable_cluster,
 };
 
 /// What earlier passes left to know.
@@ -83,6 +85,14 @@ impl Memory<'_> {
             .or_else(|| entry.tags.get(ROLE_ID_TAG).cloned())
     }
 
+    /// The unique ID of the role that Mooring itself made an access entry for, where that was recorded of this very one.
+    fn recorded_for(&self, entry: &AccessEntry) -> Option<&str> {
+        let recorded = self.given.filter(|given| given.arn.as_ref() == Some(&entry.arn));
+        recorded
+            .filter(|given| given.adopted == Some(false))
+            .and_then(|given| given.role_id.as_deref())
+    }
+
     /// Whether an access entry that was ours is another's by now.
     fn handed_over(&self, entry: &AccessEntry) -> bool {
         is_handed_over(self.owner, self.known(), entry)
@@ -103,7 +113,11 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     let mut plan = Plan::default();
     if let Some(blocked) = unusable_cluster(desired, spoke, memory) {
         plan.blocked.push(blocked);
-        return plan;
+        // Who may use the role does not hang on what becomes of the cluster.
+        if let Standing::Ours(role) = role::standing(desired, spoke, memory) {
+            role::plan_role(&mut plan, desired, role);
+        }
+        return held_back(plan, desired, spoke, memory);
     }
     plan_spoke(&mut plan, desired, spoke, memory);
     let not_opened = |blocked: &Blocked| matches!(blocked, Blocked::NotAdoptable { .. });
@@ -119,6 +133,11 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     if plan.adopts() && plan.blocked.iter().any(Blocked::stalled) {
         plan.steps.clear();
     }
+    held_back(plan, desired, spoke, memory)
+}
+
+/// The plan without what the owners of the account do not let be written.
+fn held_back(mut plan: Plan, desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Plan {
     let (adopts, steps) = (plan.adopts(), plan.steps.len());
     withhold(&mut plan, spoke.role.as_ref(), spoke.entry.as_ref());
     if adopts && plan.steps.len() < steps {
@@ -130,37 +149,6 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     // What is told first is what comes first in the chain: everything before it is said to hold.
     plan.blocked.sort_by_key(Blocked::part);
     plan
-}
-
-fn unusable_cluster(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
-    let Some(cluster) = &spoke.cluster else {
-        // A Secret is written last, so the cluster was there when it was.
-        let moored = memory.recorded_secret.is_some();
-        return Some(if moored {
-            Blocked::ClusterGone
-        } else {
-            Blocked::ClusterNotFound
-        });
-    };
-    if cluster.connected {
-        return Some(Blocked::ConnectedCluster);
-    }
-    if cluster.authentication_mode == AuthenticationMode::ConfigMap {
-        return Some(Blocked::AccessEntriesDisabled {
-            cluster: desired.cluster.clone(),
-        });
-    }
-    match cluster.state {
-        ClusterState::Active | ClusterState::Updating => None,
-        state @ (ClusterState::Creating
-        | ClusterState::Pending
-        | ClusterState::Deleting
-        | ClusterState::Failed
-        | ClusterState::Unknown) => Some(Blocked::ClusterNotActive {
-            cluster: desired.cluster.clone(),
-            state,
-        }),
-    }
 }
 
 /// Whose a thing is, for a message.
@@ -203,7 +191,12 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     let made_for = entry
         .filter(|entry| tells_its_role(entry, memory))
         .map(|entry| memory.made_for(entry).unwrap_or_default());
-    let suspicion = suspicion(&standing, entry, made_for);
+    let suspicion = suspicion(
+        &standing,
+        entry,
+        made_for,
+        entry.and_then(|entry| memory.recorded_for(entry)),
+    );
     // A role under our name that nobody made yet, or that is not there any more.
     let absent = matches!(standing, Standing::Absent);
     if let Some(blocked) =
@@ -291,7 +284,7 @@ fn plan_beside_policies(
     let ours = entry.filter(|entry| memory.owns(entry));
     let sound = |entry: &&AccessEntry| {
         let made_for = memory.made_for(entry).unwrap_or_default();
-        suspicion(standing, Some(entry), Some(made_for)).is_none()
+        suspicion(standing, Some(entry), Some(made_for), memory.recorded_for(entry)).is_none()
     };
     if let Some(entry) = ours.filter(sound) {
         let role_id = Some(role.id.as_str());

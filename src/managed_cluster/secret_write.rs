@@ -7,7 +7,7 @@ use kube::Api;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    argocd::{SECRET_TYPE, WantedSecret},
+    argocd::{OPAQUE, SECRET_TYPE, WantedSecret},
     kubernetes::{
         KubernetesError,
         objects::{self, FIELD_MANAGER},
@@ -37,7 +37,7 @@ pub(super) async fn apply_secret(
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": secret.name, "labels": secret.labels, "annotations": secret.annotations},
-        "type": "Opaque",
+        "type": OPAQUE,
         "data": data,
     });
     if let Some(uid) = uid {

@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     apply::{OurEntry, OurSecret, Outcome},
+    beyond::Beside,
     blocked::Blocked,
     chain::keep_parts,
     error::Error,
@@ -39,7 +40,7 @@ use super::{
 pub enum Pass {
     /// The spec asks for what it cannot have; with what was found of the access entry that stands meanwhile and is not as the
     /// spec says, where that was looked at.
-    Refused(Refusal, Option<String>),
+    Refused(Refusal, Beside),
     /// Nothing in the account was looked at yet.
     Waiting(Blocked),
     /// Everything was looked at, and nothing written.
@@ -690,7 +691,7 @@ mod tests {
                 "delete the access entry",
             ),
             (
-                Pass::Refused(refused, None),
+                Pass::Refused(refused, Beside::new()),
                 "Ready False NotAllowed",
                 true,
                 "account 2, nor region x",
@@ -1508,16 +1509,29 @@ mod tests {
 
     #[test]
     fn what_is_refused_speaks_of_access_only_where_something_was_made() {
-        let told = |old| ready(&after(&old, &Pass::Refused(not_allowed(), None), 2)).2;
-        let beside = Pass::Refused(not_allowed(), Some("its access entry gives more".to_owned()));
+        let told = |old| ready(&after(&old, &Pass::Refused(not_allowed(), Beside::new()), 2)).2;
+        let beside = Pass::Refused(
+            not_allowed(),
+            [
+                (Part::DeployerRole, "others may use its role".to_owned()),
+                (Part::AccessEntry, "its access entry gives more".to_owned()),
+            ]
+            .into(),
+        );
         let more = after(&moored(), &beside, 2);
         assert!(
             brief(&more).contains(&"AccessEntryReady False NotAllowed".to_owned()),
             "{:?}",
             brief(&more)
         );
+        assert!(
+            brief(&more).contains(&"DeployerRoleReady False NotAllowed".to_owned()),
+            "{:?}",
+            brief(&more)
+        );
         let (_, _, message) = ready(&more);
-        assert!(message.ends_with("Besides, its access entry gives more"), "{message}");
+        let both = "Besides, others may use its role; and its access entry gives more";
+        assert!(message.ends_with(both), "{message}");
         assert!(told(moored()).contains("what was made before is kept as it is, access included"));
         let never = told(ManagedClusterStatus::default());
         assert!(never.ends_with("Until then nothing is made for it"), "{never}");
@@ -1527,7 +1541,7 @@ mod tests {
         };
         let told = brief(&after(
             &ManagedClusterStatus::default(),
-            &Pass::Refused(unusable, None),
+            &Pass::Refused(unusable, Beside::new()),
             1,
         ));
         assert!(
@@ -1639,7 +1653,7 @@ mod tests {
                     management_role: "d".into(),
                     beyond: NotAllowed(vec![Beyond::new("x", Remedy::LessOrMore)]),
                 },
-                None,
+                Beside::new(),
             )
         };
         let failed = || Pass::Failed(Error::Unreadable("x".into()));

@@ -14,6 +14,7 @@ use crate::{
 
 use super::{
     Context,
+    beyond::Beside,
     blocked::Blocked,
     management::{Management, NoManagement, unparsable},
     request::{Identity, Request},
@@ -29,7 +30,7 @@ pub(super) fn permitted(
     context: &Context,
 ) -> Result<(Management, Request), Pass> {
     let management = management(context, &cluster.spec.management_role).map_err(Pass::Waiting)?;
-    let request = Request::parse(cluster, &management).map_err(|refusal| Pass::Refused(refusal, None))?;
+    let request = Request::parse(cluster, &management).map_err(|refusal| Pass::Refused(refusal, Beside::new()))?;
     if !context.secrets.contains_key(&management.namespace) {
         return Err(Pass::Waiting(Blocked::NamespaceNotServed {
             namespace: management.namespace,

@@ -246,8 +246,8 @@ async fn conclude(
         remembered.status = Some(new.clone());
         remembered.unwritten = written.is_err();
     });
-    written?;
     tell::tell(context, metadata, old, &new, &pass).await;
+    written?;
     next(context, uid, pass)
 }
 

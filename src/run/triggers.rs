@@ -409,6 +409,7 @@ mod tests {
             json!({"/metadata/annotations": {"mooring.dev/reconcile-requested-at": "now"}}),
             json!({"/metadata/annotations": {"mooring.dev/paused": "true"}}),
             json!({"/metadata/annotations": {"mooring.dev/removals-confirmed-at": "2026-01-01T00:00:00Z"}}),
+            json!({"/metadata/annotations": {"mooring.dev/confirm-hub": "https://issuer"}}),
             json!({"/metadata/deletionTimestamp": "2026-01-01T00:00:00Z"}),
             json!({"/metadata/uid": "another"}),
         ] {

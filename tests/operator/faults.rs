@@ -189,3 +189,42 @@ async fn writes_that_arrive_late_are_waited_for_and_not_repeated_blindly() {
             .is_some_and(|object| ready(&object).0 == "True")
     );
 }
+
+/// EKS may show an entry for some seconds that is gone, beside the role that was made afresh: what was seen before the heal is
+/// no second look at what it made.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_heal_deleted_and_reads_still_show_is_not_deleted_again() {
+    let mut setting = Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "2s"]);
+    setting.aws.eks_propagation = Duration::from_secs(6);
+    let world = World::start(setting).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    world.apply(&world.setting.management.clone()).await;
+    world.is_ready("ManagementRole", "default").await;
+    world.moored("one").await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let mark = world.mark();
+    let count = |operation: &str| {
+        let writes = world.writes("one", mark);
+        writes.iter().filter(|write| *write == operation).count()
+    };
+    world.role("one", "DeleteRole", json!({}));
+    world.ask("ManagedCluster", "one").await;
+    world
+        .eventually("the role to be made afresh", async || {
+            (count("CreateAccessEntry") > 0).then_some(())
+        })
+        .await;
+    for _ in 0..8 {
+        world.ask("ManagedCluster", "one").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    world.is_ready("ManagedCluster", "one").await;
+    assert_eq!(
+        (count("DeleteAccessEntry"), count("CreateRole")),
+        (1, 1),
+        "{:?}",
+        world.writes("one", mark)
+    );
+    let (role, entry) = (world.seen_role("one").unwrap(), world.seen_entry("one").unwrap());
+    assert_eq!(entry.tags["mooring.dev/role-id"], role.id);
+}

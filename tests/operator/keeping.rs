@@ -9,6 +9,7 @@ use kube::{
 };
 use mooring_sandbox::{
     aws::{AuthenticationMode, ClusterSeed, ClusterStatus},
+    control_plane::{About, ApiEffect, ApiFault},
     stage::{Signal, is_ready},
 };
 use serde_json::{Value, json};
@@ -26,18 +27,53 @@ const STATES: &str = "states";
 const ROTATED: &str = "rotated";
 const RECREATED: &str = "recreated";
 const SUSPENDED: &str = "suspended";
+const UNANSWERED: &str = "unanswered";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_that_changes_is_told_and_followed() {
-    let spokes = [STATES, ROTATED, RECREATED, SUSPENDED].map(|name| format!("222222222222/eu-west-1/{name}"));
-    let world = World::ready(Setting::of(&spokes.each_ref().map(String::as_str))).await;
+    let spokes = [STATES, ROTATED, RECREATED, SUSPENDED, UNANSWERED];
+    let spokes = spokes.map(|name| format!("222222222222/eu-west-1/{name}"));
+    let mut setting = Setting::of(&spokes.each_ref().map(String::as_str));
+    setting.proxied = true;
+    let world = World::ready(setting).await;
     tokio::join!(
         states(&world),
         rotated(&world),
         recreated(&world),
-        recreated_meanwhile(&world)
+        recreated_meanwhile(&world),
+        recreated_unanswered(&world)
     );
     world.never_denied();
+}
+
+/// A cluster that is made again, and nobody answers that its Secret was written: what is to be restarted is told all the same.
+async fn recreated_unanswered(world: &World) {
+    world.moored(UNANSWERED).await;
+    let secret = world.secret(UNANSWERED).await.unwrap().metadata.name.unwrap();
+    let faults = world.stage.proxied().unwrap().faults();
+    let unanswered = ApiFault::on("patch secrets", ApiEffect::CloseAfter).about(&About::words([secret]));
+    let unanswered = faults.add(unanswered.nth(1));
+    let new = remade(world, UNANSWERED);
+    world.ask("ManagedCluster", UNANSWERED).await;
+    let is_told = |object: &Value| {
+        condition(object, "SecretReady").is_some_and(|(_, reason, _)| reason == "ServerChanged") && is_ready(object)
+    };
+    world.until("ManagedCluster", UNANSWERED, is_told).await;
+    assert_eq!(faults.struck(unanswered), 1);
+    assert_eq!(value(&stands(world, UNANSWERED).await.0, "server"), new.endpoint);
+}
+
+/// Somebody deletes the cluster, and makes another of its name.
+pub(crate) fn remade(world: &World, name: &str) -> ClusterSeed {
+    let old = seed(world, name);
+    let new = ClusterSeed {
+        ca_data: old.ca_data.clone(),
+        ..ClusterSeed::new(&old.account, &old.region, name)
+    };
+    let aws = &world.stage.aws;
+    aws.remove_cluster(&old.account, &old.region, name).unwrap();
+    aws.add_cluster(new.clone());
+    new
 }
 
 /// A cluster that is made again while its access is taken away: what is to be restarted is told then, and afterwards too.
@@ -47,14 +83,7 @@ async fn recreated_meanwhile(world: &World) {
         .patch("ManagedCluster", SUSPENDED, json!({"spec": {"mode": "Suspended"}}))
         .await;
     world.until_reason("ManagedCluster", SUSPENDED, "Suspended").await;
-    let old = seed(world, SUSPENDED);
-    let new = ClusterSeed {
-        ca_data: old.ca_data.clone(),
-        ..ClusterSeed::new(&old.account, &old.region, SUSPENDED)
-    };
-    let aws = &world.stage.aws;
-    aws.remove_cluster(&old.account, &old.region, SUSPENDED).unwrap();
-    aws.add_cluster(new.clone());
+    let new = remade(world, SUSPENDED);
     world.ask("ManagedCluster", SUSPENDED).await;
     let is_told = |object: &Value| {
         condition(object, "SecretReady").is_some_and(|(status, reason, words)| {
@@ -79,7 +108,7 @@ async fn recreated_meanwhile(world: &World) {
     assert!(is_told(&object), "{object:#}");
 }
 
-fn seed(world: &World, name: &str) -> ClusterSeed {
+pub(crate) fn seed(world: &World, name: &str) -> ClusterSeed {
     let seeds = world.stage.aws.clusters();
     seeds.into_iter().find(|seed| seed.name == name).unwrap()
 }

@@ -119,6 +119,7 @@ async fn kept(world: &World, spec: Value) {
         world.seen_entry("kept"),
         world.secret("kept").await,
     );
+    let trusted = role.clone();
     assert_eq!(now, (role, entry, secret));
     assert_eq!((world.assumable(), world.writes("kept", mark)), (assumable, Vec::new()));
     // What somebody adds meanwhile is told, and goes once the spec is allowed again.
@@ -132,12 +133,23 @@ async fn kept(world: &World, spec: Value) {
         })
         .await;
     assert!(message(&object).contains(&format!("Besides, its access entry gives access policy {ADMIN}")));
+    // And so is who may act as its role by now.
+    let loose = json!({"PolicyDocument": crate::support::hands::loose_trust(HUB_ACCOUNT)});
+    world.role("kept", "UpdateAssumeRolePolicy", loose);
+    world.ask("ManagedCluster", "kept").await;
+    world
+        .until("ManagedCluster", "kept", |object| {
+            condition(object, "DeployerRoleReady")
+                .is_some_and(|(_, reason, told)| reason == "NotAllowed" && told.contains("restore the trust policy"))
+        })
+        .await;
     assert_eq!(world.writes("kept", mark), Vec::<String>::new());
     let allow = world.setting.management["spec"]["allow"].clone();
     world
         .patch("ManagementRole", "default", json!({"spec": {"allow": allow}}))
         .await;
     world.is_ready("ManagedCluster", "kept").await;
+    assert_eq!(world.seen_role("kept"), trusted);
     assert_eq!(
         world.seen_entry("kept").unwrap().policies,
         [(VIEW.to_owned(), "*".to_owned())].into()

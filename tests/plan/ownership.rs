@@ -462,7 +462,7 @@ fn a_removal_takes_what_mooring_wrote_and_leaves_what_is_others() {
 #[test]
 fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, &[&str], &str); 27] = [
+    let cases: [(&str, Change, &[&str], &str); 28] = [
         (
             "not-asked",
             |w| w.request.adopt = false,
@@ -695,6 +695,12 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
             |w| w.secret().metadata.owner_references = Some(vec![owned_by("SealedSecret", "prod")]),
             &["!NotAdoptable"],
             "SealedSecret prod's (metadata.ownerReferences)",
+        ),
+        (
+            "secret-of-another-type",
+            |w| w.secret().type_ = Some("argocd/cluster".to_owned()),
+            &["!NotAdoptable"],
+            "its type is \"argocd/cluster\"",
         ),
         (
             "secret-immutable",

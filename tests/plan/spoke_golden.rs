@@ -506,6 +506,28 @@ fn each_obstacle_stops_what_comes_after_it() {
             &["!ClusterNotActive"],
         ),
         (
+            "pending",
+            ADMIN,
+            |w| w.cluster.as_mut().unwrap().state = ClusterState::Pending,
+            &["!ClusterNotActive"],
+        ),
+        (
+            "of-no-known-state",
+            ADMIN,
+            |w| w.cluster.as_mut().unwrap().state = ClusterState::Unknown,
+            &["!ClusterNotActive"],
+        ),
+        (
+            "creating-with-a-role-that-others-opened",
+            ADMIN,
+            |w| {
+                w.cluster.as_mut().unwrap().state = ClusterState::Creating;
+                w.role().trust = "{}".into();
+                w.role().boundary = None;
+            },
+            &["SetBoundary", "SetTrust", "!ClusterNotActive"],
+        ),
+        (
             "failed",
             ADMIN,
             |w| w.cluster.as_mut().unwrap().state = ClusterState::Failed,

@@ -81,6 +81,8 @@ fn what_was_made_is_kept_and_nothing_is_made() {
     let mut shut = moored();
     shut.cluster.as_mut().unwrap().authentication_mode = AuthenticationMode::ConfigMap;
     assert!(keep(&shut).steps.is_empty());
+    shut.role().trust = "{}".into();
+    assert_eq!(names(&keep(&shut)), ["SetTrust"], "whatever becomes of the cluster");
 }
 
 fn held(plan: &Plan) -> Vec<(String, Vec<String>)> {

@@ -156,7 +156,9 @@ fn duplicates(found: &Found, looked: &Looked) -> Vec<String> {
         .filter(|other| other.name != own.name && !other.deleting);
     let shared = |other: &ClusterSecret| {
         let server = (other.server == own.server).then_some("server");
-        server.or_else(|| (other.cluster_name == own.cluster_name).then_some("name"))
+        // Argo CD takes one without a name, which nobody can ask for by it.
+        let named = !own.cluster_name.is_empty() && other.cluster_name == own.cluster_name;
+        server.or_else(|| named.then_some("name"))
     };
     let told = |other: &ClusterSecret| {
         shared(other).map(|what| {

@@ -6,7 +6,7 @@
 //! very hub made for an object that is no more needs no tag: the account opened it to this hub already.
 
 use crate::{
-    argocd::{ADOPT_ANNOTATION, CLUSTER_ANNOTATION, WantedSecret},
+    argocd::{ADOPT_ANNOTATION, CLUSTER_ANNOTATION, OPAQUE, WantedSecret},
     aws::Role,
     domain::{
         arn::{ClusterArn, name_in},
@@ -273,6 +273,12 @@ pub(super) fn secret(
         return Err(refused(format!(
             "it is {}'s (metadata.ownerReferences): with that Kubernetes deletes it, and whatever made it may write it again. Have that let go of it, and take the references off",
             some(&secret.owners)
+        )));
+    }
+    if secret.kind != OPAQUE {
+        return Err(refused(format!(
+            "its type is {:?}, which nobody can change, and Mooring writes Secrets of type {OPAQUE}: make it anew with that type while Argo CD's ApplicationSet controller is stopped, which else deletes the Applications of a cluster whose Secret goes; or keep it by hand",
+            secret.kind
         )));
     }
     let difference = secret.difference(wanted).unwrap_or_default();

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    KnownEntry, Memory, hold, mark, owns, role, role::Standing, secret, taken_over, unusable_cluster, username_beside,
+    KnownEntry, Memory, hold, mark, owns, role, role::Standing, secret, taken_over, unusable::unusable_cluster,
+    username_beside,
 };
 use crate::{
     api::AccessEntryStatus,
@@ -76,7 +77,10 @@ pub fn keep(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     let mut plan = Plan::default();
     if let Some(blocked) = unusable_cluster(desired, spoke, memory) {
         plan.blocked.push(blocked);
-        return plan;
+        if let Standing::Ours(role) = role::standing(desired, spoke, memory) {
+            role::plan_role(&mut plan, desired, role);
+        }
+        return held_back(plan, desired, spoke, memory);
     }
     let standing = role::standing(desired, spoke, memory);
     plan.blocked.extend(role::foreign_policies(desired, spoke, &standing));
@@ -95,6 +99,11 @@ pub fn keep(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     } else {
         plan.blocked.push(Blocked::Suspended { part: Part::Secret });
     }
+    held_back(plan, desired, spoke, memory)
+}
+
+/// The plan without what the owner of the role does not let be written.
+fn held_back(mut plan: Plan, desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Plan {
     hold::withhold(&mut plan, spoke.role.as_ref(), None);
     if desired.named {
         hold::leave_closed(&mut plan, spoke.role.as_ref(), &desired.role.arn, memory.owner);

@@ -9,11 +9,13 @@ const CLOCKS_DIFFER: i64 = 60;
 
 /// What only a deletion heals: a role of ours by its tags alone, or an entry that was made for another role than the
 /// one that stands there. EKS pins an entry to the role's unique ID and never shows it (EKS API, `AccessEntry`): which role it
-/// was `made_for` is known where Mooring made it, and otherwise its age tells.
+/// was `made_for` is known where Mooring made it, and otherwise its age tells. One that Mooring itself made for the very role,
+/// and `recorded`, is its, whatever the clocks say.
 pub(super) fn suspicion(
     standing: &Standing<'_>,
     entry: Option<&AccessEntry>,
     made_for: Option<String>,
+    recorded: Option<&str>,
 ) -> Option<Suspicion> {
     let (role, stranger) = match standing {
         Standing::Ours(role) | Standing::Existing(role) | Standing::Adopt(role) => (Some(*role), None),
@@ -21,7 +23,8 @@ pub(super) fn suspicion(
         Standing::Absent | Standing::Foreign(_) => (None, None),
     };
     let entry_made_for = made_for.filter(|made_for| role.is_none_or(|role| *made_for != role.id));
-    let older = role.filter(|role| entry.is_some_and(|entry| is_older(entry, role)));
+    let unproven = role.filter(|role| recorded != Some(role.id.as_str()));
+    let older = unproven.filter(|role| entry.is_some_and(|entry| is_older(entry, role)));
     let entry_older_than = older.filter(|_| entry_made_for.is_none()).map(|role| role.id.clone());
     (stranger.is_some() || entry_made_for.is_some() || entry_older_than.is_some()).then_some(Suspicion {
         role_id: stranger,

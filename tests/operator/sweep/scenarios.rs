@@ -8,9 +8,12 @@ use mooring::domain::arn::RoleArn;
 use serde_json::{Value, json};
 
 use super::deeds;
-use crate::support::{
-    World,
-    manifest::{ADMIN, EDIT, VIEW, managed_cluster},
+use crate::{
+    keeping::remade,
+    support::{
+        World,
+        manifest::{ADMIN, EDIT, VIEW, managed_cluster},
+    },
 };
 
 /// Something that people do by hand.
@@ -98,6 +101,11 @@ const MOORED: &str = "Moored";
 const SUSPENDED: &str = "Suspended";
 const DRIFT: Deed = |world, name| Box::pin(deeds::drift(world, name));
 const ANOTHER_ROLE: Deed = |world, name| Box::pin(async move { deeds::another_role(world, name) });
+const CLUSTER_REMADE: Deed = |world, name| {
+    Box::pin(async move {
+        remade(world, name);
+    })
+};
 const DEPLOYED_TO: Deed = |world, name| Box::pin(deeds::deployed_to(world, name));
 
 pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
@@ -143,6 +151,7 @@ pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
         row("update", vec![moored()], Act::Apply(other), reason(MOORED)),
         row("heal", vec![moored()], Act::ByHand(DRIFT), reason(MOORED)),
         row("remake", vec![moored()], Act::ByHand(ANOTHER_ROLE), reason(MOORED)),
+        row("follow", vec![moored()], Act::ByHand(CLUSTER_REMADE), reason(MOORED)),
         row(
             "suspend",
             vec![moored()],

@@ -8,7 +8,10 @@ use mooring_sandbox::aws::{Call, contract::Service};
 use serde_json::{Value, json};
 
 use super::{deeds::THEIR_GROUP, ground::Ground, scenarios::Scenario};
-use crate::adopt::{by_hand_manager, hand_made_trust};
+use crate::{
+    adopt::{by_hand_manager, hand_made_trust},
+    keeping::seed,
+};
 
 /// Everything of a cluster that stands: object, role, access entry, Secrets. Names, IDs and times are left out or
 /// replaced, so that those of two clusters can be compared.
@@ -54,7 +57,8 @@ pub(super) fn end(ground: &Ground, scenario: &Scenario, name: &str) -> Value {
         "secrets": secrets,
         "removal recorded": ground.recorded(name),
     });
-    let id = spec.issuer().rsplit('/').next().unwrap().to_owned();
+    let issuer = seed(world, name).issuer;
+    let id = issuer.rsplit('/').next().unwrap().to_owned();
     let secret = secrets.first().and_then(|secret| secret["name"].as_str());
     // Where the object is gone, what it left to somebody else may still bear its mark.
     let mark = role.as_ref().and_then(|role| role.tags.get("mooring.dev/uid"));
@@ -103,6 +107,10 @@ pub(super) fn timeless(status: &Value) -> Value {
     if let Some(cluster) = status.get_mut("cluster").and_then(Value::as_object_mut) {
         cluster.remove("certificateAuthoritySha256");
     }
+    // When a server changed is told, and which it was before is not.
+    if let Some(at) = status.get_mut("serverChangedAt").filter(|at| !at.is_null()) {
+        *at = json!(TIME);
+    }
     // Of each removal its name says enough; those of earlier stories in the same hub are counted with it.
     if let Some(removals) = status.get_mut("removals").and_then(Value::as_array_mut) {
         for removal in removals.iter_mut() {
@@ -114,9 +122,26 @@ pub(super) fn timeless(status: &Value) -> Value {
         conditions.sort_by_key(|condition| condition["type"].to_string());
         for condition in conditions {
             condition["lastTransitionTime"] = Value::Null;
+            let message = condition["message"].as_str().unwrap_or_default();
+            condition["message"] = json!(without_time(message));
         }
     }
     status
+}
+
+const TIME: &str = "TIME";
+
+/// A message without the time that it names.
+fn without_time(message: &str) -> String {
+    let words = message.split(' ').map(|word| {
+        let time = word.trim_end_matches(',');
+        if time.parse::<jiff::Timestamp>().is_ok() {
+            word.replace(time, TIME)
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn plain(data: &Value, words: &[(Option<&str>, &str)]) -> Value {
