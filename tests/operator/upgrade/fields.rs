@@ -10,24 +10,12 @@ use crate::support::folder;
 /// Fields that no recorded object has, each with why.
 const LEFT_OUT: &[(&str, &str)] = &[
     (
-        "ManagedCluster.spec.access.deployerRole.arn",
-        "goes with no role that Mooring made",
-    ),
-    (
-        "ManagedCluster.status.accessEntry.policies",
-        "of an entry that was taken over",
-    ),
-    (
-        "ManagedCluster.status.accessEntry.kubernetesGroups",
-        "of an entry that was taken over",
-    ),
-    (
         "ManagedCluster.status.accessEntry.lost",
         "of an entry that was taken over, while its access is taken away",
     ),
     (
-        "ManagedCluster.status.plan",
-        "of mode Observe, written anew by each pass",
+        "ManagedCluster.status.plan.blocked",
+        "of a plan that something stands in the way of, written anew by each pass",
     ),
     (
         "ManagedCluster.status.serverChangedAt",

@@ -6,6 +6,7 @@
 //! was released never changes again.
 
 mod fields;
+mod others;
 mod record;
 mod restore;
 
@@ -14,13 +15,19 @@ use std::{collections::BTreeMap, path::PathBuf};
 use mooring_sandbox::stage::{Signal, is_ready};
 use serde_json::{Value, json};
 
+use self::others::{ADOPTED, Before, EXISTING, NARROWED, ROLE_STAYS, WATCHED};
 use crate::support::{Setting, World, folder, manifest, message};
 
 /// The files of one release, by name.
 type Files = BTreeMap<String, Value>;
 
 /// Clusters that are recorded while they stand.
-const STANDING: [&str; 4] = ["full", "plain", "refused", SUSPENDED];
+const STANDING: [&str; 8] = [
+    "full", "plain", "refused", SUSPENDED, ADOPTED, NARROWED, EXISTING, WATCHED,
+];
+
+/// Those of them that are as their spec says when an operator of today first sees them.
+const MOORED: [&str; 4] = ["full", "plain", ADOPTED, EXISTING];
 
 /// One of them, whose access is taken away.
 const SUSPENDED: &str = "suspended";
@@ -50,6 +57,10 @@ fn setting() -> Setting {
         "222222222222/eu-west-1/full",
         "222222222222/eu-west-1/plain",
         "222222222222/eu-west-1/refused",
+        "222222222222/eu-west-1/adopted",
+        "222222222222/eu-west-1/narrowed",
+        "222222222222/eu-west-1/existing",
+        "222222222222/eu-west-1/watched",
         "333333333333/eu-central-1/going",
         "333333333333/eu-central-1/suspended",
         "333333333333/eu-central-1/kept",
@@ -128,6 +139,8 @@ async fn lives_on(files: &Files) {
     world.install().await;
     restore::all(&world, files).await;
     let before: Vec<_> = STANDING.map(|name| (world.named_role(files, name), name)).to_vec();
+    others::meanwhile(&world).await;
+    let others = Before::of(&world).await;
     world.start_operator().await;
     world.is_ready("ManagementRole", "default").await;
     world.until_gone("ManagedCluster", GOING).await;
@@ -136,7 +149,7 @@ async fn lives_on(files: &Files) {
         None,
         "the removal is carried on to its end"
     );
-    for name in ["full", "plain"] {
+    for name in MOORED {
         world.whole_pass("ManagedCluster", name).await;
         let object = world.is_ready("ManagedCluster", name).await;
         assert_eq!(
@@ -156,6 +169,12 @@ async fn lives_on(files: &Files) {
             "{name} goes on as it was: {writes:?}"
         );
     }
+    for name in [NARROWED, WATCHED] {
+        world.whole_pass("ManagedCluster", name).await;
+    }
+    world.is_ready("ManagedCluster", NARROWED).await;
+    world.until_reason("ManagedCluster", WATCHED, "Observe").await;
+    others.goes_on(&world).await;
     world.until_reason("ManagedCluster", "refused", "NotAllowed").await;
     world.whole_pass("ManagedCluster", SUSPENDED).await;
     world.until_reason("ManagedCluster", SUSPENDED, "Suspended").await;
@@ -168,20 +187,24 @@ async fn lives_on(files: &Files) {
     }
     // An edit is made true, and each can be removed: no rule stands in the way of status, labels or finalizers.
     let edit = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"access": {"kubernetesGroups": ["team-b"]}}});
-    for name in ["full", "plain"] {
+    for name in MOORED {
         world.patch("ManagedCluster", name, edit.clone()).await;
         world.until("ManagedCluster", name, is_ready).await;
     }
     let writes = world.writes("full", 0);
     assert!(writes.iter().any(|write| write == "UpdateAccessEntry"), "{writes:?}");
+    others.is_edited(&world, "team-b").await;
     for name in STANDING {
         world.delete("ManagedCluster", name).await;
     }
     for name in STANDING {
         world.until_gone("ManagedCluster", name).await;
-        assert_eq!(world.named_role(files, name), None, "{name}");
+        if !ROLE_STAYS.contains(&name) {
+            assert_eq!(world.named_role(files, name), None, "{name}");
+        }
         assert!(world.secret(name).await.is_none(), "{name}");
     }
+    others.stays_with_others(&world).await;
     world.delete("ManagementRole", "default").await;
     let told = world
         .until_reason("ManagementRole", "default", "RetainedDeployers")

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use mooring_sandbox::aws::{Effect, Fault};
 use serde_json::{Value, json};
 
-use super::{Files, GOING, KEPT, STANDING, SUSPENDED, full};
+use super::{Files, GOING, KEPT, STANDING, SUSPENDED, full, others};
 use crate::support::{World, hands::SeenRole, message};
 
 /// What stands in for what differs from run to run.
@@ -28,6 +28,7 @@ pub(super) async fn all(world: &World) -> Files {
     for name in ["full", "plain", GOING, SUSPENDED, KEPT] {
         world.is_ready("ManagedCluster", name).await;
     }
+    others::moor(world).await;
     world
         .patch("ManagedCluster", SUSPENDED, json!({"spec": {"mode": "Suspended"}}))
         .await;
@@ -150,6 +151,9 @@ fn plain(value: &mut Value) {
             }
             for (key, value) in members {
                 let time = ["creationTimestamp", "deletionTimestamp", "lastTransitionTime", "time"];
+                if key == "managedFields" {
+                    in_order(value);
+                }
                 if time.contains(&key.as_str()) && value.is_string() {
                     *value = json!(TIME);
                 } else if key == "certificateAuthoritySha256" {
@@ -162,6 +166,12 @@ fn plain(value: &mut Value) {
         Value::Array(list) => list.iter_mut().for_each(plain),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// The API server has the fields' owners in the order of their last writes, to the second: in which second one falls is chance.
+fn in_order(fields: &mut Value) {
+    let owners = fields.as_array_mut().unwrap();
+    owners.sort_by_key(|owner| ["manager", "operation", "subresource"].map(|key| owner[key].to_string()));
 }
 
 /// Writes the folder of a version anew.

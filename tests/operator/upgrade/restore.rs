@@ -10,10 +10,14 @@ use super::{
     Files, KEPT,
     record::{ENTRY_ID, ROLE_ID, SECRET_UID, UID},
 };
-use crate::support::{World, hands::iam_tags};
+use crate::{
+    adopt::by_hand_manager,
+    support::{World, hands::iam_tags},
+};
 
 pub(super) async fn all(world: &World, files: &Files) {
-    // The management role stands before a deployer role trusts it.
+    // Who is trusted stands before the role that trusts it: the management role, and that of a role that was taken over.
+    by_hand_manager(world);
     one(world, "ManagementRole", "default", &files["default.json"]).await;
     for (file, stored) in files.iter().filter(|(file, _)| *file != "default.json") {
         let name = file.trim_end_matches(".json");
