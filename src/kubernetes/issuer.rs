@@ -1,5 +1,7 @@
 //! The service account issuer of the API server that we run on.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use http::Request;
 use kube::Client;
 use serde::Deserialize;
@@ -25,6 +27,29 @@ pub async fn issuer(client: &Client) -> Result<String, KubernetesError> {
     Ok(document.issuer)
 }
 
+/// The issuer as it was read last, for those who must not wait for a read.
+#[derive(Clone, Debug, Default)]
+pub struct Here(Arc<Mutex<Option<String>>>);
+
+impl Here {
+    /// Reads it anew.
+    ///
+    /// # Errors
+    /// As [`issuer`].
+    pub async fn read(&self, client: &Client) -> Result<String, KubernetesError> {
+        let read = issuer(client).await?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
+        Ok(read)
+    }
+
+    /// Whether it is surely another than this one.
+    #[must_use]
+    pub fn differs_from(&self, recorded: &str) -> bool {
+        let read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        read.as_ref().is_some_and(|read| read != recorded)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -37,6 +62,19 @@ mod tests {
         let (client, asked) = answering([(200, json!({ "issuer": "https://issuer.example/id/1", "jwks_uri": "x" }))]);
         assert_eq!(issuer(&client).await.unwrap(), "https://issuer.example/id/1");
         assert_eq!(asked.lock().unwrap()[0].0, "GET /.well-known/openid-configuration");
+    }
+
+    #[tokio::test]
+    async fn what_was_recorded_differs_only_from_what_was_read() {
+        let (client, _) = answering([
+            (200, json!({ "issuer": "https://issuer.example/id/1" })),
+            refusal(403, "Forbidden"),
+        ]);
+        let here = Here::default();
+        assert!(!here.differs_from("https://issuer.example/id/2"), "nothing was read");
+        here.read(&client).await.unwrap();
+        here.read(&client).await.unwrap_err();
+        assert!(here.differs_from("https://issuer.example/id/2") && !here.differs_from("https://issuer.example/id/1"));
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use kube::{
 use crate::{
     api::{ManagedCluster, ManagementRole, Mode},
     aws::Aws,
-    kubernetes::{backoff::Backoff, events::Reporter},
+    kubernetes::{backoff::Backoff, events::Reporter, issuer::Here},
     telemetry::Metrics,
 };
 
@@ -67,6 +67,8 @@ pub struct Context {
     pub backoff: Backoff<String>,
     /// What is remembered between passes.
     pub memory: Memories,
+    /// The issuer of the API server that the operator runs on.
+    pub here: Here,
     /// Which removals have begun, and whether more may.
     pub ledger: Ledger,
     /// Looks at who uses a cluster.

@@ -105,7 +105,10 @@ pub(super) fn management(context: &Context, name: &str) -> Result<Management, Bl
     let object = context.management_role(name).ok_or_else(|| missing(name))?;
     match &object.0 {
         Err(broken) => Err(unreadable(name, &broken.error)),
-        Ok(object) => read_by(name, object, Management::read).map(|read| read.guarding(&context.guarded)),
+        Ok(object) => {
+            found_here(name, object, context)?;
+            read_by(name, object, Management::read).map(|read| read.guarding(&context.guarded))
+        }
     }
 }
 
@@ -139,7 +142,7 @@ pub(super) async fn way_in(context: &Context, name: &str) -> Result<Result<Manag
         return Ok(Err(missing(name)));
     };
     let broken = match &object.0 {
-        Ok(object) => return Ok(read_by(name, object, Management::read_for_removal)),
+        Ok(object) => return Ok(for_removal(name, object, context)),
         Err(broken) => broken,
     };
     let Some(stored) = objects::stored::<ManagementRole>(&context.client, name).await? else {
@@ -147,9 +150,28 @@ pub(super) async fn way_in(context: &Context, name: &str) -> Result<Result<Manag
     };
     let value = serde_json::to_value(&stored).unwrap_or_default();
     Ok(match unparsable::read(&value) {
-        Ok(object) => read_by(name, &object, Management::read_for_removal),
+        Ok(object) => for_removal(name, &object, context),
         Err(why) => Err(unreadable(name, &format!("{}; {why}", broken.error))),
     })
+}
+
+fn for_removal(name: &str, object: &ManagementRole, context: &Context) -> Result<Management, Blocked> {
+    found_here(name, object, context)?;
+    read_by(name, object, Management::read_for_removal)
+}
+
+/// What a status says that was restored from another hub is not true here; the first pass over the `ManagementRole` tells.
+fn found_here(name: &str, object: &ManagementRole, context: &Context) -> Result<(), Blocked> {
+    let hub = object.status.as_ref().and_then(|status| status.hub.as_ref());
+    match hub.and_then(|hub| hub.issuer.as_deref()) {
+        Some(recorded) if context.here.differs_from(recorded) => Err(Blocked::ManagementRoleNotReady {
+            why: format!(
+                "ManagementRole {name} was made ready on another hub, with the issuer {recorded}: nothing is done for it before its hub was looked at here; `kubectl describe mgr {name}` says what comes of that"
+            ),
+            stalled: false,
+        }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The way into a cluster's account: a session that can touch this one cluster and role only.

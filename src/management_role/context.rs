@@ -17,7 +17,7 @@ use super::binding;
 use crate::{
     api::{ManagedCluster, ManagementRole, ManagementRoleStatus, Mode},
     aws::Aws,
-    kubernetes::{backoff::Backoff, events::Reporter},
+    kubernetes::{backoff::Backoff, events::Reporter, issuer::Here},
     managed_cluster::{Timing, Withheld, withheld},
     telemetry::Metrics,
 };
@@ -40,6 +40,8 @@ pub struct Context {
     pub guarded: BTreeSet<String>,
     /// Events.
     pub reporter: Reporter,
+    /// The issuer of the API server that the operator runs on.
+    pub here: Here,
     /// Counters.
     pub metrics: Metrics,
     /// Times.

@@ -33,7 +33,7 @@ use crate::{
     api::{FINALIZER, ManagementRole, ManagementRoleStatus},
     aws::{self, Account, Door, Lane},
     domain::name::Partition,
-    kubernetes::{events::Weight, finalizer, issuer::issuer, objects},
+    kubernetes::{events::Weight, finalizer, objects},
     managed_cluster::{LAST_STEP, now},
 };
 
@@ -137,7 +137,7 @@ async fn in_account(
 ) -> Result<Pass, Error> {
     let uid = request.owner.uid.clone();
     let deadline = Instant::now() + context.timing.pass_deadline;
-    let issuer_here = issuer(&context.client).await?;
+    let issuer_here = context.here.read(&context.client).await?;
     let account = context.aws.enter(&door(&request)).await?;
     let observed = match request.role_owner {
         RoleOwner::Mooring => Box::pin(observe::observe(&account, &request, issuer_here)).await?,

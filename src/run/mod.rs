@@ -46,6 +46,7 @@ use crate::{
         connect::connect,
         drive::{Ended, drive},
         events::Reporter,
+        issuer::Here,
         ready,
         reflect::reflect,
     },
@@ -269,6 +270,7 @@ fn wire(
         backoff: Backoff::default(),
         memory: Memories::default(),
         ledger: Ledger::new(timing.removals_per_hour),
+        here: Here::default(),
         applications: Looks::default(),
     });
     let roles = Arc::new(management_role::Context {
@@ -280,6 +282,7 @@ fn wire(
         binding: Arc::clone(&binding.context),
         guarded: namespaces.guarded(),
         reporter: Reporter::new(client.clone(), CONTROLLER),
+        here: clusters.here.clone(),
         metrics: metrics.clone(),
         timing,
         read_only,
@@ -328,6 +331,10 @@ async fn work(
     tokio::select! {
         _ = async { tokio::join!(clusters.management_roles.wait_until_ready(), clusters.clusters.wait_until_ready(), secrets) } => {}
         () = until(stopped.clone()) => return Ok(()),
+    }
+    // Objects that were restored from another hub say that they are ready: nothing is written by that before anybody has looked.
+    if let Err(error) = clusters.here.read(&clusters.client).await {
+        warn!(%error, "which hub this is will be known once a ManagementRole was looked at");
     }
     caches.open();
     info!("watching");

@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How far apart two probes are.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// How often more it is tried where the cluster could not be asked.
+const UNSEEN_TRIES: u32 = 2;
+
 /// How long a cluster may go on letting in what it has let in: kube-apiserver knows an accepted token for seconds, and
 /// EKS says that a change of an access entry takes effect within some.
 const LATE: Duration = Duration::from_mins(1);
@@ -123,6 +126,16 @@ async fn entry_gone(
     }
 }
 
+/// What is told of a probe that is worth another. What keeps a walk from being made mostly passes, and nobody is kept waiting
+/// long for what does not.
+fn again(seen: &Probe, tries: u32) -> Option<String> {
+    match seen {
+        Probe::LetIn(trouble) => Some(format!("not yet: {}", trouble.reason)),
+        Probe::NotSeen { why } => (tries > 0).then(|| format!("could not look, and tries again: {why}")),
+        Probe::Refused => None,
+    }
+}
+
 /// Walks the chain with tokens of Argo CD's service accounts until the cluster refuses them, or has let them in for too
 /// long.
 async fn refused(
@@ -141,14 +154,29 @@ async fn refused(
     let edges = edges(client.clone(), args.ca_bundle.clone()).await?;
     progress("asking the cluster whether it still knows the deployer role");
     let until = deadline.min(Instant::now() + LATE);
+    let mut tries = UNSEEN_TRIES;
     loop {
         let seen = probe(&Box::pin(edges.walk(&subject)).await.walk);
-        match &seen {
-            Probe::LetIn(trouble) if Instant::now() < until => {
-                progress(&format!("not yet: {}", trouble.reason));
-            }
-            Probe::LetIn(_) | Probe::Refused | Probe::NotSeen { .. } => return Ok(seen),
+        match again(&seen, tries).filter(|_| Instant::now() < until) {
+            Some(line) => progress(&line),
+            None => return Ok(seen),
         }
+        tries -= u32::from(matches!(seen, Probe::NotSeen { .. }));
         tokio::time::sleep(AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_that_could_not_be_made_is_tried_again_some_times_and_a_refusal_is_what_was_asked_for() {
+        let unseen = Probe::NotSeen {
+            why: "STS failed".to_owned(),
+        };
+        assert!(again(&unseen, UNSEEN_TRIES).unwrap().ends_with("STS failed"));
+        assert_eq!(again(&unseen, 0), None);
+        assert_eq!(again(&Probe::Refused, UNSEEN_TRIES), None);
     }
 }

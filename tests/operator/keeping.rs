@@ -487,6 +487,9 @@ async fn a_hub_that_was_made_again_is_followed_once_a_person_says_so() {
         stands(&world, "one").await,
     );
 
+    // Looked at at once, whichever of the two comes first.
+    let edit = json!({"spec": {"argocd": {"labels": {"early": "yes"}}}});
+    world.patch("ManagedCluster", "one", edit).await;
     let mark = world.mark();
     world.start_operator().await;
     let object = world.until_reason("ManagementRole", "default", "HubMismatch").await;
@@ -513,6 +516,8 @@ async fn a_hub_that_was_made_again_is_followed_once_a_person_says_so() {
             )
             .await;
     };
+    let undone = json!({"spec": {"argocd": {"labels": null}}});
+    world.patch("ManagedCluster", "one", undone).await;
     // What names another issuer confirms nothing.
     confirm(&former).await;
     world.whole_pass("ManagementRole", "default").await;
