@@ -58,7 +58,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::eks::{AccessPolicyArn, AccessScope},
+        domain::{
+            eks::{AccessPolicyArn, AccessScope},
+            ownership::Tags,
+        },
         policy::trust,
     };
 
@@ -109,6 +112,22 @@ mod tests {
             differences: Vec::new(),
         };
         assert!(trust.despite(&Step::DeleteAccessEntry) && !trust.despite(&gives));
+        let tags = Step::TagRole {
+            name: "deployer".parse().unwrap(),
+            tags: Tags::default(),
+            missing: BTreeSet::new(),
+        };
+        let settings = Step::UpdateRole {
+            name: "deployer".parse().unwrap(),
+            description: String::new(),
+            changed: BTreeSet::new(),
+        };
+        for step in [&tags, &settings] {
+            assert!(
+                step.despite(&Step::DeleteAccessEntry) && !step.despite(&gives),
+                "{step:?}"
+            );
+        }
         assert!(!gives.despite(&gives));
         assert!(!Step::DeleteAccessEntry.despite(&gives));
         // A trust policy of others that has no room for our statement gives nobody more.

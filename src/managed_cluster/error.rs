@@ -167,3 +167,34 @@ fn aws(error: &AwsError, part: Part) -> Telling {
         | ErrorKind::Unknown => Telling::unknown(part, "AwsError"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a person has deleted comes by no waiting.
+    #[test]
+    fn a_boundary_that_is_gone_is_told_as_that_and_waits_for_a_person() {
+        let error = Error::Aws(AwsError {
+            call: Call::PutRolePermissionsBoundary,
+            kind: ErrorKind::BoundaryMissing,
+            code: "NoSuchEntity".into(),
+            message: "Scope ARN: arn:b does not exist or is not attachable.".into(),
+            request_id: None,
+            resource: "role r in account 222222222222".into(),
+            acting_as: "arn:p".into(),
+        });
+        let Telling {
+            part,
+            verdict,
+            reason,
+            stalled,
+        } = error.telling();
+        assert_eq!(
+            (part, verdict, reason, stalled),
+            (Part::DeployerRole, Verdict::False, "BoundaryMissing", true)
+        );
+        let told = error.message();
+        assert!(told.contains("spec.access.deployerRole.permissionsBoundary"), "{told}");
+    }
+}

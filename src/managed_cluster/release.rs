@@ -219,6 +219,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn access_may_stand_unless_it_is_known_to_be_away_or_is_somebody_elses() {
+        let away = Cut::Away {
+            deleted: false,
+            settled: true,
+        };
+        assert!(!may_stand(&away));
+        let theirs = Blocked::EntryNotOurs {
+            owner: "theirs".into(),
+            next: "n".into(),
+        };
+        assert!(!may_stand(&Cut::Blocked(theirs)));
+        assert!(may_stand(&Cut::Blocked(Blocked::StoodBack)));
+        assert!(may_stand(&Cut::Failed(Error::ShuttingDown)));
+    }
+
+    #[test]
     fn each_part_of_a_status_that_can_be_read_is_kept_beside_one_that_cannot() {
         let status = json!({
             "conditions": 7, "plan": "none",

@@ -72,3 +72,153 @@ fn takes_away(differences: &[Difference]) -> bool {
         Difference::Version { .. } | Difference::Missing(_) => false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{
+        aws::WantedRole,
+        domain::{arn::OidcProviderArn, name::Partition, ownership::Tags},
+        policy::{Document, Statement},
+    };
+
+    fn document() -> Document {
+        Document::new(Vec::new())
+    }
+
+    fn trust(difference: Difference) -> Step {
+        Step::SetTrust {
+            name: "m".parse().unwrap(),
+            trust: document(),
+            differences: vec![difference],
+            shuts_out: false,
+        }
+    }
+
+    fn statement() -> Statement {
+        let text = r#"{"Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":"*"}]}"#;
+        Document::parse(text).unwrap().statements[0].clone()
+    }
+
+    fn of_a_role_that_stays() -> [Step; 8] {
+        let name = || "m".parse().unwrap();
+        let provider = || OidcProviderArn {
+            partition: Partition::Aws,
+            account: "111111111111".parse().unwrap(),
+            issuer_host_and_path: "issuer".into(),
+        };
+        [
+            Step::CreateOidcProvider {
+                arn: provider(),
+                tags: Tags::default(),
+            },
+            Step::AddAudience {
+                arn: provider(),
+                audience: "a".into(),
+            },
+            Step::SetBoundary {
+                name: name(),
+                boundary: "arn:aws:iam::111111111111:policy/b".parse().unwrap(),
+                found: None,
+            },
+            trust(Difference::Surplus(statement())),
+            Step::TagRole {
+                name: name(),
+                tags: Tags::default(),
+                missing: BTreeSet::new(),
+            },
+            Step::UpdateRole {
+                name: name(),
+                description: String::new(),
+                changed: BTreeSet::new(),
+            },
+            Step::PutPolicy {
+                name: name(),
+                document: document(),
+                differences: Vec::new(),
+                taking: None,
+            },
+            Step::DeletePolicy { name: name() },
+        ]
+    }
+
+    fn of_a_role_that_goes() -> [Step; 2] {
+        [
+            Step::CreateRole {
+                role: WantedRole {
+                    arn: "arn:aws:iam::111111111111:role/m".parse().unwrap(),
+                    trust: document(),
+                    boundary: "arn:aws:iam::111111111111:policy/b".parse().unwrap(),
+                    tags: Tags::default(),
+                    description: String::new(),
+                },
+            },
+            Step::DeleteRole {
+                name: "m".parse().unwrap(),
+            },
+        ]
+    }
+
+    #[test]
+    fn what_was_refused_ends_what_makes_or_deletes_the_role_and_nothing_that_mends_it() {
+        let gives = |step: &Step| matches!(step, Step::PutPolicy { .. });
+        for failed in &of_a_role_that_stays() {
+            // What it may assume is the last of all: nothing comes after it.
+            let ends = matches!(failed, Step::PutPolicy { .. } | Step::DeletePolicy { .. });
+            let holds = matches!(failed, Step::SetBoundary { .. } | Step::SetTrust { .. });
+            for step in &of_a_role_that_stays() {
+                let done = step.despite(&[failed]).is_some();
+                let waits = ends || holds && gives(step);
+                assert_eq!(done, !waits, "{step:?} despite {failed:?}");
+            }
+            for step in &of_a_role_that_goes() {
+                assert!(step.despite(&[failed]).is_none(), "{step:?} despite {failed:?}");
+                assert!(failed.despite(&[step]).is_none(), "{failed:?} despite {step:?}");
+                assert!(step.despite(&[]).is_some() && !keeps_the_role(std::slice::from_ref(step)));
+            }
+            assert!(keeps_the_role(std::slice::from_ref(failed)));
+        }
+    }
+
+    #[test]
+    fn a_policy_that_only_takes_is_written_as_it_was_planned() {
+        let put = |taking| Step::PutPolicy {
+            name: "m".parse().unwrap(),
+            document: document(),
+            differences: Vec::new(),
+            taking,
+        };
+        let step = put(Some(Box::new(put(None))));
+        assert_eq!(step.despite(&[&trust(Difference::Unreadable)]), Some(&step));
+    }
+
+    #[test]
+    fn without_its_boundary_the_role_is_trusted_anew_only_where_that_shuts_somebody_out() {
+        let [.., bounds, _, _, _, _, _] = &of_a_role_that_stays();
+        assert!(matches!(bounds, Step::SetBoundary { .. }));
+        let values = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+        let element = |surplus: &str, missing: &str| Difference::Element {
+            sid: "s".into(),
+            element: "Principal AWS".into(),
+            surplus: values(surplus),
+            missing: values(missing),
+        };
+        let version = Difference::Version {
+            found: None,
+            wanted: None,
+        };
+        for (difference, done) in [
+            (Difference::Unreadable, true),
+            (Difference::Surplus(statement()), true),
+            (element("a", "b"), true),
+            (element("", "b"), false),
+            (version, false),
+            (Difference::Missing(statement()), false),
+        ] {
+            let step = trust(difference);
+            assert_eq!(step.despite(&[bounds]).is_some(), done, "{step:?}");
+        }
+    }
+}

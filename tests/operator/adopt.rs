@@ -6,6 +6,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use mooring::policy::trust;
 use mooring_sandbox::{
     aws::{Effect, Fault, contract::Service},
+    control_plane::{About, ApiEffect, ApiFault},
     stage::{self, Signal, is_ready},
 };
 use serde_json::{Value, json};
@@ -1096,5 +1097,31 @@ async fn who_is_gone_from_a_trust_policy_of_others_is_named_and_holds_no_removal
     world.delete("ManagedCluster", "goes").await;
     world.until_gone("ManagedCluster", "goes").await;
     assert_eq!(both[1].seen_role(&world), None, "nobody has a part in it any more");
+    world.never_denied();
+}
+
+/// What an object was about to take over that is there no more is free, also for the one that is made under its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_made_anew_is_not_in_his_own_way() {
+    let mut setting = setting(&["222222222222/eu-west-1/anew"]);
+    setting.proxied = true;
+    let world = World::ready(setting).await;
+    let hub = world.hub().cluster.to_string();
+    make(&world, "argocd-anew", &ours(&world), &[("mooring.dev/adopt", &hub)]);
+    let faults = world.stage.proxied().unwrap().faults();
+    let about = About::words(["anew"]);
+    let unheld = faults.add(ApiFault::on("patch managedclusters.mooring.dev", ApiEffect::Refuse(500)).about(&about));
+    let spec = json!({"adoptExisting": true, "access": {"deployerRole": {"arn": arn("argocd-anew")}}});
+    world.moor("anew", spec.clone()).await;
+    world
+        .eventually("a finalizer that is refused", async || {
+            (faults.struck(unheld) > 0).then_some(())
+        })
+        .await;
+    world.delete("ManagedCluster", "anew").await;
+    world.until_gone("ManagedCluster", "anew").await;
+    faults.clear();
+    world.moor("anew", spec).await;
+    world.is_ready("ManagedCluster", "anew").await;
     world.never_denied();
 }

@@ -23,6 +23,7 @@ fn spokes() -> Setting {
         "222222222222/eu-west-1/before",
         "222222222222/eu-west-1/after",
         "333333333333/eu-west-1/elsewhere",
+        "333333333333/eu-west-1/claimed",
     ])
 }
 
@@ -83,6 +84,7 @@ async fn objects_that_cannot_be_read_hold_up_no_other() {
     let world = World::ready(setting).await;
     world.moored("wrong").await;
     world.moored("before").await;
+    world.moored("claimed").await;
     world.apply(&second(&world)).await;
     world.end_operator(Signal::Terminate).await;
     opened(&world, "managedclusters", "ManagedCluster", "wrong").await;
@@ -104,18 +106,36 @@ async fn objects_that_cannot_be_read_hold_up_no_other() {
 }
 
 /// Nor does one that cannot be asked for hold up what takes access away, which an operator knows nothing of that was started
-/// just now.
+/// just now. What bears its mark is its own all the same.
 async fn unasked(world: &World) {
     world.end_operator(Signal::Terminate).await;
+    let theirs = world.get("ManagedCluster", "wrong").await.unwrap()["metadata"]["uid"].clone();
+    let principal = json!({"principalArn": world.deployer("claimed").to_string()});
+    let entry = world.eks("claimed", "DescribeAccessEntry", principal)["accessEntry"]["accessEntryArn"].clone();
+    let marks = json!({"mooring.dev/uid": theirs, "mooring.dev/object": "wrong"});
+    world.eks("claimed", "TagResource", json!({"resourceArn": entry, "tags": marks}));
+    let claimed = world.seen_entry("claimed");
+    let mark = world.mark();
     let proxy = world.stage.proxied().unwrap();
     let unanswered = ApiFault::on("get managedclusters.mooring.dev", ApiEffect::Hang).about(&About::words(["wrong"]));
     let unanswered = proxy.faults().add(unanswered);
     world.start_operator().await;
     let suspended = json!({"spec": {"mode": "Suspended"}});
-    world.patch("ManagedCluster", "before", suspended).await;
+    for name in ["before", "claimed"] {
+        world.patch("ManagedCluster", name, suspended.clone()).await;
+    }
     world
         .eventually("the access to go", async || {
             world.seen_entry("before").is_none().then_some(())
+        })
+        .await;
+    world
+        .eventually("a look at the entry that bears the mark", async || {
+            let calls = world.calls("claimed", mark);
+            calls
+                .iter()
+                .any(|call| call.operation == "DescribeAccessEntry")
+                .then_some(())
         })
         .await;
     assert!(proxy.faults().struck(unanswered) > 0);
@@ -126,6 +146,10 @@ async fn unasked(world: &World) {
     world.patch("ManagedCluster", "before", enforced).await;
     world.is_ready("ManagedCluster", "before").await;
     assert_eq!(world.seen_entry("wrong"), wrong);
+    world
+        .until_reason("ManagedCluster", "claimed", "AccessEntryNotOurs")
+        .await;
+    assert_eq!(world.seen_entry("claimed"), claimed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     adopt::{Wired, arn, by_hand_manager, make, ours, setting},
     removal::definition,
-    support::{World, hands::iam_tags, message},
+    support::{World, hands::iam_tags, manifest::VIEW, message},
 };
 
 const OTHER_HUB: &str = "arn:aws:eks:eu-west-1:999999999999:cluster/other";
@@ -35,7 +35,7 @@ fn hand_over(world: &World, wired: &Wired) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_handed_to_another_hub_while_the_operator_was_down_is_left_to_that_hub() {
-    let names = ["stays", "suspended", "goes"];
+    let names = ["stays", "suspended", "goes", "refused"];
     let spokes = names.map(|name| format!("222222222222/eu-west-1/{name}"));
     let spokes = spokes.each_ref().map(String::as_str);
     let world = World::ready(setting(&spokes).flag(&["--confirm-after", "2s"])).await;
@@ -58,9 +58,16 @@ async fn what_was_handed_to_another_hub_while_the_operator_was_down_is_left_to_t
     let suspended = json!({"spec": {"mode": "Suspended"}});
     world.patch("ManagedCluster", "suspended", suspended).await;
     world.delete("ManagedCluster", "goes").await;
+    let beyond = json!({"policies": [{"name": VIEW, "namespaces": ["a"]}], "kubernetesGroups": ["others"]});
+    world
+        .patch("ManagedCluster", "refused", json!({"spec": {"access": beyond}}))
+        .await;
     let mark = world.mark();
     world.start_operator().await;
 
+    // What another hub gives is no matter of ours.
+    let told = world.until_reason("ManagedCluster", "refused", "NotAllowed").await;
+    assert!(!message(&told).contains("Besides"), "{}", message(&told));
     let told = world
         .until("ManagedCluster", "suspended", |object| {
             message(object).contains(OTHER_HUB)

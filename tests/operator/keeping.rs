@@ -662,3 +662,56 @@ async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
     world.delete("ManagementRole", "copy").await;
     world.until_gone("ManagementRole", "copy").await;
 }
+
+/// Nothing but its own removal looks at the hub of a `ManagementRole` that goes, and its clusters wait for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_is_confirmed_and_found_to_be_another_also_while_everything_is_removed() {
+    let spokes = [
+        "222222222222/eu-west-1/one",
+        "222222222222/eu-west-1/two",
+        "111111111111/eu-west-1/not-hub",
+    ];
+    let world = World::ready(Setting::of(&spokes).flag(&["--confirm-after", "2s"])).await;
+    world.moored("one").await;
+    world.end_operator(Signal::Terminate).await;
+    let issuer = world.stage.fleet.hub.issuer();
+    let api = world.stage.mooring("ManagementRole").unwrap();
+    let recorded = json!({"status": {"hub": {"issuer": format!("{}0000", &issuer[..issuer.len() - 4])}}});
+    api.patch_status("default", &PatchParams::default(), &Patch::Merge(recorded))
+        .await
+        .unwrap();
+    world.delete("ManagementRole", "default").await;
+    world.start_operator().await;
+    world.until_reason("ManagementRole", "default", "HubMismatch").await;
+    world.delete("ManagedCluster", "one").await;
+    world
+        .until_reason("ManagedCluster", "one", "ManagementRoleNotReady")
+        .await;
+    assert!(world.seen_role("one").is_some() && world.seen_entry("one").is_some());
+
+    // EKS says of the hub of this one that it is another, and says so again while a cluster names it.
+    let mut copy = world.setting.management.clone();
+    copy["metadata"]["name"] = json!("copy");
+    copy["spec"]["cluster"]["name"] = json!("not-hub");
+    world.apply(&copy).await;
+    world.until_reason("ManagementRole", "copy", "HubMismatch").await;
+    world.moor("two", json!({"managementRole": "copy"})).await;
+    world
+        .until_reason("ManagedCluster", "two", "ManagementRoleNotReady")
+        .await;
+    world.delete("ManagementRole", "copy").await;
+    let frees = "kubectl patch mgr copy --type merge";
+    let waits = |object: &Value| message(object).contains(frees);
+    let told = world.until("ManagementRole", "copy", waits).await;
+    assert_eq!(condition(&told, "HubReady").unwrap().0, "False");
+
+    let confirmed = json!({"metadata": {"annotations": {"mooring.dev/confirm-hub": issuer}}});
+    world.patch("ManagementRole", "default", confirmed).await;
+    world.until_gone("ManagedCluster", "one").await;
+    assert_eq!((world.seen_role("one"), world.seen_entry("one")), (None, None));
+    let without = json!({"metadata": {"finalizers": null}});
+    world.patch("ManagementRole", "copy", without).await;
+    world.delete("ManagedCluster", "two").await;
+    world.until_gone("ManagementRole", "default").await;
+    assert_eq!(management(&world), None);
+}

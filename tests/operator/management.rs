@@ -161,6 +161,7 @@ async fn drift(world: &World) {
         assert_eq!(role(world).unwrap(), before);
         assert_eq!(world.assumable(), ways);
     }
+    boundary_gone(world, &before).await;
     // A policy of somebody else's is named, and not touched: the boundary holds it.
     by_hand(
         world,
@@ -182,6 +183,28 @@ async fn drift(world: &World) {
     assert_eq!(world.writes("default", mark), Vec::<String>::new());
     let writes = world.kubernetes_writes(audit).await;
     assert!(writes.is_empty(), "{writes:#?}");
+}
+
+/// A boundary that somebody has deleted comes by no waiting, and is told as that.
+async fn boundary_gone(world: &World, before: &SeenRole) {
+    let boundary = json!({"PolicyArn": before.boundary});
+    let policy = world.iam(HUB_ACCOUNT, "GetPolicy", boundary.clone())["Policy"].clone();
+    let version = json!({"PolicyArn": before.boundary, "VersionId": policy["DefaultVersionId"]});
+    let found = world.iam(HUB_ACCOUNT, "GetPolicyVersion", version)["PolicyVersion"]["Document"].clone();
+    by_hand(world, "DeleteRolePermissionsBoundary", json!({}));
+    world.iam(HUB_ACCOUNT, "DeletePolicy", boundary);
+    world.ask("ManagementRole", "default").await;
+    let told = world.until_reason("ManagementRole", "default", "BoundaryMissing").await;
+    assert_eq!(condition(&told, "Stalled").unwrap().0, "True");
+    assert_eq!(condition(&told, "RoleReady").unwrap().1, "BoundaryMissing");
+    for part in [before.boundary.as_deref().unwrap(), "`mooring bootstrap` prints"] {
+        assert!(message(&told).contains(part), "{part}: {}", message(&told));
+    }
+    let again = json!({"PolicyName": policy["PolicyName"], "PolicyDocument": document(&found).to_string()});
+    world.iam(HUB_ACCOUNT, "CreatePolicy", again);
+    world.ask("ManagementRole", "default").await;
+    world.is_ready("ManagementRole", "default").await;
+    assert_eq!(role(world).unwrap(), *before);
 }
 
 async fn service_accounts(world: &World) {

@@ -263,6 +263,47 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_goes_with_its_role_unless_its_owner_has_said_whose_it_is() {
+        let hub = &*owner().hub.to_string();
+        let living = Living::default();
+        let handed_over = Role {
+            tags: entry(ARN, &[(HUB_TAG, OTHER_HUB), (UID_TAG, "x")]).tags,
+            ..Role::default()
+        };
+        let theirs = [(HUB_TAG, OTHER_HUB), (UID_TAG, "x")];
+        let with = |opened: &'static str| [theirs[0], theirs[1], (ADOPT_TAG, opened)];
+        for (tags, role, expected, case) in [
+            (
+                &theirs[..],
+                Some(&handed_over),
+                false,
+                "it was handed over with its role",
+            ),
+            (&theirs[..], Some(&Role::default()), true, "the role is nobody's"),
+            (&theirs[..], None, true, "no role"),
+            (&with("another")[..], Some(&handed_over), false, "opened to a third hub"),
+            (&with(OTHER_HUB)[..], None, false, "opened to that hub"),
+            (&[][..], Some(&handed_over), true, "nobody has marked it"),
+        ] {
+            let ours = recorded(ARN, None);
+            let known = KnownEntry {
+                recorded: Some(&ours),
+                living: &living,
+                role,
+            };
+            assert_eq!(owns(&owner(), known, &entry(ARN, tags)), expected, "{case}");
+        }
+        let ours = recorded(ARN, None);
+        let known = KnownEntry {
+            recorded: Some(&ours),
+            living: &living,
+            role: Some(&handed_over),
+        };
+        let opened_to_us = [theirs[0], theirs[1], (ADOPT_TAG, hub)];
+        assert!(owns(&owner(), known, &entry(ARN, &opened_to_us)), "opened to us");
+    }
+
+    #[test]
     fn what_was_recorded_of_an_entry_decides_and_its_tag_where_nothing_was() {
         for (record, tagged, expected) in [
             (Some(recorded(ARN, Some(false))), true, false),
