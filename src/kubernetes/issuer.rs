@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::Request;
 use kube::Client;
 use serde::Deserialize;
+use tracing::warn;
 
 use super::error::{KubernetesError, call};
 
@@ -40,6 +41,13 @@ impl Here {
         let read = issuer(client).await?;
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
         Ok(read)
+    }
+
+    /// Reads it for whoever goes on in any case.
+    pub async fn look(&self, client: &Client) {
+        if let Err(error) = self.read(client).await {
+            warn!(%error, "which hub this is will be known once a ManagementRole was looked at");
+        }
     }
 
     /// Whether it is surely another than this one.

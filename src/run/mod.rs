@@ -333,9 +333,7 @@ async fn work(
         () = until(stopped.clone()) => return Ok(()),
     }
     // Objects that were restored from another hub say that they are ready: nothing is written by that before anybody has looked.
-    if let Err(error) = clusters.here.read(&clusters.client).await {
-        warn!(%error, "which hub this is will be known once a ManagementRole was looked at");
-    }
+    clusters.here.look(&clusters.client).await;
     caches.open();
     info!("watching");
     let both = tokio::try_join!(

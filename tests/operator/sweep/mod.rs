@@ -188,10 +188,12 @@ fn told(
     assert!(never.is_empty(), "in no way met: {never:#?}");
 }
 
-/// The calls that were not made however they were to go wrong: each trial by its call, and whether that was made.
+/// The calls that were not made however they were to go wrong: each trial by its call, and whether that was made. How often a
+/// call is made in a story hangs on how many passes come by, so that it was made once is enough.
 fn never_met(trials: impl IntoIterator<Item = (String, bool)>) -> BTreeSet<String> {
     let (mut all, mut met) = (BTreeSet::new(), BTreeSet::new());
     for (call, made) in trials {
+        let call = call.rsplit_once(" #").map_or(call.clone(), |(kind, _)| kind.to_owned());
         if made {
             met.insert(call.clone());
         }
@@ -203,7 +205,14 @@ fn never_met(trials: impl IntoIterator<Item = (String, bool)>) -> BTreeSet<Strin
 
 #[test]
 fn a_call_that_is_made_in_no_trial_of_it_is_named() {
-    let trials = [("a", false), ("b", false), ("a", true), ("c", true), ("b", false)];
+    let trials = [
+        ("a #1", false),
+        ("b #1", false),
+        ("a #1", true),
+        ("c", true),
+        ("b #2", false),
+        ("a #2", false),
+    ];
     let never = never_met(trials.map(|(call, made)| (call.to_owned(), made)));
     assert_eq!(never, BTreeSet::from(["b".to_owned()]));
 }
