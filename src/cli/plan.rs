@@ -16,7 +16,8 @@ use crate::domain::name::{AccountId, KubernetesName};
 pub struct PlanArgs {
     /// A file with ManagedClusters and ManagementRoles as YAML or JSON, a directory of such, or - for standard input.
     ///
-    /// They are planned as if they were applied; an object that is on the hub already gives its UID and status. Several
+    /// They are planned as if they were applied; an object that is on the hub already gives its UID, its status, and the
+    /// annotations that the file does not have. Several
     /// files may follow, a file may hold several documents, and of a directory every .yaml, .yml and .json in it is read.
     /// Kinds of others are passed over. All clusters of a
     /// ManagementRole in the files are planned too.

@@ -187,8 +187,10 @@ where
         match key.as_str() {
             "apiVersion" | "kind" => drop(kept.insert(key, value)),
             "metadata" => {
+                schema::drop_nulls(&mut value);
                 if let Value::Object(metadata) = &mut value {
-                    metadata.retain(|key, _| key == "name" || key == "uid");
+                    // An annotation is how a person pauses or confirms.
+                    metadata.retain(|key, _| matches!(key.as_str(), "name" | "uid" | "annotations" | "labels"));
                 }
                 kept.insert(key, value);
             }
@@ -324,7 +326,7 @@ mod tests {
             "apiVersion: v1\nkind: Namespace\nmetadata: {{name: x}}\n---\n---\napiVersion: cluster.open-cluster-management.io/v1\nkind: ManagedCluster\nmetadata: {{name: x}}\n---\n{}---\n{}",
             cluster(GOOD),
             serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
-                {"apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": "two", "uid": "u", "resourceVersion": "1"},
+                {"apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": "two", "uid": "u", "resourceVersion": "1", "annotations": {"mooring.dev/paused": "true"}},
                  "spec": {"accountId": "222222222222", "region": "eu-west-1", "access": {"kubernetesGroups": ["a"]}},
                  "status": {"secret": "x"}}]})
         );
@@ -337,6 +339,11 @@ mod tests {
             .collect();
         assert_eq!(names, ["prod", "two"]);
         assert_eq!(manifests.clusters[1].metadata.uid.as_deref(), Some("u"));
+        let annotations = manifests.clusters[1].metadata.annotations.as_ref().unwrap();
+        assert_eq!(
+            annotations["mooring.dev/paused"], "true",
+            "what a person says by them counts in a plan"
+        );
         assert_eq!(manifests.clusters[1].status, None);
         assert_eq!(manifests.passed_over.len(), 2, "{:?}", manifests.passed_over);
         assert!(manifests.passed_over[0].ends_with("passed over Namespace v1"));

@@ -128,6 +128,29 @@ pub fn plan_removal(
     plan
 }
 
+/// Plans the removal of what is suspended. The access goes whole and before anything else, whatever the rest waits for
+/// (`first`); `rest` is planned as if the entry were away already, and with nothing of the account where that is kept.
+#[must_use]
+pub fn plan_suspended(
+    identity: &Identity,
+    owner: &Owner,
+    taken_over: TakenOver<'_>,
+    spoke: &Spoke,
+    first: Plan,
+    rest: impl FnOnce(Option<&Spoke>) -> Plan,
+) -> Plan {
+    let known = KnownEntry {
+        role: spoke.role_of_others(identity),
+        ..taken_over.entry
+    };
+    let cut = plan::suspended::cut(owner, known, spoke.entry.as_ref());
+    let left = (!identity.retain).then(|| Spoke {
+        entry: None,
+        ..spoke.clone()
+    });
+    cut.followed_by(first).followed_by(rest(left.as_ref()))
+}
+
 /// What stays of the Secrets although it is deleted, for as long as somebody's finalizer is on it. Argo CD goes on using it,
 /// so nothing behind it may go.
 fn held(secrets: &Secrets) -> Option<Blocked> {

@@ -117,9 +117,7 @@ fn missing(name: &str) -> Blocked {
 }
 
 fn unreadable(name: &str, why: &str) -> Blocked {
-    let why = format!(
-        "ManagementRole {name} cannot be read: {why}. Have the platform team correct that: `kubectl describe mgr {name}` says which field it is"
-    );
+    let why = unparsable::in_words(name, why);
     Blocked::ManagementRoleNotReady { why, stalled: true }
 }
 

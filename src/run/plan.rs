@@ -5,7 +5,9 @@ mod cluster;
 mod destinations;
 mod fleet;
 mod going;
+mod laid;
 mod management;
+mod unread;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -73,6 +75,9 @@ pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Res
         all.extend(fleet.is_shown(&planned).then_some(planned));
         hubs.insert(name, hub);
     }
+    for unread in fleet.unread_roles() {
+        hubs.insert(unread.name.clone(), Hub::unread(unread));
+    }
     let mut stores = HashMap::new();
     for hub in hubs.values().flatten() {
         let namespace = &hub.management.namespace;
@@ -131,6 +136,8 @@ struct Look {
 struct Hub {
     management: Management,
     read_by: ReadBy,
+    /// Why the object cannot be read, in words: access is taken away by it all the same, and none is given.
+    unread: Option<String>,
 }
 
 impl Look {

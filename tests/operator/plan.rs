@@ -1,5 +1,6 @@
 //! `mooring plan`: it tells what the operator then does, exactly, and does nothing itself.
 
+mod laid_over;
 mod role_removal;
 
 use std::collections::BTreeMap;

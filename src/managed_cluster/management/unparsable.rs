@@ -35,8 +35,19 @@ pub fn read(object: &Value) -> Result<ManagementRole, String> {
     Ok(role)
 }
 
+/// Why one that cannot be read gives nothing, and what to do about that.
+#[must_use]
+pub fn in_words(name: &str, why: &str) -> String {
+    format!(
+        "ManagementRole {name} cannot be read: {why}. Have the platform team correct that: `kubectl describe mgr {name}` says which field it is"
+    )
+}
+
 /// What a status of any release recorded.
-fn recorded(status: Option<&Value>) -> Result<ManagementRoleStatus, String> {
+///
+/// # Errors
+/// Which part of it, and why.
+pub(crate) fn recorded(status: Option<&Value>) -> Result<ManagementRoleStatus, String> {
     recorded::read(status, |status| {
         Ok(ManagementRoleStatus {
             role: recorded::part(status, "role")?,

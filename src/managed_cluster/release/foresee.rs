@@ -12,7 +12,8 @@ use crate::{
         log_plan,
         management::Management,
         observe::{self, Spoke},
-        plan::{KnownEntry, suspended},
+        plan::KnownEntry,
+        removal::{TakenOver, plan_suspended},
         turn::{door, is_suspended, way_in},
     },
 };
@@ -90,18 +91,11 @@ async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Ahead> {
     };
     let plan = match &spoke {
         Some(spoke) if identity.mode == Mode::Suspended => {
-            let known = KnownEntry {
-                recorded: going.old.access_entry.as_ref(),
-                living: &living,
-                role: spoke.role_of_others(identity),
-            };
-            let cut = suspended::cut(&identity.owner(&management.hub), known, spoke.entry.as_ref());
-            let rest = Spoke {
-                entry: None,
-                ..spoke.clone()
-            };
-            let rest = planned(going, &management, Some(&rest), &secrets, &living);
-            cut.followed_by(first).followed_by(rest)
+            let owner = identity.owner(&management.hub);
+            let taken_over = TakenOver::of(identity, going.old, &living);
+            plan_suspended(identity, &owner, taken_over, spoke, first, |rest| {
+                planned(going, &management, rest, &secrets, &living)
+            })
         }
         _ => first.followed_by(planned(going, &management, spoke.as_ref(), &secrets, &living)),
     };

@@ -71,7 +71,11 @@ impl Look {
                 "there is no ManagementRole {name}, neither on the hub nor in the files"
             ))
         })?;
-        let Hub { management, read_by } = hub.as_ref().map_err(Clone::clone)?;
+        let Hub {
+            management,
+            read_by,
+            unread,
+        } = hub.as_ref().map_err(Clone::clone)?;
         let namespace = &management.namespace;
         if self.served.as_ref().is_some_and(|served| !served.contains(namespace)) {
             let namespace = namespace.clone();
@@ -87,6 +91,9 @@ impl Look {
             let others = others.cloned().collect();
             let going = Box::pin(self.going(cluster, management, read_by, store, others)).await?;
             return Ok(Seen::Going(Box::new(going)));
+        }
+        if let Some(why) = unread {
+            return Box::pin(self.cut(cluster, management, read_by, why)).await;
         }
         let request = match Request::parse(cluster, management) {
             Ok(request) => request,

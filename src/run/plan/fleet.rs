@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::{Api, Client, Resource, ResourceExt};
+use serde_json::Value;
 
 use crate::{
     api::{ManagedCluster, ManagementRole, RemovalStatus},
@@ -11,16 +12,15 @@ use crate::{
     kubernetes::objects,
     managed_cluster::{
         self,
-        census::add_listed,
         ledger::Hub,
-        living::Living,
+        living::{Lives, Living},
         preview::{Planned, Unplanned},
     },
     management_role::{members::Member, remaining::Naming},
     run::{Error, Guarded},
 };
 
-use super::Files;
+use super::{Files, laid, unread::Unread};
 
 /// Stands for the UID of an object that is not there yet.
 const NEW: &str = "(given by the API server)";
@@ -33,8 +33,7 @@ const CLUSTER: &str = "ManagedCluster";
 pub(super) struct Fleet {
     roles: Vec<ManagementRole>,
     clusters: Vec<ManagedCluster>,
-    /// What cannot be read: kind, name and why.
-    unreadable: Vec<(&'static str, String, String)>,
+    unreadable: Vec<Unread>,
     /// The UIDs of the `ManagedCluster`s on the hub, those that cannot be read among them.
     living: Living,
     /// Every `ManagedCluster` on the hub, and the `ManagementRole` that it names where it can be read.
@@ -83,7 +82,10 @@ impl Fleet {
             let name = role.name_any();
             match role.0 {
                 Ok(role) => fleet.roles.push(role),
-                Err(unparsable) => fleet.unreadable.push((ROLE, name, unparsable.error)),
+                Err(broken) => {
+                    let unread = Unread::ask::<ManagementRole>(client, ROLE, name, broken.error).await?;
+                    fleet.unreadable.extend(unread);
+                }
             }
         }
         for cluster in objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await? {
@@ -94,10 +96,20 @@ impl Fleet {
                 .ok()
                 .map(|cluster| cluster.spec.management_role.clone());
             fleet.stored.push((cluster.meta().clone(), names));
-            add_listed(&mut fleet.living, &cluster, client).await?;
             match cluster.0 {
-                Ok(cluster) => fleet.clusters.push(cluster),
-                Err(unparsable) => fleet.unreadable.push((CLUSTER, name, unparsable.error)),
+                Ok(cluster) => {
+                    fleet.living.add(&cluster);
+                    fleet.clusters.push(cluster);
+                }
+                Err(broken) => {
+                    let unread = Unread::ask::<ManagedCluster>(client, CLUSTER, name, broken.error).await?;
+                    if let Some(unread) = &unread {
+                        let uid = unread.stored.pointer("/metadata/uid").and_then(Value::as_str);
+                        let uid = uid.unwrap_or_default().to_owned();
+                        fleet.living.insert(uid, Lives::stored(&unread.stored));
+                    }
+                    fleet.unreadable.extend(unread);
+                }
             }
         }
         for role in files.roles {
@@ -119,32 +131,53 @@ impl Fleet {
 
     fn lay_role(&mut self, mut file: ManagementRole) {
         let name = file.name_any();
+        if let Some(files) = &mut self.files {
+            files.roles.insert(name.clone());
+        }
         let place = self.roles.iter().position(|role| role.name_any() == name);
-        match place.map(|place| self.roles.swap_remove(place)) {
-            Some(live) => (file.metadata, file.status) = (live.metadata, live.status),
-            None => file.metadata.uid = Some(NEW.to_owned()),
+        if let Some(live) = place.map(|place| self.roles.swap_remove(place)) {
+            file.metadata = laid::metadata(file.metadata, live.metadata);
+            file.status = live.status;
+        } else if let Some(unread) = self.take_unread(ROLE, &name) {
+            match laid::role(file, &unread.stored) {
+                Ok(laid) => file = laid,
+                Err(why) => return self.unreadable.push(Unread { why, ..unread }),
+            }
+        } else {
+            file.metadata.uid = Some(NEW.to_owned());
         }
         self.roles.push(file);
-        self.unreadable
-            .retain(|(kind, other, _)| *kind != ROLE || *other != name);
-        if let Some(files) = &mut self.files {
-            files.roles.insert(name);
-        }
     }
 
     fn lay_cluster(&mut self, mut file: ManagedCluster) {
         let name = file.name_any();
+        if let Some(files) = &mut self.files {
+            files.clusters.insert(name.clone());
+        }
         let place = self.clusters.iter().position(|cluster| cluster.name_any() == name);
-        match place.map(|place| self.clusters.swap_remove(place)) {
-            Some(live) => (file.metadata, file.status) = (live.metadata, live.status),
-            None => file.metadata.uid = Some(NEW.to_owned()),
+        if let Some(live) = place.map(|place| self.clusters.swap_remove(place)) {
+            file.metadata = laid::metadata(file.metadata, live.metadata);
+            file.status = live.status;
+        } else if let Some(unread) = self.take_unread(CLUSTER, &name) {
+            match laid::cluster(file, &unread.stored) {
+                Ok(laid) => file = laid,
+                Err(why) => return self.unreadable.push(Unread { why, ..unread }),
+            }
+        } else {
+            file.metadata.uid = Some(NEW.to_owned());
+        }
+        // What the file says of its removal counts where removals are counted, too.
+        let is_it = |metadata: &ObjectMeta| metadata.name == file.metadata.name;
+        if let Some(stored) = self.stored.iter_mut().find(|(metadata, _)| is_it(metadata)) {
+            *stored = (file.metadata.clone(), Some(file.spec.management_role.clone()));
         }
         self.clusters.push(file);
-        self.unreadable
-            .retain(|(kind, other, _)| *kind != CLUSTER || *other != name);
-        if let Some(files) = &mut self.files {
-            files.clusters.insert(name);
-        }
+    }
+
+    fn take_unread(&mut self, kind: &str, name: &str) -> Option<Unread> {
+        let mut all = self.unreadable.iter();
+        let place = all.position(|unread| unread.kind == kind && unread.name == name)?;
+        Some(self.unreadable.swap_remove(place))
     }
 
     /// Takes a cluster for deleted as of now.
@@ -176,6 +209,7 @@ impl Fleet {
     fn remove_role(&mut self, name: &str) -> Result<(), Error> {
         let is_it = |metadata: &ObjectMeta| metadata.name.as_deref() == Some(name);
         let is_new = |metadata: &ObjectMeta| metadata.uid.as_deref() == Some(NEW);
+        let unread = self.unread_roles().any(|unread| unread.name == name);
         let mut roles = self.roles.iter_mut().map(|role| &mut role.metadata);
         match roles.find(|one| is_it(one) && !is_new(one)) {
             Some(metadata) => {
@@ -183,10 +217,7 @@ impl Fleet {
                 metadata.deletion_timestamp.get_or_insert_with(now);
             }
             // One that cannot be read is told of as that.
-            None if self
-                .unreadable
-                .iter()
-                .any(|(kind, other, _)| *kind == ROLE && other == name) => {}
+            None if unread => {}
             None => return Err(Error::NoSuchManagementRole(name.to_owned())),
         }
         if let Some(files) = &mut self.files {
@@ -262,27 +293,32 @@ impl Fleet {
         asked || !planned.is_unchanged()
     }
 
+    /// The `ManagementRole`s that cannot be read.
+    pub(super) fn unread_roles(&self) -> impl Iterator<Item = &Unread> {
+        self.unreadable.iter().filter(|unread| unread.kind == ROLE)
+    }
+
     /// What cannot be read, where it is asked for.
     pub(super) fn unreadable(&self) -> Vec<Planned> {
         let asked = |kind: &str, name: &String| {
             self.files.as_ref().is_none_or(|files| match kind {
-                ROLE => files.removed.contains(name),
+                ROLE => files.role(name),
                 _ => files.clusters.contains(name),
             })
         };
-        let shown = self.unreadable.iter().filter(|(kind, name, _)| asked(kind, name));
-        let planned = |(kind, name, why): &(&'static str, String, String)| Planned {
-            kind,
-            name: name.clone(),
+        let shown = self.unreadable.iter().filter(|unread| asked(unread.kind, &unread.name));
+        let planned = |unread: &Unread| Planned {
+            kind: unread.kind,
+            name: unread.name.clone(),
             of: None,
-            looked: Err(Unplanned::Refused(format!("it cannot be read: {why}"))),
+            looked: Err(Unplanned::Refused(format!("it cannot be read: {}", unread.why))),
         };
         shown.map(planned).collect()
     }
 
     /// All clusters, for the permission policy of a management role: one that cannot be read counts as present.
     pub(super) fn members(&self) -> Vec<Member<'_>> {
-        let unreadable = self.unreadable.iter().filter(|(kind, ..)| *kind == CLUSTER);
+        let unreadable = self.unreadable.iter().filter(|unread| unread.kind == CLUSTER);
         let known = self.clusters.iter().map(Member::Known);
         known.chain(unreadable.map(|_| Member::Unreadable)).collect()
     }

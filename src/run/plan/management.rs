@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 
-use super::{Hub, Look, fleet::Fleet};
+use super::{Hub, Look, fleet::Fleet, unread::Unread};
 use crate::{
     api::ManagementRole,
     argocd::SECRET_TYPE,
@@ -15,7 +15,7 @@ use crate::{
     domain::name::{AccountId, InvalidName},
     kubernetes::{issuer::issuer, objects},
     managed_cluster::{
-        management::{Management, NoManagement},
+        management::{Management, NoManagement, unparsable},
         preview::{Looked, Planned, Unplanned},
     },
     management_role::{
@@ -89,6 +89,7 @@ impl Look {
             let hub = management.map(|management| Hub {
                 management: management.guarding(&request.guarded),
                 read_by: by,
+                unread: None,
             });
             return Ok((request, looked, hub));
         }
@@ -123,6 +124,7 @@ impl Look {
         let hub = hub(role, &request, &observed, plan).map(|management| Hub {
             management,
             read_by: by,
+            unread: None,
         });
         Ok((request, looked, hub))
     }
@@ -170,6 +172,25 @@ impl Look {
     }
 }
 
+impl Hub {
+    /// The way into accounts by a `ManagementRole` that cannot be read, as far as what is stored tells it.
+    pub(super) fn unread(unread: &Unread) -> Result<Self, String> {
+        let Unread { name, why, stored, .. } = unread;
+        let role = unparsable::read(stored);
+        let role = role.map_err(|more| unparsable::in_words(name, &format!("{why}; {more}")))?;
+        let management = Management::read_for_removal(&role).map_err(in_words)?;
+        Ok(Self {
+            read_by: ReadBy {
+                region: management.hub.cluster.region.clone(),
+                role: management.reader.clone(),
+                external_id: management.external_id.clone(),
+            },
+            management,
+            unread: Some(unparsable::in_words(name, why)),
+        })
+    }
+}
+
 /// An account for what needs none.
 fn nobody() -> Result<AccountId, String> {
     "000000000000".parse().map_err(|error: InvalidName| error.to_string())
@@ -203,4 +224,47 @@ fn hub(
 fn in_words(none: NoManagement) -> String {
     let (NoManagement::Missing(why) | NoManagement::Unreadable(why) | NoManagement::NotReady { why, .. }) = none;
     why
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn unread(change: impl FnOnce(&mut Value)) -> Unread {
+        let mut stored = json!({
+            "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagementRole", "metadata": {"name": "default", "uid": "u"},
+            "spec": {
+                "cluster": {"name": "hub", "region": "eu-west-1"}, "argocdNamespace": "cd", "allow": "everything",
+                "provisioner": {"readerRoleName": "look", "externalId": "x"},
+            },
+            "status": {
+                "hub": {"accountId": "111111111111", "region": "eu-west-1", "name": "hub", "arn": "arn:hub"},
+                "role": {"arn": "arn:aws:iam::111111111111:role/mooring/argocd", "id": "AROAR"},
+            },
+        });
+        change(&mut stored);
+        Unread::of("default", "spec.allow: no list", stored)
+    }
+
+    #[test]
+    fn a_management_role_that_cannot_be_read_gives_the_way_into_accounts_and_says_why_it_gives_no_more() {
+        let hub = Hub::unread(&unread(|_| {})).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(hub.read_by.role.as_str(), "look");
+        assert_eq!(hub.read_by.external_id.as_deref(), Some("x"));
+        assert_eq!(hub.management.namespace, "cd");
+        assert!(hub.management.allow.is_empty());
+        let why = hub.unread.unwrap();
+        let says = "ManagementRole default cannot be read: spec.allow: no list. ";
+        assert!(
+            why.starts_with(says) && why.contains("kubectl describe mgr default"),
+            "{why}"
+        );
+
+        let why = Hub::unread(&unread(|object| object["spec"]["cluster"] = json!(7)))
+            .err()
+            .unwrap();
+        assert!(why.contains("cannot be read: spec.allow: no list; spec: "), "{why}");
+    }
 }
