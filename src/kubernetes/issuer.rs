@@ -50,11 +50,11 @@ impl Here {
         }
     }
 
-    /// Whether it is surely another than this one.
+    /// Whether it is surely none of these.
     #[must_use]
-    pub fn differs_from(&self, recorded: &str) -> bool {
+    pub fn is_none_of(&self, known: &[&str]) -> bool {
         let read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        read.as_ref().is_some_and(|read| read != recorded)
+        read.as_ref().is_some_and(|read| !known.contains(&read.as_str()))
     }
 }
 
@@ -79,10 +79,11 @@ mod tests {
             refusal(403, "Forbidden"),
         ]);
         let here = Here::default();
-        assert!(!here.differs_from("https://issuer.example/id/2"), "nothing was read");
+        assert!(!here.is_none_of(&["https://issuer.example/id/2"]), "nothing was read");
         here.read(&client).await.unwrap();
         here.read(&client).await.unwrap_err();
-        assert!(here.differs_from("https://issuer.example/id/2") && !here.differs_from("https://issuer.example/id/1"));
+        assert!(here.is_none_of(&["https://issuer.example/id/2"]));
+        assert!(!here.is_none_of(&["https://issuer.example/id/2", "https://issuer.example/id/1"]));
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use tracing::debug;
 
 use crate::{
     api::{
-        ManagedCluster, ManagedClusterStatus, ManagementRole,
+        CONFIRM_HUB, ManagedCluster, ManagedClusterStatus, ManagementRole,
         condition::{ConditionType, find},
     },
     aws::{self, Admission, Door, Lane, ShuttingDown},
@@ -158,18 +158,24 @@ fn for_removal(name: &str, object: &ManagementRole, context: &Context) -> Result
     read_by(name, object, Management::read_for_removal)
 }
 
-/// What a status says that was restored from another hub is not true here; the first pass over the `ManagementRole` tells.
+/// What a status says that was restored from another hub is not true here, unless a person has confirmed this one; the first
+/// pass over the `ManagementRole` tells.
 fn found_here(name: &str, object: &ManagementRole, context: &Context) -> Result<(), Blocked> {
     let hub = object.status.as_ref().and_then(|status| status.hub.as_ref());
-    match hub.and_then(|hub| hub.issuer.as_deref()) {
-        Some(recorded) if context.here.differs_from(recorded) => Err(Blocked::ManagementRoleNotReady {
-            why: format!(
-                "ManagementRole {name} was made ready on another hub, with the issuer {recorded}: nothing is done for it before its hub was looked at here; `kubectl describe mgr {name}` says what comes of that"
-            ),
-            stalled: false,
-        }),
-        Some(_) | None => Ok(()),
+    let Some(recorded) = hub.and_then(|hub| hub.issuer.as_deref()) else {
+        return Ok(());
+    };
+    let annotations = object.metadata.annotations.as_ref();
+    let confirmed = annotations.and_then(|all| all.get(CONFIRM_HUB)).map(String::as_str);
+    if !context.here.is_none_of(&[recorded, confirmed.unwrap_or_default()]) {
+        return Ok(());
     }
+    Err(Blocked::ManagementRoleNotReady {
+        why: format!(
+            "ManagementRole {name} was made ready on another hub, with the issuer {recorded}: nothing is done for it before its hub was looked at here; `kubectl describe mgr {name}` says what comes of that"
+        ),
+        stalled: false,
+    })
 }
 
 /// The way into a cluster's account: a session that can touch this one cluster and role only.

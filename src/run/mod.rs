@@ -46,7 +46,6 @@ use crate::{
         connect::connect,
         drive::{Ended, drive},
         events::Reporter,
-        issuer::Here,
         ready,
         reflect::reflect,
     },
@@ -270,7 +269,7 @@ fn wire(
         backoff: Backoff::default(),
         memory: Memories::default(),
         ledger: Ledger::new(timing.removals_per_hour),
-        here: Here::default(),
+        here: crate::kubernetes::issuer::Here::default(),
         applications: Looks::default(),
     });
     let roles = Arc::new(management_role::Context {

@@ -681,9 +681,9 @@ async fn a_hub_is_confirmed_and_found_to_be_another_also_while_everything_is_rem
         .await
         .unwrap();
     world.delete("ManagementRole", "default").await;
+    world.delete("ManagedCluster", "one").await;
     world.start_operator().await;
     world.until_reason("ManagementRole", "default", "HubMismatch").await;
-    world.delete("ManagedCluster", "one").await;
     world
         .until_reason("ManagedCluster", "one", "ManagementRoleNotReady")
         .await;

@@ -193,7 +193,9 @@ fn told(
 fn never_met(trials: impl IntoIterator<Item = (String, bool)>) -> BTreeSet<String> {
     let (mut all, mut met) = (BTreeSet::new(), BTreeSet::new());
     for (call, made) in trials {
-        let call = call.rsplit_once(" #").map_or(call.clone(), |(kind, _)| kind.to_owned());
+        let call = call
+            .rsplit_once(" #")
+            .map_or_else(|| call.clone(), |(kind, _)| kind.to_owned());
         if made {
             met.insert(call.clone());
         }
