@@ -843,7 +843,7 @@ mod tests {
             let (verdict, reason, message) = ready(&told);
             assert_eq!((verdict.as_str(), reason.as_str()), ("False", withheld.reason()));
             for part in [
-                "it is being removed",
+                "the object is being removed",
                 withheld.end(),
                 "What is then done: delete the access entry",
                 "9 removals",
@@ -1146,7 +1146,7 @@ mod tests {
         let message = ready(&told).2;
         assert!(
             message.starts_with(
-                "spec.mode is Suspended, and the access is not known to be taken away: it is being removed, and "
+                "spec.mode is Suspended, and the access is not known to be taken away: the object is being removed, and "
             ) && message.ends_with("What is then done: delete the access entry"),
             "{message}"
         );
@@ -1176,7 +1176,8 @@ mod tests {
         };
         let (message, of_entry) = told(Access::Stands, cut());
         assert!(
-            message.starts_with("spec.mode is Suspended, and Argo CD's access still stands: it is being removed")
+            message
+                .starts_with("spec.mode is Suspended, and Argo CD's access still stands: the object is being removed")
                 && message.ends_with("What is then done: delete the access entry"),
             "{message}"
         );
@@ -1194,7 +1195,7 @@ mod tests {
         assert_eq!(of_entry, "AccessEntryNotOurs");
         let (message, of_entry) = told(Access::Away, Plan::default());
         assert!(
-            message.starts_with("it is being removed, and mooring.dev/paused"),
+            message.starts_with("the object is being removed, and mooring.dev/paused"),
             "{message}"
         );
         assert_eq!(of_entry, "Suspended");

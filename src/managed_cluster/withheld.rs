@@ -106,7 +106,7 @@ impl Withheld {
     #[must_use]
     pub fn removal_waits(self) -> String {
         format!(
-            "it is being removed, and {}: {} to let the removal go on",
+            "the object is being removed, and {}: {} to let the removal go on",
             self.why(),
             self.end()
         )

@@ -91,7 +91,7 @@ async fn used(world: &World) {
     world.delete("ManagedCluster", name).await;
     let told = world
         .until("ManagedCluster", name, |object| {
-            stage::ready(object).1 == "Observe" && message(object).contains("it is being removed")
+            stage::ready(object).1 == "Observe" && message(object).contains("the object is being removed")
         })
         .await;
     let (secret, role) = (world.secret(name).await.unwrap(), world.seen_role(name).unwrap());
@@ -173,7 +173,7 @@ async fn kept(world: &World) {
     world.delete("ManagedCluster", name).await;
     let told = world
         .until("ManagedCluster", name, |object| {
-            message(object).contains("it is being removed")
+            message(object).contains("the object is being removed")
         })
         .await;
     assert!(!message(&told).contains("delete role"), "{}", message(&told));
