@@ -21,16 +21,10 @@ use super::{
 /// # Errors
 /// When what is stored of one that cannot be read could not be asked for: what it recorded would protect nothing.
 pub(super) async fn living(context: &Context) -> Result<Living, KubernetesError> {
-    let mut living = Living::default();
-    for object in context.clusters.state() {
-        match &object.0 {
-            Ok(cluster) => living.add(cluster),
-            Err(unread) => {
-                let uid = unread.metadata.uid.clone().unwrap_or_default();
-                if let Some(lives) = unreadable(context, &unread.metadata, &uid).await? {
-                    living.insert(uid, lives);
-                }
-            }
+    let (mut living, unread) = readable(context);
+    for (uid, metadata) in unread {
+        if let Some(lives) = unreadable(context, &metadata, &uid).await? {
+            living.insert(uid, lives);
         }
     }
     Ok(living)
@@ -39,25 +33,29 @@ pub(super) async fn living(context: &Context) -> Result<Living, KubernetesError>
 /// The same for what takes access away, which waits for nobody: of an object that cannot be read, nor asked for in time,
 /// that counts which was known of it last. At the least it is there, so that what bears its mark is not taken from it.
 pub(super) async fn living_as_known(context: &Context) -> Living {
-    let mut living = Living::default();
-    for object in context.clusters.state() {
-        match &object.0 {
-            Ok(cluster) => living.add(cluster),
-            Err(unread) => {
-                let uid = unread.metadata.uid.clone().unwrap_or_default();
-                let asked = tokio::time::timeout(ASKED_FOR, unreadable(context, &unread.metadata, &uid)).await;
-                match asked {
-                    Ok(Ok(None)) => {}
-                    Ok(Ok(Some(lives))) => living.insert(uid, lives),
-                    Ok(Err(_)) | Err(_) => {
-                        let lives = last_known(context, &unread.metadata, &uid);
-                        living.insert(uid, lives);
-                    }
-                }
-            }
+    let (mut living, unread) = readable(context);
+    for (uid, metadata) in unread {
+        let lives = match tokio::time::timeout(ASKED_FOR, unreadable(context, &metadata, &uid)).await {
+            Ok(Ok(lives)) => lives,
+            Ok(Err(_)) | Err(_) => Some(last_known(context, &metadata, &uid)),
+        };
+        if let Some(lives) = lives {
+            living.insert(uid, lives);
         }
     }
     living
+}
+
+/// The objects that can be read, and the UID and metadata of each that cannot.
+fn readable(context: &Context) -> (Living, Vec<(String, ObjectMeta)>) {
+    let (mut living, mut unread) = (Living::default(), Vec::new());
+    for object in context.clusters.state() {
+        match &object.0 {
+            Ok(cluster) => living.add(cluster),
+            Err(broken) => unread.push((broken.metadata.uid.clone().unwrap_or_default(), broken.metadata.clone())),
+        }
+    }
+    (living, unread)
 }
 
 /// How long what takes access away waits for what is stored of an object.

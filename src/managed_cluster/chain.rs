@@ -19,7 +19,6 @@ pub(crate) trait Link: Copy + Ord {
 }
 
 /// The first thing that does not hold.
-#[derive(Clone)]
 pub(crate) struct Bad<P> {
     /// The part that it is of, where it is of one.
     pub(crate) part: Option<P>,

@@ -88,7 +88,10 @@ fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
         }
         // What is in the way of a part before it held nothing of it up, and does not hold for that.
         let before = plan.in_the_way().filter(|blocked| Some(blocked.part()) < bad.part);
-        let mut told = chain(&before.map_or_else(|| bad.clone(), bad_of));
+        let Some(before) = before else {
+            return chain(&bad);
+        };
+        let mut told = chain(&bad_of(before));
         if let Some(part) = bad.part {
             set(&mut told, part, bad.verdict, bad.reason, &bad.message);
         }

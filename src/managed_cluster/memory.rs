@@ -160,9 +160,10 @@ impl Memories {
         self.lock().get(uid).and_then(|memory| memory.secret.clone())
     }
 
-    /// Claims the server and the name of a Secret that is about to be written in Argo CD's namespace, so that of two objects that want the same
-    /// and are looked at side by side one gives way. Gives the names of those that are `present` and have claimed either;
-    /// then nothing is claimed, unless the Secret `stands` already. Who does not `take` only asks, and keeps nobody out.
+    /// Claims the server and the name of a Secret that is about to be written in Argo CD's namespace, so that of two objects
+    /// that want the same and are looked at side by side one gives way. Gives the names of those that are `present` and have
+    /// claimed either; then nothing is claimed, unless the Secret `stands` already. Who does not `take` only asks, and keeps
+    /// nobody out.
     pub fn claim(
         &self,
         uid: &str,

@@ -38,8 +38,8 @@ use super::{
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one for the length of a pass")]
 pub enum Pass {
-    /// The spec asks for what it cannot have; with what was found of the access entry that stands meanwhile and is not as the
-    /// spec says, where that was looked at.
+    /// The spec asks for what it cannot have; with what was found of the role and the access entry that stand meanwhile and are
+    /// not as they should be, where that was looked at.
     Refused(Refusal, Beside),
     /// Nothing in the account was looked at yet.
     Waiting(Blocked),
