@@ -26,6 +26,7 @@ use super::{
     request::{Identity, Request},
     status::{Cut, Facts, Kept, Pass, Suspension},
     step::Plan,
+    tell,
     turn::{admitted, door, way_in},
     withheld::Withheld,
 };
@@ -152,7 +153,12 @@ pub(super) async fn cut_off(
         // Nobody can look into an account that its owner has said is closed for good.
         Err(Error::Aws(error)) if closed && error.shuts_out() => None,
         Err(error) => Some(uncut(Cut::Failed(error))),
-        Ok(suspension) => Some(suspension),
+        Ok(suspension) => {
+            if matches!(suspension.cut, Cut::Away { deleted: true, .. }) {
+                tell::cut_off(context, metadata).await;
+            }
+            Some(suspension)
+        }
     }
 }
 

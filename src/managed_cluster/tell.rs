@@ -112,30 +112,34 @@ pub(super) async fn tell(
 /// What is told of an access entry that a suspension has deleted, where `Ready` does not say it: `same` is whether it said
 /// `Suspended` before.
 fn taken_away(pass: &Pass, same: bool) -> Option<(Weight, &'static str)> {
-    let (cut, told) = match pass {
-        Pass::Suspended(suspension) if same => (
-            &suspension.cut,
-            (
-                Weight::Warning,
-                "an access entry of ours was there again while spec.mode is Suspended: it was deleted",
-            ),
-        ),
-        Pass::Releasing(releasing) => (
-            releasing.cut.as_ref()?,
-            (
-                Weight::Normal,
-                "the access entry was deleted, since spec.mode is Suspended, while the removal waits",
-            ),
-        ),
+    match pass {
+        Pass::Suspended(suspension) if same && matches!(suspension.cut, Cut::Away { deleted: true, .. }) => Some((
+            Weight::Warning,
+            "an access entry of ours was there again while spec.mode is Suspended: it was deleted",
+        )),
         Pass::Suspended(_)
         | Pass::Refused(..)
         | Pass::Waiting(_)
         | Pass::Withheld(..)
         | Pass::Applied(..)
         | Pass::Failed(_)
-        | Pass::ReleaseWithheld(..) => return None,
+        | Pass::Releasing(_)
+        | Pass::ReleaseWithheld(..) => None,
+    }
+}
+
+/// Tells of an access entry that was deleted by itself, before the rest of its pass, which may end without a status.
+pub(super) async fn cut_off(context: &Context, metadata: &ObjectMeta) {
+    let going = metadata.deletion_timestamp.is_some();
+    let note = if going {
+        "the access entry was deleted, since spec.mode is Suspended, while the removal waits"
+    } else {
+        "the access entry was deleted, since spec.mode is Suspended"
     };
-    matches!(cut, Cut::Away { deleted: true, .. }).then_some(told)
+    context
+        .reporter
+        .report(&about(metadata), Weight::Normal, "AccessTakenAway", "Suspend", note)
+        .await;
 }
 
 /// Tells that what others had given to an access entry did not come back with it.

@@ -30,10 +30,11 @@ async fn a_removal_that_stands_back_tells_what_is_left_and_one_that_is_suspended
         "222222222222/eu-west-1/used",
         "333333333333/eu-west-1/kept",
         "444444444444/eu-west-1/uncut",
+        "555555555555/eu-west-1/overtaken",
     ];
     let world = World::ready(Setting::of(&spokes).flag(&["--confirm-after", "2s"])).await;
     argocd(&world).await;
-    tokio::join!(used(&world), kept(&world));
+    tokio::join!(used(&world), kept(&world), overtaken(&world));
     world.never_denied();
     uncut(&world).await;
 }
@@ -190,4 +191,32 @@ async fn kept(world: &World) {
     world.until_gone("ManagedCluster", name).await;
     assert_eq!(world.seen_entry(name), None);
     assert!(world.secret(name).await.is_none() && world.seen_role(name).is_some());
+}
+
+/// What was done is told, also where somebody changes the object right then, so that the rest of the pass ends without a word.
+async fn overtaken(world: &World) {
+    let name = "overtaken";
+    world.moored(name).await;
+    world.patch("ManagedCluster", name, pause(&json!("true"))).await;
+    world.until_reason("ManagedCluster", name, "Paused").await;
+    world.patch("ManagedCluster", name, mode("Suspended")).await;
+    world.delete("ManagedCluster", name).await;
+    let faults = world.stage.aws.faults();
+    let held = Fault::on("DeleteAccessEntry", Effect::Hang)
+        .in_account(&world.cluster(name).account)
+        .in_session(&format!("{name}@{}", world.stage.fleet.hub.name))
+        .first(1);
+    let held = faults.add(held).unwrap();
+    world.patch("ManagedCluster", name, pause(&Value::Null)).await;
+    world
+        .eventually("the access entry is being deleted", async || {
+            (faults.struck(held) > 0).then_some(())
+        })
+        .await;
+    let proceed = json!({"spec": {"deletion": {"whileInUse": "Proceed"}}});
+    world.patch("ManagedCluster", name, proceed).await;
+    world.until_gone("ManagedCluster", name).await;
+    assert_eq!(world.seen_entry(name), None);
+    world.told(name, "AccessTakenAway: ").await;
+    faults.remove(held);
 }
