@@ -75,6 +75,14 @@ impl Removals {
         })
     }
 
+    /// The same where one that has begun can still wait.
+    #[must_use]
+    pub fn with_waiting(&self, one: &Asked) -> Self {
+        let mut removals = self.clone();
+        removals.waiting.extend(removals.begun.take(one));
+        removals
+    }
+
     /// Whether it counts for others.
     #[must_use]
     pub fn counts(&self, asked: &Asked) -> bool {

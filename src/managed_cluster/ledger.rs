@@ -23,6 +23,7 @@ use super::{
     blocked::Blocked,
     breaker::{Asked, Burst, Removals, meant_until},
     context::now,
+    observe::Secrets,
     request::Identity,
     words::some,
 };
@@ -51,14 +52,19 @@ impl Ledger {
     }
 
     /// Whether a removal is held up because too many were asked for.
-    pub(super) async fn held(&self, context: &Context, going: &ObjectMeta, identity: &Identity) -> Option<Blocked> {
+    pub(super) async fn held(
+        &self,
+        context: &Context,
+        (going, stage): (&ObjectMeta, Stage),
+        identity: &Identity,
+    ) -> Option<Blocked> {
         if self.limit == 0 {
             return None;
         }
         let begun = self.begun.lock().await;
         let (clusters, roles) = (context.clusters.state(), context.management_roles.state());
         let hub = Hub::of(&clusters, &roles);
-        hub.judge(self.limit, &hub.seen(&begun), going, identity)
+        hub.judge(self.limit, &hub.seen(&begun), (going, stage), identity)
     }
 
     /// The same right before something is taken away. What may go on is recorded first, so that it counts however this
@@ -69,7 +75,7 @@ impl Ledger {
     pub(super) async fn begin(
         &self,
         context: &Context,
-        going: &ObjectMeta,
+        (going, stage): (&ObjectMeta, Stage),
         identity: &Identity,
     ) -> Result<Option<Blocked>, KubernetesError> {
         if self.limit == 0 {
@@ -80,7 +86,7 @@ impl Ledger {
         let (clusters, roles) = (context.clusters.state(), context.management_roles.state());
         let hub = Hub::of(&clusters, &roles);
         let seen = hub.seen(&begun);
-        if let Some(blocked) = hub.judge(self.limit, &seen, going, identity) {
+        if let Some(blocked) = hub.judge(self.limit, &seen, (going, stage), identity) {
             return Ok(Some(blocked));
         }
         let (asked, role) = (asked(going), &identity.management_role);
@@ -106,8 +112,27 @@ impl Ledger {
 /// Whether a removal is held up because too many were asked for, by an operator that allows `limit` an hour, as far as the
 /// objects of the hub tell.
 #[must_use]
-pub fn held(hub: &Hub<'_>, limit: u32, going: &ObjectMeta, identity: &Identity) -> Option<Blocked> {
-    hub.judge(limit, &hub.seen(&BTreeMap::new()), going, identity)
+pub fn held(hub: &Hub<'_>, limit: u32, (going, stage): (&ObjectMeta, Stage), identity: &Identity) -> Option<Blocked> {
+    hub.judge(limit, &hub.seen(&BTreeMap::new()), (going, stage), identity)
+}
+
+/// How far a removal has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Argo CD's way to the cluster stands: of a removal that has begun nothing but labels was taken away.
+    Whole,
+    /// The cluster Secret is gone, or goes.
+    Parting,
+}
+
+impl Stage {
+    /// By the cluster Secrets that stand, and by whether one was taken away before.
+    #[must_use]
+    pub fn of(secrets: &Secrets, taken: bool) -> Self {
+        let own = &secrets.own;
+        let stands = !own.is_empty() && own.iter().all(|secret| !secret.deleting);
+        if stands && !taken { Self::Whole } else { Self::Parting }
+    }
 }
 
 /// What is known of the objects of a hub.
@@ -138,16 +163,29 @@ impl<'a> Hub<'a> {
         }
     }
 
-    fn judge(&self, limit: u32, seen: &Seen, going: &ObjectMeta, identity: &Identity) -> Option<Blocked> {
-        if !seen.removals.waiting.contains(&asked(going)) {
-            return None;
-        }
-        let burst = seen.removals.burst(limit)?;
+    fn judge(
+        &self,
+        limit: u32,
+        seen: &Seen,
+        (going, stage): (&ObjectMeta, Stage),
+        identity: &Identity,
+    ) -> Option<Blocked> {
+        let this = asked(going);
+        let burst = if seen.removals.waiting.contains(&this) {
+            seen.removals.burst(limit)?
+        } else {
+            // One that has begun is carried to its end once its Secret is gone. One that drains can still be stopped.
+            let meant = confirmed(going).ok().flatten().is_some_and(|until| this.at <= until);
+            if stage == Stage::Parting || meant || !seen.removals.begun.contains(&this) {
+                return None;
+            }
+            seen.removals.with_waiting(&this).burst(limit)?
+        };
         let named = |(role, _): &&(&ObjectMeta, _)| role.name.as_deref() == Some(identity.management_role.as_str());
         let role = self.roles.iter().find(named).map(|(role, _)| *role);
         // Which one an object names that cannot be read is known here alone.
         let by_role = role.and_then(|role| confirmed(role).ok().flatten());
-        if by_role.is_some_and(|until| asked(going).at <= until) {
+        if by_role.is_some_and(|until| this.at <= until) {
             return None;
         }
         let kinds = [("this object", Some(going)), ("the ManagementRole", role)];
@@ -308,7 +346,12 @@ mod tests {
             roles: vec![(role, recorded)],
         };
         let first = &clusters[0];
-        let held = held(&hub, 2, first, &identity(first.name.as_deref().unwrap()));
+        let held = held(
+            &hub,
+            2,
+            (first, Stage::Parting),
+            &identity(first.name.as_deref().unwrap()),
+        );
         held.map(|blocked| blocked.message())
     }
 
@@ -392,7 +435,8 @@ mod tests {
                 clusters: three[..2].iter().map(|one| (one, Some("default"))).collect(),
                 roles,
             };
-            hub.judge(2, &hub.seen(begun), &three[0], &identity("a")).is_some()
+            hub.judge(2, &hub.seen(begun), (&three[0], Stage::Parting), &identity("a"))
+                .is_some()
         };
         let (nothing, other) = (BTreeMap::new(), metadata("other", 0, &none()));
         assert!(!judged(vec![(&role, &[])], &nothing));
@@ -409,6 +453,33 @@ mod tests {
     }
 
     #[test]
+    fn what_has_begun_and_only_drains_is_held_up_until_it_is_meant_and_one_whose_secret_is_gone_is_not() {
+        let role = metadata("default", 0, &json!({}));
+        let three = ["a", "b", "c"].map(|name| metadata(name, 5, &json!({})));
+        let judged = |going: &ObjectMeta, stage: Stage, role: &ObjectMeta, others: &[ObjectMeta]| {
+            let recorded = [status(&asked(&three[0]))];
+            let clusters = [going].into_iter().chain(others);
+            let hub = Hub {
+                clusters: clusters.map(|one| (one, Some("default"))).collect(),
+                roles: vec![(role, &recorded)],
+            };
+            held(&hub, 2, (going, stage), &identity("a")).map(|blocked| blocked.message())
+        };
+        let told = judged(&three[0], Stage::Whole, &role, &three[1..]).unwrap();
+        assert!(told.contains("3 removals") && told.contains("(a, b, c)"), "{told}");
+        assert_eq!(judged(&three[0], Stage::Parting, &role, &three[1..]), None);
+        assert_eq!(
+            judged(&three[0], Stage::Whole, &role, &three[1..2]),
+            None,
+            "as many as allowed"
+        );
+        let word = json!({"annotations": {REMOVALS_CONFIRMED_AT: "1970-01-01T00:06:00Z"}});
+        let (meant, all_meant) = (metadata("a", 5, &word), metadata("default", 0, &word));
+        assert_eq!(judged(&meant, Stage::Whole, &role, &three[1..]), None);
+        assert_eq!(judged(&three[0], Stage::Whole, &all_meant, &three[1..]), None);
+    }
+
+    #[test]
     fn what_is_meant_for_one_management_role_lets_nothing_through_that_names_another() {
         let three = ["a", "b", "c"].map(|name| metadata(name, 5, &json!({})));
         let meant = json!({"annotations": {REMOVALS_CONFIRMED_AT: "1970-01-01T00:06:00Z"}});
@@ -417,7 +488,7 @@ mod tests {
             clusters: three.iter().map(|one| (one, Some("default"))).collect(),
             roles: vec![(&role, &[]), (&other, &[])],
         };
-        assert!(held(&hub, 2, &three[0], &identity("a")).is_some());
+        assert!(held(&hub, 2, (&three[0], Stage::Whole), &identity("a")).is_some());
     }
 
     #[test]
@@ -430,7 +501,11 @@ mod tests {
                 clusters: three.iter().map(|one| (one, None)).collect(),
                 roles: vec![(&role, &[])],
             };
-            assert_eq!(held(&hub, 2, &three[0], &identity("a")).is_some(), is_held, "{said}");
+            assert_eq!(
+                held(&hub, 2, (&three[0], Stage::Whole), &identity("a")).is_some(),
+                is_held,
+                "{said}"
+            );
         }
     }
 }

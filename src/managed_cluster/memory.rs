@@ -294,6 +294,12 @@ impl Memories {
         self.with(uid, |memory| memory.secret_deleted = Some(Instant::now()));
     }
 
+    /// Whether this process deleted its cluster Secret.
+    pub fn has_deleted_secret(&self, uid: &str) -> bool {
+        let all = self.lock();
+        all.get(uid).is_some_and(|memory| memory.secret_deleted.is_some())
+    }
+
     /// How long it takes until a clean look says that nothing is left for sure: this process deleted the role that was
     /// recorded, or looks `after` apart agree. Without a recorded role, anything that this process deleted will do: the entry
     /// is made after the role. After a cluster Secret went the look must be as late in any case: Argo CD writes the Secrets

@@ -615,3 +615,43 @@ async fn recorded_unread(world: &World) {
     world.patch("ManagedCluster", "nine", confirm(&now())).await;
     gone(world, "nine").await;
 }
+
+/// A removal that only drains has begun, and can still be stopped: its labels are off, and Argo CD's way stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_drains_is_held_up_with_the_others_once_there_are_too_many() {
+    let spokes = ["222222222222/eu-west-1/drains", "333333333333/eu-west-1/other"];
+    let flags = ["--confirm-after", "2s", "--removals-per-hour", "1"];
+    let world = World::ready(Setting::of(&spokes).flag(&flags)).await;
+    argocd(&world).await;
+    let spec = json!({"argocd": {"labels": {"env": "drains"}}, "deletion": {"whileInUse": "Drain"}});
+    world.moor("drains", spec).await;
+    world.is_ready("ManagedCluster", "drains").await;
+    world.moored("other").await;
+    let chosen = json!([{"clusters": {"selector": {"matchLabels": {"env": "drains"}}}}]);
+    set(&world, "argocd/drains", chosen).await;
+    let destination = json!({"destination": {"name": "drains"}});
+    make(&world, "Application", "argocd/drains", destination, Some("drains")).await;
+    let mark = world.mark();
+    world.delete("ManagedCluster", "drains").await;
+    waiting(&world, "drains", "are dropped").await;
+    world.delete("ManagedCluster", "other").await;
+    paused(&world, "other").await;
+    unmake(&world, "Application", "argocd/drains").await;
+    let told = paused(&world, "drains").await;
+    assert!(
+        told.starts_with("2 removals of ManagedClusters") && told.contains("(drains, other)"),
+        "{told}"
+    );
+    // Longer than two looks are apart that must agree.
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    for name in ["drains", "other"] {
+        stands(&world, name).await;
+        assert_eq!(world.writes(name, mark), Vec::<String>::new(), "{name}");
+    }
+    world.patch("ManagedCluster", "drains", confirm(&now())).await;
+    gone(&world, "drains").await;
+    stands(&world, "other").await;
+    world.patch("ManagementRole", "default", confirm(&now())).await;
+    gone(&world, "other").await;
+    world.never_denied();
+}

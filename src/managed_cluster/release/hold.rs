@@ -11,6 +11,7 @@ use crate::{
         Blocked, Context, Error, Plan,
         apply::Stop,
         in_use::{self, Earlier, Next, USED},
+        ledger::Stage,
         management::Management,
         observe::{Secrets, is_anothers_name},
         status::REMOVED,
@@ -26,7 +27,8 @@ pub(super) async fn hold(
     management: &Management,
     secrets: &Secrets,
 ) -> Result<Option<Turn>, Error> {
-    if let Some(blocked) = context.ledger.held(context, going.metadata, going.identity).await {
+    let at = (going.metadata, stage(context, going, secrets));
+    if let Some(blocked) = context.ledger.held(context, at, going.identity).await {
         return Ok(Some(Turn::blocked(blocked)));
     }
     let policy = going.identity.while_in_use;
@@ -49,6 +51,12 @@ pub(super) async fn hold(
     }
 }
 
+/// How far it is: the cluster Secret goes first, and one that Argo CD writes anew is none that stood.
+pub(super) fn stage(context: &Context, going: &Going<'_>, secrets: &Secrets) -> Stage {
+    let parting = is_removed(going.old, ConditionType::SecretReady) || context.memory.has_deleted_secret(going.uid());
+    Stage::of(secrets, parting)
+}
+
 /// What earlier looks of this process found, and what the status says of those of another.
 fn earlier(context: &Context, going: &Going<'_>) -> Earlier {
     let earlier = context.memory.earlier_use(going.uid(), context.timing.confirm_after);
@@ -62,8 +70,9 @@ fn earlier(context: &Context, going: &Going<'_>) -> Earlier {
 /// The same where nothing is written: what would come first, and what would be waited for.
 pub(super) async fn foresee(context: &Context, going: &Going<'_>, management: &Management, secrets: &Secrets) -> Plan {
     let mut plan = Plan::default();
+    let at = (going.metadata, stage(context, going, secrets));
     plan.blocked
-        .extend(context.ledger.held(context, going.metadata, going.identity).await);
+        .extend(context.ledger.held(context, at, going.identity).await);
     let policy = going.identity.while_in_use;
     let cluster = in_argocd(context, going, management, secrets);
     if cluster.secrets.is_empty() || policy == WhileInUse::Proceed {
@@ -119,7 +128,8 @@ fn is_removed(old: &ManagedClusterStatus, kind: ConditionType) -> bool {
 /// Drops the labels, by which ApplicationSets let go: they delete what they made, so this is the first step of the
 /// removal.
 async fn drain(context: &Context, going: &Going<'_>, management: &Management, plan: &Plan) -> Result<Turn, Error> {
-    if let Some(blocked) = context.ledger.begin(context, going.metadata, going.identity).await? {
+    let at = (going.metadata, Stage::Whole);
+    if let Some(blocked) = context.ledger.begin(context, at, going.identity).await? {
         return Ok(Turn::blocked(blocked));
     }
     if context.overtaken(going.metadata) {

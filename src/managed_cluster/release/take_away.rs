@@ -38,7 +38,7 @@ use crate::{
 use super::{
     Going, Turn,
     deleted::{gone, without},
-    hold::hold,
+    hold::{hold, stage},
     retain::retain,
 };
 
@@ -278,8 +278,9 @@ pub(super) async fn begin(
     {
         return Ok(Some(turn));
     }
+    let at = (going.metadata, stage(context, going, secrets));
     if !steps.is_empty()
-        && let Some(blocked) = context.ledger.begin(context, going.metadata, going.identity).await?
+        && let Some(blocked) = context.ledger.begin(context, at, going.identity).await?
     {
         return Ok(Some(Turn::blocked(blocked)));
     }

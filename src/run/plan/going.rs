@@ -14,7 +14,7 @@ use crate::{
     },
     managed_cluster::{
         self, Plan, Withheld, in_use,
-        ledger::{self, Hub},
+        ledger::{self, Hub, Stage},
         living::Living,
         management::Management,
         observe::{self, Known, Secrets, Spoke},
@@ -125,7 +125,14 @@ impl Going {
         let recorded = cluster.status.as_ref().and_then(|status| status.secret.as_deref());
         let mut looked = Looked::default();
         let mut first = Plan::default();
-        let held = ledger::held(&removals.hub, removals.limit, &cluster.metadata, &self.identity);
+        // What was taken away before is told where the operator knows it.
+        let stage = Stage::of(&self.secrets, false);
+        let held = ledger::held(
+            &removals.hub,
+            removals.limit,
+            (&cluster.metadata, stage),
+            &self.identity,
+        );
         first.blocked.extend(held);
         if let Some(found) = destinations.found() {
             first = first.followed_by(self.in_argocd(cluster).foresee(self.identity.while_in_use, &found));
