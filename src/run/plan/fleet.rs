@@ -239,20 +239,23 @@ impl Fleet {
 
     /// What tells how many removals were asked for.
     pub(super) fn hub(&self) -> Hub<'_> {
+        let read = self.roles.iter().map(|role| (&role.metadata, recorded(role)));
+        let unread = self.unread_roles();
+        let unread = unread.map(|unread| (&unread.metadata, unread.removals.as_slice()));
         Hub {
             clusters: self
                 .stored
                 .iter()
                 .map(|(metadata, role)| (metadata, role.as_deref()))
                 .collect(),
-            roles: self.roles.iter().map(|role| (&role.metadata, recorded(role))).collect(),
+            roles: read.chain(unread).collect(),
         }
     }
 
     /// The namespaces of every Argo CD.
     pub(super) fn namespaces(&self) -> BTreeSet<String> {
-        let roles = self.roles.iter();
-        roles.map(|role| role.spec.argocd_namespace.clone()).collect()
+        let read = self.roles.iter().map(|role| role.spec.argocd_namespace.clone());
+        read.chain(self.unread_roles().filter_map(Unread::namespace)).collect()
     }
 
     /// The UIDs of all `ManagedCluster`s that are there.
@@ -321,5 +324,53 @@ impl Fleet {
         let unreadable = self.unreadable.iter().filter(|unread| unread.kind == CLUSTER);
         let known = self.clusters.iter().map(Member::Known);
         known.chain(unreadable.map(|_| Member::Unreadable)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What an operator that runs counts though the `ManagementRole` cannot be read, and keeps for itself.
+    #[test]
+    fn what_a_management_role_that_cannot_be_read_records_counts_and_its_namespace_is_one_of_argo_cd() {
+        let recorded = json!([{"name": "over", "uid": "uid-over", "requestedAt": "2026-01-01T00:00:00Z"}]);
+        let unread = |change: Value| {
+            let mut stored = json!({
+                "apiVersion": "mooring.dev/v1alpha1", "kind": ROLE,
+                "metadata": {"name": "default", "uid": "u"},
+                "spec": {"cluster": {"name": "hub", "region": "eu-west-1"}, "argocdNamespace": "cd", "allow": 7},
+                "status": {"conditions": [], "removals": recorded},
+            });
+            for (key, value) in change.as_object().into_iter().flatten() {
+                stored[key] = value.clone();
+            }
+            let fleet = Fleet {
+                roles: Vec::new(),
+                clusters: Vec::new(),
+                unreadable: vec![Unread::of("default", "spec.allow: no list", stored)],
+                living: Living::default(),
+                stored: Vec::new(),
+                files: None,
+            };
+            let names = |(metadata, removals): &(&ObjectMeta, &[RemovalStatus])| {
+                let removals: Vec<String> = removals.iter().map(|one| one.name.clone()).collect();
+                (metadata.name.clone().unwrap_or_default(), removals)
+            };
+            let roles: Vec<_> = fleet.hub().roles.iter().map(names).collect();
+            (roles, Vec::from_iter(fleet.namespaces()))
+        };
+        let named = || "default".to_owned();
+        assert_eq!(
+            unread(json!({})),
+            (vec![(named(), vec!["over".to_owned()])], vec!["cd".to_owned()])
+        );
+        // What tells nothing counts as far as it is there.
+        assert_eq!(
+            unread(json!({"spec": 7, "status": {"removals": "none"}})),
+            (vec![(named(), Vec::new())], Vec::new())
+        );
     }
 }
