@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Client, core::DeserializeGuard};
+use tokio::time::Instant;
 
 use crate::{
     api::ManagedCluster,
@@ -31,15 +33,21 @@ pub(super) async fn living(context: &Context) -> Result<Living, KubernetesError>
 }
 
 /// The same for what takes access away, which waits for nobody: of an object that cannot be read, nor asked for in time,
-/// that counts which was known of it last. At the least it is there, so that what bears its mark is not taken from it.
+/// that counts which was known of it last. At the least it is there, so that what bears its mark is not taken from it. They
+/// are asked for together, and the time is that of all.
 pub(super) async fn living_as_known(context: &Context) -> Living {
     let (mut living, unread) = readable(context);
-    for (uid, metadata) in unread {
-        let lives = match tokio::time::timeout(ASKED_FOR, unreadable(context, &metadata, &uid)).await {
+    let deadline = Instant::now() + ASKED_FOR;
+    let asked = unread.into_iter().map(|(uid, metadata)| async move {
+        let lives = match tokio::time::timeout_at(deadline, unreadable(context, &metadata, &uid)).await {
             Ok(Ok(lives)) => lives,
             Ok(Err(_)) | Err(_) => Some(last_known(context, &metadata, &uid)),
         };
-        if let Some(lives) = lives {
+        lives.map(|lives| (uid, lives))
+    });
+    let mut asked = stream::iter(asked).buffer_unordered(AT_ONCE);
+    while let Some(answer) = asked.next().await {
+        if let Some((uid, lives)) = answer {
             living.insert(uid, lives);
         }
     }
@@ -58,8 +66,11 @@ fn readable(context: &Context) -> (Living, Vec<(String, ObjectMeta)>) {
     (living, unread)
 }
 
-/// How long what takes access away waits for what is stored of an object.
+/// How long what takes access away waits for what is stored of objects that cannot be read.
 const ASKED_FOR: Duration = Duration::from_secs(2);
+
+/// How many of them are asked for at once.
+const AT_ONCE: usize = 8;
 
 fn last_known(context: &Context, metadata: &ObjectMeta, uid: &str) -> Lives {
     let lives = context.memory.last_lives(uid).unwrap_or_else(|| Lives {

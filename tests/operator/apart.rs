@@ -11,7 +11,11 @@ use mooring_sandbox::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{HUB_ACCOUNT, Setting, World, condition, manifest::VIEW, message};
+use crate::support::{
+    HUB_ACCOUNT, Setting, World, condition,
+    manifest::{self, VIEW},
+    message,
+};
 
 const ACCOUNT: &str = "222222222222";
 /// Where only the one cluster is that something is wrong with.
@@ -115,9 +119,18 @@ async fn unasked(world: &World) {
     let marks = json!({"mooring.dev/uid": theirs, "mooring.dev/object": "wrong"});
     world.eks("claimed", "TagResource", json!({"resourceArn": entry, "tags": marks}));
     let claimed = world.seen_entry("claimed");
+    // More of them than there is patience for, were they asked for one after another.
+    let many: Vec<String> = (0..40).map(|number| format!("wrong-{number:02}")).collect();
+    for name in &many {
+        let mut object = manifest::managed_cluster(world.cluster("wrong"), json!({}));
+        object["metadata"]["name"] = json!(name);
+        object["spec"]["access"] = json!("everything");
+        world.apply(&object).await;
+    }
     let mark = world.mark();
     let proxy = world.stage.proxied().unwrap();
-    let unanswered = ApiFault::on("get managedclusters.mooring.dev", ApiEffect::Hang).about(&About::words(["wrong"]));
+    let names = many.iter().map(String::as_str).chain(["wrong"]);
+    let unanswered = ApiFault::on("get managedclusters.mooring.dev", ApiEffect::Hang).about(&About::words(names));
     let unanswered = proxy.faults().add(unanswered);
     world.start_operator().await;
     let suspended = json!({"spec": {"mode": "Suspended"}});
