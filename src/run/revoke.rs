@@ -113,17 +113,30 @@ async fn entry_gone(
             progress(&line);
             told = line;
         }
-        // What only somebody else ends is not waited for.
-        let withheld = match &last {
-            Entry::Away => true,
-            Entry::Stands { reason, .. } => ["Paused", "ReadOnly", "Held"].contains(&reason.as_str()),
-            Entry::NotMade { reason, .. } => reason == "AccountNotEntered",
-        };
-        if withheld || Instant::now() >= deadline {
+        if is_left_to_others(&last) || Instant::now() >= deadline {
             return Ok(Some(last));
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Whether only somebody else ends what the operator says, which is not waited for.
+fn is_left_to_others(said: &Entry) -> bool {
+    let (reason, made) = match said {
+        Entry::Away => return true,
+        Entry::Stands { reason, .. } => (reason, true),
+        Entry::NotMade { reason, .. } => (reason, false),
+    };
+    let is = |all: &[&str]| all.contains(&reason.as_str());
+    // What was never made stands behind nothing that is to come.
+    is(&["Paused", "ReadOnly", "Held"])
+        || (!made
+            && is(&[
+                "AccountNotEntered",
+                "ManagementRoleMissing",
+                "ManagementRoleNotReady",
+                "NamespaceNotServed",
+            ]))
 }
 
 /// What is told of a probe that is worth another. What keeps a walk from being made mostly passes, and nobody is kept waiting
@@ -178,5 +191,37 @@ mod tests {
         assert!(again(&unseen, UNSEEN_TRIES).unwrap().ends_with("STS failed"));
         assert_eq!(again(&unseen, 0), None);
         assert_eq!(again(&Probe::Refused, UNSEEN_TRIES), None);
+    }
+
+    #[test]
+    fn what_stands_is_waited_for_and_what_was_never_made_is_not_where_the_operator_waits_itself() {
+        let (stands, not_made) = (
+            |reason: &str| Entry::Stands {
+                reason: reason.to_owned(),
+                message: String::new(),
+            },
+            |reason: &str| Entry::NotMade {
+                reason: reason.to_owned(),
+                message: String::new(),
+            },
+        );
+        for reason in ["Paused", "ReadOnly", "Held"] {
+            assert!(
+                is_left_to_others(&stands(reason)) && is_left_to_others(&not_made(reason)),
+                "{reason}"
+            );
+        }
+        for reason in ["AccountNotEntered", "ManagementRoleMissing", "ManagementRoleNotReady"] {
+            assert!(
+                !is_left_to_others(&stands(reason)) && is_left_to_others(&not_made(reason)),
+                "{reason}"
+            );
+        }
+        assert!(is_left_to_others(&Entry::Away));
+        assert!(
+            !is_left_to_others(&not_made("AwsUnavailable")),
+            "it is looked at again soon"
+        );
+        assert!(!is_left_to_others(&stands(NOT_LOOKED_AT)));
     }
 }

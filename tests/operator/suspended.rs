@@ -9,9 +9,9 @@ use mooring_sandbox::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    HUB_ACCOUNT, Setting, World, condition,
+    HUB_ACCOUNT, PATIENCE, Setting, World, condition,
     hands::{iam_tags, loose_trust, policy_arn},
-    manifest::{ADMIN, EDIT, VIEW},
+    manifest::{ADMIN, EDIT, VIEW, managed_cluster},
     message,
     secrets::tells_no_token,
 };
@@ -268,6 +268,20 @@ async fn never(world: &World) {
     assert!(!world.assumable().iter().any(|way_in| way_in.contains(&way)));
     world.delete("ManagedCluster", "never").await;
     world.until_gone("ManagedCluster", "never").await;
+    // Nothing was made, and nobody looks: whoever revokes it is told so, and does not wait for what will not come.
+    let mut orphan = managed_cluster(world.cluster("never"), json!({"managementRole": "nobody"}));
+    orphan["metadata"]["name"] = json!("orphan");
+    orphan["metadata"]["annotations"] = json!({"mooring.dev/paused": "true"});
+    world.apply(&orphan).await;
+    let revoked = revoke(world, "orphan", &["--timeout", "10m"]);
+    let (code, said, progress) = tokio::time::timeout(PATIENCE, revoked).await.unwrap();
+    assert_eq!(
+        (code, &said["entry"]["state"]),
+        (2, &json!("NotMade")),
+        "{said:#} {progress}"
+    );
+    world.delete("ManagedCluster", "orphan").await;
+    world.until_gone("ManagedCluster", "orphan").await;
 }
 
 /// What else there is cannot be looked at, so that nothing could be given.
