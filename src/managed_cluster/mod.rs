@@ -67,7 +67,7 @@ use tracing::{debug, info};
 
 use crate::{
     api::{ManagedCluster, ManagedClusterStatus, Mode},
-    kubernetes::objects,
+    kubernetes::{backoff::Backoff, objects},
 };
 
 pub use blocked::Blocked;
@@ -241,28 +241,28 @@ async fn conclude(
     context.memory.told_status(uid, &new, written.is_ok());
     tell::tell(context, metadata, old, &new, &pass).await;
     written?;
-    next(context, uid, pass)
+    next(&context.backoff, context.timing, uid, pass)
 }
 
 /// When to look again.
-fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
+fn next(backoff: &Backoff<String>, timing: Timing, uid: &str, pass: Pass) -> Result<Action, Error> {
     let key = || uid.to_owned();
     let resync = || {
-        context.backoff.clear(&key());
-        context.backoff.spread(context.timing.resync)
+        backoff.clear(&key());
+        backoff.spread(timing.resync)
     };
     let blocked_wait = |blocked: &Blocked| {
         if blocked.part() == Part::ManagementRole {
             // Its watch wakes the object when that changes.
             WATCHED_WAIT
         } else if blocked.second_look() {
-            context.timing.confirm_after + Duration::from_millis(500)
+            timing.confirm_after + Duration::from_millis(500)
         } else if blocked.polled() {
-            context.backoff.after_wait(key())
+            backoff.after_wait(key())
         } else if blocked.stalled() {
-            context.backoff.after_error(key()).max(Duration::from_secs(15))
+            backoff.after_error(key()).max(Duration::from_secs(15))
         } else {
-            context.backoff.after_wait(key())
+            backoff.after_wait(key())
         }
     };
     let wait = match pass {
@@ -291,19 +291,19 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
                 Some(Cut::Away { .. } | Cut::Failed(_)) | None => None,
             };
             let blocked = blocked.as_ref().or(of_cut);
-            let of_itself = || look_in.unwrap_or_else(|| context.backoff.after_wait(key()));
+            let of_itself = || look_in.unwrap_or_else(|| backoff.after_wait(key()));
             blocked.map_or_else(of_itself, blocked_wait)
         }
         // A person ends it, but what was not seen is worth another look.
         Pass::ReleaseWithheld(_, foreseen) if foreseen.unseen.is_some() => {
-            context.backoff.after_error(key()).max(Duration::from_secs(15))
+            backoff.after_error(key()).max(Duration::from_secs(15))
         }
         Pass::Refused(..) | Pass::ReleaseWithheld(..) => resync(),
         Pass::Suspended(suspension) => match (suspension.cut, suspension.kept) {
             (Cut::Failed(error), _) => return Err(error),
             (Cut::Blocked(blocked), _) => blocked_wait(&blocked),
             // A read may be from before the entry was made: once more, before it is left alone until the next resync.
-            (Cut::Away { settled: false, .. }, _) => context.timing.confirm_after,
+            (Cut::Away { settled: false, .. }, _) => timing.confirm_after,
             (Cut::Away { settled: true, .. }, Kept::Applied(plan, outcome, _)) => {
                 match (outcome.into_stop(), plan.in_the_way()) {
                     (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
@@ -317,7 +317,7 @@ fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
         Pass::Applied(plan, outcome, _) => {
             // Whoever got further waits as briefly as at first.
             if !outcome.done().is_empty() {
-                context.backoff.clear(&key());
+                backoff.clear(&key());
             }
             match (outcome.into_stop(), plan.in_the_way()) {
                 (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
@@ -339,4 +339,31 @@ pub fn after_error(object: &DeserializeGuard<ManagedCluster>, error: &Error, con
             .backoff
             .after_error(object.meta().uid.clone().unwrap_or_default()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{apply::Outcome, foreseen::Foreseen, status::Facts, *};
+
+    /// A thousand clusters that were looked at together are not looked at together for ever.
+    #[test]
+    fn what_is_looked_at_again_after_a_while_is_so_at_times_of_its_own() {
+        let resync = Duration::from_mins(10);
+        let timing = Timing {
+            resync,
+            pass_deadline: resync,
+            confirm_after: resync,
+            removals_per_hour: 0,
+        };
+        let passes: [fn() -> Pass; 3] = [
+            || Pass::Applied(Plan::default(), Outcome::default(), Facts::default()),
+            || Pass::Withheld(Withheld::Paused, Plan::default(), Facts::default()),
+            || Pass::ReleaseWithheld(Withheld::Paused, Foreseen::default()),
+        ];
+        for pass in passes {
+            let wait = |jitter: f64| next(&Backoff::with_jitter(move || jitter), timing, "uid", pass()).unwrap();
+            assert_eq!(wait(0.0), Action::requeue(resync));
+            assert_eq!(wait(1.0), Action::requeue(resync + resync / 10));
+        }
+    }
 }

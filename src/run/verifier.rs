@@ -189,20 +189,24 @@ impl Context {
 
     /// When to walk again: soon where something is to be mended, and slowly where all is well.
     fn again(&self, uid: &str, holds: bool) -> Action {
-        let key = uid.to_owned();
-        let wait = if holds {
-            self.backoff.clear(&key);
-            self.backoff.spread(self.interval)
-        } else {
-            let wait = self.backoff.after_error(key).max(self.turns.distance());
-            wait.min(self.interval)
-        };
+        let wait = wait(&self.backoff, (self.interval, self.turns.distance()), uid, holds);
         self.turns.again(uid, wait, Instant::now());
         self.left(uid)
     }
 
     fn left(&self, uid: &str) -> Action {
         Action::requeue(self.turns.left(uid, Instant::now()))
+    }
+}
+
+/// How long until the next walk, of which two are at the least a distance apart, and at the most an interval.
+fn wait(backoff: &Backoff<String>, (interval, distance): (Duration, Duration), uid: &str, holds: bool) -> Duration {
+    let key = uid.to_owned();
+    if holds {
+        backoff.clear(&key);
+        backoff.spread(interval)
+    } else {
+        backoff.after_error(key).max(distance).min(interval)
     }
 }
 
@@ -288,4 +292,21 @@ fn after_error(object: &Guarded<ManagedCluster>, error: &WalkError, context: &Co
     };
     context.metrics.pass_failed("ManagedCluster", category);
     context.again(object.meta().uid.as_deref().unwrap_or_default(), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walks_that_hold_are_spread_and_one_that_does_not_is_made_again_soon() {
+        let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
+        let times = (10 * minute, 5 * second);
+        let after = |jitter: f64, holds| wait(&Backoff::with_jitter(move || jitter), times, "uid", holds);
+        assert_eq!(after(0.0, true), 10 * minute);
+        assert_eq!(after(1.0, true), 11 * minute);
+        assert_eq!(after(0.0, false), 5 * second, "no sooner than walks may be");
+        let often = (second, 5 * second);
+        assert_eq!(wait(&Backoff::with_jitter(|| 1.0), often, "uid", false), second);
+    }
 }
