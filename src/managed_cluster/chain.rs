@@ -3,7 +3,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::status::{REMOVED, SUSPENDED};
+use super::{
+    status::{REMOVED, SUSPENDED},
+    withheld::Withheld,
+};
 use crate::api::condition::{ConditionType, Finding, Verdict, find};
 
 /// A part of a chain.
@@ -90,16 +93,43 @@ pub(super) const NOT_YET: &str = "not looked at yet";
 /// The reasons of what stays away as long as the object is what it is: such a part is not looked at for news.
 const AWAY: [&str; 2] = [REMOVED, SUSPENDED];
 
+/// Whether an object is being removed, and since when what is known of its parts was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// It stays.
+    Not,
+    /// It goes, and what was found was found before that.
+    Begins,
+    /// It goes, and what was found was found in the course of that.
+    GoesOn,
+}
+
+impl Removal {
+    /// Of an object that is `going` or not, by the generation that its status has `observed` and its own: its deletion gives
+    /// it another one.
+    pub(crate) fn of(going: bool, observed: Option<i64>, generation: Option<i64>) -> Self {
+        match going {
+            false => Self::Not,
+            true if observed.is_some() && observed == generation => Self::GoesOn,
+            true => Self::Begins,
+        }
+    }
+}
+
 /// What earlier passes found of the parts stands until they are looked at again, and is told as what was found then. While
-/// the object is `going`, what was not as it should be is nobody's to mend any more.
-pub(crate) fn keep_parts<P: Link>(old: &[Condition], findings: &mut Vec<Finding>, going: bool) {
+/// the object is going, what was not as it should be is nobody's to mend any more; what its removal met is kept.
+pub(crate) fn keep_parts<P: Link>(old: &[Condition], findings: &mut Vec<Finding>, removal: Removal) {
     let mut stuck = None;
+    let going = removal != Removal::Not;
     for part in P::parts() {
         let kind = part.condition();
         let seen = findings.iter().find(|finding| finding.kind == kind).cloned();
-        let known = seen
-            .clone()
-            .or_else(|| find(old, kind).and_then(|kept| keep(part, kept, going && part.goes())));
+        let known = seen.clone().or_else(|| {
+            find(old, kind).and_then(|kept| {
+                let of_part = if part.goes() { removal } else { Removal::Not };
+                keep(part, kept, of_part)
+            })
+        });
         let known = known.or_else(|| (going && part.goes()).then(|| passed_by(part)));
         if seen.is_none() {
             findings.push(known.clone().unwrap_or_else(|| unseen(part, stuck.filter(|_| !going))));
@@ -111,16 +141,20 @@ pub(crate) fn keep_parts<P: Link>(old: &[Condition], findings: &mut Vec<Finding>
 }
 
 /// A part that this pass has not looked at, as it was found before; `None` where it was not.
-fn keep(part: impl Link, kept: &Condition, going: bool) -> Option<Finding> {
+fn keep(part: impl Link, kept: &Condition, removal: Removal) -> Option<Finding> {
     let (kind, message) = (part.condition(), kept.message.as_str());
     if kept.status == Verdict::True.as_str() {
         return Some(Finding::new(kind, Verdict::True, "AsSpecified", as_it_was(message)));
     }
-    if going {
-        return Some(match AWAY.into_iter().find(|reason| *reason == kept.reason) {
-            Some(reason) => Finding::new(kind, Verdict::False, reason, message),
-            None => passed_by(part),
-        });
+    let is = |reason: &&'static str| *reason == kept.reason;
+    if removal != Removal::Not {
+        if let Some(reason) = AWAY.into_iter().find(is) {
+            return Some(Finding::new(kind, Verdict::False, reason, message));
+        }
+        // Who stops all writes is heard in every pass.
+        if removal == Removal::Begins || Withheld::REASONS.iter().any(is) {
+            return Some(passed_by(part));
+        }
     }
     if kept.reason == NOT_REACHED || message == NOT_YET {
         return None;
@@ -159,10 +193,10 @@ mod tests {
     use super::*;
     use crate::{api::condition::conditions, managed_cluster::Part};
 
-    fn kept(old: &[Finding], now: Vec<Finding>, going: bool) -> Vec<String> {
+    fn kept(old: &[Finding], now: Vec<Finding>, removal: Removal) -> Vec<String> {
         let stood = conditions(&[], old, None, Timestamp::UNIX_EPOCH);
         let mut findings = now.clone();
-        keep_parts::<Part>(&stood, &mut findings, going);
+        keep_parts::<Part>(&stood, &mut findings, removal);
         let told = findings
             .iter()
             .map(|f| format!("{} {} {}: {}", f.kind.as_str(), f.verdict.as_str(), f.reason, f.message))
@@ -170,7 +204,12 @@ mod tests {
         // Kept twice it is the same: else every pass would be a write.
         let stands = conditions(&[], &findings, None, Timestamp::UNIX_EPOCH);
         let mut twice = now;
-        keep_parts::<Part>(&stands, &mut twice, going);
+        let after = if removal == Removal::Begins {
+            Removal::GoesOn
+        } else {
+            removal
+        };
+        keep_parts::<Part>(&stands, &mut twice, after);
         let by_kind = |findings: &[Finding]| {
             let mut all: Vec<String> = findings.iter().map(|f| format!("{f:?}")).collect();
             all.sort();
@@ -197,7 +236,7 @@ mod tests {
             of(Part::DeployerRole, Verdict::False, "AccessDenied", "let it in"),
         ];
         assert_eq!(
-            kept(&old, Vec::new(), false),
+            kept(&old, Vec::new(), Removal::Not),
             [
                 "ManagementRoleReady True AsSpecified: as the spec said when it was last looked at",
                 "ClusterReady True AsSpecified: as the spec said when it was last looked at; and more",
@@ -223,7 +262,7 @@ mod tests {
             ),
         ];
         assert_eq!(
-            kept(&old, Vec::new(), true),
+            kept(&old, Vec::new(), Removal::Begins),
             [
                 "ManagementRoleReady True AsSpecified: as the spec said when it was last looked at",
                 "ClusterReady False NotLookedAt: create it",
@@ -235,10 +274,37 @@ mod tests {
     }
 
     #[test]
+    fn what_a_removal_met_is_kept_where_a_later_pass_of_it_does_not_come_to_that() {
+        let old = [
+            of(Part::Cluster, Verdict::True, "AsSpecified", "as the spec says"),
+            of(
+                Part::DeployerRole,
+                Verdict::False,
+                "AccessDenied",
+                "let it delete the role",
+            ),
+            of(Part::AccessEntry, Verdict::False, "Paused", "not done while paused"),
+            of(Part::Secret, Verdict::False, REMOVED, "there is none"),
+        ];
+        assert_eq!(
+            kept(&old, Vec::new(), Removal::GoesOn)[2..],
+            [
+                "DeployerRoleReady False NotLookedAt: let it delete the role",
+                "AccessEntryReady Unknown NotLookedAt: not looked at this time: the object is being removed",
+                "SecretReady False Removed: there is none",
+            ]
+        );
+        assert_eq!(Removal::of(true, Some(2), Some(2)), Removal::GoesOn);
+        assert_eq!(Removal::of(true, Some(1), Some(2)), Removal::Begins);
+        assert_eq!(Removal::of(true, None, None), Removal::Begins);
+        assert_eq!(Removal::of(false, Some(2), Some(2)), Removal::Not);
+    }
+
+    #[test]
     fn what_nobody_has_looked_at_yet_says_so_before_the_part_that_broke_and_waits_behind_it() {
         let now = || vec![of(Part::DeployerRole, Verdict::False, "AccessDenied", "m")];
         assert_eq!(
-            kept(&[], now(), false)[1..],
+            kept(&[], now(), Removal::Not)[1..],
             [
                 "ManagementRoleReady Unknown NotLookedAt: not looked at yet",
                 "ClusterReady Unknown NotLookedAt: not looked at yet",

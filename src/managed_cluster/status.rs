@@ -23,7 +23,7 @@ use super::{
     apply::{OurEntry, OurSecret, Outcome},
     beyond::Beside,
     blocked::Blocked,
-    chain::keep_parts,
+    chain::{Removal, keep_parts},
     error::Error,
     findings::{findings, let_by, stands_again},
     foreseen::Foreseen,
@@ -263,14 +263,13 @@ pub fn status(
     let made = old.deployer_role.is_some() || old.secret.is_some() || old.access_entry.is_some();
     let mut findings = findings(pass, made);
     if let Pass::Releasing(releasing) = pass {
-        let told = findings
-            .iter()
-            .any(|finding| finding.kind == ConditionType::SecretReady);
+        let told = findings.iter().any(|one| one.kind == ConditionType::SecretReady);
         findings.extend(stands_again(releasing, &old.conditions).filter(|_| !told));
     }
-    let going = matches!(pass, Pass::Releasing(_) | Pass::ReleaseWithheld(..));
     findings.extend(let_by(pass, &old.conditions));
-    keep_parts::<Part>(&old.conditions, &mut findings, going);
+    let going = matches!(pass, Pass::Releasing(_) | Pass::ReleaseWithheld(..));
+    let removal = Removal::of(going, old.observed_generation, generation);
+    keep_parts::<Part>(&old.conditions, &mut findings, removal);
     let mut status = ManagedClusterStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),
@@ -1006,10 +1005,11 @@ mod tests {
             let waits = Blocked::RemovalsPaused {
                 why: "9 removals were asked for".into(),
             };
-            let later = after(&told, &Pass::Releasing(Releasing::blocked(waits)), 3);
+            let pass = Pass::Releasing(Releasing::blocked(waits));
+            let later = status(&told, None, told.observed_generation, &pass, at(3));
             for says in [
                 "SecretReady False Removed",
-                "DeployerRoleReady Unknown NotLookedAt",
+                "DeployerRoleReady False NotLookedAt",
                 "ManagementRoleReady True AsSpecified",
             ] {
                 assert!(brief(&later).contains(&says.to_owned()), "{:?}", brief(&later));

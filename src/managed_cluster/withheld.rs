@@ -16,6 +16,9 @@ pub enum Withheld {
 }
 
 impl Withheld {
+    /// The reasons of all.
+    pub(crate) const REASONS: [&str; 3] = ["ReadOnly", "Paused", "Observe"];
+
     /// Why nothing is written for an object of this metadata and mode, by an operator that is or is not read-only.
     #[must_use]
     pub fn of(metadata: &ObjectMeta, mode: Mode, read_only: bool) -> Option<Self> {

@@ -17,7 +17,7 @@ use crate::{
     },
     managed_cluster::{
         Withheld,
-        chain::{self, as_specified, chain, keep_parts, summarise},
+        chain::{self, Removal, as_specified, chain, keep_parts, summarise},
         words::some,
     },
 };
@@ -310,7 +310,8 @@ pub fn status(
         pass,
         Pass::Releasing(..) | Pass::ReleaseWithheld(..) | Pass::RemovalFailed(_)
     );
-    keep_parts::<Part>(&old.conditions, &mut findings, going);
+    let removal = Removal::of(going, old.observed_generation, generation);
+    keep_parts::<Part>(&old.conditions, &mut findings, removal);
     let mut status = ManagementRoleStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),
