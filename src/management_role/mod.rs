@@ -8,6 +8,7 @@ pub mod blocked;
 mod context;
 mod despite;
 mod error;
+pub mod foreseen;
 mod gather;
 pub mod members;
 pub mod observe;
@@ -33,8 +34,8 @@ use crate::{
     api::{FINALIZER, ManagementRole, ManagementRoleStatus},
     aws::{self, Account, Door, Lane},
     domain::name::Partition,
-    kubernetes::{events::Weight, finalizer, objects},
-    managed_cluster::{LAST_STEP, now},
+    kubernetes::{backoff::Backoff, events::Weight, finalizer, objects},
+    managed_cluster::{LAST_STEP, Timing, now},
 };
 
 pub use context::{Context, Remembered};
@@ -248,32 +249,35 @@ async fn conclude(
     });
     tell::tell(context, metadata, old, &new, &pass).await;
     written?;
-    next(context, uid, pass)
+    next(&context.backoff, context.timing, uid, pass)
 }
 
-fn next(context: &Context, uid: &str, pass: Pass) -> Result<Action, Error> {
+/// When to look again.
+fn next(backoff: &Backoff<String>, timing: Timing, uid: &str, pass: Pass) -> Result<Action, Error> {
     let key = || uid.to_owned();
     let resync = || {
-        context.backoff.clear(&key());
-        context.backoff.spread(context.timing.resync)
+        backoff.clear(&key());
+        backoff.spread(timing.resync)
     };
     let blocked_wait = |blocked: &Blocked| {
         if *blocked == Blocked::JustMade {
             Duration::from_millis(100)
         } else if matches!(blocked, Blocked::Unconfirmed { .. }) {
-            context.timing.confirm_after + Duration::from_millis(500)
+            timing.confirm_after + Duration::from_millis(500)
         } else if blocked.stalled() && !matches!(blocked, Blocked::ClustersRemain { .. }) {
-            context.backoff.after_error(key()).max(Duration::from_secs(15))
+            backoff.after_error(key()).max(Duration::from_secs(15))
         } else {
-            context.backoff.after_wait(key())
+            backoff.after_wait(key())
         }
     };
     let wait = match pass {
+        // A person ends it, but what was not seen is worth another look.
+        Pass::ReleaseWithheld(_, foreseen) if !foreseen.unseen.is_empty() => {
+            backoff.after_error(key()).max(Duration::from_secs(15))
+        }
         Pass::Refused(_) | Pass::Withheld(..) | Pass::ReleaseWithheld(..) => resync(),
         Pass::Failed(error) | Pass::RemovalFailed(error) => return Err(error),
-        Pass::Releasing(_, blocked) => blocked
-            .as_ref()
-            .map_or_else(|| context.backoff.after_wait(key()), blocked_wait),
+        Pass::Releasing(_, blocked) => blocked.as_ref().map_or_else(|| backoff.after_wait(key()), blocked_wait),
         Pass::Applied(applied) => match (applied.outcome.into_stop(), applied.plan.in_the_way()) {
             (Some(Stop::Failed(part, failure)), _) => return Err(Error::Step(part, failure)),
             (Some(Stop::Blocked(blocked)), _) => blocked_wait(&blocked),
@@ -315,4 +319,46 @@ async fn carry_out(
         metrics: &context.metrics,
     };
     apply::apply(&plan.steps, site).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{foreseen::Foreseen, *};
+    use crate::managed_cluster::Withheld;
+
+    fn applied() -> Pass {
+        let role = serde_json::json!({
+            "metadata": {"name": "default", "uid": "u"},
+            "spec": {"cluster": {"name": "hub", "region": "eu-west-1"}, "allow": [{"accounts": ["*"]}]},
+        });
+        let role: ManagementRole = serde_json::from_value(role).unwrap();
+        Pass::Applied(Box::new(Applied {
+            request: Request::parse(&role, &"111111111111".parse().unwrap()).unwrap(),
+            observed: observe::Observed::default(),
+            members: members::Members::default(),
+            plan: Plan::default(),
+            outcome: Outcome::default(),
+        }))
+    }
+
+    #[test]
+    fn what_is_looked_at_again_after_a_while_is_so_at_a_time_of_its_own() {
+        let resync = Duration::from_mins(10);
+        let timing = Timing {
+            resync,
+            pass_deadline: resync,
+            confirm_after: resync,
+            removals_per_hour: 0,
+        };
+        let passes: [fn() -> Pass; 3] = [
+            applied,
+            || Pass::Withheld(Withheld::Paused, Plan::default()),
+            || Pass::ReleaseWithheld(Withheld::Paused, Foreseen::default()),
+        ];
+        for pass in passes {
+            let wait = |jitter: f64| next(&Backoff::with_jitter(move || jitter), timing, "uid", pass()).unwrap();
+            assert_eq!(wait(0.0), Action::requeue(resync));
+            assert_eq!(wait(1.0), Action::requeue(resync + resync / 10));
+        }
+    }
 }

@@ -1,6 +1,12 @@
 //! Letting go of a management role: only when nobody stands on it any more.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+mod foresee;
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, core::DeserializeGuard, runtime::controller::Action};
@@ -67,11 +73,10 @@ pub(super) async fn release(
         return Ok(Action::await_change());
     }
     let pass = if let Some(withheld) = context.withheld(&role.metadata) {
-        let clusters = live(context).await?;
-        let remain = naming(&role.metadata.name.clone().unwrap_or_default(), &clusters);
-        let remain = remain.map(|remain| remain.blocked(BTreeSet::new(), false).message());
-        let message = withheld.removal_waits_with(&[], remain.as_slice());
-        Some(Pass::ReleaseWithheld(withheld, message))
+        let Some(foreseen) = Box::pin(foresee::foresee(role, old, context)).await else {
+            return Ok(Action::requeue(Duration::ZERO));
+        };
+        Some(Pass::ReleaseWithheld(withheld, foreseen))
     } else {
         match take_away(role, old, context).await {
             Ok(blocked) => blocked,

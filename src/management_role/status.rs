@@ -25,6 +25,7 @@ use crate::{
 use super::{
     apply::{Failure, Outcome, Stop},
     error::Error,
+    foreseen::Foreseen,
     members::Members,
     observe::Observed,
     request::{Refusal, Request, RoleOwner},
@@ -46,8 +47,8 @@ pub enum Pass {
     RemovalFailed(Error),
     /// The object is being removed, and this is what remains.
     Releasing(String, Option<Blocked>),
-    /// The object is being removed and nothing is written for it, and what is told of that.
-    ReleaseWithheld(Withheld, String),
+    /// The object is being removed and nothing is written for it: what was looked at and is not done.
+    ReleaseWithheld(Withheld, Foreseen),
 }
 
 /// A pass that went through.
@@ -167,7 +168,7 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
         Pass::Failed(error) => failed(error, false),
         Pass::RemovalFailed(error) => failed(error, true),
-        Pass::ReleaseWithheld(withheld, message) => alone(withheld.reason(), message.clone(), false),
+        Pass::ReleaseWithheld(withheld, foreseen) => alone(withheld.reason(), foreseen.message(*withheld), false),
         Pass::Releasing(message, None) => alone("Releasing", message.clone(), false),
         Pass::Releasing(message, Some(blocked)) => {
             let bad = Bad {
@@ -398,7 +399,7 @@ mod tests {
     #[test]
     fn a_removal_for_which_nothing_is_written_has_the_reason_of_that() {
         for withheld in [Withheld::Paused, Withheld::ReadOnly] {
-            let pass = Pass::ReleaseWithheld(withheld, withheld.removal_waits());
+            let pass = Pass::ReleaseWithheld(withheld, Foreseen::default());
             let told = after(&mismatched(), &pass, 2);
             let ready = find(&told.conditions, ConditionType::Ready).unwrap();
             assert_eq!(
@@ -582,7 +583,7 @@ mod tests {
             Pass::Failed(Error::Unreadable("x".into())),
             Pass::RemovalFailed(Error::Deadline(1)),
             Pass::Releasing("x".into(), None),
-            Pass::ReleaseWithheld(Withheld::Paused, "x".into()),
+            Pass::ReleaseWithheld(Withheld::Paused, Foreseen::default()),
         ] {
             let told = after(&old, &pass, 2);
             assert_eq!(verdict(&told, ConditionType::HubReady), Some("False"));

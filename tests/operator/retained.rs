@@ -3,11 +3,16 @@
 
 use mooring_sandbox::{
     aws::{Effect, Fault},
-    stage::Signal,
+    stage::{Signal, ready},
 };
 use serde_json::{Value, json};
 
-use crate::support::{Setting, World, hands::loose_trust, message};
+use crate::support::{HUB_ACCOUNT, Setting, World, hands::loose_trust, message};
+
+/// A policy that somebody gave.
+fn theirs_allow() -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]})
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
@@ -83,8 +88,32 @@ async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
     world.until_gone("ManagedCluster", "shut").await;
     assert_eq!(retained().await, json!([made.arn]));
 
-    // Whoever made a management role of that name would hold what trusts it.
+    // Where nothing is written, everything is told that would hold its removal up.
+    let role = world.hub().management_role_arn(None);
+    let policy = |operation: &str, mut input: Value| {
+        input["RoleName"] = json!(role.name.as_str());
+        input["PolicyName"] = json!("theirs");
+        world.iam(HUB_ACCOUNT, operation, input);
+    };
+    let pause = |value: Value| json!({"metadata": {"annotations": {"mooring.dev/paused": value}}});
+    world.patch("ManagementRole", "default", pause(json!("true"))).await;
+    policy("PutRolePolicy", json!({"PolicyDocument": theirs_allow().to_string()}));
+    let mark = world.mark();
     world.delete("ManagementRole", "default").await;
+    let told = world
+        .until("ManagementRole", "default", |object| {
+            message(object).contains("is being removed") && message(object).contains("theirs")
+        })
+        .await;
+    assert_eq!(ready(&told).1, "Paused");
+    for part in ["mooring.dev/paused is set", made.arn.as_str()] {
+        assert!(message(&told).contains(part), "{part}: {}", message(&told));
+    }
+    assert_eq!(world.writes("default", mark), Vec::<String>::new());
+    policy("DeleteRolePolicy", json!({}));
+    world.patch("ManagementRole", "default", pause(Value::Null)).await;
+
+    // Whoever made a management role of that name would hold what trusts it.
     let told = world
         .until_reason("ManagementRole", "default", "RetainedDeployers")
         .await;
