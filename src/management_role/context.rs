@@ -13,7 +13,7 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
-use super::binding;
+use super::{binding, retained::Looks};
 use crate::{
     api::{ManagedCluster, ManagementRole, ManagementRoleStatus, Mode},
     aws::Aws,
@@ -63,6 +63,7 @@ pub struct Remembered {
     pub(super) unwritten: bool,
     pub(super) clean_since: Option<Instant>,
     pub(super) let_go: bool,
+    pub(super) retained: Looks,
 }
 
 impl Context {

@@ -18,15 +18,16 @@ use crate::{
 };
 
 /// Gathers the members from the watch. Before anything is taken away, the API server itself is asked: a watch can lag,
-/// and a set that is too small cuts everybody off.
+/// and a set that is too small cuts everybody off. Of those that were kept, what is to be `let_go` needs nothing any more.
 pub(super) async fn members(
     request: &Request,
     observed: &Observed,
-    old: &ManagementRoleStatus,
+    (old, let_go): (&ManagementRoleStatus, &BTreeSet<String>),
     context: &Context,
 ) -> Result<Members, Error> {
     let standing = observed.assumable(&request.hub, &old.assumable.iter().cloned().collect());
-    let recorded: BTreeSet<String> = old.retained.iter().cloned().collect();
+    let kept = old.retained.iter().filter(|arn| !let_go.contains(*arn));
+    let recorded: BTreeSet<String> = kept.cloned().collect();
     let gather = |objects: &[Arc<DeserializeGuard<ManagedCluster>>]| {
         Members::gather(request, &members_of(objects), &standing, &recorded)
     };

@@ -17,6 +17,7 @@ pub mod preview;
 mod release;
 pub mod remaining;
 pub mod request;
+mod retained;
 pub mod status;
 pub mod step;
 mod tell;
@@ -144,7 +145,8 @@ async fn in_account(
         RoleOwner::Mooring => Box::pin(observe::observe(&account, &request, issuer_here)).await?,
         RoleOwner::Existing => Box::pin(observe::observe_existing(&account, &request, issuer_here)).await?,
     };
-    let members = gather::members(&request, &observed, old, context).await?;
+    let let_go = context.remember(&uid, |remembered| remembered.retained.let_go(&old.retained));
+    let members = gather::members(&request, &observed, (old, &let_go), context).await?;
     let confirmed = context.remember(&uid, |remembered| {
         let due = |since: &Instant| since.elapsed() >= context.timing.confirm_after;
         remembered
@@ -179,12 +181,17 @@ async fn in_account(
         let id = observed.role.as_ref().map(|role| role.id.clone());
         context.remember(&uid, |remembered| remembered.deleted = id);
     }
+    // What was made is written down first.
+    if plan.steps.is_empty() {
+        retained::look_at(role, &request, &old.retained, context).await;
+    }
     Ok(Pass::Applied(Box::new(Applied {
         request,
         observed,
         members,
         plan,
         outcome,
+        let_go,
     })))
 }
 
@@ -249,11 +256,22 @@ async fn conclude(
     });
     tell::tell(context, metadata, old, &new, &pass).await;
     written?;
-    next(&context.backoff, context.timing, uid, pass)
+    let after = context.timing.confirm_after;
+    let kept = if let Pass::Applied(applied) = &pass {
+        context.remember(uid, |remembered| remembered.retained.next(&applied.let_go, after))
+    } else {
+        None
+    };
+    next(&context.backoff, context.timing, kept, (uid, pass))
 }
 
-/// When to look again.
-fn next(backoff: &Backoff<String>, timing: Timing, uid: &str, pass: Pass) -> Result<Action, Error> {
+/// When to look again; at those that are `kept` it may be worth it sooner.
+fn next(
+    backoff: &Backoff<String>,
+    timing: Timing,
+    kept: Option<Duration>,
+    (uid, pass): (&str, Pass),
+) -> Result<Action, Error> {
     let key = || uid.to_owned();
     let resync = || {
         backoff.clear(&key());
@@ -285,7 +303,7 @@ fn next(backoff: &Backoff<String>, timing: Timing, uid: &str, pass: Pass) -> Res
             (None, None) => resync(),
         },
     };
-    Ok(Action::requeue(wait))
+    Ok(Action::requeue(kept.map_or(wait, |kept| kept.min(wait))))
 }
 
 /// When to try again after a failed pass.
@@ -338,6 +356,7 @@ mod tests {
             members: members::Members::default(),
             plan: Plan::default(),
             outcome: Outcome::default(),
+            let_go: std::collections::BTreeSet::new(),
         }))
     }
 
@@ -356,9 +375,15 @@ mod tests {
             || Pass::ReleaseWithheld(Withheld::Paused, Foreseen::default()),
         ];
         for pass in passes {
-            let wait = |jitter: f64| next(&Backoff::with_jitter(move || jitter), timing, "uid", pass()).unwrap();
-            assert_eq!(wait(0.0), Action::requeue(resync));
-            assert_eq!(wait(1.0), Action::requeue(resync + resync / 10));
+            let wait = |jitter: f64, kept| {
+                let backoff = Backoff::with_jitter(move || jitter);
+                next(&backoff, timing, kept, ("uid", pass())).unwrap()
+            };
+            assert_eq!(wait(0.0, None), Action::requeue(resync));
+            assert_eq!(wait(1.0, None), Action::requeue(resync + resync / 10));
+            let soon = Duration::from_secs(9);
+            assert_eq!(wait(1.0, Some(soon)), Action::requeue(soon));
+            assert_eq!(wait(0.0, Some(resync * 2)), Action::requeue(resync));
         }
     }
 }

@@ -233,7 +233,7 @@ async fn still_there(
 }
 
 /// A session that can touch one kept deployer role. No cluster is looked at: the hub's own name stands for one.
-fn look(request: &Request, deployer: &RoleArn) -> Door {
+pub(super) fn look(request: &Request, deployer: &RoleArn) -> Door {
     let name: ClusterName = request.hub.cluster.name.clone();
     let cluster = ClusterArn {
         region: request.hub.cluster.region.clone(),

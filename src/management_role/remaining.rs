@@ -117,7 +117,7 @@ impl Kept {
 /// Whether a deployer role that was kept is still there and may trust the management role. Only one that does not so much as
 /// name the hub's account, nor everybody, is surely nobody's to hold: what Argo CD cannot fulfil, as an external ID, whoever
 /// made the management role again might.
-fn may_trust(request: &Request, deployer: &RoleArn, found: &Role) -> bool {
+pub(super) fn may_trust(request: &Request, deployer: &RoleArn, found: &Role) -> bool {
     let trust = found.trust.as_str();
     let named = trust.is_empty() || trust.contains('*') || trust.contains(request.role.account.as_str());
     found.arn == deployer.to_string() && named

@@ -2,6 +2,8 @@
 
 mod facts;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use kube::{Api, core::DeserializeGuard};
 use serde_json::Value;
@@ -64,6 +66,8 @@ pub struct Applied {
     pub plan: Plan,
     /// What became of it.
     pub outcome: Outcome,
+    /// Deployer roles that were kept, and that nobody can hold any more.
+    pub let_go: BTreeSet<String>,
 }
 
 /// The first thing that does not hold.

@@ -17,7 +17,7 @@ use crate::{
         condition::{ConditionType, Verdict, find},
     },
     kubernetes::events::Weight,
-    managed_cluster::words::done_in_words,
+    managed_cluster::words::{done_in_words, some},
     policy,
 };
 
@@ -68,6 +68,20 @@ pub(super) async fn tell(
         let report = context
             .reporter
             .report(&about, Weight::Warning, "StalePrincipal", "Keep", &note);
+        report.await;
+    }
+    let let_go: BTreeSet<String> = (applied.let_go.iter())
+        .filter(|arn| old.retained.contains(arn) && !new.retained.contains(arn))
+        .cloned()
+        .collect();
+    if !let_go.is_empty() {
+        let note = format!(
+            "deployer roles that were kept are gone, or do not let this role in any more, and status.retained lists them no more: {}",
+            some(&let_go)
+        );
+        let report = context
+            .reporter
+            .report(&about, Weight::Normal, "NoLongerRetained", "Keep", &note);
         report.await;
     }
     let was_ready = before.is_some_and(|(v, _, _)| v == Verdict::True.as_str());

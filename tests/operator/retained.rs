@@ -21,6 +21,8 @@ async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
             "222222222222/eu-west-1/made",
             "333333333333/eu-west-1/shut",
             "444444444444/eu-west-1/never",
+            "555555555555/eu-west-1/freed",
+            "666666666666/eu-west-1/closed",
         ])
         .flag(&["--confirm-after", "2s"]),
     )
@@ -63,11 +65,7 @@ async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
     assert_eq!(world.seen_role("made"), Some(made.clone()), "it is kept as it is");
     let told = world.told("made", "Retained: ").await;
     assert!(told.contains(&made.arn), "{told}");
-    let retained = async || {
-        let management = world.get("ManagementRole", "default").await.unwrap();
-        management["status"]["retained"].clone()
-    };
-    assert_eq!(retained().await, json!([made.arn]));
+    assert_eq!(retained(&world).await, json!([made.arn]));
     assert!(
         world.assumable().iter().any(|arn| arn.contains("222222222222")),
         "the management role keeps its way to it"
@@ -86,9 +84,62 @@ async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
     let closed = json!({"metadata": {"annotations": {"mooring.dev/closed-accounts": "333333333333"}}});
     world.patch("ManagementRole", "default", closed).await;
     world.until_gone("ManagedCluster", "shut").await;
-    assert_eq!(retained().await, json!([made.arn]));
+    assert_eq!(retained(&world).await, json!([made.arn]));
 
-    // Where nothing is written, everything is told that would hold its removal up.
+    freed(&world, &made.arn).await;
+    paused(&world, &made.arn).await;
+
+    // Whoever made a management role of that name would hold what trusts it.
+    let told = world
+        .until_reason("ManagementRole", "default", "RetainedDeployers")
+        .await;
+    assert!(message(&told).contains(&made.arn), "{}", message(&told));
+    world.role("made", "DeleteRole", json!({}));
+    world.ask("ManagementRole", "default").await;
+    world.until_gone("ManagementRole", "default").await;
+}
+
+/// The deployer roles that the `ManagementRole` lists.
+async fn retained(world: &World) -> Value {
+    let management = world.get("ManagementRole", "default").await.unwrap();
+    management["status"]["retained"].clone()
+}
+
+/// What is nobody's to hold any more is let go of: a role that is gone, and one that lets nobody of the hub in.
+async fn freed(world: &World, made: &str) {
+    for name in ["freed", "closed"] {
+        world.moor(name, json!({"deletion": {"policy": "Retain"}})).await;
+        world.is_ready("ManagedCluster", name).await;
+        world.delete("ManagedCluster", name).await;
+        world.until_gone("ManagedCluster", name).await;
+    }
+    let may_enter = |name: &str| {
+        let account = &world.cluster(name).account;
+        world.assumable().iter().any(|arn| arn.contains(account))
+    };
+    assert_eq!(retained(world).await.as_array().unwrap().len(), 3);
+    assert!(may_enter("freed") && may_enter("closed"));
+    world.role("freed", "DeleteRole", json!({}));
+    let theirs = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::666666666666:root"}, "Action": "sts:AssumeRole",
+    }]});
+    let input = json!({"PolicyDocument": theirs.to_string()});
+    world.role("closed", "UpdateAssumeRolePolicy", input);
+    world.ask("ManagementRole", "default").await;
+    world
+        .eventually("the roles that are nobody's to hold are let go", async || {
+            (retained(world).await == json!([made]) && !may_enter("freed") && !may_enter("closed")).then_some(())
+        })
+        .await;
+    assert!(may_enter("made"), "and no other");
+    let told = world.told("default", "NoLongerRetained: ").await;
+    for name in ["freed", "closed"] {
+        assert!(told.contains(&world.deployer(name).to_string()), "{told}");
+    }
+}
+
+/// Where nothing is written, everything is told that would hold its removal up.
+async fn paused(world: &World, made: &str) {
     let role = world.hub().management_role_arn(None);
     let policy = |operation: &str, mut input: Value| {
         input["RoleName"] = json!(role.name.as_str());
@@ -106,19 +157,10 @@ async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
         })
         .await;
     assert_eq!(ready(&told).1, "Paused");
-    for part in ["mooring.dev/paused is set", made.arn.as_str()] {
+    for part in ["mooring.dev/paused is set", made] {
         assert!(message(&told).contains(part), "{part}: {}", message(&told));
     }
     assert_eq!(world.writes("default", mark), Vec::<String>::new());
     policy("DeleteRolePolicy", json!({}));
     world.patch("ManagementRole", "default", pause(Value::Null)).await;
-
-    // Whoever made a management role of that name would hold what trusts it.
-    let told = world
-        .until_reason("ManagementRole", "default", "RetainedDeployers")
-        .await;
-    assert!(message(&told).contains(&made.arn), "{}", message(&told));
-    world.role("made", "DeleteRole", json!({}));
-    world.ask("ManagementRole", "default").await;
-    world.until_gone("ManagementRole", "default").await;
 }

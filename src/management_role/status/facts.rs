@@ -18,6 +18,7 @@ pub(super) fn tell(status: &mut ManagementRoleStatus, applied: &Applied) {
         members,
         plan,
         outcome,
+        ..
     } = applied;
     let hub = &request.hub.cluster;
     // What was recorded stays until the hub is the one that it should be: by it another one is known.
