@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 
 use crate::{
     api::{
-        DeployerRoleType, IdentityType, ManagedCluster, ManagementRole, Mode, PAUSED, RECONCILE_REQUESTED_AT,
+        DeployerRoleType, IdentityType, ManagedCluster, ManagementRole, Mode, RECONCILE_REQUESTED_AT,
         condition::{ConditionType, find, holds},
     },
     managed_cluster::Withheld,
@@ -70,12 +70,7 @@ impl Mending {
         let held = if metadata.deletion_timestamp.is_some() {
             Some(("it is being removed".to_owned(), look()))
         } else if let Some(withheld) = Withheld::of(metadata, mode, read_only) {
-            let ends = if withheld == Withheld::Paused {
-                format!("kubectl annotate {object} {PAUSED}-")
-            } else {
-                withheld.end().to_owned()
-            };
-            Some((withheld.why().to_owned(), ends))
+            Some((withheld.why().to_owned(), withheld.end(&object)))
         } else if conditions.iter().any(|condition| condition.reason == HELD) {
             Some(("the owner of the account holds a part of it".to_owned(), look()))
         } else if holds(conditions, ConditionType::Stalled) && !closed {
@@ -158,7 +153,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::access::subject::tests::{cluster, role};
+    use crate::{
+        access::subject::tests::{cluster, role},
+        api::PAUSED,
+    };
 
     #[test]
     fn what_mooring_will_not_do_is_not_promised() {
@@ -179,12 +177,12 @@ mod tests {
         object.metadata.annotations = Some([(PAUSED.to_owned(), "true".to_owned())].into());
         let said = will(&object);
         assert!(
-            said.ends_with("kubectl annotate mgc prod mooring.dev/paused-"),
+            said.ends_with("run `kubectl annotate mgc prod mooring.dev/paused-`"),
             "{said}"
         );
         object.metadata.annotations = None;
         object.spec.mode = Mode::Observe;
-        assert!(will(&object).contains("while spec.mode is Observe: set spec.mode to Enforce"));
+        assert!(will(&object).contains("while spec.mode is Observe: run `kubectl patch mgc prod --type merge"));
         // What is kept while the access is away is mended; of the access itself the hop says so.
         object.spec.mode = Mode::Suspended;
         object.status.as_mut().unwrap().conditions.clear();

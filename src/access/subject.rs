@@ -137,7 +137,10 @@ impl Subject {
     pub fn unreadable(kind: &str, name: &str, error: &str) -> Trouble {
         not_moored(
             format!("{kind} {name} cannot be read: {error}"),
-            "correct that in the object, as its condition Ready says; where a newer release of mooring brought it, run that one",
+            &format!(
+                "correct that in it: `kubectl describe {} {name}` names the field; where a newer release of mooring brought it, run that one",
+                if kind == "ManagementRole" { "mgr" } else { "mgc" }
+            ),
         )
     }
 

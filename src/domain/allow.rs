@@ -152,21 +152,23 @@ impl NotAllowed {
         if less || more {
             let mut ask = "ask the platform team to add it to spec.allow".to_owned();
             if more {
-                ask.push_str(", and to run `mooring bootstrap` again where that lets in an account or a role");
+                ask.push_str(
+                    ", and to run `mooring bootstrap` again if the new entry adds an account or a deployer role",
+                );
             }
             if less {
                 ask.push_str(", or ask for less");
             }
             if more {
                 ask.push_str(
-                    ". Account, region, name and deployer role of a ManagedCluster never change: others take a new one",
+                    ". Account, region, name and deployer role of a ManagedCluster never change: for others, make a new ManagedCluster",
                 );
             }
             next.push(ask);
         }
         if any(Remedy::OtherNamespaces) {
             let others = if next.is_empty() { "name" } else { "Name" };
-            next.push(format!("{others} other namespaces, which do not take those in"));
+            next.push(format!("{others} namespaces that match none of these"));
         }
         format!("{}: {}", all.join(", nor "), next.join(". "))
     }
@@ -231,7 +233,7 @@ pub fn judge(allow: &[Allowance], asked: &Asked) -> Result<(), NotAllowed> {
     }
     if of_project.is_empty() {
         beyond.push(less_or_more(project.map_or_else(
-            || "every Argo CD project (set spec.argocd.project to one that is allowed)".to_owned(),
+            || "all of Argo CD's projects, for which this object asks since it names none (set spec.argocd.project to one that is allowed)".to_owned(),
             |project| format!("Argo CD project {project}"),
         )));
     }
@@ -260,7 +262,7 @@ fn gives_project(entry: &Allowance, project: Option<&str>) -> bool {
 
 fn in_project(project: Option<&str>) -> String {
     project.map_or_else(
-        || "for every Argo CD project (set spec.argocd.project to one that is allowed)".to_owned(),
+        || "for all of Argo CD's projects, for which this object asks since it names none (set spec.argocd.project to one that is allowed)".to_owned(),
         |project| format!("for Argo CD project {project}"),
     )
 }
@@ -311,11 +313,14 @@ fn beyond_policy(
     let fleet = if guarded.is_empty() {
         String::new()
     } else {
-        format!(" (in {} every cluster that Argo CD deploys to)", guarded.join(", "))
+        format!(
+            "; whoever can write in {} has every cluster that Argo CD deploys to",
+            guarded.join(", ")
+        )
     };
     (!reached.is_empty()).then(|| {
         let what = format!(
-            "access policy {name} in namespaces {}, which take in {}, where it gives more than those namespaces{fleet}",
+            "access policy {name} in namespaces {}, which match {}, where it gives more than those namespaces{fleet}",
             policy.namespaces.join(", "),
             reached.join(", ")
         );
@@ -484,7 +489,7 @@ mod tests {
         platform.projects = globs(&["platform"]);
         let beyond = beyond(judge(&[without, platform], &asked));
         assert!(
-            beyond[0].contains("role/argocd-prod for every Argo CD project"),
+            beyond[0].contains("role/argocd-prod for all of Argo CD's projects"),
             "{beyond:?}"
         );
     }
@@ -519,8 +524,8 @@ mod tests {
         assert_eq!(
             beyond(judge(&allow, &admin)),
             [
-                "access policy AmazonEKSClusterAdminPolicy for every Argo CD project (set spec.argocd.project to one that is allowed)",
-                "Kubernetes group team-a for every Argo CD project (set spec.argocd.project to one that is allowed)",
+                "access policy AmazonEKSClusterAdminPolicy for all of Argo CD's projects, for which this object asks since it names none (set spec.argocd.project to one that is allowed)",
+                "Kubernetes group team-a for all of Argo CD's projects, for which this object asks since it names none (set spec.argocd.project to one that is allowed)",
             ]
         );
         admin.project = Some("team-a".into());
@@ -559,13 +564,12 @@ mod tests {
             assert_eq!(refused.0.len(), 1);
             let words = refused.words();
             let start = format!(
-                "access policy AmazonEKSEditPolicy in namespaces {}, which take in {reached}, where it gives more",
+                "access policy AmazonEKSEditPolicy in namespaces {}, which match {reached}, where it gives more",
                 namespaces.join(", ")
             );
             assert!(words.starts_with(&start), "{words}");
             assert!(
-                words.ends_with(": name other namespaces, which do not take those in")
-                    && !words.contains("platform team"),
+                words.ends_with(": name namespaces that match none of these") && !words.contains("platform team"),
                 "nobody is sent to have the cluster given away: {words}"
             );
             assert_eq!(words.contains("every cluster"), reached.contains("argocd"), "{words}");
@@ -585,14 +589,17 @@ mod tests {
         assert!(
             abroad.contains("`mooring bootstrap` again")
                 && !abroad.contains("less")
-                && abroad.ends_with("take a new one"),
+                && abroad.ends_with("make a new ManagedCluster"),
             "{abroad}"
         );
         let both = words(|asked| {
             asked.kubernetes_groups = ["x".to_owned()].into();
             asked.access_policies = vec![policy("AmazonEKSEditPolicy", &["kube-system"])];
         });
-        assert!(both.contains("or ask for less. Name other namespaces"), "{both}");
+        assert!(
+            both.contains("or ask for less. Name namespaces that match none"),
+            "{both}"
+        );
     }
 
     #[test]

@@ -17,6 +17,24 @@ pub fn while_in_use(object: impl Display, policy: &str) -> String {
     format!(r#"kubectl patch mgc {object} --type merge -p '{{"spec":{{"deletion":{{"whileInUse":"{policy}"}}}}}}'"#)
 }
 
+/// Has Mooring write for a `ManagedCluster` again, and give the access that was taken away.
+#[must_use]
+pub fn enforce(object: impl Display) -> String {
+    format!(r#"kubectl patch {object} --type merge -p '{{"spec":{{"mode":"Enforce"}}}}'"#)
+}
+
+/// Has the removal of a `ManagedCluster` delete its deployer role.
+#[must_use]
+pub fn delete_role_too(object: impl Display) -> String {
+    format!(r#"kubectl patch mgc {object} --type merge -p '{{"spec":{{"deletion":{{"policy":"Delete"}}}}}}'"#)
+}
+
+/// Has a `ManagedCluster` take over what stands already.
+#[must_use]
+pub fn adopt_existing(object: impl Display) -> String {
+    format!(r#"kubectl patch mgc {object} --type merge -p '{{"spec":{{"adoptExisting":true}}}}'"#)
+}
+
 /// Deletes an Application of Argo CD, by `NAMESPACE/NAME`. Other kinds are named `Application` too.
 #[must_use]
 pub fn delete_application(id: &str) -> String {
@@ -45,6 +63,12 @@ pub fn free_secret(namespace: impl Display, name: impl Display) -> String {
 #[must_use]
 pub fn free_management_role(name: impl Display) -> String {
     without_finalizers(format_args!("mgr {name}"))
+}
+
+/// Takes every finalizer off a `ManagedCluster`: it goes, and nothing is taken away for it.
+#[must_use]
+pub fn free_managed_cluster(name: impl Display) -> String {
+    without_finalizers(format_args!("mgc {name}"))
 }
 
 fn without_finalizers(what: impl Display) -> String {

@@ -107,7 +107,7 @@ async fn role(
 fn loosened(role: &Role, management: &Management, identity: &Identity) -> Vec<String> {
     let name = identity.deployer(&management.hub).name;
     let differences = policy::differences_of(&role.trust, &deployer_trust(&management.role));
-    let trust = (!differences.is_empty()).then(|| trust_in_words(&name, &differences));
+    let trust = (!differences.is_empty()).then(|| trust_in_words(&name, "", &differences));
     let boundary = role.boundary.is_none();
     let boundary = boundary.then(|| format!("set the permissions boundary of {name}, which has none any more"));
     trust.into_iter().chain(boundary).collect()

@@ -11,7 +11,7 @@ use crate::domain::{arn::ClusterArn, eks::ClusterState};
 use crate::policy::Lack;
 
 pub use self::message::ONE_TOO_MANY;
-pub(crate) use self::message::{detach_commands, held_in_words};
+pub(crate) use self::message::{detach_commands, held_in_words, no_cluster};
 use super::step::Part;
 
 /// What stands in the way, as a typed reason. It is not an error: nothing failed.
@@ -29,6 +29,8 @@ pub enum Blocked {
         why: String,
         /// Whether that ends only when a person acts.
         stalled: bool,
+        /// Argo CD's namespace, where it may be a copy of one that lives on another hub.
+        copy: Option<String>,
     },
     /// The `ManagementRole` is being removed, and nobody new may stand on it.
     ManagementRoleGoing {
@@ -56,7 +58,10 @@ pub enum Blocked {
         name: String,
     },
     /// There is no such cluster in that account and region.
-    ClusterNotFound,
+    ClusterNotFound {
+        /// The cluster that the spec names.
+        cluster: ClusterArn,
+    },
     /// The cluster cannot be used in this state.
     ClusterNotActive {
         /// The cluster.
@@ -92,7 +97,10 @@ pub enum Blocked {
         owner: String,
     },
     /// The cluster that was moored is not there any more.
-    ClusterGone,
+    ClusterGone {
+        /// The cluster.
+        cluster: ClusterArn,
+    },
     /// The deployer role that the spec names by its ARN, and that is somebody else's, cannot be used.
     UnusableRole {
         /// Its ARN.
@@ -291,8 +299,8 @@ impl Blocked {
             | Self::RetentionPending { .. } => Part::ManagementRole,
             Self::Held { part, .. } | Self::Suspended { part } | Self::NotAdoptable { part, .. } => *part,
             Self::AccountNotEntered { .. }
-            | Self::ClusterNotFound
-            | Self::ClusterGone
+            | Self::ClusterNotFound { .. }
+            | Self::ClusterGone { .. }
             | Self::ClusterNotActive { .. }
             | Self::AccessEntriesDisabled { .. }
             | Self::ConnectedCluster => Part::Cluster,
@@ -331,8 +339,8 @@ impl Blocked {
             Self::NamespaceNotServed { .. } => "NamespaceNotServed",
             Self::PolicyPending { .. } => "PolicyPending",
             Self::PolicyFull { .. } => "PolicyFull",
-            Self::ClusterNotFound => "ClusterNotFound",
-            Self::ClusterGone => "ClusterGone",
+            Self::ClusterNotFound { .. } => "ClusterNotFound",
+            Self::ClusterGone { .. } => "ClusterGone",
             Self::ClusterNotActive { .. } => "ClusterNotActive",
             Self::AccessEntriesDisabled { .. } => "AccessEntriesDisabled",
             Self::ConnectedCluster => "ConnectedCluster",
@@ -369,8 +377,8 @@ impl Blocked {
             | Self::PolicyFull { .. }
             | Self::ManagementRoleGoing { .. }
             | Self::AccountNotEntered { .. }
-            | Self::ClusterNotFound
-            | Self::ClusterGone
+            | Self::ClusterNotFound { .. }
+            | Self::ClusterGone { .. }
             | Self::AccessEntriesDisabled { .. }
             | Self::ConnectedCluster
             | Self::RoleNotOurs { .. }
@@ -404,22 +412,5 @@ impl Blocked {
             | Self::ApplicationsMayReturn { .. }
             | Self::RetentionPending { .. } => false,
         }
-    }
-
-    /// Whether it holds up a removal as a whole, and is nothing that a part of the chain lacks.
-    #[must_use]
-    pub fn holds_removals_up(&self) -> bool {
-        matches!(self, Self::RemovalsPaused { .. }) || self.asks_who_uses_the_secret()
-    }
-
-    /// Whether it comes of a cluster Secret that stands, by which somebody may use the cluster.
-    #[must_use]
-    pub fn asks_who_uses_the_secret(&self) -> bool {
-        matches!(
-            self,
-            Self::ApplicationsStillTargeting { .. }
-                | Self::ApplicationsMayReturn { .. }
-                | Self::ApplicationsUnseen { .. }
-        )
     }
 }

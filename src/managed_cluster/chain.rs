@@ -85,7 +85,7 @@ pub(crate) fn not_reached<P: Link>(part: P, stuck: P) -> Finding {
 const AS_SPECIFIED: &str = "as the spec says";
 
 /// The reason of a part behind the one that does not hold.
-const NOT_REACHED: &str = "NotReached";
+pub(super) const NOT_REACHED: &str = "NotReached";
 
 /// What is told of a part that no pass has looked at yet.
 pub(super) const NOT_YET: &str = "not looked at yet";

@@ -4,11 +4,14 @@ mod released;
 mod suspended;
 mod withheld;
 
-pub(super) use self::released::stands_again;
+pub(super) use self::released::{RELEASING, stands_again};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::condition::{ConditionType, Finding, Verdict, find};
+use crate::api::{
+    ManagedClusterStatus,
+    condition::{ConditionType, Finding, Verdict, find},
+};
 
 use super::{
     apply::{Failure, Outcome, Stop},
@@ -24,7 +27,7 @@ use super::{
 /// What holds after a pass: a finding for each part, the summary, and `Stalled` when a person must act. `made` says whether
 /// something was made for the object before.
 #[must_use]
-pub fn findings(pass: &Pass, made: bool) -> Vec<Finding> {
+pub fn findings(pass: &Pass, object: &str, made: bool) -> Vec<Finding> {
     match pass {
         Pass::Refused(refusal, beside) => {
             let (part, reason) = part_of(refusal);
@@ -52,12 +55,12 @@ pub fn findings(pass: &Pass, made: bool) -> Vec<Finding> {
             told
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
-        Pass::Withheld(withheld, plan, facts) => withheld::told(*withheld, plan, facts),
+        Pass::Withheld(withheld, plan, facts) => withheld::told(*withheld, object, plan, facts),
         Pass::Applied(plan, outcome, facts) => told_applied(plan, outcome, facts),
-        Pass::Suspended(suspension) => suspended::told(suspension),
+        Pass::Suspended(suspension) => suspended::told(suspension, object),
         Pass::Failed(error) => failed(error),
         Pass::Releasing(releasing) => released::told(releasing),
-        Pass::ReleaseWithheld(withheld, foreseen) => released::withheld(*withheld, foreseen),
+        Pass::ReleaseWithheld(withheld, foreseen) => released::withheld(*withheld, object, foreseen),
     }
 }
 
@@ -118,7 +121,10 @@ fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
     } else {
         "everything is as the spec says"
     };
-    notes.insert(0, format!("{made}; Connected says whether Argo CD gets through"));
+    notes.insert(
+        0,
+        format!("{made}; Connected, where a verifier runs, says whether Argo CD gets through"),
+    );
     let message = notes.join("; ");
     with(
         parts,
@@ -163,6 +169,7 @@ pub(super) fn let_by(pass: &Pass, old: &[Condition]) -> Option<Finding> {
         Pass::Failed(Error::Unreadable(_) | Error::Invalid(_) | Error::Panicked(_)) => return None,
         Pass::Failed(_) => "it is ready and allows what the spec asks for",
         Pass::Refused(Refusal::UnusableRole { .. }, _) => "it is ready",
+        Pass::Releasing(releasing) if released::got_in(releasing) => "it lets the removal go on",
         Pass::Refused(..)
         | Pass::Waiting(_)
         | Pass::Withheld(..)
@@ -172,8 +179,35 @@ pub(super) fn let_by(pass: &Pass, old: &[Condition]) -> Option<Finding> {
         | Pass::ReleaseWithheld(..) => return None,
     };
     let kind = Part::ManagementRole.condition();
-    let known = find(old, kind).is_some_and(|told| told.message != chain::NOT_YET);
+    let told = find(old, kind);
+    let known = told.is_some_and(|told| {
+        // What a removal waited for there is over.
+        let over = matches!(pass, Pass::Releasing(_)) && told.status != Verdict::True.as_str();
+        told.message != chain::NOT_YET && !over
+    });
     (!known).then(|| Finding::new(kind, Verdict::True, "AsSpecified", message))
+}
+
+/// Tells of each part that was not come to and was made before that it is left as it is.
+pub(super) fn tell_what_stands(findings: &mut [Finding], old: &ManagedClusterStatus) {
+    let gone = (findings.iter()).any(|finding| finding.kind == ConditionType::Ready && finding.reason == "ClusterGone");
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| finding.reason == chain::NOT_REACHED)
+    {
+        // An entry goes with its cluster.
+        let made = [
+            (Part::DeployerRole, old.deployer_role.is_some()),
+            (Part::AccessEntry, old.access_entry.is_some() && !gone),
+            (Part::Secret, old.secret.is_some()),
+        ];
+        if made
+            .iter()
+            .any(|(part, made)| *made && part.condition() == finding.kind)
+        {
+            finding.message.push_str("; what was made before is left as it is");
+        }
+    }
 }
 
 /// What is told of one part alone, and of the whole.

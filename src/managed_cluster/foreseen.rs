@@ -11,6 +11,8 @@ pub struct Foreseen {
     pub unseen: Option<String>,
     /// The access of an object that is suspended besides.
     pub access: Access,
+    /// Whether the deployer role is kept, as the spec says.
+    pub retains: bool,
 }
 
 /// The access of an object that is being removed, and for which nothing is written.

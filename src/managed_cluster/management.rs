@@ -87,6 +87,8 @@ pub enum NoManagement {
         why: String,
         /// Whether that ends only when a person acts.
         stalled: bool,
+        /// Argo CD's namespace, where its hub is not known to be the cluster that the operator runs on: it may be a copy.
+        copy: Option<String>,
     },
 }
 
@@ -189,14 +191,25 @@ impl Management {
 fn not_ready(object: &ManagementRole) -> NoManagement {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice());
     let ready = find(conditions.unwrap_or_default(), ConditionType::Ready);
-    let why = ready.map_or_else(
-        || "it has not been looked at yet".to_owned(),
-        |ready| format!("{}: {}", ready.reason, ready.message),
-    );
     let name = object.metadata.name.as_deref().unwrap_or_default();
+    let going = object.metadata.deletion_timestamp.is_some();
+    let why = match ready {
+        None => format!("ManagementRole {name} is not ready: it has not been looked at yet"),
+        // What it says then is how it goes itself, which is not for whoever reads this.
+        Some(ready) if going => format!(
+            "ManagementRole {name} is being removed, and waits ({}): `kubectl describe mgr {name}` says for what, and what ends that",
+            ready.reason
+        ),
+        Some(ready) => format!(
+            "ManagementRole {name} is not ready: {}: {}",
+            ready.reason, ready.message
+        ),
+    };
+    let elsewhere = is_false(conditions.unwrap_or_default(), ConditionType::HubReady);
     NoManagement::NotReady {
-        why: format!("ManagementRole {name} is not ready: {why}"),
+        why,
         stalled: holds(conditions.unwrap_or_default(), ConditionType::Stalled),
+        copy: elsewhere.then(|| object.spec.argocd_namespace.clone()),
     }
 }
 

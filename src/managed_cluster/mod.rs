@@ -71,7 +71,7 @@ use crate::{
 };
 
 pub use blocked::Blocked;
-pub(crate) use blocked::{detach_commands, held_in_words};
+pub(crate) use blocked::{detach_commands, held_in_words, no_cluster};
 pub use context::{Context, Timing, now};
 pub use error::Error;
 pub(crate) use error::in_words;
@@ -230,7 +230,7 @@ async fn conclude(
     let name = metadata.name.as_deref().unwrap_or_default();
     let uid = metadata.uid.as_deref().unwrap_or_default();
     let cluster = identity.map(|identity| &identity.cluster);
-    let new = status::status(old, cluster, metadata.generation, &pass, now());
+    let new = status::status(old, name, cluster, metadata.generation, &pass, now());
     let nothing = ManagedClusterStatus::default();
     let stored = if context.memory.status_unwritten(uid) {
         &nothing

@@ -196,6 +196,7 @@ impl Work<'_> {
             server_changed: None,
             suspended: ground.is_suspended(),
             unseen: None,
+            refused: None,
             bare: false,
             not_admitted: (!ground.is_suspended() && !self.management.admits(deployer)).then(|| deployer.to_string()),
         };

@@ -38,7 +38,7 @@ pub use entry::entry_tags;
 pub(super) use entry::username_beside;
 pub(super) use hold::{leave_closed, withhold};
 pub use owner::KnownEntry;
-pub(super) use owner::{hangs_on_its_role, is_handed_over, mark, owns, taken_over};
+pub(super) use owner::{hangs_on_its_role, is_handed_over, is_recorded, mark, owns, taken_over};
 pub use record::{existing_role, given};
 pub use secret::{as_kept, primary};
 pub(super) use theirs::kept_for_another;

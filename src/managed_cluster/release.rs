@@ -8,6 +8,7 @@ mod foresee;
 mod hold;
 mod retain;
 mod take_away;
+mod telling;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -18,7 +19,7 @@ use serde_json::Value;
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagedClusterStatus, recorded},
     domain::arn::PolicyArn,
-    kubernetes::{finalizer, objects},
+    kubernetes::{finalizer, misfit::misfit, objects},
 };
 
 pub(super) use self::deleted::gone;
@@ -44,8 +45,8 @@ struct Going<'a> {
     old: &'a ManagedClusterStatus,
     /// What it says of its removal that nobody knows.
     unknown: Option<String>,
-    /// Whether it does not parse: the `ManagementRole` keeps no record of a role by it then.
-    unparsable: bool,
+    /// Which field it does not parse for: the `ManagementRole` keeps no record of a role by it then.
+    misfit: Option<String>,
 }
 
 impl Going<'_> {
@@ -112,7 +113,7 @@ pub(super) async fn known(cluster: &ManagedCluster, context: &Context) -> Result
         boundary,
         old: &known_status(cluster, context),
         unknown: None,
-        unparsable: false,
+        misfit: None,
     };
     Box::pin(release(context, &going)).await
 }
@@ -132,7 +133,7 @@ pub(super) async fn unparsable(metadata: &ObjectMeta, context: &Context) -> Resu
         boundary: None,
         old: &old,
         unknown: retains(&value).err(),
-        unparsable: true,
+        misfit: misfit::<ManagedCluster>(&value),
     };
     Box::pin(release(context, &going)).await
 }

@@ -475,7 +475,7 @@ mod tests {
             let refusal = edit(namespace, "hub", "111111111111").unwrap_err();
             assert!(
                 refusal.to_string().contains(&format!(
-                    "Edit in namespaces {namespace}, which take in {namespace}, where "
+                    "Edit in namespaces {namespace}, which match {namespace}, where "
                 )),
                 "{refusal}"
             );
@@ -488,7 +488,7 @@ mod tests {
         );
         let all = edit("*", "hub", "111111111111").unwrap_err().to_string();
         assert!(
-            all.contains("Edit in namespaces *, which take in argocd, argocd-two, the-operators, kube-system"),
+            all.contains("Edit in namespaces *, which match argocd, argocd-two, the-operators, kube-system"),
             "{all}"
         );
     }

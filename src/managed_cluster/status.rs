@@ -1,5 +1,7 @@
 //! 6. status: what a pass means to the people who read the object. Pure but for the one write at the end.
 
+mod steps;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
@@ -8,7 +10,7 @@ use kube::{Api, core::DeserializeGuard};
 
 use crate::{
     api::{
-        AccessEntryStatus, ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus, PlanStatus,
+        AccessEntryStatus, ClusterStatus, DeployerRoleStatus, ManagedCluster, ManagedClusterStatus,
         condition::{ConditionType, conditions, without},
     },
     argocd::fingerprint_of_base64,
@@ -25,12 +27,12 @@ use super::{
     blocked::Blocked,
     chain::{Removal, keep_parts},
     error::Error,
-    findings::{findings, let_by, stands_again},
+    findings::{findings, let_by, stands_again, tell_what_stands},
     foreseen::Foreseen,
     forget::forget,
     request::Refusal,
     server::ServerChanged,
-    step::{Part, Plan, Step},
+    step::{Part, Plan},
     withheld::Withheld,
 };
 
@@ -78,6 +80,8 @@ pub struct Releasing {
     pub handed_over: bool,
     /// Whether the deployer role is somebody else's, which no removal looks at.
     pub existing: bool,
+    /// That what the spec gave to an access entry of others is taken off it, and what stays.
+    pub let_go: Option<String>,
 }
 
 impl Releasing {
@@ -94,6 +98,7 @@ impl Releasing {
             found: None,
             handed_over: false,
             existing: false,
+            let_go: None,
         }
     }
 
@@ -216,6 +221,8 @@ pub struct Facts {
     pub suspended: bool,
     /// What could not be looked at of what is only kept, in words.
     pub unseen: Option<String>,
+    /// Why the spec cannot be had as it is, where only what takes access away was looked at for that.
+    pub refused: Option<Refusal>,
     /// Whether the access entry stands and gives nothing, after a change that went half way.
     pub bare: bool,
 }
@@ -229,39 +236,18 @@ impl Facts {
     }
 }
 
-/// The most steps that stand in a status, and the most characters of each.
-const STEPS: usize = 64;
-const STEP_LENGTH: usize = 1024;
-
-/// A plan as people read it.
-fn in_words(plan: &Plan, facts: &Facts) -> PlanStatus {
-    let steps = facts.admission().into_iter().chain(plan.steps.iter().map(Step::words));
-    PlanStatus {
-        steps: bounded(steps),
-        blocked: bounded(plan.blocked.iter().map(Blocked::message)),
-    }
-}
-
-fn bounded(texts: impl Iterator<Item = String>) -> Vec<String> {
-    let mut all: Vec<String> = texts.map(|text| text.chars().take(STEP_LENGTH).collect()).collect();
-    if all.len() > STEPS {
-        let left_out = all.split_off(STEPS - 1).len();
-        all.push(format!("and {left_out} more"));
-    }
-    all
-}
-
 /// The whole status after a pass. What the pass did not look at is kept from before.
 #[must_use]
 pub fn status(
     old: &ManagedClusterStatus,
+    object: &str,
     cluster: Option<&ClusterArn>,
     generation: Option<i64>,
     pass: &Pass,
     now: Timestamp,
 ) -> ManagedClusterStatus {
     let made = old.deployer_role.is_some() || old.secret.is_some() || old.access_entry.is_some();
-    let mut findings = findings(pass, made);
+    let mut findings = findings(pass, object, made);
     if let Pass::Releasing(releasing) = pass {
         let told = findings.iter().any(|one| one.kind == ConditionType::SecretReady);
         findings.extend(stands_again(releasing, &old.conditions).filter(|_| !told));
@@ -270,6 +256,7 @@ pub fn status(
     let going = matches!(pass, Pass::Releasing(_) | Pass::ReleaseWithheld(..));
     let removal = Removal::of(going, old.observed_generation, generation);
     keep_parts::<Part>(&old.conditions, &mut findings, removal);
+    tell_what_stands(&mut findings, old);
     let mut status = ManagedClusterStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),
@@ -325,8 +312,8 @@ pub fn status(
         Pass::Refused(..) | Pass::Waiting(_) | Pass::Failed(_) | Pass::ReleaseWithheld(..) => None,
     };
     status.plan = match pass {
-        Pass::Withheld(Withheld::Observe, plan, facts) => Some(in_words(plan, facts)),
-        Pass::ReleaseWithheld(Withheld::Observe, foreseen) => Some(in_words(&foreseen.plan, &Facts::default())),
+        Pass::Withheld(Withheld::Observe, plan, facts) => Some(steps::in_words(plan, facts)),
+        Pass::ReleaseWithheld(Withheld::Observe, foreseen) => Some(steps::in_words(&foreseen.plan, &Facts::default())),
         // A look that failed, or has to wait, knows nothing better, as long as the same is asked.
         Pass::Failed(_) | Pass::Waiting(_) => status.plan.filter(|_| old.observed_generation == generation),
         Pass::Withheld(..)
@@ -394,7 +381,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::condition::find,
+        api::{PlanStatus, condition::find},
         aws::{AwsError, Call, ErrorKind},
         domain::{
             allow::{Beyond, NotAllowed, Remedy},
@@ -405,6 +392,7 @@ mod tests {
             apply::{Failure, Stop},
             blocked::ONE_TOO_MANY,
             foreseen::Access,
+            step::Step,
         },
     };
 
@@ -429,7 +417,7 @@ mod tests {
     }
 
     fn after(old: &ManagedClusterStatus, pass: &Pass, second: i64) -> ManagedClusterStatus {
-        status(old, None, Some(second), pass, at(second))
+        status(old, "prod", None, Some(second), pass, at(second))
     }
 
     /// Each condition that is there: type, verdict, reason.
@@ -492,15 +480,17 @@ mod tests {
             Blocked::ManagementRoleNotReady {
                 why: "ManagementRole default is not ready: it has not been looked at yet".into(),
                 stalled: false,
+                copy: None,
             },
             Blocked::ManagementRoleNotReady {
                 why: "ManagementRole default is not ready: there is no such role".into(),
                 stalled: true,
+                copy: None,
             },
             Blocked::PolicyFull { name: text() },
             Blocked::NamespaceNotServed { namespace: text() },
             Blocked::PolicyPending { name: text() },
-            Blocked::ClusterNotFound,
+            Blocked::ClusterNotFound { cluster: prod() },
             Blocked::AccessEntriesDisabled { cluster: prod() },
             Blocked::ConnectedCluster,
             Blocked::RoleNotOurs {
@@ -514,7 +504,7 @@ mod tests {
                 found: text(),
                 owner: text(),
             },
-            Blocked::ClusterGone,
+            Blocked::ClusterGone { cluster: prod() },
             Blocked::ForeignPolicyAttached {
                 role: text(),
                 policies: set(),
@@ -675,7 +665,7 @@ mod tests {
                 clear(Facts::default()),
                 "Ready True Moored",
                 false,
-                "everything is as the spec says; Connected says",
+                "everything is as the spec says; Connected, where a verifier runs, says",
             ),
             (
                 Pass::Withheld(Withheld::Paused, Plan::default(), Facts::default()),
@@ -755,7 +745,7 @@ mod tests {
             assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
         }
         let plan = Plan {
-            blocked: vec![Blocked::ClusterNotFound],
+            blocked: vec![Blocked::ClusterNotFound { cluster: prod() }],
             ..Plan::default()
         };
         let told = after(&moored, &Pass::Withheld(Withheld::Paused, plan, Facts::default()), 2);
@@ -835,6 +825,7 @@ mod tests {
             },
             unseen: Some("AWS did not answer".into()),
             access: Access::Wanted,
+            retains: true,
         };
         for withheld in [Withheld::Paused, Withheld::Observe, Withheld::ReadOnly] {
             let pass = Pass::ReleaseWithheld(withheld, foreseen());
@@ -843,8 +834,8 @@ mod tests {
             assert_eq!((verdict.as_str(), reason.as_str()), ("False", withheld.reason()));
             for part in [
                 "the object is being removed",
-                withheld.end(),
-                "What is then done: delete the access entry",
+                &withheld.end("mgc prod"),
+                "What is then done: delete the access entry; keep the deployer role",
                 "9 removals",
                 "AWS did not answer",
             ] {
@@ -1006,7 +997,7 @@ mod tests {
                 why: "9 removals were asked for".into(),
             };
             let pass = Pass::Releasing(Releasing::blocked(waits));
-            let later = status(&told, None, told.observed_generation, &pass, at(3));
+            let later = status(&told, "prod", None, told.observed_generation, &pass, at(3));
             for says in [
                 "SecretReady False Removed",
                 "DeployerRoleReady False NotLookedAt",
@@ -1015,6 +1006,135 @@ mod tests {
                 assert!(brief(&later).contains(&says.to_owned()), "{:?}", brief(&later));
             }
         }
+    }
+
+    #[test]
+    fn access_that_nobody_lets_a_removal_take_away_is_what_a_person_is_told_first() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let pending = || Blocked::RetentionPending { name: "default".into() };
+        let told = |old: &ManagedClusterStatus, cut: Cut, waits: Releasing, at| {
+            let releasing = Releasing {
+                cut: Some(cut),
+                gone: BTreeSet::from([Part::Secret]),
+                ..waits
+            };
+            after(old, &Pass::Releasing(releasing), at)
+        };
+        let denied = || {
+            let failure = Failure::Aws(aws(ErrorKind::Denied, Call::DeleteAccessEntry, "r"));
+            Cut::Failed(Error::Step(Part::AccessEntry, failure))
+        };
+        let waits = told(&moored, denied(), Releasing::blocked(pending()), 2);
+        for says in [
+            "Ready False AccessDenied",
+            "Stalled True AccessDenied",
+            "AccessEntryReady False AccessDenied",
+            "ManagementRoleReady False RetentionPending",
+        ] {
+            assert!(brief(&waits).contains(&says.to_owned()), "{says}: {:?}", brief(&waits));
+        }
+        let (_, _, message) = ready(&waits);
+        assert!(
+            message.starts_with("spec.mode is Suspended, and Argo CD's access still stands: ")
+                && message.ends_with(
+                    "stands meanwhile. Waiting for ManagementRole default to record that the deployer role is kept"
+                ),
+            "{message}"
+        );
+        // What comes by itself hides nothing of it, and what does not come by itself is told.
+        let throttled = Cut::Failed(Error::Aws(aws(ErrorKind::Throttled, Call::DeleteAccessEntry, "r")));
+        let slow = told(&moored, throttled, Releasing::blocked(pending()), 2);
+        assert_eq!(ready(&slow).1, "RetentionPending");
+        // It was recorded: nothing waits for the ManagementRole any more.
+        let then = told(&waits, denied(), Releasing::again("looking once more"), 3);
+        assert!(
+            brief(&then).contains(&"ManagementRoleReady True AsSpecified".to_owned()),
+            "{:?}",
+            brief(&then)
+        );
+        let (_, _, message) = ready(&then);
+        assert!(message.ends_with("stands meanwhile. Looking once more"), "{message}");
+        assert_eq!(message.matches("being removed").count(), 1, "{message}");
+    }
+
+    #[test]
+    fn an_entry_of_others_that_the_spec_gives_nothing_any_more_is_not_told_to_be_as_specified() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let releasing = Releasing {
+            gone: BTreeSet::from([Part::Secret]),
+            let_go: Some("what the spec gave to it is taken away, and it stays".into()),
+            ..Releasing::blocked(Blocked::NotOpened {
+                arn: "arn:role".into(),
+                undone: vec!["leave the role".into()],
+                open: "open it".into(),
+            })
+        };
+        let told = after(&moored, &Pass::Releasing(releasing), 2);
+        assert!(
+            brief(&told).contains(&"AccessEntryReady False Releasing".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+        let (_, _, message) = ready(&told);
+        assert!(
+            message.ends_with("what there is of the deployer role stands meanwhile"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_is_gone_stays_told_as_gone_while_aws_shows_it_late() {
+        let moored = after(&ManagedClusterStatus::default(), &clear(Facts::default()), 1);
+        let releasing = Releasing {
+            gone: BTreeSet::from([Part::Secret, Part::AccessEntry, Part::DeployerRole]),
+            ..Releasing::blocked(Blocked::Propagating {
+                what: "the deletion".into(),
+            })
+        };
+        let told = after(&moored, &Pass::Releasing(releasing), 2);
+        assert!(
+            brief(&told).contains(&"AccessEntryReady False Removed".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+        let (_, reason, message) = ready(&told);
+        assert_eq!(reason, "Propagating");
+        assert!(
+            message.ends_with("any more, and it goes once this is over"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_was_made_before_is_told_to_be_left_where_a_pass_does_not_come_to_it() {
+        let mut made = moored();
+        made.deployer_role = Some(DeployerRoleStatus {
+            arn: "a".into(),
+            id: "AROA".into(),
+        });
+        made.access_entry = Some(AccessEntryStatus::default());
+        let told = |old: &ManagedClusterStatus, blocked: Blocked, kind| {
+            let told = after(old, &Pass::Waiting(blocked), 2);
+            find(&told.conditions, kind).unwrap().message.clone()
+        };
+        let left = "waits for ManagementRoleReady; what was made before is left as it is";
+        let missing = || Blocked::ManagementRoleMissing { name: "gone".into() };
+        for kind in [
+            ConditionType::DeployerRoleReady,
+            ConditionType::AccessEntryReady,
+            ConditionType::SecretReady,
+        ] {
+            assert_eq!(told(&made, missing(), kind), left);
+            let never = told(&ManagedClusterStatus::default(), missing(), kind);
+            assert_eq!(never, "waits for ManagementRoleReady");
+        }
+        // It went with its cluster, and is not there to be left.
+        let gone = || Blocked::ClusterGone { cluster: prod() };
+        assert_eq!(
+            told(&made, gone(), ConditionType::AccessEntryReady),
+            "waits for ClusterReady"
+        );
+        assert!(told(&made, gone(), ConditionType::SecretReady).ends_with("left as it is"));
     }
 
     #[test]
@@ -1067,7 +1187,7 @@ mod tests {
             ),
             (
                 &[Part::DeployerRole, Part::Secret],
-                "nothing stands for this cluster, and nothing is made. Set spec.mode to Enforce to moor it",
+                "nothing stands for this cluster, and nothing is made. To moor it, run `kubectl patch mgc prod",
             ),
         ] {
             let message = told(unmade);
@@ -1094,7 +1214,7 @@ mod tests {
         assert!(
             message.starts_with(
                 "mooring.dev/paused is set, so nothing is written. What stands in the way besides: a role"
-            ) && message.ends_with("Once that is settled, take the annotation mooring.dev/paused away"),
+            ) && message.ends_with("Once that is settled, run `kubectl annotate mgc prod mooring.dev/paused-`"),
             "{message}"
         );
         let waits = after(
@@ -1146,7 +1266,7 @@ mod tests {
         let message = ready(&told).2;
         assert!(
             message.starts_with(
-                "spec.mode is Suspended, and the access is not known to be taken away: the object is being removed, and "
+                "spec.mode is Suspended, and the access is not known to be taken away: mooring.dev/paused is set, so Mooring neither takes that away nor removes"
             ) && message.ends_with("What is then done: delete the access entry"),
             "{message}"
         );
@@ -1177,7 +1297,7 @@ mod tests {
         let (message, of_entry) = told(Access::Stands, cut());
         assert!(
             message
-                .starts_with("spec.mode is Suspended, and Argo CD's access still stands: the object is being removed")
+                .starts_with("spec.mode is Suspended, and Argo CD's access still stands: mooring.dev/paused is set, so Mooring neither takes that away nor removes this object: run `kubectl annotate mgc prod mooring.dev/paused-` to let it do both")
                 && message.ends_with("What is then done: delete the access entry"),
             "{message}"
         );
@@ -1223,7 +1343,11 @@ mod tests {
             ) && vain.ends_with("delete this one"),
             "{vain}"
         );
-        assert!(told("delete it").ends_with("Once that is settled, set spec.mode to Enforce"));
+        let settled = told("delete it");
+        assert!(
+            settled.contains("Once that is settled, run `kubectl patch mgc prod"),
+            "{settled}"
+        );
     }
 
     #[test]
@@ -1571,13 +1695,18 @@ mod tests {
     #[test]
     fn what_is_kept_of_a_suspended_cluster_is_not_told_as_seen_where_it_was_not() {
         let kept = [
-            (Kept::Refused(not_allowed()), "ManagementRoleReady False NotAllowed"),
+            (
+                Kept::Refused(not_allowed()),
+                "ManagementRoleReady False NotAllowed",
+                "spec.mode Enforce would be refused as the spec is: ",
+            ),
             (
                 Kept::Waiting(Blocked::ManagementRoleMissing { name: "gone".into() }),
                 "ManagementRoleReady False ManagementRoleMissing",
+                "What stays could not be looked at: ",
             ),
         ];
-        for (kept, says) in kept {
+        for (kept, says, said) in kept {
             let away = Cut::Away {
                 deleted: false,
                 settled: true,
@@ -1586,8 +1715,29 @@ mod tests {
             assert!(brief(&told).contains(&says.to_owned()), "{:?}", brief(&told));
             let secret = find(&told.conditions, ConditionType::SecretReady).unwrap();
             assert_eq!(secret.message, "as the spec said when it was last looked at");
-            assert!(ready(&told).2.contains("What stays could not be looked at: "));
+            let (_, _, message) = ready(&told);
+            assert!(message.contains(said), "{message}");
         }
+        let facts = Facts {
+            suspended: true,
+            refused: Some(not_allowed()),
+            ..Facts::default()
+        };
+        let told = after(&moored(), &Pass::Withheld(Withheld::Paused, Plan::default(), facts), 2);
+        assert!(
+            brief(&told).contains(&"ManagementRoleReady False NotAllowed".to_owned()),
+            "{:?}",
+            brief(&told)
+        );
+        let (_, reason, message) = ready(&told);
+        assert_eq!(reason, "Suspended");
+        assert!(
+            message
+                .contains("spec.mode Enforce would be refused as the spec is: ManagementRole default does not allow")
+                && message.contains("run `kubectl annotate mgc prod mooring.dev/paused-`")
+                && !message.contains("could not be looked at"),
+            "{message}"
+        );
         let facts = Facts {
             suspended: true,
             unseen: Some("GetRole was refused".into()),
@@ -1641,8 +1791,15 @@ mod tests {
     #[test]
     fn the_same_failure_twice_is_the_same_status() {
         let failed = |request: &str| Pass::Failed(Error::Aws(aws(ErrorKind::Denied, Call::AssumeRole, request)));
-        let first = status(&ManagedClusterStatus::default(), None, Some(1), &failed("1"), at(1));
-        let second = status(&first, None, Some(1), &failed("2"), at(2));
+        let first = status(
+            &ManagedClusterStatus::default(),
+            "prod",
+            None,
+            Some(1),
+            &failed("1"),
+            at(1),
+        );
+        let second = status(&first, "prod", None, Some(1), &failed("2"), at(2));
         assert_eq!(first, second, "each try would be a write");
     }
 
@@ -1669,14 +1826,14 @@ mod tests {
         ];
         let blocked = after(
             &ManagedClusterStatus::default(),
-            &Pass::Waiting(Blocked::ClusterNotFound),
+            &Pass::Waiting(Blocked::ClusterNotFound { cluster: prod() }),
             1,
         );
         for (one, two) in pairs {
-            let first = status(&blocked, None, Some(1), &one, at(2));
+            let first = status(&blocked, "prod", None, Some(1), &one, at(2));
             assert_eq!(
                 first,
-                status(&first, None, Some(1), &two, at(3)),
+                status(&first, "prod", None, Some(1), &two, at(3)),
                 "{}",
                 brief(&first).join(", ")
             );
@@ -1806,7 +1963,7 @@ mod tests {
         };
         let first = after(
             &ManagedClusterStatus::default(),
-            &Pass::Waiting(Blocked::ClusterNotFound),
+            &Pass::Waiting(Blocked::ClusterNotFound { cluster: prod() }),
             1,
         );
         let second = after(

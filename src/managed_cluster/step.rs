@@ -278,7 +278,7 @@ impl Step {
             Self::CreateRole { role } => format!("create role {}", role.arn),
             Self::DeleteRole { name } => format!("delete role {name}"),
             Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
-            Self::SetTrust { name, differences, .. } => trust_in_words(name, differences),
+            Self::SetTrust { name, differences, .. } => trust_in_words(name, "", differences),
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
             Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::AddTrust {

@@ -253,7 +253,10 @@ async fn told_only(
             plan.blocked.sort_by_key(Blocked::part);
             facts = seen;
         }
-        Err(why) => facts.unseen = why,
+        Err(kept) => match *kept {
+            Kept::Refused(refusal) => facts.refused = Some(refusal),
+            kept @ (Kept::Waiting(_) | Kept::Not(_) | Kept::Applied(..)) => facts.unseen = kept.why_not(),
+        },
     }
     facts.suspended = true;
     Pass::Withheld(withheld, plan, facts)
@@ -266,11 +269,12 @@ async fn look_at_rest(
     context: &Context,
     account: &Account,
     withheld: Withheld,
-) -> Result<Sight, Option<String>> {
-    let (_, request) = moorable(subject, context).map_err(|kept| kept.why_not())?;
-    let waits = |blocked: Blocked| Some(blocked.message());
+) -> Result<Sight, Box<Kept>> {
+    let (_, request) = moorable(subject, context)?;
+    let unseen = |error: Error| Box::new(Kept::Not(Some(error.message())));
+    let waits = |blocked: Blocked| Box::new(Kept::Waiting(blocked));
     let work = work(subject, management, &request, Some(withheld), context).await;
-    let work = work.map_err(|error| Some(error.message()))?.map_err(waits)?;
-    let sight = work.look(account).await.map_err(|error| Some(error.message()))?;
+    let work = work.map_err(unseen)?.map_err(waits)?;
+    let sight = work.look(account).await.map_err(unseen)?;
     sight.map_err(waits)
 }

@@ -8,14 +8,15 @@ use kube::Resource;
 use super::{
     Context, Error, Step,
     apply::Stop,
-    status::{Cut, Kept, Pass, SUSPENDED},
+    findings::RELEASING,
+    status::{Cut, Kept, Pass, Releasing, SUSPENDED},
     step::Part,
     words::done_in_words,
 };
 use crate::{
     api::{
         ManagedCluster, ManagedClusterStatus,
-        condition::{ConditionType, Verdict, find},
+        condition::{ConditionType, Verdict, find, holds},
     },
     argocd::certificates_in_base64,
     kubernetes::events::Weight,
@@ -40,13 +41,15 @@ pub(super) async fn tell(
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
     let was_ready = before.is_some_and(|(v, _, _)| v == Verdict::True.as_str());
     // A wait that everybody expects is no news.
+    let waits = |releasing: &Releasing| releasing.blocked.as_ref().is_some_and(|blocked| !blocked.stalled());
+    let stalled = holds(&new.conditions, ConditionType::Stalled);
     let expected = matches!(pass, Pass::Waiting(blocked) if !blocked.stalled())
-        || matches!(pass, Pass::Releasing(releasing) if releasing.blocked.as_ref().is_some_and(|blocked| !blocked.stalled()))
+        || matches!(pass, Pass::Releasing(releasing) if waits(releasing) && !stalled)
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
     if !same && !expected {
         let intended = match pass {
             Pass::Withheld(..) | Pass::ReleaseWithheld(..) => true,
-            Pass::Releasing(releasing) => releasing.blocked.is_none() && releasing.failed.is_none(),
+            Pass::Releasing(_) => reason == RELEASING,
             Pass::Refused(..) | Pass::Waiting(_) | Pass::Applied(..) | Pass::Suspended(_) | Pass::Failed(_) => {
                 reason == SUSPENDED
             }

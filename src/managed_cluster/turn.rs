@@ -6,7 +6,7 @@ use tracing::debug;
 use crate::{
     api::{
         CONFIRM_HUB, ManagedCluster, ManagedClusterStatus, ManagementRole,
-        condition::{ConditionType, find},
+        condition::{ConditionType, find, is_false},
     },
     aws::{self, Admission, Door, Lane, ShuttingDown},
     kubernetes::{KubernetesError, objects},
@@ -118,7 +118,11 @@ fn missing(name: &str) -> Blocked {
 
 fn unreadable(name: &str, why: &str) -> Blocked {
     let why = unparsable::in_words(name, why);
-    Blocked::ManagementRoleNotReady { why, stalled: true }
+    Blocked::ManagementRoleNotReady {
+        why,
+        stalled: true,
+        copy: None,
+    }
 }
 
 fn read_by(
@@ -128,8 +132,12 @@ fn read_by(
 ) -> Result<Management, Blocked> {
     read(object).map_err(|none| match none {
         NoManagement::Missing(_) => missing(name),
-        NoManagement::Unreadable(why) => Blocked::ManagementRoleNotReady { why, stalled: true },
-        NoManagement::NotReady { why, stalled } => Blocked::ManagementRoleNotReady { why, stalled },
+        NoManagement::Unreadable(why) => Blocked::ManagementRoleNotReady {
+            why,
+            stalled: true,
+            copy: None,
+        },
+        NoManagement::NotReady { why, stalled, copy } => Blocked::ManagementRoleNotReady { why, stalled, copy },
     })
 }
 
@@ -161,6 +169,11 @@ fn for_removal(name: &str, object: &ManagementRole, context: &Context) -> Result
 /// What a status says that was restored from another hub is not true here, unless a person has confirmed this one; the first
 /// pass over the `ManagementRole` tells.
 fn found_here(name: &str, object: &ManagementRole, context: &Context) -> Result<(), Blocked> {
+    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice());
+    if is_false(conditions.unwrap_or_default(), ConditionType::HubReady) {
+        // It was looked at, nothing is given by it, and it says more itself.
+        return Ok(());
+    }
     let hub = object.status.as_ref().and_then(|status| status.hub.as_ref());
     let Some(recorded) = hub.and_then(|hub| hub.issuer.as_deref()) else {
         return Ok(());
@@ -175,6 +188,7 @@ fn found_here(name: &str, object: &ManagementRole, context: &Context) -> Result<
             "ManagementRole {name} was made ready on another hub, with the issuer {recorded}: nothing is done for it before its hub was looked at here; `kubectl describe mgr {name}` says what comes of that"
         ),
         stalled: false,
+        copy: None,
     })
 }
 

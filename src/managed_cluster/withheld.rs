@@ -2,7 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::{ManagedCluster, Mode, PAUSED};
+use crate::{
+    api::{ManagedCluster, Mode, PAUSED},
+    domain::commands::enforce,
+};
 
 /// Who has stopped every write but that of the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,22 +54,29 @@ impl Withheld {
         }
     }
 
-    /// What ends it.
+    /// What ends it for an object, as in "mgc prod".
     #[must_use]
-    pub fn end(self) -> &'static str {
+    pub fn end(self, object: &str) -> String {
         match self {
-            Self::ReadOnly => "start the operator without --read-only",
-            Self::Paused => "take the annotation mooring.dev/paused away",
-            Self::Observe => "set spec.mode to Enforce",
+            Self::ReadOnly => "start the operator without --read-only".to_owned(),
+            Self::Paused => format!("run `kubectl annotate {object} {PAUSED}-`"),
+            Self::Observe => format!("run `{}`", enforce(object)),
         }
     }
 
     /// What is told when there is nothing to do.
     #[must_use]
-    pub fn nothing_to_do(self) -> String {
+    pub fn nothing_to_do(self, object: &str) -> String {
+        format!("everything is as the spec says; {}", self.until(object))
+    }
+
+    /// That nothing is written, and until when.
+    #[must_use]
+    pub fn until(self, object: &str) -> String {
         format!(
-            "everything is as the spec says; nothing will be written while {}",
-            self.why()
+            "nothing will be written while {}; to have it written again, {}",
+            self.why(),
+            self.end(object)
         )
     }
 
@@ -78,7 +88,7 @@ impl Withheld {
 
     /// What is told of what is not done, of what would stand in its way, and of what ends it.
     #[must_use]
-    pub fn not_done(self, undone: &[String], in_the_way: &[String]) -> String {
+    pub fn not_done(self, object: &str, undone: &[String], in_the_way: &[String]) -> String {
         let mut told = if undone.is_empty() {
             format!("{}, so nothing is written", self.why())
         } else {
@@ -91,7 +101,7 @@ impl Withheld {
             told.push_str(&in_the_way.join("; "));
             told.push_str(". Once that is settled, ");
         }
-        told.push_str(self.end());
+        told.push_str(&self.end(object));
         told
     }
 
@@ -107,18 +117,27 @@ impl Withheld {
 
     /// What is told of a removal that waits.
     #[must_use]
-    pub fn removal_waits(self) -> String {
+    pub fn removal_waits(self, object: &str) -> String {
         format!(
             "the object is being removed, and {}: {} to let the removal go on",
             self.why(),
-            self.end()
+            self.end(object)
         )
     }
 
-    /// The same with what is still to do, and what would hold that up, each in words.
+    /// The same of an object that is suspended besides, and whose access is not known to be away.
     #[must_use]
-    pub fn removal_waits_with(self, undone: &[String], in_the_way: &[String]) -> String {
-        let mut told = self.removal_waits();
+    pub fn removal_leaves_access(self, object: &str) -> String {
+        format!(
+            "{}, so Mooring neither takes that away nor removes this object: {} to let it do both",
+            self.why(),
+            self.end(object)
+        )
+    }
+
+    /// What is told of a removal that waits, with what is still to do, and what would hold that up, each in words.
+    #[must_use]
+    pub fn with(mut told: String, undone: &[String], in_the_way: &[String]) -> String {
         if !undone.is_empty() {
             told.push_str(". What is then done: ");
             told.push_str(&undone.join("; "));
@@ -202,29 +221,36 @@ mod tests {
 
     #[test]
     fn each_says_what_ends_it() {
+        let object = "mgc prod";
         for (withheld, end) in [
             (Withheld::ReadOnly, "without"),
-            (Withheld::Paused, "annotation"),
-            (Withheld::Observe, "Enforce"),
+            (Withheld::Paused, "`kubectl annotate mgc prod mooring.dev/paused-`"),
+            (
+                Withheld::Observe,
+                r#"`kubectl patch mgc prod --type merge -p '{"spec":{"mode":"Enforce"}}'`"#,
+            ),
         ] {
-            assert!(withheld.removal_waits().contains(end), "{}", withheld.removal_waits());
-            assert_eq!(withheld.removal_waits_with(&[], &[]), withheld.removal_waits());
-            let told = withheld.removal_waits_with(&["a".into(), "b".into()], &["c".into()]);
+            let waits = withheld.removal_waits(object);
+            assert!(waits.contains(end), "{waits}");
+            let leaves = withheld.removal_leaves_access(object);
+            assert!(leaves.contains(end) && leaves.contains(withheld.why()), "{leaves}");
+            assert_eq!(Withheld::with(waits.clone(), &[], &[]), waits);
+            let told = Withheld::with(waits, &["a".into(), "b".into()], &["c".into()]);
             assert!(
                 told.ends_with("What is then done: a; b. What holds it up besides: c"),
                 "{told}"
             );
-            assert!(withheld.nothing_to_do().contains(withheld.why()));
+            let told = withheld.nothing_to_do(object);
+            assert!(told.contains(withheld.why()) && told.contains(end), "{told}");
             let (undone, in_the_way) = (["a".to_owned(), "b".to_owned()], ["c".to_owned()]);
-            let told = withheld.not_done(&undone, &[]);
+            let told = withheld.not_done(object, &undone, &[]);
             assert!(
-                told.contains("so this is not done: a; b. To let it go on, ") && told.ends_with(withheld.end()),
+                told.contains("so this is not done: a; b. To let it go on, ") && told.contains(end),
                 "{told}"
             );
-            let told = withheld.not_done(&[], &in_the_way);
+            let told = withheld.not_done(object, &[], &in_the_way);
             assert!(
-                told.contains("so nothing is written. What stands in the way besides: c. Once")
-                    && told.ends_with(withheld.end()),
+                told.contains("so nothing is written. What stands in the way besides: c. Once") && told.contains(end),
                 "{told}"
             );
             let told = withheld.undone(&undone);

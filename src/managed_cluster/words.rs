@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How much is told of what a policy document has more or less than it should, in characters.
-const DIFFERENCES_LIMIT: usize = 600;
+const DIFFERENCES_LIMIT: usize = 400;
 
 /// How long a row of steps may be, in bytes: the note of an event holds 1,024.
 const ROW_LIMIT: usize = 980;
@@ -116,10 +116,10 @@ fn ghosts_in_words(ghosts: &BTreeSet<String>) -> String {
     )
 }
 
-/// A change of a trust policy.
-pub(crate) fn trust_in_words(role: &RoleName, differences: &[Difference]) -> String {
+/// A change of a trust policy, with the `effect` of the one that was found.
+pub(crate) fn trust_in_words(role: &RoleName, effect: &str, differences: &[Difference]) -> String {
     let changes = policy::in_words(differences, DIFFERENCES_LIMIT);
-    format!("restore the trust policy of {role}: {changes}")
+    format!("restore the trust policy of {role}{effect}: {changes}")
 }
 
 /// A change of the policy by which the management role assumes deployer roles.

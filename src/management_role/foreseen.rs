@@ -23,20 +23,21 @@ impl Foreseen {
             .extend(plan.blocked.into_iter().filter(|blocked| !blocked.is_note()));
     }
 
-    /// What is told.
+    /// What is told of the object of that name.
     #[must_use]
-    pub fn message(&self, withheld: Withheld) -> String {
+    pub fn message(&self, withheld: Withheld, object: &str) -> String {
+        let waits = withheld.removal_waits(&format!("mgr {object}"));
         // On a hub that is not this one nothing is taken away, and nobody is asked for what would let that go on.
         let elsewhere = self.waits.iter().find(|blocked| blocked.part() == Some(Part::Hub));
         if let Some(blocked) = elsewhere {
-            return withheld.removal_waits_with(&[], &[blocked.found()]);
+            return Withheld::with(waits, &[], &[blocked.found()]);
         }
         let unseen = self
             .unseen
             .iter()
             .map(|why| format!("what is left could not be looked at: {why}"));
         let in_the_way: Vec<String> = self.waits.iter().map(Blocked::found).chain(unseen).collect();
-        withheld.removal_waits_with(&self.steps, &in_the_way)
+        Withheld::with(waits, &self.steps, &in_the_way)
     }
 }
 
@@ -49,6 +50,7 @@ mod tests {
     #[test]
     fn everything_that_holds_it_up_is_told_but_where_the_hub_is_another() {
         let secrets = |name: &str| Blocked::SecretsRemain {
+            namespace: "argocd".to_owned(),
             secrets: BTreeSet::from([name.to_owned()]),
         };
         let mut foreseen = Foreseen {
@@ -60,6 +62,7 @@ mod tests {
             arn: "arn:role".to_owned(),
             value: String::new(),
             undone: Vec::new(),
+            shuts_out: false,
         };
         foreseen.add(Plan {
             steps: vec![super::super::Step::DeleteRole {
@@ -68,14 +71,23 @@ mod tests {
             blocked: vec![note, secrets("by-terraform")],
             ..Plan::default()
         });
-        let told = foreseen.message(Withheld::Paused);
+        let told = foreseen.message(Withheld::Paused, "default");
         for part in ["delete role mooring-argocd", "by-hand", "by-terraform", "STS failed"] {
             assert!(told.contains(part), "{part}: {told}");
         }
         assert!(!told.contains("arn:role"), "{told}");
-        foreseen.waits.push(Blocked::HubNotFound);
-        let told = foreseen.message(Withheld::ReadOnly);
-        assert!(told.contains("EKS knows no cluster of that name"), "{told}");
+        foreseen.waits.push(Blocked::HubNotFound {
+            cluster: crate::domain::arn::ClusterArn {
+                region: "eu-west-1".parse().unwrap(),
+                account: "111111111111".parse().unwrap(),
+                name: "hub".parse().unwrap(),
+            },
+        });
+        let told = foreseen.message(Withheld::ReadOnly, "default");
+        assert!(
+            told.contains("EKS has no cluster hub in account 111111111111"),
+            "{told}"
+        );
         assert!(!told.contains("by-hand") && !told.contains("delete role"), "{told}");
     }
 }

@@ -241,7 +241,7 @@ async fn conclude(
 ) -> Result<Action, Error> {
     let name = metadata.name.as_deref().unwrap_or_default();
     let uid = metadata.uid.as_deref().unwrap_or_default();
-    let new = status::status(old, metadata.generation, &pass, now());
+    let new = status::status(old, name, metadata.generation, &pass, now());
     let nothing = ManagementRoleStatus::default();
     let stored = if context.remember(uid, |remembered| remembered.unwritten) {
         &nothing

@@ -68,11 +68,17 @@ fn issuer_of(observed: &Observed) -> String {
 #[must_use]
 pub fn not_the_hub(request: &Request, observed: &Observed, recorded: Option<&str>) -> Option<Blocked> {
     if observed.cluster.is_none() {
-        return Some(Blocked::HubNotFound);
+        return Some(Blocked::HubNotFound {
+            cluster: request.hub.cluster.clone(),
+        });
     }
     let (described, here) = (issuer_of(observed), observed.issuer_here.clone());
     if described != here {
-        return Some(Blocked::HubMismatch { described, here });
+        return Some(Blocked::HubMismatch {
+            cluster: request.hub.cluster.clone(),
+            described,
+            here,
+        });
     }
     replaced(request, &here, recorded)
 }
@@ -86,6 +92,7 @@ pub fn replaced(request: &Request, issuer: &str, recorded: Option<&str>) -> Opti
         object: request.name.clone(),
         recorded: recorded.to_owned(),
         issuer: issuer.to_owned(),
+        confirmed: request.confirmed_hub.clone(),
     })
 }
 
@@ -154,6 +161,9 @@ fn withhold(plan: &mut Plan, observed: &Observed) -> bool {
         arn: role.arn.clone(),
         value: value.clone(),
         undone: undone.iter().map(Step::words).collect(),
+        shuts_out: undone
+            .iter()
+            .any(|step| matches!(step, Step::SetTrust { shuts_out: true, .. })),
     };
     plan.blocked.insert(0, held);
     true

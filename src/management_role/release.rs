@@ -161,7 +161,10 @@ async fn take_away(
     }
     let secrets = acting(&request, true, context).await?.unwrap_or_default();
     if !secrets.is_empty() {
-        return Ok(Some(releasing(Blocked::SecretsRemain { secrets })));
+        return Ok(Some(releasing(Blocked::SecretsRemain {
+            namespace: request.namespace.to_string(),
+            secrets,
+        })));
     }
     if let Some(blocked) = still_there(role, &request, old, context)
         .await?

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::{
     api::ManagementRole,
     aws::{AwsError, ErrorKind, Role},
-    domain::arn::RoleArn,
+    domain::{arn::RoleArn, name::ClusterName},
     managed_cluster::{in_words, management::closed_accounts},
 };
 
@@ -72,7 +72,7 @@ pub fn kept<'a>(role: &ManagementRole, retained: &'a [String]) -> impl Iterator<
 /// Deployer roles that were kept, and what came of looking for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    arns: BTreeSet<String>,
+    arns: BTreeMap<String, Option<String>>,
     unseen: BTreeMap<String, String>,
 }
 
@@ -89,8 +89,9 @@ impl Kept {
     ) -> Result<(), AwsError> {
         match found {
             Ok(found) => {
-                let may_trust = found.is_some_and(|found| may_trust(request, deployer, &found));
-                self.arns.extend(may_trust.then(|| deployer.to_string()));
+                let stands = found.filter(|found| may_trust(request, deployer, found));
+                self.arns
+                    .extend(stands.map(|found| (deployer.to_string(), made_for(&found))));
             }
             Err(error) if error.kind == ErrorKind::Denied => {
                 self.unseen.insert(deployer.account.to_string(), in_words(&error));
@@ -112,6 +113,17 @@ impl Kept {
             closed,
         })
     }
+}
+
+/// The cluster that a deployer role was made for, as its description says.
+fn made_for(role: &Role) -> Option<String> {
+    let description = role.description.as_deref()?.strip_prefix("Argo CD on ")?;
+    let cluster = description
+        .split_once(" deploys to ")?
+        .1
+        .split_once(" with this role")?
+        .0;
+    cluster.parse::<ClusterName>().ok().map(|name| name.to_string())
 }
 
 /// Whether a deployer role that was kept is still there and may trust the management role. Only one that does not so much as
@@ -205,6 +217,16 @@ mod tests {
             let blocked = held(found(&arn, trust)).unwrap().unwrap();
             assert!(blocked.message().contains(&retained[0]), "{trust}");
         }
+        let made = Ok(Some(Role {
+            arn: arn.to_string(),
+            description: Some(
+                "Argo CD on hub deploys to kept with this role. Made by Mooring for ManagedCluster kept.".into(),
+            ),
+            ..Role::default()
+        }));
+        let told = held(made).unwrap().unwrap().message();
+        let command = format!("`aws eks delete-access-entry --cluster-name kept --principal-arn {arn}`");
+        assert!(told.contains(&command), "{told}");
         assert_eq!(held(Ok(None)).unwrap(), None);
         assert_eq!(held(found(&arn, "arn:aws:iam::999999999999:root")).unwrap(), None);
         let elsewhere: RoleArn = "arn:aws:iam::222222222222:role/path/a".parse().unwrap();

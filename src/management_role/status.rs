@@ -106,9 +106,9 @@ fn bad_stop(stop: &Stop) -> Bad {
     }
 }
 
-/// What holds after a pass.
+/// What holds after a pass over the object of that name.
 #[must_use]
-pub fn findings(pass: &Pass) -> Vec<Finding> {
+pub fn findings(pass: &Pass, object: &str) -> Vec<Finding> {
     let alone = |reason, message: String, stalled| {
         summarise(
             Vec::new(),
@@ -129,11 +129,11 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
                 ConditionType::Ready,
                 Verdict::True,
                 withheld.reason(),
-                format!("{}; {BOUND}", withheld.nothing_to_do()),
+                format!("{}; {BOUND}", withheld.nothing_to_do(&format!("mgr {object}"))),
             ));
             findings
         }
-        Pass::Withheld(withheld, plan) => told_withheld(*withheld, plan),
+        Pass::Withheld(withheld, plan) => told_withheld(*withheld, object, plan),
         Pass::Applied(applied) => {
             let Applied {
                 plan, outcome, request, ..
@@ -172,7 +172,9 @@ pub fn findings(pass: &Pass) -> Vec<Finding> {
         }
         Pass::Failed(error) => failed(error, false),
         Pass::RemovalFailed(error) => failed(error, true),
-        Pass::ReleaseWithheld(withheld, foreseen) => alone(withheld.reason(), foreseen.message(*withheld), false),
+        Pass::ReleaseWithheld(withheld, foreseen) => {
+            alone(withheld.reason(), foreseen.message(*withheld, object), false)
+        }
         Pass::Releasing(message, None) => alone("Releasing", message.clone(), false),
         Pass::Releasing(message, Some(blocked)) => {
             let bad = Bad {
@@ -220,7 +222,7 @@ fn can_act(owner: &RoleOwner) -> String {
 }
 
 /// Nothing is written: what is not as the spec says is told, and at its own part.
-fn told_withheld(withheld: Withheld, plan: &Plan) -> Vec<Finding> {
+fn told_withheld(withheld: Withheld, object: &str, plan: &Plan) -> Vec<Finding> {
     let steps = |of: &dyn Fn(Part) -> bool| -> Vec<String> {
         let here = plan.steps.iter().filter(|step| of(step.part()));
         here.map(super::Step::words).collect()
@@ -251,7 +253,7 @@ fn told_withheld(withheld: Withheld, plan: &Plan) -> Vec<Finding> {
         part: None,
         verdict: Verdict::False,
         reason: withheld.reason(),
-        message: withheld.not_done(&steps(&|_| true), &words(&blocked(&|_| true))),
+        message: withheld.not_done(&format!("mgr {object}"), &steps(&|_| true), &words(&blocked(&|_| true))),
         stalled: false,
     };
     summarise(parts, &bad)
@@ -303,11 +305,12 @@ pub fn own(mut status: ManagementRoleStatus) -> ManagementRoleStatus {
 #[must_use]
 pub fn status(
     old: &ManagementRoleStatus,
+    object: &str,
     generation: Option<i64>,
     pass: &Pass,
     now: Timestamp,
 ) -> ManagementRoleStatus {
-    let mut findings = findings(pass);
+    let mut findings = findings(pass, object);
     // A mismatch stops every cluster, and ends only when somebody has looked again.
     let mismatch = is_false(&old.conditions, ConditionType::HubReady);
     findings.retain(|f| !(mismatch && f.kind == ConditionType::HubReady && f.verdict == Verdict::Unknown));
@@ -363,7 +366,16 @@ mod tests {
     use crate::{
         api::{RoleStatus, condition::find},
         aws::{AwsError, Call, ErrorKind},
+        domain::arn::ClusterArn,
     };
+
+    fn hub_cluster() -> ClusterArn {
+        ClusterArn {
+            region: "eu-west-1".parse().unwrap(),
+            account: "111111111111".parse().unwrap(),
+            name: "hub".parse().unwrap(),
+        }
+    }
 
     fn denied(call: Call, request: &str) -> Pass {
         Pass::Failed(Error::Aws(AwsError {
@@ -378,7 +390,7 @@ mod tests {
     }
 
     fn after(old: &ManagementRoleStatus, pass: &Pass, second: i64) -> ManagementRoleStatus {
-        status(old, Some(1), pass, Timestamp::from_second(second).unwrap())
+        status(old, "default", Some(1), pass, Timestamp::from_second(second).unwrap())
     }
 
     fn verdict(status: &ManagementRoleStatus, kind: ConditionType) -> Option<&str> {
@@ -410,7 +422,11 @@ mod tests {
                 (ready.status.as_str(), ready.reason.as_str()),
                 ("False", withheld.reason())
             );
-            assert!(ready.message.contains(withheld.end()), "{}", ready.message);
+            assert!(
+                ready.message.contains(&withheld.end("mgr default")),
+                "{}",
+                ready.message
+            );
         }
     }
 
@@ -472,6 +488,7 @@ mod tests {
             arn: "a".into(),
             value: String::new(),
             undone: vec!["delete role a".into()],
+            shuts_out: false,
         };
         let remain = Blocked::ClustersRemain {
             names: ["one".to_owned()].into(),
@@ -503,7 +520,7 @@ mod tests {
         let elsewhere = Blocked::NotItsHub {
             object: "default".into(),
             arn: "arn:r".into(),
-            hub: Box::new(Blocked::HubNotFound),
+            hub: Box::new(Blocked::HubNotFound { cluster: hub_cluster() }),
         };
         let told = |old: &ManagementRoleStatus, blocked: Blocked, at| {
             after(old, &Pass::Releasing(blocked.message(), Some(blocked)), at)
@@ -542,7 +559,7 @@ mod tests {
             (
                 remain("", "two", ""),
                 true,
-                "ManagedCluster two cannot be read, and so counts as naming it: correct it, or delete it.",
+                "ManagedCluster two cannot be read, and so counts as naming it: correct it, or delete it (`kubectl describe mgc two` names the field)",
             ),
             (
                 remain("", "", "three"),
@@ -607,12 +624,22 @@ mod tests {
         assert_eq!(verdict(&first, ConditionType::HubReady), Some("Unknown"));
     }
 
+    fn lack() -> crate::policy::Lack {
+        crate::policy::Lack {
+            denied_by: None,
+            gone: ["one".to_owned()].into(),
+            statement: None,
+            in_place: false,
+        }
+    }
+
     #[test]
     fn every_obstacle_is_a_sentence_under_a_reason() {
         let names = || ["one".to_owned()].into();
         for blocked in [
-            Blocked::HubNotFound,
+            Blocked::HubNotFound { cluster: hub_cluster() },
             Blocked::HubMismatch {
+                cluster: hub_cluster(),
                 described: "a".into(),
                 here: "b".into(),
             },
@@ -620,6 +647,7 @@ mod tests {
                 object: "default".into(),
                 recorded: "a".into(),
                 issuer: "b".into(),
+                confirmed: None,
             },
             Blocked::RoleLeftBehind {
                 object: "default".into(),
@@ -642,14 +670,12 @@ mod tests {
             Blocked::SelfTrustMissing {
                 arn: "a".into(),
                 secrets: names(),
-                lack: crate::policy::Lack {
-                    denied_by: None,
-                    gone: names(),
-                    statement: None,
-                    in_place: false,
-                },
+                lack: lack(),
             },
-            Blocked::SecretsRemain { secrets: names() },
+            Blocked::SecretsRemain {
+                namespace: "argocd".into(),
+                secrets: names(),
+            },
             Blocked::RoleNotOurs {
                 arn: "a".into(),
                 owner: "b".into(),
@@ -681,7 +707,7 @@ mod tests {
             },
             Blocked::RetainedDeployers {
                 object: "default".into(),
-                arns: names(),
+                arns: std::collections::BTreeMap::from([("one".to_owned(), None)]),
                 unseen: std::collections::BTreeMap::from([("222222222222".into(), "AWS denied it.".into())]),
                 closed: ["333333333333".into()].into(),
             },

@@ -141,11 +141,8 @@ impl Step {
                 differences,
                 shuts_out: false,
                 ..
-            } => trust_in_words(name, differences),
-            Self::SetTrust { name, differences, .. } => format!(
-                "{}, found to let none of Argo CD's service accounts in, so that Argo CD comes to no cluster",
-                trust_in_words(name, differences)
-            ),
+            } => trust_in_words(name, "", differences),
+            Self::SetTrust { name, differences, .. } => trust_in_words(name, SHUTS_OUT, differences),
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
             Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::PutPolicy {
@@ -179,6 +176,9 @@ impl Step {
         }
     }
 }
+
+/// What a trust policy does that has to be known before what it says.
+const SHUTS_OUT: &str = ", which let none of Argo CD's service accounts in, so that Argo CD came to no cluster";
 
 /// The parts, in the order in which they are made; each has a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -754,6 +754,9 @@ async fn a_role_that_its_owner_closes_again_is_kept_and_told_how_to_open_and_let
             (wired.policies(&world) == [VIEW.to_owned()].into()).then_some(())
         })
         .await;
+    let taken =
+        |object: &Value| condition(object, "AccessEntryReady").is_some_and(|(_, reason, _)| reason == "Releasing");
+    world.until("ManagedCluster", "wired", taken).await;
     assert!(world.secrets().get_opt(&wired.secret()).await.unwrap().is_none());
     assert_eq!(wired.seen_role(&world), kept);
     open();

@@ -521,7 +521,13 @@ async fn a_hub_that_was_made_again_is_followed_once_a_person_says_so() {
     // What names another issuer confirms nothing.
     confirm(&former).await;
     world.whole_pass("ManagementRole", "default").await;
-    world.until_reason("ManagementRole", "default", "HubMismatch").await;
+    let refused = format!("The annotation that is set confirms {former}, which is the one that was recorded");
+    world
+        .until("ManagementRole", "default", |object| {
+            condition(object, "Ready")
+                .is_some_and(|(_, reason, message)| reason == "HubMismatch" && message.contains(&refused))
+        })
+        .await;
     assert_eq!(world.writes("default", mark), Vec::<String>::new());
     assert_eq!(world.writes("one", mark), Vec::<String>::new());
 
@@ -585,12 +591,21 @@ async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
     world.start_operator().await;
     let waits = world.until_reason("ManagementRole", "default", "HubMismatch").await;
     world.delete("ManagedCluster", "one").await;
-    world
-        .until_reason("ManagedCluster", "one", "ManagementRoleNotReady")
+    let frees = lets_go("mgc", "one");
+    let copy = world
+        .until("ManagedCluster", "one", |object| message(object).contains(&frees))
         .await;
-    let lets_go = |kind: &str, name: &str| {
-        format!(r#"kubectl patch {kind} {name} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#)
-    };
+    assert_eq!(condition(&copy, "Ready").unwrap().1, "ManagementRoleNotReady");
+    let secret = copy["status"]["secret"].as_str().unwrap();
+    let told = message(&copy);
+    assert!(
+        told.contains(&format!("kubectl delete secret -n argocd {secret}")),
+        "{told}"
+    );
+    assert!(
+        told.contains("kubectl describe mgr default") && !told.contains("patch mgr"),
+        "{told}"
+    );
     for part in [
         lets_go("mgr", "default"),
         format!("mooring.dev/confirm-hub={issuer}"),
@@ -598,6 +613,7 @@ async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
     ] {
         assert!(message(&waits).contains(&part), "{part}: {}", message(&waits));
     }
+    assert!(message(&waits).contains("lets the removal go on, which deletes that role"));
     assert_eq!(condition(&waits, "HubReady").unwrap().0, "False");
     assert_eq!(condition(&waits, "Stalled").unwrap().0, "True");
     let without = json!({"metadata": {"finalizers": null}});
@@ -619,12 +635,22 @@ async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
         "{}",
         message(&waits)
     );
-    world.patch("ManagementRole", "default", without.clone()).await;
+    world.patch("ManagementRole", "default", without).await;
     world.until_gone("ManagementRole", "default").await;
     assert_eq!(world.writes("default", mark), Vec::<String>::new());
     assert_eq!(all(), before);
+    of_another_cluster(&world).await;
+}
 
-    // One of a cluster of another name, whose role its status names.
+/// The command that takes the finalizers off an object.
+fn lets_go(kind: &str, name: &str) -> String {
+    format!(r#"kubectl patch {kind} {name} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#)
+}
+
+/// One of a cluster of another name, whose role its status names.
+async fn of_another_cluster(world: &World) {
+    let api = world.stage.mooring("ManagementRole").unwrap();
+    let without = json!({"metadata": {"finalizers": null}});
     let mut copy = world.setting.management.clone();
     copy["metadata"]["name"] = json!("copy");
     copy["spec"]["cluster"]["name"] = json!("not-hub");
@@ -646,7 +672,10 @@ async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
     world
         .until("ManagementRole", "copy", |object| {
             condition(object, "Ready").is_some_and(|(_, reason, message)| {
-                reason == "HubMismatch" && message.contains(&lets_go("mgr", "copy"))
+                reason == "HubMismatch"
+                    && message.contains(&lets_go("mgr", "copy"))
+                    && message.contains("remove it by the Mooring of not-hub")
+                    && !message.contains("in a new ManagementRole")
             })
         })
         .await;

@@ -148,7 +148,7 @@ async fn standing(world: &World) {
     world.delete("ManagedCluster", "standing").await;
     let told = world
         .until("ManagedCluster", "standing", |object| {
-            message(object).contains("spec.mode is Observe: set spec.mode to Enforce to let the removal go on")
+            message(object).contains("spec.mode is Observe: run `kubectl patch mgc standing --type merge -p")
         })
         .await;
     assert_eq!(stage::ready(&told).1, "Observe");

@@ -281,7 +281,7 @@ async fn on_the_hub_a_namespace_of_an_argo_cd_or_of_the_operator_takes_more_than
         ("*s*", "mooring-system, kube-system"),
     ] {
         world.moor("hub", edit(namespace)).await;
-        let says = format!(", which take in {reached}");
+        let says = format!(", which match {reached}");
         refused(&world, "hub", "NotAllowed", &says).await;
     }
     assert!(world.calls("hub", mark).is_empty());
@@ -328,7 +328,7 @@ async fn unusable(world: &World) {
         world.moor(name, json!({})).await;
     }
     refused(world, "config-map", "AccessEntriesDisabled", "API_AND_CONFIG_MAP").await;
-    refused(world, "missing", "ClusterNotFound", "EKS knows no cluster of the name").await;
+    refused(world, "missing", "ClusterNotFound", "EKS has no cluster missing in account 222222222222, region eu-west-1 (DescribeCluster: ResourceNotFoundException)").await;
     refused(world, "failed", "ClusterNotActive", "FAILED").await;
     let waiting = world
         .until_reason("ManagedCluster", "creating", "ClusterNotActive")

@@ -301,11 +301,12 @@ async fn shut(world: &World) {
     world.delete("ManagedCluster", "shut").await;
     let told = world
         .until("ManagedCluster", "shut", |object| {
-            message(object).contains("the account cannot be entered")
+            message(object).contains("cannot be entered to remove the rest")
         })
         .await;
     assert!(
-        message(&told).contains("set spec.deletion.policy to Retain"),
+        message(&told)
+            .contains(r#"`kubectl patch mgc shut --type merge -p '{"spec":{"deletion":{"policy":"Retain"}}}'`"#),
         "{}",
         message(&told)
     );
@@ -485,14 +486,16 @@ async fn keeps_nothing_unlisted(world: &World) {
     world.patch("ManagedCluster", "garbled", retain).await;
     let told = world
         .until("ManagedCluster", "garbled", |object| {
-            message(object).contains("spec.deletion.policy is Retain")
+            message(object).contains("as spec.deletion.policy Retain says")
         })
         .await;
-    assert!(
-        message(&told).contains("correct the rest of the spec, or set spec.deletion.policy to Delete"),
-        "{}",
-        message(&told)
-    );
+    for says in [
+        "spec.access: ",
+        "kubectl edit mgc garbled",
+        r#"deleted, `kubectl patch mgc garbled --type merge -p '{"spec":{"deletion":{"policy":"Delete"}}}'`"#,
+    ] {
+        assert!(message(&told).contains(says), "{says}: {}", message(&told));
+    }
     assert!(condition(&told, "Stalled").is_some(), "a person has to act");
 }
 

@@ -137,7 +137,7 @@ async fn used(world: &World) {
     world.patch("ManagedCluster", name, pause(&json!("true"))).await;
     let told = world.until_reason("ManagedCluster", name, "Paused").await;
     assert!(
-        message(&told).contains("take the annotation mooring.dev/paused away"),
+        message(&told).contains(&format!("run `kubectl annotate mgc {name} mooring.dev/paused-`")),
         "{}",
         message(&told)
     );
@@ -174,13 +174,15 @@ async fn kept(world: &World) {
     world.delete("ManagedCluster", name).await;
     let told = world
         .until("ManagedCluster", name, |object| {
-            message(object).contains("the object is being removed")
+            message(object)
+                .contains("so Mooring neither takes that away nor removes this object: run `kubectl annotate")
         })
         .await;
     assert!(!message(&told).contains("delete role"), "{}", message(&told));
     for says in [
         "spec.mode is Suspended, and Argo CD's access still stands: ",
         "What is then done: delete the access entry; delete cluster Secret ",
+        "; keep the deployer role, since spec.deletion.policy is Retain",
     ] {
         assert!(message(&told).contains(says), "{}", message(&told));
     }

@@ -250,7 +250,8 @@ async fn beyond(world: &World) {
     assert_eq!(stage::ready(&told), ("False".to_owned(), "Suspended".to_owned()));
     assert_eq!(condition(&told, "AccessEntryReady").unwrap().1, "Suspended");
     assert!(
-        message(&told).contains("could not be looked at: ManagementRole default does not allow"),
+        message(&told)
+            .contains("spec.mode Enforce would be refused as the spec is: ManagementRole default does not allow"),
         "{}",
         message(&told)
     );

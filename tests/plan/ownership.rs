@@ -1014,7 +1014,15 @@ fn whose_a_role_under_our_name_is_leads_to_what_is_to_be_done() {
         ),
         (
             &[("mooring.dev/hub", HUB), ("mooring.dev/uid", "lost")],
-            "that object is there no more, so it left the role behind",
+            "that object is there no more, so it left the role behind: take it over with `kubectl patch mgc prod-eu --type merge -p",
+        ),
+        (
+            &[
+                ("mooring.dev/hub", HUB),
+                ("mooring.dev/uid", "lost"),
+                ("mooring.dev/object", "prod-eu"),
+            ],
+            "that was an earlier object of this name, and is there no more, so it left the role behind",
         ),
         (
             &[("mooring.dev/hub", OTHER), ("mooring.dev/uid", "living")],

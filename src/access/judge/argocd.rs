@@ -35,7 +35,7 @@ pub(in crate::access) fn judge(
         Look::Unseen(why) => return not_seen(namespace, &format!("cluster Secret {name} could not be read: {why}")),
         Look::Seen(Err(why)) => {
             let own = format!(
-                "{}; where the other clusters cannot wait for that, mend it by hand: kubectl -n {namespace} edit secret {name}",
+                "{}; where the other clusters cannot wait for that, mend it by hand: `kubectl -n {namespace} edit secret {name}`",
                 subject.mending.will("write it back")
             );
             return malformed(namespace, name, why, &own);
@@ -124,7 +124,7 @@ fn of_all_clusters(namespace: &str, argocd: &ArgoCdEvidence) -> Option<Found> {
         Look::Seen(all) => {
             if let Some((name, why)) = all.first() {
                 let others = format!(
-                    "mend it: kubectl -n {namespace} edit secret {name}. Where its label {} is taken away instead, ApplicationSets delete the Applications of its cluster",
+                    "mend it: `kubectl -n {namespace} edit secret {name}`. Where its label {} is taken away instead, ApplicationSets delete the Applications of its cluster",
                     SECRET_TYPE.0
                 );
                 return Some(malformed(namespace, name, why, &others));
@@ -164,7 +164,7 @@ fn malformed(namespace: &str, name: &str, why: &str, next: &str) -> Found {
     failed(
         Reason::ClusterSecretMalformed,
         format!(
-            "Argo CD cannot read cluster Secret {name} in namespace {namespace}: {why}. While it is there, no ApplicationSet \
+            "it cannot read cluster Secret {name} in namespace {namespace}: {why}. While it is there, no ApplicationSet \
              deletes anything on any cluster"
         ),
         next,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     argocd::ADOPT_ANNOTATION,
     domain::{
-        arn::{account_in, name_in, region_in},
+        arn::{ClusterArn, account_in, name_in, region_in},
         commands::{free_secret, let_go_of_access_entry, let_take_access_entries, scale_application_sets},
         eks::ClusterState,
         ownership::{ADOPT_TAG, HOLD_TAG},
@@ -35,20 +35,20 @@ impl Blocked {
             Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}: {}", serve(namespace)),
             Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role, without which Argo CD does not come to the cluster. That takes seconds; where it does not end, `kubectl describe mgr {name}` says what keeps it"),
             Self::PolicyFull { name } => format!("the policy of ManagementRole {name}'s role has no room for this cluster's deployer role, so nothing is made: ask the platform team to set spec.assumePolicy to PerAccount there, or name the ManagementRole of a second Argo CD in a new ManagedCluster. Once there is room, it goes on by itself"),
-            Self::ClusterNotFound => "EKS knows no cluster of the name in spec.clusterName, or else of the object's own, in this account and region: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster".to_owned(),
+            Self::ClusterNotFound { cluster } => format!("{}: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster", no_cluster(cluster)),
             Self::ClusterNotActive { cluster, state } => match state {
-                ClusterState::Failed => format!("the cluster is FAILED: `aws eks describe-cluster --region {} --name {}` says why, in field health; it is moored as soon as it is active", cluster.region, cluster.name),
-                ClusterState::Deleting => "the cluster is being deleted: delete this ManagedCluster too, unless the cluster is to be created again under its name, and then it is moored anew by itself".to_owned(),
+                ClusterState::Failed => format!("{cluster} is FAILED: in account {}, `aws eks describe-cluster --region {} --name {}` says why, in field health; it is moored as soon as it is active", cluster.account, cluster.region, cluster.name),
+                ClusterState::Deleting => format!("{cluster} is being deleted: delete this ManagedCluster too, unless the cluster is to be created again under its name, and then it is moored anew by itself"),
                 ClusterState::Creating | ClusterState::Pending => {
-                    "the cluster is being created; it is moored as soon as it is active".to_owned()
+                    format!("{cluster} is being created; it is moored as soon as it is active")
                 }
                 ClusterState::Active | ClusterState::Updating | ClusterState::Unknown => {
-                    "EKS does not tell the cluster's endpoint and certificate authority yet; it is moored as soon as it does".to_owned()
+                    format!("EKS does not tell endpoint and certificate authority of {cluster} yet; it is moored as soon as it does")
                 }
             },
-            Self::ClusterGone => "the cluster that was moored is not there any more, and its access entry went with it. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself".to_owned(),
+            Self::ClusterGone { cluster } => format!("the cluster that was moored is not there any more, and its access entry went with it: {}. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself", no_cluster(cluster)),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
-            Self::AccessEntriesDisabled { cluster } => format!("the cluster's authentication mode is CONFIG_MAP, which takes no access entries: set it with `{}` (this cannot be undone)", let_take_access_entries(&cluster.region, &cluster.name)),
+            Self::AccessEntriesDisabled { cluster } => format!("the authentication mode of {cluster} is CONFIG_MAP, which takes no access entries: in account {}, set it with `{}` (this cannot be undone)", cluster.account, let_take_access_entries(&cluster.region, &cluster.name)),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner, next } => format!("role {arn} is not ours ({owner}): {next}"),
             Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Or name another role in a new ManagedCluster"),
@@ -57,7 +57,7 @@ impl Blocked {
             Self::NotOpened { arn, undone, open } => format!("role {arn} does not bear the tag {ADOPT_TAG} of this hub any more, and without it AWS lets Mooring write nothing to it, so this is not done: {}. Have its owner do that, or set the tag again, and Mooring does it: `{open}`", undone.join("; ")),
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (`{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again"),
             Self::ForeignPolicyAttached { role, policies, forged: true } => format!("{}. Once its policies are off, Mooring deletes it and makes its own by itself: {}", forged_in_words(role), detach_commands(role, policies)),
-            Self::ForeignPolicyAttached { role, policies, forged: false } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: {}", detach_commands(role, policies)),
+            Self::ForeignPolicyAttached { role, policies, forged: false } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}", account_in(role), detach_commands(role, policies)),
             Self::Unconfirmed { what } => format!("{what}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
             Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
@@ -74,6 +74,14 @@ impl Blocked {
             Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept"),
         }
     }
+}
+
+/// That EKS has no cluster of that name, as it says itself.
+pub(crate) fn no_cluster(cluster: &ClusterArn) -> String {
+    format!(
+        "EKS has no cluster {} in account {}, region {} (DescribeCluster: ResourceNotFoundException)",
+        cluster.name, cluster.account, cluster.region
+    )
 }
 
 impl Blocked {
@@ -168,9 +176,10 @@ pub(crate) fn held_in_words(thing: &str, value: &str, undone: &[String]) -> Stri
         format!("{held}, so nothing is written to it")
     } else {
         format!(
-            "{held}, so Mooring leaves undone: {}. The owner of the account has set it: once that is settled, `{}` lets it go on by itself",
-            undone.join("; "),
-            untag_command(thing)
+            "{held}: the owner of the account has set it, and Mooring writes nothing to it. Once that is settled, in account {}, `{}` lets it go on by itself. Not done until then: {}",
+            account_in(thing),
+            untag_command(thing),
+            undone.join("; ")
         )
     }
 }

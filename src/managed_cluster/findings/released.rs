@@ -50,15 +50,19 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
             EXISTING,
         );
     }
-    let by_itself = releasing.blocked.is_none() && releasing.failed.is_none();
-    let in_the_way = match &releasing.cut {
-        Some(cut @ Cut::Blocked(blocked)) if by_itself => Some(standing(bad_of(blocked), cut.seen())),
-        Some(cut @ Cut::Failed(error)) if by_itself => Some(standing(bad_error(error), cut.seen())),
-        Some(_) | None => None,
-    };
+    if let Some(let_go) = &releasing.let_go {
+        set(&mut parts, Part::AccessEntry, Verdict::False, RELEASING, let_go);
+    }
+    let in_the_way = uncut_first(releasing);
     let told = in_the_way.is_some();
+    if let Some(waits) = releasing.blocked.as_ref().filter(|_| told) {
+        let part = waits.part();
+        set(&mut parts, part, Verdict::False, waits.reason(), &waits.message());
+    }
     let mut bad = in_the_way.unwrap_or_else(|| bad(releasing));
-    if let Some(part) = bad.part {
+    // What AWS still shows of what is gone is no news of it.
+    let late = |part: &Part| bad.reason == PROPAGATING && releasing.gone.contains(part);
+    if let Some(part) = bad.part.filter(|part| !late(part)) {
         set(&mut parts, part, bad.verdict, bad.reason, &bad.message);
     }
     if matches!(
@@ -87,8 +91,28 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
     summarise(parts, &bad)
 }
 
+/// What keeps the access from being taken away, where that is what a person has to know first: the removal goes on by
+/// itself, or waits for what comes by itself.
+fn uncut_first(releasing: &Releasing) -> Option<Bad> {
+    let waits = releasing.blocked.as_ref();
+    if releasing.failed.is_some()
+        || waits.is_some_and(|blocked| blocked.stalled() || blocked.asks_who_uses_the_secret())
+    {
+        return None;
+    }
+    let bad = match releasing.cut.as_ref()? {
+        Cut::Away { .. } => return None,
+        cut @ Cut::Blocked(blocked) => standing(bad_of(blocked), cut.seen()),
+        cut @ Cut::Failed(error) => standing(bad_error(error), cut.seen()),
+    };
+    (waits.is_none() || bad.stalled).then_some(bad)
+}
+
 /// The reason of a removal that goes on by itself.
-const RELEASING: &str = "Releasing";
+pub(in crate::managed_cluster) const RELEASING: &str = "Releasing";
+
+/// The reason of what AWS has yet to carry everywhere.
+const PROPAGATING: &str = "Propagating";
 
 /// What holds the removal up, and at which part. Too many removals, and whoever uses the cluster, are nothing that a part
 /// of it lacks.
@@ -134,7 +158,7 @@ fn how_far(releasing: &Releasing) -> String {
     let cut = matches!(releasing.cut, Some(Cut::Away { .. }));
     let stands = |part: &Part| match part {
         Part::Secret => true,
-        Part::AccessEntry => !cut,
+        Part::AccessEntry => !cut && releasing.let_go.is_none(),
         Part::DeployerRole => !releasing.existing,
         Part::Cluster | Part::ManagementRole => false,
     };
@@ -144,7 +168,7 @@ fn how_far(releasing: &Releasing) -> String {
         .map(|part| part.words())
         .collect();
     if left.is_empty() {
-        format!(". The object is being removed: there is {away}, and it waits for that")
+        format!(". The object is being removed: there is {away} any more, and it goes once this is over")
     } else {
         format!(
             ". The object is being removed: there is {away}; what there is of {} stands meanwhile",
@@ -160,9 +184,21 @@ fn uncut(parts: &mut Vec<Finding>, message: &mut String, bad: Bad, seen: bool) {
     *message = format!("{}: {why} says why. {}", stands(seen), capitalised(message));
 }
 
+/// Whether the `ManagementRole` let the removal go as far as to take something away.
+pub(super) fn got_in(releasing: &Releasing) -> bool {
+    let waits = releasing.blocked.as_ref();
+    !releasing.gone.is_empty() && waits.is_none_or(|blocked| blocked.part() != Part::ManagementRole)
+}
+
 /// What is told while it is being removed and nothing is written for it.
-pub(super) fn withheld(withheld: Withheld, foreseen: &Foreseen) -> Vec<Finding> {
-    let Foreseen { plan, unseen, access } = foreseen;
+pub(super) fn withheld(withheld: Withheld, object: &str, foreseen: &Foreseen) -> Vec<Finding> {
+    let Foreseen {
+        plan,
+        unseen,
+        access,
+        retains,
+    } = foreseen;
+    let object = format!("mgc {object}");
     let mut steps: Vec<String> = plan.steps.iter().map(Step::words).collect();
     let mut parts = Vec::new();
     if *access == Access::Unseen {
@@ -184,10 +220,17 @@ pub(super) fn withheld(withheld: Withheld, foreseen: &Foreseen) -> Vec<Finding> 
         .iter()
         .map(|why| format!("what is left could not be looked at: {why}"));
     let in_the_way: Vec<String> = plan.blocked.iter().map(Blocked::found).chain(unseen).collect();
-    let mut message = withheld.removal_waits_with(&steps, &in_the_way);
-    if matches!(access, Access::Stands | Access::Unseen) {
-        message = format!("{}: {message}", stands(*access == Access::Stands));
+    if *retains {
+        steps.push("keep the deployer role, since spec.deletion.policy is Retain".to_owned());
     }
+    let waits = match access {
+        Access::Wanted | Access::Away => withheld.removal_waits(&object),
+        Access::Stands | Access::Unseen => {
+            let stands = stands(*access == Access::Stands);
+            format!("{stands}: {}", withheld.removal_leaves_access(&object))
+        }
+    };
+    let message = Withheld::with(waits, &steps, &in_the_way);
     summarise(
         parts,
         &Bad {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::{
     api::condition::{Finding, Verdict},
-    domain::eks::AuthenticationMode,
+    domain::{commands::enforce, eks::AuthenticationMode},
     managed_cluster::{
         Blocked, Part,
+        request::Refusal,
         status::{Cut, Kept, SUSPENDED, Suspension},
     },
 };
@@ -17,7 +18,7 @@ use super::{Bad, RESTART, bad_error, bad_of, bad_stop, of_part, part_of, set, su
 pub(super) const NO_ENTRY: &str = "there is no access entry, since spec.mode is Suspended";
 
 /// What holds while access is taken away.
-pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
+pub(super) fn told(suspension: &Suspension, object: &str) -> Vec<Finding> {
     let Suspension { cut, kept, lost, .. } = suspension;
     let mut parts = match kept {
         Kept::Applied(plan, outcome, facts) => {
@@ -54,7 +55,7 @@ pub(super) fn told(suspension: &Suspension) -> Vec<Finding> {
                 part: None,
                 verdict: Verdict::False,
                 reason: SUSPENDED,
-                message: suspended_in_words(kept, lost),
+                message: suspended_in_words(kept, lost, object),
                 stalled: false,
             }
         }
@@ -80,6 +81,11 @@ pub(super) fn standing(bad: Bad, seen: bool) -> Bad {
     }
 }
 
+/// That the access does not come back with the mode alone.
+pub(super) fn not_to_be_enforced(refusal: &Refusal) -> String {
+    format!("spec.mode Enforce would be refused as the spec is: {refusal}")
+}
+
 /// That the access is not away, where an entry was `seen`; and otherwise that nobody knows.
 pub(super) fn stands(seen: bool) -> &'static str {
     if seen {
@@ -95,23 +101,26 @@ fn what_stays(kept: &Kept) -> &'static str {
         |part: Part| matches!(kept, Kept::Applied(plan, _, _) if plan.blocked.contains(&Blocked::Suspended { part }));
     match (unmade(Part::DeployerRole), unmade(Part::Secret)) {
         (false, false) => {
-            "no access entry stands, the deployer role and the cluster Secret stay, and Applications are left alone. Set \
-             spec.mode to Enforce to give the access back"
+            "no access entry stands, the deployer role and the cluster Secret stay, and Applications are left alone. \
+             To give the access back"
         }
         (false, true) => {
-            "no access entry stands, the deployer role stays, and the cluster Secret was never written. Set spec.mode to \
-             Enforce to go on"
+            "no access entry stands, the deployer role stays, and the cluster Secret was never written. To go on"
         }
         (true, false) => {
             "no access entry stands, there is no deployer role and none is made, the cluster Secret stays, and \
-             Applications are left alone. Set spec.mode to Enforce to make the access anew"
+             Applications are left alone. To make the access anew"
         }
-        (true, true) => "nothing stands for this cluster, and nothing is made. Set spec.mode to Enforce to moor it",
+        (true, true) => "nothing stands for this cluster, and nothing is made. To moor it",
     }
 }
 
-fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>) -> String {
-    let mut message = format!("spec.mode is Suspended: {}", what_stays(kept));
+fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>, object: &str) -> String {
+    let mut message = format!(
+        "spec.mode is Suspended: {}, run `{}`",
+        what_stays(kept),
+        enforce(format_args!("mgc {object}"))
+    );
     if !lost.is_empty() {
         let lost: Vec<&str> = lost.iter().map(String::as_str).collect();
         message.push_str(". With the entry went what others had given it, which Mooring does not give back: ");
@@ -143,7 +152,11 @@ fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>) -> String {
                 message.push_str(&besides.join("; "));
             }
         }
-        Kept::Refused(_) | Kept::Waiting(_) | Kept::Not(_) => {
+        Kept::Refused(refusal) => {
+            message.push_str(". ");
+            message.push_str(&not_to_be_enforced(refusal));
+        }
+        Kept::Waiting(_) | Kept::Not(_) => {
             if let Some(why) = kept.why_not() {
                 message.push_str(". What stays could not be looked at: ");
                 message.push_str(&why);

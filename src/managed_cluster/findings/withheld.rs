@@ -10,13 +10,14 @@ use crate::{
 };
 
 use super::{
-    Bad, of_part, set, summarise,
-    suspended::{NO_ENTRY, stands},
+    Bad, of_part, part_of, set, summarise,
+    suspended::{NO_ENTRY, not_to_be_enforced, stands},
     with,
 };
 
 /// What is not as the spec says is told, and at its own part.
-pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Finding> {
+pub(super) fn told(withheld: Withheld, object: &str, plan: &Plan, facts: &Facts) -> Vec<Finding> {
+    let object = format!("mgc {object}");
     let all = undone(plan, facts, |_| true);
     let in_the_way: Vec<String> = plan
         .blocked
@@ -46,9 +47,14 @@ pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Findin
     if let Some(changed) = &facts.server_changed {
         add(&mut parts, Part::Secret, &changed.told());
     }
-    if facts.unseen.is_some() {
+    if facts.unseen.is_some() || facts.refused.is_some() {
         // Only what takes the access away was looked at.
         parts.retain(|finding| finding.kind == Part::AccessEntry.condition());
+    }
+    if let Some(refusal) = &facts.refused
+        && let (Some(part), reason) = part_of(refusal)
+    {
+        set(&mut parts, part, Verdict::False, reason, &refusal.to_string());
     }
     let cut_off = is_cut_off(plan);
     if facts.suspended && cut_off {
@@ -57,21 +63,25 @@ pub(super) fn told(withheld: Withheld, plan: &Plan, facts: &Facts) -> Vec<Findin
     let unseen = facts
         .unseen
         .iter()
-        .map(|why| format!("what stays could not be looked at: {why}"));
+        .map(|why| format!("what stays could not be looked at: {why}"))
+        .chain(facts.refused.iter().map(not_to_be_enforced));
     if clean && !facts.suspended {
-        let notes: Vec<String> = [withheld.nothing_to_do()].into_iter().chain(in_the_way).collect();
+        let notes: Vec<String> = [withheld.nothing_to_do(&object)]
+            .into_iter()
+            .chain(in_the_way)
+            .collect();
         let finding = Finding::new(ConditionType::Ready, Verdict::True, withheld.reason(), notes.join("; "));
         return with(parts, finding);
     }
     let (reason, message) = if clean {
-        let told = format!("{NO_ENTRY}; nothing will be written while {}", withheld.why());
+        let told = format!("{NO_ENTRY}; {}", withheld.until(&object));
         let notes: Vec<String> = [told].into_iter().chain(in_the_way).chain(unseen).collect();
         (SUSPENDED, notes.join("; "))
     } else {
         let not_done = if plan.blocked.iter().any(Blocked::is_one_too_many) {
             withheld.in_vain(&in_the_way)
         } else {
-            withheld.not_done(&all, &in_the_way)
+            withheld.not_done(&object, &all, &in_the_way)
         };
         let told = if facts.suspended && !cut_off {
             format!("{}: {not_done}", stands(true))

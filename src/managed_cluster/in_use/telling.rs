@@ -44,7 +44,7 @@ impl Telling<'_> {
         )];
         if self.used.makers.is_empty() && self.used.elsewhere.is_empty() && self.sets.is_none() {
             sentences.push(
-                "No ApplicationSet is seen that would make one. Another Application may, or who made the last one: it is to be taken out there".to_owned(),
+                "No ApplicationSet is seen that would make one. What another Application or a person made is to be taken out there, or it comes back".to_owned(),
             );
         }
         let makers = self.makers(|_| true);

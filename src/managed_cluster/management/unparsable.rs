@@ -39,7 +39,7 @@ pub fn read(object: &Value) -> Result<ManagementRole, String> {
 #[must_use]
 pub fn in_words(name: &str, why: &str) -> String {
     format!(
-        "ManagementRole {name} cannot be read: {why}. Have the platform team correct that: `kubectl describe mgr {name}` says which field it is"
+        "ManagementRole {name} cannot be read: {why} (`kubectl describe mgr {name}` says of which field). Have the platform team correct it there: `kubectl edit mgr {name}`"
     )
 }
 

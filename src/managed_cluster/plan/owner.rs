@@ -73,7 +73,7 @@ pub(in crate::managed_cluster) fn is_handed_over(owner: &Owner, known: KnownEntr
     is_recorded(known.recorded, entry) && !owns(owner, known, entry)
 }
 
-fn is_recorded(recorded: Option<&AccessEntryStatus>, entry: &AccessEntry) -> bool {
+pub(in crate::managed_cluster) fn is_recorded(recorded: Option<&AccessEntryStatus>, entry: &AccessEntry) -> bool {
     let recorded = recorded.and_then(|recorded| recorded.arn.as_ref());
     recorded == Some(&entry.arn) && !entry.arn.is_empty()
 }
@@ -94,9 +94,9 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &Living, entry: &AccessEntry
     let marked = owner.judge(&entry.tags);
     let delete = deletion(entry);
     let or_adopt = if adopt {
-        ", or set spec.adoptExisting to have it taken over"
+        format!(", or take it over with `{}`", commands::adopt_existing(&owner.object))
     } else {
-        ""
+        String::new()
     };
     if marked == Marked::Unmarked
         && let Some(other) = living.owner_of_entry(&entry.arn, &owner.uid)

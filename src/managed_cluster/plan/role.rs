@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::{
     aws::Role,
     domain::{
-        arn::name_in,
-        commands::open_role,
-        ownership::{ADOPTED_TAG, Marked, missing_tags},
+        arn::{account_in, name_in},
+        commands::{adopt_existing, open_role},
+        ownership::{ADOPTED_TAG, Marked, Tags, missing_tags},
     },
     policy::{self, Document, lack::lacks, trust},
 };
@@ -146,13 +146,20 @@ pub(super) fn one_too_many(desired: &Desired, holder: Option<&Lives>) -> String 
     }
 }
 
+/// The tags of Mooring that a thing bears, as a command takes their keys.
+fn mooring_tags(tags: &Tags) -> String {
+    let ours = tags.keys().filter(|key| key.starts_with("mooring.dev/"));
+    ours.map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
 /// A role of our very ARN that somebody else made. `theirs` is who has it that was ours before.
 fn not_ours(desired: &Desired, role: &Role, marked: &Marked, theirs: Option<String>, memory: &Memory<'_>) -> Blocked {
     let hub = memory.owner.hub.to_string();
     let open = adopt::open_role(&desired.role.arn.name, memory.owner);
     let opened = format!("to have it taken over, its owner opens it with `{open}`, and spec.adoptExisting is set");
+    let take_over = format!("take it over with `{}`", adopt_existing(&memory.owner.object));
     let next = match marked {
-        Marked::Another { hub: of, uid, .. } if *of == hub => {
+        Marked::Another { hub: of, uid, object } if *of == hub => {
             if let Some(holder) = uid.as_ref().and_then(|uid| memory.living.get(uid)) {
                 one_too_many(desired, Some(holder))
             } else {
@@ -160,9 +167,14 @@ fn not_ours(desired: &Desired, role: &Role, marked: &Marked, theirs: Option<Stri
                 let adopt = if desired.named {
                     opened.as_str()
                 } else {
-                    "set spec.adoptExisting to have it taken over"
+                    &take_over
                 };
-                format!("that object is there no more, so it left the role behind: delete the role; or {adopt}")
+                let whose = if object.starts_with(&format!("{} (", memory.owner.object)) {
+                    "that was an earlier object of this name, and is there no more"
+                } else {
+                    "that object is there no more"
+                };
+                format!("{whose}, so it left the role behind: {adopt}; or delete it if nothing uses it: in account {}, `aws iam delete-role --role-name {}`", account_in(&role.arn), name_in(&role.arn))
             }
         }
         _ if theirs.is_some() && memory.recorded_role == Some(role.id.as_str()) => {
@@ -206,8 +218,11 @@ fn existing<'a>(desired: &Desired, role: Option<&'a Role>, memory: &Memory<'_>) 
     match memory.owner.judge(&role.tags) {
         Marked::Unmarked => Ok(role),
         marked @ (Marked::Ours | Marked::Another { .. }) => Err(unusable(format!(
-            "it bears the tags of Mooring ({}): if that Mooring is gone, have the owner of the account take the tags mooring.dev/* off it",
-            owner_in_words(&marked)
+            "it bears the tags of Mooring ({}): if that Mooring is gone, have the owner of the account take them off it: in account {}, `aws iam untag-role --role-name {} --tag-keys {}`",
+            owner_in_words(&marked),
+            account_in(&role.arn),
+            name_in(&role.arn),
+            mooring_tags(&role.tags)
         ))),
     }
 }

@@ -10,11 +10,12 @@ use crate::{
 pub(super) fn unusable_cluster(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<Blocked> {
     let Some(cluster) = &spoke.cluster else {
         // A Secret is written last, so the cluster was there when it was.
+        let cluster = desired.cluster.clone();
         let moored = memory.recorded_secret.is_some();
         return Some(if moored {
-            Blocked::ClusterGone
+            Blocked::ClusterGone { cluster }
         } else {
-            Blocked::ClusterNotFound
+            Blocked::ClusterNotFound { cluster }
         });
     };
     if cluster.connected {

@@ -20,7 +20,8 @@ use crate::{
 
 use super::{
     Going, hold,
-    take_away::{needs_management, own_secrets, planned},
+    take_away::{own_secrets, planned},
+    telling::needs_management,
 };
 
 /// Looks at what a removal would take away, and at what would hold it up; `None` when a person changed the object before
@@ -28,7 +29,12 @@ use super::{
 pub(super) async fn foresee(context: &Context, going: &Going<'_>) -> Option<Foreseen> {
     look_ahead(context, going).await.map(|(plan, unseen, spoke)| {
         let access = access(going, spoke.as_ref());
-        Foreseen { plan, unseen, access }
+        Foreseen {
+            plan,
+            unseen,
+            access,
+            retains: going.identity.retain,
+        }
     })
 }
 
@@ -57,7 +63,7 @@ async fn look_ahead(context: &Context, going: &Going<'_>) -> Option<Ahead> {
     }
     let management = match way_in(context, &identity.management_role).await {
         Ok(Ok(management)) => management,
-        Ok(Err(blocked)) => return Some(unseen(Plan::default(), Some(needs_management(identity, &blocked)))),
+        Ok(Err(blocked)) => return Some(unseen(Plan::default(), Some(needs_management(going, &blocked)))),
         Err(error) => return Some(unseen(Plan::default(), Some(error.to_string()))),
     };
     let secrets = match own_secrets(context, going, &management).await {

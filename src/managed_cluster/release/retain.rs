@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Instant};
 use crate::{
     api::{DeployerRoleStatus, Mode},
     aws::{AwsError, Lane, Role},
-    domain::arn::RoleArn,
+    domain::{arn::RoleArn, commands::delete_role_too},
     managed_cluster::{
         Blocked, Context, Error,
         census::living,
@@ -41,10 +41,12 @@ pub(super) async fn retain(
     let unlisted = going.old.deployer_role.is_some()
         && is_listed(management)
         && !management.retained.contains(&deployer.to_string());
-    if going.unparsable && unlisted {
+    if let Some(misfit) = going.misfit.as_ref().filter(|_| unlisted) {
+        let name = &identity.name;
         return Err(Error::Unreadable(format!(
-            "spec.deletion.policy is Retain, and ManagementRole {} records a role that is kept of an object that can be read alone: correct the rest of the spec, or set spec.deletion.policy to Delete",
-            identity.management_role
+            "{misfit}. Correct that (`kubectl edit mgc {name}`), so that ManagementRole {} can record that its role is kept, as spec.deletion.policy Retain says. Or, to have role {deployer} deleted, `{}`",
+            identity.management_role,
+            delete_role_too(name)
         )));
     }
     if let Some(turn) = begin(context, going, (management, secrets), looked, &plan.steps).await? {
@@ -76,7 +78,7 @@ pub(super) async fn retain(
     if clean && wait.is_zero() {
         return Ok(Turn::Gone);
     }
-    let turn = Turn::again("the cluster Secret is removed; looking once more, since Argo CD may write it anew");
+    let turn = Turn::again("looking once more, since Argo CD may write the cluster Secret anew");
     Ok(turn.in_time(wait).knowing(gone))
 }
 

@@ -10,7 +10,6 @@ use kube::Api;
 use tracing::debug;
 
 use crate::{
-    api::Mode,
     aws::{Account, AwsError, Lane},
     domain::{
         arn::{PolicyArn, RoleArn},
@@ -20,18 +19,16 @@ use crate::{
         Blocked, Context, Error, Plan, Step,
         apply::{self, Outcome, Site, Stop},
         census::living,
-        in_words,
         living::Living,
         log_plan,
         management::Management,
         observe::{self, Known, Secrets, Spoke},
+        plan::is_recorded,
         removal::{TakenOver, plan_removal},
-        request::Identity,
         status::{Pass, Releasing},
         step::Part,
         tell,
         turn::{self, door},
-        words::in_a_row,
     },
 };
 
@@ -40,6 +37,7 @@ use super::{
     deleted::{gone, without},
     hold::{hold, stage},
     retain::retain,
+    telling::{let_go, looking_once_more, needs_management, unreachable},
 };
 
 /// How long what was found to hold a removal up, or not to, may be taken for true.
@@ -56,7 +54,7 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
         Ok(management) => management,
         Err(blocked) => {
             let releasing = Releasing {
-                message: needs_management(identity, &blocked),
+                message: needs_management(going, &blocked),
                 ..Releasing::blocked(blocked)
             };
             return Ok(Turn::Remains(Pass::Releasing(releasing)));
@@ -89,15 +87,6 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
         }
     }
     in_account(context, going, &management, &secrets, looked).await
-}
-
-/// Why a removal waits for the `ManagementRole`.
-pub(super) fn needs_management(identity: &Identity, blocked: &Blocked) -> String {
-    format!(
-        "the removal needs ManagementRole {} to enter the account: {}",
-        identity.management_role,
-        blocked.message()
-    )
 }
 
 /// The cluster Secrets of the object; `None` when its namespace is not served.
@@ -154,12 +143,17 @@ async fn in_account(
     let handed_over = observed.as_ref().is_ok_and(|spoke| {
         TakenOver::of(identity, going.old, &living).is_handed_over(&deployer, &identity.owner(&management.hub), spoke)
     });
+    let entry = observed.as_ref().ok().and_then(|spoke| spoke.entry.as_ref());
+    let let_go = entry
+        .filter(|entry| !handed_over && is_recorded(going.old.access_entry.as_ref(), entry))
+        .and_then(|_| let_go(&plan, &outcome));
     let turn = concluded(context, going, (&deployer, observed, late), plan, outcome).await;
     Ok(turn
         .unwrap_or_else(|error| Turn::Remains(Pass::Releasing(Releasing::failed(error))))
         .with(|releasing| Releasing {
             gone: away,
             handed_over,
+            let_go,
             ..releasing
         }))
 }
@@ -194,7 +188,7 @@ async fn concluded(
         return Ok(turn);
     }
     if let Err(error) = observed {
-        return unreachable(error, &deployer.to_string(), going.identity.mode);
+        return unreachable(error, &deployer.to_string(), going.identity);
     }
     if late {
         return Ok(Turn::blocked(Blocked::Propagating {
@@ -225,15 +219,6 @@ fn away(spoke: Option<&Spoke>, secrets: &Secrets, plan: &Plan, outcome: &Outcome
     .into_iter()
     .filter_map(|(away, part)| away.then_some(part))
     .collect()
-}
-
-/// What a removal says that waits for another look to find nothing.
-fn looking_once_more(done: &[String]) -> String {
-    if done.is_empty() {
-        "nothing is left to take away that can be seen; looking once more, since AWS may show it late".to_owned()
-    } else {
-        format!("done: {}; looking once more for what is left", in_a_row(done))
-    }
 }
 
 /// What there is to take away.
@@ -312,26 +297,6 @@ pub(super) async fn carry_out(
         metrics: &context.metrics,
     };
     apply::apply(steps, site).await
-}
-
-/// An account that cannot be entered is never abandoned by itself. Any other failed look is told as what it is.
-fn unreachable(error: AwsError, deployer: &str, mode: Mode) -> Result<Turn, Error> {
-    if !error.shuts_out() {
-        return Err(error.into());
-    }
-    // What is suspended is kept by nobody before its access is away.
-    let besides = if mode == Mode::Suspended {
-        ", and spec.mode to Enforce"
-    } else {
-        ""
-    };
-    let why = format!(
-        "there is no cluster Secret, and the account cannot be entered to remove the rest: {}. \
-         Should the account be closed for good, set spec.deletion.policy to Retain{besides}: role {deployer} and its access \
-         entry are then yours to delete",
-        in_words(&error)
-    );
-    Ok(Turn::blocked(Blocked::AccountNotEntered { why }))
 }
 
 #[cfg(test)]

@@ -210,7 +210,7 @@ async fn bind(role: &ManagementRole, request: &Request, context: &Context) -> (O
             return (Some(status::finding(request, &plan)), plan.look_again());
         }
         if let Some(withheld) = Withheld::of(&role.metadata, Mode::Enforce, context.read_only) {
-            return (Some(status::not_done(withheld, &plan)), None);
+            return (Some(status::not_done(withheld, &request.object, &plan)), None);
         }
         if context.overtaken(&role.metadata) {
             return (None, None);

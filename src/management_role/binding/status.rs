@@ -48,13 +48,13 @@ pub fn finding(request: &Request, plan: &Plan) -> Finding {
 
 /// What is not done while nothing is written.
 #[must_use]
-pub fn not_done(withheld: Withheld, plan: &Plan) -> Finding {
+pub fn not_done(withheld: Withheld, object: &str, plan: &Plan) -> Finding {
     let words: Vec<String> = plan.steps.iter().map(Step::words).collect();
     Finding::new(
         CONDITION,
         Verdict::False,
         withheld.reason(),
-        withheld.not_done(&words, &[]),
+        withheld.not_done(&format!("mgr {object}"), &words, &[]),
     )
 }
 

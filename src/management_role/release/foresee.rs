@@ -63,9 +63,10 @@ pub(super) async fn foresee(role: &ManagementRole, old: &ManagementRoleStatus, c
     match acting(&request, true, context).await {
         Ok(secrets) => {
             let secrets = secrets.filter(|secrets| !secrets.is_empty());
-            foreseen
-                .waits
-                .extend(secrets.map(|secrets| Blocked::SecretsRemain { secrets }));
+            foreseen.waits.extend(secrets.map(|secrets| Blocked::SecretsRemain {
+                namespace: request.namespace.to_string(),
+                secrets,
+            }));
         }
         Err(error) => foreseen.unseen.push(error.message()),
     }

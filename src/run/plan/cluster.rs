@@ -169,10 +169,11 @@ impl Look {
 /// That the operator does nothing of a plan.
 fn withheld_note(cluster: &ManagedCluster) -> Option<String> {
     let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, false)?;
+    let name = cluster.metadata.name.as_deref().unwrap_or_default();
     Some(format!(
         "{}, so the operator does nothing of this: {}",
         withheld.why(),
-        withheld.end()
+        withheld.end(&format!("mgc {name}"))
     ))
 }
 

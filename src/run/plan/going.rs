@@ -146,7 +146,9 @@ impl Going {
             looked.notes.push(kept.to_owned());
         }
         if let Some(withheld) = Withheld::of(&cluster.metadata, self.identity.mode, false) {
-            looked.notes.push(withheld.removal_waits());
+            looked
+                .notes
+                .push(withheld.removal_waits(&format!("mgc {}", self.identity.name)));
         }
         let before = primary(&self.secrets, "", recorded).map(ClusterSecret::target);
         destinations.tell(before.as_ref(), None, &mut looked);

@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(hub.management.namespace, "cd");
         assert!(hub.management.allow.is_empty());
         let why = hub.unread.unwrap();
-        let says = "ManagementRole default cannot be read: spec.allow: no list. ";
+        let says = "ManagementRole default cannot be read: spec.allow: no list (";
         assert!(
             why.starts_with(says) && why.contains("kubectl describe mgr default"),
             "{why}"

@@ -201,9 +201,9 @@ fn whose_malformed_secret_it_is_decides_who_mends_it() {
         "{said}"
     );
     assert!(said.contains("kubectl -n argocd edit secret cluster-0123"), "{said}");
-    assert!(next(&held(&object), somebodys).starts_with("mend it: kubectl -n argocd edit secret "));
+    assert!(next(&held(&object), somebodys).starts_with("mend it: `kubectl -n argocd edit secret "));
     object.spec.mode = crate::api::Mode::Observe;
     let said = next(&held(&object), own);
-    let says = "Mooring would write it back, but writes nothing for mgc prod while spec.mode is Observe: set spec.mode to Enforce";
+    let says = "Mooring would write it back, but writes nothing for mgc prod while spec.mode is Observe: run `kubectl patch mgc prod";
     assert!(said.starts_with(says), "{said}");
 }

@@ -38,7 +38,9 @@ impl Look {
             return;
         }
         if let Some(withheld) = Withheld::of(&role.metadata, Mode::Enforce, false) {
-            looked.notes.push(withheld.removal_waits());
+            looked
+                .notes
+                .push(withheld.removal_waits(&format!("mgr {}", request.name)));
         }
         let naming = fleet.naming(&request.name);
         let mut waits: Vec<Blocked> = naming
@@ -49,7 +51,10 @@ impl Look {
         if ours {
             match self.acting(request).await {
                 Ok(secrets) if secrets.is_empty() => {}
-                Ok(secrets) => waits.push(Blocked::SecretsRemain { secrets }),
+                Ok(secrets) => waits.push(Blocked::SecretsRemain {
+                    namespace: request.namespace.to_string(),
+                    secrets,
+                }),
                 Err(why) => looked.unseen.push(why),
             }
             waits.extend(self.kept(role, (request, by), looked).await);
