@@ -2,6 +2,7 @@
 
 use k8s_openapi::ByteString;
 use kube::api::{Patch, PatchParams};
+use mooring::policy::deployer_trust;
 use mooring_sandbox::aws::contract::Service;
 use serde_json::{Value, json};
 
@@ -31,6 +32,14 @@ pub(super) async fn deployed_to(world: &World, name: &str) {
     let spec = json!({"destination": {"name": name}});
     let id = format!("argocd/shop-{name}");
     make(world, "Application", &id, spec, Some(&format!("sets-{name}"))).await;
+}
+
+/// Another team's pipeline makes the role that Argo CD is to enter with.
+pub(super) fn their_role(world: &World, name: &str) {
+    let trust = deployer_trust(&world.hub().management_role_arn(None));
+    let trust = serde_json::to_string(&trust).unwrap();
+    let input = json!({"RoleName": format!("argocd-{name}"), "AssumeRolePolicyDocument": trust});
+    world.iam(&world.cluster(name).account, "CreateRole", input);
 }
 
 /// Everything that is made is changed in every field that can be changed.

@@ -106,6 +106,7 @@ const CLUSTER_REMADE: Deed = |world, name| {
         remade(world, name);
     })
 };
+const THEIR_ROLE: Deed = |world, name| Box::pin(async move { deeds::their_role(world, name) });
 const DEPLOYED_TO: Deed = |world, name| Box::pin(deeds::deployed_to(world, name));
 
 pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
@@ -136,6 +137,9 @@ pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
     let adopting = with(json!({
         "adoptExisting": true,
         "access": {"deployerRole": {"arn": "arn:aws:iam::ACCOUNT:role/argocd-NAME"}},
+    }));
+    let existing = with(json!({
+        "access": {"deployerRole": {"type": "Existing", "arn": "arn:aws:iam::ACCOUNT:role/argocd-NAME"}},
     }));
     let moored = || Before::Apply(narrow.clone(), MOORED);
     let row = |name, before, act, end| Scenario { name, before, act, end };
@@ -177,6 +181,12 @@ pub(super) static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(|| {
             vec![Before::Wired, Before::Apply(adopting, MOORED)],
             Act::Delete,
             End::Gone,
+        ),
+        row(
+            "existing",
+            vec![Before::ByHand(THEIR_ROLE)],
+            Act::Apply(existing),
+            reason(MOORED),
         ),
     ]
 });
