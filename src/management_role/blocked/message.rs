@@ -221,7 +221,7 @@ fn retained_deployers(
 fn let_go(arn: &str, cluster: Option<&str>) -> String {
     let entry = match cluster {
         Some(cluster) => format!(
-            "`aws eks delete-access-entry --cluster-name {cluster} --principal-arn {arn}` in the region of that cluster"
+            "`aws eks delete-access-entry --region REGION --cluster-name {cluster} --principal-arn {arn}` with that cluster's region"
         ),
         None => format!("that of {arn} on the cluster that it was made for"),
     };
