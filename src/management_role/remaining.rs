@@ -225,7 +225,8 @@ mod tests {
             ..Role::default()
         }));
         let told = held(made).unwrap().unwrap().message();
-        let command = format!("`aws eks delete-access-entry --region REGION --cluster-name kept --principal-arn {arn}`");
+        let command =
+            format!("`aws eks delete-access-entry --region REGION --cluster-name kept --principal-arn {arn}`");
         assert!(told.contains(&command), "{told}");
         assert_eq!(held(Ok(None)).unwrap(), None);
         assert_eq!(held(found(&arn, "arn:aws:iam::999999999999:root")).unwrap(), None);

@@ -153,7 +153,7 @@ async fn states(world: &World) {
         (
             &|seed| seed.status = ClusterStatus::Failed,
             "ClusterNotActive",
-            "FAILED: `aws eks describe-cluster --region eu-west-1",
+            "cluster/states is FAILED: in account 222222222222, `aws eks describe-cluster --region eu-west-1",
         ),
         (
             &|seed| seed.status = ClusterStatus::Deleting,
