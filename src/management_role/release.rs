@@ -16,7 +16,7 @@ use crate::{
         FINALIZER, ManagedCluster, ManagementRole, ManagementRoleStatus,
         condition::{ConditionType, is_false},
     },
-    aws::{self, Door, Lane},
+    aws::{self, AwsError, Door, Lane, Role},
     domain::{
         arn::{ClusterArn, RoleArn},
         name::ClusterName,
@@ -226,17 +226,19 @@ async fn still_there(
 ) -> Result<Kept, Error> {
     let mut all = Kept::default();
     for deployer in kept(role, &old.retained) {
-        let look = async {
-            let account = context.aws.enter(&look(request, &deployer)).await?;
-            account.role(&deployer.name).await
-        };
-        all.add(request, &deployer, look.await)?;
+        all.add(request, &deployer, look(context, request, &deployer).await)?;
     }
     Ok(all)
 }
 
+/// Looks for a deployer role that was kept.
+pub(super) async fn look(context: &Context, request: &Request, deployer: &RoleArn) -> Result<Option<Role>, AwsError> {
+    let account = context.aws.enter(&door_to(request, deployer)).await?;
+    account.role(&deployer.name).await
+}
+
 /// A session that can touch one kept deployer role. No cluster is looked at: the hub's own name stands for one.
-pub(super) fn look(request: &Request, deployer: &RoleArn) -> Door {
+fn door_to(request: &Request, deployer: &RoleArn) -> Door {
     let name: ClusterName = request.hub.cluster.name.clone();
     let cluster = ClusterArn {
         region: request.hub.cluster.region.clone(),

@@ -126,6 +126,12 @@ fn made_for(role: &Role) -> Option<String> {
     cluster.parse::<ClusterName>().ok().map(|name| name.to_string())
 }
 
+/// What is told where it was to be looked for a deployer role that was kept, and could not be.
+#[must_use]
+pub fn unseen(deployer: &RoleArn, why: &str) -> String {
+    format!("whether deployer role {deployer}, which was kept, is still there and trusts it: {why}")
+}
+
 /// Whether a deployer role that was kept is still there and may trust the management role. Only one that does not so much as
 /// name the hub's account, nor everybody, is surely nobody's to hold: what Argo CD cannot fulfil, as an external ID, whoever
 /// made the management role again might.

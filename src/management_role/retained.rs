@@ -95,11 +95,7 @@ pub(super) async fn look_at(role: &ManagementRole, request: &Request, recorded: 
     let all = kept(role, recorded).collect();
     let due = context.remember(uid, |remembered| remembered.retained.due(all, asked, resync, after));
     let found = due.into_iter().map(|deployer| async move {
-        let account = context.aws.enter(&look(request, &deployer)).await;
-        let found = match account {
-            Ok(account) => account.role(&deployer.name).await,
-            Err(error) => Err(error),
-        };
+        let found = look(context, request, &deployer).await;
         (deployer, found)
     });
     let mut found = stream::iter(found).buffer_unordered(AT_ONCE);

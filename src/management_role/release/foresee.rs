@@ -15,7 +15,7 @@ use crate::{
         observe::observe_for_removal,
         parse,
         plan::{Left, not_its_hub, plan_removal, replaced},
-        remaining::{Kept, kept},
+        remaining::{Kept, kept, unseen},
         request::{Request, RoleOwner},
     },
 };
@@ -82,15 +82,9 @@ pub(super) async fn foresee(role: &ManagementRole, old: &ManagementRoleStatus, c
     }
     let mut all = Kept::default();
     for deployer in kept(role, &old.retained) {
-        let found = async {
-            let account = context.aws.enter(&look(&request, &deployer)).await?;
-            account.role(&deployer.name).await
-        };
-        if let Err(error) = all.add(&request, &deployer, found.await) {
-            let why = in_words(&error);
-            foreseen.unseen.push(format!(
-                "whether deployer role {deployer}, which was kept, is still there and trusts it: {why}"
-            ));
+        let found = look(context, &request, &deployer).await;
+        if let Err(error) = all.add(&request, &deployer, found) {
+            foreseen.unseen.push(unseen(&deployer, &in_words(&error)));
         }
     }
     foreseen.waits.extend(all.blocked(&name, closed_accounts(role)));

@@ -17,7 +17,7 @@ use crate::{
         observe::observe_for_removal,
         plan::{Left, plan_removal},
         preview,
-        remaining::{Kept, kept},
+        remaining::{Kept, kept, unseen},
         request::{Request, RoleOwner},
     },
     run::plan::{Look, fleet::Fleet},
@@ -87,9 +87,7 @@ impl Look {
         let recorded = role.status.as_ref().map(|status| status.retained.as_slice());
         for deployer in kept(role, recorded.unwrap_or_default()) {
             if let Err(why) = self.look_for(&deployer, (request, by), &mut all).await {
-                looked.unseen.push(format!(
-                    "whether deployer role {deployer}, which was kept, is still there and trusts it: {why}"
-                ));
+                looked.unseen.push(unseen(&deployer, &why));
             }
         }
         all.blocked(&request.name, closed_accounts(role))
