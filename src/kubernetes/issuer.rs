@@ -50,6 +50,19 @@ impl Here {
         }
     }
 
+    /// Reads it where it never was.
+    ///
+    /// # Errors
+    /// As [`issuer`].
+    pub async fn know(&self, client: &Client) -> Result<(), KubernetesError> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if known {
+            Ok(())
+        } else {
+            self.read(client).await.map(drop)
+        }
+    }
+
     /// Whether it is surely none of these.
     #[must_use]
     pub fn is_none_of(&self, known: &[&str]) -> bool {
@@ -80,8 +93,9 @@ mod tests {
         ]);
         let here = Here::default();
         assert!(!here.is_none_of(&["https://issuer.example/id/2"]), "nothing was read");
-        here.read(&client).await.unwrap();
+        here.know(&client).await.unwrap();
         here.read(&client).await.unwrap_err();
+        here.know(&client).await.unwrap();
         assert!(here.is_none_of(&["https://issuer.example/id/2"]));
         assert!(!here.is_none_of(&["https://issuer.example/id/2", "https://issuer.example/id/1"]));
     }

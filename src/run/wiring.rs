@@ -159,7 +159,10 @@ pub(super) async fn work(
     // Whoever fed the queues is gone only where the operator stops.
     let _ = queues.whole.send(());
     // Objects that were restored from another hub say that they are ready: nothing is written by that before anybody has looked.
-    clusters.here.look(&clusters.client).await;
+    tokio::select! {
+        () = clusters.here.look(&clusters.client) => {}
+        () = until(stopped.clone()) => return Ok(()),
+    }
     caches.open();
     info!("watching");
     let both = tokio::try_join!(
