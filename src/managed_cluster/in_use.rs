@@ -64,8 +64,8 @@ pub struct Earlier {
     pub unused: bool,
 }
 
-/// The reasons that a removal has while somebody uses the cluster, or may be about to.
-pub const USED: [&str; 2] = ["ApplicationsStillTargeting", "ApplicationsMayReturn"];
+/// The reasons that a removal has while somebody uses the cluster, or may be about to, or nobody looks.
+pub const USED: [&str; 3] = ["ApplicationsStillTargeting", "ApplicationsMayReturn", "RemovalsPaused"];
 
 /// What comes next.
 #[derive(Debug, PartialEq)]

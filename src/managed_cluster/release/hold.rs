@@ -29,6 +29,8 @@ pub(super) async fn hold(
 ) -> Result<Option<Turn>, Error> {
     let at = (going.metadata, stage(context, going, secrets));
     if let Some(blocked) = context.ledger.held(context, at, going.identity).await {
+        // Nobody looks meanwhile, and what an earlier look found is old by the time that it goes on.
+        context.memory.looked_for_use(going.uid(), true);
         return Ok(Some(Turn::blocked(blocked)));
     }
     let policy = going.identity.while_in_use;
