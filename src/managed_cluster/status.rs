@@ -252,7 +252,10 @@ pub fn status(
         let told = findings.iter().any(|one| one.kind == ConditionType::SecretReady);
         findings.extend(stands_again(releasing, &old.conditions).filter(|_| !told));
     }
-    findings.extend(let_by(pass, &old.conditions));
+    let told = findings
+        .iter()
+        .any(|one| one.kind == ConditionType::ManagementRoleReady);
+    findings.extend(let_by(pass, &old.conditions).filter(|_| !told));
     let going = matches!(pass, Pass::Releasing(_) | Pass::ReleaseWithheld(..));
     let removal = Removal::of(going, old.observed_generation, generation);
     keep_parts::<Part>(&old.conditions, &mut findings, removal);

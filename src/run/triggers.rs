@@ -281,8 +281,9 @@ impl Triggers {
         let going = cluster.metadata.deletion_timestamp.is_some();
         let annotations = role.meta().annotations.as_ref().filter(|_| going);
         let words = annotations.map(|all| [REMOVALS_CONFIRMED_AT, CLOSED_ACCOUNTS].map(|key| all.get(key)));
+        let hub = found_by(role);
         format!(
-            "{} {} {} {:?} {} {admitted} {full} {retained} {words:?} {:?}",
+            "{} {} {} {:?} {} {admitted} {full} {retained} {words:?} {hub:?} {:?}",
             management.going,
             management.role,
             management.provisioner,
@@ -320,6 +321,16 @@ impl Triggers {
 
 fn usable(role: &Role) -> bool {
     role.0.as_ref().is_ok_and(|role| Management::read(role).is_ok())
+}
+
+/// What tells a `ManagementRole` whether its status is of this hub: the issuer that it records, and a person's word.
+fn found_by(role: &Role) -> (Option<&String>, Option<&String>) {
+    let hub = role.0.as_ref().ok().and_then(|role| role.status.as_ref()?.hub.as_ref());
+    let annotations = role.meta().annotations.as_ref();
+    (
+        hub.and_then(|hub| hub.issuer.as_ref()),
+        annotations.and_then(|all| all.get(CONFIRM_HUB)),
+    )
 }
 
 #[cfg(test)]
