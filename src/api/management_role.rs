@@ -273,7 +273,7 @@ pub struct ManagementRoleStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assumable: Vec<String>,
 
-    /// Deployer roles whose ManagedCluster is gone and which were kept by its deletion policy. They still trust this role. One that Mooring made is taken off the list once a ManagedCluster has it again; one of deployerRole.type Existing stays, since several may use it. One that is gone, or does not name the hub's account any more, is taken off it too.
+    /// Deployer roles whose ManagedCluster is gone and which were kept by its deletion policy. They still trust this role. One that Mooring made is taken off the list once a ManagedCluster has it again; one of deployerRole.type Existing stays, since several may use it. One that is gone is taken off it too; one whose trust policy keeps this role out stays, and holds no removal up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retained: Vec<String>,
 

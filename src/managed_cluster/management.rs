@@ -4,6 +4,8 @@ pub mod unparsable;
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::blocked::Blocked;
 use crate::{
     api::{
@@ -64,8 +66,8 @@ pub fn guarded(argocd: &str) -> BTreeSet<String> {
 
 /// The accounts that a person has said, by an annotation, are closed for good.
 #[must_use]
-pub fn closed_accounts(role: &ManagementRole) -> BTreeSet<String> {
-    let annotations = role.metadata.annotations.iter();
+pub fn closed_accounts(metadata: &ObjectMeta) -> BTreeSet<String> {
+    let annotations = metadata.annotations.iter();
     annotations
         .filter_map(|all| all.get(CLOSED_ACCOUNTS))
         .flat_map(|accounts| accounts.split(','))
@@ -151,7 +153,7 @@ impl Management {
             assumable: (spec.identity.kind == IdentityType::Irsa).then(|| status.assumable.into_iter().collect()),
             retained: status.retained.into_iter().collect(),
             guarded: guarded(&spec.argocd_namespace),
-            closed: closed_accounts(object),
+            closed: closed_accounts(&object.metadata),
             going: object.metadata.deletion_timestamp.is_some(),
             full: find(&status.conditions, ConditionType::PolicyReady).is_some_and(|c| c.reason == POLICY_FULL),
         })
@@ -410,7 +412,8 @@ mod tests {
                 "metadata": {"name": "default", "annotations": annotations},
                 "spec": {"cluster": {"name": "hub", "region": "eu-west-1"}, "allow": [{"accounts": ["*"]}]},
             });
-            closed_accounts(&serde_json::from_value(object).unwrap())
+            let object: ManagementRole = serde_json::from_value(object).unwrap();
+            closed_accounts(&object.metadata)
         };
         assert!(with(json!({})).is_empty() && with(json!({CLOSED_ACCOUNTS: " "})).is_empty());
         let both = with(json!({CLOSED_ACCOUNTS: "222222222222, 333333333333"}));

@@ -41,7 +41,7 @@ use crate::{
 
 pub use context::{Context, Remembered};
 pub use error::Error;
-pub use step::{Blocked, Plan, Step};
+pub use step::{Blocked, Part, Plan, Step};
 
 use self::{
     apply::{Outcome, Site, Stop},
@@ -181,10 +181,6 @@ async fn in_account(
         let id = observed.role.as_ref().map(|role| role.id.clone());
         context.remember(&uid, |remembered| remembered.deleted = id);
     }
-    // What was made is written down first.
-    if plan.steps.is_empty() {
-        retained::look_at(role, &request, &old.retained, context).await;
-    }
     Ok(Pass::Applied(Box::new(Applied {
         request,
         observed,
@@ -258,6 +254,12 @@ async fn conclude(
     written?;
     let after = context.timing.confirm_after;
     let kept = if let Pass::Applied(applied) = &pass {
+        // What was made is written down first, and the turn in the hub's account is given back. A copy of the object, on another
+        // hub, has nothing to say of what was kept.
+        let here = |blocked: &Blocked| blocked.part() != Some(Part::Hub);
+        if applied.plan.steps.is_empty() && applied.plan.blocked.iter().all(here) {
+            retained::look_at(metadata, &applied.request, &old.retained, context).await;
+        }
         context.remember(uid, |remembered| remembered.retained.next(&applied.let_go, after))
     } else {
         None

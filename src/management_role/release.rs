@@ -21,7 +21,7 @@ use crate::{
         arn::{ClusterArn, RoleArn},
         name::ClusterName,
     },
-    kubernetes::{finalizer, issuer::issuer, objects},
+    kubernetes::{finalizer, objects},
     managed_cluster::management::{closed_accounts, unparsable},
 };
 
@@ -121,7 +121,7 @@ async fn take_away(
     let name = role.metadata.name.clone().unwrap_or_default();
     let uid = role.metadata.uid.as_deref().unwrap_or_default();
     let clusters = live(context).await?;
-    let here = issuer(&context.client).await?;
+    let here = context.here.read(&context.client).await?;
     if let Some(remain) = naming(&name, &clusters) {
         let recorded = old.retained.iter().cloned().collect();
         let (retained, settled) = match parse(role, context).await? {
@@ -168,7 +168,7 @@ async fn take_away(
     }
     if let Some(blocked) = still_there(role, &request, old, context)
         .await?
-        .blocked(&name, closed_accounts(role))
+        .blocked(&name, closed_accounts(&role.metadata))
     {
         return Ok(Some(releasing(blocked)));
     }
@@ -225,7 +225,7 @@ async fn still_there(
     context: &Context,
 ) -> Result<Kept, Error> {
     let mut all = Kept::default();
-    for deployer in kept(role, &old.retained) {
+    for deployer in kept(&role.metadata, &old.retained) {
         all.add(request, &deployer, look(context, request, &deployer).await)?;
     }
     Ok(all)

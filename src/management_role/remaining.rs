@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    api::ManagementRole,
     aws::{AwsError, ErrorKind, Role},
     domain::{arn::RoleArn, name::ClusterName},
     managed_cluster::{in_words, management::closed_accounts},
+    policy::trust::may_let_in,
 };
 
 use super::{request::Request, step::Blocked};
@@ -63,8 +63,8 @@ impl Naming {
 }
 
 /// Of the deployer roles that were kept, those to look for: not those in accounts that a person has said are closed.
-pub fn kept<'a>(role: &ManagementRole, retained: &'a [String]) -> impl Iterator<Item = RoleArn> + use<'a> {
-    let closed = closed_accounts(role);
+pub fn kept<'a>(metadata: &ObjectMeta, retained: &'a [String]) -> impl Iterator<Item = RoleArn> + use<'a> {
+    let closed = closed_accounts(metadata);
     let roles = retained.iter().filter_map(|arn| arn.parse::<RoleArn>().ok());
     roles.filter(move |deployer| !closed.contains(deployer.account.as_str()))
 }
@@ -132,13 +132,16 @@ pub fn unseen(deployer: &RoleArn, why: &str) -> String {
     format!("whether deployer role {deployer}, which was kept, is still there and trusts it: {why}")
 }
 
-/// Whether a deployer role that was kept is still there and may trust the management role. Only one that does not so much as
-/// name the hub's account, nor everybody, is surely nobody's to hold: what Argo CD cannot fulfil, as an external ID, whoever
-/// made the management role again might.
-pub(super) fn may_trust(request: &Request, deployer: &RoleArn, found: &Role) -> bool {
-    let trust = found.trust.as_str();
-    let named = trust.is_empty() || trust.contains('*') || trust.contains(request.role.account.as_str());
-    found.arn == deployer.to_string() && named
+/// Whether what was found under the name of a deployer role is that role. IAM may show its ID for its ARN for a while after it
+/// was made.
+pub(super) fn is_there(deployer: &RoleArn, found: &Role) -> bool {
+    found.arn == deployer.to_string() || found.arn == found.id
+}
+
+/// Whether a deployer role that was kept is still there and may trust the management role, or whoever made it again. A document
+/// that was not read may.
+fn may_trust(request: &Request, deployer: &RoleArn, found: &Role) -> bool {
+    is_there(deployer, found) && may_let_in(&found.trust, &request.role)
 }
 
 #[cfg(test)]
@@ -146,7 +149,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aws::Call;
+    use crate::{api::ManagementRole, aws::Call};
 
     fn metadata(name: &str, going: bool) -> ObjectMeta {
         let mut metadata = json!({"name": name});
@@ -204,7 +207,7 @@ mod tests {
             "none",
         ]
         .map(str::to_owned);
-        let looked_for: Vec<String> = kept(&object, &retained).map(|arn| arn.to_string()).collect();
+        let looked_for: Vec<String> = kept(&object.metadata, &retained).map(|arn| arn.to_string()).collect();
         assert_eq!(looked_for, ["arn:aws:iam::222222222222:role/a"]);
         let arn: RoleArn = retained[0].parse().unwrap();
         let found = |arn: &RoleArn, trust: &str| {
@@ -219,7 +222,16 @@ mod tests {
             kept.add(&request, &arn, found)
                 .map(|()| kept.blocked("default", BTreeSet::new()))
         };
-        for trust in ["", r#"{"AWS": "*"}"#, "arn:aws:iam::111111111111:root"] {
+        let trust = |principal: &str| {
+            let statement = json!({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"});
+            json!({"Version": "2012-10-17", "Statement": [statement]}).to_string()
+        };
+        for trust in [
+            "",
+            &trust("*"),
+            &trust("arn:aws:iam::111111111111:root"),
+            &trust(&request.role.to_string()),
+        ] {
             let blocked = held(found(&arn, trust)).unwrap().unwrap();
             assert!(blocked.message().contains(&retained[0]), "{trust}");
         }
@@ -235,7 +247,19 @@ mod tests {
             format!("`aws eks delete-access-entry --region REGION --cluster-name kept --principal-arn {arn}`");
         assert!(told.contains(&command), "{told}");
         assert_eq!(held(Ok(None)).unwrap(), None);
-        assert_eq!(held(found(&arn, "arn:aws:iam::999999999999:root")).unwrap(), None);
+        let id = "AROAEXAMPLEEXAMPLE123".to_owned();
+        let by_id = Role {
+            arn: id.clone(),
+            id,
+            ..Role::default()
+        };
+        assert!(held(Ok(Some(by_id))).unwrap().is_some());
+        for others in [
+            "arn:aws:iam::999999999999:root",
+            "arn:aws:iam::111111111111:role/argocd",
+        ] {
+            assert_eq!(held(found(&arn, &trust(others))).unwrap(), None);
+        }
         let elsewhere: RoleArn = "arn:aws:iam::222222222222:role/path/a".parse().unwrap();
         assert_eq!(held(found(&elsewhere, "")).unwrap(), None);
         let error = |kind| {

@@ -76,7 +76,7 @@ pub(super) async fn tell(
         .collect();
     if !let_go.is_empty() {
         let note = format!(
-            "deployer roles that were kept are gone, or do not let this role in any more, and status.retained lists them no more: {}",
+            "deployer roles that were kept are gone, and status.retained lists them no more: {}",
             some(&let_go)
         );
         let report = context

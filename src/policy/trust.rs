@@ -28,6 +28,36 @@ pub fn lets_in(trust: &str, management_role: &RoleArn) -> Ruling {
 
 /// Asks for an action on another role as a session of this one, as Argo CD does; a trust policy has no resources.
 pub fn as_role<T>(role: &RoleArn, action: &str, on: &str, asks: impl FnOnce(&Asked<'_>) -> T) -> T {
+    as_session(role, (action, on), asks, |key| match key {
+        // What Argo CD does not send.
+        "sts:externalid" | "sts:sourceidentity" | "aws:sourceidentity" | "aws:multifactorauthpresent" => Known::Absent,
+        _ => Known::Unknown,
+    })
+}
+
+/// Whether a trust policy may let in a session of a role of this ARN, whoever makes that role and whatever they send along. A
+/// text that does not parse may, and so may the name of one of its sessions.
+#[must_use]
+pub fn may_let_in(trust: &str, role: &RoleArn) -> bool {
+    let by_session = trust.contains(&format!(":assumed-role/{}/", role.name));
+    let ruling = Document::parse(trust).map_or(Ruling::Unclear, |document| {
+        as_session(
+            role,
+            (ASSUME_ROLE, ""),
+            |asked| document.rules(asked),
+            |_| Known::Unknown,
+        )
+    });
+    by_session || !ruling.refuses()
+}
+
+/// Asks for an action on something as a session of a role, of which `sent` says what it sends along.
+fn as_session<T>(
+    role: &RoleArn,
+    (action, on): (&str, &str),
+    asks: impl FnOnce(&Asked<'_>) -> T,
+    sent: impl Fn(&str) -> Known,
+) -> T {
     let (arn, account) = (role.to_string(), role.account.to_string());
     let by = Asker::Role {
         arn: arn.clone(),
@@ -42,11 +72,7 @@ pub fn as_role<T>(role: &RoleArn, action: &str, on: &str, asks: impl FnOnce(&Ask
             "aws:principalaccount" => Known::Values(vec![account.clone()]),
             "aws:principaltype" => Known::Values(vec!["AssumedRole".to_owned()]),
             "aws:principalisawsservice" => Known::Values(vec!["false".to_owned()]),
-            // What Argo CD does not send.
-            "sts:externalid" | "sts:sourceidentity" | "aws:sourceidentity" | "aws:multifactorauthpresent" => {
-                Known::Absent
-            }
-            _ => Known::Unknown,
+            _ => sent(key),
         },
     })
 }
@@ -251,6 +277,44 @@ mod tests {
             ("not a document".to_owned(), Ruling::Unclear),
         ] {
             assert_eq!(lets_in(&text, &management()), ruling, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_role_made_again_is_let_in_by_all_that_does_not_surely_keep_it_out() {
+        let arn = management().to_string();
+        let pinned = |arn: &str| {
+            let condition = format!(r#","Condition":{{"ArnEquals":{{"aws:PrincipalArn":"{arn}"}}}}"#);
+            trust(r#"{"AWS":"arn:aws:iam::111111111111:root"}"#, &condition)
+        };
+        let only_with = |key: &str| {
+            let condition = format!(r#","Condition":{{"StringEquals":{{"{key}":"x"}}}}"#);
+            trust(r#"{"AWS":"111111111111"}"#, &condition)
+        };
+        let session = r#"{"AWS":"arn:aws:sts::111111111111:assumed-role/management-default-b949815e/argocd"}"#;
+        for may in [
+            "",
+            "not a document",
+            &deployer_trust(&management()).to_json(),
+            &trust(&format!(r#"{{"AWS":"{arn}"}}"#), ""),
+            &trust(r#"{"AWS":"111111111111"}"#, ""),
+            &trust(r#""*""#, ""),
+            &only_with("sts:ExternalId"),
+            &only_with("aws:PrincipalTag/team"),
+            &pinned("arn:aws:iam::111111111111:role/mooring/*"),
+            &trust(session, ""),
+        ] {
+            assert!(may_let_in(may, &management()), "{may}");
+        }
+        for not in [
+            &trust(r#"{"AWS":"arn:aws:iam::111111111111:role/argocd-manager"}"#, ""),
+            &trust(r#"{"AWS":"arn:aws:iam::999999999999:root"}"#, ""),
+            &trust(r#"{"AWS":"AROAEXAMPLEEXAMPLE123"}"#, ""),
+            &trust(r#"{"Service":"ec2.amazonaws.com"}"#, ""),
+            &pinned("arn:aws:iam::111111111111:role/argocd-manager"),
+            &only_with("aws:PrincipalAccount"),
+        ] {
+            assert!(!may_let_in(not, &management()), "{not}");
         }
     }
 

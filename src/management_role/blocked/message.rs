@@ -200,7 +200,7 @@ fn retained_deployers(
             .map(|(arn, cluster)| let_go(arn, cluster.as_deref()))
             .collect();
         told.push(format!(
-            "deployer roles that were kept still trust this role by its name ({}), and whoever made a role of that name again would hold them. Have the owners of their accounts delete each, its access entry first: {}. Where others use such a role, they take this one out of its trust policy instead. Then the removal goes on by itself",
+            "deployer roles that were kept still trust this role by its name ({}), and whoever made a role of that name again would hold them. Have the owners of their accounts delete each, its access entry first: {}. Where others use such a role, no statement of its trust policy is to let this role in any more, neither by its name nor as one of its account. Then the removal goes on by itself",
             some(arns.keys()),
             commands.join("; ")
         ));

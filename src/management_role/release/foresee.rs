@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     api::{ManagementRole, ManagementRoleStatus},
     aws::{Admission, Lane},
-    kubernetes::issuer::issuer,
+    domain::arn::RoleArn,
     managed_cluster::{in_words, management::closed_accounts},
     management_role::{
         Blocked, Context, Error,
@@ -17,10 +17,11 @@ use crate::{
         plan::{Left, not_its_hub, plan_removal, replaced},
         remaining::{Kept, kept, unseen},
         request::{Request, RoleOwner},
+        retained,
     },
 };
 
-use super::{enter, look, naming};
+use super::{enter, naming};
 
 /// Looks at what a removal would take away, and at what would hold it up; `None` when a person changed the object before
 /// its turn came. A look that fails is told and hides nothing of the rest.
@@ -81,13 +82,23 @@ pub(super) async fn foresee(role: &ManagementRole, old: &ManagementRoleStatus, c
         foreseen.unseen.push(error.message());
     }
     let mut all = Kept::default();
-    for deployer in kept(role, &old.retained) {
-        let found = look(context, &request, &deployer).await;
+    let deployers: Vec<RoleArn> = kept(&role.metadata, &old.retained).collect();
+    let mut silent = deployers.clone();
+    let told = |deployer: RoleArn, found| {
+        silent.retain(|other| *other != deployer);
         if let Err(error) = all.add(&request, &deployer, found) {
             foreseen.unseen.push(unseen(&deployer, &in_words(&error)));
         }
+    };
+    retained::each((&role.metadata, &request), deployers, context, (|_: &RoleArn| (), told)).await;
+    if context.overtaken(&role.metadata) {
+        return None;
     }
-    foreseen.waits.extend(all.blocked(&name, closed_accounts(role)));
+    let no_answer = |deployer| unseen(deployer, "its account has not answered so far");
+    foreseen.unseen.extend(silent.iter().map(no_answer));
+    foreseen
+        .waits
+        .extend(all.blocked(&name, closed_accounts(&role.metadata)));
     Some(foreseen)
 }
 
@@ -99,7 +110,7 @@ async fn in_account(
     _admission: Admission,
     foreseen: &mut Foreseen,
 ) -> Result<(), Error> {
-    let here = issuer(&context.client).await?;
+    let here = context.here.read(&context.client).await?;
     // This is known without AWS.
     if let Some(hub) = replaced(request, &here, Left::by(old).issuer) {
         foreseen.waits.push(not_its_hub(request, hub));

@@ -85,12 +85,12 @@ impl Look {
     ) -> Option<Blocked> {
         let mut all = Kept::default();
         let recorded = role.status.as_ref().map(|status| status.retained.as_slice());
-        for deployer in kept(role, recorded.unwrap_or_default()) {
+        for deployer in kept(&role.metadata, recorded.unwrap_or_default()) {
             if let Err(why) = self.look_for(&deployer, (request, by), &mut all).await {
                 looked.unseen.push(unseen(&deployer, &why));
             }
         }
-        all.blocked(&request.name, closed_accounts(role))
+        all.blocked(&request.name, closed_accounts(&role.metadata))
     }
 
     async fn look_for(
