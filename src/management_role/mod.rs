@@ -41,7 +41,7 @@ use crate::{
 
 pub use context::{Context, Remembered};
 pub use error::Error;
-pub use step::{Blocked, Part, Plan, Step};
+pub use step::{Blocked, Plan, Step};
 
 use self::{
     apply::{Outcome, Site, Stop},
@@ -254,12 +254,7 @@ async fn conclude(
     written?;
     let after = context.timing.confirm_after;
     let kept = if let Pass::Applied(applied) = &pass {
-        // What was made is written down first, and the turn in the hub's account is given back. A copy of the object, on another
-        // hub, has nothing to say of what was kept.
-        let here = |blocked: &Blocked| blocked.part() != Some(Part::Hub);
-        if applied.plan.steps.is_empty() && applied.plan.blocked.iter().all(here) {
-            retained::look_at(metadata, &applied.request, &old.retained, context).await;
-        }
+        retained::look_at(metadata, applied, &old.retained, context).await;
         context.remember(uid, |remembered| remembered.retained.next(&applied.let_go, after))
     } else {
         None

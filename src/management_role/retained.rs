@@ -20,10 +20,12 @@ use crate::{
 };
 
 use super::{
-    Context,
+    Blocked, Context,
     release::look,
     remaining::{is_there, kept},
     request::Request,
+    status::Applied,
+    step::Part,
 };
 
 /// How many are looked at at once.
@@ -112,8 +114,14 @@ impl Looks {
     }
 }
 
-/// Looks at those that are due.
-pub(super) async fn look_at(metadata: &ObjectMeta, request: &Request, recorded: &[String], context: &Context) {
+/// Looks at those that are due, once what a pass made is written down and its turn in the hub's account given back. While more
+/// is to be done nobody is looked at, and a copy of the object on another hub has nothing to say of what was kept.
+pub(super) async fn look_at(metadata: &ObjectMeta, applied: &Applied, recorded: &[String], context: &Context) {
+    let Applied { request, plan, .. } = applied;
+    let elsewhere = |blocked: &Blocked| blocked.part() == Some(Part::Hub);
+    if !plan.steps.is_empty() || plan.blocked.iter().any(elsewhere) {
+        return;
+    }
     let (resync, after) = (context.timing.resync, context.timing.confirm_after);
     let uid = &request.owner.uid;
     let annotations = metadata.annotations.as_ref();
