@@ -113,10 +113,15 @@ async fn objects_that_cannot_be_read_hold_up_no_other() {
 /// just now. What bears its mark is its own all the same.
 async fn unasked(world: &World) {
     world.end_operator(Signal::Terminate).await;
-    let theirs = world.get("ManagedCluster", "wrong").await.unwrap()["metadata"]["uid"].clone();
+    // Another object for the same cluster: whoever moors another has no entry on this one, whatever its tags say.
+    let mut twin = manifest::managed_cluster(world.cluster("claimed"), json!({"clusterName": "claimed"}));
+    twin["metadata"]["name"] = json!("twin");
+    twin["spec"]["access"] = json!("everything");
+    world.apply(&twin).await;
+    let theirs = world.get("ManagedCluster", "twin").await.unwrap()["metadata"]["uid"].clone();
     let principal = json!({"principalArn": world.deployer("claimed").to_string()});
     let entry = world.eks("claimed", "DescribeAccessEntry", principal)["accessEntry"]["accessEntryArn"].clone();
-    let marks = json!({"mooring.dev/uid": theirs, "mooring.dev/object": "wrong"});
+    let marks = json!({"mooring.dev/uid": theirs, "mooring.dev/object": "twin"});
     world.eks("claimed", "TagResource", json!({"resourceArn": entry, "tags": marks}));
     let claimed = world.seen_entry("claimed");
     // More of them than there is patience for, were they asked for one after another.
@@ -129,7 +134,7 @@ async fn unasked(world: &World) {
     }
     let mark = world.mark();
     let proxy = world.stage.proxied().unwrap();
-    let names = many.iter().map(String::as_str).chain(["wrong"]);
+    let names = many.iter().map(String::as_str).chain(["wrong", "twin"]);
     let unanswered = ApiFault::on("get managedclusters.mooring.dev", ApiEffect::Hang).about(&About::words(names));
     let unanswered = proxy.faults().add(unanswered);
     world.start_operator().await;

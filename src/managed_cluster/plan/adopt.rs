@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     Memory,
-    owner::open_command,
+    owner::{marked_by, open_command},
     owner_in_words,
     role::one_too_many,
     theirs::{anothers, made_by},
@@ -65,7 +65,7 @@ fn open(
         }
         if of != hub && !tags.contains_key(ADOPT_TAG) {
             return Err(format!(
-                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: `{}`",
+                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: `{}`. If he has handed it over to that hub, delete this ManagedCluster, which leaves it as it is",
                 owner_in_words(&memory.owner.judge(tags)),
                 how()
             ));
@@ -199,8 +199,7 @@ pub(super) fn entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>)
         )));
     }
     let how = || open_command(entry, memory.owner);
-    // An access entry is of one EKS cluster, so whoever has it moors that.
-    open(&entry.tags, memory, false, how, |_| ONE_TOO_MANY.to_owned()).map_err(refused)?;
+    open(&entry.tags, memory, false, how, |holder| marked_by(holder, entry)).map_err(refused)?;
     if entry.kind == "STANDARD" {
         Ok(())
     } else {

@@ -4,14 +4,14 @@ use crate::{
     api::AccessEntryStatus,
     aws::Role,
     domain::{
-        arn::region_in,
+        arn::{ClusterArn, region_in},
         commands,
         eks::AccessEntry,
         ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Owner, Tags, missing_tags},
     },
     managed_cluster::{
         blocked::{Blocked, ONE_TOO_MANY},
-        living::Living,
+        living::{Lives, Living},
         step::Step,
     },
 };
@@ -38,13 +38,35 @@ pub(in crate::managed_cluster) fn owns(owner: &Owner, known: KnownEntry<'_>, ent
         Marked::Ours => return true,
         Marked::Another {
             hub, uid: Some(uid), ..
-        } => *hub == owner.hub.to_string() && known.living.contains(uid),
+        } => *hub == owner.hub.to_string() && known.living.get(uid).is_some_and(|one| may_hold(one, entry)),
         Marked::Another { .. } | Marked::Unmarked => false,
     };
     is_recorded(known.recorded, entry)
         && !of_living
         && !is_another_hubs(owner, &marked, known.role, entry)
         && known.living.owner_of_entry(&entry.arn, &owner.uid).is_none()
+}
+
+/// Whether an entry may be the one of this object: an entry is of one EKS cluster, and so is an object. A mark of one that moors
+/// another cluster was copied.
+fn may_hold(holder: &Lives, entry: &AccessEntry) -> bool {
+    let of = cluster_of(entry);
+    (holder.cluster.as_ref().zip(of)).is_none_or(|(moored, of)| *moored == of)
+}
+
+/// What to do about an entry that bears the mark of another object that is there.
+pub(super) fn marked_by(holder: Option<&Lives>, entry: &AccessEntry) -> String {
+    match holder.filter(|holder| !may_hold(holder, entry)) {
+        Some(Lives {
+            name,
+            cluster: Some(cluster),
+            ..
+        }) => format!(
+            "ManagedCluster {name} moors {cluster}, and this entry is of another cluster, so somebody copied that mark: {}",
+            deletion(entry)
+        ),
+        Some(_) | None => ONE_TOO_MANY.to_owned(),
+    }
 }
 
 /// Whether an entry was handed to the hub whose mark it bears: its owner has opened it to that hub, or has handed that hub
@@ -112,7 +134,7 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &Living, entry: &AccessEntry
     let next = match &marked {
         Marked::Another {
             hub, uid: Some(uid), ..
-        } if *hub == owner.hub.to_string() && living.contains(uid) => ONE_TOO_MANY.to_owned(),
+        } if *hub == owner.hub.to_string() && living.contains(uid) => marked_by(living.get(uid), entry),
         Marked::Another { hub, .. } if *hub == owner.hub.to_string() => {
             format!("that object is there no more, so it left the entry behind: {delete}{or_adopt}")
         }
@@ -136,19 +158,32 @@ pub(super) fn open_command(entry: &AccessEntry, owner: &Owner) -> String {
     commands::open_access_entry(region_in(&entry.arn), &entry.arn, &owner.hub)
 }
 
-/// How an access entry is deleted. Its ARN is `arn:PARTITION:eks:REGION:ACCOUNT:access-entry/CLUSTER/...` (AWS,
-/// "Actions, resources, and condition keys for Amazon EKS").
+/// How an access entry is deleted.
 fn deletion(entry: &AccessEntry) -> String {
+    cluster_of(entry).map_or_else(
+        || "delete it in EKS".to_owned(),
+        |ClusterArn { region, account, name }| {
+            let command = commands::delete_access_entry(region, name, &entry.principal);
+            format!("delete it, in account {account}, with `{command}`")
+        },
+    )
+}
+
+/// The cluster of an access entry. The entry's ARN is `arn:PARTITION:eks:REGION:ACCOUNT:access-entry/CLUSTER/...` (AWS,
+/// "Actions, resources, and condition keys for Amazon EKS").
+fn cluster_of(entry: &AccessEntry) -> Option<ClusterArn> {
     let mut place = entry.arn.splitn(6, ':').skip(3);
-    let (region, _, resource) = (place.next(), place.next(), place.next());
-    let cluster = resource.and_then(|resource| resource.split('/').nth(1));
-    match (region, cluster) {
-        (Some(region), Some(cluster)) => format!(
-            "delete it with `{}`",
-            commands::delete_access_entry(region, cluster, &entry.principal)
-        ),
-        _ => "delete it in EKS".to_owned(),
-    }
+    let (region, account, resource) = (place.next()?, place.next()?, place.next()?);
+    Some(ClusterArn {
+        region: region.parse().ok()?,
+        account: account.parse().ok()?,
+        name: resource
+            .strip_prefix("access-entry/")?
+            .split('/')
+            .next()?
+            .parse()
+            .ok()?,
+    })
 }
 
 /// Puts our mark back on an entry that lacks some of it: the provisioner may do nothing else to it before.
@@ -163,13 +198,7 @@ pub(in crate::managed_cluster) fn mark(owner: &Owner, tags: &Tags, entry: &Acces
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        domain::{
-            arn::ClusterArn,
-            ownership::{HUB_TAG, UID_TAG},
-        },
-        managed_cluster::living::Lives,
-    };
+    use crate::domain::ownership::{HUB_TAG, UID_TAG};
 
     const OTHER_HUB: &str = "arn:aws:eks:eu-west-1:999999999999:cluster/other";
     const ARN: &str = "arn:aws:eks:eu-west-1:222222222222:access-entry/prod/role/222222222222/x/1";
@@ -260,6 +289,40 @@ mod tests {
             role: None,
         };
         assert!(owns(&owner(), known, &entry(ARN, &marked)));
+    }
+
+    #[test]
+    fn a_mark_of_an_object_that_moors_another_cluster_was_copied() {
+        let hub = &*owner().hub.to_string();
+        let moors = |name: &str| Lives {
+            name: "other".into(),
+            cluster: Some(ClusterArn {
+                region: "eu-west-1".parse().unwrap(),
+                account: "222222222222".parse().unwrap(),
+                name: name.parse().unwrap(),
+            }),
+            ..Lives::default()
+        };
+        for (cluster, copied) in [("prod", false), ("prod-2", true)] {
+            let mut living = Living::default();
+            living.insert("living".to_owned(), moors(cluster));
+            let marked = AccessEntry {
+                principal: "arn:aws:iam::222222222222:role/x".into(),
+                ..entry(ARN, &[(HUB_TAG, hub), (UID_TAG, "living")])
+            };
+            let ours = recorded(ARN, None);
+            let known = |recorded| KnownEntry {
+                recorded,
+                living: &living,
+                role: None,
+            };
+            assert_eq!(owns(&owner(), known(Some(&ours)), &marked), copied, "{cluster}");
+            assert!(!owns(&owner(), known(None), &marked));
+            let told = entry_not_ours(&owner(), &living, &marked, false);
+            let delete = "in account 222222222222, with `aws eks delete-access-entry --region eu-west-1 --cluster-name prod --principal-arn arn:aws:iam::222222222222:role/x`";
+            assert_eq!(told.message().contains(delete), copied, "{}", told.message());
+            assert_eq!(told.is_one_too_many(), !copied);
+        }
     }
 
     #[test]
