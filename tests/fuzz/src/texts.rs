@@ -73,7 +73,7 @@ pub(crate) fn word(input: &[u8]) {
         "spec": {"cluster": {"name": "hub", "region": "eu-west-1"}, "allow": []},
     });
     let role: ManagementRole = serde_json::from_value(role).unwrap_or_else(|error| panic!("{error}"));
-    for account in closed_accounts(&role) {
+    for account in closed_accounts(&role.metadata) {
         assert!(!account.is_empty() && account.trim() == account && !account.contains(','));
     }
 
