@@ -519,6 +519,19 @@ mod tests {
         };
         let mode = "`aws eks update-cluster-config --region eu-west-1 --name prod --access-config authenticationMode=API_AND_CONFIG_MAP`";
         assert!(no_entries.hint().contains(mode), "{}", no_entries.hint());
+        let entry =
+            "the access entry of arn:aws:iam::222222222222:role/r on arn:aws:eks:eu-west-1:222222222222:cluster/prod";
+        let standing = |message: &str| AwsError {
+            call: Call::DeleteAccessEntry,
+            message: message.to_owned(),
+            resource: entry.to_owned(),
+            ..error.clone()
+        };
+        for message in ["no", "with an explicit deny in a service control policy"] {
+            let hint = standing(message).hint();
+            let by_hand = "in account 222222222222, delete it: `aws eks delete-access-entry --region eu-west-1 --cluster-name prod --principal-arn arn:aws:iam::222222222222:role/r`";
+            assert!(hint.contains(by_hand), "{hint}");
+        }
         let unreachable = |region: &str| AwsError {
             call: Call::DescribeAccessEntry,
             kind: ErrorKind::Unreachable,

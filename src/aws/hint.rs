@@ -2,7 +2,8 @@
 
 use super::{AwsError, Call, ErrorKind};
 use crate::domain::{
-    commands::let_take_access_entries,
+    arn::account_in,
+    commands::{delete_access_entry, let_take_access_entries},
     name::{AccountId, Region, RoleName},
 };
 
@@ -19,20 +20,27 @@ impl AwsError {
             ErrorKind::Denied if self.is_root() => ROOT.to_owned(),
             ErrorKind::Denied if self.call == Call::AssumeRole => format!(
                 "let the trust policy of {} name the operator's role for sts:AssumeRole and sts:TagSession (and its \
-                 external ID, if one is set), and let the operator's own policy allow both on it: compare with what \
-                 `mooring bootstrap` prints",
-                self.resource
+                 external ID, if one is set), and let the operator's own policy allow both on it. `mooring bootstrap` with \
+                 --output-dir bootstrap writes what account {} needs: have bootstrap/{}/apply.sh run there again, and if \
+                 that does not help the one of the hub's account",
+                self.resource,
+                account_in(&self.resource),
+                account_in(&self.resource)
             ),
             // "... with an explicit deny in a service control policy" (IAM user guide, "Troubleshoot access denied error messages").
             ErrorKind::Denied if self.message.contains("in a service control policy") => format!(
-                "ask whoever keeps the organization's service control policies to let {} do {action} on {}: one of them \
+                "{}ask whoever keeps the organization's service control policies to let {} do {action} on {}: one of them \
                  denies it",
-                self.acting_as, self.resource
+                self.by_hand(),
+                self.acting_as,
+                self.resource
             ),
             ErrorKind::Denied => format!(
-                "let {} do {action} on {}: compare its policy with what `mooring bootstrap` prints, then look for a \
+                "{}let {} do {action} on {}: compare its policy with what `mooring bootstrap` prints, then look for a \
                  service control policy or a boundary that denies it",
-                self.acting_as, self.resource
+                self.by_hand(),
+                self.acting_as,
+                self.resource
             ),
             ErrorKind::Throttled => {
                 "nothing: it is tried again; if it lasts, look for what else uses up the account's request rate"
@@ -69,9 +77,10 @@ impl AwsError {
             ErrorKind::HasPolicies => {
                 "remove the policies that somebody put on the role, then it can be deleted".to_owned()
             }
-            ErrorKind::BoundaryMissing => "make that policy again, which is the role's permissions boundary: `mooring \
-                                           bootstrap` prints the one of the management role, and that of a deployer role \
-                                           stands in spec.access.deployerRole.permissionsBoundary"
+            ErrorKind::BoundaryMissing => "make that policy again, which is the role's permissions boundary and holds it to \
+                                           nothing while it is missing: for the management role, apply.sh of `mooring \
+                                           bootstrap` for the hub's account makes it; that of a deployer role stands in \
+                                           spec.access.deployerRole.permissionsBoundary"
                 .to_owned(),
             ErrorKind::NotFound => "check that it still exists: it is made again if it is ours".to_owned(),
             ErrorKind::Invalid => "change what AWS names in the spec".to_owned(),
@@ -100,6 +109,22 @@ impl AwsError {
             ErrorKind::ShuttingDown => "nothing: the next operator goes on".to_owned(),
             ErrorKind::Unknown => "read AWS's message; its support takes the request ID".to_owned(),
         }
+    }
+
+    /// What whoever may do it does at once: access that is to go does not wait for a policy to be changed.
+    fn by_hand(&self) -> String {
+        let entry = self.resource.strip_prefix("the access entry of ");
+        let principal = entry.and_then(|entry| entry.split_whitespace().next());
+        let (Call::DeleteAccessEntry, Some(principal), Some((region, cluster))) =
+            (self.call, principal, self.cluster())
+        else {
+            return String::new();
+        };
+        format!(
+            "have whoever may, in account {}, delete it: `{}`; and ",
+            account_in(principal),
+            delete_access_entry(region, cluster, principal)
+        )
     }
 
     /// Region and name of the cluster that the call was about, by its ARN in what the call was on.

@@ -54,8 +54,11 @@ pub fn desired(request: &Request, management: &Management, cluster: Option<&Clus
             boundary: request.boundary.clone(),
             tags: tags.clone(),
             description: format!(
-                "Argo CD on {} deploys to {} with this role. Made by Mooring for ManagedCluster {}.",
-                management.hub.cluster.name, request.identity.cluster.name, request.identity.name
+                "Argo CD on {} deploys to {} in {} with this role. Made by Mooring for ManagedCluster {}.",
+                management.hub.cluster.name,
+                request.identity.cluster.name,
+                request.identity.cluster.region,
+                request.identity.name
             ),
         },
         existing: request.identity.existing.is_some(),

@@ -21,7 +21,7 @@ use super::{
     request::Refusal,
     server::ServerChanged,
     status::{Facts, Pass},
-    step::{Part, Plan},
+    step::{Part, Plan, Step},
 };
 
 /// What holds after a pass: a finding for each part, the summary, and `Stalled` when a person must act. `made` says whether
@@ -86,6 +86,7 @@ const RESTART: &str = "its application controller is to be restarted once, as Se
 fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
     if let Some(stop) = outcome.stop() {
         let mut bad = bad_stop(stop);
+        bad.message.push_str(&not_done(plan, outcome, &bad));
         if facts.bare {
             bad.message = format!("{BARE}: {}", bad.message);
         }
@@ -130,6 +131,16 @@ fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
         parts,
         Finding::new(ConditionType::Ready, Verdict::True, reason, message),
     )
+}
+
+/// What stays undone at the part where only a person lets it go on.
+fn not_done(plan: &Plan, outcome: &Outcome, bad: &Bad) -> String {
+    let undone = |step: &&Step| Some(step.part()) == bad.part && !outcome.did(step);
+    let undone: Vec<String> = plan.steps.iter().filter(undone).map(Step::words).collect();
+    if !bad.stalled || undone.is_empty() {
+        return String::new();
+    }
+    format!(". Not done until then: {}", undone.join("; "))
 }
 
 fn with(mut parts: Vec<Finding>, finding: Finding) -> Vec<Finding> {

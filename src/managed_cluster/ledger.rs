@@ -119,8 +119,10 @@ pub fn held(hub: &Hub<'_>, limit: u32, (going, stage): (&ObjectMeta, Stage), ide
 /// How far a removal has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Argo CD's way to the cluster stands: of a removal that has begun nothing but labels was taken away.
+    /// Argo CD's way to the cluster stands.
     Whole,
+    /// The same, and the labels of the cluster Secret were taken off for ApplicationSets to let go of the cluster.
+    Drained,
     /// The cluster Secret is gone, or goes.
     Parting,
 }
@@ -195,7 +197,7 @@ impl<'a> Hub<'a> {
         };
         let notes = kinds.into_iter().filter_map(note);
         Some(Blocked::RemovalsPaused {
-            why: words(&burst, limit, identity, &notes.collect::<Vec<_>>()),
+            why: words(&burst, limit, identity, stage, &notes.collect::<Vec<_>>()),
         })
     }
 
@@ -295,7 +297,7 @@ fn status(asked: &Asked) -> RemovalStatus {
     }
 }
 
-fn words(burst: &Burst, limit: u32, identity: &Identity, notes: &[String]) -> String {
+fn words(burst: &Burst, limit: u32, identity: &Identity, stage: Stage, notes: &[String]) -> String {
     let (role, name) = (&identity.management_role, &identity.name);
     let annotation = format!("{REMOVALS_CONFIRMED_AT}=\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"");
     let notes = notes.iter().flat_map(|note| [". ", note.as_str()]).collect::<String>();
@@ -307,12 +309,20 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, notes: &[String]) -> St
             while_in_use(name, "Proceed")
         )
     };
+    let (drained, lost) = if stage == Stage::Drained {
+        (
+            "the labels of this one's cluster Secret are off already, so ApplicationSets that choose it by them delete its Applications and what those deployed, also while it waits: if that is not meant, stop Argo CD's ApplicationSet controller at once. ",
+            "",
+        )
+    } else {
+        ("", "; nothing of them is lost until then")
+    };
     format!(
-        "{} removals of ManagedClusters were asked for within an hour, and --removals-per-hour allows {limit}: it may be \
+        "{drained}{} removals of ManagedClusters were asked for within an hour, and --removals-per-hour allows {limit}: it may be \
          an accident, so nothing is taken away for those that wait ({}) until a person says so, however long that is. If they are meant: `kubectl \
          annotate mgr {role} --overwrite {annotation}` for all that name it, or `kubectl annotate mgc {name} --overwrite \
          {annotation}` for this one. If not, put the manifests back in Git first: a deletion cannot be undone, so \
-         each of them goes once it is confirmed, and is then made again; nothing of them is lost until then{keep}{notes}",
+         each of them goes once it is confirmed, and is then made again{lost}{keep}{notes}",
         burst.count,
         some(&burst.waiting)
     )
@@ -467,6 +477,13 @@ mod tests {
         };
         let told = judged(&three[0], Stage::Whole, &role, &three[1..]).unwrap();
         assert!(told.contains("3 removals") && told.contains("(a, b, c)"), "{told}");
+        let (lost, at_once) = (
+            "nothing of them is lost",
+            "stop Argo CD's ApplicationSet controller at once",
+        );
+        assert!(told.contains(lost) && !told.contains(at_once), "{told}");
+        let told = judged(&three[0], Stage::Drained, &role, &three[1..]).unwrap();
+        assert!(told.contains(at_once) && !told.contains(lost), "{told}");
         assert_eq!(judged(&three[0], Stage::Parting, &role, &three[1..]), None);
         assert_eq!(
             judged(&three[0], Stage::Whole, &role, &three[1..2]),

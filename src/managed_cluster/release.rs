@@ -187,7 +187,9 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
             // Of what is kept nothing was looked at, and nobody looks again once the object is gone.
             Ok(Turn::Gone) if unsettled => Some(Pass::Releasing(beside(Releasing {
                 gone: BTreeSet::from([Part::Secret]),
-                ..Releasing::again("with spec.mode Enforce the object goes, and its access entry is kept as well")
+                ..Releasing::again(
+                    "with spec.mode Enforce the object goes, and its access entry is kept as well: the access then stands, and nothing tells of it any more",
+                )
             }))),
             Ok(Turn::Gone) => None,
             Ok(Turn::Remains(Pass::Releasing(releasing))) => Some(Pass::Releasing(beside(releasing))),

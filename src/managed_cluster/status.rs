@@ -128,6 +128,9 @@ pub const SUSPENDED: &str = "Suspended";
 /// The reason of what a removal has taken away.
 pub const REMOVED: &str = "Removed";
 
+/// The reason of a cluster Secret whose labels a removal has taken off, for ApplicationSets to let go of the cluster.
+pub const DRAINING: &str = "Draining";
+
 /// What became of a suspension.
 #[derive(Debug)]
 pub struct Suspension {
@@ -1080,7 +1083,8 @@ mod tests {
         );
         let (_, _, message) = ready(&told);
         assert!(
-            message.ends_with("what there is of the deployer role stands meanwhile"),
+            message.contains("what there is of the deployer role stands meanwhile")
+                && message.ends_with("the access entry stays with what others gave to it, as AccessEntryReady says"),
             "{message}"
         );
     }
@@ -1343,7 +1347,7 @@ mod tests {
         assert!(
             vain.starts_with(
                 "spec.mode is Observe, and without that it would stop here too: role arn:role is not ours"
-            ) && vain.ends_with("delete this one"),
+            ) && vain.ends_with(ONE_TOO_MANY),
             "{vain}"
         );
         let settled = told("delete it");
@@ -1786,7 +1790,7 @@ mod tests {
             (secret.reason.as_str(), secret.message.as_str()),
             (
                 "Releasing",
-                "a cluster Secret stands again, since the former one was removed"
+                "a cluster Secret stands again, after the former one was removed"
             )
         );
     }

@@ -51,7 +51,7 @@ pub(crate) fn say_closed<'a>(object: &str, accounts: impl IntoIterator<Item = &'
 /// What has the operator serve a namespace.
 pub(crate) fn serve(namespace: &str) -> String {
     format!(
-        "start it with --argocd-namespace {namespace} besides those that it serves, and apply the Role mooring-controller of deploy/install/10-rbac.yaml to that namespace"
+        "if that is meant, start the operator with --argocd-namespace {namespace} besides those that it serves (deploy/install/20-deployment.yaml), and apply there what deploy/install gives in an Argo CD's namespace: each Role and its RoleBinding of 10-rbac.yaml and 30-verifier-rbac.yaml, with namespace: {namespace}; otherwise name another ManagementRole"
     )
 }
 

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::{domain::arn::ClusterArn, policy::Lack};
 
+pub(super) use self::message::SHUT_OUT;
+
 use super::step::Part;
 
 /// What stands in the way.
@@ -170,7 +172,7 @@ pub enum Blocked {
         /// The object's own name.
         object: String,
         /// Their ARNs, each with the cluster that it was made for, where the role says so.
-        arns: BTreeMap<String, Option<String>>,
+        arns: BTreeMap<String, Option<ClusterArn>>,
         /// Accounts that cannot be entered to look, and why the first of them cannot.
         unseen: BTreeMap<String, String>,
         /// Accounts of which a person has said that they are closed.

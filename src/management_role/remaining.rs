@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
     aws::{AwsError, ErrorKind, Role},
-    domain::{arn::RoleArn, name::ClusterName},
+    domain::arn::{ClusterArn, RoleArn},
     managed_cluster::{in_words, management::closed_accounts},
     policy::trust::may_let_in,
 };
@@ -72,7 +72,7 @@ pub fn kept<'a>(metadata: &ObjectMeta, retained: &'a [String]) -> impl Iterator<
 /// Deployer roles that were kept, and what came of looking for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    arns: BTreeMap<String, Option<String>>,
+    arns: BTreeMap<String, Option<ClusterArn>>,
     unseen: BTreeMap<String, String>,
 }
 
@@ -91,7 +91,7 @@ impl Kept {
             Ok(found) => {
                 let stands = found.filter(|found| may_trust(request, deployer, found));
                 self.arns
-                    .extend(stands.map(|found| (deployer.to_string(), made_for(&found))));
+                    .extend(stands.map(|found| (deployer.to_string(), made_for(deployer, &found))));
             }
             Err(error) if error.kind == ErrorKind::Denied => {
                 self.unseen.insert(deployer.account.to_string(), in_words(&error));
@@ -116,14 +116,19 @@ impl Kept {
 }
 
 /// The cluster that a deployer role was made for, as its description says.
-fn made_for(role: &Role) -> Option<String> {
+fn made_for(deployer: &RoleArn, role: &Role) -> Option<ClusterArn> {
     let description = role.description.as_deref()?.strip_prefix("Argo CD on ")?;
     let cluster = description
         .split_once(" deploys to ")?
         .1
         .split_once(" with this role")?
         .0;
-    cluster.parse::<ClusterName>().ok().map(|name| name.to_string())
+    let (name, region) = cluster.split_once(" in ")?;
+    Some(ClusterArn {
+        region: region.parse().ok()?,
+        account: deployer.account.clone(),
+        name: name.parse().ok()?,
+    })
 }
 
 /// What is told where it was to be looked for a deployer role that was kept, and could not be.
@@ -238,13 +243,14 @@ mod tests {
         let made = Ok(Some(Role {
             arn: arn.to_string(),
             description: Some(
-                "Argo CD on hub deploys to kept with this role. Made by Mooring for ManagedCluster kept.".into(),
+                "Argo CD on hub deploys to kept in eu-west-1 with this role. Made by Mooring for ManagedCluster kept."
+                    .into(),
             ),
             ..Role::default()
         }));
         let told = held(made).unwrap().unwrap().message();
         let command =
-            format!("`aws eks delete-access-entry --region REGION --cluster-name kept --principal-arn {arn}`");
+            format!("`aws eks delete-access-entry --region eu-west-1 --cluster-name kept --principal-arn {arn}`");
         assert!(told.contains(&command), "{told}");
         assert_eq!(held(Ok(None)).unwrap(), None);
         let id = "AROAEXAMPLEEXAMPLE123".to_owned();

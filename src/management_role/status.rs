@@ -1,6 +1,7 @@
 //! 6. status: what a pass over a `ManagementRole` means. Pure but for the one write at the end.
 
 mod facts;
+mod withheld;
 
 use std::collections::BTreeSet;
 
@@ -31,7 +32,7 @@ use super::{
     members::Members,
     observe::Observed,
     request::{Refusal, Request, RoleOwner},
-    step::{Blocked, Part, Plan},
+    step::{Blocked, Part, Plan, Step},
 };
 
 /// Every way in which a pass can end.
@@ -133,7 +134,7 @@ pub fn findings(pass: &Pass, object: &str) -> Vec<Finding> {
             ));
             findings
         }
-        Pass::Withheld(withheld, plan) => told_withheld(*withheld, object, plan),
+        Pass::Withheld(withheld, plan) => withheld::told(*withheld, object, plan),
         Pass::Applied(applied) => {
             let Applied {
                 plan, outcome, request, ..
@@ -155,7 +156,14 @@ pub fn findings(pass: &Pass, object: &str) -> Vec<Finding> {
                     findings.push(Finding::new(ConditionType::Ready, Verdict::True, reason, message));
                     findings
                 },
-                |bad| {
+                |mut bad| {
+                    let undone = plan.steps.iter().filter(|step| !outcome.did(step));
+                    let undone: Vec<&Step> = undone.filter(|step| Some(step.part()) == bad.part).collect();
+                    if bad.stalled && outcome.stop().is_some() && !undone.is_empty() {
+                        let words: Vec<String> = undone.iter().map(|step| step.words()).collect();
+                        bad.message = format!("{}. Not done until then: {}", bad.message, words.join("; "));
+                        withheld::tell_shut_out(&mut bad.message, undone);
+                    }
                     if bad.part.is_none() {
                         return summarise(held(Some(&request.role_owner)), &bad);
                     }
@@ -219,44 +227,6 @@ fn can_act(owner: &RoleOwner) -> String {
         RoleOwner::Existing => "the management role is there, and what it may assume is for its owner to give",
     };
     format!("{what}; {BOUND}")
-}
-
-/// Nothing is written: what is not as the spec says is told, and at its own part.
-fn told_withheld(withheld: Withheld, object: &str, plan: &Plan) -> Vec<Finding> {
-    let steps = |of: &dyn Fn(Part) -> bool| -> Vec<String> {
-        let here = plan.steps.iter().filter(|step| of(step.part()));
-        here.map(super::Step::words).collect()
-    };
-    let blocked = |of: &dyn Fn(Option<Part>) -> bool| -> Vec<&Blocked> {
-        plan.blocked.iter().filter(|blocked| of(blocked.part())).collect()
-    };
-    let words = |blocked: &[&Blocked]| -> Vec<String> { blocked.iter().map(|blocked| blocked.found()).collect() };
-    let mut parts: Vec<Finding> = Vec::new();
-    for part in Part::ALL {
-        let (undone, here) = (steps(&|of| of == part), blocked(&|of| of == Some(part)));
-        let finding = if let Some(first) = here.iter().find(|blocked| !blocked.is_note()) {
-            Finding::new(
-                part.condition(),
-                Verdict::False,
-                first.reason(),
-                words(&here).join("; "),
-            )
-        } else if undone.is_empty() {
-            as_specified(part)
-        } else {
-            let told = withheld.undone(&undone);
-            Finding::new(part.condition(), Verdict::False, withheld.reason(), told)
-        };
-        parts.push(finding);
-    }
-    let bad: Bad = Bad {
-        part: None,
-        verdict: Verdict::False,
-        reason: withheld.reason(),
-        message: withheld.not_done(&format!("mgr {object}"), &steps(&|_| true), &words(&blocked(&|_| true))),
-        stalled: false,
-    };
-    summarise(parts, &bad)
 }
 
 /// How everything begins that is told of an object that is being removed: what is asked for is for that alone.

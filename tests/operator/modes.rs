@@ -273,7 +273,7 @@ async fn a_read_only_operator_tells_everything_and_writes_nothing() {
     }
     let told = world
         .until("ManagedCluster", "going", |object| {
-            message(object).contains("--read-only: start the operator without --read-only to let the removal go on")
+            message(object).contains("--read-only: start the operator without --read-only")
         })
         .await;
     assert_eq!(stage::ready(&told).1, "ReadOnly");

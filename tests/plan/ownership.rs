@@ -612,7 +612,7 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
                 w.pinned = Some("AROAFORMER".into());
             },
             &["!StalePrincipal"],
-            "others gave it AmazonEKSViewPolicy, theirs, which Mooring does not take away. Delete it (`aws eks delete-access-entry --region eu-west-1 --cluster-name prod-eu --principal-arn arn:aws:iam::222222222222:role/argocd-prod`)",
+            "others gave it AmazonEKSViewPolicy, theirs, which Mooring does not take away. Delete it (in account 222222222222, `aws eks delete-access-entry --region eu-west-1 --cluster-name prod-eu --principal-arn arn:aws:iam::222222222222:role/argocd-prod`)",
         ),
         (
             "entry-for-nodes",
@@ -939,7 +939,7 @@ fn an_adoption_that_is_called_off_is_told_and_its_removal_takes_out_what_was_wri
             );
         } else {
             assert!(
-                told[0].contains("aws iam tag-role") && told[0].contains("and spec.adoptExisting is set"),
+                told[0].contains("aws iam tag-role") && told[0].contains(r#"{"spec":{"adoptExisting":true}}"#),
                 "{told:?}"
             );
         }

@@ -385,7 +385,7 @@ fn of_two_that_want_one_server_or_name_in_argo_cd_the_second_gives_way() {
     });
     let told = messages(&plan);
     assert!(
-        told.contains("that of ManagedCluster first") && told.contains("delete one of the two objects"),
+        told.contains("that of ManagedCluster first") && told.contains("already: delete this one"),
         "{told}"
     );
 

@@ -6,7 +6,9 @@ use crate::{
     argocd::ADOPT_ANNOTATION,
     domain::{
         arn::{ClusterArn, account_in, name_in, region_in},
-        commands::{free_secret, let_go_of_access_entry, let_take_access_entries, scale_application_sets},
+        commands::{
+            adopt_existing, free_secret, let_go_of_access_entry, let_take_access_entries, scale_application_sets,
+        },
         eks::ClusterState,
         ownership::{ADOPT_TAG, HOLD_TAG},
     },
@@ -16,8 +18,7 @@ use crate::{
 use super::Blocked;
 
 /// What to do about a cluster that another object moors already.
-pub const ONE_TOO_MANY: &str =
-    "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one";
+pub const ONE_TOO_MANY: &str = "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one, which leaves what is that one's";
 
 impl Blocked {
     /// What it is and what to do about it.
@@ -32,7 +33,7 @@ impl Blocked {
             | Self::ApplicationsUnseen { why, .. }
             | Self::RemovalsPaused { why } => why.clone(),
             Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
-            Self::NamespaceNotServed { namespace } => format!("the operator does not serve namespace {namespace}: {}", serve(namespace)),
+            Self::NamespaceNotServed { namespace } => format!("its ManagementRole names namespace {namespace} as Argo CD's, which the operator does not serve, so nothing is made, and what was made is left as it is: {}", serve(namespace)),
             Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role, without which Argo CD does not come to the cluster. That takes seconds; where it does not end, `kubectl describe mgr {name}` says what keeps it"),
             Self::PolicyFull { name } => format!("the policy of ManagementRole {name}'s role has no room for this cluster's deployer role, so nothing is made: ask the platform team to set spec.assumePolicy to PerAccount there, or name the ManagementRole of a second Argo CD in a new ManagedCluster. Once there is room, it goes on by itself"),
             Self::ClusterNotFound { cluster } => format!("{}: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster", no_cluster(cluster)),
@@ -48,22 +49,22 @@ impl Blocked {
             },
             Self::ClusterGone { cluster } => format!("the cluster that was moored is not there any more, and its access entry went with it: {}. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself", no_cluster(cluster)),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
-            Self::AccessEntriesDisabled { cluster } => format!("the authentication mode of {cluster} is CONFIG_MAP, which takes no access entries: in account {}, set it with `{}` (this cannot be undone)", cluster.account, let_take_access_entries(&cluster.region, &cluster.name)),
+            Self::AccessEntriesDisabled { cluster } => format!("the authentication mode of {cluster} is CONFIG_MAP, which takes no access entries: in account {}, set it with `{}` (this cannot be undone). Until then no access entry has any effect on it", cluster.account, let_take_access_entries(&cluster.region, &cluster.name)),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner, next } => format!("role {arn} is not ours ({owner}): {next}"),
             Self::UnusableRole { arn, why } => format!("the deployer role {arn} cannot be used: {why}. Or name another role in a new ManagedCluster"),
             Self::TrustMissing { arn, management_role, lack } => format!("the trust policy of {arn}, which Mooring does not write, does not let {management_role} in. Have its owner {}", lack.words()),
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
-            Self::NotOpened { arn, undone, open } => format!("role {arn} does not bear the tag {ADOPT_TAG} of this hub any more, and without it AWS lets Mooring write nothing to it, so this is not done: {}. Have its owner do that, or set the tag again, and Mooring does it: `{open}`", undone.join("; ")),
-            Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (`{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again"),
+            Self::NotOpened { arn, undone, open } => format!("role {arn} does not bear the tag {ADOPT_TAG} of this hub any more, and without it AWS lets Mooring write nothing to it, so this is not done: {}. Have its owner do that, or set the tag again, and Mooring does it: in account {}, `{open}`", undone.join("; "), account_in(arn)),
+            Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (in account {}, `{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again", account_in(arn)),
             Self::ForeignPolicyAttached { role, policies, forged: true } => format!("{}. Once its policies are off, Mooring deletes it and makes its own by itself: {}", forged_in_words(role), detach_commands(role, policies)),
             Self::ForeignPolicyAttached { role, policies, forged: false } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}", account_in(role), detach_commands(role, policies)),
             Self::Unconfirmed { what } => format!("{what}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
-            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself"),
+            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. What it shows is what Argo CD may do meanwhile. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself, and for a moment there is neither"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets, next } => format!("the cluster Secret is not written, since Argo CD would pick one of two at random: {}. {}", secrets.join("; "), capitalised(next)),
-            Self::SecretNotOurs { name, namespace, object } => format!("Secret {namespace}/{name} has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. Delete it if nothing uses it, and ours is written by itself. If it is a cluster Secret of this very server, have it taken over: set spec.adoptExisting, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`"),
+            Self::SecretNotOurs { name, namespace, object } => format!("Secret {namespace}/{name} has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. If it is a cluster Secret of this very server, have it taken over: `{}`, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`. Where a cluster Secret is deleted, ApplicationSets delete the Applications of its cluster: delete it only if it is none, or no ApplicationSet chooses it, and ours is written by itself", adopt_existing(object)),
             Self::SecretImmutable { name, namespace, undone } => format!("cluster Secret {namespace}/{name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret: `{}`. Once its pods are gone, `kubectl delete secret -n {namespace} {name}`; it is written anew at once. When SecretReady is True, start the controller again, with as many replicas as before: `{}`", some(undone), scale_application_sets(namespace, 0), scale_application_sets(namespace, 1)),
             Self::SecretGoing { name, namespace, finalizers, behind } => secret_going(name, namespace, finalizers, *behind),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),

@@ -9,7 +9,7 @@ use crate::{
     managed_cluster::{
         Blocked, Part, Step,
         foreseen::{Access, Foreseen},
-        status::{Cut, REMOVED, Releasing, SUSPENDED},
+        status::{Cut, DRAINING, REMOVED, Releasing, SUSPENDED},
         withheld::Withheld,
         words::capitalised,
     },
@@ -69,7 +69,7 @@ pub(super) fn told(releasing: &Releasing) -> Vec<Finding> {
         releasing.blocked,
         Some(Blocked::ApplicationsStillTargeting { drained: true, .. })
     ) {
-        set(&mut parts, Part::Secret, Verdict::False, "Draining", DRAINED);
+        set(&mut parts, Part::Secret, Verdict::False, DRAINING, DRAINED);
     }
     if bad.reason != RELEASING {
         bad.message.push_str(&how_far(releasing));
@@ -170,8 +170,12 @@ fn how_far(releasing: &Releasing) -> String {
     if left.is_empty() {
         format!(". The object is being removed: there is {away} any more, and it goes once this is over")
     } else {
+        let theirs = match releasing.let_go {
+            Some(_) => "; the access entry stays with what others gave to it, as AccessEntryReady says",
+            None => "",
+        };
         format!(
-            ". The object is being removed: there is {away}; what there is of {} stands meanwhile",
+            ". The object is being removed: there is {away}; what there is of {} stands meanwhile{theirs}",
             left.join(" and ")
         )
     }
@@ -244,7 +248,7 @@ pub(super) fn withheld(withheld: Withheld, object: &str, foreseen: &Foreseen) ->
 }
 
 /// That a cluster Secret stands, though one was removed.
-const AGAIN: &str = "a cluster Secret stands again, since the former one was removed";
+const AGAIN: &str = "a cluster Secret stands again, after the former one was removed";
 
 /// That a cluster Secret stands, of which an earlier pass told that it was gone: the removal waits for who uses the cluster
 /// by it.

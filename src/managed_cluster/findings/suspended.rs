@@ -131,9 +131,11 @@ fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>, object: &str) -> Str
             let mode = facts.cluster.as_ref().map(|cluster| cluster.authentication_mode);
             if mode == Some(AuthenticationMode::ApiAndConfigMap) {
                 message.push_str(
-                    ". The cluster also takes what ConfigMap kube-system/aws-auth maps: `mooring revoke` and the condition \
-                     Connected tell whether that still lets the role in",
+                    ". The cluster also takes what ConfigMap kube-system/aws-auth maps: whether that still lets the role in \
+                     is told by the condition Connected, and by `mooring revoke ",
                 );
+                message.push_str(object);
+                message.push_str("`, which takes no more away");
             }
             let stopped = outcome.stop().map(|stop| bad_stop(stop).message);
             let restart = facts.server_changed.as_ref().map(|_| RESTART.to_owned());

@@ -44,7 +44,7 @@ impl Telling<'_> {
         )];
         if self.used.makers.is_empty() && self.used.elsewhere.is_empty() && self.sets.is_none() {
             sentences.push(
-                "No ApplicationSet is seen that would make one. What another Application or a person made is to be taken out there, or it comes back".to_owned(),
+                "No ApplicationSet is seen that would make one. Where another Application makes those that were here, or they come from Git, take them out there, or they come back".to_owned(),
             );
         }
         let makers = self.makers(|_| true);

@@ -7,14 +7,14 @@ use crate::{
     domain::{
         arn::{account_in, name_in},
         commands::{adopt_existing, open_role},
-        ownership::{ADOPTED_TAG, Marked, Tags, missing_tags},
+        ownership::{ADOPTED_TAG, Marked, missing_tags},
     },
     policy::{self, Document, lack::lacks, trust},
 };
 
 use super::{
     Memory, adopt, owner_in_words,
-    theirs::{anothers, made_by},
+    theirs::{anothers, made_by, mooring_tags},
 };
 use crate::managed_cluster::{
     blocked::{Blocked, ONE_TOO_MANY},
@@ -146,18 +146,17 @@ pub(super) fn one_too_many(desired: &Desired, holder: Option<&Lives>) -> String 
     }
 }
 
-/// The tags of Mooring that a thing bears, as a command takes their keys.
-fn mooring_tags(tags: &Tags) -> String {
-    let ours = tags.keys().filter(|key| key.starts_with("mooring.dev/"));
-    ours.map(String::as_str).collect::<Vec<_>>().join(" ")
-}
-
 /// A role of our very ARN that somebody else made. `theirs` is who has it that was ours before.
 fn not_ours(desired: &Desired, role: &Role, marked: &Marked, theirs: Option<String>, memory: &Memory<'_>) -> Blocked {
     let hub = memory.owner.hub.to_string();
     let open = adopt::open_role(&desired.role.arn.name, memory.owner);
-    let opened = format!("to have it taken over, its owner opens it with `{open}`, and spec.adoptExisting is set");
-    let take_over = format!("take it over with `{}`", adopt_existing(&memory.owner.object));
+    let (account, name) = (account_in(&role.arn), name_in(&role.arn));
+    let adopt = adopt_existing(&memory.owner.object);
+    let opened =
+        format!("to have it taken over, its owner opens it, in account {account}, with `{open}`, and then `{adopt}`");
+    let take_over = format!("take it over with `{adopt}`");
+    let delete =
+        format!("delete it if nothing uses it: in account {account}, `aws iam delete-role --role-name {name}`");
     let next = match marked {
         Marked::Another { hub: of, uid, object } if *of == hub => {
             if let Some(holder) = uid.as_ref().and_then(|uid| memory.living.get(uid)) {
@@ -174,7 +173,7 @@ fn not_ours(desired: &Desired, role: &Role, marked: &Marked, theirs: Option<Stri
                 } else {
                     "that object is there no more"
                 };
-                format!("{whose}, so it left the role behind: {adopt}; or delete it if nothing uses it: in account {}, `aws iam delete-role --role-name {}`", account_in(&role.arn), name_in(&role.arn))
+                format!("{whose}, so it left the role behind: {adopt}; or {delete}")
             }
         }
         _ if theirs.is_some() && memory.recorded_role == Some(role.id.as_str()) => {
@@ -187,7 +186,7 @@ fn not_ours(desired: &Desired, role: &Role, marked: &Marked, theirs: Option<Stri
             format!("{opened}; or name another role in a new ManagedCluster")
         }
         Marked::Ours | Marked::Unmarked => format!(
-            "somebody made it by hand, or took its tags off: delete it if nothing uses it; {opened}; or choose another access.deployerRole.name in a new ManagedCluster"
+            "somebody made it by hand, or took its tags off: {delete}; {opened}; or choose another access.deployerRole.name in a new ManagedCluster"
         ),
     };
     Blocked::RoleNotOurs {
@@ -218,7 +217,7 @@ fn existing<'a>(desired: &Desired, role: Option<&'a Role>, memory: &Memory<'_>) 
     match memory.owner.judge(&role.tags) {
         Marked::Unmarked => Ok(role),
         marked @ (Marked::Ours | Marked::Another { .. }) => Err(unusable(format!(
-            "it bears the tags of Mooring ({}): if that Mooring is gone, have the owner of the account take them off it: in account {}, `aws iam untag-role --role-name {} --tag-keys {}`",
+            "it bears the tags of Mooring ({}), and may have permissions that Argo CD is not to have. Only where that Mooring is gone, and the role has no policy of its own, its owner takes them off it: in account {}, `aws iam untag-role --role-name {} --tag-keys {}`",
             owner_in_words(&marked),
             account_in(&role.arn),
             name_in(&role.arn),

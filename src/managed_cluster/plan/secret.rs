@@ -176,8 +176,8 @@ fn duplicates(
 }
 
 /// What to do about the Secret of another object, by what it shares.
-const SAME_CLUSTER: &str = "that object moors the same EKS cluster: delete one of the two objects";
-const SAME_NAME: &str = "it moors another EKS cluster: give one of the two objects another spec.argocd.name";
+const SAME_CLUSTER: &str = "that object moors the same EKS cluster already: delete this one";
+const SAME_NAME: &str = "it moors another EKS cluster: give this object another spec.argocd.name, since to rename the other takes its Applications from it";
 const SAME_SERVER_OR_NAME: &str = "if that object moors the same EKS cluster, delete one of the two objects; otherwise give one of them another spec.argocd.name";
 
 /// What cluster Secrets are seen against that others wrote.

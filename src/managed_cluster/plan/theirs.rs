@@ -2,7 +2,7 @@
 
 use crate::{
     aws::Role,
-    domain::ownership::{Marked, Owner},
+    domain::ownership::{Marked, Owner, Tags},
     managed_cluster::living::Living,
     policy::trust,
 };
@@ -80,4 +80,10 @@ pub(super) fn made_by(marked: &Marked) -> String {
         Marked::Another { .. } => format!("{}, and ", owner_in_words(marked)),
         Marked::Ours | Marked::Unmarked => String::new(),
     }
+}
+
+/// The tags of Mooring that a thing bears, as a command takes their keys.
+pub(super) fn mooring_tags(tags: &Tags) -> String {
+    let ours = tags.keys().filter(|key| key.starts_with("mooring.dev/"));
+    ours.map(String::as_str).collect::<Vec<_>>().join(" ")
 }

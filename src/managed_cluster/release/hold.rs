@@ -14,7 +14,7 @@ use crate::{
         ledger::Stage,
         management::Management,
         observe::{Secrets, is_anothers_name},
-        status::REMOVED,
+        status::{DRAINING, REMOVED},
     },
 };
 
@@ -56,7 +56,14 @@ pub(super) async fn hold(
 /// How far it is: the cluster Secret goes first, and one that Argo CD writes anew is none that stood.
 pub(super) fn stage(context: &Context, going: &Going<'_>, secrets: &Secrets) -> Stage {
     let parting = is_removed(going.old, ConditionType::SecretReady) || context.memory.has_deleted_secret(going.uid());
-    Stage::of(secrets, parting)
+    let secret = find(&going.old.conditions, ConditionType::SecretReady);
+    let drained = secret.is_some_and(|secret| secret.reason == DRAINING);
+    let stage = Stage::of(secrets, parting);
+    if drained && stage == Stage::Whole {
+        Stage::Drained
+    } else {
+        stage
+    }
 }
 
 /// What earlier looks of this process found, and what the status says of those of another.

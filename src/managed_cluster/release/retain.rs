@@ -155,9 +155,8 @@ fn unseen(error: &AwsError, deployer: &RoleArn, going: &Going<'_>, management: &
     Blocked::AccountNotEntered {
         why: format!(
             "there is no cluster Secret, and whether role {deployer} was made, which spec.deletion.policy Retain would keep, \
-             cannot be seen: {}. Should the account be closed for good, whoever keeps ManagementRole {name} says so: \
-             `{closed}`. Every ManagedCluster of account {} \
-             that keeps its role then goes without a look, and a role that was made there stays",
+             cannot be seen: {}. Should the account be closed for good, whoever keeps ManagementRole {name} says so, and every ManagedCluster of \
+             account {} that keeps its role goes without a look, and a role that was made there stays: `{closed}`",
             in_words(error),
             deployer.account
         ),

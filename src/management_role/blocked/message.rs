@@ -6,7 +6,7 @@ use crate::{
     api::CONFIRM_HUB,
     domain::{
         arn::{ClusterArn, account_in, name_in},
-        commands::free_management_role,
+        commands::{delete_access_entry, free_management_role},
     },
     managed_cluster::{
         detach_commands, held_in_words, no_cluster,
@@ -40,16 +40,16 @@ impl Blocked {
             Self::AudienceMissing { arn } => format!("OIDC provider {arn} does not accept audience {AUDIENCE}: add it with `aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {arn} --client-id {AUDIENCE}`, or set spec.oidcProvider to Manage. {NOBODY}"),
             Self::RoleMissing { arn } => format!("there is no role {arn}: create it, or correct spec.identity.roleArn in a new ManagementRole"),
             Self::SelfTrustMissing { arn, secrets, lack } => format!("cluster Secrets make Argo CD assume role {arn} though it is that role already ({}), which AWS takes only where its trust policy says so, and this one does not. Let a ManagedCluster take them over, or have the owner of the role {}", some(secrets), lack.words()),
-            Self::SecretsRemain { namespace, secrets } => format!("cluster Secrets of namespace {namespace} that Mooring did not write make Argo CD act as this role ({}), so it stays: in the config of each, name another role in awsAuthConfig.roleARN, or in the arguments of its execProviderConfig ({}), or have a ManagedCluster of another ManagementRole take it over. Where one is deleted, ApplicationSets delete the Applications of its cluster", some(secrets), edit_secrets(namespace, secrets)),
-            Self::HubReplaced { object, recorded, issuer, confirmed } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `{}`{}", confirm(object, issuer), refused(confirmed.as_deref(), recorded)),
+            Self::SecretsRemain { namespace, secrets } => format!("cluster Secrets of namespace {namespace} that Mooring did not write make Argo CD act as this role ({}), so it stays: in the config of each (shown by {}), name another role in awsAuthConfig.roleARN, or in the arguments of its execProviderConfig, as by `kubectl patch secret ... --type merge -p '{{\"stringData\":{{\"config\":...}}}}'`, or have a ManagedCluster of another ManagementRole take it over. Where one is deleted, ApplicationSets delete the Applications of its cluster", some(secrets), show_configs(namespace, secrets)),
+            Self::HubReplaced { object, recorded, issuer, confirmed } => format!("the hub is another cluster than the one that was recorded: its OIDC issuer was {recorded} and is {issuer}. Nothing is written for it or its clusters, and what they have is kept, until a person says that this is Argo CD's cluster now: `{}`. Until then the management role trusts the former issuer, and Argo CD on this one comes to no cluster{}", confirm(object, issuer), refused(confirmed.as_deref(), recorded)),
             Self::NotItsHub { object, arn, hub } => format!("nothing is taken away: role {arn} may be what the Argo CD of another hub acts with. If ManagementRole {object} is a copy of one that lives there, this lets the copy go and touches nothing in AWS: `{}`. {}", free_management_role(object), hub.if_no_copy(arn)),
             Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `{}` lets the role be made afresh; its deployer roles go on trusting it by its name", confirm(object, issuer)),
-            Self::RoleReplaced { arn, recorded, found, owner } => format!("whoever can use role {arn} holds every cluster, since deployer roles trust its name, and it is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. `mooring revoke NAME`, for each ManagedCluster of `kubectl get mgc`, closes a cluster to it at once. Nothing is written to it. Look up in CloudTrail of account {} (IAM's events are in its first region, us-east-1 in partition aws) who called CreateRole for it, take its policies and instance profiles off and delete it (`aws iam delete-role --role-name {}`): then it is made afresh", account_in(arn), name_in(arn)),
+            Self::RoleReplaced { arn, recorded, found, owner } => format!("whoever can use role {arn} holds every cluster of this ManagementRole, since deployer roles trust its name, and it is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. `mooring revoke NAME`, for each ManagedCluster that names this ManagementRole, closes a cluster to it at once, and to this Argo CD as well. Nothing is written to it. Look up in CloudTrail of account {} (IAM's events are in its first region, us-east-1 in partition aws) who called CreateRole for it, take its policies and instance profiles off and delete it (`aws iam delete-role --role-name {}`): then it is made afresh", account_in(arn), name_in(arn)),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path and case: choose another spec.role.name in a new ManagementRole, or delete the role if nothing uses it (`aws iam delete-role --role-name {}`)", name_in(arn)),
             Self::ForeignPolicyAttached { role, policies } => format!("the management role carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}. Its permissions boundary holds it to assuming deployer roles meanwhile", account_in(role), detach_commands(role, policies)),
             Self::Unconfirmed { id } => format!("{}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself", unrecorded(id)),
             Self::Held { arn, value, undone, shuts_out: false } => held_in_words(&format!("role {arn}"), value, undone),
-            Self::Held { arn, value, undone, .. } => format!("Argo CD comes to no cluster, since none of its service accounts can assume its role: {}", held_in_words(&format!("role {arn}"), value, undone)),
+            Self::Held { arn, value, undone, .. } => format!("{SHUT_OUT}: {}", held_in_words(&format!("role {arn}"), value, undone)),
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set spec.assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
             Self::JustMade => "the role was made; its policy follows".to_owned(),
             Self::Propagating => "waiting until AWS has carried an earlier change everywhere; this takes seconds".to_owned(),
@@ -125,6 +125,10 @@ fn refused(confirmed: Option<&str>, recorded: &str) -> String {
     )
 }
 
+/// What it means that the trust policy lets none of them in.
+pub(in crate::management_role) const SHUT_OUT: &str =
+    "Argo CD comes to no cluster, since none of its service accounts can assume its role";
+
 /// What it means that the OIDC provider does not do: the role trusts nobody else.
 const NOBODY: &str = "Until then no service account of Argo CD can assume the role, so Argo CD comes to no cluster";
 
@@ -175,10 +179,12 @@ fn describe(clusters: &BTreeSet<String>) -> String {
     )
 }
 
-/// How each of these Secrets is edited.
-fn edit_secrets(namespace: &str, secrets: &BTreeSet<String>) -> String {
+/// How the config of each of these Secrets is seen: an editor shows it encoded.
+fn show_configs(namespace: &str, secrets: &BTreeSet<String>) -> String {
     let shown = secrets.iter().take(SHOWN);
-    let commands = shown.map(|secret| format!("`kubectl edit secret -n {namespace} {secret}`"));
+    let commands = shown.map(|secret| {
+        format!("`kubectl get secret -n {namespace} {secret} -o jsonpath='{{.data.config}}' | base64 -d`")
+    });
     commands.collect::<Vec<_>>().join(", ")
 }
 
@@ -188,7 +194,7 @@ const SHOWN: usize = 5;
 /// Which deployer roles would be somebody's who made the role again, and which may be.
 fn retained_deployers(
     object: &str,
-    arns: &BTreeMap<String, Option<String>>,
+    arns: &BTreeMap<String, Option<ClusterArn>>,
     unseen: &BTreeMap<String, String>,
     closed: &BTreeSet<String>,
 ) -> String {
@@ -197,7 +203,7 @@ fn retained_deployers(
         let commands: Vec<String> = arns
             .iter()
             .take(SHOWN)
-            .map(|(arn, cluster)| let_go(arn, cluster.as_deref()))
+            .map(|(arn, cluster)| let_go(arn, cluster.as_ref()))
             .collect();
         told.push(format!(
             "deployer roles that were kept still trust this role by its name ({}), and whoever made a role of that name again would hold them. Have the owners of their accounts delete each, its access entry first: {}. Where others use such a role, no statement of its trust policy is to let this role in any more, neither by its name nor as one of its account. Then the removal goes on by itself",
@@ -218,12 +224,13 @@ fn retained_deployers(
 }
 
 /// How a deployer role that was kept is deleted, with the access entry for it.
-fn let_go(arn: &str, cluster: Option<&str>) -> String {
+fn let_go(arn: &str, cluster: Option<&ClusterArn>) -> String {
     let entry = match cluster {
-        Some(cluster) => format!(
-            "`aws eks delete-access-entry --region REGION --cluster-name {cluster} --principal-arn {arn}` with that cluster's region"
+        Some(ClusterArn { region, name, .. }) => format!("`{}`", delete_access_entry(region, name, arn)),
+        None => format!(
+            "look for its access entry on each cluster (`{}`)",
+            delete_access_entry("REGION", "CLUSTER", arn)
         ),
-        None => format!("that of {arn} on the cluster that it was made for"),
     };
     format!(
         "in account {}, {entry}, and `aws iam delete-role --role-name {}`",
