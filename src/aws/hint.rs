@@ -21,8 +21,8 @@ impl AwsError {
             ErrorKind::Denied if self.call == Call::AssumeRole => format!(
                 "let the trust policy of {} name the operator's role for sts:AssumeRole and sts:TagSession (and its \
                  external ID, if one is set), and let the operator's own policy allow both on it. `mooring bootstrap` with \
-                 --output-dir bootstrap writes what account {} needs: have bootstrap/{}/apply.sh run there again, and if \
-                 that does not help the one of the hub's account",
+                 --output-dir bootstrap writes what account {} needs: have bootstrap/{}/apply.sh run there again, and then, \
+                 if that does not help, the one of the hub's account in that",
                 self.resource,
                 account_in(&self.resource),
                 account_in(&self.resource)
@@ -77,9 +77,9 @@ impl AwsError {
             ErrorKind::HasPolicies => {
                 "remove the policies that somebody put on the role, then it can be deleted".to_owned()
             }
-            ErrorKind::BoundaryMissing => "make that policy again, which is the role's permissions boundary and holds it to \
-                                           nothing while it is missing: for the management role, apply.sh of `mooring \
-                                           bootstrap` for the hub's account makes it; that of a deployer role stands in \
+            ErrorKind::BoundaryMissing => "make that policy again, which is the role's permissions boundary: the role \
+                                           has none meanwhile. For the management role, apply.sh of `mooring bootstrap` \
+                                           for the hub's account makes it; that of a deployer role stands in \
                                            spec.access.deployerRole.permissionsBoundary"
                 .to_owned(),
             ErrorKind::NotFound => "check that it still exists: it is made again if it is ours".to_owned(),

@@ -86,7 +86,7 @@ const RESTART: &str = "its application controller is to be restarted once, as Se
 fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
     if let Some(stop) = outcome.stop() {
         let mut bad = bad_stop(stop);
-        bad.message.push_str(&not_done(plan, outcome, &bad));
+        bad.message.push_str(&not_done(plan, outcome, &bad, facts.bare));
         if facts.bare {
             bad.message = format!("{BARE}: {}", bad.message);
         }
@@ -133,10 +133,20 @@ fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
     )
 }
 
-/// What stays undone at the part where only a person lets it go on.
-fn not_done(plan: &Plan, outcome: &Outcome, bad: &Bad) -> String {
+/// What stays undone at the part where only a person lets it go on. On a `bare` entry an association that was to be made anew
+/// is away already.
+fn not_done(plan: &Plan, outcome: &Outcome, bad: &Bad, bare: bool) -> String {
     let undone = |step: &&Step| Some(step.part()) == bad.part && !outcome.did(step);
-    let undone: Vec<String> = plan.steps.iter().filter(undone).map(Step::words).collect();
+    let words = |step: &Step| {
+        if let Step::Reassociate { policy, scope, .. } = step
+            && bare
+        {
+            let (policy, scope) = (policy.clone(), scope.clone());
+            return Step::Associate { policy, scope }.words();
+        }
+        step.words()
+    };
+    let undone: Vec<String> = plan.steps.iter().filter(undone).map(words).collect();
     if !bad.stalled || undone.is_empty() {
         return String::new();
     }

@@ -301,7 +301,7 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, stage: Stage, notes: &[
     let (role, name) = (&identity.management_role, &identity.name);
     let annotation = format!("{REMOVALS_CONFIRMED_AT}=\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"");
     let notes = notes.iter().flat_map(|note| [". ", note.as_str()]).collect::<String>();
-    let keep = if identity.while_in_use == WhileInUse::Proceed {
+    let keep = if identity.while_in_use == WhileInUse::Proceed || stage == Stage::Drained {
         String::new()
     } else {
         format!(
@@ -311,7 +311,7 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, stage: Stage, notes: &[
     };
     let (drained, lost) = if stage == Stage::Drained {
         (
-            "the labels of this one's cluster Secret are off already, so ApplicationSets that choose it by them delete its Applications and what those deployed, also while it waits: if that is not meant, stop Argo CD's ApplicationSet controller at once. ",
+            "the labels of this one's cluster Secret are off already, so ApplicationSets that choose it by them delete its Applications and what those deployed, also while it waits: if that is not meant, stop Argo CD's ApplicationSet controller at once, by 0 replicas of its Deployment (what is being deleted already goes on). ",
             "",
         )
     } else {
@@ -319,7 +319,7 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, stage: Stage, notes: &[
     };
     format!(
         "{drained}{} removals of ManagedClusters were asked for within an hour, and --removals-per-hour allows {limit}: it may be \
-         an accident, so nothing is taken away for those that wait ({}) until a person says so, however long that is. If they are meant: `kubectl \
+         an accident, so Mooring takes nothing away for those that wait ({}) until a person says so, however long that is. If they are meant: `kubectl \
          annotate mgr {role} --overwrite {annotation}` for all that name it, or `kubectl annotate mgc {name} --overwrite \
          {annotation}` for this one. If not, put the manifests back in Git first: a deletion cannot be undone, so \
          each of them goes once it is confirmed, and is then made again{lost}{keep}{notes}",

@@ -58,7 +58,7 @@ impl Withheld {
     #[must_use]
     pub fn end(self, object: &str) -> String {
         match self {
-            Self::ReadOnly => "start the operator without --read-only, or MOORING_READ_ONLY, in its Deployment: that is for all objects, and `mooring plan --all` tells what it would write".to_owned(),
+            Self::ReadOnly => "start the operator without --read-only (MOORING_READ_ONLY), for all objects".to_owned(),
             Self::Paused => format!("run `kubectl annotate {object} {PAUSED}-`"),
             Self::Observe => format!("run `{}`", enforce(object)),
         }

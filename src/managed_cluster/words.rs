@@ -51,7 +51,7 @@ pub(crate) fn say_closed<'a>(object: &str, accounts: impl IntoIterator<Item = &'
 /// What has the operator serve a namespace.
 pub(crate) fn serve(namespace: &str) -> String {
     format!(
-        "if that is meant, start the operator with --argocd-namespace {namespace} besides those that it serves (deploy/install/20-deployment.yaml), and apply there what deploy/install gives in an Argo CD's namespace: each Role and its RoleBinding of 10-rbac.yaml and 30-verifier-rbac.yaml, with namespace: {namespace}; otherwise name another ManagementRole"
+        "if that is meant, start it with --argocd-namespace {namespace} besides those that it serves, and copy for {namespace} what deploy/install has with metadata.namespace argocd: Role and RoleBinding in 10-rbac.yaml, and for a verifier those in 30-verifier-rbac.yaml, with {namespace} in 31-verifier-admission.yaml too"
     )
 }
 

@@ -18,7 +18,7 @@ use crate::{
 use super::Blocked;
 
 /// What to do about a cluster that another object moors already.
-pub const ONE_TOO_MANY: &str = "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one, which leaves what is that one's";
+pub const ONE_TOO_MANY: &str = "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one (or that one, if it is this one that has the cluster Secret)";
 
 impl Blocked {
     /// What it is and what to do about it.
@@ -33,7 +33,7 @@ impl Blocked {
             | Self::ApplicationsUnseen { why, .. }
             | Self::RemovalsPaused { why } => why.clone(),
             Self::ManagementRoleGoing { name } => format!("ManagementRole {name} is being removed, and nothing new is made for it: name another in a new ManagedCluster"),
-            Self::NamespaceNotServed { namespace } => format!("its ManagementRole names namespace {namespace} as Argo CD's, which the operator does not serve, so nothing is made, and what was made is left as it is: {}", serve(namespace)),
+            Self::NamespaceNotServed { namespace } => format!("its ManagementRole names namespace {namespace} as Argo CD's, which the operator does not serve, so nothing is made, and what was made is left as it is: {}; otherwise make this ManagedCluster anew with another managementRole", serve(namespace)),
             Self::PolicyPending { name } => format!("waiting for ManagementRole {name} to let its role assume this cluster's deployer role, without which Argo CD does not come to the cluster. That takes seconds; where it does not end, `kubectl describe mgr {name}` says what keeps it"),
             Self::PolicyFull { name } => format!("the policy of ManagementRole {name}'s role has no room for this cluster's deployer role, so nothing is made: ask the platform team to set spec.assumePolicy to PerAccount there, or name the ManagementRole of a second Argo CD in a new ManagedCluster. Once there is room, it goes on by itself"),
             Self::ClusterNotFound { cluster } => format!("{}: correct clusterName, region or accountId in a new ManagedCluster, or create the cluster", no_cluster(cluster)),
@@ -60,11 +60,11 @@ impl Blocked {
             Self::ForeignPolicyAttached { role, policies, forged: true } => format!("{}. Once its policies are off, Mooring deletes it and makes its own by itself: {}", forged_in_words(role), detach_commands(role, policies)),
             Self::ForeignPolicyAttached { role, policies, forged: false } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}", account_in(role), detach_commands(role, policies)),
             Self::Unconfirmed { what } => format!("{what}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
-            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. What it shows is what Argo CD may do meanwhile. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself, and for a moment there is neither"),
+            Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Until then Argo CD may have either. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself, and for a moment there is neither"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
             Self::DuplicateCluster { secrets, next } => format!("the cluster Secret is not written, since Argo CD would pick one of two at random: {}. {}", secrets.join("; "), capitalised(next)),
-            Self::SecretNotOurs { name, namespace, object } => format!("Secret {namespace}/{name} has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. If it is a cluster Secret of this very server, have it taken over: `{}`, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`. Where a cluster Secret is deleted, ApplicationSets delete the Applications of its cluster: delete it only if it is none, or no ApplicationSet chooses it, and ours is written by itself", adopt_existing(object)),
+            Self::SecretNotOurs { name, namespace, object } => format!("Secret {namespace}/{name} has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. If it is a cluster Secret of this very server, have it taken over: `{}`, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`. Where a cluster Secret is deleted, ApplicationSets delete the Applications of its cluster: if it is none, or no ApplicationSet chooses it, `kubectl delete secret -n {namespace} {name}`, and ours is written by itself", adopt_existing(object)),
             Self::SecretImmutable { name, namespace, undone } => format!("cluster Secret {namespace}/{name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret: `{}`. Once its pods are gone, `kubectl delete secret -n {namespace} {name}`; it is written anew at once. When SecretReady is True, start the controller again, with as many replicas as before: `{}`", some(undone), scale_application_sets(namespace, 0), scale_application_sets(namespace, 1)),
             Self::SecretGoing { name, namespace, finalizers, behind } => secret_going(name, namespace, finalizers, *behind),
             Self::RolePropagating => "waiting until AWS has carried the new deployer role everywhere; this takes seconds".to_owned(),

@@ -4,7 +4,7 @@ use crate::{
     api::AccessEntryStatus,
     aws::Role,
     domain::{
-        arn::{ClusterArn, region_in},
+        arn::{ClusterArn, account_in, region_in},
         commands,
         eks::AccessEntry,
         ownership::{ADOPT_TAG, ADOPTED_TAG, Marked, Owner, Tags, missing_tags},
@@ -142,8 +142,10 @@ pub(super) fn entry_not_ours(owner: &Owner, living: &Living, entry: &AccessEntry
             "the cluster is moored by the Mooring of {hub}: have it removed there, or, where that hub is gone, {delete}"
         ),
         Marked::Ours | Marked::Unmarked if adopt => format!(
-            "Argo CD may get in by it now. To keep it, its owner opens it to this hub with `{}`, and spec.adoptExisting is set; or {delete}, which takes that access away until Mooring has made its own",
-            open_command(entry, owner)
+            "Argo CD may get in by it now. To keep it, its owner opens it to this hub, in account {}, with `{}`, and then `{}`; or {delete}, which takes that access away until Mooring has made its own",
+            account_in(&entry.arn),
+            open_command(entry, owner),
+            commands::adopt_existing(&owner.object)
         ),
         Marked::Ours | Marked::Unmarked => format!("somebody made it, and it still lets Argo CD in: {delete}"),
     };

@@ -217,7 +217,7 @@ fn existing<'a>(desired: &Desired, role: Option<&'a Role>, memory: &Memory<'_>) 
     match memory.owner.judge(&role.tags) {
         Marked::Unmarked => Ok(role),
         marked @ (Marked::Ours | Marked::Another { .. }) => Err(unusable(format!(
-            "it bears the tags of Mooring ({}), and may have permissions that Argo CD is not to have. Only where that Mooring is gone, and the role has no policy of its own, its owner takes them off it: in account {}, `aws iam untag-role --role-name {} --tag-keys {}`",
+            "it bears the tags of Mooring ({}), and may have permissions that Argo CD is not to have. If that Mooring is gone, and the role has no policy of its own, its owner may take the tags off it: in account {}, `aws iam untag-role --role-name {} --tag-keys {}`",
             owner_in_words(&marked),
             account_in(&role.arn),
             name_in(&role.arn),
