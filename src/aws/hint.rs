@@ -21,10 +21,9 @@ impl AwsError {
             ErrorKind::Denied if self.call == Call::AssumeRole => format!(
                 "let the trust policy of {} name the operator's role for sts:AssumeRole and sts:TagSession (and its \
                  external ID, if one is set), and let the operator's own policy allow both on it. `mooring bootstrap` with \
-                 --output-dir bootstrap writes what account {} needs: have bootstrap/{}/apply.sh run there again, and then, \
-                 if that does not help, the one of the hub's account in that",
+                 --output-dir bootstrap writes what both accounts need: have bootstrap/{}/apply.sh run there again, and then, \
+                 if that does not help, the apply.sh of the hub's account",
                 self.resource,
-                account_in(&self.resource),
                 account_in(&self.resource)
             ),
             // "... with an explicit deny in a service control policy" (IAM user guide, "Troubleshoot access denied error messages").

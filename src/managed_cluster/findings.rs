@@ -8,9 +8,12 @@ pub(super) use self::released::{RELEASING, stands_again};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::{
-    ManagedClusterStatus,
-    condition::{ConditionType, Finding, Verdict, find},
+use crate::{
+    api::{
+        ManagedClusterStatus,
+        condition::{ConditionType, Finding, Verdict, find},
+    },
+    domain::eks::ClusterState,
 };
 
 use super::{
@@ -209,24 +212,54 @@ pub(super) fn let_by(pass: &Pass, old: &[Condition]) -> Option<Finding> {
     (!known).then(|| Finding::new(kind, Verdict::True, "AsSpecified", message))
 }
 
-/// Tells of each part that was not come to and was made before that it is left as it is.
-pub(super) fn tell_what_stands(findings: &mut [Finding], old: &ManagedClusterStatus) {
-    let gone = (findings.iter()).any(|finding| finding.kind == ConditionType::Ready && finding.reason == "ClusterGone");
+/// What is told of an access entry whose cluster is gone, until a pass comes to the part again.
+const WENT: &str = "; there is none: it went with the cluster that was moored";
+
+/// Tells of each part that was not come to and was made before that it is left as it is; of an access entry, that it went
+/// with its cluster.
+pub(super) fn tell_what_stands(findings: &mut [Finding], pass: &Pass, old: &ManagedClusterStatus) {
+    let entry = Part::AccessEntry.condition();
+    let told_before = find(&old.conditions, entry).is_some_and(|told| told.message.ends_with(WENT));
+    let went = told_before || cluster_went(pass);
     for finding in findings
         .iter_mut()
         .filter(|finding| finding.reason == chain::NOT_REACHED)
     {
-        // An entry goes with its cluster.
         let made = [
             (Part::DeployerRole, old.deployer_role.is_some()),
-            (Part::AccessEntry, old.access_entry.is_some() && !gone),
+            (Part::AccessEntry, old.access_entry.is_some()),
             (Part::Secret, old.secret.is_some()),
         ];
         if made
             .iter()
             .any(|(part, made)| *made && part.condition() == finding.kind)
         {
-            finding.message.push_str("; what was made before is left as it is");
+            finding.message.push_str(if finding.kind == entry && went {
+                WENT
+            } else {
+                "; what was made before is left as it is"
+            });
+        }
+    }
+}
+
+/// Whether a pass found the cluster gone, or another one being made under its name: an access entry goes with its cluster.
+fn cluster_went(pass: &Pass) -> bool {
+    let went = |blocked: &Blocked| {
+        matches!(
+            blocked,
+            Blocked::ClusterGone { .. }
+                | Blocked::ClusterNotActive {
+                    state: ClusterState::Creating | ClusterState::Pending,
+                    ..
+                }
+        )
+    };
+    match pass {
+        Pass::Waiting(blocked) => went(blocked),
+        Pass::Applied(plan, ..) | Pass::Withheld(_, plan, _) => plan.blocked.iter().any(went),
+        Pass::Refused(..) | Pass::Suspended(_) | Pass::Failed(_) | Pass::Releasing(_) | Pass::ReleaseWithheld(..) => {
+            false
         }
     }
 }

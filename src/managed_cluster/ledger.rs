@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     api::{FINALIZER, ManagedCluster, ManagementRole, REMOVALS_CONFIRMED_AT, RemovalStatus, WhileInUse},
-    domain::commands::while_in_use,
+    domain::commands::{scale_application_sets, while_in_use},
     kubernetes::{KubernetesError, finalizer, objects},
 };
 
@@ -55,7 +55,7 @@ impl Ledger {
     pub(super) async fn held(
         &self,
         context: &Context,
-        (going, stage): (&ObjectMeta, Stage),
+        (going, stage): (&ObjectMeta, Stage<'_>),
         identity: &Identity,
     ) -> Option<Blocked> {
         if self.limit == 0 {
@@ -75,7 +75,7 @@ impl Ledger {
     pub(super) async fn begin(
         &self,
         context: &Context,
-        (going, stage): (&ObjectMeta, Stage),
+        (going, stage): (&ObjectMeta, Stage<'_>),
         identity: &Identity,
     ) -> Result<Option<Blocked>, KubernetesError> {
         if self.limit == 0 {
@@ -112,22 +112,30 @@ impl Ledger {
 /// Whether a removal is held up because too many were asked for, by an operator that allows `limit` an hour, as far as the
 /// objects of the hub tell.
 #[must_use]
-pub fn held(hub: &Hub<'_>, limit: u32, (going, stage): (&ObjectMeta, Stage), identity: &Identity) -> Option<Blocked> {
+pub fn held(
+    hub: &Hub<'_>,
+    limit: u32,
+    (going, stage): (&ObjectMeta, Stage<'_>),
+    identity: &Identity,
+) -> Option<Blocked> {
     hub.judge(limit, &hub.seen(&BTreeMap::new()), (going, stage), identity)
 }
 
 /// How far a removal has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum Stage<'a> {
     /// Argo CD's way to the cluster stands.
     Whole,
     /// The same, and the labels of the cluster Secret were taken off for ApplicationSets to let go of the cluster.
-    Drained,
+    Drained {
+        /// Argo CD's namespace.
+        argocd: &'a str,
+    },
     /// The cluster Secret is gone, or goes.
     Parting,
 }
 
-impl Stage {
+impl Stage<'_> {
     /// By the cluster Secrets that stand, and by whether one was taken away before.
     #[must_use]
     pub fn of(secrets: &Secrets, taken: bool) -> Self {
@@ -169,7 +177,7 @@ impl<'a> Hub<'a> {
         &self,
         limit: u32,
         seen: &Seen,
-        (going, stage): (&ObjectMeta, Stage),
+        (going, stage): (&ObjectMeta, Stage<'_>),
         identity: &Identity,
     ) -> Option<Blocked> {
         let this = asked(going);
@@ -297,11 +305,11 @@ fn status(asked: &Asked) -> RemovalStatus {
     }
 }
 
-fn words(burst: &Burst, limit: u32, identity: &Identity, stage: Stage, notes: &[String]) -> String {
+fn words(burst: &Burst, limit: u32, identity: &Identity, stage: Stage<'_>, notes: &[String]) -> String {
     let (role, name) = (&identity.management_role, &identity.name);
     let annotation = format!("{REMOVALS_CONFIRMED_AT}=\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"");
     let notes = notes.iter().flat_map(|note| [". ", note.as_str()]).collect::<String>();
-    let keep = if identity.while_in_use == WhileInUse::Proceed || stage == Stage::Drained {
+    let keep = if identity.while_in_use == WhileInUse::Proceed || matches!(stage, Stage::Drained { .. }) {
         String::new()
     } else {
         format!(
@@ -309,13 +317,15 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, stage: Stage, notes: &[
             while_in_use(name, "Proceed")
         )
     };
-    let (drained, lost) = if stage == Stage::Drained {
-        (
-            "the labels of this one's cluster Secret are off already, so ApplicationSets that choose it by them delete its Applications and what those deployed, also while it waits: if that is not meant, stop Argo CD's ApplicationSet controller at once, by 0 replicas of its Deployment (what is being deleted already goes on). ",
+    let (drained, lost) = match stage {
+        Stage::Drained { argocd } => (
+            format!(
+                "the labels of this one's cluster Secret are off already, so ApplicationSets that choose it by them delete its Applications and what those deployed, also while it waits: if that is not meant, stop Argo CD's ApplicationSet controller at once, with `{}` (what is being deleted already goes on). ",
+                scale_application_sets(argocd, 0)
+            ),
             "",
-        )
-    } else {
-        ("", "; nothing of them is lost until then")
+        ),
+        Stage::Whole | Stage::Parting => (String::new(), "; nothing of them is lost until then"),
     };
     format!(
         "{drained}{} removals of ManagedClusters were asked for within an hour, and --removals-per-hour allows {limit}: it may be \
@@ -479,10 +489,10 @@ mod tests {
         assert!(told.contains("3 removals") && told.contains("(a, b, c)"), "{told}");
         let (lost, at_once) = (
             "nothing of them is lost",
-            "stop Argo CD's ApplicationSet controller at once",
+            "ApplicationSet controller at once, with `kubectl scale deployment -n argocd ",
         );
         assert!(told.contains(lost) && !told.contains(at_once), "{told}");
-        let told = judged(&three[0], Stage::Drained, &role, &three[1..]).unwrap();
+        let told = judged(&three[0], Stage::Drained { argocd: "argocd" }, &role, &three[1..]).unwrap();
         assert!(told.contains(at_once) && !told.contains(lost), "{told}");
         assert_eq!(judged(&three[0], Stage::Parting, &role, &three[1..]), None);
         assert_eq!(

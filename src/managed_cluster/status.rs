@@ -262,7 +262,7 @@ pub fn status(
     let going = matches!(pass, Pass::Releasing(_) | Pass::ReleaseWithheld(..));
     let removal = Removal::of(going, old.observed_generation, generation);
     keep_parts::<Part>(&old.conditions, &mut findings, removal);
-    tell_what_stands(&mut findings, old);
+    tell_what_stands(&mut findings, pass, old);
     let mut status = ManagedClusterStatus {
         observed_generation: generation,
         conditions: conditions(&old.conditions, &findings, generation, now),
@@ -1135,13 +1135,38 @@ mod tests {
             let never = told(&ManagedClusterStatus::default(), missing(), kind);
             assert_eq!(never, "waits for ManagementRoleReady");
         }
-        // It went with its cluster, and is not there to be left.
-        let gone = || Blocked::ClusterGone { cluster: prod() };
-        assert_eq!(
-            told(&made, gone(), ConditionType::AccessEntryReady),
-            "waits for ClusterReady"
-        );
-        assert!(told(&made, gone(), ConditionType::SecretReady).ends_with("left as it is"));
+    }
+
+    #[test]
+    fn an_access_entry_that_went_with_its_cluster_is_not_told_to_be_left() {
+        let mut made = moored();
+        made.access_entry = Some(AccessEntryStatus::default());
+        let waits = |old: &ManagedClusterStatus, blocked| after(old, &Pass::Waiting(blocked), 2);
+        let told = |status: &ManagedClusterStatus, kind| find(&status.conditions, kind).unwrap().message.clone();
+        let is = |state| Blocked::ClusterNotActive { cluster: prod(), state };
+        let went = "waits for ClusterReady; there is none: it went with the cluster that was moored";
+        let left = "waits for ClusterReady; what was made before is left as it is";
+        let gone = waits(&made, Blocked::ClusterGone { cluster: prod() });
+        assert_eq!(told(&gone, ConditionType::AccessEntryReady), went);
+        assert_eq!(told(&gone, ConditionType::SecretReady), left);
+        // Another one that is being made never had it, whether or not a pass came while there was none.
+        for before in [&made, &gone] {
+            let creating = waits(before, is(ClusterState::Creating));
+            assert_eq!(told(&creating, ConditionType::AccessEntryReady), went);
+            let failed = waits(&creating, is(ClusterState::Failed));
+            assert_eq!(told(&failed, ConditionType::AccessEntryReady), went);
+            let missing = waits(&failed, Blocked::ManagementRoleMissing { name: "gone".into() });
+            assert_eq!(
+                told(&missing, ConditionType::AccessEntryReady),
+                went.replace("ClusterReady", "ManagementRoleReady")
+            );
+        }
+        // One that goes has it still.
+        let going = waits(&made, is(ClusterState::Deleting));
+        assert_eq!(told(&going, ConditionType::AccessEntryReady), left);
+        // What a pass comes to is told anew.
+        let moored = after(&gone, &clear(Facts::default()), 2);
+        assert_eq!(told(&moored, ConditionType::AccessEntryReady), "as the spec says");
     }
 
     #[test]

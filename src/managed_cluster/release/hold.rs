@@ -27,7 +27,7 @@ pub(super) async fn hold(
     management: &Management,
     secrets: &Secrets,
 ) -> Result<Option<Turn>, Error> {
-    let at = (going.metadata, stage(context, going, secrets));
+    let at = (going.metadata, stage(context, going, management, secrets));
     if let Some(blocked) = context.ledger.held(context, at, going.identity).await {
         // Nobody looks meanwhile, and what an earlier look found is old by the time that it goes on.
         context.memory.looked_for_use(going.uid(), true);
@@ -54,13 +54,20 @@ pub(super) async fn hold(
 }
 
 /// How far it is: the cluster Secret goes first, and one that Argo CD writes anew is none that stood.
-pub(super) fn stage(context: &Context, going: &Going<'_>, secrets: &Secrets) -> Stage {
+pub(super) fn stage<'a>(
+    context: &Context,
+    going: &Going<'_>,
+    management: &'a Management,
+    secrets: &Secrets,
+) -> Stage<'a> {
     let parting = is_removed(going.old, ConditionType::SecretReady) || context.memory.has_deleted_secret(going.uid());
     let secret = find(&going.old.conditions, ConditionType::SecretReady);
     let drained = secret.is_some_and(|secret| secret.reason == DRAINING);
     let stage = Stage::of(secrets, parting);
     if drained && stage == Stage::Whole {
-        Stage::Drained
+        Stage::Drained {
+            argocd: &management.namespace,
+        }
     } else {
         stage
     }
@@ -79,7 +86,7 @@ fn earlier(context: &Context, going: &Going<'_>) -> Earlier {
 /// The same where nothing is written: what would come first, and what would be waited for.
 pub(super) async fn foresee(context: &Context, going: &Going<'_>, management: &Management, secrets: &Secrets) -> Plan {
     let mut plan = Plan::default();
-    let at = (going.metadata, stage(context, going, secrets));
+    let at = (going.metadata, stage(context, going, management, secrets));
     plan.blocked
         .extend(context.ledger.held(context, at, going.identity).await);
     let policy = going.identity.while_in_use;

@@ -265,7 +265,7 @@ pub(super) async fn begin(
     {
         return Ok(Some(turn));
     }
-    let at = (going.metadata, stage(context, going, secrets));
+    let at = (going.metadata, stage(context, going, management, secrets));
     if !steps.is_empty()
         && let Some(blocked) = context.ledger.begin(context, at, going.identity).await?
     {
