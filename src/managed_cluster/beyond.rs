@@ -11,7 +11,7 @@ use crate::{
         eks::{AccessEntry, Associations},
         name::{InvalidName, Region},
     },
-    policy::{self, deployer_trust},
+    policy::{self, deployer_trust, trust},
 };
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
     status::Pass,
     step::Part,
     turn::{admitted, door, lane, management},
-    words::{scope_in_words, trust_in_words},
+    words::{SHUTS_OUT, scope_in_words, trust_in_words},
 };
 
 /// What is told of the parts of an object that is refused.
@@ -107,10 +107,11 @@ async fn role(
 fn loosened(role: &Role, management: &Management, identity: &Identity) -> Vec<String> {
     let name = identity.deployer(&management.hub).name;
     let differences = policy::differences_of(&role.trust, &deployer_trust(&management.role));
-    let trust = (!differences.is_empty()).then(|| trust_in_words(&name, "", &differences));
+    let exposure = trust::exposure(&role.trust, &management.role);
+    let restored = (!differences.is_empty()).then(|| trust_in_words(&name, (&exposure, SHUTS_OUT), &differences));
     let boundary = role.boundary.is_none();
     let boundary = boundary.then(|| format!("set the permissions boundary of {name}, which has none any more"));
-    trust.into_iter().chain(boundary).collect()
+    restored.into_iter().chain(boundary).collect()
 }
 
 /// That the role of an object that is refused is gone.

@@ -62,7 +62,7 @@ mod tests {
             eks::{AccessPolicyArn, AccessScope},
             ownership::Tags,
         },
-        policy::trust,
+        policy::{Exposure, trust},
     };
 
     #[test]
@@ -110,6 +110,7 @@ mod tests {
             name: "deployer".parse().unwrap(),
             trust: trust::with_ours("", &"arn:aws:iam::111111111111:role/m".parse().unwrap()),
             differences: Vec::new(),
+            exposure: Exposure::default(),
         };
         assert!(trust.despite(&Step::DeleteAccessEntry) && !trust.despite(&gives));
         let tags = Step::TagRole {

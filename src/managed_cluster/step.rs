@@ -13,12 +13,12 @@ use crate::{
         name::RoleName,
         ownership::Tags,
     },
-    policy::{Difference, Document},
+    policy::{Difference, Document, Exposure},
 };
 
 use super::words::{
-    boundary_in_words, groups_in_words, identity_in_words, leave_in_words, let_in_in_words, names_a_ghost,
-    settings_in_words, some, trust_in_words,
+    SHUTS_OUT, boundary_in_words, groups_in_words, identity_in_words, leave_in_words, let_in_in_words, names_a_ghost,
+    secret_in_words, settings_in_words, some, trust_in_words,
 };
 
 pub use super::{
@@ -58,6 +58,9 @@ pub enum Step {
         trust: Document,
         /// What that changes about the one that was found.
         differences: Vec<Difference>,
+        /// Whom the one that was found lets in, and whom not.
+        #[serde(flatten)]
+        exposure: Exposure,
     },
     /// Set tags of the role.
     TagRole {
@@ -278,7 +281,12 @@ impl Step {
             Self::CreateRole { role } => format!("create role {}", role.arn),
             Self::DeleteRole { name } => format!("delete role {name}"),
             Self::SetBoundary { name, boundary, found } => boundary_in_words(name, boundary, found.as_deref()),
-            Self::SetTrust { name, differences, .. } => trust_in_words(name, "", differences),
+            Self::SetTrust {
+                name,
+                differences,
+                exposure,
+                ..
+            } => trust_in_words(name, (exposure, SHUTS_OUT), differences),
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
             Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::AddTrust {
@@ -318,23 +326,10 @@ impl Step {
             }
             Self::ApplySecret {
                 secret,
-                adopts: Some(was),
+                adopts,
                 changed,
                 ..
-            } => {
-                let over = if changed.is_empty() {
-                    String::new()
-                } else {
-                    format!("; it overwrites {}", some(changed))
-                };
-                format!("take over cluster Secret {}: {was}{over}", secret.name)
-            }
-            Self::ApplySecret { secret, changed, .. } if changed.is_empty() => {
-                format!("write cluster Secret {}", secret.name)
-            }
-            Self::ApplySecret { secret, changed, .. } => {
-                format!("write cluster Secret {} ({})", secret.name, some(changed))
-            }
+            } => secret_in_words(&secret.name, adopts.as_deref(), changed),
             Self::NullSecretKeys { name, keys, .. } => {
                 let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                 format!("take {} out of cluster Secret {name}", keys.join(", "))

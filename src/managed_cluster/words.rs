@@ -10,7 +10,7 @@ use crate::{
         eks::AccessScope,
         name::RoleName,
     },
-    policy::{self, Difference, Document},
+    policy::{self, Difference, Document, Exposure},
 };
 
 /// How much is told of what a policy document has more or less than it should, in characters.
@@ -116,11 +116,23 @@ fn ghosts_in_words(ghosts: &BTreeSet<String>) -> String {
     )
 }
 
-/// A change of a trust policy, with the `effect` of the one that was found.
-pub(crate) fn trust_in_words(role: &RoleName, effect: &str, differences: &[Difference]) -> String {
+/// A change of a trust policy, with the `exposure` by the one that was found. `shut` tells whom that kept out, where it did.
+pub(crate) fn trust_in_words(
+    role: &RoleName,
+    (exposure, shut): (&Exposure, &str),
+    differences: &[Difference],
+) -> String {
     let changes = policy::in_words(differences, DIFFERENCES_LIMIT);
-    format!("restore the trust policy of {role}{effect}: {changes}")
+    let open = match exposure.open.len() {
+        0 => String::new(),
+        _ => format!(" (found open to {})", some(&exposure.open)),
+    };
+    let shut = if exposure.shuts_out { shut } else { "" };
+    format!("restore the trust policy of {role}{open}{shut}: {changes}")
 }
+
+/// What a trust policy does that lets the management role not in.
+pub(crate) const SHUTS_OUT: &str = ", which did not let Argo CD in";
 
 /// A change of the policy by which the management role assumes deployer roles.
 pub(crate) fn policy_in_words(role: &RoleName, document: &Document, differences: &[Difference]) -> String {
@@ -166,6 +178,19 @@ pub(crate) fn identity_in_words(
         username
     } else {
         format!("{username}, and {}", groups_in_words(groups, found_groups))
+    }
+}
+
+/// A write of the cluster Secret: of one that somebody else made with what that was, and of all with what is `changed`.
+pub(crate) fn secret_in_words(name: &str, adopts: Option<&str>, changed: &BTreeSet<String>) -> String {
+    match (adopts, changed.is_empty()) {
+        (Some(was), true) => format!("take over cluster Secret {name}: {was}"),
+        (Some(was), false) => format!(
+            "take over cluster Secret {name}: {was}; it overwrites {}",
+            some(changed)
+        ),
+        (None, true) => format!("write cluster Secret {name}"),
+        (None, false) => format!("write cluster Secret {name} ({})", some(changed)),
     }
 }
 

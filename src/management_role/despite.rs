@@ -81,7 +81,7 @@ mod tests {
     use crate::{
         aws::WantedRole,
         domain::{arn::OidcProviderArn, name::Partition, ownership::Tags},
-        policy::{Document, Statement},
+        policy::{Document, Exposure, Statement},
     };
 
     fn document() -> Document {
@@ -93,7 +93,7 @@ mod tests {
             name: "m".parse().unwrap(),
             trust: document(),
             differences: vec![difference],
-            shuts_out: false,
+            exposure: Exposure::default(),
         }
     }
 

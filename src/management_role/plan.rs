@@ -13,7 +13,7 @@ use crate::{
         name::KubernetesName,
         ownership::{HOLD_TAG, Marked},
     },
-    policy::{AUDIENCE, irsa_trust, lack::lacks_itself, trust::lets_web_identity_in, trusts_itself},
+    policy::{AUDIENCE, Exposure, irsa_trust, lack::lacks_itself, trust::lets_web_identity_in, trusts_itself},
 };
 
 use super::{
@@ -161,9 +161,15 @@ fn withhold(plan: &mut Plan, observed: &Observed) -> bool {
         arn: role.arn.clone(),
         value: value.clone(),
         undone: undone.iter().map(Step::words).collect(),
-        shuts_out: undone
-            .iter()
-            .any(|step| matches!(step, Step::SetTrust { shuts_out: true, .. })),
+        shuts_out: undone.iter().any(|step| {
+            matches!(
+                step,
+                Step::SetTrust {
+                    exposure: Exposure { shuts_out: true, .. },
+                    ..
+                }
+            )
+        }),
     };
     plan.blocked.insert(0, held);
     true

@@ -16,7 +16,7 @@ use crate::{
         chain::Link,
         words::{boundary_in_words, names_a_ghost, policy_in_words, settings_in_words, some, trust_in_words},
     },
-    policy::{Difference, Document},
+    policy::{Difference, Document, Exposure},
 };
 
 pub use super::blocked::Blocked;
@@ -69,8 +69,9 @@ pub enum Step {
         trust: Document,
         /// What that changes about the one that was found.
         differences: Vec<Difference>,
-        /// Whether the one that was found surely lets none of Argo CD's service accounts in.
-        shuts_out: bool,
+        /// Whom the one that was found lets in besides, and whether it surely lets none of Argo CD's service accounts in.
+        #[serde(flatten)]
+        exposure: Exposure,
     },
     /// Set tags of the role.
     TagRole {
@@ -139,10 +140,9 @@ impl Step {
             Self::SetTrust {
                 name,
                 differences,
-                shuts_out: false,
+                exposure,
                 ..
-            } => trust_in_words(name, "", differences),
-            Self::SetTrust { name, differences, .. } => trust_in_words(name, SHUTS_OUT, differences),
+            } => trust_in_words(name, (exposure, SHUTS_OUT), differences),
             Self::TagRole { name, missing, .. } => format!("restore the tags of {name} ({})", some(missing)),
             Self::UpdateRole { name, changed, .. } => settings_in_words(name, changed),
             Self::PutPolicy {

@@ -7,6 +7,7 @@ use super::{
     difference::is_unique_id,
     document::{Document, InvalidDocument, Principals},
     evaluate::{Asked, Asker, Known, Ruling},
+    exposure::{Exposure, open_beyond},
     issued::{AUDIENCE, MANAGEMENT_ROLE, deployer_trust},
 };
 use crate::domain::{
@@ -24,6 +25,15 @@ pub fn lets_in(trust: &str, management_role: &RoleArn) -> Ruling {
     Document::parse(trust).map_or(Ruling::Unclear, |document| {
         as_role(management_role, ASSUME_ROLE, "", |asked| document.rules(asked))
     })
+}
+
+/// Whom the trust policy of a deployer role of this management role lets in besides, and whether it lets that one in.
+#[must_use]
+pub fn exposure(trust: &str, management_role: &RoleArn) -> Exposure {
+    Exposure {
+        open: open_beyond(trust, &deployer_trust(management_role)),
+        shuts_out: lets_in(trust, management_role).refuses(),
+    }
 }
 
 /// Asks for an action on another role as a session of this one, as Argo CD does; a trust policy has no resources.

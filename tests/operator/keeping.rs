@@ -250,8 +250,8 @@ async fn recreated(world: &World) {
     );
     assert_eq!(stands(world, RECREATED).await, (before.clone(), uid.clone()));
     let went = "waits for ClusterReady; there is none: it went with the cluster that was moored";
-    let entry = |object: &Value| condition(object, "AccessEntryReady").unwrap().2;
-    assert_eq!(entry(&gone), went);
+    let entry_told = |object: &Value| condition(object, "AccessEntryReady").unwrap().2;
+    assert_eq!(entry_told(&gone), went);
     let new = ClusterSeed {
         status: ClusterStatus::Creating,
         ca_data: old.ca_data.clone(),
@@ -264,7 +264,7 @@ async fn recreated(world: &World) {
         .await;
     assert_eq!(condition(&making, "Stalled"), None, "it comes by itself");
     assert!(message(&making).contains("being created"), "{}", message(&making));
-    assert_eq!(entry(&making), went);
+    assert_eq!(entry_told(&making), went);
     let mark = world.mark();
     change(world, RECREATED, |seed| seed.status = ClusterStatus::Active);
     let object = world

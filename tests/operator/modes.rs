@@ -134,6 +134,8 @@ async fn standing(world: &World) {
         words[0].starts_with("restore the trust policy of standing-"),
         "{words:?}"
     );
+    let open = "(found open to whomever account 111111111111 lets assume it): add statement ManagementRole";
+    assert!(words[0].contains(open), "{words:?}");
     assert_eq!(
         words[1..3],
         [

@@ -297,6 +297,7 @@ fn plan_trust(plan: &mut Plan, desired: &Desired, role: &Role) {
                 name,
                 trust: desired.role.trust.clone(),
                 differences,
+                exposure: trust::exposure(&role.trust, &desired.management_role),
             });
         }
         return;

@@ -6,7 +6,7 @@ use crate::{
     aws::{Role, WantedRole},
     domain::ownership::{HUB_TAG, Marked, OBJECT_TAG, missing_tags},
     managed_cluster::{plan::owner_in_words, words::some},
-    policy,
+    policy::{self, Exposure, exposure::open_beyond},
 };
 
 use super::{Memory, confirmed, untrusted};
@@ -133,7 +133,10 @@ fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole, shuts_out: bool)
             name: name.clone(),
             trust: wanted.trust.clone(),
             differences,
-            shuts_out,
+            exposure: Exposure {
+                open: open_beyond(&role.trust, &wanted.trust),
+                shuts_out,
+            },
         });
     }
     let missing = missing_tags(&wanted.tags, &role.tags);
