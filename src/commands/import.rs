@@ -233,6 +233,45 @@ mod tests {
     }
 
     #[test]
+    fn no_cluster_is_allowed_what_was_found_on_another() {
+        let wired = ["dev", "prod", "stage"]
+            .map(|name| by_hand(name, &format!("arn:aws:iam::222222222222:role/argocd-{name}")));
+        let (mut all, left) = looked(&wired, |_| {});
+        let prod = all[1].spoke.as_mut().unwrap();
+        prod.associations = Some(
+            [(
+                AccessPolicyArn::from_aws("arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"),
+                AccessScope::Namespaces(["apps".to_owned()].into()),
+            )]
+            .into(),
+        );
+        let printed = told(&all, &left);
+        let role: ManagementRole = serde_json::from_value(documents(&printed.out)[0].clone()).unwrap();
+        let entries: Vec<Value> = role
+            .spec
+            .allow
+            .iter()
+            .map(|entry| serde_json::to_value(entry).unwrap())
+            .collect();
+        assert_eq!(
+            entries.len(),
+            2,
+            "those that have the same stand together: {entries:#?}"
+        );
+        assert_eq!(entries[0]["clusters"], json!(["dev", "stage"]));
+        let admin = json!([{"name": "AmazonEKSClusterAdminPolicy", "scope": "Cluster"}]);
+        assert_eq!(entries[0]["accessPolicies"], admin);
+        assert_eq!(entries[1]["clusters"], json!(["prod"]));
+        let view = json!([{"name": "AmazonEKSViewPolicy", "scope": "Namespace"}]);
+        assert_eq!(entries[1]["accessPolicies"], view);
+        assert_eq!(
+            entries[1]["deployerRoles"],
+            json!(["arn:aws:iam::222222222222:role/argocd-prod"])
+        );
+        assert!(!printed.out.contains("In its way"), "{}", printed.out);
+    }
+
+    #[test]
     fn what_stands_in_the_way_is_told_at_the_cluster_that_it_is_of() {
         let one = [by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod")];
         let (all, left) = looked(&one, |spoke| {
@@ -318,8 +357,9 @@ mod tests {
             let allow = &documents(&printed.out)[0]["spec"]["allow"];
             assert_eq!(
                 (allow.as_array().unwrap().len(), &allow[1]["accessPolicies"]),
-                (2, &found_there)
+                (3, &found_there)
             );
+            assert_eq!(allow[2].get("accessPolicies"), None, "of staging nobody knows");
         }
     }
 

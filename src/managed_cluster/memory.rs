@@ -22,6 +22,9 @@ use super::{
     unmoved::{Tried, Unmoved},
 };
 
+/// How long AWS may show what was deleted. Its pages say seconds; what shows for longer is there.
+pub(super) const SHOWN_LATE: Duration = Duration::from_mins(1);
+
 /// What is remembered of each object, by UID.
 #[derive(Default)]
 pub struct Memories {
@@ -45,9 +48,9 @@ struct Memory {
     used: bool,
     unused_since: Option<Instant>,
     pending_since: Option<Instant>,
-    deleted: BTreeSet<String>,
+    deleted: HashMap<String, Instant>,
     secret_deleted: Option<Instant>,
-    healed: BTreeSet<String>,
+    healed: HashMap<String, Instant>,
     made: Option<(String, Instant)>,
     first_waited: Option<i64>,
     looked_at: bool,
@@ -253,20 +256,28 @@ impl Memories {
     }
 
     /// Remembers what this process deleted for the object: the ARN of an access entry, the unique ID of a role. AWS
-    /// gives neither twice, so what still shows up under it is a read from before the deletion.
+    /// gives neither twice, so what still shows up under it for a while is a read from before the deletion.
     pub fn deleted(&self, uid: &str, what: impl IntoIterator<Item = String>) {
-        self.with(uid, |memory| memory.deleted.extend(what));
+        let now = Instant::now();
+        self.with(uid, |memory| {
+            memory.deleted.extend(what.into_iter().map(|one| (one, now)));
+        });
     }
 
     /// Remembers what this process deleted though the object stays, by the same names.
     pub fn healed(&self, uid: &str, what: impl IntoIterator<Item = String>) {
-        self.with(uid, |memory| memory.healed.extend(what));
+        let now = Instant::now();
+        self.with(uid, |memory| {
+            memory.healed.extend(what.into_iter().map(|one| (one, now)));
+        });
     }
 
-    /// Whether this process deleted what has this name: then it is a read from before that, and no ghost.
-    pub fn was_healed(&self, uid: &str, what: Option<&String>) -> bool {
+    /// Whether this process deleted what has this name just now: then it is a read from before that, and no ghost. What
+    /// shows for `shown_late` is there: a deletion counts as done also where AWS did not see the thing yet.
+    pub fn was_healed(&self, uid: &str, what: Option<&String>, shown_late: Duration) -> bool {
         let all = self.lock();
-        what.is_some_and(|what| all.get(uid).is_some_and(|memory| memory.healed.contains(what)))
+        let at = what.and_then(|what| all.get(uid)?.healed.get(what));
+        at.is_some_and(|at| at.elapsed() < shown_late)
     }
 
     /// Remembers that this process made the deployer role just now, under this unique ID.
@@ -281,12 +292,12 @@ impl Memories {
         })
     }
 
-    /// What this process deleted for the object.
-    pub fn all_deleted(&self, uid: &str) -> BTreeSet<String> {
-        self.lock()
-            .get(uid)
-            .map(|memory| memory.deleted.clone())
-            .unwrap_or_default()
+    /// What this process deleted for the object, less than `within` ago where that is given.
+    pub fn all_deleted(&self, uid: &str, within: Option<Duration>) -> BTreeSet<String> {
+        let all = self.lock();
+        let deleted = all.get(uid).into_iter().flat_map(|memory| &memory.deleted);
+        let deleted = deleted.filter(|(_, at)| within.is_none_or(|within| at.elapsed() < within));
+        deleted.map(|(what, _)| what.clone()).collect()
     }
 
     /// Remembers that this process deleted a cluster Secret of the object just now.
@@ -300,21 +311,16 @@ impl Memories {
         all.get(uid).is_some_and(|memory| memory.secret_deleted.is_some())
     }
 
-    /// How long it takes until a clean look says that nothing is left for sure: this process deleted the role that was
-    /// recorded, or looks `after` apart agree. Without a recorded role, anything that this process deleted will do: the entry
-    /// is made after the role. After a cluster Secret went the look must be as late in any case: Argo CD writes the Secrets
+    /// How long it takes until a clean look says that nothing is left for sure: it is `known` what became of all of it, or
+    /// looks `after` apart agree. After a cluster Secret went the look must be as late in any case: Argo CD writes the Secrets
     /// that it read a moment before, and so makes them anew. `clean` says whether this look found nothing: zero is sure then,
     /// and otherwise leaves when to look again to the caller.
-    pub fn unsure_for(&self, uid: &str, recorded_role: Option<&str>, after: Duration, clean: bool) -> Duration {
+    pub fn unsure_for(&self, uid: &str, known: bool, after: Duration, clean: bool) -> Duration {
         let left = |since: Option<Instant>| since.map_or(Duration::ZERO, |at| after.saturating_sub(at.elapsed()));
         self.with(uid, |memory| {
-            let deleted = match recorded_role {
-                Some(id) => memory.deleted.contains(id),
-                None => !memory.deleted.is_empty(),
-            };
             memory.clean_since = clean.then(|| memory.clean_since.unwrap_or_else(Instant::now));
             let settled = left(memory.secret_deleted);
-            match (deleted, clean) {
+            match (known, clean) {
                 (true, _) => settled,
                 (false, true) => settled.max(left(memory.clean_since)),
                 (false, false) => Duration::ZERO,
@@ -401,14 +407,13 @@ mod tests {
     fn nothing_is_surely_gone_right_after_a_secret_went() {
         let memories = Memories::default();
         let minute = Duration::from_mins(1);
-        memories.deleted("a", ["AROAR".to_owned()]);
-        assert!(memories.unsure_for("a", Some("AROAR"), minute, true).is_zero());
+        assert!(memories.unsure_for("a", true, minute, true).is_zero());
         memories.deleted_secret("a");
         for clean in [true, false] {
-            let wait = memories.unsure_for("a", Some("AROAR"), minute, clean);
+            let wait = memories.unsure_for("a", true, minute, clean);
             assert!(wait > minute / 2 && wait <= minute, "{wait:?}");
         }
-        assert!(memories.unsure_for("a", Some("AROAR"), Duration::ZERO, true).is_zero());
+        assert!(memories.unsure_for("a", true, Duration::ZERO, true).is_zero());
     }
 
     #[test]
@@ -629,11 +634,17 @@ mod tests {
     fn what_this_process_did_is_known_until_the_object_is_forgotten() {
         let memory = Memories::default();
         let id = "AROAONE".to_owned();
-        assert!(!memory.was_healed("1", Some(&id)) && !memory.just_made_role("1", AN_HOUR));
+        assert!(!memory.was_healed("1", Some(&id), AN_HOUR) && !memory.just_made_role("1", AN_HOUR));
         memory.healed("1", [id.clone()]);
         memory.made_role("1", &id);
-        assert!(memory.was_healed("1", Some(&id)) && !memory.was_healed("2", Some(&id)));
-        assert!(!memory.was_healed("1", Some(&"AROATWO".to_owned())) && !memory.was_healed("1", None));
+        let healed = |uid, what| memory.was_healed(uid, what, AN_HOUR);
+        assert!(healed("1", Some(&id)) && !healed("2", Some(&id)));
+        let other = "AROATWO".to_owned();
+        assert!(!healed("1", Some(&other)) && !healed("1", None));
+        assert!(
+            !memory.was_healed("1", Some(&id), AT_ONCE),
+            "what shows for so long is there"
+        );
         assert!(memory.just_made_role("1", AN_HOUR) && !memory.just_made_role("1", AT_ONCE));
         let status = ManagedClusterStatus::default();
         memory.told_status("1", &status, false);
@@ -641,38 +652,40 @@ mod tests {
         memory.told_status("1", &status, true);
         assert!(!memory.status_unwritten("1"));
         memory.forget("1");
-        assert!(!memory.was_healed("1", Some(&id)) && memory.status("1").is_none());
+        assert!(!memory.was_healed("1", Some(&id), AN_HOUR) && memory.status("1").is_none());
     }
 
-    /// What is gone for sure lets the finalizer go: this process deleted the very role, or two looks agree.
+    /// What is gone for sure lets the finalizer go: this process deleted all of it, or two looks agree.
     #[test]
     fn what_is_not_seen_is_gone_once_it_was_deleted_or_two_looks_agree() {
         let memory = Memories::default();
-        let gone = |uid: &str, recorded, after| memory.unsure_for(uid, recorded, after, true).is_zero();
-        assert!(!gone("1", Some("AROAONE"), AN_HOUR), "one look");
-        assert!(gone("1", Some("AROAONE"), AT_ONCE), "another, long enough after");
+        let gone = |uid: &str, known, after| memory.unsure_for(uid, known, after, true).is_zero();
+        assert!(!gone("1", false, AN_HOUR), "one look");
+        assert!(gone("1", false, AT_ONCE), "another, long enough after");
         assert!(
-            memory.unsure_for("1", Some("AROAONE"), AN_HOUR, false).is_zero(),
+            memory.unsure_for("1", false, AN_HOUR, false).is_zero(),
             "it is looked at again soon"
         );
         std::thread::sleep(Duration::from_millis(2));
         let looked = Instant::now();
-        let anew = memory.unsure_for("1", Some("AROAONE"), AN_HOUR, true);
+        let anew = memory.unsure_for("1", false, AN_HOUR, true);
         assert!(
             anew >= AN_HOUR.saturating_sub(looked.elapsed()) && anew <= AN_HOUR,
             "it begins anew: {anew:?}"
         );
-        memory.deleted("2", ["arn:entry".to_owned()]);
-        assert!(!gone("2", Some("AROAONE"), AN_HOUR), "the entry alone");
-        assert!(gone("2", None, AN_HOUR), "nothing else was made");
-        memory.deleted("2", ["AROAONE".to_owned()]);
-        assert!(gone("2", Some("AROAONE"), AN_HOUR));
-        assert!(!gone("3", None, AN_HOUR));
+        assert!(gone("2", true, AN_HOUR));
         assert_eq!(memory.going_secret("3", None), None);
         for recorded in [Some("cluster-x"), None] {
             assert_eq!(memory.going_secret("3", recorded).as_deref(), Some("cluster-x"));
         }
-        assert_eq!(memory.all_deleted("2").len(), 2);
+        memory.deleted("2", ["arn:entry".to_owned(), "AROAONE".to_owned()]);
+        assert_eq!(memory.all_deleted("2", None).len(), 2);
+        assert_eq!(memory.all_deleted("2", Some(AN_HOUR)).len(), 2);
+        assert_eq!(
+            memory.all_deleted("2", Some(AT_ONCE)).len(),
+            0,
+            "what shows for so long is there"
+        );
     }
 
     #[test]

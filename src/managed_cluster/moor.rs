@@ -23,6 +23,7 @@ use super::{
     living::Living,
     log_plan,
     management::Management,
+    memory::SHOWN_LATE,
     observe::{Secrets, Spoke},
     plan,
     release::gone,
@@ -236,12 +237,12 @@ impl Work<'_> {
         // Made again while it cannot be seen yet, the role would only be refused as there already.
         let unseen = spoke.role.is_none() && self.recorded_role().is_some();
         if unseen && memory.just_made_role(uid, self.context.timing.confirm_after)
-            || memory.was_healed(uid, spoke.role.as_ref().map(|role| &role.id))
+            || memory.was_healed(uid, spoke.role.as_ref().map(|role| &role.id), SHOWN_LATE)
         {
             return Some(Blocked::RolePropagating);
         }
         let entry = spoke.entry.as_ref().map(|entry| &entry.arn);
-        memory.was_healed(uid, entry).then(|| Blocked::Propagating {
+        memory.was_healed(uid, entry, SHOWN_LATE).then(|| Blocked::Propagating {
             what: "the deletion of the former access entry".to_owned(),
         })
     }

@@ -11,6 +11,7 @@ mod secret;
 pub mod suspended;
 mod suspicion;
 mod theirs;
+mod trust;
 mod unusable;
 
 use crate::{

@@ -12,7 +12,7 @@ use crate::{
         eks::{AccessEntry, Associations},
         ownership::{ADOPT_TAG, Marked, Owner},
     },
-    policy::trust,
+    policy::{Document, trust},
 };
 
 use super::{
@@ -245,6 +245,13 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
             forged: false,
         });
         return;
+    }
+    if shared && Document::parse(&role.trust).is_err() {
+        let left = format!(
+            "role {}, whose trust policy cannot be read, so nothing is taken out of it",
+            role.arn
+        );
+        return plan.beside.entry(Part::DeployerRole).or_default().push(left);
     }
     let name = deployer.name.clone();
     let others = trust::without_ours(&role.trust).filter(|_| shared);

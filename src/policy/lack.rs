@@ -3,7 +3,7 @@
 //! Of what others wrote there nothing is told but what has to go, in words: their conditions may hold external IDs, which
 //! are for them to show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -29,7 +29,8 @@ pub struct Lack {
     pub gone: BTreeSet<String>,
     /// The statement that is to be added.
     pub statement: Option<Box<Statement>>,
-    /// Whether that takes the place of an older one of Mooring's, since no two statements may have one `Sid`.
+    /// Whether that takes the place of one of Mooring's for the same role, or for one that is gone, since no two statements
+    /// may have one `Sid`.
     pub in_place: bool,
 }
 
@@ -59,7 +60,7 @@ fn lack(trust: &str, role: &RoleArn, mut wanted: Statement) -> Option<Lack> {
     allowing.statements.retain(|one| one.effect == Effect::Allow);
     let missing = as_role(role, ASSUME_ROLE, "", |asked| allowing.rules(asked)).refuses();
     let twin = document.statements.iter().find(|one| one.sid == wanted.sid);
-    let in_place = twin.is_some_and(|twin| is_ours(twin, &wanted));
+    let in_place = twin.is_some_and(|twin| is_former(twin, &wanted));
     if twin.is_some() && !in_place {
         wanted.sid = None;
     }
@@ -71,19 +72,22 @@ fn lack(trust: &str, role: &RoleArn, mut wanted: Statement) -> Option<Lack> {
     })
 }
 
-/// Whether a statement is one of Mooring's, for another role.
-fn is_ours(statement: &Statement, wanted: &Statement) -> bool {
-    let bare = |of: &Statement| {
+/// Whether a statement is one of Mooring's that lets nobody in but whom the one `wanted` does: it may go for that one. One for
+/// another role is by what another Argo CD comes in, as long as nobody knows better.
+pub(super) fn is_former(statement: &Statement, wanted: &Statement) -> bool {
+    let bare = |of: &Statement, values_too: bool| {
         let mut of = of.canonical();
         of.principal = None;
-        for keys in of.condition.values_mut() {
-            for values in keys.values_mut() {
+        for values in of.condition.values_mut().flat_map(BTreeMap::values_mut) {
+            if !values_too {
                 values.clear();
             }
         }
         of
     };
-    bare(statement) == bare(wanted)
+    let dead = matches!(&statement.principal, Some(Principals::Of(kinds))
+        if kinds.len() == 1 && kinds.get("AWS").is_some_and(|named| named.iter().all(|one| is_unique_id(one))));
+    bare(statement, !dead) == bare(wanted, !dead)
 }
 
 fn gone(document: &Document) -> BTreeSet<String> {
@@ -184,7 +188,11 @@ mod tests {
     #[test]
     fn who_does_what_he_is_told_lets_the_role_in_and_is_told_nothing_of_what_others_wrote() {
         let ours = |role: &str| serde_json::to_value(&deployer_trust(&role.parse().unwrap()).statements[0]).unwrap();
-        let of_before = ours("arn:aws:iam::111111111111:role/m/of-before");
+        let of_another = ours("arn:aws:iam::111111111111:role/m/of-another");
+        let mut of_a_ghost = of_another.clone();
+        of_a_ghost["Principal"]["AWS"] = json!("AROAEXAMPLEEXAMPLE456");
+        let mut of_before = ours(&management().to_string());
+        of_before["Principal"]["AWS"] = json!("333333333333");
         let another_of_the_name = json!({
             "Sid": "ManagementRole", "Effect": "Allow", "Action": "sts:AssumeRole",
             "Principal": {"AWS": "arn:aws:iam::111111111111:role/argocd-manager"},
@@ -206,6 +214,12 @@ mod tests {
                 vec![theirs(), of_before],
                 "in the place of its statement ManagementRole, and leave all else",
             ),
+            (
+                vec![theirs(), of_a_ghost],
+                "in the place of its statement ManagementRole, and leave all else",
+            ),
+            // By that another Argo CD comes in.
+            (vec![theirs(), of_another], "add this statement to its list Statement"),
             (vec![another_of_the_name], "add this statement to its list Statement"),
             (
                 vec![theirs(), ghost],

@@ -9,6 +9,7 @@ use super::{
     evaluate::{Asked, Asker, Known, Ruling},
     exposure::{Exposure, open_beyond},
     issued::{AUDIENCE, MANAGEMENT_ROLE, deployer_trust},
+    lack::is_former,
 };
 use crate::domain::{
     arn::{ClusterArn, OidcProviderArn, RoleArn},
@@ -207,6 +208,18 @@ pub fn of_another_hub(trust: &str, hub: &ClusterArn) -> Option<RoleArn> {
 pub fn without_ours(trust: &str) -> Option<Document> {
     let document = without_ghosts(without(trust, MANAGEMENT_ROLE).ok()?);
     (!document.statements.is_empty()).then_some(document)
+}
+
+/// Whether a statement of another's has the `Sid` of ours, in whose place ours would come: somebody else's, or the one by
+/// which another management role comes in.
+#[must_use]
+pub fn sid_is_taken(trust: &Document, management_role: &RoleArn) -> bool {
+    let wanted = deployer_trust(management_role);
+    let mut named = trust
+        .statements
+        .iter()
+        .filter(|one| one.sid.as_deref() == Some(MANAGEMENT_ROLE));
+    named.any(|one| !wanted.statements.iter().any(|wanted| is_former(one, wanted)))
 }
 
 /// Whether our statement stands in a trust policy.

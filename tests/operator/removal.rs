@@ -19,6 +19,7 @@ fn spokes() -> Setting {
         "222222222222/eu-west-1/ordered",
         "777777777777/eu-west-1/half-made",
         "888888888888/eu-west-1/late",
+        "121212121212/eu-west-1/unshown",
         "999999999999/eu-west-1/unread",
         "333333333333/eu-west-1/no-role",
         "333333333333/eu-west-1/no-cluster",
@@ -39,6 +40,7 @@ async fn removal_goes_in_order_and_leaves_nothing() {
         ordered(&world),
         half_made(&world),
         late(&world),
+        unshown(&world),
         unread(&world),
         missing(&world),
         foreign(&world),
@@ -215,6 +217,29 @@ async fn late(world: &World) {
     }
     all_gone(world, "late").await;
     assert_eq!(world.writes("late", mark), ["DeleteAccessEntry", "DeleteRole"]);
+}
+
+/// An access entry that was made right before does not show for a while, and is not left behind for that.
+async fn unshown(world: &World) {
+    let faults = world.stage.aws.faults();
+    let fault = |operation: &str, effect| Fault::on(operation, effect).in_account("121212121212");
+    let stop = faults
+        .add(fault("AssociateAccessPolicy", Effect::AccessDenied))
+        .unwrap();
+    world.moor("unshown", json!({})).await;
+    world.until_reason("ManagedCluster", "unshown", "AccessDenied").await;
+    faults.remove(stop);
+    let absent = Effect::Error {
+        status: 404,
+        code: "ResourceNotFoundException",
+        message: "The specified principalArn could not be found.".to_owned(),
+    };
+    let hidden = faults.add(fault("DescribeAccessEntry", absent).first(2)).unwrap();
+    world.delete("ManagedCluster", "unshown").await;
+    all_gone(world, "unshown").await;
+    assert_eq!(faults.struck(hidden), 2);
+    faults.remove(hidden);
+    assert_eq!(world.seen_entry("unshown"), None);
 }
 
 /// A look that fails is no look that found nothing: the role would be left without anybody who knows of it.

@@ -10,7 +10,7 @@ use mooring::{
         ownership::Owner,
     },
     managed_cluster::{Step, living::Lives, plan::suspended},
-    policy::trust,
+    policy::{self, trust},
 };
 use serde_json::json;
 
@@ -462,7 +462,7 @@ fn a_removal_takes_what_mooring_wrote_and_leaves_what_is_others() {
 #[test]
 fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
     type Change = fn(&mut World);
-    let cases: [(&str, Change, &[&str], &str); 28] = [
+    let cases: [(&str, Change, &[&str], &str); 30] = [
         (
             "not-asked",
             |w| w.request.adopt = false,
@@ -514,6 +514,23 @@ fn what_is_not_opened_or_is_in_use_is_not_taken_over() {
             },
             &["!NotAdoptable"],
             "itself works by",
+        ),
+        (
+            "role-with-a-statement-of-our-name",
+            |w| {
+                w.role().trust = r#"{"Version":"2012-10-17","Statement":[{"Sid":"ManagementRole","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111111111111:role/argocd-manager"},"Action":"sts:AssumeRole"}]}"#.into();
+            },
+            &["!NotAdoptable"],
+            "have its owner give that statement another Sid",
+        ),
+        (
+            "role-that-another-argo-cd-uses",
+            |w| {
+                let another = "arn:aws:iam::111111111111:role/mooring/another/management-default";
+                w.role().trust = policy::deployer_trust(&another.parse().unwrap()).to_json();
+            },
+            &["!NotAdoptable"],
+            "have its owner give that statement another Sid",
         ),
         (
             "role-with-permissions",

@@ -32,7 +32,7 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
         let (allow, unknown) = entries(&all, 0);
         let role = new_role(hub, &allow);
         let allows = if unknown.is_empty() {
-            "It allows what was found, and no more."
+            "It allows what was found, and no more than an entry can tell: a policy that is held to namespaces may name any, and a cluster any deployer role of its entry."
         } else {
             "It allows what was found. What was not is for you to fill in, where it says so, and without that it gives nothing there."
         };
@@ -83,13 +83,13 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
         1 => ("1 entry".to_owned(), "that entry"),
         count => (format!("{count} entries"), "those entries"),
     };
-    let no_more = if unknown.is_empty() {
-        ", and no more"
+    let fill_in = if unknown.is_empty() {
+        ""
     } else {
         ", and what was not found is for you to fill in, where it says so"
     };
     let comment = format!(
-        "The one on the hub, as it is, with {count} at the end of allow: what was found and it does not allow yet{no_more}. If it comes from Git, add {them} there and do not apply this. Run `mooring bootstrap` on it after that."
+        "The one on the hub, as it is, with {count} at the end of allow: what was found and it does not allow yet{fill_in}. If it comes from Git, add {them} there and do not apply this. Run `mooring bootstrap` on it after that."
     );
     let mut spec = living.get("spec").cloned().unwrap_or_default();
     if let Some(allow) = spec.get_mut("allow").and_then(Value::as_array_mut) {
@@ -135,45 +135,68 @@ fn new_role(hub: &Hub, allow: &[Value]) -> Value {
 /// What `spec.provisioner.readerRoleName` is when it is left out.
 const DEFAULT_READER: &str = "mooring-reader";
 
-/// One entry of `allow` for each account, with what was found there, and what of each is not known. `before` is how many
-/// entries come before them.
+/// What is given on one cluster; of one of which that is not known, its name. An entry of `allow` gives all that it lists on
+/// each cluster that it lists, so those of one entry have the same.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Given {
+    account: String,
+    region: String,
+    scopes: BTreeMap<String, &'static str>,
+    groups: BTreeSet<String>,
+    unsaid: Option<String>,
+}
+
+impl Given {
+    fn on(looked: &Looked) -> Self {
+        let cluster = &looked.wired.cluster;
+        let mut scopes = BTreeMap::new();
+        for (policy, scope) in looked.associations().into_iter().flatten() {
+            let scope = match scope {
+                AccessScope::Cluster => "Cluster",
+                AccessScope::Namespaces(_) => "Namespace",
+            };
+            scopes.insert(policy.name().to_owned(), scope);
+        }
+        let groups = looked.entry().into_iter();
+        Self {
+            account: cluster.account.to_string(),
+            region: cluster.region.to_string(),
+            scopes,
+            groups: groups.flat_map(|entry| entry.groups.iter().cloned()).collect(),
+            unsaid: looked.unsaid().map(|_| cluster.name.to_string()),
+        }
+    }
+}
+
+/// The entries of `allow` that give what was found, and what of each is not known. `before` is how many entries come before
+/// them.
 fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
     let (mut allow, mut unknown) = (Vec::new(), Vec::new());
-    let accounts: BTreeSet<_> = all.iter().map(|looked| &looked.wired.cluster.account).collect();
-    for account in accounts {
-        let of = |looked: &&Looked| looked.wired.cluster.account == *account;
-        let here: Vec<&Looked> = all.iter().copied().filter(of).collect();
+    let mut by_given: BTreeMap<Given, Vec<&Looked>> = BTreeMap::new();
+    for looked in all {
+        by_given.entry(Given::on(looked)).or_default().push(looked);
+    }
+    let mut by_given = Vec::from_iter(by_given);
+    let first = |here: &[&Looked]| here.iter().map(|looked| looked.wired.cluster.name.to_string()).min();
+    by_given.sort_by_cached_key(|(given, here)| (given.account.clone(), given.region.clone(), first(here)));
+    for (given, here) in by_given {
         let set = |of: &dyn Fn(&Looked) -> String| here.iter().map(|looked| of(looked)).collect::<BTreeSet<_>>();
-        let mut scopes: BTreeMap<String, &str> = BTreeMap::new();
-        let mut groups = BTreeSet::new();
-        for looked in &here {
-            for (policy, scope) in looked.associations().into_iter().flatten() {
-                let widest = scopes.entry(policy.name().to_owned()).or_insert("Namespace");
-                if *scope == AccessScope::Cluster {
-                    *widest = "Cluster";
-                }
-            }
-            groups.extend(
-                looked
-                    .entry()
-                    .into_iter()
-                    .flat_map(|entry| entry.groups.iter().cloned()),
-            );
-        }
-        let unsaid = here.iter().filter(|looked| looked.unsaid().is_some());
-        let unsaid: Vec<&str> = unsaid.map(|looked| looked.wired.cluster.name.as_str()).collect();
-        if !unsaid.is_empty() {
+        if let Some(name) = &given.unsaid {
             unknown.push(FillIn {
                 at: format!("/spec/allow/{}", before + allow.len()),
-                what: format!(
-                    "accessPolicies or kubernetesGroups: what Argo CD may do on {} is not known",
-                    unsaid.join(", ")
-                ),
+                what: format!("accessPolicies or kubernetesGroups: what Argo CD may do on {name} is not known"),
             });
         }
+        let Given {
+            account,
+            region,
+            scopes,
+            groups,
+            ..
+        } = given;
         let mut entry = json!({
             "accounts": [account],
-            "regions": set(&|looked| looked.wired.cluster.region.to_string()),
+            "regions": [region],
             "clusters": set(&|looked| looked.wired.cluster.name.to_string()),
             "deployerRoles": set(&|looked| looked.wired.role.to_string()),
         });

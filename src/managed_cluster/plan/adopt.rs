@@ -15,7 +15,7 @@ use crate::{
         name::RoleName,
         ownership::{ADOPT_TAG, Marked, Owner, Tags},
     },
-    policy::{Document, Principals},
+    policy::{Document, Principals, trust::sid_is_taken},
 };
 
 use super::{
@@ -161,6 +161,10 @@ pub(super) fn role<'a>(
             services.join(", ")
         )));
     }
+    // What bears a mark is handed over by its owner, with the statement by which its former hub came in.
+    if memory.owner.judge(&role.tags) == Marked::Unmarked && sid_is_taken(&trust, &desired.management_role) {
+        return Err(refused(SID_IS_TAKEN.to_owned()));
+    }
     if let Some(ghost) = principals(&trust, "AWS").into_iter().find(|named| is_unique_id(named)) {
         return Err(refused(format!(
             "its trust policy names {ghost}, which is the trace of a principal that is gone, and AWS takes no document with it: take it out"
@@ -168,6 +172,9 @@ pub(super) fn role<'a>(
     }
     Ok(role)
 }
+
+/// Why a role is not taken over in whose trust policy ours would come in the place of what others wrote.
+const SID_IS_TAKEN: &str = "its trust policy has a statement ManagementRole that Mooring did not write for this management role, and Mooring writes its own by that Sid: have its owner give that statement another Sid, which changes nothing of what it says, or take it out where nobody needs it";
 
 /// Why a role that instance profiles hold is not taken over, and what to do: the boundary would take from the instances
 /// what they may do, and whoever is on one could act as Argo CD does.

@@ -9,12 +9,13 @@ use crate::{
         commands::{adopt_existing, open_role},
         ownership::{ADOPTED_TAG, Marked, missing_tags},
     },
-    policy::{self, Document, lack::lacks, trust},
+    policy::lack::lacks,
 };
 
 use super::{
     Memory, adopt, owner_in_words,
     theirs::{anothers, made_by, mooring_tags},
+    trust::plan_trust,
 };
 use crate::managed_cluster::{
     blocked::{Blocked, ONE_TOO_MANY},
@@ -283,42 +284,6 @@ fn plan_settings(plan: &mut Plan, desired: &Desired, role: &Role) {
             description: desired.role.description.clone(),
             changed,
         });
-    }
-}
-
-/// On a role of ours the trust policy is ours alone. On one that was taken over our statement stands beside what others
-/// wrote, which is told.
-fn plan_trust(plan: &mut Plan, desired: &Desired, role: &Role) {
-    let name = desired.role.arn.name.clone();
-    if !desired.named {
-        let differences = policy::differences_of(&role.trust, &desired.role.trust);
-        if !differences.is_empty() {
-            plan.steps.push(Step::SetTrust {
-                name,
-                trust: desired.role.trust.clone(),
-                differences,
-                exposure: trust::exposure(&role.trust, &desired.management_role),
-            });
-        }
-        return;
-    }
-    let found = Document::parse(&role.trust);
-    let merged = trust::with_ours(&role.trust, &desired.management_role);
-    if !found.is_ok_and(|found| found.means(&merged)) {
-        plan.steps.push(Step::AddTrust {
-            name,
-            management_role: desired.management_role.clone(),
-            trust: merged,
-            ghosts: trust::ghosts(&role.trust),
-        });
-    }
-    if let Some(others) = trust::without_ours(&role.trust) {
-        let named = adopt::principals(&others, "AWS").join(", ");
-        let who = if named.is_empty() { "others".to_owned() } else { named };
-        plan.beside
-            .entry(Part::DeployerRole)
-            .or_default()
-            .push(format!("the trust policy of {} also speaks of {who}", role.arn));
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) async fn retain(
         return Ok(Turn::blocked(pending(going)).knowing(gone));
     }
     let (clean, after) = (plan.steps.is_empty(), context.timing.confirm_after);
-    let wait = context.memory.unsure_for(going.uid(), None, after, clean);
+    let wait = context.memory.unsure_for(going.uid(), false, after, clean);
     if clean && wait.is_zero() {
         return Ok(Turn::Gone);
     }
@@ -138,7 +138,7 @@ async fn unrecorded(
         return Ok(Some(Turn::Remains(Pass::Releasing(releasing))));
     }
     let after = context.timing.confirm_after;
-    let wait = context.memory.unsure_for(going.uid(), None, after, true);
+    let wait = context.memory.unsure_for(going.uid(), false, after, true);
     Ok((!wait.is_zero()).then(|| {
         Turn::again(
             "no role was recorded, and none is seen that would be kept; looking once more, since AWS may show it late",

@@ -22,6 +22,7 @@ use crate::{
         living::Living,
         log_plan,
         management::Management,
+        memory::SHOWN_LATE,
         observe::{self, Known, Secrets, Spoke},
         plan::is_recorded,
         removal::{TakenOver, plan_removal},
@@ -34,7 +35,7 @@ use crate::{
 
 use super::{
     Going, Turn,
-    deleted::{gone, without},
+    deleted::{gone, is_known, without},
     hold::{hold, stage},
     retain::retain,
     telling::{let_go, looking_once_more, needs_management, unreachable},
@@ -126,7 +127,7 @@ async fn in_account(
         Ok(account) => Box::pin(observe::spoke_for_removal(account, identity, &deployer, recorded_entry)).await,
         Err(error) => Err(error.clone()),
     };
-    let deleted = context.memory.all_deleted(uid);
+    let deleted = context.memory.all_deleted(uid, Some(SHOWN_LATE));
     let (observed, late) = match observed {
         Ok(spoke) => {
             let (spoke, late) = without(spoke, &deleted);
@@ -189,16 +190,20 @@ async fn concluded(
     if let Some(turn) = stopped(outcome, &plan)? {
         return Ok(turn);
     }
-    if let Err(error) = observed {
-        return unreachable(error, &deployer.to_string(), going.identity);
-    }
+    let spoke = match observed {
+        Ok(spoke) => spoke,
+        Err(error) => return unreachable(error, &deployer.to_string(), going.identity),
+    };
     if late {
         return Ok(Turn::blocked(Blocked::Propagating {
             what: "the deletion".to_owned(),
         }));
     }
     let (clean, after) = (plan.steps.is_empty(), context.timing.confirm_after);
-    let wait = context.memory.unsure_for(uid, recorded, after, clean);
+    let entry = going.old.access_entry.as_ref().and_then(|entry| entry.arn.as_deref());
+    let role = (recorded, going.identity.existing.is_some());
+    let known = is_known(&spoke, &context.memory.all_deleted(uid, None), role, entry);
+    let wait = context.memory.unsure_for(uid, known, after, clean);
     if clean && wait.is_zero() {
         tell::left(context, going.metadata, &plan.beside).await;
         return Ok(Turn::Gone);

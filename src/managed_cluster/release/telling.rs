@@ -73,13 +73,67 @@ pub(super) fn unreachable(error: AwsError, deployer: &str, identity: &Identity) 
     } else {
         ""
     };
+    let yours = if identity.existing.is_some() {
+        format!("the access entry of role {deployer} is then yours to delete, and the role stays its owner's")
+    } else if identity.adopted.is_some() {
+        format!(
+            "what Mooring wrote to role {deployer} and to its access entry is then yours to take out: others may have a part in both"
+        )
+    } else {
+        format!("role {deployer} and its access entry are then yours to delete")
+    };
     let why = format!(
         "there is no cluster Secret, and account {} cannot be entered to remove the rest. Should it be closed for good, \
          `kubectl patch mgc {} --type merge -p '{{\"spec\":{{{besides}\"deletion\":{{\"policy\":\"Retain\"}}}}}}'` lets \
-         the object go: role {deployer} and its access entry are then yours to delete. {}",
+         the object go: {yours}. {}",
         identity.cluster.account,
         identity.name,
         capitalised(&in_words(&error))
     );
     Ok(Turn::blocked(Blocked::AccountNotEntered { why }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        aws::{Call, ErrorKind},
+        managed_cluster::status::Pass,
+    };
+
+    #[test]
+    fn nobody_is_told_that_a_role_of_somebody_elses_is_his_to_delete() {
+        let told = |role: serde_json::Value| {
+            let object = json!({"metadata": {"name": "prod", "uid": "u"}, "spec": {
+                "accountId": "222222222222", "region": "eu-west-1", "access": {"deployerRole": role}}});
+            let error = AwsError {
+                call: Call::AssumeRole,
+                kind: ErrorKind::Denied,
+                code: "AccessDenied".into(),
+                message: "no".into(),
+                request_id: None,
+                resource: "arn:aws:iam::222222222222:role/mooring-provisioner".into(),
+                acting_as: Arc::from("arn:aws:iam::111111111111:role/mooring-operator"),
+            };
+            let arn = "arn:aws:iam::222222222222:role/theirs";
+            match unreachable(error, arn, &Identity::read(&object).unwrap()) {
+                Ok(Turn::Remains(Pass::Releasing(releasing))) => releasing.message,
+                _ => panic!("it waits"),
+            }
+        };
+        let arn = "arn:aws:iam::222222222222:role/theirs";
+        let existing = told(json!({"type": "Existing", "arn": arn}));
+        assert!(existing.contains("the role stays its owner's"), "{existing}");
+        let adopted = told(json!({"arn": arn}));
+        assert!(adopted.contains("others may have a part in both"), "{adopted}");
+        let ours = format!("role {arn} and its access entry are then yours to delete");
+        assert!(told(json!({})).contains(&ours));
+        for theirs in [existing, adopted] {
+            assert!(!theirs.contains(&ours), "{theirs}");
+        }
+    }
 }

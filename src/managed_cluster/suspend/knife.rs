@@ -18,6 +18,7 @@ use crate::{
         census::living_as_known,
         log_plan,
         management::Management,
+        memory::SHOWN_LATE,
         observe,
         plan::{self, KnownEntry, suspended},
         request::Identity,
@@ -106,12 +107,13 @@ impl Knife<'_> {
         }
         // What was deleted before shows up in a read from before that. It is deleted once more, which harms nobody, and no news.
         let arn = entry.as_ref().map(|entry| &entry.arn);
-        let news = outcome.entry_deleted() && !context.memory.was_healed(&identity.uid, arn);
+        let before = (context.memory).was_healed(&identity.uid, arn, SHOWN_LATE);
+        let news = outcome.entry_deleted() && !before;
         if outcome.entry_deleted() {
             context.memory.healed(&identity.uid, arn.cloned());
         }
         Ok(Suspension {
-            cut: cut_of(&plan, outcome, news, old),
+            cut: cut_of(&plan, outcome, news, metadata.generation, old),
             kept: Kept::Not(None),
             lost,
             handed_over,
@@ -134,13 +136,43 @@ impl Knife<'_> {
     }
 }
 
-fn cut_of(plan: &Plan, outcome: Outcome, deleted: bool, old: &ManagedClusterStatus) -> Cut {
-    // An entry that was made just now may not be seen yet: that there is none is believed when a second look agrees.
-    let settled = !outcome.entry_deleted() && turn::is_suspended(old);
+fn cut_of(plan: &Plan, outcome: Outcome, deleted: bool, generation: Option<i64>, old: &ManagedClusterStatus) -> Cut {
+    // An entry that was made just now may not be seen yet: that there is none is believed when a second look agrees. One of an
+    // earlier spec does not: the access may have been given back since by an operator that could not write that down.
+    let settled = !outcome.entry_deleted() && turn::is_suspended(old) && old.observed_generation == generation;
     match (outcome.into_stop(), plan.in_the_way()) {
         (Some(Stop::Failed(part, failure)), _) => Cut::Failed(Error::Step(part, failure)),
         (Some(Stop::Blocked(blocked)), _) => Cut::Blocked(blocked),
         (None, Some(blocked)) => Cut::Blocked(blocked.clone()),
         (None, None) => Cut::Away { deleted, settled },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        api::condition::{ConditionType, Finding, Verdict, conditions},
+        managed_cluster::status::SUSPENDED,
+    };
+
+    #[test]
+    fn a_look_at_another_spec_is_no_second_look() {
+        let away = Finding::new(ConditionType::AccessEntryReady, Verdict::False, SUSPENDED, "m");
+        let old = ManagedClusterStatus {
+            observed_generation: Some(3),
+            conditions: conditions(&[], &[away], Some(3), Timestamp::UNIX_EPOCH),
+            ..ManagedClusterStatus::default()
+        };
+        let settled = |generation, old: &ManagedClusterStatus| {
+            let cut = cut_of(&Plan::default(), Outcome::default(), false, generation, old);
+            matches!(cut, Cut::Away { settled: true, .. })
+        };
+        assert!(settled(Some(3), &old));
+        // The mode was Enforce in between, and what was made then may not show yet.
+        assert!(!settled(Some(5), &old));
+        assert!(!settled(None, &ManagedClusterStatus::default()));
     }
 }
