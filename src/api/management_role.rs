@@ -92,9 +92,12 @@ pub struct ManagementRoleSpec {
 
     /// What any ManagedCluster may ask for. Outside of it nothing is made; what stands when it shrinks is kept until a person acts.
     #[x_kube(validation = ("size(self) > 0", "allow is empty, so that no ManagedCluster could be made: write at least one entry, as in {accounts: [\"222222222222\"], accessPolicies: [{name: AmazonEKSViewPolicy, scope: Cluster}]}"))]
-    #[schemars(length(max = 50))]
+    #[schemars(length(max = MOST_ENTRIES))]
     pub allow: Vec<Allow>,
 }
+
+/// How many entries `spec.allow` of a `ManagementRole` may have.
+pub const MOST_ENTRIES: usize = 50;
 
 fn default_namespace() -> String {
     "argocd".to_owned()

@@ -23,7 +23,7 @@ pub use managed_cluster::{
     WhileInUse,
 };
 pub use management_role::{
-    AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, ManagementRole, ManagementRoleSpec,
+    AssumePolicy, HubCluster, HubStatus, Identity, IdentityType, MOST_ENTRIES, ManagementRole, ManagementRoleSpec,
     ManagementRoleStatus, OidcProvider, Provisioner, RemovalStatus, RestartedWorkload, RoleSettings, RoleStatus,
 };
 

@@ -41,6 +41,14 @@ pub struct Role {
 }
 
 impl Role {
+    /// The cluster that a deployer role was made for, by name and region, as its description tells; `None` where it does not.
+    #[must_use]
+    pub fn cluster(&self) -> Option<(&str, &str)> {
+        let description = self.description.as_deref()?.strip_prefix("Argo CD on ")?;
+        let cluster = description.split_once(" deploys to ")?.1;
+        cluster.split_once(" with this role")?.0.split_once(" in ")
+    }
+
     /// What `UpdateRole` would set back to have it as `wanted`, by name.
     #[must_use]
     pub fn unlike(&self, wanted: &WantedRole) -> BTreeSet<String> {

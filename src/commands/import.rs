@@ -269,6 +269,18 @@ mod tests {
             json!(["arn:aws:iam::222222222222:role/argocd-prod"])
         );
         assert!(!printed.out.contains("In its way"), "{}", printed.out);
+
+        // A Secret that one project may use lets no other use it afterwards.
+        all[2].wired.seen.project = "team-a".to_owned();
+        let printed = told(&all, &left);
+        let allow = &documents(&printed.out)[0]["spec"]["allow"];
+        let of = |cluster: &str| {
+            let entries = allow.as_array().unwrap();
+            let entry = entries.iter().find(|entry| entry["clusters"] == json!([cluster]));
+            entry.unwrap()["projects"].clone()
+        };
+        assert_eq!((of("stage"), of("dev")), (json!(["team-a"]), Value::Null));
+        assert!(!printed.out.contains("In its way"), "{}", printed.out);
     }
 
     #[test]

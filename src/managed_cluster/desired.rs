@@ -17,6 +17,7 @@ use super::{management::Management, request::Request};
 
 /// Everything that one `ManagedCluster` should lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Desired {
     /// The EKS cluster.
     pub cluster: ClusterArn,
@@ -26,6 +27,8 @@ pub struct Desired {
     pub existing: bool,
     /// Whether that role stands already, outside of our path, and is ours once it was taken over.
     pub named: bool,
+    /// Whether that role stands under our path, and the spec chose its name: it need not be of this cluster.
+    pub chosen: bool,
     /// Whether what others made is taken over.
     pub adopt: bool,
     /// Argo CD's namespace, where the cluster Secret is.
@@ -63,6 +66,7 @@ pub fn desired(request: &Request, management: &Management, cluster: Option<&Clus
         },
         existing: request.identity.existing.is_some(),
         named: request.identity.adopted.is_some(),
+        chosen: request.identity.role_name.is_some(),
         adopt: request.adopt,
         namespace: management.namespace.clone(),
         management_role: management.role.clone(),

@@ -1,13 +1,54 @@
 //! Which steps do not depend on one that only a person can mend.
 
 use super::step::Step;
+use crate::policy::Difference;
 
 impl Step {
+    /// Whether somebody else may act as the role as long as the step is not done.
+    pub(super) fn leaves_open(&self) -> bool {
+        matches!(self, Self::SetTrust { differences, exposure, .. }
+            if !exposure.open.is_empty() || differences.contains(&Difference::Unreadable))
+    }
+
+    /// Whether the step gives the role more on the cluster than it has.
+    pub(super) fn gives_more(&self) -> bool {
+        match self {
+            Self::Associate { .. } | Self::CreateAccessEntry { .. } => true,
+            Self::Rescope { scope, found, .. } | Self::Reassociate { scope, found, .. } => !found.covers(scope),
+            Self::SetGroups { groups, found } => !groups.is_subset(found),
+            Self::SetUsername {
+                groups, found_groups, ..
+            } => !groups.is_subset(found_groups),
+            Self::CreateRole { .. }
+            | Self::DeleteRole { .. }
+            | Self::SetBoundary { .. }
+            | Self::SetTrust { .. }
+            | Self::TagRole { .. }
+            | Self::UpdateRole { .. }
+            | Self::AddTrust { .. }
+            | Self::LeaveRole { .. }
+            | Self::AdoptRole { .. }
+            | Self::AdoptAccessEntry { .. }
+            | Self::TagAccessEntry { .. }
+            | Self::DeleteAccessEntry
+            | Self::Disassociate { .. }
+            | Self::ApplySecret { .. }
+            | Self::NullSecretKeys { .. }
+            | Self::DropLabels { .. }
+            | Self::DropOwners { .. }
+            | Self::DeleteSecret { .. } => false,
+        }
+    }
+
     /// Whether the step is done all the same after `failed` has failed in a way that only a person mends. What restores
     /// tags, trust or groups stands in nobody's way; and what a spec takes away is taken away, also where what it gives
     /// instead was refused: a narrowed spec that leaves the wider access standing would be a lie.
+    /// While somebody else may act as the role, nothing more is given to it.
     #[must_use]
     pub fn despite(&self, failed: &Self) -> bool {
+        if failed.leaves_open() && self.gives_more() {
+            return false;
+        }
         let mends = matches!(
             failed,
             Self::SetBoundary { .. }
@@ -113,6 +154,18 @@ mod tests {
             exposure: Exposure::default(),
         };
         assert!(trust.despite(&Step::DeleteAccessEntry) && !trust.despite(&gives));
+        let mut open = trust.clone();
+        if let Step::SetTrust { exposure, .. } = &mut open {
+            exposure.open.insert("anybody in AWS".to_owned());
+        }
+        assert!(gives.despite(&trust) && wider.despite(&trust));
+        assert!(
+            !gives.despite(&open) && !wider.despite(&open),
+            "somebody else would have it too"
+        );
+        for step in &takes {
+            assert!(step.despite(&open), "{step:?}");
+        }
         let tags = Step::TagRole {
             name: "deployer".parse().unwrap(),
             tags: Tags::default(),

@@ -220,14 +220,16 @@ const WENT: &str = "; there is none: it went with the cluster that was moored";
 pub(super) fn tell_what_stands(findings: &mut [Finding], pass: &Pass, old: &ManagedClusterStatus) {
     let entry = Part::AccessEntry.condition();
     let told_before = find(&old.conditions, entry).is_some_and(|told| told.message.ends_with(WENT));
-    let went = told_before || cluster_went(pass);
+    let stands = |one: &Finding| one.kind == ConditionType::ClusterReady && one.verdict == Verdict::True;
+    let went = told_before && !findings.iter().any(stands) || cluster_went(pass);
+    let recorded = (old.access_entry.as_ref()).is_some_and(|entry| entry.arn.is_some());
     for finding in findings
         .iter_mut()
         .filter(|finding| finding.reason == chain::NOT_REACHED)
     {
         let made = [
             (Part::DeployerRole, old.deployer_role.is_some()),
-            (Part::AccessEntry, old.access_entry.is_some()),
+            (Part::AccessEntry, recorded),
             (Part::Secret, old.secret.is_some()),
         ];
         if made

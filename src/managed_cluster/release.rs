@@ -153,6 +153,7 @@ pub fn recorded(status: Option<&Value>) -> Result<ManagedClusterStatus, String> 
             secret_adopted: recorded::part(status, "secretAdopted").ok().flatten(),
             access_entry: recorded::part(status, "accessEntry").ok().flatten(),
             cluster: recorded::part(status, "cluster").ok().flatten(),
+            observed_generation: recorded::part(status, "observedGeneration").ok().flatten(),
             conditions: recorded::part(status, "conditions").ok().flatten().unwrap_or_default(),
             ..ManagedClusterStatus::default()
         })

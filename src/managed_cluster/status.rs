@@ -1119,7 +1119,10 @@ mod tests {
             arn: "a".into(),
             id: "AROA".into(),
         });
-        made.access_entry = Some(AccessEntryStatus::default());
+        made.access_entry = Some(AccessEntryStatus {
+            arn: Some("e".into()),
+            ..AccessEntryStatus::default()
+        });
         let told = |old: &ManagedClusterStatus, blocked: Blocked, kind| {
             let told = after(old, &Pass::Waiting(blocked), 2);
             find(&told.conditions, kind).unwrap().message.clone()
@@ -1140,7 +1143,10 @@ mod tests {
     #[test]
     fn an_access_entry_that_went_with_its_cluster_is_not_told_to_be_left() {
         let mut made = moored();
-        made.access_entry = Some(AccessEntryStatus::default());
+        made.access_entry = Some(AccessEntryStatus {
+            arn: Some("e".into()),
+            ..AccessEntryStatus::default()
+        });
         let waits = |old: &ManagedClusterStatus, blocked| after(old, &Pass::Waiting(blocked), 2);
         let told = |status: &ManagedClusterStatus, kind| find(&status.conditions, kind).unwrap().message.clone();
         let is = |state| Blocked::ClusterNotActive { cluster: prod(), state };

@@ -64,6 +64,16 @@ impl Withheld {
         }
     }
 
+    /// That nothing is done of what would be, for an object, as in "mgc prod".
+    #[must_use]
+    pub fn nothing_done(self, object: &str) -> String {
+        format!(
+            "{}, so the operator does nothing of this: {}",
+            self.why(),
+            self.end(object)
+        )
+    }
+
     /// What is told when there is nothing to do.
     #[must_use]
     pub fn nothing_to_do(self, object: &str) -> String {

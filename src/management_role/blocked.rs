@@ -126,6 +126,8 @@ pub enum Blocked {
         role: String,
         /// Their names.
         policies: BTreeSet<String>,
+        /// Whether its permissions boundary is the one that holds it to assuming deployer roles.
+        bounded: bool,
     },
     /// Something must be deleted to heal, and a second look must agree first.
     Unconfirmed {

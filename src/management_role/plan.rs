@@ -297,21 +297,24 @@ fn take_away(request: &Request, observed: &Observed, recorded_role: Option<&str>
     if !ours {
         return plan;
     }
-    let foreign = role::foreign_policies(observed);
-    if !foreign.is_empty() {
-        plan.blocked.push(Blocked::ForeignPolicyAttached {
-            role: request.role.to_string(),
-            policies: foreign,
-        });
-        return plan;
-    }
     let name = request.role.name.clone();
-    if role.boundary.as_deref() != Some(request.boundary.to_string().as_str()) {
+    let bounded = role::is_bounded(role, &request.boundary);
+    if !bounded {
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),
             boundary: request.boundary.clone(),
             found: role.boundary.clone(),
         });
+    }
+    let foreign = role::foreign_policies(observed);
+    if !foreign.is_empty() {
+        plan.blocked.push(Blocked::ForeignPolicyAttached {
+            role: request.role.to_string(),
+            policies: foreign,
+            bounded,
+        });
+        withhold(&mut plan, observed);
+        return plan;
     }
     if observed.policy.is_some() {
         plan.steps.push(Step::DeletePolicy { name: name.clone() });

@@ -117,13 +117,7 @@ impl Kept {
 
 /// The cluster that a deployer role was made for, as its description says.
 fn made_for(deployer: &RoleArn, role: &Role) -> Option<ClusterArn> {
-    let description = role.description.as_deref()?.strip_prefix("Argo CD on ")?;
-    let cluster = description
-        .split_once(" deploys to ")?
-        .1
-        .split_once(" with this role")?
-        .0;
-    let (name, region) = cluster.split_once(" in ")?;
+    let (name, region) = role.cluster()?;
     Some(ClusterArn {
         region: region.parse().ok()?,
         account: deployer.account.clone(),

@@ -653,6 +653,7 @@ mod tests {
             Blocked::ForeignPolicyAttached {
                 role: "arn:aws:iam::111111111111:role/x".into(),
                 policies: names(),
+                bounded: true,
             },
             Blocked::Unconfirmed { id: "a".into() },
             Blocked::PolicyFull { left_out: names() },

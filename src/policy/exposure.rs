@@ -50,17 +50,22 @@ fn let_in(statement: &Statement) -> BTreeSet<String> {
         let found = keys.find(|(name, _)| name.to_ascii_lowercase().ends_with(key));
         found.map(|(_, values)| values)
     };
-    let (arns, subjects) = (narrowed(PRINCIPAL), narrowed(SUBJECT));
+    // A pattern names nobody: it is told as a condition.
+    let exact = |arns: &&Values| !arns.iter().any(|arn| arn.contains(['*', '?']));
+    let (arns, subjects) = (narrowed(PRINCIPAL).filter(exact), narrowed(SUBJECT));
     let mut all = match &statement.principal {
         Some(Principals::Anyone) => by_arn(&["*".to_owned()].into(), arns),
         Some(Principals::Of(kinds)) => {
             let of = |kind: &str| kinds.get(kind).unwrap_or(&none);
             let services = of("Service").iter();
             let services = services.map(|service| format!("AWS service {}", shown(service)));
-            let subjects = subjects.map(|subjects| format!(" as {}", in_a_row(subjects)));
-            let subjects = subjects.unwrap_or_default();
+            let whose = subjects.map_or_else(
+                || vec!["every token".to_owned()],
+                |subjects| subjects.iter().map(|subject| shown(subject)).collect(),
+            );
             let tokens = of("Federated").iter();
-            let tokens = tokens.map(|provider| format!("tokens of {}{subjects}", shown(provider)));
+            let tokens =
+                tokens.flat_map(|provider| whose.iter().map(move |whose| format!("{whose} of {}", shown(provider))));
             by_arn(of("AWS"), arns)
                 .into_iter()
                 .chain(services)
@@ -137,14 +142,13 @@ fn by_arn(principals: &Values, narrowed: Option<&Values>) -> BTreeSet<String> {
         .collect()
 }
 
-fn in_a_row(values: &Values) -> String {
-    values.iter().map(|value| shown(value)).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::deployer_trust;
+    use crate::{
+        domain::{arn::OidcProviderArn, name::Partition},
+        policy::{deployer_trust, irsa_trust},
+    };
 
     const MANAGEMENT: &str = "arn:aws:iam::111111111111:role/mooring/hub/management-default";
 
@@ -197,6 +201,7 @@ mod tests {
         assert_eq!(by("ArnLike", other), [other]);
         assert_eq!(by("StringEquals", MANAGEMENT), [""; 0], "who is let in anyway");
         let anybody = "whomever account 111111111111 lets assume it";
+        assert_eq!(by("ArnLike", "*"), [format!("{anybody}, under its conditions")]);
         assert_eq!(by("ArnNotEquals", other), [format!("{anybody}, under its conditions")]);
         let external = open(&allow(root, r#","Condition":{"StringEquals":{"sts:ExternalId":"x"}}"#));
         assert_eq!(external, [format!("{anybody}, under its conditions")]);
@@ -211,12 +216,33 @@ mod tests {
             let statement = allow(&format!(r#"{{"Federated":"{provider}"}}"#), condition);
             open(&statement.replace("AssumeRole", "AssumeRoleWithWebIdentity"))
         };
-        assert_eq!(federated(""), [format!("tokens of {provider}")]);
+        assert_eq!(federated(""), [format!("every token of {provider}")]);
         let subject = r#","Condition":{"StringLike":{"oidc.example/id/X:sub":"system:serviceaccount:*"}}"#;
+        assert_eq!(federated(subject), [format!("system:serviceaccount:* of {provider}")]);
+    }
+
+    #[test]
+    fn of_several_subjects_only_the_ones_beyond_are_told() {
+        let provider = OidcProviderArn {
+            partition: Partition::Aws,
+            account: "111111111111".parse().unwrap(),
+            issuer_host_and_path: "oidc.eks.eu-west-1.amazonaws.com/id/3985F804CEEBDFA4BEC11CDA080E685E".to_owned(),
+        };
+        let trust = |accounts: &[&str]| {
+            let accounts: Vec<_> = accounts.iter().map(|name| name.parse().unwrap()).collect();
+            irsa_trust(&provider, &"argocd".parse().unwrap(), &accounts)
+        };
+        let wanted = trust(&["a", "b", "c"]);
+        let beyond = |found: &Document| open_beyond(&found.to_json(), &wanted);
+        assert_eq!(beyond(&trust(&["a", "b"])), BTreeSet::new(), "less is no more");
+        let apart = [trust(&["a"]), trust(&["b", "c"])].map(|document| document.statements);
         assert_eq!(
-            federated(subject),
-            [format!("tokens of {provider} as system:serviceaccount:*")]
+            beyond(&Document::new(apart.concat())),
+            BTreeSet::new(),
+            "it means the same"
         );
+        let told = [format!("system:serviceaccount:argocd:evil of {provider}")];
+        assert_eq!(beyond(&trust(&["a", "b", "c", "evil"])), told.into());
     }
 
     #[test]

@@ -312,7 +312,15 @@ async fn paused(planner: &Planner) {
         .unwrap();
     let said = planner.plan(&["--all"], &[]).await;
     let notes = said.objects["ManagedCluster one"]["notes"].to_string();
-    assert!(notes.contains("so the operator does nothing of this"), "{}", said.text);
+    let nothing = "so the operator does nothing of this";
+    assert!(notes.contains(nothing), "{}", said.text);
+    let of_role = |said: &Said| said.objects["ManagementRole default"]["notes"].to_string();
+    assert!(!of_role(&said).contains(nothing), "{}", said.text);
+    for (value, told) in [(json!("true"), true), (Value::Null, false)] {
+        (world.stage.patch("ManagementRole", "default", pause(value)).await).unwrap();
+        let said = planner.plan(&["--all"], &[]).await;
+        assert_eq!(of_role(&said).contains(nothing), told, "{}", said.text);
+    }
     assert_eq!(
         said.steps("ManagedCluster one"),
         ["SetTrust", "Disassociate"],

@@ -434,6 +434,7 @@ async fn held_role(world: &World) {
         message(&told)
     );
     let mark = world.mark();
+    let trust = world.role(name, "GetRole", json!({}))["Role"]["AssumeRolePolicyDocument"].clone();
     world.role(
         name,
         "UpdateAssumeRolePolicy",
@@ -451,13 +452,27 @@ async fn held_role(world: &World) {
         assert!(message(&told).contains(words), "{}", message(&told));
     }
     assert_eq!(condition(&told, "DeployerRoleReady").unwrap().1, "Held");
-    assert_eq!(condition(&told, "AccessEntryReady").unwrap().0, "True");
+    let (verdict, reason, words) = condition(&told, "AccessEntryReady").unwrap();
+    assert_eq!((verdict.as_str(), reason.as_str()), ("False", "Held"));
+    assert!(
+        words.contains("set the Kubernetes groups of the access entry to [team-a]"),
+        "{words}"
+    );
     assert_eq!(condition(&told, "Stalled").unwrap().1, "Held");
+    let none = Vec::<String>::new();
     assert_eq!(
         world.writes(name, mark),
-        ["UpdateAccessEntry"],
-        "what is not held goes on"
+        none,
+        "whoever else may act as the role would have it too"
     );
+    let trust = crate::support::hands::document(&trust);
+    let restored = json!({"PolicyDocument": trust.to_string()});
+    world.role(name, "UpdateAssumeRolePolicy", restored);
+    world.ask("ManagedCluster", name).await;
+    let given = || world.seen_entry(name).unwrap().groups == ["team-a".to_owned()].into();
+    world
+        .eventually("what is not held to go on", async || given().then_some(()))
+        .await;
 
     let mark = world.mark();
     world.delete("ManagedCluster", name).await;

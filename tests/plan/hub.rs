@@ -68,6 +68,7 @@ pub(crate) struct World {
     pub(crate) acting: Option<BTreeSet<String>>,
     pub(crate) recorded: Option<String>,
     pub(crate) recorded_issuer: Option<String>,
+    pub(crate) recorded_ways: BTreeSet<String>,
     pub(crate) deleted: Option<String>,
     pub(crate) confirmed: Option<String>,
     made: u32,
@@ -99,6 +100,7 @@ impl World {
             acting: Some(BTreeSet::new()),
             recorded: None,
             recorded_issuer: None,
+            recorded_ways: BTreeSet::new(),
             deleted: None,
             confirmed: None,
             made: 0,
@@ -138,7 +140,7 @@ impl World {
         Memory {
             recorded_role: self.recorded.as_deref(),
             recorded_issuer: self.recorded_issuer.as_deref(),
-            recorded_ways: BTreeSet::new(),
+            recorded_ways: self.recorded_ways.clone(),
             confirmed: self.confirmed.as_deref(),
             deleted: self.deleted.as_deref(),
         }

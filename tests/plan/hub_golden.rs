@@ -398,6 +398,20 @@ fn an_unreadable_member_keeps_what_stands_and_nothing_that_somebody_slipped_in()
     assert_eq!(plan.assumable.into_iter().collect::<Vec<_>>(), [PATTERN]);
 }
 
+#[test]
+fn what_somebody_takes_away_while_a_member_cannot_be_read_is_put_back() {
+    let mut world = World::kept(&json!({}), vec![prod()]);
+    world.recorded_ways = [PATTERN.to_owned()].into();
+    world.clusters.clear();
+    world.unreadable = true;
+    world.observed.policy = None;
+    let plan = world.pass();
+    assert_eq!(brief(&plan), ["PutPolicy"]);
+    assert_eq!(Vec::from_iter(plan.assumable), [PATTERN]);
+    world.unreadable = false;
+    assert_eq!(brief(&world.plan()), ["DeletePolicy"], "nobody needs it");
+}
+
 /// `number` clusters of one account, with names long enough to fill a policy.
 fn many(number: usize) -> Vec<mooring::api::ManagedCluster> {
     (0..number)
@@ -571,7 +585,7 @@ fn a_kept_deployer_role_keeps_its_way_when_its_object_is_gone() {
 
 #[test]
 fn a_removal_takes_policy_and_role_and_leaves_what_is_not_ours() {
-    let cases: [(&str, fn(&mut World), &[&str]); 6] = [
+    let cases: [(&str, fn(&mut World), &[&str]); 7] = [
         ("everything", |_| {}, &["DeletePolicy", "DeleteRole"]),
         (
             "nothing-to-assume",
@@ -592,6 +606,14 @@ fn a_removal_takes_policy_and_role_and_leaves_what_is_not_ours() {
                 w.observed.policies.inline.insert("x".into());
             },
             &["!ForeignPolicyAttached"],
+        ),
+        (
+            "foreign-policy-and-no-boundary",
+            |w| {
+                w.observed.policies.inline.insert("x".into());
+                w.role().boundary = None;
+            },
+            &["SetBoundary", "!ForeignPolicyAttached"],
         ),
         (
             "role-foreign",
@@ -616,6 +638,21 @@ fn a_removal_takes_policy_and_role_and_leaves_what_is_not_ours() {
         all.insert(name.to_owned(), serde_json::to_value(&plan).unwrap());
     }
     golden("management-removal", &all);
+}
+
+/// Whoever acts as the role may do what its policies and its boundary both allow.
+#[test]
+fn the_boundary_is_said_to_hold_a_role_only_where_it_has_it() {
+    let mut world = World::kept(&json!({}), vec![prod()]);
+    world.observed.policies.attached.insert("a".into());
+    let told = |world: &World| [world.plan(), world.plan_removal()].map(|plan| plan.blocked[0].message());
+    for told in told(&world) {
+        assert!(told.contains("boundary holds it to assuming"), "{told}");
+    }
+    world.role().boundary = None;
+    for told in told(&world) {
+        assert!(told.contains("found without the permissions boundary"), "{told}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use mooring::{
     domain::ownership::Owner,
-    managed_cluster::{Blocked, Plan, Step, living::Lives},
+    managed_cluster::{Blocked, Part, Plan, Step, living::Lives},
     policy::trust,
 };
 
@@ -61,6 +61,50 @@ fn an_entry_that_a_lost_object_made_for_a_role_that_is_gone_is_made_afresh() {
     let steps = brief(&world.pass());
     for step in ["AdoptAccessEntry", "DeleteAccessEntry", "CreateAccessEntry"] {
         assert!(steps.contains(&step.to_owned()), "{step}: {steps:?}");
+    }
+}
+
+/// Whoever may ask for a cluster may choose the name of its deployer role, and so the name of one that was kept for another.
+#[test]
+fn a_role_that_was_kept_for_another_cluster_is_its_owners_to_open() {
+    let mut world = left_behind();
+    world.request.identity.role_name = Some(world.request.deployer.name.clone());
+    let adopts = |world: &World| brief(&world.plan()).contains(&"AdoptRole".to_owned());
+    assert!(adopts(&world), "it was made for this cluster");
+    let made_for = world.role().description.clone().unwrap();
+    for other in [
+        made_for.replace(" deploys to prod-eu in ", " deploys to other in "),
+        made_for.replace(" in eu-west-1 with ", " in eu-west-2 with "),
+        "somebody wrote this".to_owned(),
+    ] {
+        assert_ne!(other, made_for);
+        world.role().description = Some(other);
+        assert_eq!(brief(&world.plan()), ["!NotAdoptable"]);
+        let told = messages(&world.plan());
+        assert!(told.contains("aws iam tag-role") && told.contains(HUB), "{told}");
+    }
+    world.role().tags.insert("mooring.dev/adopt".into(), HUB.into());
+    assert!(adopts(&world));
+    // One that has the name of this cluster need not say so.
+    world.role().tags.remove("mooring.dev/adopt");
+    world.request.identity.role_name = None;
+    assert!(adopts(&world));
+}
+
+/// What is given to a role is given to whoever else may act as it.
+#[test]
+fn nothing_more_is_given_to_a_held_role_that_somebody_else_may_use() {
+    let mut world = World::moored(ADMIN);
+    world.role().tags.insert("mooring.dev/hold".into(), "INC-42".into());
+    world.associations.clear();
+    let gives = "Associate AmazonEKSClusterAdminPolicy".to_owned();
+    assert!(brief(&world.plan()).contains(&gives), "{:?}", brief(&world.plan()));
+    world.role().trust = r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}"#.into();
+    assert_eq!(brief(&world.plan()), ["!Held", "!Held"]);
+    assert_eq!(world.plan().blocked[1].part(), Part::AccessEntry);
+    let told = messages(&world.plan());
+    for undone in ["found open to anybody in AWS", "associate AmazonEKSClusterAdminPolicy"] {
+        assert!(told.contains(undone), "{told}");
     }
 }
 

@@ -9,7 +9,7 @@ use mooring::{
         eks::{AccessEntry, AccessPolicyArn, AccessScope},
         ownership::Owner,
     },
-    managed_cluster::{Step, living::Lives, plan::suspended},
+    managed_cluster::{Part, Step, living::Lives, plan::suspended},
     policy::{self, trust},
 };
 use serde_json::json;
@@ -419,6 +419,23 @@ fn an_entry_that_was_taken_over_is_shared_whatever_its_tags_say() {
     assert_eq!(world.entry().tags, whole);
     assert_eq!(world.associations.len(), 2);
     assert!(world.plan().is_clean());
+}
+
+#[test]
+fn a_shared_trust_policy_that_cannot_be_read_is_not_written_and_its_role_not_deleted() {
+    let mut world = wired_by_hand();
+    world.pass();
+    world.pass();
+    world.role().trust = "no document".into();
+    let plan = world.plan();
+    assert_eq!(brief(&plan), ["!NotAdoptable"]);
+    let told = plan.blocked[0].message();
+    assert!(told.contains("its trust policy cannot be read"), "{told}");
+    let removal = world.plan_removal();
+    let steps = ["DeleteSecret", "Disassociate AmazonEKSClusterAdminPolicy"];
+    assert_eq!(brief(&removal), steps);
+    let left = &removal.beside[&Part::DeployerRole];
+    assert!(left.iter().any(|left| left.contains("cannot be read")), "{left:?}");
 }
 
 #[test]

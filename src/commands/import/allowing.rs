@@ -10,7 +10,11 @@ use super::{
     manifest::Object,
     plan,
 };
-use crate::{api::ManagementRole, domain::eks::AccessScope, managed_cluster::management::Management};
+use crate::{
+    api::{MOST_ENTRIES, ManagementRole},
+    domain::eks::AccessScope,
+    managed_cluster::management::Management,
+};
 
 /// How the clusters are allowed.
 pub(super) struct Allowing {
@@ -40,7 +44,10 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
             note: String::new(),
             management: read(&role).and_then(|role| plan::management(hub, &role)),
             manifest: Some(Document {
-                comment: format!("{allows} Run `mooring bootstrap` on it, and after each change of it."),
+                comment: format!(
+                    "{allows}{} Run `mooring bootstrap` on it, and after each change of it.",
+                    too_many(allow.len())
+                ),
                 object: role,
                 unknown,
             }),
@@ -89,7 +96,8 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
         ", and what was not found is for you to fill in, where it says so"
     };
     let comment = format!(
-        "The one on the hub, as it is, with {count} at the end of allow: what was found and it does not allow yet{fill_in}. If it comes from Git, add {them} there and do not apply this. Run `mooring bootstrap` on it after that."
+        "The one on the hub, as it is, with {count} at the end of allow: what was found and it does not allow yet{fill_in}. If it comes from Git, add {them} there and do not apply this. Run `mooring bootstrap` on it after that.{}",
+        too_many(standing + added.len())
     );
     let mut spec = living.get("spec").cloned().unwrap_or_default();
     if let Some(allow) = spec.get_mut("allow").and_then(Value::as_array_mut) {
@@ -135,15 +143,26 @@ fn new_role(hub: &Hub, allow: &[Value]) -> Value {
 /// What `spec.provisioner.readerRoleName` is when it is left out.
 const DEFAULT_READER: &str = "mooring-reader";
 
-/// What is given on one cluster; of one of which that is not known, its name. An entry of `allow` gives all that it lists on
-/// each cluster that it lists, so those of one entry have the same.
+/// That a `ManagementRole` takes no more entries than that, and what to do.
+fn too_many(entries: usize) -> String {
+    if entries <= MOST_ENTRIES {
+        return String::new();
+    }
+    format!(
+        " It has {entries} entries, and the API server takes {MOST_ENTRIES}: join clusters that may have the same before you apply it, by more names or globs in one entry."
+    )
+}
+
+/// What is given on one cluster, where that is not `unsaid`, and to which project of Argo CD. An entry of `allow` gives all
+/// that it lists on each cluster that it lists, so those of one entry have the same.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Given {
     account: String,
     region: String,
+    project: String,
     scopes: BTreeMap<String, &'static str>,
     groups: BTreeSet<String>,
-    unsaid: Option<String>,
+    unsaid: bool,
 }
 
 impl Given {
@@ -163,7 +182,8 @@ impl Given {
             region: cluster.region.to_string(),
             scopes,
             groups: groups.flat_map(|entry| entry.groups.iter().cloned()).collect(),
-            unsaid: looked.unsaid().map(|_| cluster.name.to_string()),
+            project: looked.wired.seen.project.clone(),
+            unsaid: looked.unsaid().is_some(),
         }
     }
 }
@@ -181,15 +201,20 @@ fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
     by_given.sort_by_cached_key(|(given, here)| (given.account.clone(), given.region.clone(), first(here)));
     for (given, here) in by_given {
         let set = |of: &dyn Fn(&Looked) -> String| here.iter().map(|looked| of(looked)).collect::<BTreeSet<_>>();
-        if let Some(name) = &given.unsaid {
+        if given.unsaid {
+            let names = Vec::from_iter(set(&|looked| looked.wired.cluster.name.to_string()));
             unknown.push(FillIn {
                 at: format!("/spec/allow/{}", before + allow.len()),
-                what: format!("accessPolicies or kubernetesGroups: what Argo CD may do on {name} is not known"),
+                what: format!(
+                    "accessPolicies or kubernetesGroups: what Argo CD may do on {} is not known",
+                    names.join(", ")
+                ),
             });
         }
         let Given {
             account,
             region,
+            project,
             scopes,
             groups,
             ..
@@ -200,6 +225,9 @@ fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
             "clusters": set(&|looked| looked.wired.cluster.name.to_string()),
             "deployerRoles": set(&|looked| looked.wired.role.to_string()),
         });
+        if !project.is_empty() {
+            entry["projects"] = json!([project]);
+        }
         if !scopes.is_empty() {
             let policy = |(name, scope)| json!({"name": name, "scope": scope});
             entry["accessPolicies"] = scopes.iter().map(policy).collect();
@@ -210,4 +238,16 @@ fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
         allow.push(entry);
     }
     (allow, unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_entries_than_the_api_server_takes_are_told() {
+        assert_eq!(too_many(MOST_ENTRIES), "");
+        let told = too_many(MOST_ENTRIES + 1);
+        assert!(told.contains("has 51 entries, and the API server takes 50"), "{told}");
+    }
 }

@@ -244,6 +244,7 @@ impl ClusterView {
             role,
             existing,
             named: _,
+            chosen: _,
             adopt: _,
             namespace,
             management_role,

@@ -132,7 +132,10 @@ pub(super) fn role<'a>(
         || open_role(name, memory.owner),
         |holder: Option<&Lives>| one_too_many(desired, holder),
     );
-    open(&role.tags, memory, desired.named, how, held).map_err(refused)?;
+    // Whoever may ask for a cluster may name any role of this hub's: one that was kept for another cluster is its owner's to
+    // open.
+    let always = desired.named || desired.chosen && !made_for(desired, role);
+    open(&role.tags, memory, always, how, held).map_err(refused)?;
     let (Some(policies), Some(profiles)) = (&spoke.role_policies, &spoke.instance_profiles) else {
         return Err(refused("what it carries was not looked at".to_owned()));
     };
@@ -161,8 +164,10 @@ pub(super) fn role<'a>(
             services.join(", ")
         )));
     }
-    // What bears a mark is handed over by its owner, with the statement by which its former hub came in.
-    if memory.owner.judge(&role.tags) == Marked::Unmarked && sid_is_taken(&trust, &desired.management_role) {
+    // What bears a mark is handed over by its owner, with the statement by which its former hub came in; and under our path the
+    // whole trust policy is ours.
+    let marked = memory.owner.judge(&role.tags);
+    if desired.named && marked == Marked::Unmarked && sid_is_taken(&trust, &desired.management_role) {
         return Err(refused(SID_IS_TAKEN.to_owned()));
     }
     if let Some(ghost) = principals(&trust, "AWS").into_iter().find(|named| is_unique_id(named)) {
@@ -171,6 +176,13 @@ pub(super) fn role<'a>(
         )));
     }
     Ok(role)
+}
+
+/// Whether the role says that it was made for this very cluster.
+fn made_for(desired: &Desired, role: &Role) -> bool {
+    role.cluster().is_some_and(|(name, region)| {
+        name == desired.cluster.name.as_str() && region == desired.cluster.region.as_str()
+    })
 }
 
 /// Why a role is not taken over in whose trust policy ours would come in the place of what others wrote.

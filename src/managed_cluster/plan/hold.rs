@@ -26,6 +26,7 @@ pub(in crate::managed_cluster) fn withhold(plan: &mut Plan, role: Option<&Role>,
     let entry_held = entry.and_then(|entry| Some((entry.arn.clone(), value(&entry.tags)?)));
     if let Some((thing, value)) = role_held {
         let mut undone = take_out(plan, touches_role);
+        let open = undone.iter().any(Step::leaves_open);
         // Nothing is made for it either: whoever holds it may have deleted the entry, which ends the sessions that stand.
         let made = take_out(plan, |step| matches!(step, Step::CreateAccessEntry { .. }));
         undone.extend(made);
@@ -34,7 +35,13 @@ pub(in crate::managed_cluster) fn withhold(plan: &mut Plan, role: Option<&Role>,
             let deleted = take_out(plan, |step| matches!(step, Step::DeleteAccessEntry));
             undone.splice(0..0, deleted);
         }
-        tell(plan, Part::DeployerRole, format!("role {thing}"), value, &undone);
+        // And nothing more is given to it while somebody else may act as it.
+        let more = take_out(plan, |step| open && step.gives_more());
+        let thing = format!("role {thing}");
+        tell(plan, Part::DeployerRole, thing.clone(), value.clone(), &undone);
+        if !more.is_empty() {
+            tell(plan, Part::AccessEntry, thing, value, &more);
+        }
     }
     if let Some((thing, value)) = entry_held {
         let deletes = |step: &Step| matches!(step, Step::DeleteRole { .. } | Step::DeleteAccessEntry);

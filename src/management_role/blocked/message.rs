@@ -17,6 +17,12 @@ use crate::{
 
 use super::Blocked;
 
+/// What the policies of others give a management role that has its permissions boundary.
+const BOUNDED: &str = "Its permissions boundary holds it to assuming deployer roles meanwhile";
+
+/// The same of one that was found without.
+const UNBOUNDED: &str = "It was found without the permissions boundary that holds it to assuming deployer roles: until that is set back, whoever acts as it, as Argo CD does, may do what they allow";
+
 impl Blocked {
     /// What it is where nothing is written: what Mooring would do about it by itself, it does not.
     #[must_use]
@@ -46,7 +52,7 @@ impl Blocked {
             Self::RoleLeftBehind { object, arn, owner, issuer } => format!("role {arn} was made for a ManagementRole of this name that is no more ({owner}), as when the hub is made again. If so, `{}` lets the role be made afresh; its deployer roles go on trusting it by its name", confirm(object, issuer)),
             Self::RoleReplaced { arn, recorded, found, owner } => format!("whoever can use role {arn} holds every cluster of this ManagementRole, since deployer roles trust its name, and it is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. `mooring revoke NAME`, for each ManagedCluster that names this ManagementRole, closes a cluster to it at once, and to this Argo CD as well. Nothing is written to it. Look up in CloudTrail of account {} (IAM's events are in its first region, us-east-1 in partition aws) who called CreateRole for it, take its policies and instance profiles off and delete it (`aws iam delete-role --role-name {}`): then it is made afresh", account_in(arn), name_in(arn)),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path and case: choose another spec.role.name in a new ManagementRole, or delete the role if nothing uses it (`aws iam delete-role --role-name {}`)", name_in(arn)),
-            Self::ForeignPolicyAttached { role, policies } => format!("the management role carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}. Its permissions boundary holds it to assuming deployer roles meanwhile", account_in(role), detach_commands(role, policies)),
+            Self::ForeignPolicyAttached { role, policies, bounded } => format!("the management role carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}. {}", account_in(role), detach_commands(role, policies), if *bounded { BOUNDED } else { UNBOUNDED }),
             Self::Unconfirmed { id } => format!("{}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself", unrecorded(id)),
             Self::Held { arn, value, undone, shuts_out: false } => held_in_words(&format!("role {arn}"), value, undone),
             Self::Held { arn, value, undone, .. } => format!("{SHUT_OUT}: {}", held_in_words(&format!("role {arn}"), value, undone)),

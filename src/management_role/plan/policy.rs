@@ -7,7 +7,7 @@ use crate::{
     policy::{self, Document, Effect},
 };
 
-use super::role::foreign_policies;
+use super::role::{foreign_policies, is_bounded};
 use crate::management_role::{
     members::Members,
     observe::Observed,
@@ -32,6 +32,8 @@ pub(super) fn plan_policy(
     if members.unreadable {
         // Nobody knows what an object that does not parse needs, so nothing is taken away meanwhile.
         wanted.extend(standing.iter().cloned());
+        // And what somebody else took away meanwhile is put back.
+        wanted.extend(recorded.iter().cloned());
     }
     let (mut fitting, mut left_out) = fit(&wanted, &standing, itself);
     // A pattern of a wider assumePolicy goes only when it is not the way of one that would be left out.
@@ -79,6 +81,10 @@ pub(super) fn plan_policy(
         plan.blocked.push(Blocked::ForeignPolicyAttached {
             role: request.role.to_string(),
             policies: foreign,
+            bounded: observed
+                .role
+                .as_ref()
+                .is_none_or(|role| is_bounded(role, &request.boundary)),
         });
     }
 }

@@ -170,11 +170,7 @@ impl Look {
 fn withheld_note(cluster: &ManagedCluster) -> Option<String> {
     let withheld = Withheld::of(&cluster.metadata, cluster.spec.mode, false)?;
     let name = cluster.metadata.name.as_deref().unwrap_or_default();
-    Some(format!(
-        "{}, so the operator does nothing of this: {}",
-        withheld.why(),
-        withheld.end(&format!("mgc {name}"))
-    ))
+    Some(withheld.nothing_done(&format!("mgc {name}")))
 }
 
 /// A server and a name in Argo CD that an object planned before takes.

@@ -9,12 +9,13 @@ use kube::Api;
 
 use super::{Hub, Look, fleet::Fleet, unread::Unread};
 use crate::{
-    api::ManagementRole,
+    api::{ManagementRole, Mode},
     argocd::SECRET_TYPE,
     aws::ReadBy,
     domain::name::{AccountId, InvalidName},
     kubernetes::{issuer::issuer, objects},
     managed_cluster::{
+        Withheld,
         management::{Management, NoManagement, unparsable},
         preview::{Looked, Planned, Unplanned},
     },
@@ -118,8 +119,21 @@ impl Look {
         let plan = management_role::preview::foresee(&request, &observed, &members, &memory);
         looked.changes = management_role::preview::changes(&plan.steps, &observed);
         looked.waits = plan.blocked.iter().map(management_role::Blocked::message).collect();
-        if plan.in_the_way().is_none() {
+        let namespace = request.namespace.to_string();
+        let unserved = self.served.as_ref().is_some_and(|served| !served.contains(&namespace));
+        if unserved {
+            let blocked = management_role::Blocked::NamespaceNotServed { namespace };
+            looked.waits.push(blocked.message());
+        } else if plan.in_the_way().is_none() {
             self.binding(role, (&request, &plan), &mut looked).await;
+        }
+        let mut plan = plan;
+        if let Some(withheld) = Withheld::of(&role.metadata, Mode::Enforce, false) {
+            looked
+                .notes
+                .push(withheld.nothing_done(&format!("mgr {}", request.name)));
+            // Its clusters stand on what there is.
+            plan.assumable = standing;
         }
         let hub = hub(role, &request, &observed, plan).map(|management| Hub {
             management,
