@@ -96,7 +96,7 @@ pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Res
         }
     }
     let destinations = Destinations::look(&look.client).await;
-    let mut claims = Vec::new();
+    let mut claims = cluster::Claims::default();
     let removals = Removals {
         hub: fleet.hub(),
         limit: args.removals_per_hour,

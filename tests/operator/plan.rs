@@ -188,6 +188,7 @@ async fn a_plan_tells_of_what_others_made_and_of_what_is_not_done() {
     argocd(world).await;
     adoption(&planner).await;
     existing(&planner).await;
+    one_role_for_two(&planner).await;
     world.moored("one").await;
     held(&planner).await;
     paused(&planner).await;
@@ -260,6 +261,25 @@ async fn existing(planner: &Planner) {
     let waits = object["waitsFor"].to_string();
     assert!(
         waits.contains("Have its owner add this statement") && waits.contains(arn),
+        "{}",
+        said.text
+    );
+}
+
+/// Of two that would make one role the second is told of the first, as the operator would tell it.
+async fn one_role_for_two(planner: &Planner) {
+    let world = &planner.world;
+    let of = |cluster: &str, role: &str| {
+        let spec = json!({"access": {"deployerRole": {"name": role}}});
+        managed_cluster(world.cluster(cluster), spec)
+    };
+    let (kept, one) = (of("kept", "shared"), of("one", "Shared"));
+    let said = planner.plan(&[], &[&kept, &one]).await;
+    assert_eq!(said.steps("ManagedCluster kept")[0], "CreateRole", "{}", said.text);
+    assert!(said.steps("ManagedCluster one").is_empty(), "{}", said.text);
+    let waits = said.objects["ManagedCluster one"]["waitsFor"].to_string();
+    assert!(
+        waits.contains("ManagedCluster kept") && waits.contains("a role is one object's"),
         "{}",
         said.text
     );

@@ -173,8 +173,16 @@ fn withheld_note(cluster: &ManagedCluster) -> Option<String> {
     Some(withheld.nothing_done(&format!("mgc {name}")))
 }
 
-/// A server and a name in Argo CD that an object planned before takes.
-pub(super) struct Claim {
+/// What objects planned before take, of which one alone can have each.
+#[derive(Default)]
+pub(super) struct Claims {
+    secrets: Vec<Claim>,
+    /// The object that makes or takes over a deployer role, by the role's ARN without case: IAM tells names apart by none.
+    roles: BTreeMap<String, String>,
+}
+
+/// A server and a name in Argo CD.
+struct Claim {
     server: String,
     name: String,
     object: String,
@@ -182,12 +190,7 @@ pub(super) struct Claim {
 
 impl Sight<'_> {
     /// Plans what was seen. `claims` are of the objects planned before, so that of two that want the same one gives way.
-    pub(super) fn planned(
-        self,
-        claims: &mut Vec<Claim>,
-        destinations: &Destinations,
-        removals: &Removals<'_>,
-    ) -> Planned {
+    pub(super) fn planned(self, claims: &mut Claims, destinations: &Destinations, removals: &Removals<'_>) -> Planned {
         let cluster = Identity::of(self.cluster)
             .ok()
             .map(|identity| identity.cluster.to_string());
@@ -205,7 +208,19 @@ impl Sight<'_> {
 }
 
 impl Staying {
-    fn plan(mut self, cluster: &ManagedCluster, claims: &mut Vec<Claim>, destinations: &Destinations) -> Looked {
+    /// Who makes or takes over the role before this object does, where it would.
+    fn has_its_role(&self, plan: &Plan, claims: &mut Claims) -> Option<String> {
+        let makes = |step: &Step| matches!(step, Step::CreateRole { .. } | Step::AdoptRole { .. });
+        if !plan.steps.iter().any(makes) {
+            return None;
+        }
+        let object = &self.request.identity.name;
+        let role = self.request.deployer.to_string().to_lowercase();
+        let first = claims.roles.entry(role).or_insert_with(|| object.clone());
+        (first != object).then(|| first.clone())
+    }
+
+    fn plan(mut self, cluster: &ManagedCluster, claims: &mut Claims, destinations: &Destinations) -> Looked {
         let nothing = ManagedClusterStatus::default();
         let old = cluster.status.as_ref().unwrap_or(&nothing);
         let mut looked = Looked::default();
@@ -213,13 +228,11 @@ impl Staying {
             let text = |key: &str| wanted.data.get(key).cloned().unwrap_or_default();
             let (server, name) = (text("server"), text("name"));
             let stands = self.survey.secrets.own.iter().any(|own| !own.deleting);
-            let same = claims
-                .iter()
-                .filter(|claim| claim.server == server || claim.name == name);
+            let same = (claims.secrets.iter()).filter(|claim| claim.server == server || claim.name == name);
             let same: Vec<String> = same.filter(|_| !stands).map(|claim| claim.object.clone()).collect();
             self.survey.secrets.claimed = same;
             let object = self.request.identity.name.clone();
-            claims.push(Claim { server, name, object });
+            claims.secrets.push(Claim { server, name, object });
         }
         let ground = Ground {
             request: &self.request,
@@ -256,6 +269,13 @@ impl Staying {
                 Some(pending) if ground.recorded_role().is_none() => Plan::waiting(pending),
                 pending => plan::awaiting(plan, pending),
             };
+        }
+        if let Some(first) = self.has_its_role(&plan, claims) {
+            looked.waits.push(format!(
+                "ManagedCluster {first}, which is planned before this one, has role {} then, and a role is one object's: give this one another access.deployerRole, or leave one out if both moor the same cluster",
+                self.request.deployer
+            ));
+            plan = Plan::default();
         }
         looked.changes = preview::changes(
             &plan.steps,
