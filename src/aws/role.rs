@@ -41,6 +41,12 @@ pub struct Role {
 }
 
 impl Role {
+    /// Whether it has this permissions boundary.
+    #[must_use]
+    pub fn has_boundary(&self, boundary: &PolicyArn) -> bool {
+        self.boundary.as_deref() == Some(boundary.to_string().as_str())
+    }
+
     /// The cluster that a deployer role was made for, by name and region, as its description tells; `None` where it does not.
     #[must_use]
     pub fn cluster(&self) -> Option<(&str, &str)> {

@@ -267,7 +267,7 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
         }
     }
     // The provisioner may only change or delete a role that has the boundary it knows.
-    if role.boundary.as_deref() != Some(boundary.to_string().as_str()) {
+    if !role.has_boundary(boundary) {
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),
             boundary: boundary.clone(),

@@ -13,7 +13,7 @@ use crate::{
         name::KubernetesName,
         ownership::{HOLD_TAG, Marked},
     },
-    policy::{AUDIENCE, Exposure, irsa_trust, lack::lacks_itself, trust::lets_web_identity_in, trusts_itself},
+    policy::{AUDIENCE, irsa_trust, lack::lacks_itself, trust::lets_web_identity_in, trusts_itself},
 };
 
 use super::{
@@ -161,15 +161,7 @@ fn withhold(plan: &mut Plan, observed: &Observed) -> bool {
         arn: role.arn.clone(),
         value: value.clone(),
         undone: undone.iter().map(Step::words).collect(),
-        shuts_out: undone.iter().any(|step| {
-            matches!(
-                step,
-                Step::SetTrust {
-                    exposure: Exposure { shuts_out: true, .. },
-                    ..
-                }
-            )
-        }),
+        shuts_out: undone.iter().any(Step::shuts_out),
     };
     plan.blocked.insert(0, held);
     true
@@ -298,7 +290,7 @@ fn take_away(request: &Request, observed: &Observed, recorded_role: Option<&str>
         return plan;
     }
     let name = request.role.name.clone();
-    let bounded = role::is_bounded(role, &request.boundary);
+    let bounded = role.has_boundary(&request.boundary);
     if !bounded {
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),

@@ -128,6 +128,12 @@ impl Step {
         }
     }
 
+    /// Whether what the step mends surely lets none of Argo CD's service accounts in.
+    #[must_use]
+    pub fn shuts_out(&self) -> bool {
+        matches!(self, Self::SetTrust { exposure, .. } if exposure.shuts_out)
+    }
+
     /// The step in words, for events and messages.
     #[must_use]
     pub fn words(&self) -> String {

@@ -251,7 +251,7 @@ pub(super) fn foreign_policies(desired: &Desired, spoke: &Spoke, standing: &Stan
 
 /// The provisioner may change or delete a role only while it has the boundary that the account's owner knows.
 pub(super) fn restore_boundary(plan: &mut Plan, desired: &Desired, role: &Role) {
-    if role.boundary.as_deref() != Some(desired.role.boundary.to_string().as_str()) {
+    if !role.has_boundary(&desired.role.boundary) {
         plan.steps.push(Step::SetBoundary {
             name: desired.role.arn.name.clone(),
             boundary: desired.role.boundary.clone(),

@@ -7,7 +7,7 @@ use crate::{
     policy::{self, Document, Effect},
 };
 
-use super::role::{foreign_policies, is_bounded};
+use super::role::foreign_policies;
 use crate::management_role::{
     members::Members,
     observe::Observed,
@@ -84,7 +84,7 @@ pub(super) fn plan_policy(
             bounded: observed
                 .role
                 .as_ref()
-                .is_none_or(|role| is_bounded(role, &request.boundary)),
+                .is_none_or(|role| role.has_boundary(&request.boundary)),
         });
     }
 }

@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     aws::{Role, WantedRole},
-    domain::{
-        arn::PolicyArn,
-        ownership::{HUB_TAG, Marked, OBJECT_TAG, missing_tags},
-    },
+    domain::ownership::{HUB_TAG, Marked, OBJECT_TAG, missing_tags},
     managed_cluster::{plan::owner_in_words, words::some},
     policy::{self, Exposure, exposure::open_beyond},
 };
@@ -118,7 +115,7 @@ pub(super) fn plan_role(
 
 /// The provisioner may change or delete a role only while it has the boundary that bootstrap made.
 fn restore_boundary(plan: &mut Plan, role: &Role, wanted: &WantedRole) {
-    if !is_bounded(role, &wanted.boundary) {
+    if !role.has_boundary(&wanted.boundary) {
         plan.steps.push(Step::SetBoundary {
             name: wanted.arn.name.clone(),
             boundary: wanted.boundary.clone(),
@@ -161,11 +158,6 @@ fn mend_role(plan: &mut Plan, role: &Role, wanted: &WantedRole, shuts_out: bool)
 }
 
 /// What the role carries besides our policy.
-/// Whether the role has this permissions boundary.
-pub(super) fn is_bounded(role: &Role, boundary: &PolicyArn) -> bool {
-    role.boundary.as_deref() == Some(boundary.to_string().as_str())
-}
-
 pub(super) fn foreign_policies(observed: &Observed) -> BTreeSet<String> {
     let inline = observed.policies.inline.iter().filter(|name| *name != POLICY_NAME);
     inline.chain(&observed.policies.attached).cloned().collect()

@@ -10,7 +10,6 @@ use crate::{
         blocked::SHUT_OUT,
         step::{Blocked, Part, Plan, Step},
     },
-    policy::Exposure,
 };
 
 use super::Bad;
@@ -56,16 +55,7 @@ pub(super) fn told(withheld: Withheld, object: &str, plan: &Plan) -> Vec<Finding
 
 /// Tells first what steps that are not done mean for the whole fleet.
 pub(super) fn tell_shut_out<'a>(message: &mut String, undone: impl IntoIterator<Item = &'a Step>) {
-    let shuts_out = |step: &Step| {
-        matches!(
-            step,
-            Step::SetTrust {
-                exposure: Exposure { shuts_out: true, .. },
-                ..
-            }
-        )
-    };
-    if undone.into_iter().any(shuts_out) {
+    if undone.into_iter().any(Step::shuts_out) {
         *message = format!("{SHUT_OUT}: {message}");
     }
 }
