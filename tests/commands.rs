@@ -814,9 +814,17 @@ const AWS: &str = r#"#!/bin/sh
 printf '%s\n' "$*" >> "$CALLS"
 case "$1 $2" in
   "sts get-caller-identity") echo "$ACCOUNT" ;;
-  "iam get-role") [ -n "$ROLE_OWNER" ] || exit 254; echo "$ROLE_OWNER" ;;
-  "iam get-policy") [ -n "$ROLE_OWNER" ] || exit 254; printf '%s\t%s\n' "$ROLE_OWNER" "$OBJECT" ;;
-  "iam get-open-id-connect-provider") [ -n "$ROLE_OWNER" ] || exit 254 ;;
+  "iam get-"*)
+    if [ -z "$ROLE_OWNER" ]; then
+      echo "An error occurred (${REFUSED:-NoSuchEntity}) when calling the operation" >&2
+      exit 254
+    fi
+    case "$*" in
+      *AssumeRolePolicyDocument*) cat "${STANDING:-role-$4-trust.json}" ;;
+      *get-role*) printf '%s\t%s\t%s\n' "${ROLE_PATH:-/}" "$ROLE_OWNER" "${ROLE_UID:-None}" ;;
+      *get-policy*) printf '%s\t%s\n' "$ROLE_OWNER" "$OBJECT" ;;
+    esac ;;
+  "iam list-role-policies") echo "${SHARING:-}" ;;
   "iam list-policy-versions") case "$*" in *length*) echo 5 ;; *) echo v2 ;; esac ;;
 esac
 for argument in "$@"; do
@@ -839,7 +847,7 @@ fn path_with_aws(directory: &Path) -> std::ffi::OsString {
 
 #[cfg(unix)]
 #[test]
-fn the_script_creates_updates_and_refuses() {
+fn the_script_creates_and_updates() {
     let directory = directory("script");
     let run = mooring(
         &[
@@ -876,20 +884,136 @@ fn the_script_creates_updates_and_refuses() {
         printed["accounts"][0]["managedPolicies"][0]["document"]
     );
 
-    let calls = directory.join("calls");
-    let path = path_with_aws(&directory);
-    let apply = |account: &str, owner: &str| {
+    let script = Script::in_directory(directory);
+    let (ok, writes, err, asked) = script.run(&[]);
+    assert!(ok, "{err}");
+    let with = |first: &[&'static str], role: &[&'static str]| [first, &role.repeat(4)].concat();
+    assert_eq!(
+        writes,
+        with(
+            &["create-open-id-connect-provider", "create-policy"],
+            &["create-role", "put-role-policy"]
+        )
+    );
+    assert!(
+        asked.contains(&format!("--tags Key=mooring.dev/hub,Value={HUB}")),
+        "{asked}"
+    );
+    assert!(asked.contains("put-role-policy --role-name mooring-provisioner --policy-name mooring-default --policy-document file://role-mooring-provisioner-policy.json"), "{asked}");
+
+    let policy = &["delete-policy-version", "create-policy-version"];
+    let (ok, writes, err, _) = script.run(&[("ROLE_OWNER", HUB)]);
+    assert!(ok, "{err}");
+    assert_eq!(
+        writes,
+        with(policy, &["put-role-policy"]),
+        "the trust policy is as it was"
+    );
+
+    let standing = script.directory.join("standing.json");
+    fs::write(&standing, r#"{"Version": "2012-10-17", "Statement": []}"#).unwrap();
+    let standing = standing.to_str().unwrap();
+    let (ok, writes, err, _) = script.run(&[("ROLE_OWNER", HUB), ("STANDING", standing)]);
+    assert!(ok, "{err}");
+    let trusted = with(policy, &["update-assume-role-policy", "put-role-policy"]);
+    assert_eq!(writes, trusted, "it alone says whom its roles let in");
+
+    let shared = [
+        ("ROLE_OWNER", HUB),
+        ("STANDING", standing),
+        ("SHARING", "mooring-other"),
+    ];
+    let (ok, writes, err, _) = script.run(&shared);
+    assert!(
+        !ok && writes.is_empty() && err.contains("(policies mooring-other)") && err.contains("--replace-trust"),
+        "{writes:?} {err}"
+    );
+    let (ok, writes, err, _) = script.run_with(&shared, &["--replace-trust"]);
+    assert!(ok, "{err}");
+    assert_eq!(writes, trusted);
+    let (ok, writes, err, _) = script.run(&[("ROLE_OWNER", HUB), ("SHARING", "mooring-other")]);
+    assert!(ok, "{err}");
+    assert_eq!(writes, with(policy, &["put-role-policy"]), "they say the same");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_script_changes_nothing_where_one_thing_is_not_its_own() {
+    let directory = directory("script-refuses");
+    let run = mooring(
+        &[
+            &["bootstrap", "-f", "-", "--output-dir", directory.to_str().unwrap()],
+            &KNOWN[..],
+        ]
+        .concat(),
+        ROLE,
+    );
+    assert!(run.ok, "{}", run.err);
+    let script = Script::in_directory(directory);
+    let other = "arn:aws:eks:eu-west-1:111111111111:cluster/other";
+    let standing = script.directory.join("standing.json");
+    let statement =
+        json!({"Sid": "TheirsToo", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"});
+    let document = json!({"Version": "2012-10-17", "Statement": [statement]});
+    fs::write(&standing, serde_json::to_string_pretty(&document).unwrap()).unwrap();
+    let standing = standing.to_str().unwrap();
+    let not_made = "role mooring-operator was not made by bootstrap for";
+    for (environment, told) in [
+        (
+            &[("ACCOUNT", "222222222222")][..],
+            "these documents are for account 111111111111, the credentials are of 222222222222",
+        ),
+        (&[("ROLE_OWNER", other)], "was not made for"),
+        (&[("ROLE_OWNER", HUB), ("OBJECT", "other")], "was not made for"),
+        (&[("ROLE_OWNER", HUB), ("ROLE_PATH", "/teams/")], not_made),
+        (&[("ROLE_OWNER", HUB), ("ROLE_UID", "8f1e")], not_made),
+        (&[("REFUSED", "AccessDenied")], "(AccessDenied)"),
+        (
+            &[("ROLE_OWNER", HUB), ("STANDING", standing)],
+            "does not have: TheirsToo. Run",
+        ),
+    ] {
+        let (ok, writes, err, _) = script.run(environment);
+        assert!(
+            !ok && writes.is_empty() && err.contains(told),
+            "{environment:?} {writes:?} {err}"
+        );
+    }
+}
+
+/// The script of the hub's account, run with the stand-in for the AWS CLI.
+#[cfg(unix)]
+struct Script {
+    directory: PathBuf,
+    path: std::ffi::OsString,
+}
+
+#[cfg(unix)]
+impl Script {
+    fn in_directory(directory: PathBuf) -> Self {
+        let path = path_with_aws(&directory);
+        Self { directory, path }
+    }
+
+    fn run(&self, environment: &[(&str, &str)]) -> (bool, Vec<String>, String, String) {
+        self.run_with(environment, &[])
+    }
+
+    /// Whether it succeeded, the writes that it asked for, its standard error, and all that it asked.
+    fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> (bool, Vec<String>, String, String) {
+        let calls = self.directory.join("calls");
         let _ = fs::remove_file(&calls);
-        let output = Command::new(directory.join("111111111111/apply.sh"))
-            .env("PATH", &path)
+        let output = Command::new(self.directory.join("111111111111/apply.sh"))
+            .args(arguments)
+            .env("PATH", &self.path)
             .env("CALLS", &calls)
-            .env("ACCOUNT", account)
-            .env("ROLE_OWNER", owner)
+            .env("ACCOUNT", "111111111111")
             .env("OBJECT", "default")
+            .envs(environment.iter().copied())
             .output()
             .unwrap();
         let asked = fs::read_to_string(&calls).unwrap();
-        let writes: Vec<_> = asked
+        let writes = asked
             .lines()
             .filter(|line| !line.contains(" get-") && !line.contains(" list-"))
             .map(|line| line.split(' ').nth(1).unwrap().to_owned())
@@ -900,45 +1024,7 @@ fn the_script_creates_updates_and_refuses() {
             String::from_utf8(output.stderr).unwrap(),
             asked,
         )
-    };
-
-    let (ok, writes, err, asked) = apply("111111111111", "");
-    assert!(ok, "{err}");
-    let with = |first: &[&'static str], role: [&'static str; 2]| [first, &role.repeat(4)].concat();
-    assert_eq!(
-        writes,
-        with(
-            &["create-open-id-connect-provider", "create-policy"],
-            ["create-role", "put-role-policy"]
-        )
-    );
-    assert!(
-        asked.contains(&format!("--tags Key=mooring.dev/hub,Value={HUB}")),
-        "{asked}"
-    );
-    assert!(asked.contains("put-role-policy --role-name mooring-provisioner --policy-name mooring-default --policy-document file://role-mooring-provisioner-policy.json"), "{asked}");
-
-    let (ok, writes, err, _) = apply("111111111111", HUB);
-    assert!(ok, "{err}");
-    assert_eq!(
-        writes,
-        with(
-            &["delete-policy-version", "create-policy-version"],
-            ["update-assume-role-policy", "put-role-policy"]
-        )
-    );
-
-    let (ok, writes, err, _) = apply("222222222222", "");
-    assert!(
-        !ok && writes.is_empty()
-            && err.contains("these documents are for account 111111111111, the credentials are of 222222222222"),
-        "{err}"
-    );
-    let (ok, writes, err, _) = apply("111111111111", "arn:aws:eks:eu-west-1:111111111111:cluster/other");
-    assert!(
-        !ok && writes.is_empty() && err.contains("was not made for"),
-        "{writes:?} {err}"
-    );
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ impl AwsError {
             ErrorKind::Denied if self.call == Call::AssumeRole => format!(
                 "let the trust policy of {} name the operator's role for sts:AssumeRole and sts:TagSession (and its \
                  external ID, if one is set), and let the operator's own policy allow both on it. `mooring bootstrap` with \
-                 --output-dir bootstrap writes what both accounts need: have bootstrap/{}/apply.sh run there again, and then, \
+                 the flags that it was run with before and --output-dir bootstrap writes what both accounts need: have bootstrap/{}/apply.sh run there again, and then, \
                  if that does not help, the apply.sh of the hub's account",
                 self.resource,
                 account_in(&self.resource)

@@ -37,26 +37,27 @@ pub(super) fn files(bootstrap: &Bootstrap) -> BTreeMap<PathBuf, String> {
 fn script(bootstrap: &Bootstrap, account: &AccountSetup) -> String {
     let mut calls = String::new();
     for provider in &account.oidc_providers {
-        let _ = writeln!(calls, "provider '{}' '{}'", provider.arn, provider.url);
+        let _ = writeln!(calls, "  provider '{}' '{}'", provider.arn, provider.url);
     }
     for policy in &account.managed_policies {
         let _ = writeln!(
             calls,
-            "policy '{}' '{}' '{}'",
+            "  policy '{}' '{}' '{}'",
             policy.name, policy.arn, policy.description
         );
     }
     for role in &account.roles {
         for name in role.inline_policies.keys() {
-            let _ = writeln!(calls, "role '{}' '{name}' '{}'", role.name, role.description);
+            let _ = writeln!(calls, "  role '{}' '{name}' '{}'", role.name, role.description);
         }
     }
     format!(
         "#!/bin/sh\n\
          # What account {id} needs for ManagementRole {object} of {hub}.\n\
          # Written by mooring bootstrap. Read the documents beside it, then run it with credentials of the account.\n\
-         # Run again, it updates what it made.\n\
-         account={id}\nhub='{hub}'\nobject='{object}'\n\n{FUNCTIONS}{calls}",
+         # Run again, it updates what it made. What is another's it leaves alone, and then it changes nothing.\n\
+         account={id}\nhub='{hub}'\nobject='{object}'\n\n{FUNCTIONS}\n\
+         everything() {{\n{calls}}}\n\nwriting=\neverything\nwriting=yes\neverything\n",
         id = account.account_id,
         hub = bootstrap.hub,
         object = bootstrap.management_role,

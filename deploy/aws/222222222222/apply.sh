@@ -1,7 +1,7 @@
 #!/bin/sh
 # What account 222222222222 needs for ManagementRole default of arn:aws:eks:eu-west-1:111111111111:cluster/hub.
 # Written by mooring bootstrap. Read the documents beside it, then run it with credentials of the account.
-# Run again, it updates what it made.
+# Run again, it updates what it made. What is another's it leaves alone, and then it changes nothing.
 account=222222222222
 hub='arn:aws:eks:eu-west-1:111111111111:cluster/hub'
 object='default'
@@ -9,31 +9,47 @@ object='default'
 set -eu
 cd "$(dirname "$0")"
 export AWS_PAGER=
+replace=${1:-}
 
 fail() {
   echo "apply.sh: $*" >&2
   exit 1
 }
 
-# What somebody else made under the same name is never touched: the tag says who made it.
+# there CALL: $answer, when what CALL reads is there. Only AWS's own word is taken for absence.
+there() {
+  if answer=$(aws iam "$@" 2>/dev/null); then
+    return 0
+  fi
+  if ! answer=$(aws iam "$@" 2>&1); then
+    case $answer in
+      *NoSuchEntity*) return 1 ;;
+      *) fail "$answer" ;;
+    esac
+  fi
+}
+
+# What somebody else made under the same name is never touched: the tags say who made it. Each of the three looks
+# whether it may write, and writes only when $writing is set: a refusal of one leaves all as it is.
 
 # provider ARN URL
 provider() {
-  if aws iam get-open-id-connect-provider --open-id-connect-provider-arn "$1" >/dev/null 2>&1; then
-    echo "OIDC provider $1: is there"
-    return
+  if there get-open-id-connect-provider --open-id-connect-provider-arn "$1"; then
+    [ -z "$writing" ] || echo "OIDC provider $1: is there"
+  elif [ -n "$writing" ]; then
+    aws iam create-open-id-connect-provider --url "$2" --client-id-list sts.amazonaws.com \
+      --tags "Key=mooring.dev/hub,Value=$hub" >/dev/null
+    echo "OIDC provider $1: created"
   fi
-  aws iam create-open-id-connect-provider --url "$2" --client-id-list sts.amazonaws.com \
-    --tags "Key=mooring.dev/hub,Value=$hub" >/dev/null
-  echo "OIDC provider $1: created"
 }
 
 # policy NAME ARN DESCRIPTION
 policy() {
-  if owner=$(aws iam get-policy --policy-arn "$2" --output text \
-    --query "[Policy.Tags[?Key=='mooring.dev/hub'].Value | [0], Policy.Tags[?Key=='mooring.dev/object'].Value | [0]]" 2>/dev/null); then
-    [ "$owner" = "$(printf '%s\t%s' "$hub" "$object")" ] ||
+  if there get-policy --policy-arn "$2" --output text \
+    --query "[Policy.Tags[?Key=='mooring.dev/hub'].Value | [0], Policy.Tags[?Key=='mooring.dev/object'].Value | [0]]"; then
+    [ "$answer" = "$(printf '%s\t%s' "$hub" "$object")" ] ||
       fail "policy $1 was not made for ManagementRole $object of $hub: choose another name in spec.role.permissionsBoundary"
+    [ -n "$writing" ] || return 0
     # IAM keeps five versions of a policy.
     versions=$(aws iam list-policy-versions --policy-arn "$2" --query 'length(Versions)' --output text)
     if [ "$versions" -ge 5 ]; then
@@ -43,7 +59,7 @@ policy() {
     fi
     aws iam create-policy-version --policy-arn "$2" --policy-document "file://policy-$1.json" --set-as-default >/dev/null
     echo "policy $1: updated"
-  else
+  elif [ -n "$writing" ]; then
     aws iam create-policy --policy-name "$1" --description "$3" --policy-document "file://policy-$1.json" \
       --tags "Key=mooring.dev/hub,Value=$hub" "Key=mooring.dev/object,Value=$object" >/dev/null
     echo "policy $1: created"
@@ -52,21 +68,61 @@ policy() {
 
 # role NAME INLINE_POLICY DESCRIPTION
 role() {
-  if owner=$(aws iam get-role --role-name "$1" --output text \
-    --query "Role.Tags[?Key=='mooring.dev/hub'].Value | [0]" 2>/dev/null); then
-    [ "$owner" = "$hub" ] || fail "role $1 was not made for $hub: choose another name"
-    aws iam update-assume-role-policy --role-name "$1" --policy-document "file://role-$1-trust.json"
-    echo "role $1: trust updated"
-  else
+  if there get-role --role-name "$1" --output text \
+    --query "[Role.Path, Role.Tags[?Key=='mooring.dev/hub'].Value | [0], Role.Tags[?Key=='mooring.dev/uid'].Value | [0]]"; then
+    # The operator's own roles bear a UID, and those of bootstrap none.
+    [ "$answer" = "$(printf '/\t%s\tNone' "$hub")" ] ||
+      fail "role $1 was not made by bootstrap for $hub: choose another name"
+    trust "$1" "$2"
+  elif [ -n "$writing" ]; then
     aws iam create-role --role-name "$1" --description "$3" --assume-role-policy-document "file://role-$1-trust.json" \
       --tags "Key=mooring.dev/hub,Value=$hub" >/dev/null
     echo "role $1: created"
   fi
-  aws iam put-role-policy --role-name "$1" --policy-name "$2" --policy-document "file://role-$1-policy.json"
+  [ -z "$writing" ] ||
+    aws iam put-role-policy --role-name "$1" --policy-name "$2" --policy-document "file://role-$1-policy.json"
+}
+
+# trust ROLE INLINE_POLICY: whom the role lets in, which the ManagementRoles that share it must say alike.
+trust() {
+  standing=$(aws iam get-role --role-name "$1" --query Role.AssumeRolePolicyDocument --output json)
+  if [ "$(printf %s "$standing" | tr -d '[:space:]')" = "$(tr -d '[:space:]' <"role-$1-trust.json")" ]; then
+    [ -z "$writing" ] || echo "role $1: trust as it was"
+    return 0
+  fi
+  lost=$(printf '%s\n' "$standing" | sed -n 's/.*"Sid": *"\([^"]*\)".*/\1/p' | while read -r sid; do
+    grep -q "\"Sid\": *\"$sid\"" "role-$1-trust.json" || printf ' %s' "$sid"
+  done)
+  if [ -n "$lost" ] && [ "$replace" != --replace-trust ]; then
+    fail "role $1 lets somebody in by a statement that role-$1-trust.json does not have:$lost. Run bootstrap with the flags \
+that it was run with before (Irsa comes with --hub-issuer), or, when nobody needs it any more, apply.sh --replace-trust. \
+Nothing was changed."
+  fi
+  sharing=$(aws iam list-role-policies --role-name "$1" --output text \
+    --query "join(', ', PolicyNames[?starts_with(@, 'mooring-') && @ != '$2'])")
+  if [ -n "$sharing" ] && [ "$replace" != --replace-trust ]; then
+    printf '%s\n' "$standing" >&2
+    fail "role $1 serves other ManagementRoles of this hub too (policies $sharing), and lets in whom the trust policy \
+above says, which role-$1-trust.json does not say alike. Have bootstrap say the same for all of them \
+(spec.provisioner.externalId, --reader, --hub-issuer), choose another name for the role, or, when everything that the \
+others need is in the new one, run apply.sh --replace-trust. Nothing was changed."
+  fi
+  if [ -n "$writing" ]; then
+    aws iam update-assume-role-policy --role-name "$1" --policy-document "file://role-$1-trust.json"
+    echo "role $1: trust updated"
+  fi
 }
 
 found=$(aws sts get-caller-identity --query Account --output text)
 [ "$found" = "$account" ] || fail "these documents are for account $account, the credentials are of $found"
 
-role 'mooring-provisioner' 'mooring-default' 'Mooring on hub enters account 222222222222 by this role.'
-role 'mooring-reader' 'mooring-default' 'Whoever looks at what Mooring on hub made in account 222222222222 does so by this role.'
+
+everything() {
+  role 'mooring-provisioner' 'mooring-default' 'Mooring on hub enters account 222222222222 by this role.'
+  role 'mooring-reader' 'mooring-default' 'Whoever looks at what Mooring on hub made in account 222222222222 does so by this role.'
+}
+
+writing=
+everything
+writing=yes
+everything

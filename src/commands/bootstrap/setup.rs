@@ -9,8 +9,8 @@ use super::{
 use crate::{
     aws::grants::{self, ManagementGrant},
     domain::{
-        allow::Glob,
         arn::{OidcProviderArn, PolicyArn, RoleArn},
+        glob::Glob,
         hub::Hub,
         name::{AccountId, KubernetesName, RoleName},
         ownership::{HUB_TAG, OBJECT_TAG, Tags},
