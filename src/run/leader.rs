@@ -214,7 +214,7 @@ impl Tenure {
         lost
     }
 
-    /// Gives the lease up, so that another replica takes over at once. Nothing may be under way any more.
+    /// Gives the lease up, so that another replica takes over at once. Nothing may begin any more: the permit goes first.
     async fn end(self) {
         self.metrics.set_leader(false);
         let Some(Held { end, task, lease }) = self.held else {

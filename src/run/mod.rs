@@ -14,12 +14,13 @@ mod triggers;
 mod verifier;
 mod wiring;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kube::{Api, Client, Resource, core::DeserializeGuard, runtime::reflector::ObjectRef};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
+    task::AbortHandle,
 };
 use tracing::{info, warn};
 
@@ -52,6 +53,10 @@ use self::{
     namespaces::Namespaces,
     wiring::{Wired, wire, work},
 };
+
+/// How long passes have to end after the signal. A call to AWS may be tried for minutes, and meanwhile nobody would work;
+/// whatever is cut off is taken up again as after a crash.
+const WINDING_UP: Duration = Duration::from_secs(5);
 
 /// The controller's name in events.
 const CONTROLLER: &str = "mooring.dev/controller";
@@ -143,17 +148,19 @@ pub async fn controller(settings: ControllerSettings) -> Result<(), Error> {
         tokio::spawn(count(Arc::clone(&clusters), metrics)),
         tokio::spawn(close_when_stopped(aws, stopped.clone())),
     ];
-    let mut bound = tokio::spawn(binding.work(until(stopped.clone())));
+    let bound = tokio::spawn(binding.work(until(stopped.clone())));
+    let end_binding = bound.abort_handle();
     let working = async {
-        let worked = work(clusters, roles, queues, &caches, stopped).await;
+        let worked = work(clusters, roles, queues, &caches, stopped.clone()).await;
         // Whoever takes over must find nothing of ours under way.
         if worked.is_ok() {
-            let _ = (&mut bound).await;
+            let _ = bound.await;
         }
         worked
     };
+    let working = in_time(working, stopped.clone(), &end_binding);
     let result = tenure.spent_on(working).await;
-    bound.abort();
+    end_binding.abort();
     for task in background {
         task.abort();
     }
@@ -181,6 +188,29 @@ fn on_signal() -> Result<watch::Receiver<bool>, Error> {
 
 async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Works until it has ended, or for as long as it may take to end after the signal.
+async fn in_time(
+    working: impl Future<Output = Result<(), Error>>,
+    stopped: watch::Receiver<bool>,
+    binding: &AbortHandle,
+) -> Result<(), Error> {
+    let wound_up = async {
+        until(stopped).await;
+        tokio::time::sleep(WINDING_UP).await;
+    };
+    tokio::select! {
+        worked = working => worked,
+        () = wound_up => {
+            warn!(
+                after_s = WINDING_UP.as_secs(),
+                "passes still wait for answers: they are cut off, and whoever works next takes them up"
+            );
+            binding.abort();
+            Ok(())
+        }
+    }
 }
 
 async fn served(client: &Client, gate: &Gate) {

@@ -21,6 +21,8 @@ const SPOKES: [&str; 2] = ["222222222222/eu-west-1/one", "222222222222/eu-west-1
 /// For how long the default Lease is taken, and how soon another must have taken over.
 const DURATION: SignedDuration = SignedDuration::from_secs(15);
 const BOUND: SignedDuration = SignedDuration::from_secs(20);
+/// How soon after SIGTERM, whatever its passes wait for: less than the Lease's duration.
+const AT_ONCE: SignedDuration = SignedDuration::from_secs(14);
 
 /// Starts another operator beside the first.
 async fn second(world: &World) -> Operator {
@@ -121,6 +123,7 @@ async fn of_two_one_writes_and_a_clean_stop_hands_over_at_once() {
     );
     let keys = access_keys(&world);
 
+    let asked = Timestamp::now();
     first.signal(Signal::Terminate).unwrap();
     assert_eq!(first.wait_for_exit(PATIENCE).await.unwrap(), "0");
     let given_up = world.stage.aws.log().mark();
@@ -133,18 +136,35 @@ async fn of_two_one_writes_and_a_clean_stop_hands_over_at_once() {
     assert!(status == 200 && ready.contains("which is this process"), "{ready}");
     let later = world.stage.aws.log().since(given_up);
     assert!(later.iter().all(|call| !keys.contains(&call.access_key)));
-    // The time between them is told by the log of the second: no duration had to pass.
-    let took = acquired(&lease).duration_since(stopped_at(&first));
-    assert!(took < SignedDuration::from_secs(8), "{took}");
+    // No duration had to pass.
+    let took = acquired(&lease).duration_since(asked);
+    assert!(took < AT_ONCE, "{took}");
     world.never_denied();
 }
 
-/// When an operator logged that it gave its lease up.
-fn stopped_at(operator: &Operator) -> Timestamp {
-    let log = operator.log_text();
-    let line = log.lines().find(|line| line.contains("gave the lease up")).unwrap();
-    let line: serde_json::Value = serde_json::from_str(line).unwrap();
-    line["timestamp"].as_str().unwrap().parse().unwrap()
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_waits_for_no_call_that_is_not_answered() {
+    let world = World::ready(Setting::of(&SPOKES)).await;
+    let first = take(&world);
+    let second = second(&world).await;
+    let held = Fault::on("CreateRole", Effect::Hang).in_account(ACCOUNT).first(1);
+    world.stage.aws.faults().add(held).unwrap();
+    world.moor("one", json!({})).await;
+    world
+        .eventually("a write that is not answered", async || {
+            let calls = world.stage.aws.log().all();
+            calls.iter().any(|call| call.fault).then_some(())
+        })
+        .await;
+    let asked = Timestamp::now();
+    first.signal(Signal::Terminate).unwrap();
+    assert_eq!(first.wait_for_exit(PATIENCE).await.unwrap(), "0");
+    let lease = until_led_by(&world, &second).await;
+    assert!(first.log_text().contains("gave the lease up"));
+    let took = acquired(&lease).duration_since(asked);
+    assert!(took < AT_ONCE, "{took}");
+    world.is_ready("ManagedCluster", "one").await;
+    world.never_denied();
 }
 
 #[tokio::test(flavor = "multi_thread")]
