@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use crate::domain::allow::Glob;
+use crate::domain::glob::Glob;
 
 /// The most questions that one walk asks.
 pub const MOST: usize = 12;

@@ -7,13 +7,7 @@ use super::{
     grants::{allow, hub_tag},
 };
 use crate::{
-    domain::{
-        allow::{Allowance, Glob},
-        arn::PolicyArn,
-        hub::Hub,
-        name::AccountId,
-        ownership::ADOPT_TAG,
-    },
+    domain::{allow::Allowance, arn::PolicyArn, glob::Glob, hub::Hub, name::AccountId, ownership::ADOPT_TAG},
     policy::Statement,
 };
 

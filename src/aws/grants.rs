@@ -18,9 +18,10 @@ use std::collections::BTreeSet;
 use super::calls::{CALLS, Guard, Target};
 use crate::{
     domain::{
-        allow::{Allowance, Glob, ScopeKind},
+        allow::{Allowance, ScopeKind},
         arn::{OidcProviderArn, PolicyArn, RoleArn},
         eks::AccessPolicyArn,
+        glob::Glob,
         hub::Hub,
         name::{AccountId, RoleName},
         ownership::HUB_TAG,
@@ -79,12 +80,14 @@ pub fn provisioner_policy(
         ));
     }
     statements.extend(adoptions(hub, account, &covering, deployer_boundaries));
-    for (index, entry) in covering.into_iter().enumerate() {
+    for (index, entry) in covering.iter().enumerate() {
+        let meeting = covering.iter().copied().filter(|other| entry.meets(other));
         statements.extend(
             Entries {
                 hub,
                 account,
                 entry,
+                meeting: meeting.collect(),
                 number: index + 1,
             }
             .statements(),
@@ -207,12 +210,15 @@ fn look(at: String) -> Statement {
     Statement::allow("Look", [super::Call::GetRole.action()]).on([at])
 }
 
-/// What one entry of `allow` gives in one account: apart from the others, so that no region, cluster, group or policy
-/// of one is mixed with those of another.
+/// What one entry of `allow` gives in one account: apart from the others, so that no region, cluster or policy of one is mixed
+/// with those of another. Who may be given it, and with which groups, is what all entries say together that can hold for
+/// the same cluster, as they do where a request is judged.
 struct Entries<'a> {
     hub: &'a Hub,
     account: &'a AccountId,
     entry: &'a Allowance,
+    /// The entry itself, and those that can hold for one of its clusters too.
+    meeting: Vec<&'a Allowance>,
     number: usize,
 }
 
@@ -298,7 +304,7 @@ impl Entries<'_> {
     fn principal(&self, statement: Statement) -> Statement {
         let own = [Glob(self.account.to_string())];
         let mut principals: BTreeSet<String> = [roles_of(self.hub, self.account)].into();
-        let named = self.entry.deployer_roles.iter();
+        let named = self.meeting.iter().flat_map(|entry| &entry.deployer_roles);
         principals.extend(named.flat_map(|pattern| pattern.in_accounts(&own)));
         statement.when("ArnLike", "eks:principalArn", principals).when(
             "StringEquals",
@@ -313,14 +319,15 @@ impl Entries<'_> {
     }
 
     fn groups(&self, statement: Statement) -> Statement {
-        if self.entry.kubernetes_groups.is_empty() {
+        let groups: Vec<Glob> = self
+            .meeting
+            .iter()
+            .flat_map(|entry| entry.kubernetes_groups.iter().cloned())
+            .collect();
+        if groups.is_empty() {
             statement.when("Null", "eks:kubernetesGroups", ["true"])
         } else {
-            statement.when(
-                "ForAllValues:StringLike",
-                "eks:kubernetesGroups",
-                widest(&self.entry.kubernetes_groups),
-            )
+            statement.when("ForAllValues:StringLike", "eks:kubernetesGroups", widest(&groups))
         }
     }
 }
@@ -637,13 +644,20 @@ mod tests {
             deployer_roles: vec!["arn:aws:iam::*:role/argocd-*".parse().unwrap()],
             ..allowance()
         };
-        let document = spoke(&[named.clone(), allowance()]);
+        let apart = Allowance {
+            clusters: vec![Glob("elsewhere".to_owned())],
+            ..allowance()
+        };
+        let document = spoke(&[named.clone(), apart, allowance()]);
         let role = "arn:aws:iam::222222222222:role/argocd-*".to_owned();
         let path = format!("arn:aws:iam::222222222222:role{}*", hub().path());
         for (sid, principals) in [
             ("EntryCreate1", vec![role.clone(), path.clone()]),
             ("EntryRemove1", vec![role.clone(), path.clone()]),
             ("EntryCreate2", vec![path.clone()]),
+            // What is judged together is given together.
+            ("EntryCreate3", vec![role.clone(), path.clone()]),
+            ("PolicyCluster3", vec![role.clone(), path.clone()]),
         ] {
             assert_eq!(
                 find(&document, sid).condition["ArnLike"]["eks:principalArn"],

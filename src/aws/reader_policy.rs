@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     domain::{
-        allow::{Allowance, Glob},
+        allow::Allowance,
+        glob::Glob,
         hub::Hub,
         name::{AccountId, RoleName},
     },

@@ -6,43 +6,10 @@ use serde::Serialize;
 
 use super::{
     arn::RoleArn,
+    glob::{Glob, meet},
     name::{AccountId, ClusterName, Region},
     role_pattern::RolePattern,
 };
-
-/// A pattern in which `*` stands for any run of characters. Nothing else is special.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct Glob(pub String);
-
-impl Glob {
-    /// Whether the pattern covers the whole of `text`.
-    #[must_use]
-    pub fn matches(&self, text: &str) -> bool {
-        Self::covers(&self.0, text)
-    }
-
-    /// The same of a pattern that stands nowhere else.
-    #[must_use]
-    pub fn covers(pattern: &str, text: &str) -> bool {
-        let mut pieces = pattern.split('*');
-        let first = pieces.next().unwrap_or_default();
-        let Some(mut rest) = text.strip_prefix(first) else {
-            return false;
-        };
-        let mut pieces: Vec<&str> = pieces.collect();
-        let Some(last) = pieces.pop() else {
-            return rest.is_empty();
-        };
-        for piece in pieces {
-            match rest.find(piece) {
-                Some(at) => rest = &rest[at + piece.len()..],
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
-    }
-}
 
 /// Where an access policy may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -70,6 +37,17 @@ pub struct Allowance {
     pub projects: Vec<Glob>,
     /// Roles outside of the hub's path that may be deployer roles.
     pub deployer_roles: Vec<RolePattern>,
+}
+
+impl Allowance {
+    /// Whether both can hold for one cluster and project, so that [`judge`] takes them together, in an account that both cover.
+    #[must_use]
+    pub fn meets(&self, other: &Self) -> bool {
+        let any = |one: &[Glob], two: &[Glob]| one.iter().any(|one| two.iter().any(|two| meet(&one.0, &two.0)));
+        any(&self.regions, &other.regions)
+            && any(&self.clusters, &other.clusters)
+            && any(&self.projects, &other.projects)
+    }
 }
 
 /// An access policy that is asked for.

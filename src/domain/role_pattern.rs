@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 use serde::Serialize;
 
 use super::{
-    allow::Glob,
     arn::RoleArn,
+    glob::Glob,
     hub::Hub,
     name::{AccountId, InvalidName, Partition, RoleName},
 };

@@ -13,8 +13,9 @@ use crate::{
         condition::{ConditionType, find, holds, is_false},
     },
     domain::{
-        allow::{Allowance, Glob, ScopeKind},
+        allow::{Allowance, ScopeKind},
         arn::{ClusterArn, RoleArn},
+        glob::Glob,
         hub::Hub,
         name::{InvalidName, RoleName},
     },

@@ -395,7 +395,7 @@ mod tests {
     }
 
     fn management() -> Management {
-        let any = || vec![crate::domain::allow::Glob("*".into())];
+        let any = || vec![crate::domain::glob::Glob("*".into())];
         Management {
             hub: Hub {
                 cluster: ClusterArn {

@@ -25,10 +25,9 @@ use mooring::{
     argocd::{Application, ApplicationSet, ClusterSecret, Project, Settings, Usage, concerns, cut_down, parse},
     aws::{self, CALLS},
     domain::{
-        allow::Glob,
         arn::{ClusterArn, PolicyArn, RoleArn},
         eks::AccessPolicyArn,
-        glob::glob,
+        glob::{Glob, glob},
         hub::Hub,
         name::{AccountId, ClusterName, KubernetesName, Partition, PolicyName, Region, RoleName},
     },
