@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::domain::{arn::ClusterArn, eks::ClusterState};
-use crate::policy::Lack;
+use crate::{
+    domain::{arn::ClusterArn, eks::ClusterState},
+    policy::Lack,
+};
 
 pub use self::message::ONE_TOO_MANY;
 pub(crate) use self::message::{detach_commands, held_in_words, no_cluster};
@@ -152,6 +154,8 @@ pub enum Blocked {
         policies: BTreeSet<String>,
         /// Whether the role bears our tags and is not recorded as made by us, so that it is deleted once they are off.
         forged: bool,
+        /// Whether it keeps AWSDenyAll as its boundary, so that they give nothing, though the spec names another.
+        closed: bool,
     },
     /// Something must be deleted to heal, and a second look must agree first.
     Unconfirmed {

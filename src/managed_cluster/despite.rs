@@ -75,8 +75,14 @@ impl Step {
             }
             // It takes away what stands before it gives more, which is likely to be refused as well.
             Self::Reassociate { scope, found, .. } => mends || (gives && found.covers(scope)),
+            // A boundary that stands may be one that lets the provisioner do it.
+            Self::DeleteRole { .. } => matches!(failed, Self::SetBoundary { .. }),
+            // A Secret that stands is of use, or says too much, whatever describes the role.
+            Self::ApplySecret { .. }
+            | Self::NullSecretKeys { .. }
+            | Self::DropLabels { .. }
+            | Self::DropOwners { .. } => self.keeps_secret() && failed.only_describes(),
             Self::CreateRole { .. }
-            | Self::DeleteRole { .. }
             | Self::SetBoundary { .. }
             | Self::AddTrust { .. }
             | Self::LeaveRole { .. }
@@ -84,12 +90,35 @@ impl Step {
             | Self::AdoptAccessEntry { .. }
             | Self::CreateAccessEntry { .. }
             | Self::DeleteAccessEntry
-            | Self::ApplySecret { .. }
-            | Self::NullSecretKeys { .. }
-            | Self::DropLabels { .. }
-            | Self::DropOwners { .. }
             | Self::DeleteSecret { .. } => false,
         }
+    }
+
+    /// Whether the step keeps a deployer role as it should be that is there.
+    pub(super) fn keeps_role(&self) -> bool {
+        matches!(
+            self,
+            Self::SetBoundary { .. } | Self::SetTrust { .. } | Self::TagRole { .. } | Self::UpdateRole { .. }
+        )
+    }
+
+    /// Whether the step keeps a cluster Secret as it should be that is there.
+    pub(super) fn keeps_secret(&self) -> bool {
+        matches!(
+            self,
+            Self::ApplySecret { uid: Some(_), .. }
+                | Self::NullSecretKeys { .. }
+                | Self::DropLabels { .. }
+                | Self::DropOwners { .. }
+        )
+    }
+
+    /// Whether what the step writes changes nothing of who may do what.
+    fn only_describes(&self) -> bool {
+        matches!(
+            self,
+            Self::TagRole { .. } | Self::UpdateRole { .. } | Self::TagAccessEntry { .. }
+        )
     }
 }
 

@@ -169,7 +169,7 @@ fn of_part(plan: &Plan, part: Part) -> Finding {
         words.join("; ")
     };
     if let Some(blocked) = here.iter().find(|blocked| !blocked.is_note()) {
-        return Finding::new(part.condition(), Verdict::False, blocked.reason(), words());
+        return Finding::new(part.condition(), blocked.verdict(), blocked.reason(), words());
     }
     let stuck = plan.blocked.iter().filter(|blocked| !blocked.lets_through());
     if let Some(stuck) = stuck.map(Blocked::part).min().filter(|stuck| *stuck < part) {
@@ -280,7 +280,7 @@ type Bad = chain::Bad<Part>;
 fn bad_of(blocked: &Blocked) -> Bad {
     Bad {
         part: Some(blocked.part()),
-        verdict: Verdict::False,
+        verdict: blocked.verdict(),
         reason: blocked.reason(),
         message: blocked.message(),
         stalled: blocked.stalled(),

@@ -44,11 +44,7 @@ pub use record::{existing_role, given};
 pub use secret::{as_kept, primary};
 pub(super) use theirs::kept_for_another;
 
-use self::{
-    role::Standing,
-    suspicion::{suspicion, suspicion_in_words},
-    unusable::unusable_cluster,
-};
+use self::{role::Standing, suspicion::suspicion, unusable::unusable_cluster};
 
 /// What earlier passes left to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +112,7 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
         plan.blocked.push(blocked);
         // Who may use the role does not hang on what becomes of the cluster.
         if let Standing::Ours(role) = role::standing(desired, spoke, memory) {
-            role::plan_role(&mut plan, desired, role);
+            role::plan_role(&mut plan, desired, spoke, role);
         }
         return held_back(plan, desired, spoke, memory);
     }
@@ -124,15 +120,22 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     let not_opened = |blocked: &Blocked| matches!(blocked, Blocked::NotAdoptable { .. });
     if plan.blocked.is_empty() {
         secret::plan_secret(&mut plan, desired, secrets, memory);
+    } else if plan.blocked.iter().all(Blocked::leaves_access) && secrets.own.iter().any(|own| !own.deleting) {
+        // As long as Argo CD has the access, its Secret is to say what the spec says.
+        let mut beyond = Plan::default();
+        secret::plan_secret(&mut beyond, desired, secrets, memory);
+        plan.steps.extend(beyond.steps.into_iter().filter(Step::keeps_secret));
     } else if plan.blocked.iter().all(not_opened) {
         // Each thing has an owner of its own, and all of them are asked at once.
         let mut beyond = Plan::default();
         secret::plan_secret(&mut beyond, desired, secrets, memory);
         plan.blocked.extend(beyond.blocked.into_iter().filter(not_opened));
     }
-    // Nothing is taken over by halves: a role that Mooring owns is no use where its entry or Secret stays others'.
+    // Nothing is taken over by halves: a role that Mooring owns is no use where its entry or Secret stays others'. One that
+    // was Mooring's before is kept as it should be.
     if plan.adopts() && plan.blocked.iter().any(Blocked::stalled) {
-        plan.steps.clear();
+        let adopts_role = plan.steps.iter().any(|step| matches!(step, Step::AdoptRole { .. }));
+        plan.steps.retain(|step| !adopts_role && step.keeps_role());
     }
     held_back(plan, desired, spoke, memory)
 }
@@ -208,7 +211,7 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     }
     if suspicion.is_some() && suspicion.as_ref() != memory.confirmed {
         plan.blocked.push(Blocked::Unconfirmed {
-            what: suspicion_in_words(suspicion.as_ref()),
+            what: suspicion.as_ref().map(Suspicion::in_words).unwrap_or_default(),
         });
         plan.suspicion = suspicion;
         return;
@@ -229,11 +232,11 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
     }
     let role_id = match standing {
         Standing::Ours(role) => {
-            role::plan_role(plan, desired, role);
+            role::plan_role(plan, desired, spoke, role);
             Some(role.id.clone())
         }
         Standing::Adopt(role) => {
-            role::plan_adoption(plan, desired, role);
+            role::plan_adoption(plan, desired, spoke, role);
             Some(role.id.clone())
         }
         Standing::Existing(role) => {
@@ -241,7 +244,7 @@ fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory
             Some(role.id.clone())
         }
         Standing::Stranger(role) => {
-            role::restore_boundary(plan, desired, role);
+            role::restore_boundary(plan, desired, spoke, role);
             plan.steps.push(Step::DeleteRole {
                 name: desired.role.arn.name.clone(),
             });
@@ -281,7 +284,7 @@ fn plan_beside_policies(
     memory: &Memory<'_>,
 ) {
     let Standing::Ours(role) = standing else { return };
-    role::plan_role(plan, desired, role);
+    role::plan_role(plan, desired, spoke, role);
     let ours = entry.filter(|entry| memory.owns(entry));
     let sound = |entry: &&AccessEntry| {
         let made_for = memory.made_for(entry).unwrap_or_default();

@@ -18,6 +18,32 @@ pub struct Suspicion {
     pub entry_older_than: Option<String>,
 }
 
+impl Suspicion {
+    /// What it is, for a message.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let Self {
+            role_id,
+            entry_made_for,
+            entry_older_than,
+        } = self;
+        if let Some(id) = role_id {
+            format!("a role of our name and tags with ID {id} was not recorded as made by us, and is never used")
+        } else if let Some(id) = entry_made_for {
+            if id.is_empty() {
+                "the access entry does not say for which role it was made".to_owned()
+            } else {
+                format!("the access entry was made for role ID {id}, which is not the deployer role's any more")
+            }
+        } else {
+            let id = entry_older_than.as_deref().unwrap_or_default();
+            format!(
+                "the access entry is older than the deployer role (ID {id}), so it was made for one that is gone and lets nobody in: the entry is made afresh"
+            )
+        }
+    }
+}
+
 /// What to do, and what stands in the way. The same observation always leads to the same plan.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Plan {

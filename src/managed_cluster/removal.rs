@@ -243,6 +243,7 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
             role: role.arn.clone(),
             policies,
             forged: false,
+            closed: false,
         });
         return;
     }
@@ -254,10 +255,14 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
         return plan.beside.entry(Part::DeployerRole).or_default().push(left);
     }
     let name = deployer.name.clone();
+    let deny_all = PolicyArn::deny_all(deployer.partition);
+    let stays = Some(boundary)
+        .filter(|boundary| role.has_boundary(boundary))
+        .unwrap_or(&deny_all);
     let others = trust::without_ours(&role.trust).filter(|_| shared);
     if others.is_some() {
         let left = format!(
-            "role {}, whose trust policy others have a part in; its permissions boundary {boundary}, which Mooring set, and Mooring's tags stay too: once nothing else needs them, `{}` takes them off",
+            "role {}, whose trust policy others have a part in; its permissions boundary {stays}, which Mooring set, and Mooring's tags stay too: once nothing else needs them, `{}` takes them off",
             role.arn,
             free_role(&deployer.name)
         );
@@ -266,11 +271,13 @@ fn plan_role(plan: &mut Plan, whole: &Whole<'_>, spoke: &Spoke) {
             return;
         }
     }
-    // The provisioner may only change or delete a role that has the boundary it knows.
-    if !role.has_boundary(boundary) {
+    // The provisioner may only change or delete a role that has a boundary it knows, which AWSDenyAll always is: what the spec
+    // names may never have been let in, or not be any more.
+    let known = others.is_some() && role.has_boundary(boundary) || role.has_boundary(&deny_all);
+    if !known {
         plan.steps.push(Step::SetBoundary {
             name: name.clone(),
-            boundary: boundary.clone(),
+            boundary: deny_all,
             found: role.boundary.clone(),
         });
     }

@@ -515,6 +515,7 @@ mod tests {
                 role: text(),
                 policies: set(),
                 forged: true,
+                closed: false,
             },
             Blocked::UnusableRole {
                 arn: text(),
@@ -607,6 +608,7 @@ mod tests {
     fn stalled_is_there_only_when_a_person_must_act() {
         for blocked in every_blocked() {
             let (stalled, reason) = (blocked.stalled(), blocked.reason());
+            let verdict = if blocked.is_unconfirmed() { "Unknown" } else { "False" };
             let part = blocked.part();
             let plan = Plan {
                 blocked: vec![blocked.clone()],
@@ -619,7 +621,7 @@ mod tests {
             ] {
                 let told = after(&ManagedClusterStatus::default(), &pass, 1);
                 let ready = find(&told.conditions, ConditionType::Ready).unwrap();
-                assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", reason));
+                assert_eq!((ready.status.as_str(), ready.reason.as_str()), (verdict, reason));
                 let stands = find(&told.conditions, ConditionType::Stalled);
                 assert_eq!(stands.is_some(), stalled, "{reason}");
                 assert!(stands.is_none_or(|c| {
@@ -628,7 +630,7 @@ mod tests {
                 }));
                 if !matches!(pass, Pass::Releasing(_)) {
                     let of_part = find(&told.conditions, part.condition()).unwrap();
-                    assert_eq!((of_part.status.as_str(), of_part.reason.as_str()), ("False", reason));
+                    assert_eq!((of_part.status.as_str(), of_part.reason.as_str()), (verdict, reason));
                 }
             }
         }
@@ -966,6 +968,7 @@ mod tests {
             role: "x".into(),
             policies: BTreeSet::from(["mine".to_owned()]),
             forged: false,
+            closed: false,
         };
         let failure = Failure::Aws(aws(ErrorKind::Denied, Call::DeleteRole, "r"));
         let failed = Releasing::failed(Error::Step(Part::DeployerRole, failure));

@@ -8,6 +8,7 @@ use kube::Resource;
 use super::{
     Context, Error, Step,
     apply::Stop,
+    blocked::Blocked,
     findings::RELEASING,
     status::{Cut, Kept, Pass, Releasing, SUSPENDED},
     step::Part,
@@ -45,7 +46,8 @@ pub(super) async fn tell(
     let stalled = holds(&new.conditions, ConditionType::Stalled);
     let expected = matches!(pass, Pass::Waiting(blocked) if !blocked.stalled())
         || matches!(pass, Pass::Releasing(releasing) if waits(releasing) && !stalled)
-        || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))));
+        || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))))
+        || matches!(pass, Pass::Applied(plan, ..) if plan.in_the_way().is_some_and(Blocked::is_unconfirmed));
     if !same && !expected {
         let intended = match pass {
             Pass::Withheld(..) | Pass::ReleaseWithheld(..) => true,
@@ -107,7 +109,10 @@ pub(super) async fn tell(
             // What was not in order before may be a spec that is still being carried out.
             (true, _) | (_, false) => ("Changed", Weight::Normal),
         };
-        let note = done_in_words(outcome.done());
+        let mut note = done_in_words(outcome.done());
+        if let Some(suspicion) = &plan.suspicion {
+            note = format!("{}; {note}", suspicion.in_words());
+        }
         context.reporter.report(&about, weight, reason, "Mend", &note).await;
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{domain::arn::ClusterArn, policy::Lack};
 
-pub(super) use self::message::SHUT_OUT;
+pub(super) use self::message::{SHUT_OUT, unrecorded};
 
 use super::step::Part;
 
@@ -283,9 +283,9 @@ impl Blocked {
         )
     }
 
-    /// Whether people are told by an event: not of a wait that everybody expects.
+    /// Whether one look alone says so, which may be a stale read: nobody is alarmed before a second agrees.
     #[must_use]
-    pub fn told(&self) -> bool {
-        self.stalled() || matches!(self, Self::Unconfirmed { .. })
+    pub fn is_unconfirmed(&self) -> bool {
+        matches!(self, Self::Unconfirmed { .. })
     }
 }

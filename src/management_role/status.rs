@@ -77,7 +77,11 @@ type Bad = chain::Bad<Part>;
 fn bad_of(blocked: &Blocked) -> Bad {
     Bad {
         part: blocked.part(),
-        verdict: Verdict::False,
+        verdict: if blocked.is_unconfirmed() {
+            Verdict::Unknown
+        } else {
+            Verdict::False
+        },
         reason: blocked.reason(),
         message: blocked.message(),
         stalled: blocked.stalled(),

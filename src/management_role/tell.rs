@@ -7,6 +7,7 @@ use kube::Resource;
 
 use super::{
     Context, Step,
+    blocked::unrecorded,
     request::RoleOwner,
     status::{Applied, Pass},
     step::Part,
@@ -50,7 +51,7 @@ pub(super) async fn tell(
         return;
     };
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
-    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.in_the_way().is_some_and(|b| !b.told()));
+    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.in_the_way().is_some_and(|b| !b.stalled()));
     if !same && !expected {
         let intended = matches!(
             pass,
@@ -97,7 +98,10 @@ pub(super) async fn tell(
         } else {
             ("DriftMended", Weight::Warning)
         };
-        let note = done_in_words(&done);
+        let mut note = done_in_words(&done);
+        if let Some(role) = (applied.observed.role.as_ref()).filter(|_| applied.outcome.role_deleted()) {
+            note = format!("{}; {note}", unrecorded(&role.id));
+        }
         context.reporter.report(&about, weight, reason, "Keep", &note).await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use mooring_sandbox::{
     aws::{Effect, Fault},
-    stage::ready,
+    stage::{Signal, ready},
 };
 use serde_json::json;
 
@@ -227,4 +227,33 @@ async fn what_a_heal_deleted_and_reads_still_show_is_not_deleted_again() {
     );
     let (role, entry) = (world.seen_role("one").unwrap(), world.seen_entry("one").unwrap());
     assert_eq!(entry.tags["mooring.dev/role-id"], role.id);
+}
+
+/// A process that has just begun knows nothing of what the one before it wrote: a read that does not show it yet is no alarm.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_read_after_a_restart_alarms_nobody() {
+    let world = World::ready(Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--confirm-after", "4s"])).await;
+    world.moored("one").await;
+    world.end_operator(Signal::Kill).await;
+    let absent = Effect::Error {
+        status: 404,
+        code: "NoSuchEntity",
+        message: "The role cannot be found.".to_owned(),
+    };
+    let hidden = Fault::on("GetRole", absent).in_account("222222222222").first(1);
+    let faults = world.stage.aws.faults();
+    let hidden = faults.add(hidden).unwrap();
+    let mark = world.mark();
+    world.start_operator().await;
+    let told = world.until_reason("ManagedCluster", "one", "StalePrincipal").await;
+    assert_eq!(ready(&told).0, "Unknown", "one look says so");
+    assert!(message(&told).contains("once a second look"), "{}", message(&told));
+    world.is_ready("ManagedCluster", "one").await;
+    assert_eq!(faults.struck(hidden), 1);
+    assert_eq!(world.writes("one", mark), Vec::<String>::new());
+    let events = world.events("one").await;
+    assert!(
+        !events.iter().any(|event| event.starts_with("StalePrincipal")),
+        "{events:?}"
+    );
 }

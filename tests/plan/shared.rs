@@ -519,6 +519,25 @@ fn beside_policies_of_others_an_entry_that_is_not_ours_is_left_alone() {
     assert_eq!(brief(&world.plan()), ["SetBoundary", "!ForeignPolicyAttached"]);
 }
 
+/// What is the matter with a Secret keeps an entry from being taken over, and not the role that was Mooring's before from being
+/// closed to whom somebody let in.
+#[test]
+fn an_adoption_that_waits_keeps_no_role_from_being_mended() {
+    let mut world = World::moored(&format!("{ADMIN}adoptExisting: true\n"));
+    let for_it = world.role().id.clone();
+    (world.entry().arn, world.entry().tags) = (
+        "arn:another".into(),
+        tags(&[("mooring.dev/adopt", HUB), ("mooring.dev/role-id", &for_it)]),
+    );
+    world.role().trust.clear();
+    let adopts = brief(&world.plan());
+    assert_eq!(adopts[..2], ["SetTrust", "AdoptAccessEntry"], "{adopts:?}");
+    world
+        .secrets
+        .insert("d".into(), foreign_secret("d", "https://other", "prod-eu"));
+    assert_eq!(brief(&world.plan()), ["SetTrust", "!DuplicateCluster"]);
+}
+
 #[test]
 fn an_entry_that_others_made_for_a_role_that_is_not_there_is_left_to_them() {
     let mut world = World::new(&format!("{ADMIN}adoptExisting: true\n"));

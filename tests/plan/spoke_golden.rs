@@ -711,6 +711,38 @@ fn each_obstacle_stops_what_comes_after_it() {
             },
             &["SetBoundary", "SetTrust", "!ForeignPolicyAttached"],
         ),
+        // What gives nothing under AWSDenyAll is not let out of it.
+        (
+            "closed-with-policy",
+            BOUNDED,
+            |w| {
+                w.policies.attached.insert("evil".into());
+                w.role().boundary = Some("arn:aws:iam::aws:policy/AWSDenyAll".into());
+                w.role().trust.clear();
+            },
+            &["SetTrust", "!ForeignPolicyAttached"],
+        ),
+        (
+            "closed-with-policy-on-a-cluster-that-cannot-be-used",
+            BOUNDED,
+            |w| {
+                w.policies.attached.insert("evil".into());
+                w.role().boundary = Some("arn:aws:iam::aws:policy/AWSDenyAll".into());
+                w.cluster.as_mut().unwrap().state = ClusterState::Failed;
+            },
+            &["!ClusterNotActive"],
+        ),
+        // Argo CD goes on by the Secret that stands.
+        (
+            "bounded-with-policy-and-secret-drift",
+            BOUNDED,
+            |w| {
+                w.policies.inline.insert("evil".into());
+                let data = w.secret().data.as_mut().unwrap();
+                data.insert("namespaces".into(), bytes("kube-system"));
+            },
+            &["NullSecretKeys", "!ForeignPolicyAttached"],
+        ),
         // An entry of ours gives no more than the spec, whatever is the matter with the role.
         (
             "role-replaced-and-more-access",
@@ -998,6 +1030,19 @@ fn removals_take_what_is_ours_in_order_and_leave_the_rest() {
             ADMIN,
             |w| w.role().boundary = Some("arn:aws:iam::aws:policy/ReadOnlyAccess".into()),
             &["DeleteSecret", "DeleteAccessEntry", "SetBoundary", "DeleteRole"],
+        ),
+        // Whatever the spec names may not be let in any more, and AWSDenyAll is.
+        (
+            "boundary-of-the-spec",
+            BOUNDED,
+            |_| {},
+            &["DeleteSecret", "DeleteAccessEntry", "SetBoundary", "DeleteRole"],
+        ),
+        (
+            "boundary-never-set",
+            BOUNDED,
+            |w| w.role().boundary = Some("arn:aws:iam::aws:policy/AWSDenyAll".into()),
+            &["DeleteSecret", "DeleteAccessEntry", "DeleteRole"],
         ),
         (
             "secret-of-another",

@@ -57,8 +57,8 @@ impl Blocked {
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
             Self::NotOpened { arn, undone, open } => format!("role {arn} does not bear the tag {ADOPT_TAG} of this hub any more, and without it AWS lets Mooring write nothing to it, so this is not done: {}. Have its owner do that, or set the tag again, and Mooring does it: in account {}, `{open}`", undone.join("; "), account_in(arn)),
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (in account {}, `{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again", account_in(arn)),
-            Self::ForeignPolicyAttached { role, policies, forged: true } => format!("{}. Once its policies are off, Mooring deletes it and makes its own by itself: {}", forged_in_words(role), detach_commands(role, policies)),
-            Self::ForeignPolicyAttached { role, policies, forged: false } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}", account_in(role), detach_commands(role, policies)),
+            Self::ForeignPolicyAttached { role, policies, forged: true, .. } => format!("{}. Once its policies are off, Mooring deletes it and makes its own by itself: {}", forged_in_words(role), detach_commands(role, policies)),
+            Self::ForeignPolicyAttached { role, policies, forged: false, closed } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}{}", account_in(role), detach_commands(role, policies), if *closed { CLOSED } else { "" }),
             Self::Unconfirmed { what } => format!("{what}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
             Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Until then Argo CD may have either. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself, and for a moment there is neither"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
@@ -85,6 +85,9 @@ pub(crate) fn no_cluster(cluster: &ClusterArn) -> String {
     )
 }
 
+/// What keeps the policies of others on a deployer role from giving anything.
+const CLOSED: &str = ". Until then its permissions boundary stays AWSDenyAll, under which they give nothing, and is not the one of the spec";
+
 impl Blocked {
     /// Whether another object has the cluster already, so that nothing but the removal of this one ends it.
     #[must_use]
@@ -99,7 +102,10 @@ impl Blocked {
             format!("{what}; it would be made afresh")
         } else if let Self::ScopeUnmoved { what } = self {
             format!("EKS has taken a change and does not show it: {what}")
-        } else if let Self::ForeignPolicyAttached { role, policies, forged } = self {
+        } else if let Self::ForeignPolicyAttached {
+            role, policies, forged, ..
+        } = self
+        {
             let carries = if *forged {
                 forged_in_words(role)
             } else {
@@ -195,6 +201,7 @@ mod tests {
             role: "arn:aws:iam::222222222222:role/mooring/x/default/prod".to_owned(),
             policies: BTreeSet::from(["mine".to_owned()]),
             forged,
+            closed: false,
         };
         let off = "`aws iam delete-role-policy --role-name prod --policy-name mine`";
         for (forged, says) in [(true, true), (false, false)] {

@@ -1,6 +1,8 @@
-//! When to look again at what stands in the way, and what a removal waits for as a whole.
+//! What an obstacle means for the rest: when to look again, what goes on meanwhile, and what a removal waits for as a
+//! whole.
 
 use super::Blocked;
+use crate::api::condition::Verdict;
 
 impl Blocked {
     /// Whether it holds up a removal as a whole, and is nothing that a part of the chain lacks.
@@ -18,6 +20,28 @@ impl Blocked {
                 | Self::ApplicationsMayReturn { .. }
                 | Self::ApplicationsUnseen { .. }
         )
+    }
+
+    /// Whether one look alone says so, which may be a stale read: nobody is alarmed before a second agrees.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        matches!(self, Self::Unconfirmed { .. })
+    }
+
+    /// What it makes of its condition.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        if self.is_unconfirmed() {
+            Verdict::Unknown
+        } else {
+            Verdict::False
+        }
+    }
+
+    /// Whether Argo CD can use the cluster all the same, where it was moored before.
+    #[must_use]
+    pub fn leaves_access(&self) -> bool {
+        matches!(self, Self::ForeignPolicyAttached { .. } | Self::TrustMissing { .. })
     }
 
     /// Whether another look must agree, some time after the one that found it.

@@ -44,7 +44,7 @@ pub(super) fn told(suspension: &Suspension, object: &str) -> Vec<Finding> {
         }
         Kept::Waiting(blocked) => {
             let at = blocked.part().condition();
-            vec![Finding::new(at, Verdict::False, blocked.reason(), blocked.message())]
+            vec![Finding::new(at, blocked.verdict(), blocked.reason(), blocked.message())]
         }
         Kept::Not(_) => Vec::new(),
     };

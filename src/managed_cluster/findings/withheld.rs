@@ -31,7 +31,7 @@ pub(super) fn told(withheld: Withheld, object: &str, plan: &Plan, facts: &Facts)
         let found = of_part(plan, part);
         let unconfirmed = |blocked: &&Blocked| blocked.part() == part && blocked.second_look();
         if let Some(blocked) = plan.blocked.iter().find(unconfirmed) {
-            return Finding::new(part.condition(), Verdict::False, blocked.reason(), blocked.found());
+            return Finding::new(part.condition(), blocked.verdict(), blocked.reason(), blocked.found());
         }
         if undone.is_empty() || found.verdict != Verdict::True || clean {
             return found;

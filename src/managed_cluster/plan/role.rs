@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    aws::Role,
+    aws::{Role, RolePolicies},
     domain::{
-        arn::{account_in, name_in},
+        arn::{PolicyArn, account_in, name_in},
         commands::{adopt_existing, open_role},
         ownership::{ADOPTED_TAG, Marked, missing_tags},
     },
@@ -242,16 +242,29 @@ pub(super) fn missing_trust(desired: &Desired, role: &Role) -> Option<Blocked> {
 pub(super) fn foreign_policies(desired: &Desired, spoke: &Spoke, standing: &Standing<'_>) -> Option<Blocked> {
     let policies = spoke.role_policies.as_ref()?;
     let names: BTreeSet<String> = policies.inline.iter().chain(&policies.attached).cloned().collect();
+    let closed = spoke
+        .role
+        .as_ref()
+        .is_some_and(|role| stays_closed(desired, spoke, role));
     (!names.is_empty()).then(|| Blocked::ForeignPolicyAttached {
         role: desired.role.arn.to_string(),
         policies: names,
         forged: matches!(standing, Standing::Stranger(_)),
+        closed,
     })
 }
 
+/// Whether a role keeps AWSDenyAll as its boundary though the spec names another: with policies of others on it, or with none
+/// looked for, the change would give what these allow.
+fn stays_closed(desired: &Desired, spoke: &Spoke, role: &Role) -> bool {
+    let deny_all = PolicyArn::deny_all(desired.role.arn.partition);
+    let none = |policies: &RolePolicies| policies.inline.is_empty() && policies.attached.is_empty();
+    desired.role.boundary != deny_all && role.has_boundary(&deny_all) && !spoke.role_policies.as_ref().is_some_and(none)
+}
+
 /// The provisioner may change or delete a role only while it has the boundary that the account's owner knows.
-pub(super) fn restore_boundary(plan: &mut Plan, desired: &Desired, role: &Role) {
-    if !role.has_boundary(&desired.role.boundary) {
+pub(super) fn restore_boundary(plan: &mut Plan, desired: &Desired, spoke: &Spoke, role: &Role) {
+    if !role.has_boundary(&desired.role.boundary) && !stays_closed(desired, spoke, role) {
         plan.steps.push(Step::SetBoundary {
             name: desired.role.arn.name.clone(),
             boundary: desired.role.boundary.clone(),
@@ -260,9 +273,9 @@ pub(super) fn restore_boundary(plan: &mut Plan, desired: &Desired, role: &Role) 
     }
 }
 
-pub(super) fn plan_role(plan: &mut Plan, desired: &Desired, role: &Role) {
+pub(super) fn plan_role(plan: &mut Plan, desired: &Desired, spoke: &Spoke, role: &Role) {
     let name = &desired.role.arn.name;
-    restore_boundary(plan, desired, role);
+    restore_boundary(plan, desired, spoke, role);
     plan_trust(plan, desired, role);
     let missing = missing_tags(&desired.role.tags, &role.tags);
     if !missing.is_empty() {
@@ -290,7 +303,7 @@ fn plan_settings(plan: &mut Plan, desired: &Desired, role: &Role) {
 /// Takes over a role. One that others have a part in is marked first: wherever a pass breaks off, the mark tells whose the
 /// rest is, and a removal takes it out. Under our path the mark and the record come last: marked and not recorded, a role
 /// there is taken for forged.
-pub(super) fn plan_adoption(plan: &mut Plan, desired: &Desired, role: &Role) {
+pub(super) fn plan_adoption(plan: &mut Plan, desired: &Desired, spoke: &Spoke, role: &Role) {
     let mut tags = desired.role.tags.clone();
     if desired.named {
         tags.insert(ADOPTED_TAG.to_owned(), "true".to_owned());
@@ -306,7 +319,7 @@ pub(super) fn plan_adoption(plan: &mut Plan, desired: &Desired, role: &Role) {
         (None, Some(mark))
     };
     plan.steps.extend(first);
-    restore_boundary(plan, desired, role);
+    restore_boundary(plan, desired, spoke, role);
     plan_trust(plan, desired, role);
     plan_settings(plan, desired, role);
     plan.steps.extend(last);

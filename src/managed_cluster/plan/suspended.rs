@@ -78,14 +78,14 @@ pub fn keep(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     if let Some(blocked) = unusable_cluster(desired, spoke, memory) {
         plan.blocked.push(blocked);
         if let Standing::Ours(role) = role::standing(desired, spoke, memory) {
-            role::plan_role(&mut plan, desired, role);
+            role::plan_role(&mut plan, desired, spoke, role);
         }
         return held_back(plan, desired, spoke, memory);
     }
     let standing = role::standing(desired, spoke, memory);
     plan.blocked.extend(role::foreign_policies(desired, spoke, &standing));
     match standing {
-        Standing::Ours(role) => role::plan_role(&mut plan, desired, role),
+        Standing::Ours(role) => role::plan_role(&mut plan, desired, spoke, role),
         Standing::Existing(_) => {}
         Standing::Foreign(blocked) => plan.blocked.push(blocked),
         // What is not ours yet is not made ours while nothing is to be given.

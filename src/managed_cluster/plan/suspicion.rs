@@ -37,31 +37,3 @@ fn is_older(entry: &AccessEntry, role: &Role) -> bool {
     let both = entry.created.zip(role.created);
     both.is_some_and(|(entry, role)| role.saturating_sub(entry) > CLOCKS_DIFFER)
 }
-
-pub(super) fn suspicion_in_words(suspicion: Option<&Suspicion>) -> String {
-    match suspicion {
-        Some(Suspicion { role_id: Some(id), .. }) => {
-            format!("a role of our name and tags with ID {id} was not recorded as made by us, and is never used")
-        }
-        Some(Suspicion {
-            entry_made_for: Some(id),
-            ..
-        }) if id.is_empty() => "the access entry does not say for which role it was made".to_owned(),
-        Some(Suspicion {
-            entry_made_for: Some(id),
-            ..
-        }) => format!("the access entry was made for role ID {id}, which is not the deployer role's any more"),
-        Some(Suspicion {
-            entry_older_than: Some(id),
-            ..
-        }) => format!(
-            "the access entry is older than the deployer role (ID {id}), so it was made for one that is gone and lets nobody in: the entry is made afresh"
-        ),
-        Some(Suspicion {
-            role_id: None,
-            entry_made_for: None,
-            entry_older_than: None,
-        })
-        | None => String::new(),
-    }
-}

@@ -246,6 +246,6 @@ fn let_go(arn: &str, cluster: Option<&ClusterArn>) -> String {
 }
 
 /// A role that bears our name and tags, and that nobody recorded.
-fn unrecorded(id: &str) -> String {
+pub(in crate::management_role) fn unrecorded(id: &str) -> String {
     format!("a role of our name and tags with ID {id} was not recorded as made by us, and is never used")
 }
