@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     HUB_ACCOUNT, NAMESPACE, Setting, World, condition,
-    hands::{SeenRole, iam_tags, loose_trust},
+    hands::{SeenRole, loose_trust},
     message,
 };
 
@@ -332,22 +332,6 @@ fn by_hand(world: &World, operation: &str, mut input: Value) {
     world.iam(HUB_ACCOUNT, operation, input);
 }
 
-/// Deletes the management role and makes another under its name.
-fn remake(world: &World, tags: &std::collections::BTreeMap<String, String>) {
-    let arn = world.hub().management_role_arn(None);
-    by_hand(
-        world,
-        "DeleteRolePolicy",
-        json!({"PolicyName": "mooring-assume-deployers"}),
-    );
-    by_hand(world, "DeleteRole", json!({}));
-    by_hand(
-        world,
-        "CreateRole",
-        json!({"Path": arn.path, "AssumeRolePolicyDocument": loose_trust(HUB_ACCOUNT), "Tags": iam_tags(tags)}),
-    );
-}
-
 /// A principal of whom only the unique ID is left, in both trust policies, goes from there.
 async fn only_their_ids(world: &World, before: &SeenRole) {
     world.is_ready("ManagedCluster", "one").await;
@@ -394,7 +378,7 @@ async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently()
         world.seen_entry("one"),
         stands(&world, "one").await,
     );
-    remake(&world, &[("team".to_owned(), "other".to_owned())].into());
+    world.remake_management_role(&[("team".to_owned(), "other".to_owned())].into());
     let theirs = management(&world).unwrap();
     world.ask("ManagementRole", "default").await;
     let object = world.until_reason("ManagementRole", "default", "StalePrincipal").await;
@@ -429,7 +413,7 @@ async fn a_role_that_is_not_the_one_it_was_is_named_and_never_trusted_silently()
     assert_eq!((&afresh.trust, &afresh.boundary), (&before.trust, &before.boundary));
 
     // With our tags: told, and made afresh when two looks agree.
-    remake(&world, &afresh.tags);
+    world.remake_management_role(&afresh.tags);
     let forged = management(&world).unwrap();
     let mark = world.mark();
     world.ask("ManagementRole", "default").await;

@@ -119,32 +119,34 @@ async fn drift(world: &World) {
     let ways = world.assumable();
     assert!(ways.contains(&way(world, "222222222222")));
     let open = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
-    let harms: [(&str, &dyn Fn()); 6] = [
-        ("UpdateAssumeRolePolicy", &|| {
+    let harms: [(&str, &str, &dyn Fn()); 6] = [
+        ("UpdateAssumeRolePolicy", "restore the trust policy of ", &|| {
             by_hand(
                 world,
                 "UpdateAssumeRolePolicy",
                 json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)}),
             );
         }),
-        ("PutRolePermissionsBoundary", &|| {
-            by_hand(world, "DeleteRolePermissionsBoundary", json!({}))
-        }),
-        ("TagRole", &|| {
+        (
+            "PutRolePermissionsBoundary",
+            "set the permissions boundary of ",
+            &|| by_hand(world, "DeleteRolePermissionsBoundary", json!({})),
+        ),
+        ("TagRole", "restore the tags of ", &|| {
             by_hand(
                 world,
                 "UntagRole",
                 json!({"TagKeys": ["mooring.dev/hub", "mooring.dev/uid"]}),
             )
         }),
-        ("UpdateRole", &|| {
+        ("UpdateRole", "set the ", &|| {
             by_hand(world, "UpdateRole", json!({"MaxSessionDuration": 43_200}));
         }),
-        ("PutRolePolicy", &|| {
+        ("PutRolePolicy", "take every action on every resource", &|| {
             let input = json!({"PolicyName": "mooring-assume-deployers", "PolicyDocument": open.to_string()});
             by_hand(world, "PutRolePolicy", input);
         }),
-        ("PutRolePolicy", &|| {
+        ("PutRolePolicy", "assume deployer roles by ", &|| {
             by_hand(
                 world,
                 "DeleteRolePolicy",
@@ -152,7 +154,13 @@ async fn drift(world: &World) {
             );
         }),
     ];
-    for (write, harm) in harms {
+    for (write, event, harm) in harms {
+        let mended = async || {
+            let mut events = world.events("default").await;
+            events.retain(|text| text.starts_with("DriftMended: ") && text.contains(event));
+            events.len()
+        };
+        let before_it = mended().await;
         harm();
         let mark = world.mark();
         world.whole_pass("ManagementRole", "default").await;
@@ -160,6 +168,11 @@ async fn drift(world: &World) {
         assert_eq!(world.writes("default", mark), [write]);
         assert_eq!(role(world).unwrap(), before);
         assert_eq!(world.assumable(), ways);
+        world
+            .eventually(&format!("an event DriftMended with `{event}`"), async || {
+                (mended().await > before_it).then_some(())
+            })
+            .await;
     }
     boundary_gone(world, &before).await;
     // A policy of somebody else's is named, and not touched: the boundary holds it.

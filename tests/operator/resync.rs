@@ -12,7 +12,9 @@ use crate::support::{HUB_ACCOUNT, Setting, World, hands::loose_trust, manifest};
 /// Each time once more: after a pass that found nothing to do, and after one that mended something.
 #[tokio::test(flavor = "multi_thread")]
 async fn drift_is_found_by_a_resync_that_nobody_asked_for() {
-    let setting = Setting::of(&["222222222222/eu-west-1/one"]).flag(&["--resync-interval", "2s"]);
+    let setting = Setting::of(&["222222222222/eu-west-1/one"])
+        .flag(&["--resync-interval", "2s"])
+        .flag(&["--confirm-after", "1s"]);
     let world = World::ready(setting).await;
     world.moored("one").await;
     let before = world.seen_entry("one").unwrap();
@@ -40,6 +42,17 @@ async fn drift_is_found_by_a_resync_that_nobody_asked_for() {
             })
             .await;
     }
+    // What the access entry was made for is a ghost, which EKS does not say.
+    let former = world.seen_role("one").unwrap().id;
+    world.role("one", "DeleteRole", json!({}));
+    world
+        .eventually("role and access entry are made afresh", async || {
+            let (role, entry) = (world.seen_role("one")?, world.seen_entry("one")?);
+            (role.id != former && entry.tags["mooring.dev/role-id"] == role.id).then_some(())
+        })
+        .await;
+    let told = world.told("one", "StalePrincipal: ").await;
+    assert!(told.contains(&former), "{told}");
     world.never_denied();
 }
 

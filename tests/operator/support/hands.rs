@@ -6,7 +6,7 @@ use mooring::domain::arn::RoleArn;
 use mooring_sandbox::aws::contract::{Answer, Service};
 use serde_json::{Value, json};
 
-use super::World;
+use super::{HUB_ACCOUNT, World};
 
 impl World {
     /// A call to IAM as the root of a cluster's account.
@@ -18,6 +18,20 @@ impl World {
     pub(crate) fn iam(&self, account: &str, operation: &str, input: Value) -> Value {
         self.try_iam(account, operation, input)
             .unwrap_or_else(|error| panic!("{operation}: {error:?}"))
+    }
+
+    /// Somebody deletes the management role, and makes another under its name.
+    pub(crate) fn remake_management_role(&self, tags: &BTreeMap<String, String>) {
+        let arn = self.hub().management_role_arn(None);
+        let by_hand = |operation: &str, mut input: Value| {
+            input["RoleName"] = json!(arn.name.as_str());
+            self.iam(HUB_ACCOUNT, operation, input);
+        };
+        by_hand("DeleteRolePolicy", json!({"PolicyName": "mooring-assume-deployers"}));
+        by_hand("DeleteRole", json!({}));
+        let trust = loose_trust(HUB_ACCOUNT);
+        let made = json!({"Path": arn.path, "AssumeRolePolicyDocument": trust, "Tags": iam_tags(tags)});
+        by_hand("CreateRole", made);
     }
 
     /// A call to EKS about a cluster as the root of its account.

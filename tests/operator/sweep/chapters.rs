@@ -23,15 +23,18 @@ pub(super) enum Chapter {
     Grow,
     /// Somebody changes everything that can be changed.
     Heal,
+    /// Somebody makes another role under its name, with its tags.
+    Replace,
     /// The last cluster of the account goes.
     Shrink,
     Delete,
 }
 
-pub(super) const CHAPTERS: [Chapter; 5] = [
+pub(super) const CHAPTERS: [Chapter; 6] = [
     Chapter::Create,
     Chapter::Grow,
     Chapter::Heal,
+    Chapter::Replace,
     Chapter::Shrink,
     Chapter::Delete,
 ];
@@ -48,6 +51,12 @@ pub(super) async fn begin(world: &World, chapter: Chapter) {
             world.moor(CLUSTER, spec).await;
         }
         Chapter::Heal => drift(world).await,
+        Chapter::Replace => {
+            let arn = world.hub().management_role_arn(None);
+            let role = world.seen_role_named(HUB_ACCOUNT, arn.name.as_str()).unwrap();
+            world.remake_management_role(&role.tags);
+            world.ask("ManagementRole", "default").await;
+        }
         Chapter::Shrink => world.delete("ManagedCluster", CLUSTER).await,
         Chapter::Delete => world.delete("ManagementRole", "default").await,
     }
@@ -89,7 +98,7 @@ pub(super) async fn end(world: &World, chapter: Chapter) -> Option<Value> {
     let object = world.get("ManagementRole", "default").await;
     let cluster = world.get("ManagedCluster", CLUSTER).await;
     let over = match chapter {
-        Chapter::Create | Chapter::Heal => object.as_ref().is_some_and(|object| {
+        Chapter::Create | Chapter::Heal | Chapter::Replace => object.as_ref().is_some_and(|object| {
             let bound = condition(object, "ServiceAccountsBound").is_some_and(|(_, reason, _)| reason == "Bound");
             is_ready(object) && bound
         }),
