@@ -17,6 +17,8 @@ use crate::{
     cli::BootstrapArgs,
     domain::{
         arn::{PolicyArn, RoleArn},
+        commands::{open_access_entry, open_role},
+        hub::Hub,
         name::{AccountId, KubernetesName, RoleName},
     },
     management_role::request::Request,
@@ -91,7 +93,19 @@ pub fn bootstrap(manifest: &ManagementRole, options: &Options) -> Result<Bootstr
             named.join(", ")
         ));
     }
+    if request.allow.iter().any(|entry| !entry.deployer_roles.is_empty()) {
+        bootstrap.notes.push(how_to_open(&request.hub));
+    }
     Ok(bootstrap)
+}
+
+/// What the owner of an account does besides, for a `ManagedCluster` with `adoptExisting`.
+fn how_to_open(hub: &Hub) -> String {
+    format!(
+        "none of these lets Mooring write to a role of spec.allow.deployerRoles before its owner has opened it to this hub: `{}`. An access entry is opened by `{}`",
+        open_role("NAME", &hub.cluster),
+        open_access_entry("REGION", "ENTRY-ARN", &hub.cluster)
+    )
 }
 
 /// Runs the command.

@@ -101,7 +101,7 @@ pub(super) async fn tell(
         && !(rotation && plan.steps.iter().all(Step::changes_config_alone))
     {
         let edited = old.observed_generation != new.observed_generation;
-        let ghost = plan.steps.iter().any(Step::meets_a_ghost);
+        let ghost = plan.suspicion.is_some() || plan.steps.iter().any(Step::meets_a_ghost);
         let (reason, weight) = match (edited, was_well) {
             // No spec leads to one.
             _ if ghost => ("StalePrincipal", Weight::Warning),

@@ -142,7 +142,7 @@ async fn drift(world: &World) {
         ("UpdateRole", "set the ", &|| {
             by_hand(world, "UpdateRole", json!({"MaxSessionDuration": 43_200}));
         }),
-        ("PutRolePolicy", "take every action on every resource", &|| {
+        ("PutRolePolicy", "take away statement", &|| {
             let input = json!({"PolicyName": "mooring-assume-deployers", "PolicyDocument": open.to_string()});
             by_hand(world, "PutRolePolicy", input);
         }),

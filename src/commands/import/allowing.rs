@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{MOST_ENTRIES, ManagementRole},
-    domain::eks::AccessScope,
+    domain::{arn::RoleArn, eks::AccessScope},
     managed_cluster::management::Management,
 };
 
@@ -40,12 +40,16 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
         } else {
             "It allows what was found. What was not is for you to fill in, where it says so, and without that it gives nothing there."
         };
+        let management = read(&role).and_then(|role| plan::management(hub, &role));
+        let leads_to = management
+            .as_ref()
+            .map_or_else(|_| String::new(), |made| leads_to(&made.role));
         return Allowing {
             note: String::new(),
-            management: read(&role).and_then(|role| plan::management(hub, &role)),
+            management,
             manifest: Some(Document {
                 comment: format!(
-                    "{allows}{} Run `mooring bootstrap` on it, and after each change of it.",
+                    "{allows}{leads_to}{} Run `mooring bootstrap` on it, and after each change of it.",
                     too_many(allow.len())
                 ),
                 object: role,
@@ -115,6 +119,13 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
             unknown,
         }),
     }
+}
+
+/// What a new `ManagementRole` leads to on AWS.
+fn leads_to(role: &RoleArn) -> String {
+    format!(
+        " It leads to management role {role}, which is made for Argo CD's service accounts with the boundary that bootstrap makes, and to the hub's OIDC provider where there is none; `mooring plan -f FILE` tells each step, and what stands in its way."
+    )
 }
 
 fn read(role: &Value) -> Result<ManagementRole, String> {
