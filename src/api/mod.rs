@@ -12,6 +12,7 @@
 
 pub mod allow;
 pub mod condition;
+pub mod fixed;
 pub mod managed_cluster;
 pub mod management_role;
 pub mod recorded;

@@ -101,7 +101,7 @@ pub async fn plan(args: &PlanArgs, files: Files, progress: impl Fn(&str)) -> Res
         hub: fleet.hub(),
         limit: args.removals_per_hour,
     };
-    all.extend(fleet.unreadable());
+    all.extend(fleet.unplanned());
     all.extend(
         sights
             .into_iter()

@@ -1,5 +1,7 @@
 //! The objects that a plan is about: those of the hub, with those of files laid over them.
 
+mod lay;
+
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -20,7 +22,7 @@ use crate::{
     run::{Error, Guarded},
 };
 
-use super::{Files, laid, unread::Unread};
+use super::{Files, unread::Unread};
 
 /// Stands for the UID of an object that is not there yet.
 const NEW: &str = "(given by the API server)";
@@ -34,6 +36,8 @@ pub(super) struct Fleet {
     roles: Vec<ManagementRole>,
     clusters: Vec<ManagedCluster>,
     unreadable: Vec<Unread>,
+    /// The objects of files that the API server would refuse: what stands under their names stays as it is.
+    refused: Vec<Planned>,
     /// The UIDs of the `ManagedCluster`s on the hub, those that cannot be read among them.
     living: Living,
     /// Every `ManagedCluster` on the hub, and the `ManagementRole` that it names where it can be read.
@@ -74,6 +78,7 @@ impl Fleet {
             roles: Vec::new(),
             clusters: Vec::new(),
             unreadable: Vec::new(),
+            refused: Vec::new(),
             living: Living::default(),
             stored: Vec::new(),
             files: (!all).then(Asked::default),
@@ -127,57 +132,6 @@ impl Fleet {
         fleet.roles.sort_by_key(ResourceExt::name_any);
         fleet.clusters.sort_by_key(ResourceExt::name_any);
         Ok(fleet)
-    }
-
-    fn lay_role(&mut self, mut file: ManagementRole) {
-        let name = file.name_any();
-        if let Some(files) = &mut self.files {
-            files.roles.insert(name.clone());
-        }
-        let place = self.roles.iter().position(|role| role.name_any() == name);
-        if let Some(live) = place.map(|place| self.roles.swap_remove(place)) {
-            file.metadata = laid::metadata(file.metadata, live.metadata);
-            file.status = live.status;
-        } else if let Some(unread) = self.take_unread(ROLE, &name) {
-            match laid::role(file, &unread.stored) {
-                Ok(laid) => file = laid,
-                Err(why) => return self.unreadable.push(Unread { why, ..unread }),
-            }
-        } else {
-            file.metadata.uid = Some(NEW.to_owned());
-        }
-        self.roles.push(file);
-    }
-
-    fn lay_cluster(&mut self, mut file: ManagedCluster) {
-        let name = file.name_any();
-        if let Some(files) = &mut self.files {
-            files.clusters.insert(name.clone());
-        }
-        let place = self.clusters.iter().position(|cluster| cluster.name_any() == name);
-        if let Some(live) = place.map(|place| self.clusters.swap_remove(place)) {
-            file.metadata = laid::metadata(file.metadata, live.metadata);
-            file.status = live.status;
-        } else if let Some(unread) = self.take_unread(CLUSTER, &name) {
-            match laid::cluster(file, &unread.stored) {
-                Ok(laid) => file = laid,
-                Err(why) => return self.unreadable.push(Unread { why, ..unread }),
-            }
-        } else {
-            file.metadata.uid = Some(NEW.to_owned());
-        }
-        // What the file says of its removal counts where removals are counted, too.
-        let is_it = |metadata: &ObjectMeta| metadata.name == file.metadata.name;
-        if let Some(stored) = self.stored.iter_mut().find(|(metadata, _)| is_it(metadata)) {
-            *stored = (file.metadata.clone(), Some(file.spec.management_role.clone()));
-        }
-        self.clusters.push(file);
-    }
-
-    fn take_unread(&mut self, kind: &str, name: &str) -> Option<Unread> {
-        let mut all = self.unreadable.iter();
-        let place = all.position(|unread| unread.kind == kind && unread.name == name)?;
-        Some(self.unreadable.swap_remove(place))
     }
 
     /// Takes a cluster for deleted as of now.
@@ -301,8 +255,8 @@ impl Fleet {
         self.unreadable.iter().filter(|unread| unread.kind == ROLE)
     }
 
-    /// What cannot be read, where it is asked for.
-    pub(super) fn unreadable(&self) -> Vec<Planned> {
+    /// What there is no plan for: files that would be refused, and what cannot be read, where it is asked for.
+    pub(super) fn unplanned(&self) -> Vec<Planned> {
         let asked = |kind: &str, name: &String| {
             self.files.as_ref().is_none_or(|files| match kind {
                 ROLE => files.role(name),
@@ -316,7 +270,7 @@ impl Fleet {
             of: None,
             looked: Err(Unplanned::Refused(format!("it cannot be read: {}", unread.why))),
         };
-        shown.map(planned).collect()
+        self.refused.iter().cloned().chain(shown.map(planned)).collect()
     }
 
     /// All clusters, for the permission policy of a management role: one that cannot be read counts as present.
@@ -350,7 +304,8 @@ mod tests {
             let fleet = Fleet {
                 roles: Vec::new(),
                 clusters: Vec::new(),
-                unreadable: vec![Unread::of("default", "spec.allow: no list", stored)],
+                unreadable: vec![Unread::stored(ROLE, "default", "spec.allow: no list", stored)],
+                refused: Vec::new(),
                 living: Living::default(),
                 stored: Vec::new(),
                 files: None,

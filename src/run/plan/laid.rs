@@ -6,9 +6,43 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use crate::{
-    api::{ManagedCluster, ManagementRole},
+    api::{ManagedCluster, ManagementRole, fixed::Fixed},
     managed_cluster::{management::unparsable, recorded},
+    policy::shown,
 };
+
+/// Why the API server refuses a file whose `spec` is laid over the one that stands: it changes what never changes. What of
+/// the one that stands cannot be read is held against nothing.
+pub(super) fn refused(fixed: &[Fixed], stands: &Value, file: &Value) -> Option<String> {
+    let (mut changes, mut answers) = (Vec::new(), Vec::new());
+    for Fixed { field, answer } in fixed {
+        let at = format!("/{}", field.replace('.', "/"));
+        let above = at.rsplit_once('/').map_or("", |(above, _)| above);
+        if !stands.pointer(above).is_some_and(Value::is_object) {
+            continue;
+        }
+        let (is, says) = (stands.pointer(&at), file.pointer(&at));
+        if is == says {
+            continue;
+        }
+        let (is, says) = (in_words(is), in_words(says));
+        changes.push(format!("spec.{field} is {is}, and the file says {says}"));
+        if !answers.contains(answer) {
+            answers.push(*answer);
+        }
+    }
+    (!changes.is_empty()).then(|| {
+        format!(
+            "the API server refuses this change, so nothing comes of it: {}. {}",
+            changes.join("; "),
+            answers.join("; ")
+        )
+    })
+}
+
+fn in_words(value: Option<&Value>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), |value| shown(&value.to_string()))
+}
 
 /// The metadata: what the file says counts, and what the API server keeps stays.
 pub(super) fn metadata(file: ObjectMeta, live: ObjectMeta) -> ObjectMeta {

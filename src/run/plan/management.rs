@@ -259,7 +259,7 @@ mod tests {
             },
         });
         change(&mut stored);
-        Unread::of("default", "spec.allow: no list", stored)
+        Unread::stored("ManagementRole", "default", "spec.allow: no list", stored)
     }
 
     #[test]

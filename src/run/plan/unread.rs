@@ -35,10 +35,10 @@ impl Unread {
         }
     }
 
-    /// A `ManagementRole` that cannot be read.
+    /// One that cannot be read, as it is stored.
     #[cfg(test)]
-    pub(super) fn of(name: &str, why: &str, stored: Value) -> Self {
-        Self::new("ManagementRole", name.to_owned(), why.to_owned(), stored)
+    pub(super) fn stored(kind: &'static str, name: &str, why: &str, stored: Value) -> Self {
+        Self::new(kind, name.to_owned(), why.to_owned(), stored)
     }
 
     /// The namespace of its Argo CD, where it is a `ManagementRole` that tells that.
