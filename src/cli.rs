@@ -120,6 +120,7 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Prints the manifests that would take over the clusters that an Argo CD was wired to by hand.
     ///
+    /// Clusters whose ManagedCluster was lost, and whose cluster Secret is there still, are among them.
     /// It reads Argo CD's cluster Secrets with your kubeconfig, and looks the clusters, roles and access entries up with
     /// your AWS credentials (those of an account, or that enter the reader roles). It changes nothing, and prints no
     /// value of a credential. Each manifest has the plan that it leads to, what stands in its way, and the commands by

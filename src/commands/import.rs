@@ -1,4 +1,4 @@
-//! `mooring import`: the cluster Secrets of an Argo CD that was wired by hand, as the `ManagementRole` and the
+//! `mooring import`: the cluster Secrets that people wired by hand, or that lost objects left behind, as the `ManagementRole` and the
 //! `ManagedCluster`s that would take them over, each with the plan that it leads to. Pure: what is looked at is looked at
 //! by `run::import`.
 
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::arn::RoleArn;
 
 pub use crate::managed_cluster::{
-    by_hand::{Access, Found, Hub, Left, Looked, Unseen, Wired, read},
+    by_hand::{Access, Becomes, Found, Hub, Left, Looked, Unseen, Wired, read},
     observe::Spoke,
 };
 pub use manifest::print;
@@ -20,7 +20,7 @@ pub use manifest::print;
 /// What an import comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every cluster Secret that was wired by hand has a manifest, and nothing stands in its way: 0.
+    /// Every cluster Secret that no `ManagedCluster` has has a manifest, and nothing stands in its way: 0.
     Whole,
     /// A Secret cannot be imported, or something of a cluster was not looked at or stands in the way: 1.
     Hindered,
@@ -43,7 +43,7 @@ impl Verdict {
 /// Roles that several clusters share: only one object can own such a role.
 fn shared(all: &[Looked]) -> BTreeSet<RoleArn> {
     let mut count: BTreeMap<&RoleArn, usize> = BTreeMap::new();
-    for looked in all {
+    for looked in all.iter().filter(|looked| looked.wired.becomes == Becomes::Named) {
         *count.entry(&looked.wired.role).or_default() += 1;
     }
     count
@@ -63,7 +63,10 @@ mod tests {
         api::{ManagedCluster, ManagementRole},
         aws::Role,
         commands::Printed,
-        domain::eks::{AccessEntry, AccessPolicyArn, AccessScope, AuthenticationMode, Cluster, ClusterState},
+        domain::{
+            eks::{AccessEntry, AccessPolicyArn, AccessScope, AuthenticationMode, Cluster, ClusterState},
+            hub,
+        },
         managed_cluster::living::{Lives, Living},
     };
 
@@ -102,10 +105,15 @@ mod tests {
                 name: "hub".parse().unwrap(),
             },
             namespace: "argocd".into(),
-            management_role: "default".into(),
+            management_role: "default".parse().unwrap(),
             reader_role: "mooring-reader".into(),
             external_id: None,
         }
+    }
+
+    /// Reads them where no `ManagedCluster` is there.
+    fn read(secrets: &[Secret]) -> (Vec<Wired>, Vec<Left>) {
+        super::read(secrets, &hub(), &Living::default())
     }
 
     fn found(looked: Vec<Looked>, left: Vec<Left>) -> Found {
@@ -178,6 +186,7 @@ mod tests {
                 Looked {
                     wired,
                     spoke: Ok(spoke),
+                    former: None,
                 }
             })
             .collect();
@@ -484,7 +493,9 @@ mod tests {
             secret("elsewhere", &elsewhere),
             ours,
         ];
-        let (wired, left) = read(&secrets);
+        let mut living = Living::default();
+        living.insert("u".to_owned(), Lives::default());
+        let (wired, left) = super::read(&secrets, &hub(), &living);
         assert_eq!(wired, []);
         let printed = told(&[], &left);
         let told = printed.notes.join("\n");
@@ -500,6 +511,160 @@ mod tests {
         assert!(told.ends_with("no cluster Secret in namespace argocd can be imported, so nothing is printed"));
         assert_eq!(printed.out, "");
         assert_eq!(print(&found(Vec::new(), left)).1.exit_code(), 2);
+    }
+
+    const HUB: &str = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
+
+    /// A cluster Secret as an object that is no more had Mooring write it, and its access entry and role.
+    fn left_behind(cluster: &str, role: &str) -> Secret {
+        let mut secret = by_hand(cluster, role);
+        let annotations = secret.metadata.annotations.get_or_insert_default();
+        annotations.insert("mooring.dev/uid".into(), "gone".into());
+        annotations.insert("mooring.dev/managed-cluster".into(), "prod-eu".into());
+        let data = secret.data.as_mut().unwrap();
+        data.insert("shard".into(), k8s_openapi::ByteString(b"3".to_vec()));
+        secret
+    }
+
+    fn marked(spoke: &mut Spoke) {
+        let marks = || {
+            [
+                ("mooring.dev/hub", HUB),
+                ("mooring.dev/uid", "gone"),
+                ("mooring.dev/object", "prod-eu"),
+            ]
+        };
+        let marks = || marks().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        spoke.role.as_mut().unwrap().tags.extend(marks());
+        spoke.entry.as_mut().unwrap().tags.extend(marks());
+    }
+
+    fn of(role: &hub::Hub, cluster: &str) -> RoleArn {
+        role.deployer_role(&crate::domain::arn::ClusterArn {
+            region: "eu-west-1".parse().unwrap(),
+            account: "222222222222".parse().unwrap(),
+            name: cluster.parse().unwrap(),
+        })
+    }
+
+    fn paths(of: &str, management_role: &str) -> hub::Hub {
+        hub::Hub {
+            cluster: crate::domain::arn::ClusterArn {
+                name: of.parse().unwrap(),
+                ..hub().cluster
+            },
+            management_role: management_role.parse().unwrap(),
+        }
+    }
+
+    /// The operator takes back what its own hub made without a tag, and by no ARN.
+    #[test]
+    fn what_an_object_that_is_no_more_left_behind_is_taken_over_as_what_it_is() {
+        let role = of(&paths("hub", "default"), "prod").to_string();
+        let (all, left) = looked(&[left_behind("prod", &role)], marked);
+        assert_eq!(left, []);
+        let (printed, verdict) = print(&found(all, left));
+        assert_eq!(verdict.exit_code(), 0, "{}", printed.out);
+        let documents = documents(&printed.out);
+        let cluster: ManagedCluster = serde_json::from_value(documents[1].clone()).unwrap();
+        assert_eq!(cluster.metadata.name.as_deref(), Some("prod-eu"), "its own name");
+        assert_eq!(cluster.spec.cluster_name.as_deref(), Some("prod"));
+        assert!(cluster.spec.adopt_existing);
+        assert_eq!(documents[1]["spec"]["access"].get("deployerRole"), None);
+        assert_eq!(cluster.spec.argocd.shard, Some(3));
+        assert_eq!(cluster.spec.argocd.annotations.keys().collect::<Vec<_>>(), ["team"]);
+        assert_eq!(documents[0]["spec"]["allow"][0].get("deployerRoles"), None);
+        for line in [
+            "# ManagedCluster prod-eu wrote the Secret, and is there no more.",
+            "#   kubectl annotate secret -n argocd prod-secret mooring.dev/adopt=prod-eu",
+            &format!("#   take over role {role} (AROATHEIRS)"),
+            "#   take over cluster Secret prod-secret",
+        ] {
+            assert!(printed.out.contains(line), "{line}\n{}", printed.out);
+        }
+        for word in ["aws iam tag-role", "tag-resource", "In its way"] {
+            assert!(!printed.out.contains(word), "{word}\n{}", printed.out);
+        }
+
+        // Where somebody took the tags off, its owner opens it as any other.
+        let (all, left) = looked(&[left_behind("prod", &role)], |_| {});
+        let printed = told(&all, &left);
+        for line in ["aws iam tag-role", "aws eks tag-resource --region", "take over role"] {
+            assert!(printed.out.contains(line), "{line}\n{}", printed.out);
+        }
+        assert!(!printed.out.contains("In its way"), "{}", printed.out);
+    }
+
+    #[test]
+    fn a_role_that_a_spec_chose_the_name_of_is_had_again_by_that_name() {
+        let role = RoleArn {
+            name: "shop".parse().unwrap(),
+            ..of(&paths("hub", "default"), "prod")
+        };
+        let (all, left) = looked(&[left_behind("prod", &role.to_string())], marked);
+        let (printed, verdict) = print(&found(all, left));
+        assert_eq!(verdict.exit_code(), 0, "{}", printed.out);
+        assert_eq!(
+            documents(&printed.out)[1]["spec"]["access"]["deployerRole"],
+            json!({"name": "shop"})
+        );
+        // Whoever may ask for a cluster may name any role, so that one is its owner's to open.
+        let opens = "#   aws iam tag-role --role-name shop --tags Key=mooring.dev/adopt";
+        assert!(printed.out.contains(opens), "{}", printed.out);
+    }
+
+    /// No hub takes over what another made under its own path: the Secret alone is taken over.
+    #[test]
+    fn what_another_hub_made_is_left_where_it_is_and_told_how_to_be_deleted() {
+        let theirs = of(&paths("lost", "default"), "prod").to_string();
+        let (mut all, left) = looked(&[left_behind("prod", &theirs)], |_| {});
+        assert_eq!(left, []);
+        let spoke = all[0].spoke.as_mut().unwrap();
+        let former = Access {
+            entry: spoke.entry.take(),
+            associations: spoke.associations.take(),
+        };
+        (spoke.role, spoke.role_policies, spoke.instance_profiles) = (None, None, None);
+        all[0].former = Some(former);
+        let (printed, verdict) = print(&found(all.clone(), left.clone()));
+        assert_eq!(verdict.exit_code(), 0, "{}", printed.out);
+        let manifest = documents(&printed.out).remove(1);
+        let as_found = json!({"policies": [{"name": "AmazonEKSClusterAdminPolicy"}]});
+        assert_eq!(manifest["spec"]["access"], as_found);
+        let new = of(&paths("hub", "default"), "prod").to_string();
+        for line in [
+            format!("role {new} is made beside it"),
+            format!("#   aws eks delete-access-entry --region eu-west-1 --cluster-name prod --principal-arn {theirs}"),
+            "#   aws iam delete-role --role-name prod-".to_owned(),
+            format!("#   create role {new}"),
+            "#   take over cluster Secret prod-secret".to_owned(),
+        ] {
+            assert!(printed.out.contains(&line), "{line}\n{}", printed.out);
+        }
+        for word in ["tag-role", "tag-resource", "In its way"] {
+            assert!(!printed.out.contains(word), "{word}\n{}", printed.out);
+        }
+        all[0].former = None;
+        let (printed, verdict) = print(&found(all, left));
+        assert_eq!(verdict.exit_code(), 1);
+        assert!(
+            printed.out.contains("its access entry was not looked at"),
+            "{}",
+            printed.out
+        );
+    }
+
+    #[test]
+    fn what_was_made_for_another_management_role_is_left_with_the_flag_that_imports_it() {
+        let role = of(&paths("hub", "second"), "prod").to_string();
+        let (wired, left) = read(&[left_behind("prod", &role)]);
+        assert_eq!(wired, []);
+        assert!(
+            left[0]
+                .why
+                .ends_with("run this once more with --management-role second"),
+            "{left:?}"
+        );
     }
 
     fn living(allow: &Value) -> Value {

@@ -1,4 +1,5 @@
-//! Cluster Secrets that people wired by hand, and the clusters and roles that they are about. Pure.
+//! Cluster Secrets that people wired by hand, or that objects left behind which are no more, and the clusters and roles that
+//! they are about. Pure.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +7,14 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 
 use crate::{
-    argocd::{ClusterSecret, Credentials, OWNER_ANNOTATION, SeenCluster, parse},
+    argocd::{CLUSTER_ANNOTATION, ClusterSecret, Credentials, OWNER_ANNOTATION, SeenCluster, parse},
     domain::{
         arn::{ClusterArn, RoleArn},
         eks::{AccessEntry, Associations},
-        name::{InvalidName, Region},
+        hub,
+        name::{InvalidName, KubernetesName, Region},
+        ownership::{HUB_TAG, Tags},
+        role_pattern::of_another_hub,
     },
 };
 
@@ -24,11 +28,26 @@ pub struct Hub {
     /// Argo CD's namespace.
     pub namespace: String,
     /// The name of the `ManagementRole` to print.
-    pub management_role: String,
+    pub management_role: KubernetesName,
     /// The name of the role by which accounts are entered to look.
     pub reader_role: String,
     /// The external ID that the reader roles ask for.
     pub external_id: Option<String>,
+}
+
+impl Hub {
+    /// What everything is named after that Mooring makes for it.
+    fn paths(&self) -> hub::Hub {
+        hub::Hub {
+            cluster: self.cluster.clone(),
+            management_role: self.management_role.clone(),
+        }
+    }
+
+    /// Whether a thing bears this hub's mark: what an object that is no more left behind needs not be opened.
+    fn marked(&self, tags: &Tags) -> bool {
+        tags.get(HUB_TAG) == Some(&self.cluster.to_string())
+    }
 }
 
 /// Everything that was found.
@@ -61,6 +80,41 @@ pub struct Wired {
     pub cluster: ClusterArn,
     /// The role that Argo CD assumes.
     pub role: RoleArn,
+    /// What becomes of that role.
+    pub becomes: Becomes,
+}
+
+/// What becomes of the role by which Argo CD comes to a cluster. A role under the path of any Mooring can be named by no
+/// manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Becomes {
+    /// It stands elsewhere, and is named by its ARN.
+    Named,
+    /// This hub made it, and has it again where no role is named.
+    Own,
+    /// This hub made it under a name that a spec chose.
+    Chosen,
+    /// Another hub made it, and nobody takes it over: this one makes that role beside it.
+    LeftFor(RoleArn),
+}
+
+impl Wired {
+    /// The deployer role from then on.
+    #[must_use]
+    pub fn deployer(&self) -> &RoleArn {
+        match &self.becomes {
+            Becomes::Named | Becomes::Own | Becomes::Chosen => &self.role,
+            Becomes::LeftFor(another) => another,
+        }
+    }
+
+    /// The `ManagedCluster` that wrote the Secret, by its name or else its UID; `None` where a person did.
+    #[must_use]
+    pub fn left_by(&self) -> Option<&str> {
+        let annotations = self.secret.metadata.annotations.as_ref()?;
+        let uid = annotations.get(OWNER_ANNOTATION)?;
+        Some(annotations.get(CLUSTER_ANNOTATION).unwrap_or(uid))
+    }
 }
 
 /// A cluster Secret that cannot be imported, and why.
@@ -77,8 +131,11 @@ pub struct Left {
 pub struct Looked {
     /// The Secret and what it is about.
     pub wired: Wired,
-    /// What stands in the account; what is known all the same, where it could not be looked at whole.
+    /// What stands in the account with the deployer role that it leads to; what is known all the same, where it could not be
+    /// looked at whole.
     pub spoke: Result<Spoke, Unseen>,
+    /// What EKS gives the role that the Secret names, where it leads to another one and that could be looked at.
+    pub former: Option<Access>,
 }
 
 /// An account that could not be looked at whole.
@@ -100,29 +157,54 @@ pub struct Access {
 }
 
 impl Looked {
-    /// The access entry of the role, where one was seen.
+    /// The access entry of the role by which Argo CD comes to the cluster, where one was seen.
     #[must_use]
     pub fn entry(&self) -> Option<&AccessEntry> {
-        match &self.spoke {
-            Ok(spoke) => spoke.entry.as_ref(),
-            Err(unseen) => unseen.access.as_ref()?.entry.as_ref(),
-        }
+        self.given()?.0
     }
 
     /// The access policies that were seen on it.
     #[must_use]
     pub fn associations(&self) -> Option<&Associations> {
-        match &self.spoke {
-            Ok(spoke) => spoke.associations.as_ref(),
-            Err(unseen) => unseen.access.as_ref()?.associations.as_ref(),
+        self.given()?.1
+    }
+
+    /// What EKS gives that role; `None` where nobody could look.
+    fn given(&self) -> Option<(Option<&AccessEntry>, Option<&Associations>)> {
+        let access = match (&self.wired.becomes, &self.spoke) {
+            (Becomes::LeftFor(_), _) => self.former.as_ref()?,
+            (Becomes::Named | Becomes::Own | Becomes::Chosen, Ok(spoke)) => {
+                return Some((spoke.entry.as_ref(), spoke.associations.as_ref()));
+            }
+            (Becomes::Named | Becomes::Own | Becomes::Chosen, Err(unseen)) => unseen.access.as_ref()?,
+        };
+        Some((access.entry.as_ref(), access.associations.as_ref()))
+    }
+
+    /// Whether its owner has to open the role: this hub's own, which an object left behind, only where it lost its mark.
+    #[must_use]
+    pub fn opens_role(&self, hub: &Hub) -> bool {
+        match &self.wired.becomes {
+            Becomes::Named | Becomes::Chosen => true,
+            Becomes::Own => {
+                let role = self.spoke.as_ref().ok().and_then(|spoke| spoke.role.as_ref());
+                role.is_some_and(|role| !hub.marked(&role.tags))
+            }
+            Becomes::LeftFor(_) => false,
         }
+    }
+
+    /// The access entry that its owner has to open.
+    #[must_use]
+    pub fn opens_entry(&self, hub: &Hub) -> Option<&AccessEntry> {
+        let stays = !matches!(self.wired.becomes, Becomes::LeftFor(_));
+        self.entry().filter(|entry| stays && !hub.marked(&entry.tags))
     }
 
     /// Why nobody knows what Argo CD may do on the cluster; `None` where the access entry that was seen says it.
     #[must_use]
     pub fn unsaid(&self) -> Option<&'static str> {
-        let unseen = self.spoke.as_ref().err().is_some_and(|unseen| unseen.access.is_none());
-        if unseen {
+        if self.given().is_none() {
             return Some("its access entry was not looked at");
         }
         let Some(entry) = self.entry() else {
@@ -133,16 +215,18 @@ impl Looked {
     }
 }
 
-/// Reads the cluster Secrets, as leniently as Argo CD does. Those of Mooring are passed over.
+/// Reads the cluster Secrets, as leniently as Argo CD does. Those of `ManagedCluster`s that are there are passed over.
 #[must_use]
-pub fn read(secrets: &[Secret]) -> (Vec<Wired>, Vec<Left>) {
+pub fn read(secrets: &[Secret], hub: &Hub, living: &Living) -> (Vec<Wired>, Vec<Left>) {
+    let hub = hub.paths();
     let (mut wired, mut left) = (Vec::new(), Vec::new());
     for secret in secrets {
         let annotations = secret.metadata.annotations.as_ref();
-        if annotations.is_some_and(|all| all.contains_key(OWNER_ANNOTATION)) {
+        let owner = annotations.and_then(|all| all.get(OWNER_ANNOTATION));
+        if owner.is_some_and(|uid| living.contains(uid)) {
             continue;
         }
-        match read_one(secret) {
+        match read_one(secret, &hub) {
             Ok(one) => wired.push(one),
             Err(why) => left.push(Left {
                 secret: secret.metadata.name.clone().unwrap_or_default(),
@@ -153,7 +237,7 @@ pub fn read(secrets: &[Secret]) -> (Vec<Wired>, Vec<Left>) {
     (wired, left)
 }
 
-fn read_one(secret: &Secret) -> Result<Wired, String> {
+fn read_one(secret: &Secret, hub: &hub::Hub) -> Result<Wired, String> {
     let seen = parse::read(secret).map_err(|why| format!("Argo CD cannot read it: {why}"))?;
     let (name, role, profile, said, by) = match &seen.credentials {
         Credentials::Aws {
@@ -186,16 +270,43 @@ fn read_one(secret: &Secret) -> Result<Wired, String> {
             seen.server
         )
     })?;
+    let cluster = ClusterArn {
+        account: role.account.clone(),
+        region,
+        name: name.parse().map_err(told)?,
+    };
     Ok(Wired {
-        cluster: ClusterArn {
-            account: role.account.clone(),
-            region,
-            name: name.parse().map_err(told)?,
-        },
+        becomes: becomes(&role, &cluster, hub)?,
+        cluster,
         secret: secret.clone(),
         seen,
         role,
     })
+}
+
+/// What becomes of a role.
+///
+/// # Errors
+/// Which other `ManagementRole` of this hub has its path.
+fn becomes(role: &RoleArn, cluster: &ClusterArn, hub: &hub::Hub) -> Result<Becomes, String> {
+    let own = hub.deployer_role(cluster);
+    if *role == own {
+        return Ok(Becomes::Own);
+    }
+    if of_another_hub(role, hub).is_some() {
+        return Ok(Becomes::LeftFor(own));
+    }
+    match role.path.strip_prefix(&hub.management_path()) {
+        // Under the path itself stands the management role.
+        None | Some("") => Ok(Becomes::Named),
+        Some(_) if role.path == hub.path() => Ok(Becomes::Chosen),
+        Some(of) => {
+            let of = of.trim_end_matches('/');
+            Err(format!(
+                "its role {role} is one that Mooring made for ManagementRole {of} of this hub, and a ManagedCluster of that one alone can have it again: run this once more with --management-role {of}"
+            ))
+        }
+    }
 }
 
 /// Why a Secret is not taken over by which Argo CD comes to the cluster otherwise than by a role: the names of what is in it,

@@ -11,12 +11,12 @@ use super::{Error, Guarded};
 use crate::{
     api::{ManagedCluster, ManagementRole},
     argocd::{ClusterSecret, SECRET_TYPE},
-    aws::{self, ReadBy, Reader},
+    aws::{self, Account, ReadBy, Reader},
     cli::{ImportArgs, given},
-    domain::arn::ClusterArn,
+    domain::arn::{ClusterArn, RoleArn},
     kubernetes::{connect::connect, objects},
     managed_cluster::{
-        by_hand::{self, Access, Found, Hub, Looked, Unseen, Wired},
+        by_hand::{self, Access, Becomes, Found, Hub, Looked, Unseen, Wired},
         census::add_listed,
         in_words,
         living::Living,
@@ -41,11 +41,11 @@ pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<Found,
             name: args.hub_cluster.clone(),
         },
         namespace: args.argocd_namespace.to_string(),
-        management_role: args.management_role.to_string(),
+        management_role: args.management_role.clone(),
         reader_role: args.reader_role.to_string(),
         external_id: args.external_id.clone(),
     };
-    let role = objects::stored::<ManagementRole>(&client, &hub.management_role).await;
+    let role = objects::stored::<ManagementRole>(&client, hub.management_role.as_str()).await;
     let role = role.or_else(|error| if error.is_not_found() { Ok(None) } else { Err(error) })?;
     let role = role.map(serde_json::to_value).transpose().map_err(Error::Unreadable)?;
     if let Some(role) = &role {
@@ -54,10 +54,12 @@ pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<Found,
     let api: Api<Secret> = Api::namespaced(client.clone(), args.argocd_namespace.as_str());
     let (key, value) = SECRET_TYPE;
     let secrets = objects::list_labelled(&api, &format!("{key}={value}")).await?;
-    let (wired, left) = by_hand::read(&secrets);
+    let living = living(&client).await?;
+    let (wired, left) = by_hand::read(&secrets, &hub, &living);
+    let behind = wired.iter().filter(|one| one.left_by().is_some()).count();
     progress(&format!(
-        "{} wired by hand, and {} more cannot be imported; looking at the accounts, and changing nothing",
-        match wired.len() {
+        "{} wired by hand, {behind} left behind by ManagedClusters that are gone, and {} more cannot be imported; looking at the accounts, and changing nothing",
+        match wired.len() - behind {
             1 => "1 cluster Secret was".to_owned(),
             count => format!("{count} cluster Secrets were"),
         },
@@ -91,7 +93,6 @@ pub async fn import(args: &ImportArgs, progress: impl Fn(&str)) -> Result<Found,
             false
         }
     };
-    let living = living(&client).await?;
     let looks = wired.into_iter().map(|one| look(&reader, &by, one));
     let looked: Vec<Looked> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     Ok(Found {
@@ -156,27 +157,48 @@ async fn living(client: &Client) -> Result<Living, Error> {
 }
 
 async fn look(reader: &Reader, by: &ReadBy, wired: Wired) -> Looked {
-    let spoke = Box::pin(spoke(reader, by, &wired)).await;
-    Looked { wired, spoke }
+    let account = reader.enter(by, &wired.cluster.account, &wired.cluster.region).await;
+    let account = match account {
+        Ok(account) => account,
+        Err(why) => {
+            return Looked {
+                spoke: Err(Unseen { why, access: None }),
+                former: None,
+                wired,
+            };
+        }
+    };
+    let former = match &wired.becomes {
+        Becomes::LeftFor(_) => Box::pin(access(&account, &wired.cluster, &wired.role)).await,
+        Becomes::Named | Becomes::Own | Becomes::Chosen => None,
+    };
+    Looked {
+        spoke: Box::pin(spoke(&account, &wired)).await,
+        former,
+        wired,
+    }
 }
 
-async fn spoke(reader: &Reader, by: &ReadBy, wired: &Wired) -> Result<Spoke, Unseen> {
-    let shut = |why| Unseen { why, access: None };
-    let account = reader.enter(by, &wired.cluster.account, &wired.cluster.region).await;
-    let account = account.map_err(shut)?;
+async fn spoke(account: &Account, wired: &Wired) -> Result<Spoke, Unseen> {
     let look = LookAtRole {
         recorded: None,
         always: true,
         adopt: true,
     };
-    let error = match Box::pin(observe::spoke(&account, &wired.cluster, &wired.role, Some(look))).await {
+    let deployer = wired.deployer();
+    let error = match Box::pin(observe::spoke(account, &wired.cluster, deployer, Some(look))).await {
         Ok(spoke) => return Ok(spoke),
         Err(error) => error,
     };
     // Who may not read the role in IAM may still ask EKS what it gives the role.
-    let entry = Box::pin(observe::entry(&account, &wired.cluster, &wired.role)).await;
     Err(Unseen {
         why: in_words(&error),
-        access: entry.ok().map(|(entry, associations)| Access { entry, associations }),
+        access: Box::pin(access(account, &wired.cluster, deployer)).await,
     })
+}
+
+/// What EKS gives a role on a cluster; `None` where that could not be looked at.
+async fn access(account: &Account, cluster: &ClusterArn, role: &RoleArn) -> Option<Access> {
+    let found = Box::pin(observe::entry(account, cluster, role)).await;
+    found.ok().map(|(entry, associations)| Access { entry, associations })
 }

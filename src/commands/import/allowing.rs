@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{MOST_ENTRIES, ManagementRole},
     domain::{arn::RoleArn, eks::AccessScope},
-    managed_cluster::management::Management,
+    managed_cluster::{by_hand::Becomes, management::Management},
 };
 
 /// How the clusters are allowed.
@@ -234,8 +234,12 @@ fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
             "accounts": [account],
             "regions": [region],
             "clusters": set(&|looked| looked.wired.cluster.name.to_string()),
-            "deployerRoles": set(&|looked| looked.wired.role.to_string()),
         });
+        let named = here.iter().filter(|looked| looked.wired.becomes == Becomes::Named);
+        let named: BTreeSet<String> = named.map(|looked| looked.wired.role.to_string()).collect();
+        if !named.is_empty() {
+            entry["deployerRoles"] = json!(named);
+        }
         if !project.is_empty() {
             entry["projects"] = json!([project]);
         }

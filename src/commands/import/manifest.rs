@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    Found, Hub, Looked, Verdict,
+    Becomes, Found, Hub, Looked, Verdict,
     allowing::{Allowing, allowing},
     document::{Document, FillIn},
     plan, shared,
@@ -50,8 +50,8 @@ pub fn print(found: &Found) -> (Printed, Verdict) {
         return (printed, Verdict::Nothing);
     }
     printed.out.push_str(
-        "# What would take over the clusters that this Argo CD was wired to by hand. Printed by mooring import, which\n\
-         # changed nothing. Read it, and what it says of each; put it into Git a few at a time.\n",
+        "# What would take over the clusters that this Argo CD was wired to by hand, or by ManagedClusters that are gone.\n\
+         # Printed by mooring import, which changed nothing. Read it, and what it says of each; put it into Git a few at a time.\n",
     );
     let objects = objects(found);
     let allowing = allowing(found, &objects);
@@ -94,9 +94,10 @@ fn objects<'a>(found: &'a Found) -> Vec<Object<'a>> {
     let mut taken: BTreeSet<String> = found.living.iter().map(|(_, lives)| lives.name.clone()).collect();
     let object = |looked: &'a Looked| {
         let is_shared = shared.contains(&looked.wired.role);
+        let had = looked.wired.left_by().unwrap_or_else(|| shown(looked));
         let name = match moored_as(found, looked) {
             Some((_, lives)) => lives.name.clone(),
-            None => free_name(&mut taken, &object_name(shown(looked))),
+            None => free_name(&mut taken, &object_name(had)),
         };
         Object {
             looked,
@@ -139,7 +140,8 @@ fn comment(found: &Found, allowing: &Allowing, one: &Object<'_>, hindered: &mut 
             for line in told.lines {
                 let _ = write!(comment, "\n{line}");
             }
-            if spoke.cluster.is_none() && looked.wired.role.account == hub.cluster.account {
+            let by_hand = looked.wired.becomes == Becomes::Named;
+            if by_hand && spoke.cluster.is_none() && looked.wired.role.account == hub.cluster.account {
                 comment.push_str(
                     "\nThe role is of the hub's own account, as Argo CD's own role is, and EKS has no such cluster there: correct accountId, and leave access.deployerRole out, so that Mooring makes a role in the cluster's account. The Secret goes on as it is until then.",
                 );
@@ -173,19 +175,39 @@ fn opening(hub: &Hub, looked: &Looked, object: &Value, shared: bool) -> String {
             "The role is that of other clusters too, and one object alone can own a role: it stays somebody else's."
                 .to_owned(),
         );
-    } else {
+    } else if looked.opens_role(hub) {
         lines.push(format!(
             "  {}",
             commands::open_role(&looked.wired.role.name, &hub.cluster)
         ));
     }
-    if let Some(entry) = looked.entry() {
+    if let Some(entry) = looked.opens_entry(hub) {
         lines.push(format!(
             "  {}",
             commands::open_access_entry(&looked.wired.cluster.region, &entry.arn, &hub.cluster)
         ));
     }
+    if let Some(by) = looked.wired.left_by() {
+        lines.insert(
+            1,
+            format!("ManagedCluster {by} wrote the Secret, and is there no more."),
+        );
+    }
+    lines.extend(left_for_another(looked));
     lines.join("\n")
+}
+
+/// What becomes of a role that another hub made, and of its access entry.
+fn left_for_another(looked: &Looked) -> Option<String> {
+    let (wired, cluster) = (&looked.wired, &looked.wired.cluster);
+    let Becomes::LeftFor(another) = &wired.becomes else {
+        return None;
+    };
+    let entry = commands::delete_access_entry(&cluster.region, &cluster.name, &wired.role);
+    Some(format!(
+        "Another hub made that role under its own path, and no hub takes over what another made there: role {another} is made beside it, with an access entry of its own. Once Argo CD works by that one, and where the other hub is gone, delete what it left, in account {}:\n  {entry}\n  aws iam delete-role --role-name {}",
+        wired.role.account, wired.role.name
+    ))
 }
 
 fn text<'a>(object: &'a Value, at: &str) -> &'a str {
@@ -228,21 +250,26 @@ fn managed_cluster(hub: &Hub, looked: &Looked, (name, shared): (&str, bool)) -> 
     let wired = &looked.wired;
     let policies = looked.associations().map(policies).unwrap_or_default();
     let groups: Vec<&String> = looked.entry().into_iter().flat_map(|entry| &entry.groups).collect();
-    let mut deployer = json!({"arn": wired.role});
-    if shared {
-        deployer["type"] = json!("Existing");
-    }
+    let deployer = match &wired.becomes {
+        Becomes::Named if shared => json!({"arn": wired.role, "type": "Existing"}),
+        Becomes::Named => json!({"arn": wired.role}),
+        Becomes::Chosen => json!({"name": wired.role.name}),
+        Becomes::Own | Becomes::LeftFor(_) => Value::Null,
+    };
     let mut spec = json!({
         "accountId": wired.cluster.account,
         "region": wired.cluster.region,
         "adoptExisting": true,
-        "access": {"deployerRole": deployer},
+        "access": {},
         "argocd": {"name": shown(looked)},
     });
+    if !deployer.is_null() {
+        spec["access"]["deployerRole"] = deployer;
+    }
     if wired.cluster.name.as_str() != name {
         spec["clusterName"] = json!(wired.cluster.name);
     }
-    if hub.management_role != "default" {
+    if hub.management_role.as_str() != "default" {
         spec["managementRole"] = json!(hub.management_role);
     }
     if !policies.is_empty() {
@@ -274,7 +301,17 @@ fn managed_cluster(hub: &Hub, looked: &Looked, (name, shared): (&str, bool)) -> 
             spec["argocd"]["clusterResources"] = json!(true);
         }
     }
+    // Mooring wrote it, and takes away what it wrote and the spec does not say.
+    if let Some(shard) = wired.left_by().and_then(|_| shard(looked)) {
+        spec["argocd"]["shard"] = json!(shard);
+    }
     json!({"apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": name}, "spec": spec})
+}
+
+/// The shard that a Secret names.
+fn shard(looked: &Looked) -> Option<i32> {
+    let data = looked.wired.secret.data.as_ref()?;
+    std::str::from_utf8(&data.get("shard")?.0).ok()?.parse().ok()
 }
 
 fn policies(associations: &Associations) -> Vec<Value> {

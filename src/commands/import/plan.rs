@@ -61,7 +61,7 @@ fn try_lines(
     object.metadata.uid = Some(moored.map_or("<UID>", |(uid, _)| uid).to_owned());
     let request = Request::parse(&object, management).map_err(|refusal| refusal.to_string())?;
     let desired = desired(&request, management, spoke.cluster.as_ref());
-    let spoke = opened(&found.hub, spoke);
+    let spoke = opened(&found.hub, looked, spoke);
     let secrets = secrets(looked, &request.identity.name, desired.usable_secret());
     let memory = Memory {
         owner: &request.owner,
@@ -118,13 +118,13 @@ pub(super) fn management(hub: &Hub, role: &ManagementRole) -> Result<Management,
 }
 
 /// The account as it is once its owner has done what is said above.
-fn opened(hub: &Hub, spoke: &Spoke) -> Spoke {
+fn opened(hub: &Hub, looked: &Looked, spoke: &Spoke) -> Spoke {
     let mut spoke = spoke.clone();
     let mark = (ADOPT_TAG.to_owned(), hub.cluster.to_string());
-    if let Some(role) = &mut spoke.role {
+    if let Some(role) = spoke.role.as_mut().filter(|_| looked.opens_role(hub)) {
         role.tags.extend([mark.clone()]);
     }
-    if let Some(entry) = &mut spoke.entry {
+    if let Some(entry) = spoke.entry.as_mut().filter(|_| looked.opens_entry(hub).is_some()) {
         entry.tags.extend([mark]);
     }
     spoke

@@ -34,6 +34,7 @@ use mooring::{
     kubernetes::lease::claim::{self, Seen, Terms},
     managed_cluster::{
         by_hand,
+        living::Living,
         management::Management,
         recorded,
         request::{Identity, Request},
@@ -102,6 +103,20 @@ fn policy(input: &[u8]) {
     }
 }
 
+fn importing() -> by_hand::Hub {
+    by_hand::Hub {
+        cluster: ClusterArn {
+            region: "eu-west-1".parse().unwrap(),
+            account: "111111111111".parse().unwrap(),
+            name: "hub".parse().unwrap(),
+        },
+        namespace: "argocd".to_owned(),
+        management_role: "default".parse().unwrap(),
+        reader_role: "mooring-reader".to_owned(),
+        external_id: None,
+    }
+}
+
 /// A Secret: its `config` as it is, or all of it where the input is one. Cutting it down loses nothing that is read.
 fn secret(input: &[u8]) {
     let whole = serde_json::from_slice::<Secret>(input).unwrap_or_default();
@@ -111,7 +126,7 @@ fn secret(input: &[u8]) {
     for secret in [whole, config] {
         let _ = parse::read(&secret);
         // As `mooring import` reads it: it is about a cluster, or told to be left out.
-        let (wired, left) = by_hand::read(std::slice::from_ref(&secret));
+        let (wired, left) = by_hand::read(std::slice::from_ref(&secret), &importing(), &Living::default());
         assert!(wired.len() + left.len() <= 1);
         // The copy of the whole that `kubectl apply` keeps is not for us to keep.
         let mut plain = secret.clone();
