@@ -140,7 +140,8 @@ pub enum Command {
     ///
     /// Uses your kubeconfig: it sets spec.mode of the ManagedCluster to Suspended, and the operator deletes the access entry.
     /// Then the chain is walked as `mooring doctor` does until the cluster refuses Argo CD's own token with 401, as far as you
-    /// may request it. The exit code is 0 when that was seen, 1 when access stands or may stand, 2 when the entry is gone, or
+    /// may request it. Other ManagedClusters of the same EKS cluster whose access is not taken away are named. The exit code is 0
+    /// when that was seen and there is no such other, 1 when access stands or may stand, 2 when the entry is gone, or
     /// was never made, and nobody could see that the cluster refuses, and 3 when nothing was done (no kubeconfig, no such
     /// cluster, no right to set the mode).
     Revoke(RevokeArgs),

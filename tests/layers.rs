@@ -95,6 +95,7 @@ const PURE: &[&str] = &[
     "access/destination",
     "access/mending",
     "access/evidence",
+    "access/others",
     "access/reason",
     "access/revoked",
     "access/scope",

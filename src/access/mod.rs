@@ -9,6 +9,7 @@
 //! - [`observe`]   takes each hop, and reads what explains a refusal (edges)
 //! - [`evidence`]  what that brought, as plain values: never a token
 //! - [`judge`](mod@judge)     evidence to findings (pure)
+//! - [`others`]    other objects that let in on the same cluster (pure)
 //! - [`status`]    the condition `Connected` (one write)
 //!
 //! A walk changes nothing on any cluster nor in AWS, and asks little: in steady state one token and one exchange for
@@ -21,6 +22,7 @@ pub mod evidence;
 pub mod judge;
 pub mod mending;
 pub mod observe;
+pub mod others;
 pub mod reason;
 pub mod revoked;
 pub mod scope;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     chain::{Found, Hop, Trouble, Walk},
+    others::Others,
     reason::Reason,
 };
 use crate::{
@@ -69,6 +70,8 @@ pub struct Revoked {
     pub entry: Entry,
     /// The probe.
     pub probe: Probe,
+    /// Other objects of the same EKS cluster, each with a role of its own.
+    pub others: Others,
     /// What ends access that stands, a command each.
     pub next: Vec<Way>,
     /// What may set the mode back.
@@ -88,14 +91,16 @@ pub struct Way {
 pub const NOT_LOOKED_AT: &str = "NotLookedAt";
 
 impl Revoked {
-    /// 0 when the entry is away and a probe was refused; 1 when access stands, or may; 2 when the entry is away, or was
-    /// never made, and nobody could see that the cluster refuses.
+    /// 0 when the entry is away, a probe was refused and no other object lets in on the cluster; 1 when access stands, or may;
+    /// 2 when the entry is away, or was never made, and nobody could see that the cluster refuses.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match (&self.entry, &self.probe) {
-            (Entry::Stands { .. }, _) | (_, Probe::LetIn(_)) => 1,
-            (Entry::Away, Probe::Refused) => 0,
-            (Entry::Away, Probe::NotSeen { .. }) | (Entry::NotMade { .. }, _) => 2,
+        match (&self.entry, &self.probe, &self.others) {
+            (Entry::Stands { .. }, _, _) | (_, Probe::LetIn(_), _) | (_, _, Others::LetIn { .. }) => 1,
+            (Entry::Away, Probe::Refused, Others::LetNobodyIn) => 0,
+            (Entry::Away, Probe::Refused, Others::NotSeen { .. })
+            | (Entry::Away, Probe::NotSeen { .. }, _)
+            | (Entry::NotMade { .. }, _, _) => 2,
         }
     }
 }
@@ -265,6 +270,7 @@ mod tests {
             name: "prod".into(),
             entry,
             probe,
+            others: Others::LetNobodyIn,
             next: Vec::new(),
             warnings: Vec::new(),
         }
@@ -297,6 +303,32 @@ mod tests {
             (not_made(), not_seen(), 2),
         ] {
             assert_eq!(revoked(entry, probe).exit_code(), code);
+        }
+    }
+
+    #[test]
+    fn access_is_left_while_another_object_lets_in_on_the_same_cluster() {
+        let second = || Others::LetIn {
+            objects: vec![crate::access::others::Other {
+                name: "second".into(),
+                why: "its spec.mode is Enforce".into(),
+                command: "mooring revoke second".into(),
+            }],
+        };
+        let not_seen = || Others::NotSeen { why: "x".into() };
+        let unseen = || Probe::NotSeen { why: "x".into() };
+        for (entry, probe, others, code) in [
+            (Entry::Away, Probe::Refused, second(), 1),
+            (Entry::Away, unseen(), second(), 1),
+            (not_made(), unseen(), second(), 1),
+            (Entry::Away, Probe::Refused, not_seen(), 2),
+            (stands(), unseen(), not_seen(), 1),
+        ] {
+            let revoked = Revoked {
+                others,
+                ..revoked(entry, probe)
+            };
+            assert_eq!(revoked.exit_code(), code, "{revoked:?}");
         }
     }
 

@@ -5,7 +5,10 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::{
-    access::revoked::{Entry, Probe, Revoked},
+    access::{
+        others::Others,
+        revoked::{Entry, Probe, Revoked},
+    },
     cli::DoctorOutput,
 };
 
@@ -55,6 +58,27 @@ fn in_words(revoked: &Revoked) -> String {
         }
         Probe::NotSeen { why } => line(format!("{name}: nobody has seen that it is refused: {why}")),
     }
+    match &revoked.others {
+        Others::LetNobodyIn => {}
+        Others::LetIn { objects } => {
+            for other in objects {
+                line(format!(
+                    "{name}: ManagedCluster {} LETS ARGO CD IN ON THE SAME CLUSTER, or may: {}",
+                    other.name, other.why
+                ));
+                line(format!("  next: {}", other.command));
+            }
+        }
+        Others::NotSeen { why } => {
+            line(format!(
+                "{name}: whether another ManagedCluster lets Argo CD in on the same cluster could not be looked at: {why}"
+            ));
+            line(
+                "  next: `kubectl get mgc` lists them with account, region and cluster: `mooring revoke` each of this cluster"
+                    .to_owned(),
+            );
+        }
+    }
     if revoked.entry == Entry::Away {
         line(
             "still open: requests that the API server had begun to serve, as a watch, an exec or a port-forward, and whatever \
@@ -82,13 +106,14 @@ fn in_words(revoked: &Revoked) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{Reason, Trouble, revoked::Way};
+    use crate::access::{Reason, Trouble, others::Other, revoked::Way};
 
     fn revoked(probe: Probe) -> Revoked {
         Revoked {
             name: "prod".into(),
             entry: Entry::Away,
             probe,
+            others: Others::LetNobodyIn,
             next: Vec::new(),
             warnings: vec!["commit it".into()],
         }
@@ -123,6 +148,33 @@ mod tests {
             value["next"][0]["command"],
             "kubectl annotate mgc prod mooring.dev/paused-"
         );
+    }
+
+    #[test]
+    fn another_object_that_lets_in_on_the_same_cluster_is_told_with_its_own_command() {
+        let left = Revoked {
+            others: Others::LetIn {
+                objects: vec![Other {
+                    name: "second".into(),
+                    why: "its spec.mode is Enforce".into(),
+                    command: "mooring revoke second".into(),
+                }],
+            },
+            ..revoked(Probe::Refused)
+        };
+        let text = print(&left, DoctorOutput::Table);
+        let says = "prod: ManagedCluster second LETS ARGO CD IN ON THE SAME CLUSTER, or may: its spec.mode is Enforce\n  next: mooring revoke second\n";
+        assert!(text.contains(says), "{text}");
+        let value: Value = serde_json::from_str(&print(&left, DoctorOutput::Json)).unwrap();
+        assert_eq!(value["revoked"], false);
+        assert_eq!(value["others"]["objects"][0]["command"], "mooring revoke second");
+        let unseen = Revoked {
+            others: Others::NotSeen {
+                why: "forbidden".into(),
+            },
+            ..revoked(Probe::Refused)
+        };
+        assert!(print(&unseen, DoctorOutput::Table).contains("could not be looked at: forbidden"));
     }
 
     #[test]

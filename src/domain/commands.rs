@@ -23,6 +23,12 @@ pub fn enforce(object: impl Display) -> String {
     format!(r#"kubectl patch {object} --type merge -p '{{"spec":{{"mode":"Enforce"}}}}'"#)
 }
 
+/// Has Mooring take the access of a `ManagedCluster` away.
+#[must_use]
+pub fn suspend(object: impl Display) -> String {
+    format!(r#"kubectl patch mgc {object} --type merge -p '{{"spec":{{"mode":"Suspended"}}}}'"#)
+}
+
 /// Has the removal of a `ManagedCluster` delete its deployer role.
 #[must_use]
 pub fn delete_role_too(object: impl Display) -> String {

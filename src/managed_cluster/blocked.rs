@@ -1,5 +1,6 @@
 //! What stands in the way of a plan, as data.
 
+mod beside;
 mod message;
 mod patience;
 
@@ -185,6 +186,9 @@ pub enum Blocked {
         secrets: Vec<String>,
         /// What to do about them.
         next: String,
+        /// The deployer role whose access entry stands, so that Argo CD is let in all the same.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lets_in: Option<String>,
     },
     /// A Secret of the name that ours would have is not a cluster Secret of ours.
     SecretNotOurs {

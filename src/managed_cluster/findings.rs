@@ -59,7 +59,7 @@ pub fn findings(pass: &Pass, object: &str, made: bool) -> Vec<Finding> {
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
         Pass::Withheld(withheld, plan, facts) => withheld::told(*withheld, object, plan, facts),
-        Pass::Applied(plan, outcome, facts) => told_applied(plan, outcome, facts),
+        Pass::Applied(plan, outcome, facts) => told_applied(&plan.carried_out(outcome), outcome, facts),
         Pass::Suspended(suspension) => suspended::told(suspension, object),
         Pass::Failed(error) => failed(error),
         Pass::Releasing(releasing) => released::told(releasing),

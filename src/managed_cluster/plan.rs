@@ -137,7 +137,11 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
         let adopts_role = plan.steps.iter().any(|step| matches!(step, Step::AdoptRole { .. }));
         plan.steps.retain(|step| !adopts_role && step.keeps_role());
     }
-    held_back(plan, desired, spoke, memory)
+    let mut plan = held_back(plan, desired, spoke, memory);
+    if spoke.entry.as_ref().is_some_and(|entry| memory.owns(entry)) && !plan.steps.contains(&Step::DeleteAccessEntry) {
+        plan.lets_in(&desired.role.arn.to_string());
+    }
+    plan
 }
 
 /// The plan without what the owners of the account do not let be written.

@@ -550,6 +550,7 @@ mod tests {
             Blocked::DuplicateCluster {
                 secrets: vec![text()],
                 next: "leave it alone".into(),
+                lets_in: Some(text()),
             },
             Blocked::SecretNotOurs {
                 name: text(),
@@ -1567,6 +1568,40 @@ mod tests {
         }
     }
 
+    /// Before its steps are carried out nothing lets anybody in, and afterwards nobody looks again for a while.
+    #[test]
+    fn a_secret_that_is_not_written_is_told_with_the_access_that_was_made_all_the_same() {
+        let principal = "arn:aws:iam::222222222222:role/mooring/second";
+        let plan = Plan {
+            steps: vec![Step::CreateAccessEntry {
+                entry: crate::domain::eks::WantedEntry {
+                    principal: principal.parse().unwrap(),
+                    groups: BTreeSet::new(),
+                    tags: std::iter::empty().collect(),
+                },
+                role_id: None,
+            }],
+            blocked: vec![Blocked::DuplicateCluster {
+                secrets: vec!["that of ManagedCluster first has the same server or name".into()],
+                next: "delete this one".into(),
+                lets_in: None,
+            }],
+            ..Plan::default()
+        };
+        let says = format!(
+            "Deployer role {principal} and its access entry stand all the same, and by them Argo CD's management role is let in"
+        );
+        let told = |pass: &Pass| -> Vec<bool> {
+            let told = after(&ManagedClusterStatus::default(), pass, 1);
+            let of = |kind| find(&told.conditions, kind).is_some_and(|one| one.message.contains(&says));
+            [ConditionType::SecretReady, ConditionType::Ready].map(of).to_vec()
+        };
+        let withheld = Pass::Withheld(Withheld::Paused, plan.clone(), Facts::default());
+        assert_eq!(told(&withheld), [false, false]);
+        let applied = Pass::Applied(plan, Outcome::default(), Facts::default());
+        assert_eq!(told(&applied), [true, true]);
+    }
+
     #[test]
     fn what_is_held_and_as_the_spec_says_is_told_and_stands_in_nobodys_way() {
         let held = |undone: &[&str]| Blocked::Held {
@@ -2021,6 +2056,7 @@ mod tests {
         let long = Blocked::DuplicateCluster {
             secrets: vec!["ä".repeat(300); 40],
             next: String::new(),
+            lets_in: None,
         };
         let told = after(&ManagedClusterStatus::default(), &Pass::Waiting(long), 1);
         assert!(told.conditions.iter().all(|c| c.message.chars().count() <= 4096));

@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::{Error, doctor::edges};
+use super::{Error, Guarded, doctor::edges};
 use crate::{
     access::{
         Subject,
+        others::{Other, Others, other, unreadable},
         revoked::{Entry, FIELD_MANAGER, NOT_LOOKED_AT, Probe, Revoked, entry, probe, warnings, ways},
     },
     api::{ManagedCluster, ManagementRole, Mode},
     cli::RevokeArgs,
-    kubernetes::{connect::connect, objects},
+    kubernetes::{KubernetesError, connect::connect, objects},
+    managed_cluster::{living::Lives, request::Identity},
 };
 
 /// How often the object is looked at.
@@ -51,6 +53,14 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
     for warning in &warnings {
         progress(&format!("warning: {warning}"));
     }
+    if let Others::LetIn { objects } = others(&client, &found).await {
+        for other in objects {
+            progress(&format!(
+                "warning: ManagedCluster {} is of the same EKS cluster, and {}: {}",
+                other.name, other.why, other.command
+            ));
+        }
+    }
     let deadline = Instant::now() + args.timeout;
     let entry = entry_gone(&api, name, deadline, &progress).await?.ok_or_else(missing)?;
     let object = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
@@ -68,8 +78,39 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
         next: ways(&object, &entry),
         entry,
         probe,
+        // Looked at again: whoever was warned may have revoked them meanwhile.
+        others: others(&client, &object).await,
         warnings,
     })
+}
+
+/// What other objects of the same EKS cluster let in. Not being able to look is no reason not to take this one's access away.
+async fn others(client: &Client, object: &ManagedCluster) -> Others {
+    let of = match Identity::of(object) {
+        Ok(of) => of,
+        Err(error) => return Others::NotSeen { why: error.to_string() },
+    };
+    match listed(client, &of).await {
+        Ok(found) => Others::of(found),
+        Err(error) => Others::NotSeen { why: error.to_string() },
+    }
+}
+
+async fn listed(client: &Client, of: &Identity) -> Result<Vec<Other>, KubernetesError> {
+    let mut found = Vec::new();
+    for object in objects::list(&Api::<Guarded<ManagedCluster>>::all(client.clone())).await? {
+        match &object.0 {
+            Ok(object) => found.extend(other(of, object)),
+            Err(broken) => {
+                let name = broken.metadata.name.as_deref().unwrap_or_default();
+                if let Some(stored) = objects::stored::<ManagedCluster>(client, name).await? {
+                    let lives = Lives::stored(&serde_json::to_value(&stored).unwrap_or_default());
+                    found.extend(unreadable(&of.cluster, &lives));
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Waits for the operator's word; `None` when the object is gone.

@@ -185,6 +185,46 @@ async fn live(world: &World) {
     assert_eq!(world.seen_role("live"), None);
 }
 
+/// Two objects of one EKS cluster, each with a role of its own: one is not cut off while the other is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoke_names_the_other_object_of_its_cluster_until_that_is_revoked_too() {
+    let mut setting = Setting::of(&["222222222222/eu-west-1/live"]);
+    setting.fleet.spokes[0].server = true;
+    let world = World::ready(setting).await;
+    world.with_verifier().await;
+    world.moored("live").await;
+    let own = json!({"clusterName": "live", "access": {"deployerRole": {"name": "second"}}});
+    let mut second = managed_cluster(world.cluster("live"), own);
+    second["metadata"]["name"] = json!("second");
+    world.apply(&second).await;
+    let told = world.until_reason("ManagedCluster", "second", "DuplicateCluster").await;
+    let lets_in = "role/mooring/111111111111-eu-west-1-hub/default/second and its access entry stand all the same";
+    assert!(message(&told).contains(lets_in), "{}", message(&told));
+
+    let (code, said, progress) = revoke(&world, "live", &[]).await;
+    assert_eq!(
+        (code, &said["entry"]["state"]),
+        (1, &json!("Away")),
+        "{said:#} {progress}"
+    );
+    assert_eq!(
+        said["others"]["objects"][0]["command"], "mooring revoke second",
+        "{said:#}"
+    );
+    assert!(
+        progress.contains("ManagedCluster second is of the same EKS cluster"),
+        "{progress}"
+    );
+    let (_, said, _) = revoke(&world, "second", &[]).await;
+    assert_eq!(
+        (&said["entry"]["state"], &said["others"]["state"]),
+        (&json!("Away"), &json!("LetNobodyIn")),
+        "{said:#}"
+    );
+    let (code, said, _) = revoke(&world, "live", &[]).await;
+    assert_eq!(code, 0, "{said:#}");
+}
+
 /// An entry that comes back, and a role that is changed, while access is taken away.
 async fn by_hand(world: &World) {
     let loose = json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)});

@@ -389,6 +389,26 @@ fn of_two_that_want_one_server_or_name_in_argo_cd_the_second_gives_way() {
         "{told}"
     );
 
+    // Role and entry are made all the same; they are told of once they stand, and not before.
+    let second = |change: &dyn Fn(&mut World)| {
+        let mut world = world.clone();
+        let theirs = foreign_secret("theirs", endpoint(), "theirs");
+        world.secrets.insert("theirs".into(), theirs);
+        change(&mut world);
+        world
+    };
+    let lets_in = "by them Argo CD's management role is let in on the cluster";
+    let mut made = second(&|_| {});
+    assert!(!messages(&made.plan()).contains(lets_in), "nothing stands yet");
+    made.pass();
+    let told = messages(&made.plan());
+    let role = made.request.deployer.to_string();
+    assert!(told.contains(lets_in) && told.contains(&role), "{told}");
+    // An entry of somebody else's gives nothing by this object.
+    made.entry().tags.clear();
+    made.given = None;
+    assert!(!messages(&made.plan()).contains(lets_in), "{}", messages(&made.plan()));
+
     // One that is about to write its Secret has it as well.
     let mut claimed = none.clone();
     claimed.claimed = vec!["first".into()];

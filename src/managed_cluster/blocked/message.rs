@@ -63,7 +63,7 @@ impl Blocked {
             Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Until then Argo CD may have either. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself, and for a moment there is neither"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
-            Self::DuplicateCluster { secrets, next } => format!("the cluster Secret is not written, since Argo CD would pick one of two at random: {}. {}", secrets.join("; "), capitalised(next)),
+            Self::DuplicateCluster { secrets, next, lets_in } => format!("the cluster Secret is not written, since Argo CD would pick one of two at random: {}. {}{}", secrets.join("; "), capitalised(next), lets_in.as_deref().map(lets_in_all_the_same).unwrap_or_default()),
             Self::SecretNotOurs { name, namespace, object } => format!("Secret {namespace}/{name} has the name that Argo CD gives this cluster, and bears no mark of Mooring: find out who wrote it. If it is a cluster Secret of this very server, have it taken over: `{}`, and `kubectl annotate secret -n {namespace} {name} {ADOPT_ANNOTATION}={object}`. Where a cluster Secret is deleted, ApplicationSets delete the Applications of its cluster: if it is none, or no ApplicationSet chooses it, `kubectl delete secret -n {namespace} {name}`, and ours is written by itself", adopt_existing(object)),
             Self::SecretImmutable { name, namespace, undone } => format!("cluster Secret {namespace}/{name} cannot be written to ({}): somebody set `immutable: true` on it, which Kubernetes never takes back. Stop Argo CD's ApplicationSet controller, since ApplicationSets delete the Applications of a cluster without a Secret: `{}`. Once its pods are gone, `kubectl delete secret -n {namespace} {name}`; it is written anew at once. When SecretReady is True, start the controller again, with as many replicas as before: `{}`", some(undone), scale_application_sets(namespace, 0), scale_application_sets(namespace, 1)),
             Self::SecretGoing { name, namespace, finalizers, behind } => secret_going(name, namespace, finalizers, *behind),
@@ -124,6 +124,13 @@ fn forged_in_words(role: &str) -> String {
     format!(
         "role {role} bears Mooring's tags and is not recorded as made by it, and it carries policies, which Mooring gives to none: look up in CloudTrail of account {} (IAM's events are in its first region, us-east-1 in partition aws) who called CreateRole for it. It is not used, and no access entry is made for it",
         account_in(role)
+    )
+}
+
+/// What is told of the access that an object gives though its cluster Secret is not written.
+fn lets_in_all_the_same(role: &str) -> String {
+    format!(
+        ". Deployer role {role} and its access entry stand all the same, and by them Argo CD's management role is let in on the cluster: that ends when this object is deleted or its spec.mode is Suspended"
     )
 }
 

@@ -172,7 +172,11 @@ fn duplicates(
     } else {
         return None;
     };
-    Some(Blocked::DuplicateCluster { secrets, next })
+    Some(Blocked::DuplicateCluster {
+        secrets,
+        next,
+        lets_in: None,
+    })
 }
 
 /// What to do about the Secret of another object, by what it shares.
