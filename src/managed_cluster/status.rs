@@ -573,10 +573,8 @@ mod tests {
             value: text(),
             undone: vec![text()],
         });
-        all.extend(
-            [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting]
-                .map(|state| Blocked::ClusterNotActive { cluster: prod(), state }),
-        );
+        let states = [ClusterState::Creating, ClusterState::Failed, ClusterState::Deleting];
+        all.extend(states.map(|state| Blocked::ClusterNotActive { cluster: prod(), state }));
         all.push(Blocked::RolePropagating);
         all.extend(what_holds_removals_up());
         all

@@ -376,7 +376,8 @@ fn sound(world: &World, plan: &Plan) {
         let held = |blocked: &Blocked| matches!(blocked, Blocked::Held { .. });
         let kept = |step: &Step| matches!(step, Step::ApplySecret { uid: Some(_), .. });
         // And one that stands is kept where Argo CD can use it.
-        let kept = plan.blocked.iter().all(Blocked::leaves_access) && kept(&plan.steps[secret]);
+        let keeps = |blocked: &Blocked| blocked.leaves_access() || held(blocked);
+        let kept = plan.blocked.iter().all(keeps) && kept(&plan.steps[secret]);
         assert!(
             kept || plan.blocked.iter().all(held),
             "a Secret is written behind {:?}",
