@@ -196,17 +196,21 @@ async fn rotated(world: &World) {
     world.moored(ROTATED).await;
     let (before, uid) = stands(world, ROTATED).await;
     let old = STANDARD.decode(seed(world, ROTATED).ca_data).unwrap();
-    let both = STANDARD.encode([old.as_slice(), old.as_slice()].concat());
-    change(world, ROTATED, |seed| seed.ca_data.clone_from(&both));
-    world.ask("ManagedCluster", ROTATED).await;
-    let after = world
-        .eventually("the Secret has both authorities", async || {
-            let (secret, _) = stands(world, ROTATED).await;
-            value(&secret, "config")
-                .contains(&format!("\"caData\":\"{both}\""))
-                .then_some(secret)
-        })
-        .await;
+    let next = certificate_authority();
+    let both = STANDARD.encode([old.as_slice(), next.as_slice()].concat());
+    let given = async |authority: &String| {
+        change(world, ROTATED, |seed| seed.ca_data.clone_from(authority));
+        world.ask("ManagedCluster", ROTATED).await;
+        world
+            .eventually("the Secret has the authority", async || {
+                let (secret, _) = stands(world, ROTATED).await;
+                value(&secret, "config")
+                    .contains(&format!("\"caData\":\"{authority}\""))
+                    .then_some(secret)
+            })
+            .await
+    };
+    let after = given(&both).await;
     assert_eq!(
         (&after.metadata.name, after.metadata.uid.clone()),
         (&before.metadata.name, uid)
@@ -224,12 +228,29 @@ async fn rotated(world: &World) {
         events.iter().all(|event| !event.starts_with("DriftMended")),
         "what AWS changed is nobody's drift: {events:?}"
     );
+    // In the end the new one alone.
+    given(&STANDARD.encode(&next)).await;
+    world
+        .eventually("an event that tells the end of the rotation", async || {
+            let events = world.events(ROTATED).await;
+            let told = |event: &String| {
+                event.starts_with("CertificateAuthorityRotated: ") && event.contains("one certificate")
+            };
+            events.iter().any(told).then_some(())
+        })
+        .await;
     let read = world.argo_cd_reads().await;
     assert_eq!(read[ROTATED]["tls"]["insecure"], json!(false), "{read:#?}");
     world.whole_pass("ManagedCluster", ROTATED).await;
     let object = world.is_ready("ManagedCluster", ROTATED).await;
     assert_eq!(condition(&object, "SecretReady").unwrap().1, "AsSpecified");
     assert!(object["status"]["serverChangedAt"].is_null());
+}
+
+/// The authority that a cluster rotates to.
+fn certificate_authority() -> Vec<u8> {
+    let authority = rcgen::generate_simple_self_signed(vec!["kubernetes".to_owned()]).unwrap();
+    authority.cert.pem().into_bytes()
 }
 
 /// Another cluster under the same name: other endpoint, authority and issuer, and no access entry.

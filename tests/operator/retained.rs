@@ -1,8 +1,11 @@
 //! A role that was made, and that nobody could write down since the operator ended right after: an object that keeps its
 //! role keeps that one too, and its `ManagementRole` names it.
 
+use std::time::Duration;
+
 use mooring_sandbox::{
     aws::{Effect, Fault},
+    control_plane::{About, ApiEffect, ApiFault},
     stage::{Signal, ready},
 };
 use serde_json::{Value, json};
@@ -98,6 +101,44 @@ async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
     world.role("made", "DeleteRole", json!({}));
     world.ask("ManagementRole", "default").await;
     world.until_gone("ManagementRole", "default").await;
+}
+
+/// The object is what tells of a role that is kept, so it stays until the `ManagementRole` does.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_stays_until_its_management_role_names_what_is_kept() {
+    let mut setting = Setting::of(&["222222222222/eu-west-1/kept"]).flag(&["--confirm-after", "2s"]);
+    setting.proxied = true;
+    let world = World::ready(setting).await;
+    world.moor("kept", json!({"deletion": {"policy": "Retain"}})).await;
+    world.is_ready("ManagedCluster", "kept").await;
+    let stands = (world.seen_role("kept").unwrap(), world.seen_entry("kept").unwrap());
+    let faults = world.stage.proxied().unwrap().faults();
+    let unrecorded = ApiFault::on("patch managementroles.mooring.dev/status", ApiEffect::Refuse(500));
+    let unrecorded = faults.add(unrecorded.about(&About::words(["default"])));
+    world.delete("ManagedCluster", "kept").await;
+    let told = world.until_reason("ManagedCluster", "kept", "RetentionPending").await;
+    let says = "waiting for ManagementRole default to record that the deployer role is kept";
+    assert!(message(&told).contains(says), "{}", message(&told));
+    world
+        .eventually("the record to be tried", async || {
+            (faults.struck(unrecorded) > 0).then_some(())
+        })
+        .await;
+    // As often as it is looked at, and longer than a second look takes.
+    for _ in 0..3 {
+        world.ask("ManagedCluster", "kept").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(world.get("ManagedCluster", "kept").await.is_some());
+    }
+    assert_eq!(retained(&world).await, Value::Null);
+    faults.remove(unrecorded);
+    world.until_gone("ManagedCluster", "kept").await;
+    assert_eq!(retained(&world).await, json!([stands.0.arn]));
+    assert!(world.secret("kept").await.is_none());
+    assert_eq!(
+        (world.seen_role("kept").unwrap(), world.seen_entry("kept").unwrap()),
+        stands
+    );
 }
 
 /// The deployer roles that the `ManagementRole` lists.

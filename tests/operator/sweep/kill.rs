@@ -16,7 +16,7 @@ use super::{
     calls::{Point, clean},
     faults::Way,
     ground::{Ground, LOOK},
-    never_met, rests, say,
+    never_met, not_remade, rests, say,
     scenarios::SCENARIOS,
     story,
 };
@@ -115,6 +115,7 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
                 }
             }
             rests(&ground, trial).await;
+            not_remade(&ground, trial, began);
             let since = if trial.scenario.takes_away() { began } else { born };
             story::gave_no_more(&ground, trial.scenario, &trial.name, since);
         };
