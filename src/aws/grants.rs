@@ -81,13 +81,13 @@ pub fn provisioner_policy(
     }
     statements.extend(adoptions(hub, account, &covering, deployer_boundaries));
     for (index, entry) in covering.iter().enumerate() {
-        let meeting = covering.iter().copied().filter(|other| entry.meets(other));
+        let around = covering.iter().copied().filter(|other| other.covers(entry));
         statements.extend(
             Entries {
                 hub,
                 account,
                 entry,
-                meeting: meeting.collect(),
+                around: around.collect(),
                 number: index + 1,
             }
             .statements(),
@@ -210,15 +210,15 @@ fn look(at: String) -> Statement {
     Statement::allow("Look", [super::Call::GetRole.action()]).on([at])
 }
 
-/// What one entry of `allow` gives in one account: apart from the others, so that no region, cluster or policy of one is mixed
-/// with those of another. Who may be given it, and with which groups, is what all entries say together that can hold for
-/// the same cluster, as they do where a request is judged.
+/// What one entry of `allow` gives in one account: apart from the others, so that nothing that one gives on its clusters is
+/// given on those of another. What entries give that hold for all of its clusters is given on them together, as where a
+/// request is judged.
 struct Entries<'a> {
     hub: &'a Hub,
     account: &'a AccountId,
     entry: &'a Allowance,
-    /// The entry itself, and those that can hold for one of its clusters too.
-    meeting: Vec<&'a Allowance>,
+    /// The entry itself, and those that hold for each of its clusters too.
+    around: Vec<&'a Allowance>,
     number: usize,
 }
 
@@ -265,10 +265,10 @@ impl Entries<'_> {
                 &[ScopeKind::Cluster, ScopeKind::Namespace],
             ),
         ] {
-            let policies: Vec<_> = self
-                .entry
-                .access_policies
+            let policies: BTreeSet<_> = self
+                .around
                 .iter()
+                .flat_map(|entry| &entry.access_policies)
                 .filter(|(_, widest)| kinds.contains(widest))
                 .filter_map(|(name, _)| AccessPolicyArn::new(self.hub.partition(), name).ok())
                 .collect();
@@ -304,7 +304,7 @@ impl Entries<'_> {
     fn principal(&self, statement: Statement) -> Statement {
         let own = [Glob(self.account.to_string())];
         let mut principals: BTreeSet<String> = [roles_of(self.hub, self.account)].into();
-        let named = self.meeting.iter().flat_map(|entry| &entry.deployer_roles);
+        let named = self.around.iter().flat_map(|entry| &entry.deployer_roles);
         principals.extend(named.flat_map(|pattern| pattern.in_accounts(&own)));
         statement.when("ArnLike", "eks:principalArn", principals).when(
             "StringEquals",
@@ -320,7 +320,7 @@ impl Entries<'_> {
 
     fn groups(&self, statement: Statement) -> Statement {
         let groups: Vec<Glob> = self
-            .meeting
+            .around
             .iter()
             .flat_map(|entry| entry.kubernetes_groups.iter().cloned())
             .collect();
@@ -689,6 +689,40 @@ mod tests {
             std::slice::from_ref(&named),
         );
         assert_eq!(boundary.statements[0].resource, [role, path].into());
+    }
+
+    /// What an entry gives on one cluster is given on no other, though another entry holds for that one as well.
+    #[test]
+    fn what_holds_everywhere_is_given_beside_what_holds_somewhere_and_not_the_other_way_round() {
+        let everywhere = Allowance {
+            clusters: globs(&["*"]),
+            ..allowance()
+        };
+        let somewhere = Allowance {
+            clusters: globs(&["dev-1"]),
+            access_policies: vec![],
+            kubernetes_groups: globs(&["platform-admins"]),
+            deployer_roles: vec!["arn:aws:iam::*:role/dev-pipeline".parse().unwrap()],
+            ..allowance()
+        };
+        let document = spoke(&[everywhere, somewhere]);
+        let role = "arn:aws:iam::222222222222:role/dev-pipeline";
+        let named = |sid: &str| find(&document, sid).condition["ArnLike"]["eks:principalArn"].contains(role);
+        assert!(
+            !named("EntryCreate1") && !named("PolicyCluster1"),
+            "{}",
+            document.to_json()
+        );
+        assert!(
+            named("EntryCreate2") && named("PolicyCluster2"),
+            "{}",
+            document.to_json()
+        );
+        let groups = |sid: &str| find(&document, sid).condition.get("ForAllValues:StringLike").cloned();
+        assert_eq!(groups("EntryCreate1"), None);
+        assert!(groups("EntryCreate2").is_some());
+        let on = &find(&document, "PolicyCluster2").resource;
+        assert!(on.iter().all(|resource| resource.contains("/dev-1/")), "{on:?}");
     }
 
     /// Whoever may write deployer roles in the hub's account may not by that rewrite whom the management role trusts,

@@ -16,6 +16,7 @@ use crate::{
     api::ManagementRole,
     cli::BootstrapArgs,
     domain::{
+        allow::Allowance,
         arn::{PolicyArn, RoleArn},
         commands::{open_access_entry, open_role},
         hub::Hub,
@@ -93,10 +94,39 @@ pub fn bootstrap(manifest: &ManagementRole, options: &Options) -> Result<Bootstr
             named.join(", ")
         ));
     }
+    bootstrap.notes.extend(half_meeting(&request.allow));
     if request.allow.iter().any(|entry| !entry.deployer_roles.is_empty()) {
         bootstrap.notes.push(how_to_open(&request.hub));
     }
     Ok(bootstrap)
+}
+
+/// The entries that hold for some clusters together and neither for all of the other's: what they give there together, an IAM
+/// policy cannot say without giving it elsewhere.
+fn half_meeting(allow: &[Allowance]) -> Option<String> {
+    let numbered = || allow.iter().zip(1..);
+    let apart = |one: &Allowance, two: &Allowance| {
+        let gives = |entry: &Allowance| !entry.deployer_roles.is_empty() || !entry.kubernetes_groups.is_empty();
+        let accounts = one.accounts.iter().any(|glob| {
+            two.accounts
+                .iter()
+                .any(|other| glob == other || glob.0 == "*" || other.0 == "*")
+        });
+        accounts && one.meets(two) && !one.covers(two) && !two.covers(one) && (gives(one) || gives(two))
+    };
+    let pairs = numbered().flat_map(|(one, at)| {
+        let later = numbered().filter(move |(_, of)| *of > at);
+        later
+            .filter(move |(two, _)| apart(one, two))
+            .map(move |(_, of)| format!("{at} and {of}"))
+    });
+    let pairs: Vec<String> = pairs.collect();
+    (!pairs.is_empty()).then(|| {
+        format!(
+            "entries {} of spec.allow hold for some clusters together, and neither for all clusters of the other: AWS lets Mooring give there what each of them gives, and not a deployer role or group of the one with a policy of the other. Write an entry of its own for those clusters",
+            pairs.join(", ")
+        )
+    })
 }
 
 /// What the owner of an account does besides, for a `ManagedCluster` with `adoptExisting`.

@@ -40,6 +40,15 @@ pub struct Allowance {
 }
 
 impl Allowance {
+    /// Whether it surely holds for every cluster and project for which the other does, in an account that both cover.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let all = |wide: &[Glob], narrow: &[Glob]| narrow.iter().all(|narrow| any(wide, &narrow.0));
+        all(&self.regions, &other.regions)
+            && all(&self.clusters, &other.clusters)
+            && all(&self.projects, &other.projects)
+    }
+
     /// Whether both can hold for one cluster and project, so that [`judge`] takes them together, in an account that both cover.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
