@@ -50,6 +50,9 @@ pub struct Other {
     pub command: String,
 }
 
+/// The reasons of an object for which nothing was made, and is not made by itself either.
+const MAKES_NOTHING: [&str; 4] = ["NotAllowed", "InvalidSpec", "Paused", "ReadOnly"];
+
 /// Whether an object that was listed lets Argo CD in on the cluster of the one that was revoked.
 #[must_use]
 pub fn other(of: &Identity, object: &ManagedCluster) -> Option<Other> {
@@ -61,6 +64,10 @@ pub fn other(of: &Identity, object: &ManagedCluster) -> Option<Other> {
         (Mode::Suspended, Some(Entry::Away | Entry::NotMade { .. })) => return None,
         (Mode::Suspended, Some(Entry::Stands { .. }) | None) => {
             "its spec.mode is Suspended, and the operator has not taken its access away yet".to_owned()
+        }
+        (Mode::Observe, Some(Entry::NotMade { .. })) => return None,
+        (Mode::Enforce, Some(Entry::NotMade { reason, .. })) if MAKES_NOTHING.contains(&reason.as_str()) => {
+            return None;
         }
         (mode @ (Mode::Enforce | Mode::Observe), _) => format!("its spec.mode is {mode:?}"),
     };
@@ -113,8 +120,25 @@ mod tests {
             ),
             ("b", "mooring revoke b", "its spec.mode is Enforce")
         );
-        // What it made before stands.
+        // What it made before may stand, and of what it never made nothing does.
         assert!(told(|object| object["spec"]["mode"] = json!("Observe")).is_some());
+        let never = |object: &mut Value, mode: &str, reason: &str| {
+            let ready = json!({"type": "Ready", "status": "False", "reason": reason, "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+            object["spec"]["mode"] = json!(mode);
+            object["status"] = json!({"observedGeneration": 2, "conditions": [ready]});
+        };
+        assert!(told(|_| {}).is_some());
+        let greedy = |change: &dyn Fn(&mut Value)| super::other(&revoked(), &object("b", change));
+        assert_eq!(greedy(&|object| never(object, "Observe", "Observed")), None);
+        assert_eq!(greedy(&|object| never(object, "Enforce", "NotAllowed")), None);
+        assert!(greedy(&|object| never(object, "Enforce", "Propagating")).is_some());
+        assert!(
+            greedy(&|object| {
+                never(object, "Enforce", "NotAllowed");
+                object["status"]["secret"] = json!("s");
+            })
+            .is_some()
+        );
         let suspended = |object: &mut Value, reason: &str| {
             let condition = |kind: &str| json!({"type": kind, "status": "False", "reason": reason, "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
             object["spec"]["mode"] = json!("Suspended");

@@ -595,6 +595,29 @@ mod tests {
         assert!(!printed.out.contains("In its way"), "{}", printed.out);
     }
 
+    /// Its spec promised that nothing is written to the role, and so does this one.
+    #[test]
+    fn a_role_that_a_lost_object_only_used_stays_its_owners() {
+        let theirs = "arn:aws:iam::222222222222:role/argocd-deployer";
+        let existing = json!({"arn": theirs, "type": "Existing"});
+        let (all, left) = looked(&[left_behind("prod", theirs)], |_| {});
+        let (printed, _) = print(&found(all, left));
+        assert_eq!(documents(&printed.out)[1]["spec"]["access"]["deployerRole"], existing);
+        assert!(!printed.out.contains("tag-role"), "{}", printed.out);
+        // One that was taken over bears a mark.
+        let (all, left) = looked(&[left_behind("prod", theirs)], marked);
+        let (printed, _) = print(&found(all, left));
+        assert_eq!(
+            documents(&printed.out)[1]["spec"]["access"]["deployerRole"],
+            json!({"arn": theirs})
+        );
+        assert!(
+            printed.out.contains("tag-role --role-name argocd-deployer"),
+            "{}",
+            printed.out
+        );
+    }
+
     #[test]
     fn a_role_that_a_spec_chose_the_name_of_is_had_again_by_that_name() {
         let role = RoleArn {

@@ -181,6 +181,16 @@ impl Looked {
         Some((access.entry.as_ref(), access.associations.as_ref()))
     }
 
+    /// Whether an object that is no more used the role and never wrote to it (`type: Existing`): it bears no mark of any hub. One
+    /// that was not seen is taken for such a role.
+    #[must_use]
+    pub fn was_only_used(&self) -> bool {
+        let role = self.spoke.as_ref().ok().and_then(|spoke| spoke.role.as_ref());
+        self.wired.becomes == Becomes::Named
+            && self.wired.left_by().is_some()
+            && role.is_none_or(|role| !role.tags.contains_key(HUB_TAG))
+    }
+
     /// Whether its owner has to open the role: this hub's own, which an object left behind, only where it lost its mark.
     #[must_use]
     pub fn opens_role(&self, hub: &Hub) -> bool {

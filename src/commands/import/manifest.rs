@@ -85,15 +85,15 @@ pub fn print(found: &Found) -> (Printed, Verdict) {
 pub(super) struct Object<'a> {
     pub(super) looked: &'a Looked,
     pub(super) manifest: Value,
-    /// Whether the role is that of other clusters too.
-    shared: bool,
+    /// Whether the role stays somebody else's: it is that of other clusters too, or was only used before.
+    stays_theirs: bool,
 }
 
 fn objects<'a>(found: &'a Found) -> Vec<Object<'a>> {
     let shared = shared(&found.looked);
     let mut taken: BTreeSet<String> = found.living.iter().map(|(_, lives)| lives.name.clone()).collect();
     let object = |looked: &'a Looked| {
-        let is_shared = shared.contains(&looked.wired.role);
+        let stays_theirs = shared.contains(&looked.wired.role) || looked.was_only_used();
         let had = looked.wired.left_by().unwrap_or_else(|| shown(looked));
         let name = match moored_as(found, looked) {
             Some((_, lives)) => lives.name.clone(),
@@ -101,8 +101,8 @@ fn objects<'a>(found: &'a Found) -> Vec<Object<'a>> {
         };
         Object {
             looked,
-            manifest: managed_cluster(&found.hub, looked, (&name, is_shared)),
-            shared: is_shared,
+            manifest: managed_cluster(&found.hub, looked, (&name, stays_theirs)),
+            stays_theirs,
         }
     };
     found.looked.iter().map(object).collect()
@@ -117,7 +117,7 @@ pub(super) fn moored_as<'a>(found: &'a Found, looked: &Looked) -> Option<(&'a st
 /// What is said above a manifest.
 fn comment(found: &Found, allowing: &Allowing, one: &Object<'_>, hindered: &mut bool) -> String {
     let (hub, looked) = (&found.hub, one.looked);
-    let mut comment = opening(hub, looked, &one.manifest, one.shared);
+    let mut comment = opening(hub, looked, &one.manifest, one.stays_theirs);
     if let Some((_, lives)) = moored_as(found, looked) {
         let _ = write!(
             comment,
@@ -152,7 +152,7 @@ fn comment(found: &Found, allowing: &Allowing, one: &Object<'_>, hindered: &mut 
 }
 
 /// What the owners of the things do to open them.
-fn opening(hub: &Hub, looked: &Looked, object: &Value, shared: bool) -> String {
+fn opening(hub: &Hub, looked: &Looked, object: &Value, stays_theirs: bool) -> String {
     let secret = looked.wired.secret.metadata.name.as_deref().unwrap_or_default();
     let (namespace, name) = (&hub.namespace, text(object, "/metadata/name"));
     let mut lines = vec![
@@ -169,12 +169,13 @@ fn opening(hub: &Hub, looked: &Looked, object: &Value, shared: bool) -> String {
             ),
         );
     }
-    if shared {
-        lines.insert(
-            1,
+    if stays_theirs {
+        let why = if looked.was_only_used() {
+            "The role bears no mark of Mooring, which only used it: it stays somebody else's."
+        } else {
             "The role is that of other clusters too, and one object alone can own a role: it stays somebody else's."
-                .to_owned(),
-        );
+        };
+        lines.insert(1, why.to_owned());
     } else if looked.opens_role(hub) {
         lines.push(format!(
             "  {}",
@@ -246,12 +247,12 @@ fn shown(looked: &Looked) -> &str {
     }
 }
 
-fn managed_cluster(hub: &Hub, looked: &Looked, (name, shared): (&str, bool)) -> Value {
+fn managed_cluster(hub: &Hub, looked: &Looked, (name, stays_theirs): (&str, bool)) -> Value {
     let wired = &looked.wired;
     let policies = looked.associations().map(policies).unwrap_or_default();
     let groups: Vec<&String> = looked.entry().into_iter().flat_map(|entry| &entry.groups).collect();
     let deployer = match &wired.becomes {
-        Becomes::Named if shared => json!({"arn": wired.role, "type": "Existing"}),
+        Becomes::Named if stays_theirs => json!({"arn": wired.role, "type": "Existing"}),
         Becomes::Named => json!({"arn": wired.role}),
         Becomes::Chosen => json!({"name": wired.role.name}),
         Becomes::Own | Becomes::LeftFor(_) => Value::Null,
