@@ -148,6 +148,14 @@ impl Outcome {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn stopped_after(done: &[&Step], stop: Stop) -> Self {
+        Self {
+            done: done.iter().map(|step| step.words()).collect(),
+            ..Self::stopped(stop)
+        }
+    }
+
     /// What stopped the plan, taken out.
     #[must_use]
     pub fn into_stop(self) -> Option<Stop> {

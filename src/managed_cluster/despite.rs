@@ -98,7 +98,11 @@ impl Step {
     pub(super) fn keeps_role(&self) -> bool {
         matches!(
             self,
-            Self::SetBoundary { .. } | Self::SetTrust { .. } | Self::TagRole { .. } | Self::UpdateRole { .. }
+            Self::SetBoundary { .. }
+                | Self::SetTrust { .. }
+                | Self::AddTrust { .. }
+                | Self::TagRole { .. }
+                | Self::UpdateRole { .. }
         )
     }
 
@@ -114,7 +118,7 @@ impl Step {
     }
 
     /// Whether what the step writes changes nothing of who may do what.
-    fn only_describes(&self) -> bool {
+    pub(super) fn only_describes(&self) -> bool {
         matches!(
             self,
             Self::TagRole { .. } | Self::UpdateRole { .. } | Self::TagAccessEntry { .. }

@@ -1,9 +1,11 @@
 //! What a pass means for the conditions: a finding for each part of the chain, and the summary. Pure.
 
+mod applied;
 mod released;
 mod suspended;
 mod withheld;
 
+use self::applied::{RESTART, of_part};
 pub(super) use self::released::{RELEASING, stands_again};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -17,14 +19,14 @@ use crate::{
 };
 
 use super::{
-    apply::{Failure, Outcome, Stop},
+    apply::{Failure, Stop},
     blocked::Blocked,
-    chain::{self, chain, not_reached, summarise},
+    chain::{self, chain, summarise},
     error::Error,
     request::Refusal,
     server::ServerChanged,
-    status::{Facts, Pass},
-    step::{Part, Plan, Step},
+    status::Pass,
+    step::{Part, Plan},
 };
 
 /// What holds after a pass: a finding for each part, the summary, and `Stalled` when a person must act. `made` says whether
@@ -59,7 +61,7 @@ pub fn findings(pass: &Pass, object: &str, made: bool) -> Vec<Finding> {
         }
         Pass::Waiting(blocked) => chain(&bad_of(blocked)),
         Pass::Withheld(withheld, plan, facts) => withheld::told(*withheld, object, plan, facts),
-        Pass::Applied(plan, outcome, facts) => told_applied(&plan.carried_out(outcome), outcome, facts),
+        Pass::Applied(plan, outcome, facts) => applied::told(&plan.carried_out(outcome), outcome, facts),
         Pass::Suspended(suspension) => suspended::told(suspension, object),
         Pass::Failed(error) => failed(error),
         Pass::Releasing(releasing) => released::told(releasing),
@@ -83,102 +85,9 @@ fn tell_restart(parts: &mut Vec<Finding>, changed: &ServerChanged) {
     set(parts, Part::Secret, Verdict::True, "ServerChanged", &changed.message());
 }
 
-/// What it asks for.
-const RESTART: &str = "its application controller is to be restarted once, as SecretReady says";
-
-fn told_applied(plan: &Plan, outcome: &Outcome, facts: &Facts) -> Vec<Finding> {
-    if let Some(stop) = outcome.stop() {
-        let mut bad = bad_stop(stop);
-        bad.message.push_str(&not_done(plan, outcome, &bad, facts.bare));
-        if facts.bare {
-            bad.message = format!("{BARE}: {}", bad.message);
-        }
-        // What is in the way of a part before it held nothing of it up, and does not hold for that.
-        let before = plan.in_the_way().filter(|blocked| Some(blocked.part()) < bad.part);
-        let Some(before) = before else {
-            return chain(&bad);
-        };
-        let mut told = chain(&bad_of(before));
-        if let Some(part) = bad.part {
-            set(&mut told, part, bad.verdict, bad.reason, &bad.message);
-        }
-        return told;
-    }
-    let mut parts = Part::ALL.map(|part| of_part(plan, part)).to_vec();
-    if let Some(blocked) = plan.in_the_way() {
-        return summarise(parts, &bad_of(blocked));
-    }
-    let mut notes: Vec<String> = plan.blocked.iter().map(Blocked::message).collect();
-    let held = !notes.is_empty();
-    if let Some(changed) = &facts.server_changed {
-        tell_restart(&mut parts, changed);
-        notes.push(RESTART.to_owned());
-    }
-    let beside: Vec<&str> = plan.beside.values().flatten().map(String::as_str).collect();
-    if !beside.is_empty() {
-        notes.push(format!("{BESIDE}: {}", beside.join("; ")));
-    }
-    let reason = if held { "Held" } else { "Moored" };
-    // What of it works is not for the operator to say, which never tries.
-    let made = if held {
-        "role, access entry and cluster Secret are in place"
-    } else {
-        "everything is as the spec says"
-    };
-    notes.insert(
-        0,
-        format!("{made}; Connected, where a verifier runs, says whether Argo CD gets through"),
-    );
-    let message = notes.join("; ");
-    with(
-        parts,
-        Finding::new(ConditionType::Ready, Verdict::True, reason, message),
-    )
-}
-
-/// What stays undone at the part where only a person lets it go on. On a `bare` entry an association that was to be made anew
-/// is away already.
-fn not_done(plan: &Plan, outcome: &Outcome, bad: &Bad, bare: bool) -> String {
-    let undone = |step: &&Step| Some(step.part()) == bad.part && !outcome.did(step);
-    let words = |step: &Step| {
-        if let Step::Reassociate { policy, scope, .. } = step
-            && bare
-        {
-            let (policy, scope) = (policy.clone(), scope.clone());
-            return Step::Associate { policy, scope }.words();
-        }
-        step.words()
-    };
-    let undone: Vec<String> = plan.steps.iter().filter(undone).map(words).collect();
-    if !bad.stalled || undone.is_empty() {
-        return String::new();
-    }
-    format!(". Not done until then: {}", undone.join("; "))
-}
-
 fn with(mut parts: Vec<Finding>, finding: Finding) -> Vec<Finding> {
     parts.push(finding);
     parts
-}
-
-/// What a plan says of a part once its steps are done.
-fn of_part(plan: &Plan, part: Part) -> Finding {
-    let here: Vec<&Blocked> = plan.blocked.iter().filter(|blocked| blocked.part() == part).collect();
-    let words = || {
-        let words: Vec<String> = here.iter().map(|blocked| blocked.message()).collect();
-        words.join("; ")
-    };
-    if let Some(blocked) = here.iter().find(|blocked| !blocked.is_note()) {
-        return Finding::new(part.condition(), blocked.verdict(), blocked.reason(), words());
-    }
-    let stuck = plan.blocked.iter().filter(|blocked| !blocked.lets_through());
-    if let Some(stuck) = stuck.map(Blocked::part).min().filter(|stuck| *stuck < part) {
-        return not_reached(part, stuck);
-    }
-    match here.first() {
-        Some(note) => Finding::new(part.condition(), Verdict::True, note.reason(), words()),
-        None => with_others(plan, part),
-    }
 }
 
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
@@ -328,9 +237,6 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
         stalled,
     }
 }
-
-/// That a change of the access policies went half way.
-const BARE: &str = "Argo CD has no access policy and no group on this cluster now";
 
 const BESIDE: &str = "others' additions, which Mooring leaves alone";
 

@@ -124,7 +124,9 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
         // As long as Argo CD has the access, its Secret is to say what the spec says.
         let mut beyond = Plan::default();
         secret::plan_secret(&mut beyond, desired, secrets, memory);
-        plan.steps.extend(beyond.steps.into_iter().filter(Step::keeps_secret));
+        beyond.steps.retain(Step::keeps_secret);
+        plan = plan.followed_by(beyond);
+        plan.keeps_secret = true;
     } else if plan.blocked.iter().all(not_opened) {
         // Each thing has an owner of its own, and all of them are asked at once.
         let mut beyond = Plan::default();
@@ -134,8 +136,8 @@ pub fn plan(desired: &Desired, spoke: &Spoke, secrets: &Secrets, memory: &Memory
     // Nothing is taken over by halves: a role that Mooring owns is no use where its entry or Secret stays others'. One that
     // was Mooring's before is kept as it should be.
     if plan.adopts() && plan.blocked.iter().any(Blocked::stalled) {
-        let adopts_role = plan.steps.iter().any(|step| matches!(step, Step::AdoptRole { .. }));
-        plan.steps.retain(|step| !adopts_role && step.keeps_role());
+        let ours = matches!(role::standing(desired, spoke, memory), Standing::Ours(_));
+        plan.steps.retain(|step| ours && step.keeps_role());
     }
     let mut plan = held_back(plan, desired, spoke, memory);
     if spoke.entry.as_ref().is_some_and(|entry| memory.owns(entry)) && !plan.steps.contains(&Step::DeleteAccessEntry) {

@@ -57,6 +57,9 @@ pub struct Plan {
     /// What a second look must confirm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspicion: Option<Suspicion>,
+    /// Whether the cluster Secret is kept as the spec says although something stands in the way before it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_secret: bool,
 }
 
 impl Plan {

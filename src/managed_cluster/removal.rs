@@ -173,6 +173,7 @@ impl Plan {
             self.beside.entry(part).or_default().append(&mut beside);
         }
         self.suspicion = self.suspicion.or(next.suspicion);
+        self.keeps_secret |= next.keeps_secret;
         self
     }
 }

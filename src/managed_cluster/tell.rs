@@ -101,7 +101,11 @@ pub(super) async fn tell(
         && !(rotation && plan.steps.iter().all(Step::changes_config_alone))
     {
         let edited = old.observed_generation != new.observed_generation;
-        let ghost = plan.suspicion.is_some() || plan.steps.iter().any(Step::meets_a_ghost);
+        let healed = plan
+            .suspicion
+            .as_ref()
+            .filter(|_| outcome.role_deleted() || outcome.entry_deleted());
+        let ghost = healed.is_some() || plan.steps.iter().any(Step::meets_a_ghost);
         let (reason, weight) = match (edited, was_well) {
             // No spec leads to one.
             _ if ghost => ("StalePrincipal", Weight::Warning),
@@ -110,7 +114,7 @@ pub(super) async fn tell(
             (true, _) | (_, false) => ("Changed", Weight::Normal),
         };
         let mut note = done_in_words(outcome.done());
-        if let Some(suspicion) = &plan.suspicion {
+        if let Some(suspicion) = healed {
             note = format!("{}; {note}", suspicion.in_words());
         }
         context.reporter.report(&about, weight, reason, "Mend", &note).await;

@@ -556,6 +556,13 @@ fn an_adoption_that_waits_keeps_no_role_from_being_mended() {
         .secrets
         .insert("d".into(), foreign_secret("d", "https://other", "prod-eu"));
     assert_eq!(brief(&world.plan()), ["SetTrust", "!DuplicateCluster"]);
+    // One that is none of ours is not, and not let out of its boundary either.
+    world.recorded_role = Some("AROAFORMER".into());
+    assert!(
+        brief(&world.plan()).iter().all(|told| told.starts_with('!')),
+        "{:?}",
+        brief(&world.plan())
+    );
 }
 
 #[test]

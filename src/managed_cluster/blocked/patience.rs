@@ -41,7 +41,7 @@ impl Blocked {
     /// Whether Argo CD can use the cluster all the same, where it was moored before.
     #[must_use]
     pub fn leaves_access(&self) -> bool {
-        matches!(self, Self::ForeignPolicyAttached { .. } | Self::TrustMissing { .. })
+        matches!(self, Self::ForeignPolicyAttached { forged: false, .. })
     }
 
     /// Whether another look must agree, some time after the one that found it.
