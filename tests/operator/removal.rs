@@ -171,8 +171,10 @@ async fn ordered(world: &World) {
         })
         .await;
     let calls = world.stage.aws.log().since(mark);
+    // Others are removed at the same time.
+    let of_it = world.calls("ordered", mark);
     let at = |operation: &str| {
-        calls
+        of_it
             .iter()
             .rposition(|call| call.operation == operation && call.error().is_none())
     };
