@@ -61,11 +61,12 @@ pub fn other(of: &Identity, object: &ManagedCluster) -> Option<Other> {
         return None;
     }
     let why = match (identity.mode, entry(object)) {
-        (Mode::Suspended, Some(Entry::Away | Entry::NotMade { .. })) => return None,
+        (Mode::Suspended, Some(Entry::Away | Entry::NotMade { .. })) | (Mode::Observe, Some(Entry::NotMade { .. })) => {
+            return None;
+        }
         (Mode::Suspended, Some(Entry::Stands { .. }) | None) => {
             "its spec.mode is Suspended, and the operator has not taken its access away yet".to_owned()
         }
-        (Mode::Observe, Some(Entry::NotMade { .. })) => return None,
         (Mode::Enforce, Some(Entry::NotMade { reason, .. })) if MAKES_NOTHING.contains(&reason.as_str()) => {
             return None;
         }
