@@ -809,6 +809,38 @@ fn too_many_accounts_for_a_policy_become_every_account_and_that_is_said() {
     );
 }
 
+#[test]
+fn what_a_policy_cannot_say_and_what_owners_do_besides_is_told() {
+    let told = |allow: &str| {
+        let at = ROLE.find("  allow:").unwrap();
+        let made = boot(&format!("{}  allow:\n{allow}", &ROLE[..at]), &options()).unwrap();
+        made.notes.join("\n")
+    };
+    let role = "arn:aws:iam::222222222222:role/argocd-deployer";
+    let named = told(&format!(
+        "  - accounts: [\"222222222222\"]\n    deployerRoles: [\"{role}\"]\n"
+    ));
+    for command in [
+        format!("`aws iam tag-role --role-name NAME --tags Key=mooring.dev/adopt,Value={HUB}`"),
+        format!("`aws eks tag-resource --region REGION --resource-arn ENTRY-ARN --tags mooring.dev/adopt={HUB}`"),
+    ] {
+        assert!(named.contains(&command), "{named}");
+    }
+    assert!(!named.contains("hold for some clusters together"), "{named}");
+    let first = "  - accounts: [\"222222222222\"]\n    clusters: [\"prod-*\"]\n    accessPolicies: [{name: AmazonEKSViewPolicy, scope: Cluster}]\n";
+    for (clusters, tells) in [("*-eu", true), ("prod-eu", false), ("*", false), ("dev-*", false)] {
+        let second = format!(
+            "  - accounts: [\"222222222222\"]\n    clusters: [\"{clusters}\"]\n    deployerRoles: [\"{role}\"]\n"
+        );
+        let told = told(&format!("{first}{second}"));
+        assert_eq!(
+            told.contains("entries 1 and 2 of spec.allow hold for some clusters together"),
+            tells,
+            "{clusters}: {told}"
+        );
+    }
+}
+
 /// Stands in for the AWS CLI: tells its account, says what is there as told, and writes down what it is asked.
 const AWS: &str = r#"#!/bin/sh
 printf '%s\n' "$*" >> "$CALLS"
@@ -845,10 +877,9 @@ fn path_with_aws(directory: &Path) -> std::ffi::OsString {
     std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).unwrap()
 }
 
+/// What bootstrap writes into a directory.
 #[cfg(unix)]
-#[test]
-fn the_script_creates_and_updates() {
-    let directory = directory("script");
+fn bootstrapped(directory: &Path) -> Run {
     let run = mooring(
         &[
             &["bootstrap", "-f", "-", "--output-dir", directory.to_str().unwrap()],
@@ -858,6 +889,14 @@ fn the_script_creates_and_updates() {
         ROLE,
     );
     assert!(run.ok, "{}", run.err);
+    run
+}
+
+#[cfg(unix)]
+#[test]
+fn the_script_creates_and_updates() {
+    let directory = directory("script");
+    let run = bootstrapped(&directory);
     let printed: Value =
         serde_json::from_str(&mooring(&[&["bootstrap", "-f", "-"], &KNOWN[..]].concat(), ROLE).out).unwrap();
     let file =
@@ -940,15 +979,7 @@ fn the_script_creates_and_updates() {
 #[test]
 fn the_script_changes_nothing_where_one_thing_is_not_its_own() {
     let directory = directory("script-refuses");
-    let run = mooring(
-        &[
-            &["bootstrap", "-f", "-", "--output-dir", directory.to_str().unwrap()],
-            &KNOWN[..],
-        ]
-        .concat(),
-        ROLE,
-    );
-    assert!(run.ok, "{}", run.err);
+    bootstrapped(&directory);
     let script = Script::in_directory(directory);
     let other = "arn:aws:eks:eu-west-1:111111111111:cluster/other";
     let standing = script.directory.join("standing.json");

@@ -238,7 +238,7 @@ pub(super) fn missing_trust(desired: &Desired, role: &Role) -> Option<Blocked> {
 }
 
 /// A deployer role has no permissions. With AWSDenyAll as its boundary, policies on it change nothing, and are not
-/// looked for; with another boundary they are, and nothing goes on while there are any.
+/// looked for; with another boundary they are, and while there are any, what stands is kept and nothing is made.
 pub(super) fn foreign_policies(desired: &Desired, spoke: &Spoke, standing: &Standing<'_>) -> Option<Blocked> {
     let policies = spoke.role_policies.as_ref()?;
     let names: BTreeSet<String> = policies.inline.iter().chain(&policies.attached).cloned().collect();
