@@ -33,7 +33,9 @@ impl Suspicion {
             if id.is_empty() {
                 "the access entry does not say for which role it was made".to_owned()
             } else {
-                format!("the access entry was made for role ID {id}, which is not the deployer role's any more")
+                format!(
+                    "the access entry was made for role ID {id}, which is not the deployer role's any more, and by it nobody is let in"
+                )
             }
         } else {
             let id = entry_older_than.as_deref().unwrap_or_default();

@@ -1044,8 +1044,8 @@ mod tests {
         let (_, _, message) = ready(&waits);
         assert!(
             message.starts_with("spec.mode is Suspended, and Argo CD's access still stands: ")
-                && message.ends_with(
-                    "stands meanwhile. Waiting for ManagementRole default to record that the deployer role is kept"
+                && message.contains(
+                    "stands meanwhile. Waiting for ManagementRole default to record that the deployer role is kept: "
                 ),
             "{message}"
         );

@@ -57,9 +57,9 @@ impl Blocked {
             Self::NotAdoptable { what, why, .. } => format!("{what} is not taken over: {why}"),
             Self::NotOpened { arn, undone, open } => format!("role {arn} does not bear the tag {ADOPT_TAG} of this hub any more, and without it AWS lets Mooring write nothing to it, so this is not done: {}. Have its owner do that, or set the tag again, and Mooring does it: in account {}, `{open}`", undone.join("; "), account_in(arn)),
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (in account {}, `{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again", account_in(arn)),
-            Self::ForeignPolicyAttached { role, policies, forged: true, .. } => format!("{}. Once its policies are off, Mooring deletes it and makes its own by itself: {}", forged_in_words(role), detach_commands(role, policies)),
+            Self::ForeignPolicyAttached { role, policies, forged: true, .. } => format!("{}. Once its policies are off, Mooring deletes it and makes its own by itself: in account {}, {}", forged_in_words(role), account_in(role), detach_commands(role, policies)),
             Self::ForeignPolicyAttached { role, policies, forged: false, closed } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}{}", account_in(role), detach_commands(role, policies), if *closed { CLOSED } else { "" }),
-            Self::Unconfirmed { what } => format!("{what}; once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
+            Self::Unconfirmed { what } => format!("{what}. One look found that, which may be late: nothing is to be done, and once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
             Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Until then Argo CD may have either. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself, and for a moment there is neither"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),
@@ -72,7 +72,7 @@ impl Blocked {
             Self::Held { thing, value, undone, .. } => held_in_words(thing, value, undone),
             Self::Suspended { .. } => "there is none, and none is made while spec.mode is Suspended".to_owned(),
             Self::StoodBack => "somebody changed the mode or set a pause while Mooring was at work: it stopped before its next step, and looks again at once".to_owned(),
-            Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept"),
+            Self::RetentionPending { name } => format!("waiting for ManagementRole {name} to record that the deployer role is kept: this takes seconds, and what is kept stays as it is. If it lasts, `kubectl describe mgr {name}` says why"),
         }
     }
 }
