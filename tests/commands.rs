@@ -943,18 +943,14 @@ fn the_script_creates_and_updates() {
     let policy = &["delete-policy-version", "create-policy-version"];
     let (ok, writes, err, _) = script.run(&[("ROLE_OWNER", HUB)]);
     assert!(ok, "{err}");
-    assert_eq!(
-        writes,
-        with(policy, &["put-role-policy"]),
-        "the trust policy is as it was"
-    );
+    let trusted = with(policy, &["update-assume-role-policy", "put-role-policy"]);
+    assert_eq!(writes, trusted);
 
     let standing = script.directory.join("standing.json");
     fs::write(&standing, r#"{"Version": "2012-10-17", "Statement": []}"#).unwrap();
     let standing = standing.to_str().unwrap();
     let (ok, writes, err, _) = script.run(&[("ROLE_OWNER", HUB), ("STANDING", standing)]);
     assert!(ok, "{err}");
-    let trusted = with(policy, &["update-assume-role-policy", "put-role-policy"]);
     assert_eq!(writes, trusted, "it alone says whom its roles let in");
 
     let shared = [
@@ -972,7 +968,14 @@ fn the_script_creates_and_updates() {
     assert_eq!(writes, trusted);
     let (ok, writes, err, _) = script.run(&[("ROLE_OWNER", HUB), ("SHARING", "mooring-other")]);
     assert!(ok, "{err}");
-    assert_eq!(writes, with(policy, &["put-role-policy"]), "they say the same");
+    assert_eq!(writes, trusted, "they say the same");
+    for argument in ["--help", "--dry-run"] {
+        let (ok, writes, err, asked) = script.run_with(&[("ROLE_OWNER", HUB)], &[argument]);
+        assert!(
+            !ok && writes.is_empty() && asked.is_empty() && err.contains("usage: sh apply.sh [--replace-trust]"),
+            "{err}"
+        );
+    }
 }
 
 #[cfg(unix)]
@@ -988,6 +991,14 @@ fn the_script_changes_nothing_where_one_thing_is_not_its_own() {
     let document = json!({"Version": "2012-10-17", "Statement": [statement]});
     fs::write(&standing, serde_json::to_string_pretty(&document).unwrap()).unwrap();
     let standing = standing.to_str().unwrap();
+    let readers = script.directory.join("readers.json");
+    let statement = json!({
+        "Effect": "Allow", "Action": "sts:AssumeRole",
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": ["arn:aws:iam::111111111111:role/person"]}},
+    });
+    let document = json!({"Version": "2012-10-17", "Statement": [statement]});
+    fs::write(&readers, serde_json::to_string_pretty(&document).unwrap()).unwrap();
+    let readers = readers.to_str().unwrap();
     let not_made = "role mooring-operator was not made by bootstrap for";
     for (environment, told) in [
         (
@@ -1001,7 +1012,11 @@ fn the_script_changes_nothing_where_one_thing_is_not_its_own() {
         (&[("REFUSED", "AccessDenied")], "(AccessDenied)"),
         (
             &[("ROLE_OWNER", HUB), ("STANDING", standing)],
-            "does not have: TheirsToo. Run",
+            "does not: TheirsToo. Run",
+        ),
+        (
+            &[("ROLE_OWNER", HUB), ("STANDING", readers)],
+            "does not: arn:aws:iam::111111111111:role/person. Run",
         ),
     ] {
         let (ok, writes, err, _) = script.run(environment);
@@ -1043,7 +1058,7 @@ impl Script {
             .envs(environment.iter().copied())
             .output()
             .unwrap();
-        let asked = fs::read_to_string(&calls).unwrap();
+        let asked = fs::read_to_string(&calls).unwrap_or_default();
         let writes = asked
             .lines()
             .filter(|line| !line.contains(" get-") && !line.contains(" list-"))

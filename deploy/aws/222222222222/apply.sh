@@ -10,6 +10,15 @@ set -eu
 cd "$(dirname "$0")"
 export AWS_PAGER=
 replace=${1:-}
+case $replace in
+  '' | --replace-trust) ;;
+  *)
+    echo "usage: sh apply.sh [--replace-trust]" >&2
+    echo "Makes or updates with the AWS CLI what the documents beside it say, in account $account. It looks at everything" >&2
+    echo "first, and writes nothing where one thing is somebody else's." >&2
+    exit 2
+    ;;
+esac
 
 fail() {
   echo "apply.sh: $*" >&2
@@ -83,33 +92,36 @@ role() {
     aws iam put-role-policy --role-name "$1" --policy-name "$2" --policy-document "file://role-$1-policy.json"
 }
 
+# parts DOCUMENT: what a policy is made of, in an order of its own, since nobody says in which one AWS gives it.
+parts() {
+  printf '%s' "$1" | tr -d '[:space:]' | tr ',{}[]' '\n\n\n\n\n' | sort
+}
+
 # trust ROLE INLINE_POLICY: whom the role lets in, which the ManagementRoles that share it must say alike.
 trust() {
   standing=$(aws iam get-role --role-name "$1" --query Role.AssumeRolePolicyDocument --output json)
-  if [ "$(printf %s "$standing" | tr -d '[:space:]')" = "$(tr -d '[:space:]' <"role-$1-trust.json")" ]; then
-    [ -z "$writing" ] || echo "role $1: trust as it was"
-    return 0
-  fi
-  lost=$(printf '%s\n' "$standing" | sed -n 's/.*"Sid": *"\([^"]*\)".*/\1/p' | while read -r sid; do
-    grep -q "\"Sid\": *\"$sid\"" "role-$1-trust.json" || printf ' %s' "$sid"
-  done)
-  if [ -n "$lost" ] && [ "$replace" != --replace-trust ]; then
-    fail "role $1 lets somebody in by a statement that role-$1-trust.json does not have:$lost. Run bootstrap with the flags \
-that it was run with before (Irsa comes with --hub-issuer), or, when nobody needs it any more, apply.sh --replace-trust. \
-Nothing was changed."
-  fi
-  sharing=$(aws iam list-role-policies --role-name "$1" --output text \
-    --query "join(', ', PolicyNames[?starts_with(@, 'mooring-') && @ != '$2'])")
-  if [ -n "$sharing" ] && [ "$replace" != --replace-trust ]; then
-    printf '%s\n' "$standing" >&2
-    fail "role $1 serves other ManagementRoles of this hub too (policies $sharing), and lets in whom the trust policy \
+  if [ "$replace" != --replace-trust ] && [ "$(parts "$standing")" != "$(parts "$(cat "role-$1-trust.json")")" ]; then
+    lost=$(printf '%s' "$standing" | tr ',{}[]' '\n\n\n\n\n' | sed -n 's/.*"Sid": *"\([^"]*\)".*/\1/p; s/.*"\(arn:[^"]*\)".*/\1/p' |
+      sort -u | while read -r one; do
+      grep -qF "\"$one\"" "role-$1-trust.json" || printf ' %s' "$one"
+    done)
+    [ -z "$lost" ] ||
+      fail "role $1 lets somebody in whom role-$1-trust.json does not:$lost. Run bootstrap with the flags that it was run \
+with before (Irsa comes with --hub-issuer, roles of people with --reader), or, when nobody needs it any more, \
+apply.sh --replace-trust. Nothing was changed."
+    sharing=$(aws iam list-role-policies --role-name "$1" --output text \
+      --query "join(', ', PolicyNames[?starts_with(@, 'mooring-') && @ != '$2'])")
+    if [ -n "$sharing" ]; then
+      printf '%s\n' "$standing" >&2
+      fail "role $1 serves other ManagementRoles of this hub too (policies $sharing), and lets in whom the trust policy \
 above says, which role-$1-trust.json does not say alike. Have bootstrap say the same for all of them \
 (spec.provisioner.externalId, --reader, --hub-issuer), choose another name for the role, or, when everything that the \
 others need is in the new one, run apply.sh --replace-trust. Nothing was changed."
+    fi
   fi
   if [ -n "$writing" ]; then
     aws iam update-assume-role-policy --role-name "$1" --policy-document "file://role-$1-trust.json"
-    echo "role $1: trust updated"
+    echo "role $1: trust policy and permissions updated"
   fi
 }
 
