@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{blocked::Blocked, part::Part, step::Step};
+use super::{blocked::Blocked, part::Part, step::Step, words::unrecorded};
 
 /// Something that only a deletion heals. Two looks, some time apart, must agree on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,7 +28,7 @@ impl Suspicion {
             entry_older_than,
         } = self;
         if let Some(id) = role_id {
-            format!("a role of our name and tags with ID {id} was not recorded as made by us, and is never used")
+            unrecorded(id)
         } else if let Some(id) = entry_made_for {
             if id.is_empty() {
                 "the access entry does not say for which role it was made".to_owned()

@@ -25,6 +25,18 @@ const SOME: usize = 5;
 /// What has to agree before anything is deleted to heal. How long that takes is for whoever starts the operator to say.
 pub(crate) const SECOND_LOOK: &str = "a second look, the operator's --confirm-after later (30 s unless set),";
 
+/// What is told of what only a deletion heals, as long as one look alone found it.
+pub(crate) fn unconfirmed(what: &str) -> String {
+    format!(
+        "{what}. One look found that, which may be late: nothing is to be done, and once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"
+    )
+}
+
+/// What a role is that bears our tags and that nobody recorded.
+pub(crate) fn unrecorded(id: &str) -> String {
+    format!("a role of our name and tags with ID {id} was not recorded as made by us, and is never used")
+}
+
 /// Some of these names, and how many more there are. Somebody else may have chosen them.
 pub(crate) fn some<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
     let mut names = names.into_iter();

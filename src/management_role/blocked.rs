@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::{domain::arn::ClusterArn, policy::Lack};
+use crate::{api::condition::Verdict, domain::arn::ClusterArn, policy::Lack};
 
-pub(super) use self::message::{SHUT_OUT, unrecorded};
+pub(super) use self::message::SHUT_OUT;
 
 use super::step::Part;
 
@@ -283,9 +283,13 @@ impl Blocked {
         )
     }
 
-    /// Whether one look alone says so, which may be a stale read: nobody is alarmed before a second agrees.
+    /// What it makes of its condition: nobody is alarmed by what one look alone says, which may be a stale read.
     #[must_use]
-    pub fn is_unconfirmed(&self) -> bool {
-        matches!(self, Self::Unconfirmed { .. })
+    pub fn verdict(&self) -> Verdict {
+        if matches!(self, Self::Unconfirmed { .. }) {
+            Verdict::Unknown
+        } else {
+            Verdict::False
+        }
     }
 }

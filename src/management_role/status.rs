@@ -77,11 +77,7 @@ type Bad = chain::Bad<Part>;
 fn bad_of(blocked: &Blocked) -> Bad {
     Bad {
         part: blocked.part(),
-        verdict: if blocked.is_unconfirmed() {
-            Verdict::Unknown
-        } else {
-            Verdict::False
-        },
+        verdict: blocked.verdict(),
         reason: blocked.reason(),
         message: blocked.message(),
         stalled: blocked.stalled(),

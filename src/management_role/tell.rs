@@ -7,7 +7,6 @@ use kube::Resource;
 
 use super::{
     Context, Step,
-    blocked::unrecorded,
     request::RoleOwner,
     status::{Applied, Pass},
     step::Part,
@@ -18,7 +17,7 @@ use crate::{
         condition::{ConditionType, Verdict, find},
     },
     kubernetes::events::Weight,
-    managed_cluster::words::{done_in_words, some},
+    managed_cluster::words::{done_in_words, some, unrecorded},
     policy,
 };
 

@@ -12,7 +12,7 @@ use crate::{
         eks::ClusterState,
         ownership::{ADOPT_TAG, HOLD_TAG},
     },
-    managed_cluster::words::{SECOND_LOOK, capitalised, serve, some},
+    managed_cluster::words::{SECOND_LOOK, capitalised, serve, some, unconfirmed},
 };
 
 use super::Blocked;
@@ -59,7 +59,7 @@ impl Blocked {
             Self::StaleEntry { arn, why, delete } => format!("access entry {arn} is for a role that is gone, so it lets nobody in: {why}. Delete it (in account {}, `{delete}`), and Mooring makes its own for the deployer role that stands; what else somebody still needs is for them to give again", account_in(arn)),
             Self::ForeignPolicyAttached { role, policies, forged: true, .. } => format!("{}. Once its policies are off, Mooring deletes it and makes its own by itself: in account {}, {}", forged_in_words(role), account_in(role), detach_commands(role, policies)),
             Self::ForeignPolicyAttached { role, policies, forged: false, closed } => format!("role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}{}", account_in(role), detach_commands(role, policies), if *closed { CLOSED } else { "" }),
-            Self::Unconfirmed { what } => format!("{what}. One look found that, which may be late: nothing is to be done, and once {SECOND_LOOK} agrees, Mooring makes it afresh by itself"),
+            Self::Unconfirmed { what } => unconfirmed(what),
             Self::ScopeUnmoved { what } => format!("EKS has taken the change and does not show it yet: {what}. Until then Argo CD may have either. Once {SECOND_LOOK} agrees, Mooring takes the association away and makes it anew by itself, and for a moment there is neither"),
             Self::EntryNotOurs { owner, next } => format!("the cluster already has an access entry for the deployer role that is not ours ({owner}): {next}"),
             Self::Propagating { what } => format!("waiting until AWS has carried {what} everywhere; this takes seconds"),

@@ -258,8 +258,9 @@ pub(super) fn foreign_policies(desired: &Desired, spoke: &Spoke, standing: &Stan
 /// looked for, the change would give what these allow.
 fn stays_closed(desired: &Desired, spoke: &Spoke, role: &Role) -> bool {
     let deny_all = PolicyArn::deny_all(desired.role.arn.partition);
-    let none = |policies: &RolePolicies| policies.inline.is_empty() && policies.attached.is_empty();
-    desired.role.boundary != deny_all && role.has_boundary(&deny_all) && !spoke.role_policies.as_ref().is_some_and(none)
+    desired.role.boundary != deny_all
+        && role.has_boundary(&deny_all)
+        && !spoke.role_policies.as_ref().is_some_and(RolePolicies::is_empty)
 }
 
 /// The provisioner may change or delete a role only while it has the boundary that the account's owner knows.

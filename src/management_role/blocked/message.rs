@@ -10,7 +10,7 @@ use crate::{
     },
     managed_cluster::{
         detach_commands, held_in_words, no_cluster,
-        words::{SECOND_LOOK, named, say_closed, serve, some},
+        words::{named, say_closed, serve, some, unconfirmed, unrecorded},
     },
     policy::{issued::AUDIENCE, shown},
 };
@@ -53,7 +53,7 @@ impl Blocked {
             Self::RoleReplaced { arn, recorded, found, owner } => format!("whoever can use role {arn} holds every cluster of this ManagementRole, since deployer roles trust its name, and it is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. `mooring revoke NAME`, for each ManagedCluster that names this ManagementRole, closes a cluster to it at once, and to this Argo CD as well. Nothing is written to it. Look up in CloudTrail of account {} (IAM's events are in its first region, us-east-1 in partition aws) who called CreateRole for it, take its policies and instance profiles off and delete it (`aws iam delete-role --role-name {}`): then it is made afresh", account_in(arn), name_in(arn)),
             Self::RoleNotOurs { arn, owner } => format!("role {arn} is not ours ({owner}), and role names are unique in an account whatever their path and case: choose another spec.role.name in a new ManagementRole, or delete the role if nothing uses it (`aws iam delete-role --role-name {}`)", name_in(arn)),
             Self::ForeignPolicyAttached { role, policies, bounded } => format!("management role {role} carries policies that Mooring did not give it: take them off, and it goes on by itself: in account {}, {}. {}", account_in(role), detach_commands(role, policies), if *bounded { BOUNDED } else { UNBOUNDED }),
-            Self::Unconfirmed { id } => format!("{}. One look found that, which may be late: nothing is to be done, and once {SECOND_LOOK} agrees, Mooring makes it afresh by itself", unrecorded(id)),
+            Self::Unconfirmed { id } => unconfirmed(&unrecorded(id)),
             Self::Held { arn, value, undone, shuts_out: false } => held_in_words(&format!("role {arn}"), value, undone),
             Self::Held { arn, value, undone, .. } => format!("{SHUT_OUT}: {}", held_in_words(&format!("role {arn}"), value, undone)),
             Self::PolicyFull { left_out } => format!("the role's policy has no room for {} (IAM gives a role's inline policies 10,240 characters in all): set spec.assumePolicy to PerAccount, or move clusters to the ManagementRole of a second Argo CD", some(left_out)),
@@ -243,9 +243,4 @@ fn let_go(arn: &str, cluster: Option<&ClusterArn>) -> String {
         account_in(arn),
         name_in(arn)
     )
-}
-
-/// A role that bears our name and tags, and that nobody recorded.
-pub(in crate::management_role) fn unrecorded(id: &str) -> String {
-    format!("a role of our name and tags with ID {id} was not recorded as made by us, and is never used")
 }

@@ -18,7 +18,8 @@ use super::{CLUSTER, Fleet, NEW, ROLE};
 impl Fleet {
     pub(super) fn lay_role(&mut self, mut file: ManagementRole) {
         let name = file.name_any();
-        let live = self.roles.iter().find(|role| role.name_any() == name);
+        let place = self.roles.iter().position(|role| role.name_any() == name);
+        let live = place.map(|place| &self.roles[place]);
         let stands = self.stands(ROLE, &name, live.map(|live| to_value(&live.spec).unwrap_or_default()));
         let says = to_value(&file.spec).unwrap_or_default();
         if let Some(why) = laid::refused(&OF_MANAGEMENT_ROLE, &stands, &says) {
@@ -27,7 +28,6 @@ impl Fleet {
         if let Some(files) = &mut self.files {
             files.roles.insert(name.clone());
         }
-        let place = self.roles.iter().position(|role| role.name_any() == name);
         if let Some(live) = place.map(|place| self.roles.swap_remove(place)) {
             file.metadata = laid::metadata(file.metadata, live.metadata);
             file.status = live.status;
@@ -44,7 +44,8 @@ impl Fleet {
 
     pub(super) fn lay_cluster(&mut self, mut file: ManagedCluster) {
         let name = file.name_any();
-        let live = self.clusters.iter().find(|cluster| cluster.name_any() == name);
+        let place = self.clusters.iter().position(|cluster| cluster.name_any() == name);
+        let live = place.map(|place| &self.clusters[place]);
         let stands = self.stands(
             CLUSTER,
             &name,
@@ -57,7 +58,6 @@ impl Fleet {
         if let Some(files) = &mut self.files {
             files.clusters.insert(name.clone());
         }
-        let place = self.clusters.iter().position(|cluster| cluster.name_any() == name);
         if let Some(live) = place.map(|place| self.clusters.swap_remove(place)) {
             file.metadata = laid::metadata(file.metadata, live.metadata);
             file.status = live.status;
