@@ -61,7 +61,8 @@ pub fn other(of: &Identity, object: &ManagedCluster) -> Option<Other> {
         return None;
     }
     let why = match (identity.mode, entry(object)) {
-        (Mode::Suspended, Some(Entry::Away | Entry::NotMade { .. })) | (Mode::Observe, Some(Entry::NotMade { .. })) => {
+        (Mode::Suspended, Some(Entry::Away | Entry::Never | Entry::NotMade { .. }))
+        | (Mode::Observe, Some(Entry::NotMade { .. })) => {
             return None;
         }
         (Mode::Suspended, Some(Entry::Stands { .. }) | None) => {

@@ -28,6 +28,8 @@ pub const FIELD_MANAGER: &str = "mooring-revoke";
 pub enum Entry {
     /// The operator has taken it away.
     Away,
+    /// Nothing was ever made for the object, by its status, and the operator has looked: no entry of it stands.
+    Never,
     /// It stands, or may: the operator's reason and message.
     Stands {
         /// The reason of its condition.
@@ -100,7 +102,7 @@ impl Revoked {
             (Entry::Away, Probe::Refused, Others::LetNobodyIn) => 0,
             (Entry::Away, Probe::Refused, Others::NotSeen { .. })
             | (Entry::Away, Probe::NotSeen { .. }, _)
-            | (Entry::NotMade { .. }, _, _) => 2,
+            | (Entry::Never | Entry::NotMade { .. }, _, _) => 2,
         }
     }
 }
@@ -112,12 +114,12 @@ pub fn entry(object: &ManagedCluster) -> Option<Entry> {
     let generation = object.metadata.generation;
     let ready = find(&status.conditions, ConditionType::Ready).filter(|_| status.observed_generation == generation)?;
     let of_entry = find(&status.conditions, ConditionType::AccessEntryReady);
+    let made = status.deployer_role.is_some() || status.access_entry.is_some() || status.secret.is_some();
     // While the object is being removed, the summary has the reason that the removal waits for.
     if of_entry.is_some_and(|entry| entry.reason == Reason::Suspended.as_str()) {
-        return Some(Entry::Away);
+        return Some(if made { Entry::Away } else { Entry::Never });
     }
     let (reason, message) = (ready.reason.clone(), ready.message.clone());
-    let made = status.deployer_role.is_some() || status.access_entry.is_some() || status.secret.is_some();
     Some(if made {
         Entry::Stands { reason, message }
     } else {
@@ -161,7 +163,7 @@ pub fn ways(object: &ManagedCluster, entry: &Entry) -> Vec<Way> {
         way(
             delete_access_entry(&at.region, &at.name, role),
             &format!(
-                "at once and without the operator, with credentials of account {}: while spec.mode is Suspended nothing makes the entry again",
+                "at once and without the operator, with credentials of account {}: while spec.mode is Suspended nothing makes the entry again. `mooring doctor {name}` then shows whether the cluster refuses",
                 at.account
             ),
         )
@@ -301,6 +303,7 @@ mod tests {
             (stands(), Probe::Refused, 1),
             (stands(), not_seen(), 1),
             (not_made(), not_seen(), 2),
+            (Entry::Never, not_seen(), 2),
         ] {
             assert_eq!(revoked(entry, probe).exit_code(), code);
         }
@@ -375,11 +378,12 @@ mod tests {
             .unwrap()
         };
         assert_eq!(super::entry(&object(1, "Suspended", "Suspended")), None);
-        assert_eq!(super::entry(&object(2, "Suspended", "Suspended")), Some(Entry::Away));
-        assert_eq!(
-            super::entry(&object(2, "ApplicationsStillTargeting", "Suspended")),
-            Some(Entry::Away)
-        );
+        for ready in ["Suspended", "ApplicationsStillTargeting"] {
+            let mut seen = object(2, ready, "Suspended");
+            assert_eq!(super::entry(&seen), Some(Entry::Never), "nothing is recorded");
+            seen.status.as_mut().unwrap().secret = from_value(json!("cluster-x")).unwrap();
+            assert_eq!(super::entry(&seen), Some(Entry::Away));
+        }
         let mut shut = object(2, "AccountNotEntered", "AccountNotEntered");
         assert!(matches!(super::entry(&shut), Some(Entry::NotMade { .. })));
         for made in [

@@ -36,6 +36,9 @@ fn in_words(revoked: &Revoked) -> String {
     let name = &revoked.name;
     match &revoked.entry {
         Entry::Away => line(format!("{name}: the access entry is gone")),
+        Entry::Never => line(format!(
+            "{name}: there is no access entry, and Mooring has made nothing for it that could be taken away"
+        )),
         Entry::Stands { reason, message } => {
             line(format!("{name}: ACCESS STANDS, or may: {reason}"));
             line(format!("  {message}"));
@@ -93,12 +96,13 @@ fn in_words(revoked: &Revoked) -> String {
         line(format!("next: {}", way.command));
         line(format!("  {}", way.what));
     }
-    line(if revoked.entry == Entry::Away {
-        format!(
-            "to give the access back: kubectl patch mgc {name} --type merge -p '{{\"spec\":{{\"mode\":\"Enforce\"}}}}'"
-        )
-    } else {
-        "spec.mode stays Suspended: whatever access there is, the operator takes away as soon as it can".to_owned()
+    let enforce = format!("kubectl patch mgc {name} --type merge -p '{{\"spec\":{{\"mode\":\"Enforce\"}}}}'");
+    line(match &revoked.entry {
+        Entry::Away => format!("to give the access back: {enforce}"),
+        Entry::Never => format!("nothing is made while spec.mode is Suspended; to have it made: {enforce}"),
+        Entry::Stands { .. } | Entry::NotMade { .. } => {
+            "spec.mode stays Suspended: whatever access there is, the operator takes away as soon as it can".to_owned()
+        }
     });
     out
 }
@@ -195,6 +199,23 @@ mod tests {
             text.contains("AccountNotEntered\n  the role does not let us in"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_was_never_made_is_not_told_as_taken_away() {
+        let never = Revoked {
+            entry: Entry::Never,
+            ..revoked(Probe::NotSeen { why: "x".into() })
+        };
+        let text = print(&never, DoctorOutput::Table);
+        assert!(
+            text.starts_with("prod: there is no access entry")
+                && text.contains("to have it made: kubectl patch mgc prod"),
+            "{text}"
+        );
+        for words in ["is gone", "still open", "give the access back"] {
+            assert!(!text.contains(words), "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `mooring doctor`: the edges, for a person. What was found is printed by [`crate::commands::doctor`].
 
-mod operator;
+pub(super) mod operator;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::{Error, Guarded, doctor::edges};
+use super::{
+    Error, Guarded,
+    doctor::{edges, operator},
+};
 use crate::{
     access::{
         Subject,
@@ -20,6 +23,10 @@ use crate::{
 
 /// How often the object is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long the operator may say nothing before it is looked whether one works at all. One that does acts on a change of
+/// the mode within a second or two.
+const SILENT: Duration = Duration::from_secs(3);
 
 /// How far apart two probes are.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -62,14 +69,15 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
         }
     }
     let deadline = Instant::now() + args.timeout;
-    let entry = entry_gone(&api, name, deadline, &progress).await?.ok_or_else(missing)?;
+    let word = Box::pin(entry_gone(&client, name, deadline, &progress));
+    let entry = word.await?.ok_or_else(missing)?;
     let object = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
     let probe = match &entry {
         Entry::Away => refused(&client, &object, args, deadline, &progress).await?,
         Entry::Stands { .. } => Probe::NotSeen {
             why: "the access entry may still be there".to_owned(),
         },
-        Entry::NotMade { .. } => Probe::NotSeen {
+        Entry::Never | Entry::NotMade { .. } => Probe::NotSeen {
             why: "there is no deployer role to ask with".to_owned(),
         },
     };
@@ -113,41 +121,33 @@ async fn listed(client: &Client, of: &Identity) -> Result<Vec<Other>, Kubernetes
     Ok(found)
 }
 
-/// Waits for the operator's word; `None` when the object is gone.
+/// Waits for the operator's word; `None` when the object is gone. What does without the operator is told as soon as the
+/// operator is known to keep anybody waiting: there is an emergency.
 async fn entry_gone(
-    api: &Api<ManagedCluster>,
+    client: &Client,
     name: &str,
     deadline: Instant,
     progress: &impl Fn(&str),
 ) -> Result<Option<Entry>, Error> {
-    let mut told = String::new();
+    let api = Api::<ManagedCluster>::all(client.clone());
+    let begun = Instant::now();
+    let (mut told, mut looked, mut offered) = (String::new(), false, false);
     loop {
-        let Some(object) = objects::get_opt(api, name).await? else {
+        let Some(object) = objects::get_opt(&api, name).await? else {
             return Ok(None);
         };
         let seen = entry(&object);
-        let (line, last) = match seen {
-            Some(Entry::Away) => {
-                progress("the operator has taken the access entry away");
-                return Ok(Some(Entry::Away));
-            }
-            Some(Entry::Stands { reason, message }) => (
-                format!("the operator says {reason}: {message}"),
-                Entry::Stands { reason, message },
-            ),
-            Some(Entry::NotMade { reason, message }) => (
-                format!("the operator says {reason}: {message}"),
-                Entry::NotMade { reason, message },
-            ),
-            None => {
-                let message = "the operator has not looked at the object since the mode was set";
-                (
-                    "waiting for the operator".to_owned(),
-                    Entry::Stands {
-                        reason: NOT_LOOKED_AT.to_owned(),
-                        message: message.to_owned(),
-                    },
-                )
+        let unsaid = seen.is_none();
+        let last = seen.unwrap_or_else(|| Entry::Stands {
+            reason: NOT_LOOKED_AT.to_owned(),
+            message: "the operator has not looked at the object since the mode was set".to_owned(),
+        });
+        let line = match &last {
+            Entry::Away => "the operator has taken the access entry away".to_owned(),
+            Entry::Never => "the operator has looked: there is no access entry, and nothing was ever made".to_owned(),
+            Entry::Stands { .. } if unsaid => "waiting for the operator".to_owned(),
+            Entry::Stands { reason, message } | Entry::NotMade { reason, message } => {
+                format!("the operator says {reason}: {message}")
             }
         };
         if line != told {
@@ -157,6 +157,20 @@ async fn entry_gone(
         if is_left_to_others(&last) || Instant::now() >= deadline {
             return Ok(Some(last));
         }
+        let mut waits = !unsaid;
+        if unsaid && !looked && begun.elapsed() >= SILENT {
+            looked = true;
+            if let Some(missing) = operator::missing(client).await {
+                progress(&format!("warning: {missing}"));
+                waits = true;
+            }
+        }
+        if waits && !offered {
+            offered = true;
+            for way in ways(&object, &last) {
+                progress(&format!("to take it away now: {}, {}", way.command, way.what));
+            }
+        }
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -164,7 +178,7 @@ async fn entry_gone(
 /// Whether only somebody else ends what the operator says, which is not waited for.
 fn is_left_to_others(said: &Entry) -> bool {
     let (reason, made) = match said {
-        Entry::Away => return true,
+        Entry::Away | Entry::Never => return true,
         Entry::Stands { reason, .. } => (reason, true),
         Entry::NotMade { reason, .. } => (reason, false),
     };
@@ -258,7 +272,7 @@ mod tests {
                 "{reason}"
             );
         }
-        assert!(is_left_to_others(&Entry::Away));
+        assert!(is_left_to_others(&Entry::Away) && is_left_to_others(&Entry::Never));
         assert!(
             !is_left_to_others(&not_made("AwsUnavailable")),
             "it is looked at again soon"

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, api::ListParams};
 use mooring_sandbox::{
     aws::{BearerToken, Effect, Fault},
-    stage,
+    stage::{self, Signal},
 };
 use serde_json::{Value, json};
 
@@ -88,6 +88,31 @@ async fn a_suspension_takes_the_access_away_first_and_keeps_the_rest() {
     tokio::join!(live(&world), beyond(&world), never(&world));
     world.never_denied();
     tokio::join!(unseen(&world), hung(&world));
+    nobody_works(&world).await;
+}
+
+/// Nobody waits in an emergency for an operator that does not run: what does without it is told while it is waited for.
+async fn nobody_works(world: &World) {
+    mode(world, "unseen", "Enforce").await;
+    world.is_ready("ManagedCluster", "unseen").await;
+    world.end_operator(Signal::Kill).await;
+    let (code, said, progress) = revoke(world, "unseen", &["--timeout", "10s"]).await;
+    assert_eq!(
+        (code, &said["entry"]["reason"]),
+        (1, &json!("NotLookedAt")),
+        "{said:#} {progress}"
+    );
+    let by_hand = format!(
+        "to take it away now: aws eks delete-access-entry --region eu-west-1 --cluster-name unseen --principal-arn {}",
+        world.deployer("unseen")
+    );
+    for words in [
+        "set spec.mode of unseen to Suspended",
+        "warning: nobody holds the operator's lease",
+        by_hand.as_str(),
+    ] {
+        assert!(progress.contains(words), "{words}: {progress}");
+    }
 }
 
 async fn live(world: &World) {
@@ -307,6 +332,12 @@ async fn never(world: &World) {
     assert_eq!(world.writes("never", 0), none());
     let way = world.deployer("never").account.to_string();
     assert!(!world.assumable().iter().any(|way_in| way_in.contains(&way)));
+    let (code, said, progress) = revoke(world, "never", &[]).await;
+    assert_eq!(
+        (code, &said["entry"]["state"]),
+        (2, &json!("Never")),
+        "nothing was there to be taken away: {said:#} {progress}"
+    );
     world.delete("ManagedCluster", "never").await;
     world.until_gone("ManagedCluster", "never").await;
     // Nothing was made, and nobody looks: whoever revokes it is told so, and does not wait for what will not come.

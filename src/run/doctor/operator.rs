@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What a person should know of the operator's Lease, in a line; `None` where somebody holds it.
-pub(super) async fn missing(client: &Client) -> Option<String> {
+pub(in crate::run) async fn missing(client: &Client) -> Option<String> {
     let api: Api<Lease> = Api::namespaced(client.clone(), LEASE_NAMESPACE);
     let look = async || {
         let lease = objects::get_opt(&api, CONTROLLER).await;

@@ -25,11 +25,14 @@ pub(super) async fn describe(world: &World, kind: &str, name: &str, object: &Val
     } else {
         ""
     };
+    // What a walk of the chain met makes a state of its own, where it says more than Ready.
+    let chain = condition(object, "Connected").filter(|(verdict, met, _)| verdict != "True" && *met != reason);
+    let chain = chain.map_or_else(String::new, |(_, met, _)| format!("-{met}"));
     let events = events(world, name).await;
     let text = format!("{}\n{}{events}", columns(kind, object), described(object));
     fs::create_dir_all(&target).unwrap();
     fs::write(
-        target.join(format!("{kind}-{reason}-{verdict}{going}-{name}.txt")),
+        target.join(format!("{kind}-{reason}-{verdict}{chain}{going}-{name}.txt")),
         text,
     )
     .unwrap();
