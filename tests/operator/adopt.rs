@@ -921,7 +921,7 @@ async fn until_it_enters(world: &World, itself: &str) {
 }
 
 /// A cluster Secret by which Argo CD, which is the management role already, assumes it once more.
-async fn acts_as_itself(world: &World, name: &str, role: &str) {
+pub(crate) async fn acts_as_itself(world: &World, name: &str, role: &str) {
     // By a program as well as by `awsAuthConfig`.
     let config = if name == "by-hand-too" {
         let args = ["eks", "get-token", "--cluster-name", "wired", "--role-arn", role];

@@ -10,10 +10,6 @@ use crate::support::folder;
 /// Fields that no recorded object has, each with why.
 const LEFT_OUT: &[(&str, &str)] = &[
     (
-        "ManagedCluster.status.accessEntry.lost",
-        "of an entry that was taken over, while its access is taken away",
-    ),
-    (
         "ManagedCluster.status.plan.blocked",
         "of a plan that something stands in the way of, written anew by each pass",
     ),
@@ -32,10 +28,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     (
         "ManagementRole.spec.role.name",
         "the recorded role has the name by default",
-    ),
-    (
-        "ManagementRole.status.assumesItselfFor",
-        "of cluster Secrets that were wired by hand",
     ),
     (
         "ManagementRole.status.restarted",

@@ -15,15 +15,15 @@ use std::{collections::BTreeMap, path::PathBuf};
 use mooring_sandbox::stage::{Signal, is_ready};
 use serde_json::{Value, json};
 
-use self::others::{ADOPTED, Before, EXISTING, NARROWED, ROLE_STAYS, WATCHED};
+use self::others::{ADOPTED, Before, CUT, EXISTING, NARROWED, ROLE_STAYS, WATCHED};
 use crate::support::{Setting, World, folder, manifest, message};
 
 /// The files of one release, by name.
 type Files = BTreeMap<String, Value>;
 
 /// Clusters that are recorded while they stand.
-const STANDING: [&str; 8] = [
-    "full", "plain", "refused", SUSPENDED, ADOPTED, NARROWED, EXISTING, WATCHED,
+const STANDING: [&str; 9] = [
+    "full", "plain", "refused", SUSPENDED, ADOPTED, NARROWED, CUT, EXISTING, WATCHED,
 ];
 
 /// Those of them that are as their spec says when an operator of today first sees them.
@@ -59,6 +59,7 @@ fn setting() -> Setting {
         "222222222222/eu-west-1/refused",
         "222222222222/eu-west-1/adopted",
         "222222222222/eu-west-1/narrowed",
+        "222222222222/eu-west-1/cut",
         "222222222222/eu-west-1/existing",
         "222222222222/eu-west-1/watched",
         "333333333333/eu-central-1/going",
@@ -182,6 +183,7 @@ async fn lives_on(files: &Files) {
     let writes = world.writes(SUSPENDED, 0);
     assert!(writes.iter().all(|write| write == "UpdateRole"), "{writes:?}");
     assert_eq!(world.seen_entry(SUSPENDED), None, "its access stays away");
+    others::is_given_back(&world).await;
     for (role, name) in &before {
         assert_eq!(world.named_role(files, name), *role, "{name}: the same role");
     }
@@ -194,6 +196,14 @@ async fn lives_on(files: &Files) {
     let writes = world.writes("full", 0);
     assert!(writes.iter().any(|write| write == "UpdateAccessEntry"), "{writes:?}");
     others.is_edited(&world, "team-b").await;
+    let edit = json!({"spec": {"role": {"tags": {"team": "another"}}}});
+    world.patch("ManagementRole", "default", edit).await;
+    world.is_ready("ManagementRole", "default").await;
+    let role = world.hub().management_role_arn(None);
+    let role = world
+        .seen_role_named(role.account.as_str(), role.name.as_str())
+        .unwrap();
+    assert_eq!(role.tags["team"], "another");
     for name in STANDING {
         world.delete("ManagedCluster", name).await;
     }
@@ -206,6 +216,7 @@ async fn lives_on(files: &Files) {
     }
     others.stays_with_others(&world).await;
     world.delete("ManagementRole", "default").await;
+    others::itself_goes(&world).await;
     let told = world
         .until_reason("ManagementRole", "default", "RetainedDeployers")
         .await;

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use mooring_sandbox::{aws::contract::Service, control_plane::AuditMark};
 use serde_json::{Value, json};
 
 use crate::{
-    adopt::{Wired, arn, by_hand_manager, hand_made_trust, make, ours},
+    adopt::{Wired, acts_as_itself, arn, by_hand_manager, hand_made_trust, make, ours},
     support::{
-        World,
-        hands::{SeenEntry, SeenRole, policy_arn},
+        HUB_ACCOUNT, World,
+        hands::{SeenEntry, SeenRole, document, policy_arn},
         manifest::{ADMIN, EDIT, VIEW},
+        message,
     },
 };
 
@@ -21,6 +22,12 @@ pub(super) const ADOPTED: &str = "adopted";
 /// Another, of which less is asked while no operator runs.
 pub(super) const NARROWED: &str = "narrowed";
 
+/// Another, whose access is taken away, with what others had given to its entry.
+pub(super) const CUT: &str = "cut";
+
+/// A cluster Secret that somebody wired by hand, whose role is the management role itself.
+const ITSELF: &str = "by-hand-itself";
+
 /// A cluster that is reached by a role that a pipeline keeps.
 pub(super) const EXISTING: &str = "existing";
 
@@ -28,12 +35,12 @@ pub(super) const EXISTING: &str = "existing";
 pub(super) const WATCHED: &str = "watched";
 
 /// Clusters whose role is left when they go: others made it.
-pub(super) const ROLE_STAYS: [&str; 3] = [ADOPTED, NARROWED, EXISTING];
+pub(super) const ROLE_STAYS: [&str; 4] = [ADOPTED, NARROWED, CUT, EXISTING];
 
 /// Has all of them stand. The one that only looks comes last, since its plan tells of the management role's policy too.
 pub(super) async fn moor(world: &World) {
     let manager = by_hand_manager(world);
-    for name in [ADOPTED, NARROWED] {
+    for name in [ADOPTED, NARROWED, CUT] {
         let wired = Wired::by_hand(world, name, &manager).await;
         wired.open(world).await;
         let mut spec = wired.spec();
@@ -46,13 +53,29 @@ pub(super) async fn moor(world: &World) {
     for name in ROLE_STAYS {
         world.is_ready("ManagedCluster", name).await;
     }
+    let cut = json!({"spec": {"mode": "Suspended"}});
+    world.patch("ManagedCluster", CUT, cut).await;
+    world.until_reason("ManagedCluster", CUT, "Suspended").await;
+    world.whole_pass("ManagedCluster", CUT).await;
+    itself(world).await;
+    world
+        .until("ManagementRole", "default", |object| {
+            object["status"]["assumesItselfFor"] == json!([ITSELF])
+        })
+        .await;
     world.moor(WATCHED, json!({"mode": "Observe"})).await;
     world.until_reason("ManagedCluster", WATCHED, "Observe").await;
+}
+
+async fn itself(world: &World) {
+    let role = world.hub().management_role_arn(None);
+    acts_as_itself(world, ITSELF, &role.to_string()).await;
 }
 
 /// What people do while no operator runs. What was taken over is known by its status from then on, and not by the marks
 /// that anybody can take off who may tag; and what was given to it, by that alone.
 pub(super) async fn meanwhile(world: &World) {
+    itself(world).await;
     let entry = wired(world, ADOPTED).entry(world).expect("an entry");
     let untag = json!({"resourceArn": entry["accessEntryArn"], "tagKeys": ["mooring.dev/adopted"]});
     world.eks(ADOPTED, "UntagResource", untag);
@@ -62,6 +85,35 @@ pub(super) async fn meanwhile(world: &World) {
     world.secrets().patch(&secret, &params, &patch).await.unwrap();
     let narrower = json!({"spec": {"access": {"policies": [{"name": EDIT}], "kubernetesGroups": ["team-b"]}}});
     world.patch("ManagedCluster", NARROWED, narrower).await;
+}
+
+/// The access that was taken away is given back as the spec gives it, and what went with it is told.
+pub(super) async fn is_given_back(world: &World) {
+    world.whole_pass("ManagedCluster", CUT).await;
+    let object = world.get("ManagedCluster", CUT).await.unwrap();
+    let lost = &object["status"]["accessEntry"]["lost"];
+    assert_eq!(lost.as_array().map(Vec::len), Some(2), "it is remembered: {lost}");
+    assert!(wired(world, CUT).entry(world).is_none());
+    let enforce = json!({"spec": {"mode": "Enforce"}});
+    world.patch("ManagedCluster", CUT, enforce).await;
+    let object = world.is_ready("ManagedCluster", CUT).await;
+    assert!(object["status"]["accessEntry"]["lost"].is_null());
+    let told = world.told(CUT, "NotGivenBack: ").await;
+    for what in ["Kubernetes group team-theirs", VIEW] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    assert_eq!(wired(world, CUT).policies(world), [ADMIN.to_owned()].into());
+}
+
+/// The management role goes on to assume itself for the Secret that needs it, and stays for as long as that is there.
+pub(super) async fn itself_goes(world: &World) {
+    let told = world.until_reason("ManagementRole", "default", "SecretsRemain").await;
+    assert!(message(&told).contains(ITSELF), "{}", message(&told));
+    let arn = world.hub().management_role_arn(None);
+    let input = json!({"RoleName": arn.name.as_str(), "PolicyName": "mooring-assume-deployers"});
+    let policy = document(&world.iam(HUB_ACCOUNT, "GetRolePolicy", input)["PolicyDocument"]);
+    assert!(policy.to_string().contains(&format!("\"{arn}\"")), "{policy}");
+    world.secrets().delete(ITSELF, &DeleteParams::default()).await.unwrap();
 }
 
 /// What was there before an operator of today saw it.
@@ -178,6 +230,11 @@ impl Before {
 
     /// Of what was taken over Mooring's part goes, and what others gave to it stays.
     pub(super) async fn stays_with_others(&self, world: &World) {
+        // Its entry was made anew, and is Mooring's; its role never was.
+        let cut = wired(world, CUT);
+        let trust = cut.seen_role(world).unwrap().trust;
+        assert_eq!(trust, hand_made_trust(&by_hand_manager(world)));
+        assert!(cut.entry(world).is_none());
         for name in [ADOPTED, NARROWED] {
             let wired = wired(world, name);
             let role = wired.seen_role(world).unwrap();
