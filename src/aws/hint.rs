@@ -77,8 +77,9 @@ impl AwsError {
                 "remove the policies that somebody put on the role, then it can be deleted".to_owned()
             }
             ErrorKind::BoundaryMissing => "make that policy again, which is the role's permissions boundary: the role \
-                                           has none meanwhile. For the management role, apply.sh of `mooring bootstrap` \
-                                           for the hub's account makes it; that of a deployer role stands in \
+                                           has none meanwhile. For the management role, apply.sh in the \
+                                           folder of the hub's account that `mooring bootstrap -f FILE --hub-account \
+                                           ACCOUNT --output-dir DIR` writes makes it; that of a deployer role stands in \
                                            spec.access.deployerRole.permissionsBoundary"
                 .to_owned(),
             ErrorKind::NotFound => "check that it still exists: it is made again if it is ours".to_owned(),

@@ -28,9 +28,14 @@ pub enum Error {
     Unreadable(String),
     /// The object cannot be read.
     #[error(
-        "the object cannot be read: {0}. Correct that; until then nothing is made or changed for it, and what was made is kept, access included"
+        "the object cannot be read: {why}. Correct that where the object comes from, or with `kubectl edit {object}`; until then nothing is made or changed for it, and what was made is kept, access included"
     )]
-    Invalid(String),
+    Invalid {
+        /// Its kind and name, as kubectl takes them.
+        object: String,
+        /// Which field, and what is wrong with it.
+        why: String,
+    },
     /// The operator is stopping.
     #[error("the operator is stopping; the next one goes on")]
     ShuttingDown,
@@ -59,7 +64,7 @@ impl Error {
             Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => error.kind.label(),
             Self::Kubernetes(error) | Self::Step(_, Failure::Kubernetes(error)) => error.failure().label(),
             Self::Deadline(_) | Self::Step(_, Failure::OutOfTime | Failure::NotEntered) => "deadline",
-            Self::Unreadable(_) | Self::Invalid(_) => "unreadable",
+            Self::Unreadable(_) | Self::Invalid { .. } => "unreadable",
             Self::ShuttingDown | Self::Step(_, Failure::Stopping) => "shutting_down",
             Self::Panicked(_) => "fault",
         }
@@ -74,7 +79,7 @@ impl Error {
             | Self::Deadline(_)
             | Self::Step(..)
             | Self::Unreadable(_)
-            | Self::Invalid(_)
+            | Self::Invalid { .. }
             | Self::Panicked(_)
             | Self::ShuttingDown => self.to_string(),
         }
@@ -89,7 +94,7 @@ impl Error {
             Self::Step(part, Failure::OutOfTime | Failure::NotEntered) => Telling::unknown(*part, "TimedOut"),
             Self::Step(part, Failure::Stopping) => Telling::unknown(*part, "OperatorStopping"),
             Self::Deadline(_) => Telling::unknown(Part::Cluster, "TimedOut"),
-            Self::Unreadable(_) | Self::Invalid(_) => Telling {
+            Self::Unreadable(_) | Self::Invalid { .. } => Telling {
                 part: Part::Cluster,
                 verdict: Verdict::False,
                 reason: "InvalidSpec",

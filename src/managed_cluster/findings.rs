@@ -99,7 +99,7 @@ fn failed(error: &Error) -> Vec<Finding> {
 /// of it yet: it is asked before anything of AWS is.
 pub(super) fn let_by(pass: &Pass, old: &[Condition]) -> Option<Finding> {
     let message = match pass {
-        Pass::Failed(Error::Unreadable(_) | Error::Invalid(_) | Error::Panicked(_)) => return None,
+        Pass::Failed(Error::Unreadable(_) | Error::Invalid { .. } | Error::Panicked(_)) => return None,
         Pass::Failed(_) => "it is ready and allows what the spec asks for",
         Pass::Refused(Refusal::UnusableRole { .. }, _) => "it is ready",
         Pass::Releasing(releasing) if released::got_in(releasing) => "it lets the removal go on",
@@ -198,7 +198,7 @@ fn bad_of(blocked: &Blocked) -> Bad {
 
 fn bad_error(error: &Error) -> Bad {
     let telling = error.telling();
-    let unread = matches!(error, Error::Unreadable(_) | Error::Invalid(_));
+    let unread = matches!(error, Error::Unreadable(_) | Error::Invalid { .. });
     Bad {
         part: (!unread).then_some(telling.part),
         verdict: telling.verdict,

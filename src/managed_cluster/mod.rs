@@ -157,7 +157,10 @@ async fn unparsable(metadata: &ObjectMeta, broken: &str, context: &Context) -> R
     }
     let name = metadata.name.as_deref().unwrap_or_default();
     let field = objects::misfit_of_stored::<ManagedCluster>(&context.client, name).await?;
-    let error = Error::Invalid(field.unwrap_or_else(|| broken.to_owned()));
+    let error = Error::Invalid {
+        object: format!("mgc {name}"),
+        why: field.unwrap_or_else(|| broken.to_owned()),
+    };
     // What was recorded stays: a role whose ID we forgot would be made afresh.
     let Some(old) = objects::stored_status::<ManagedCluster, _>(&context.client, name).await? else {
         // What was recorded cannot be read and must not be written over, and the access goes all the same.

@@ -1672,7 +1672,10 @@ mod tests {
             ],
             "the ManagementRole was asked before AWS was"
         );
-        let unread = Pass::Failed(Error::Invalid("no field x".into()));
+        let unread = Pass::Failed(Error::Invalid {
+            object: "mgc prod".into(),
+            why: "no field x".into(),
+        });
         let told = after(&ManagedClusterStatus::default(), &unread, 1);
         assert!(brief(&told).contains(&"ManagementRoleReady Unknown NotLookedAt".to_owned()));
         let unready = Pass::Waiting(Blocked::ManagementRoleMissing { name: "default".into() });

@@ -29,9 +29,14 @@ pub enum Error {
     Unreadable(String),
     /// The object cannot be read, and stays.
     #[error(
-        "the object cannot be read: {0}. Correct that; until then nothing is made or changed for it and the clusters that name it, and what was made is kept"
+        "the object cannot be read: {why}. Correct that where the object comes from, or with `kubectl edit {object}`; until then nothing is made or changed for it and the clusters that name it, and what was made is kept"
     )]
-    Invalid(String),
+    Invalid {
+        /// Its kind and name, as kubectl takes them.
+        object: String,
+        /// Which field, and what is wrong with it.
+        why: String,
+    },
     /// A removal cannot read the spec.
     #[error("the removal cannot go on: {0}")]
     Refused(#[from] Refusal),
@@ -59,7 +64,7 @@ impl Error {
             Self::Aws(error) | Self::Step(_, Failure::Aws(error)) => error.kind.label(),
             Self::Kubernetes(error) => error.failure().label(),
             Self::Deadline(_) | Self::Step(_, Failure::OutOfTime) => "deadline",
-            Self::Unreadable(_) | Self::Invalid(_) | Self::Refused(_) => "unreadable",
+            Self::Unreadable(_) | Self::Invalid { .. } | Self::Refused(_) => "unreadable",
             Self::ShuttingDown | Self::Step(_, Failure::Stopping) => "shutting_down",
             Self::Panicked(_) => "fault",
         }
@@ -74,7 +79,7 @@ impl Error {
             | Self::Deadline(_)
             | Self::Step(_, Failure::OutOfTime | Failure::Stopping)
             | Self::Unreadable(_)
-            | Self::Invalid(_)
+            | Self::Invalid { .. }
             | Self::Refused(_)
             | Self::ShuttingDown
             | Self::Panicked(_) => self.to_string(),
@@ -95,7 +100,7 @@ impl Error {
             Self::Step(part, Failure::Stopping) => unknown(*part, "OperatorStopping"),
             Self::Kubernetes(_) => unknown(Part::Hub, "KubernetesError"),
             Self::Deadline(_) => unknown(Part::Hub, "TimedOut"),
-            Self::Unreadable(_) | Self::Invalid(_) | Self::Refused(_) => Telling {
+            Self::Unreadable(_) | Self::Invalid { .. } | Self::Refused(_) => Telling {
                 part: Part::Hub,
                 verdict: Verdict::False,
                 reason: "InvalidSpec",

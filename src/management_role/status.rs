@@ -238,7 +238,7 @@ pub fn going(message: &str) -> String {
 /// A pass that broke off knows of the one part that it broke off at; of the others nothing new.
 fn failed(error: &Error, removal: bool) -> Vec<Finding> {
     let mut bad = bad_error(error);
-    let read = !matches!(error, Error::Unreadable(_) | Error::Invalid(_) | Error::Refused(_));
+    let read = !matches!(error, Error::Unreadable(_) | Error::Invalid { .. } | Error::Refused(_));
     let part = bad
         .part
         .filter(|_| read)

@@ -1044,7 +1044,7 @@ fn whose_a_role_under_our_name_is_leads_to_what_is_to_be_done() {
     for (marks, next) in [
         (
             &[("mooring.dev/hub", HUB), ("mooring.dev/uid", "living")][..],
-            "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one",
+            "that ManagedCluster is there and moors this cluster too, so one of the two is one too many: delete the one that has no cluster Secret",
         ),
         (
             &[("mooring.dev/hub", HUB), ("mooring.dev/uid", "lost")],

@@ -483,7 +483,10 @@ fn a_role_under_our_path_of_a_living_object_is_neither_made_afresh_nor_deleted_n
         messages(&plan)
     };
     let same = told(&of("prod-eu", lives.clone()));
-    assert!(same.contains("one too many: delete this one"), "{same}");
+    assert!(
+        same.contains("one too many: delete the one that has no cluster Secret"),
+        "{same}"
+    );
     let another = told(&of("prod-us", lives.clone()));
     assert!(
         another.contains("cluster/prod-eu by it")

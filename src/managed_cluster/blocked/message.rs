@@ -18,7 +18,7 @@ use crate::{
 use super::Blocked;
 
 /// What to do about a cluster that another object moors already.
-pub const ONE_TOO_MANY: &str = "that ManagedCluster is there and moors this cluster already, so this one is one too many: delete this one (or that one, if it is this one that has the cluster Secret)";
+pub const ONE_TOO_MANY: &str = "that ManagedCluster is there and moors this cluster too, so one of the two is one too many: delete the one that has no cluster Secret, which `kubectl get mgc -o custom-columns=NAME:.metadata.name,SECRET:.status.secret` shows";
 
 impl Blocked {
     /// What it is and what to do about it.

@@ -162,6 +162,9 @@ fn suspended_in_words(kept: &Kept, lost: &BTreeSet<String>, object: &str) -> Str
             if let Some(why) = kept.why_not() {
                 message.push_str(". What stays could not be looked at: ");
                 message.push_str(&why);
+                if matches!(kept, Kept::Waiting(_)) {
+                    message.push_str(". spec.mode Enforce gives nothing until that is settled either");
+                }
             }
         }
     }

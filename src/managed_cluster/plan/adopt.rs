@@ -65,9 +65,10 @@ fn open(
         }
         if of != hub && !tags.contains_key(ADOPT_TAG) {
             return Err(format!(
-                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: `{}`. If its owner has handed it over to that hub, delete this ManagedCluster, which leaves it as it is and takes only its cluster Secret away",
+                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: `{}`. If its owner has handed it over to that hub, delete this ManagedCluster, which leaves it as it is and takes only its cluster Secret away{}",
                 owner_in_words(&memory.owner.judge(tags)),
-                how()
+                how(),
+                still_used(memory)
             ));
         }
     }
@@ -84,6 +85,16 @@ fn open(
             how()
         )),
     }
+}
+
+/// What becomes meanwhile of access that the object has given by what is another hub's now.
+fn still_used(memory: &Memory<'_>) -> String {
+    memory.recorded_secret.map_or_else(String::new, |secret| {
+        format!(
+            ". Meanwhile Argo CD goes on to use it by cluster Secret {secret}, for as long as it lets Argo CD in: `mooring doctor {}` tells",
+            memory.owner.object
+        )
+    })
 }
 
 /// Whether its owner has opened a thing to this hub.
