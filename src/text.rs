@@ -5,6 +5,20 @@ use std::borrow::Cow;
 /// What stands in the place of what is not shown.
 pub const NOT_SHOWN: &str = "<not shown>";
 
+/// A text that somebody else chose, on one line: without what a terminal obeys, and without what ends a line for YAML, and with
+/// it a comment (YAML 1.1, "Line Break Characters").
+#[must_use]
+pub fn on_one_line(text: &str) -> String {
+    let plain = |c: char| {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(plain).collect()
+}
+
 /// A text in which no URL shows its user and password (RFC 3986, 3.2.1), whoever put them there: a proxy's URL from the
 /// environment, a server's from somebody's Secret. What is between `://` and the last `@` before a space goes.
 #[must_use]
@@ -31,6 +45,16 @@ pub fn without_passwords(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_ends_its_line_or_moves_the_cursor() {
+        let text = "a\u{2028}b\u{2029}c\u{85}d\re\nf\u{1b}[2Jg";
+        assert_eq!(
+            on_one_line(text).replace(char::REPLACEMENT_CHARACTER, "|"),
+            "a|b|c|d|e|f|[2Jg"
+        );
+        assert_eq!(on_one_line("as it is, \u{e9}\u{202f}"), "as it is, \u{e9}\u{202f}");
+    }
 
     #[test]
     fn no_url_shows_a_password_and_everything_else_stays() {

@@ -16,13 +16,22 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("kubernetes", &["domain", "text"]),
     ("argocd", &["domain", "text"]),
     ("telemetry", &[]),
-    ("policy", &["domain"]),
+    ("policy", &["domain", "text"]),
     ("aws", &["domain", "policy", "text"]),
     // The command line names a log format.
     ("cli", &["domain", "telemetry"]),
     (
         "managed_cluster",
-        &["api", "domain", "policy", "argocd", "aws", "kubernetes", "telemetry"],
+        &[
+            "api",
+            "domain",
+            "policy",
+            "argocd",
+            "aws",
+            "kubernetes",
+            "telemetry",
+            "text",
+        ],
     ),
     (
         "management_role",
@@ -62,6 +71,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "managed_cluster",
             "management_role",
             "cli",
+            "text",
         ],
     ),
     (

@@ -89,6 +89,12 @@ pub struct Way {
     pub what: String,
 }
 
+/// The reasons of a suspended object's entry that the operator has seen and leaves where it is.
+const OTHERS: [&str; 2] = ["AccessEntryNotOurs", "Held"];
+
+/// The reason of an object that was deleted while it was waited for.
+pub const DELETED: &str = "Deleted";
+
 /// The reason of an entry of which the operator has said nothing since the mode was set.
 pub const NOT_LOOKED_AT: &str = "NotLookedAt";
 
@@ -120,7 +126,9 @@ pub fn entry(object: &ManagedCluster) -> Option<Entry> {
         return Some(if made { Entry::Away } else { Entry::Never });
     }
     let (reason, message) = (ready.reason.clone(), ready.message.clone());
-    Some(if made {
+    // One that others made, as before it is taken over, is no less a way in.
+    let seen = of_entry.is_some_and(|entry| OTHERS.contains(&entry.reason.as_str()));
+    Some(if made || seen {
         Entry::Stands { reason, message }
     } else {
         Entry::NotMade { reason, message }
@@ -383,6 +391,13 @@ mod tests {
             assert_eq!(super::entry(&seen), Some(Entry::Never), "nothing is recorded");
             seen.status.as_mut().unwrap().secret = from_value(json!("cluster-x")).unwrap();
             assert_eq!(super::entry(&seen), Some(Entry::Away));
+        }
+        // What stands there was made by others, and nothing was taken over yet.
+        for reason in ["AccessEntryNotOurs", "Held"] {
+            assert!(
+                matches!(super::entry(&object(2, reason, reason)), Some(Entry::Stands { .. })),
+                "{reason}"
+            );
         }
         let mut shut = object(2, "AccountNotEntered", "AccountNotEntered");
         assert!(matches!(super::entry(&shut), Some(Entry::NotMade { .. })));

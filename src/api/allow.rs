@@ -4,6 +4,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How many deployer roles one entry names at most.
+pub const MOST_NAMED: usize = 30;
+
 /// One thing that the platform team allows. Globs know only `*`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,7 +72,7 @@ pub struct Allow {
         validation = ("self.all(r, r.matches('^arn:aws[a-z-]*:iam::([0-9]{12}|[*]):role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}[*]?$'))", "deployerRoles are ARNs of IAM roles, as in arn:aws:iam::222222222222:role/argocd; * may only stand for the whole account and at the end of the name"),
         validation = ("self.all(r, !r.matches('(?i):role/(mooring|aws-reserved|aws-service-role)/') && !r.matches('(?i):role/(a|aw|aws|aws-|aws-r[a-z]*|aws-s[a-z-]*|m|mo|moo|moor|moori|moorin|mooring)[*]$'))", "deployerRoles may not reach below /mooring/, /aws-reserved/ or /aws-service-role/: Mooring's own roles, and AWS's, are nobody's deployer roles; write more of the name before *"),
     )]
-    #[schemars(length(max = 30), inner(length(max = 256)))]
+    #[schemars(length(max = MOST_NAMED), inner(length(max = 256)))]
     pub deployer_roles: Vec<String>,
 }
 

@@ -228,6 +228,12 @@ impl ClusterSecret {
         self.taken_over || (written_by_us && self.annotations.contains_key(ADOPTED_ANNOTATION))
     }
 
+    /// Whether our field manager wrote a label or an annotation: what it wrote and no spec says goes with its next write.
+    #[must_use]
+    pub fn wrote_mark(&self, key: &str) -> bool {
+        self.our_labels.contains(key) || self.our_annotations.contains(key)
+    }
+
     /// Whether anything on it was applied by our field manager.
     #[must_use]
     pub fn written_by_us(&self) -> bool {

@@ -4,7 +4,9 @@
 
 mod allowing;
 mod document;
+mod limits;
 mod manifest;
+mod marks;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,16 +42,17 @@ impl Verdict {
     }
 }
 
-/// Roles that several clusters share: only one object can own such a role.
-fn shared(all: &[Looked]) -> BTreeSet<RoleArn> {
-    let mut count: BTreeMap<&RoleArn, usize> = BTreeMap::new();
-    for looked in all.iter().filter(|looked| looked.wired.becomes == Becomes::Named) {
-        *count.entry(&looked.wired.role).or_default() += 1;
+/// Roles that several cluster Secrets name, whoever has those by now: only one object can own such a role.
+fn shared(found: &Found) -> BTreeSet<RoleArn> {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for role in found.secrets.iter().filter_map(|secret| secret.role.as_deref()) {
+        *count.entry(role).or_default() += 1;
     }
-    count
-        .into_iter()
-        .filter(|(_, count)| *count > 1)
-        .map(|(role, _)| role.clone())
+    let named = (found.looked.iter()).filter(|looked| looked.wired.becomes == Becomes::Named);
+    named
+        .map(|looked| &looked.wired.role)
+        .filter(|role| count.get(role.to_string().as_str()).is_some_and(|count| *count > 1))
+        .cloned()
         .collect()
 }
 
@@ -223,7 +226,18 @@ mod tests {
         assert!(cluster.spec.adopt_existing);
         assert_eq!(cluster.spec.access.policies[0].name, "AmazonEKSClusterAdminPolicy");
         assert_eq!(cluster.spec.argocd.labels["env"], "prod");
-        assert_eq!(cluster.spec.argocd.annotations.keys().collect::<Vec<_>>(), ["team"]);
+        assert!(
+            cluster.spec.argocd.annotations.is_empty(),
+            "{:?}",
+            cluster.spec.argocd.annotations
+        );
+        assert!(
+            printed.out.contains(
+                "# Its annotations stay as they are, and are not printed, since anything may stand in one: team."
+            ),
+            "{}",
+            printed.out
+        );
         let second: ManagedCluster = serde_json::from_value(documents[2].clone()).unwrap();
         assert_eq!(second.metadata.name.as_deref(), Some("staging-1"));
         assert_eq!(second.spec.cluster_name.as_deref(), Some("Staging_1"));
@@ -422,7 +436,7 @@ mod tests {
     fn a_role_that_clusters_share_stays_somebody_elses() {
         let shared = [
             by_hand("one", "arn:aws:iam::222222222222:role/argocd"),
-            by_hand("two", "arn:aws:iam::222222222222:role/argocd"),
+            by_hand("second", "arn:aws:iam::222222222222:role/argocd"),
         ];
         let (all, left) = looked(&shared, |_| {});
         let printed = told(&all, &left);
@@ -430,6 +444,137 @@ mod tests {
             assert_eq!(document["spec"]["access"]["deployerRole"]["type"], "Existing");
         }
         assert!(printed.out.contains("one object alone can own a role"));
+
+        // What it may do besides is its owner's, who is not told to take it off.
+        let (all, left) = looked(&shared, |spoke| {
+            spoke.role_policies.as_mut().unwrap().inline.insert("s3".into());
+        });
+        let printed = print(&found(all, left)).0;
+        assert!(
+            !printed.out.contains("carries policies") && !printed.out.contains("delete-role-policy"),
+            "{}",
+            printed.out
+        );
+
+        // Also where the other has an object by now, or cannot be imported.
+        let (all, left) = looked(&shared[..1], |_| {});
+        let mut found = found(all, left);
+        found.secrets.push(crate::argocd::ClusterSecret::read(&shared[1]));
+        let printed = print(&found).0;
+        assert_eq!(
+            documents(&printed.out)[1]["spec"]["access"]["deployerRole"]["type"],
+            "Existing"
+        );
+    }
+
+    #[test]
+    fn no_entry_of_allow_is_longer_than_the_api_server_takes() {
+        let wired: Vec<Secret> = (0..65)
+            .map(|n| {
+                by_hand(
+                    &format!("c{n:02}"),
+                    &format!("arn:aws:iam::222222222222:role/argocd-{n}"),
+                )
+            })
+            .enumerate()
+            .map(|(n, mut secret)| {
+                let server = format!("https://{n:04X}.gr7.eu-west-1.eks.amazonaws.com");
+                secret
+                    .data
+                    .as_mut()
+                    .unwrap()
+                    .insert("server".into(), k8s_openapi::ByteString(server.into_bytes()));
+                secret
+            })
+            .collect();
+        let (all, left) = looked(&wired, |_| {});
+        let (printed, verdict) = print(&found(all, left));
+        assert_eq!(verdict.exit_code(), 0, "{}", printed.out);
+        let documents = documents(&printed.out);
+        let allow = documents[0]["spec"]["allow"].as_array().unwrap();
+        let named: Vec<usize> = allow
+            .iter()
+            .map(|entry| entry["deployerRoles"].as_array().unwrap().len())
+            .collect();
+        assert_eq!((named, documents.len()), (vec![30, 30, 5], 66));
+    }
+
+    #[test]
+    fn what_the_api_server_or_argo_cd_would_make_less_of_is_in_the_way() {
+        let one = [by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod")];
+        let held = |spoke: &mut Spoke| {
+            spoke.associations = Some(
+                [(
+                    AccessPolicyArn::from_aws("arn:aws:eks::aws:cluster-access-policy/AmazonEKSEditPolicy"),
+                    AccessScope::Namespaces(["apps".to_owned()].into()),
+                )]
+                .into(),
+            );
+        };
+        // All that it has is in those namespaces: that is told, and nothing is lost.
+        let (all, left) = looked(&one, held);
+        let (printed, verdict) = print(&found(all, left));
+        let told = "The Secret names no namespaces. Taken over it holds Argo CD to those of the access policies, and to no cluster-scoped resources: apps";
+        assert!(
+            verdict.exit_code() == 0 && printed.out.contains(told),
+            "{}",
+            printed.out
+        );
+        // Groups may give more.
+        let (all, left) = looked(&one, |spoke| {
+            held(spoke);
+            spoke.entry.as_mut().unwrap().groups = ["deployers".to_owned()].into();
+        });
+        let (printed, verdict) = print(&found(all, left));
+        assert!(
+            verdict.exit_code() == 1 && printed.out.contains(&format!("# In its way: {told}")),
+            "{}",
+            printed.out
+        );
+        let mut odd = one.clone();
+        let data = odd[0].data.as_mut().unwrap();
+        data.insert("name".into(), k8s_openapi::ByteString(b"prod (eu)".to_vec()));
+        let (all, left) = looked(&odd, |_| {});
+        let (printed, verdict) = print(&found(all, left));
+        assert!(
+            verdict.exit_code() == 1
+                && printed
+                    .out
+                    .contains("# In its way: spec.argocd.name \"prod (eu)\" may have"),
+            "{}",
+            printed.out
+        );
+    }
+
+    #[test]
+    fn a_secret_that_bears_a_copied_mark_is_not_passed_over() {
+        let mut copy = by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod");
+        let annotations = copy.metadata.annotations.as_mut().unwrap();
+        annotations.insert("mooring.dev/uid".into(), "u".into());
+        let moors = |name: &str| {
+            let mut living = Living::default();
+            let cluster = crate::domain::arn::ClusterArn {
+                account: "222222222222".parse().unwrap(),
+                name: name.parse().unwrap(),
+                ..hub().cluster
+            };
+            let lives = Lives {
+                name: "other".into(),
+                cluster: Some(cluster),
+                ..Lives::default()
+            };
+            living.insert("u".to_owned(), lives);
+            living
+        };
+        assert_eq!(super::read(&[copy.clone()], &hub(), &moors("prod")), (vec![], vec![]));
+        let (wired, left) = super::read(&[copy], &hub(), &moors("another"));
+        assert!(
+            wired.is_empty()
+                && left[0]
+                    .why
+                    .starts_with("it bears the mark of ManagedCluster other, which moors"),
+            "{left:?}"
+        );
     }
 
     #[test]
@@ -510,7 +655,8 @@ mod tests {
         assert!(!told.contains("hunter2") && printed.notes.len() == 5, "{told}");
         assert!(told.ends_with("no cluster Secret in namespace argocd can be imported, so nothing is printed"));
         assert_eq!(printed.out, "");
-        assert_eq!(print(&found(Vec::new(), left)).1.exit_code(), 2);
+        assert_eq!(print(&found(Vec::new(), left)).1.exit_code(), 1);
+        assert_eq!(print(&found(Vec::new(), Vec::new())).1.exit_code(), 2);
     }
 
     const HUB: &str = "arn:aws:eks:eu-west-1:111111111111:cluster/hub";
@@ -521,6 +667,17 @@ mod tests {
         let annotations = secret.metadata.annotations.get_or_insert_default();
         annotations.insert("mooring.dev/uid".into(), "gone".into());
         annotations.insert("mooring.dev/managed-cluster".into(), "prod-eu".into());
+        annotations.insert("argocd.argoproj.io/skip-reconcile".into(), "true".into());
+        annotations.insert("kapp.k14s.io/original".into(), "{\"data\": \"hunter2\"}".into());
+        let labels = secret.metadata.labels.get_or_insert_default();
+        labels.insert("argocd.argoproj.io/auto-label-cluster-info".into(), "true".into());
+        let ours = json!({"f:metadata": {
+            "f:labels": {"f:env": {}, "f:argocd.argoproj.io/auto-label-cluster-info": {}, "f:argocd.argoproj.io/secret-type": {}},
+            "f:annotations": {"f:team": {}, "f:argocd.argoproj.io/skip-reconcile": {}, "f:mooring.dev/uid": {}},
+        }});
+        secret.metadata.managed_fields = Some(vec![
+            serde_json::from_value(json!({"manager": "mooring", "operation": "Apply", "fieldsV1": ours})).unwrap(),
+        ]);
         let data = secret.data.as_mut().unwrap();
         data.insert("shard".into(), k8s_openapi::ByteString(b"3".to_vec()));
         secret
@@ -572,7 +729,16 @@ mod tests {
         assert!(cluster.spec.adopt_existing);
         assert_eq!(documents[1]["spec"]["access"].get("deployerRole"), None);
         assert_eq!(cluster.spec.argocd.shard, Some(3));
-        assert_eq!(cluster.spec.argocd.annotations.keys().collect::<Vec<_>>(), ["team"]);
+        // What Mooring wrote and the spec does not say, it would take away; what else stands there is not told.
+        assert_eq!(
+            cluster.spec.argocd.annotations.keys().collect::<Vec<_>>(),
+            ["argocd.argoproj.io/skip-reconcile", "team"]
+        );
+        assert_eq!(
+            cluster.spec.argocd.labels.keys().collect::<Vec<_>>(),
+            ["argocd.argoproj.io/auto-label-cluster-info", "env"]
+        );
+        assert!(!printed.out.contains("hunter2") && printed.out.contains("kapp.k14s.io/original"));
         assert_eq!(documents[0]["spec"]["allow"][0].get("deployerRoles"), None);
         for line in [
             "# ManagedCluster prod-eu wrote the Secret, and is there no more.",
@@ -785,6 +951,25 @@ mod tests {
         let (printed, _) = print(&found(all, left));
         assert!(!printed.out.contains("has the same"), "{}", printed.out);
         assert!(printed.out.contains("take over cluster Secret"), "{}", printed.out);
+
+        // From then on they have the clusters' names, which may be one.
+        let mut nameless = ["222222222222", "333333333333"]
+            .map(|account| by_hand("prod", &format!("arn:aws:iam::{account}:role/argocd-prod")));
+        for (number, secret) in nameless.iter_mut().enumerate() {
+            secret.metadata.name = Some(format!("secret-{number}"));
+            let server = format!("https://{number:04X}.gr7.eu-west-1.eks.amazonaws.com");
+            let data = secret.data.as_mut().unwrap();
+            data.remove("name");
+            data.insert("server".into(), k8s_openapi::ByteString(server.into_bytes()));
+        }
+        let (all, left) = looked(&nameless, |_| {});
+        let (printed, verdict) = print(&found(all, left));
+        let told = "# In its way: Secret secret-1 has, or would have, the same name in Argo CD";
+        assert!(
+            verdict.exit_code() == 1 && printed.out.contains(told),
+            "{}",
+            printed.out
+        );
     }
 
     #[test]

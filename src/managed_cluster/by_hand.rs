@@ -18,7 +18,10 @@ use crate::{
     },
 };
 
-use super::{living::Living, observe::Spoke};
+use super::{
+    living::{Lives, Living},
+    observe::Spoke,
+};
 
 /// Where Argo CD runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,18 +236,33 @@ pub fn read(secrets: &[Secret], hub: &Hub, living: &Living) -> (Vec<Wired>, Vec<
     for secret in secrets {
         let annotations = secret.metadata.annotations.as_ref();
         let owner = annotations.and_then(|all| all.get(OWNER_ANNOTATION));
-        if owner.is_some_and(|uid| living.contains(uid)) {
-            continue;
-        }
-        match read_one(secret, &hub) {
-            Ok(one) => wired.push(one),
-            Err(why) => left.push(Left {
-                secret: secret.metadata.name.clone().unwrap_or_default(),
-                why,
-            }),
-        }
+        let read = read_one(secret, &hub);
+        let why = match (owner.and_then(|uid| living.get(uid)), read) {
+            (Some(lives), read) => copied(read, lives),
+            (None, Ok(one)) => {
+                wired.push(one);
+                None
+            }
+            (None, Err(why)) => Some(why),
+        };
+        left.extend(why.map(|why| Left {
+            secret: secret.metadata.name.clone().unwrap_or_default(),
+            why,
+        }));
     }
     (wired, left)
+}
+
+/// That a Secret only bears the mark of an object that is there: it is about another cluster than that one moors, as when
+/// somebody made it from a copy.
+fn copied(read: Result<Wired, String>, lives: &Lives) -> Option<String> {
+    let (one, moored) = (read.ok()?, lives.cluster.as_ref()?);
+    (one.cluster != *moored).then(|| {
+        format!(
+            "it bears the mark of ManagedCluster {}, which moors {moored}, and is about {}: take its annotations of mooring.dev/ off if it was made from a copy of that one's Secret, and run this again",
+            lives.name, one.cluster
+        )
+    })
 }
 
 fn read_one(secret: &Secret, hub: &hub::Hub) -> Result<Wired, String> {
@@ -335,10 +353,16 @@ fn not_by_a_role(fields: &BTreeSet<&'static str>) -> String {
     }
 }
 
-/// The region of an EKS endpoint: `https://ID.gr7.REGION.eks.amazonaws.com`, in some forms without the second label, or
-/// with `api.aws` in the end (EKS user guide, "Cluster API server endpoint").
+/// The region of an EKS endpoint: `https://ID.gr7.REGION.eks.amazonaws.com`, in some forms without the second label, or of a
+/// cluster with IPv6 `https://eks-cluster.REGION.api.aws`, in China with `api.amazonwebservices.com.cn` in the end (EKS user
+/// guide, "Cluster API server endpoint").
 fn region_of(server: &str) -> Option<Region> {
     let host = server.strip_prefix("https://")?.split([':', '/']).next()?;
+    for end in [".api.aws", ".api.amazonwebservices.com.cn"] {
+        if let Some(before) = host.strip_suffix(end) {
+            return before.rsplit('.').next()?.parse().ok();
+        }
+    }
     let labels: Vec<&str> = host.split('.').collect();
     let at = labels.iter().rposition(|label| *label == "eks")?;
     let before = at.checked_sub(1).and_then(|before| labels.get(before))?;
@@ -361,7 +385,13 @@ mod tests {
                 "https://0123.sk1.us-gov-west-1.eks.amazonaws.com:443",
                 Some("us-gov-west-1"),
             ),
-            ("https://0123.eks-cluster.eu-west-1.api.aws", None),
+            ("https://0123.eks-cluster.eu-west-1.api.aws", Some("eu-west-1")),
+            ("https://0123.gr7.eks-cluster.eu-west-1.api.aws:443", Some("eu-west-1")),
+            (
+                "https://0123.eks-cluster.cn-north-1.api.amazonwebservices.com.cn",
+                Some("cn-north-1"),
+            ),
+            ("https://prod.api.aws", None),
             ("https://kubernetes.default.svc", None),
             ("https://10.0.0.1:6443", None),
             ("https://api.prod.example.com", None),

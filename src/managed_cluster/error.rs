@@ -28,11 +28,11 @@ pub enum Error {
     Unreadable(String),
     /// The object cannot be read.
     #[error(
-        "the object cannot be read: {why}. Correct that where the object comes from, or with `kubectl edit {object}`; until then nothing is made or changed for it, and what was made is kept, access included"
+        "the object cannot be read: {why}. Correct that where the object comes from, or with `kubectl edit mgc {name}`; until then nothing is made or changed for it, and what was made is kept, access included"
     )]
     Invalid {
-        /// Its kind and name, as kubectl takes them.
-        object: String,
+        /// Its name.
+        name: String,
         /// Which field, and what is wrong with it.
         why: String,
     },

@@ -158,7 +158,7 @@ async fn unparsable(metadata: &ObjectMeta, broken: &str, context: &Context) -> R
     let name = metadata.name.as_deref().unwrap_or_default();
     let field = objects::misfit_of_stored::<ManagedCluster>(&context.client, name).await?;
     let error = Error::Invalid {
-        object: format!("mgc {name}"),
+        name: name.to_owned(),
         why: field.unwrap_or_else(|| broken.to_owned()),
     };
     // What was recorded stays: a role whose ID we forgot would be made afresh.

@@ -20,7 +20,7 @@ use crate::{
     domain::{
         commands::delete_access_entry,
         eks::AccessEntry,
-        ownership::{Marked, Owner, ROLE_ID_TAG},
+        ownership::{Owner, ROLE_ID_TAG},
     },
 };
 
@@ -43,6 +43,7 @@ pub(super) use owner::{hangs_on_its_role, is_handed_over, is_recorded, mark, own
 pub use record::{existing_role, given};
 pub use secret::{as_kept, primary};
 pub(super) use theirs::kept_for_another;
+pub(crate) use theirs::owner_in_words;
 
 use self::{role::Standing, suspicion::suspicion, unusable::unusable_cluster};
 
@@ -159,18 +160,6 @@ fn held_back(mut plan: Plan, desired: &Desired, spoke: &Spoke, memory: &Memory<'
     // What is told first is what comes first in the chain: everything before it is said to hold.
     plan.blocked.sort_by_key(Blocked::part);
     plan
-}
-
-/// Whose a thing is, for a message.
-pub(crate) fn owner_in_words(marked: &Marked) -> String {
-    match marked {
-        Marked::Ours => "it bears our tags, and its ID is none that we recorded".to_owned(),
-        Marked::Another { hub, uid: None, .. } => {
-            format!("it is one of the roles that the Mooring of {hub} itself works by")
-        }
-        Marked::Another { hub, object, .. } => format!("it bears the mark of hub {hub} for {object}"),
-        Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),
-    }
 }
 
 fn plan_spoke(plan: &mut Plan, desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) {

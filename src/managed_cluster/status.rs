@@ -1673,7 +1673,7 @@ mod tests {
             "the ManagementRole was asked before AWS was"
         );
         let unread = Pass::Failed(Error::Invalid {
-            object: "mgc prod".into(),
+            name: "prod".into(),
             why: "no field x".into(),
         });
         let told = after(&ManagedClusterStatus::default(), &unread, 1);

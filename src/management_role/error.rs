@@ -29,11 +29,11 @@ pub enum Error {
     Unreadable(String),
     /// The object cannot be read, and stays.
     #[error(
-        "the object cannot be read: {why}. Correct that where the object comes from, or with `kubectl edit {object}`; until then nothing is made or changed for it and the clusters that name it, and what was made is kept"
+        "the object cannot be read: {why}. Correct that where the object comes from, or with `kubectl edit mgr {name}`; until then nothing is made or changed for it and the clusters that name it, and what was made is kept"
     )]
     Invalid {
-        /// Its kind and name, as kubectl takes them.
-        object: String,
+        /// Its name.
+        name: String,
         /// Which field, and what is wrong with it.
         why: String,
     },

@@ -64,10 +64,8 @@ pub async fn reconcile(object: Arc<DeserializeGuard<ManagementRole>>, context: A
         Err(broken) => {
             let name = object.meta().name.as_deref().unwrap_or_default();
             let field = objects::misfit_of_stored::<ManagementRole>(&context.client, name).await?;
-            let error = Error::Invalid {
-                object: format!("mgr {name}"),
-                why: field.unwrap_or_else(|| broken.error.clone()),
-            };
+            let why = field.unwrap_or_else(|| broken.error.clone());
+            let error = Error::Invalid { name: name.into(), why };
             // What was recorded stays: a role whose ID we forgot would be made afresh.
             match objects::stored_status::<ManagementRole, _>(&context.client, name).await? {
                 Some(old) => conclude(&context, object.meta(), &status::own(old), Pass::Failed(error)).await,

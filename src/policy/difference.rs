@@ -10,6 +10,7 @@ use std::{
 use serde::{Serialize, Serializer};
 
 use super::document::{Document, Effect, Principals, Statement, Values, canonical_principal, canonical_principals};
+use crate::text::on_one_line;
 
 /// How much of one value is shown, in characters.
 const VALUE_LIMIT: usize = 160;
@@ -334,11 +335,7 @@ pub(super) fn list(element: &str, values: &Values) -> String {
 /// A text that somebody else chose, fit for a terminal: without control characters, and not without end.
 #[must_use]
 pub fn shown(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    cut(&text, VALUE_LIMIT)
+    cut(&on_one_line(text), VALUE_LIMIT)
 }
 
 fn cut(text: &str, limit: usize) -> String {

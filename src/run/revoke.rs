@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
 use super::{
@@ -13,7 +13,7 @@ use crate::{
     access::{
         Subject,
         others::{Other, Others, other, unreadable},
-        revoked::{Entry, FIELD_MANAGER, NOT_LOOKED_AT, Probe, Revoked, entry, probe, warnings, ways},
+        revoked::{DELETED, Entry, FIELD_MANAGER, NOT_LOOKED_AT, Probe, Revoked, entry, probe, warnings, ways},
     },
     api::{ManagedCluster, ManagementRole, Mode},
     cli::RevokeArgs,
@@ -24,8 +24,8 @@ use crate::{
 /// How often the object is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long the operator may say nothing before it is looked whether one works at all. One that does acts on a change of
-/// the mode within a second or two.
+/// How long the operator may say nothing before it is looked whether one works at all, and how often then: one that died is
+/// missed only when its lease has expired. One that works acts on a change of the mode within a second or two.
 const SILENT: Duration = Duration::from_secs(3);
 
 /// How far apart two probes are.
@@ -42,13 +42,13 @@ const LATE: Duration = Duration::from_mins(1);
 /// line at a time.
 ///
 /// # Errors
-/// When there is no such cluster, or the API server refuses the change.
+/// When there is no such cluster, or the API server refuses the change: nothing was done then.
 pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoked, Error> {
     let client = connect(None, None).await?;
     let api = Api::<ManagedCluster>::all(client.clone());
     let name = &args.cluster;
-    let missing = || Error::NoSuchCluster(name.clone());
-    let found = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
+    let found = objects::get_opt(&api, name).await?;
+    let found = found.ok_or_else(|| Error::NoSuchCluster(name.clone()))?;
     let warnings = warnings(&found.metadata);
     if found.spec.mode == Mode::Suspended {
         progress(&format!("{name} is Suspended already"));
@@ -68,12 +68,11 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
             ));
         }
     }
+    // From here on something was done, and what comes of it is told whatever fails.
     let deadline = Instant::now() + args.timeout;
-    let word = Box::pin(entry_gone(&client, name, deadline, &progress));
-    let entry = word.await?.ok_or_else(missing)?;
-    let object = objects::get_opt(&api, name).await?.ok_or_else(missing)?;
+    let (entry, object) = Box::pin(entry_gone(&client, found, deadline, &progress)).await;
     let probe = match &entry {
-        Entry::Away => refused(&client, &object, args, deadline, &progress).await?,
+        Entry::Away => Box::pin(refused(&client, &object, args, deadline, &progress)).await,
         Entry::Stands { .. } => Probe::NotSeen {
             why: "the access entry may still be there".to_owned(),
         },
@@ -121,33 +120,34 @@ async fn listed(client: &Client, of: &Identity) -> Result<Vec<Other>, Kubernetes
     Ok(found)
 }
 
-/// Waits for the operator's word; `None` when the object is gone. What does without the operator is told as soon as the
-/// operator is known to keep anybody waiting: there is an emergency.
+/// Waits for the operator's word, and gives it with the object as it was last seen. What does without the operator is told as
+/// soon as the operator is known to keep anybody waiting: there is an emergency.
 async fn entry_gone(
     client: &Client,
-    name: &str,
+    mut object: ManagedCluster,
     deadline: Instant,
     progress: &impl Fn(&str),
-) -> Result<Option<Entry>, Error> {
+) -> (Entry, ManagedCluster) {
     let api = Api::<ManagedCluster>::all(client.clone());
-    let begun = Instant::now();
-    let (mut told, mut looked, mut offered) = (String::new(), false, false);
+    let name = object.name_any();
+    let mut look = Instant::now() + SILENT;
+    let (mut told, mut warned, mut offered) = (String::new(), false, false);
     loop {
-        let Some(object) = objects::get_opt(&api, name).await? else {
-            return Ok(None);
-        };
-        let seen = entry(&object);
-        let unsaid = seen.is_none();
-        let last = seen.unwrap_or_else(|| Entry::Stands {
-            reason: NOT_LOOKED_AT.to_owned(),
-            message: "the operator has not looked at the object since the mode was set".to_owned(),
-        });
-        let line = match &last {
-            Entry::Away => "the operator has taken the access entry away".to_owned(),
-            Entry::Never => "the operator has looked: there is no access entry, and nothing was ever made".to_owned(),
-            Entry::Stands { .. } if unsaid => "waiting for the operator".to_owned(),
-            Entry::Stands { reason, message } | Entry::NotMade { reason, message } => {
-                format!("the operator says {reason}: {message}")
+        let (last, line, unsaid) = match objects::get_opt(&api, &name).await {
+            Ok(Some(found)) => {
+                object = found;
+                said(&object)
+            }
+            Ok(None) => {
+                let gone = stands(
+                    DELETED,
+                    "the ManagedCluster was deleted meanwhile: its removal takes the access entry away, and nobody is left to say that it has",
+                );
+                return (gone, object);
+            }
+            Err(error) => {
+                let why = format!("the object could not be looked at: {error}");
+                (stands(NOT_LOOKED_AT, &why), format!("{why}; trying again"), false)
             }
         };
         if line != told {
@@ -155,15 +155,16 @@ async fn entry_gone(
             told = line;
         }
         if is_left_to_others(&last) || Instant::now() >= deadline {
-            return Ok(Some(last));
+            return (last, object);
         }
         let mut waits = !unsaid;
-        if unsaid && !looked && begun.elapsed() >= SILENT {
-            looked = true;
+        if unsaid && !warned && Instant::now() >= look {
             if let Some(missing) = operator::missing(client).await {
                 progress(&format!("warning: {missing}"));
+                warned = true;
                 waits = true;
             }
+            look = Instant::now() + SILENT;
         }
         if waits && !offered {
             offered = true;
@@ -175,6 +176,33 @@ async fn entry_gone(
     }
 }
 
+fn stands(reason: &str, message: &str) -> Entry {
+    Entry::Stands {
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// What the operator says of the entry, in words too, and whether it has said nothing yet.
+fn said(object: &ManagedCluster) -> (Entry, String, bool) {
+    let Some(last) = entry(object) else {
+        let nothing = "the operator has not looked at the object since the mode was set";
+        return (
+            stands(NOT_LOOKED_AT, nothing),
+            "waiting for the operator".to_owned(),
+            true,
+        );
+    };
+    let line = match &last {
+        Entry::Away => "the operator has taken the access entry away".to_owned(),
+        Entry::Never => "the operator has looked: there is no access entry, and nothing was ever made".to_owned(),
+        Entry::Stands { reason, message } | Entry::NotMade { reason, message } => {
+            format!("the operator says {reason}: {message}")
+        }
+    };
+    (last, line, false)
+}
+
 /// Whether only somebody else ends what the operator says, which is not waited for.
 fn is_left_to_others(said: &Entry) -> bool {
     let (reason, made) = match said {
@@ -184,7 +212,7 @@ fn is_left_to_others(said: &Entry) -> bool {
     };
     let is = |all: &[&str]| all.contains(&reason.as_str());
     // What was never made stands behind nothing that is to come.
-    is(&["Paused", "ReadOnly", "Held"])
+    is(&["Paused", "ReadOnly", "Held", "AccessEntryNotOurs"])
         || (!made
             && is(&[
                 "AccountNotEntered",
@@ -212,14 +240,21 @@ async fn refused(
     args: &RevokeArgs,
     deadline: Instant,
     progress: &impl Fn(&str),
-) -> Result<Probe, Error> {
+) -> Probe {
     let role = &object.spec.management_role;
-    let role = objects::get_opt(&Api::<ManagementRole>::all(client.clone()), role).await?;
+    let role = objects::get_opt(&Api::<ManagementRole>::all(client.clone()), role).await;
+    let role = match role {
+        Ok(role) => role,
+        Err(error) => return Probe::NotSeen { why: error.to_string() },
+    };
     let subject = match Subject::read(object, role.as_ref()) {
         Ok(subject) => subject,
-        Err(trouble) => return Ok(Probe::NotSeen { why: trouble.message }),
+        Err(trouble) => return Probe::NotSeen { why: trouble.message },
     };
-    let edges = edges(client.clone(), args.ca_bundle.clone()).await?;
+    let edges = match edges(client.clone(), args.ca_bundle.clone()).await {
+        Ok(edges) => edges,
+        Err(error) => return Probe::NotSeen { why: error.to_string() },
+    };
     progress("asking the cluster whether it still knows the deployer role");
     let until = deadline.min(Instant::now() + LATE);
     let mut tries = UNSEEN_TRIES;
@@ -227,7 +262,7 @@ async fn refused(
         let seen = probe(&Box::pin(edges.walk(&subject)).await.walk);
         match again(&seen, tries).filter(|_| Instant::now() < until) {
             Some(line) => progress(&line),
-            None => return Ok(seen),
+            None => return seen,
         }
         tries -= u32::from(matches!(seen, Probe::NotSeen { .. }));
         tokio::time::sleep(AGAIN).await;
@@ -250,17 +285,12 @@ mod tests {
 
     #[test]
     fn what_stands_is_waited_for_and_what_was_never_made_is_not_where_the_operator_waits_itself() {
-        let (stands, not_made) = (
-            |reason: &str| Entry::Stands {
-                reason: reason.to_owned(),
-                message: String::new(),
-            },
-            |reason: &str| Entry::NotMade {
-                reason: reason.to_owned(),
-                message: String::new(),
-            },
-        );
-        for reason in ["Paused", "ReadOnly", "Held"] {
+        let stands = |reason: &str| super::stands(reason, "");
+        let not_made = |reason: &str| Entry::NotMade {
+            reason: reason.to_owned(),
+            message: String::new(),
+        };
+        for reason in ["Paused", "ReadOnly", "Held", "AccessEntryNotOurs"] {
             assert!(
                 is_left_to_others(&stands(reason)) && is_left_to_others(&not_made(reason)),
                 "{reason}"

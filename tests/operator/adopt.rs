@@ -293,7 +293,7 @@ impl Wired {
             .unwrap();
     }
 
-    fn secret(&self) -> String {
+    pub(crate) fn secret(&self) -> String {
         format!("by-hand-{}", self.name)
     }
 

@@ -618,7 +618,9 @@ async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
     world.delete("ManagedCluster", "one").await;
     world.start_operator().await;
     let says = |object: &Value| message(object).contains(discovery);
-    world.until("ManagedCluster", "one", says).await;
+    let unread_by = world.until("ManagedCluster", "one", says).await;
+    let (verdict, reason, _) = condition(&unread_by, "ManagementRoleReady").unwrap();
+    assert_eq!((verdict.as_str(), reason.as_str()), ("Unknown", "KubernetesError"));
     assert_eq!(all(), before, "not known is not this one");
     faults.remove(unread);
     let waits = world.until_reason("ManagementRole", "default", "HubMismatch").await;

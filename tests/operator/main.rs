@@ -22,6 +22,7 @@ mod create;
 mod drift;
 mod edits;
 mod faults;
+mod fleet;
 mod handed_over;
 mod hops;
 mod judge;

@@ -210,7 +210,7 @@ async fn boundary_gone(world: &World, before: &SeenRole) {
     let told = world.until_reason("ManagementRole", "default", "BoundaryMissing").await;
     assert_eq!(condition(&told, "Stalled").unwrap().0, "True");
     assert_eq!(condition(&told, "RoleReady").unwrap().1, "BoundaryMissing");
-    for part in [before.boundary.as_deref().unwrap(), "apply.sh of `mooring bootstrap`"] {
+    for part in [before.boundary.as_deref().unwrap(), "`mooring bootstrap -f FILE"] {
         assert!(message(&told).contains(part), "{part}: {}", message(&told));
     }
     let again = json!({"PolicyName": policy["PolicyName"], "PolicyDocument": document(&found).to_string()});

@@ -391,6 +391,17 @@ async fn unseen(world: &World) {
     world.ask("ManagedCluster", "unseen").await;
     world.until_reason("ManagedCluster", "unseen", "Suspended").await;
     assert_eq!(world.seen_entry("unseen"), None);
+    // What was done is told, though nobody can look at what came of it.
+    let (code, said, progress) = revoke(world, "unseen", &["--ca-bundle", "/nowhere.pem"]).await;
+    assert_eq!(
+        (code, &said["entry"]["state"], &said["probe"]["state"]),
+        (2, &json!("Away"), &json!("NotSeen")),
+        "{said:#} {progress}"
+    );
+    assert!(
+        said["probe"]["why"].as_str().unwrap().contains("/nowhere.pem"),
+        "{said:#}"
+    );
 }
 
 /// A pass that is giving access when the mode changes gives nothing more.

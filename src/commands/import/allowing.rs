@@ -11,7 +11,7 @@ use super::{
     plan,
 };
 use crate::{
-    api::{MOST_ENTRIES, ManagementRole},
+    api::{MOST_ENTRIES, MOST_NAMED, ManagementRole},
     domain::{arn::RoleArn, eks::AccessScope},
     managed_cluster::{by_hand::Becomes, management::Management},
 };
@@ -48,12 +48,14 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
             note: String::new(),
             management,
             manifest: Some(Document {
-                comment: format!(
-                    "{allows}{leads_to}{} Run `mooring bootstrap` on it, and after each change of it.",
-                    too_many(allow.len())
-                ),
-                object: role,
                 unknown,
+                ..Document::of(
+                    format!(
+                        "{allows}{leads_to}{} Run `mooring bootstrap` on it, and after each change of it.",
+                        too_many(allow.len())
+                    ),
+                    role,
+                )
             }),
         };
     };
@@ -114,9 +116,8 @@ pub(super) fn allowing(found: &Found, objects: &[Object<'_>]) -> Allowing {
         note: String::new(),
         management: read(&after).and_then(|role| plan::management(hub, &role)),
         manifest: Some(Document {
-            comment,
-            object: role,
             unknown,
+            ..Document::of(comment, role)
         }),
     }
 }
@@ -166,7 +167,7 @@ fn too_many(entries: usize) -> String {
 
 /// What is given on one cluster, where that is not `unsaid`, and to which project of Argo CD. An entry of `allow` gives all
 /// that it lists on each cluster that it lists, so those of one entry have the same.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Given {
     account: String,
     region: String,
@@ -210,6 +211,10 @@ fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
     let mut by_given = Vec::from_iter(by_given);
     let first = |here: &[&Looked]| here.iter().map(|looked| looked.wired.cluster.name.to_string()).min();
     by_given.sort_by_cached_key(|(given, here)| (given.account.clone(), given.region.clone(), first(here)));
+    let by_given = by_given.into_iter().flat_map(|(given, here)| {
+        let parts: Vec<Vec<&Looked>> = here.chunks(MOST_NAMED).map(<[_]>::to_vec).collect();
+        parts.into_iter().map(move |part| (given.clone(), part))
+    });
     for (given, here) in by_given {
         let set = |of: &dyn Fn(&Looked) -> String| here.iter().map(|looked| of(looked)).collect::<BTreeSet<_>>();
         if given.unsaid {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::commands::Printed;
+use super::limits;
+use crate::{commands::Printed, text::on_one_line};
 
 /// An object to print.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +16,8 @@ pub(super) struct Document {
     pub(super) object: Value,
     /// What is not known of it.
     pub(super) unknown: Vec<FillIn>,
+    /// Whether the API server would refuse it as it is, which is said above it.
+    pub(super) refused: bool,
 }
 
 /// A place where nothing is written, since nothing is known.
@@ -29,7 +32,28 @@ pub(super) struct FillIn {
 /// Stands in a mapping for the comment that takes its line.
 const MARK: &str = "fillIn";
 
+/// Prints a comment, in which may stand what strangers chose, as names in a tag or an annotation.
+pub(super) fn comment(out: &mut String, text: &str) {
+    for line in text.lines() {
+        let _ = writeln!(out, "# {}", on_one_line(line));
+    }
+}
+
 impl Document {
+    /// An object, with what the API server would refuse of it said above it.
+    pub(super) fn of(mut comment: String, object: Value) -> Self {
+        let refused = limits::refused(&object);
+        for why in &refused {
+            let _ = write!(comment, "\nIn its way: {why}");
+        }
+        Self {
+            comment,
+            object,
+            unknown: Vec::new(),
+            refused: !refused.is_empty(),
+        }
+    }
+
     pub(super) fn print(&self, printed: &mut Printed) {
         let mut object = self.object.clone();
         for (number, unknown) in self.unknown.iter().enumerate() {
@@ -46,9 +70,7 @@ impl Document {
             }
         };
         printed.out.push_str("---\n");
-        for line in self.comment.lines() {
-            let _ = writeln!(printed.out, "# {line}");
-        }
+        comment(&mut printed.out, &self.comment);
         for line in text.lines() {
             let _ = match self.fills(line) {
                 Some(what) => {
@@ -72,10 +94,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_stranger_chose_ends_no_comment() {
+        let document = Document {
+            comment: "one\ntwo\u{2028}kind: ClusterRoleBinding\u{85}a: b\rc: d\n---\u{2029}".into(),
+            object: json!({"kind": "ManagedCluster"}),
+            ..Document::default()
+        };
+        let mut printed = Printed::default();
+        document.print(&mut printed);
+        let lines: Vec<&str> = printed
+            .out
+            .split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'])
+            .collect();
+        assert_eq!(lines.len(), 6, "{}", printed.out);
+        assert!(lines[1..4].iter().all(|line| line.starts_with("# ")), "{}", printed.out);
+        assert_eq!((lines[0], lines[4], lines[5]), ("---", "kind: ManagedCluster", ""));
+    }
+
+    #[test]
     fn what_is_not_known_is_a_comment_in_its_place_and_no_field() {
         let document = Document {
             comment: "above".into(),
             object: json!({"spec": {"access": {"deployerRole": {"arn": "x"}}, "allow": [{"accounts": ["1"], "regions": ["r"]}]}}),
+            refused: false,
             unknown: vec![
                 FillIn {
                     at: "/spec/access".into(),

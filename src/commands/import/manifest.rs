@@ -1,16 +1,14 @@
 //! The manifests that would take the clusters over, and the comments on each.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-};
+use std::{collections::BTreeSet, fmt::Write};
 
 use serde_json::{Value, json};
 
 use super::{
     Becomes, Found, Hub, Looked, Verdict,
     allowing::{Allowing, allowing},
-    document::{Document, FillIn},
+    document::{self, Document, FillIn},
+    marks::{marks, unsaid_annotations},
     plan, shared,
 };
 use crate::{
@@ -23,15 +21,6 @@ use crate::{
     },
     managed_cluster::living::Lives,
 };
-
-/// Labels and annotations that others write on a cluster Secret, or that a `ManagedCluster` may not name.
-fn is_theirs(key: &str) -> bool {
-    key.starts_with("mooring.dev/")
-        || key == "managed-by"
-        || key == "app.kubernetes.io/instance"
-        || key == "kubectl.kubernetes.io/last-applied-configuration"
-        || key.starts_with("argocd.argoproj.io/")
-}
 
 /// Prints what must be allowed and a `ManagedCluster` for each, with what each leads to and what stands in its way.
 #[must_use]
@@ -47,7 +36,12 @@ pub fn print(found: &Found) -> (Printed, Verdict) {
             "no cluster Secret in namespace {} can be imported, so nothing is printed",
             found.hub.namespace
         ));
-        return (printed, Verdict::Nothing);
+        let verdict = if found.left.is_empty() {
+            Verdict::Nothing
+        } else {
+            Verdict::Hindered
+        };
+        return (printed, verdict);
     }
     printed.out.push_str(
         "# What would take over the clusters that this Argo CD was wired to by hand, or by ManagedClusters that are gone.\n\
@@ -55,13 +49,12 @@ pub fn print(found: &Found) -> (Printed, Verdict) {
     );
     let objects = objects(found);
     let allowing = allowing(found, &objects);
-    for line in allowing.note.lines() {
-        let _ = writeln!(printed.out, "# {line}");
-    }
+    document::comment(&mut printed.out, &allowing.note);
+    let mut hindered = !found.left.is_empty() || !found.hub_seen;
     if let Some(role) = &allowing.manifest {
+        hindered |= role.refused;
         role.print(&mut printed);
     }
-    let mut hindered = !found.left.is_empty() || !found.hub_seen;
     for one in &objects {
         let comment = comment(found, &allowing, one, &mut hindered);
         let unsaid = one.looked.unsaid();
@@ -71,10 +64,10 @@ pub fn print(found: &Found) -> (Printed, Verdict) {
             what: format!("policies or kubernetesGroups: what Argo CD may do there is not known, since {why}"),
         });
         let document = Document {
-            comment,
-            object: one.manifest.clone(),
             unknown: unknown.into_iter().collect(),
+            ..Document::of(comment, one.manifest.clone())
         };
+        hindered |= document.refused;
         document.print(&mut printed);
     }
     let verdict = if hindered { Verdict::Hindered } else { Verdict::Whole };
@@ -90,7 +83,7 @@ pub(super) struct Object<'a> {
 }
 
 fn objects<'a>(found: &'a Found) -> Vec<Object<'a>> {
-    let shared = shared(&found.looked);
+    let shared = shared(found);
     let mut taken: BTreeSet<String> = found.living.iter().map(|(_, lives)| lives.name.clone()).collect();
     let object = |looked: &'a Looked| {
         let stays_theirs = shared.contains(&looked.wired.role) || looked.was_only_used();
@@ -194,6 +187,16 @@ fn opening(hub: &Hub, looked: &Looked, object: &Value, stays_theirs: bool) -> St
             format!("ManagedCluster {by} wrote the Secret, and is there no more."),
         );
     }
+    let unsaid = unsaid_annotations(looked, object);
+    if !unsaid.is_empty() {
+        lines.insert(
+            1,
+            format!(
+                "Its annotations stay as they are, and are not printed, since anything may stand in one: {}. Those that ApplicationSets use belong into spec.argocd.annotations, so that a Secret that is made anew has them.",
+                unsaid.join(", ")
+            ),
+        );
+    }
     lines.extend(left_for_another(looked));
     lines.join("\n")
 }
@@ -238,7 +241,7 @@ fn free_name(taken: &mut BTreeSet<String>, name: &str) -> String {
 }
 
 /// The cluster's name in Argo CD.
-fn shown(looked: &Looked) -> &str {
+pub(super) fn shown(looked: &Looked) -> &str {
     let wired = &looked.wired;
     if wired.seen.name.is_empty() {
         wired.cluster.name.as_str()
@@ -279,16 +282,7 @@ fn managed_cluster(hub: &Hub, looked: &Looked, (name, stays_theirs): (&str, bool
     if !groups.is_empty() {
         spec["access"]["kubernetesGroups"] = json!(groups);
     }
-    let kept = |all: Option<&BTreeMap<String, String>>| -> BTreeMap<String, String> {
-        let mut all = all.cloned().unwrap_or_default();
-        all.retain(|key, _| !is_theirs(key));
-        all
-    };
-    let metadata = &wired.secret.metadata;
-    for (key, map) in [
-        ("labels", kept(metadata.labels.as_ref())),
-        ("annotations", kept(metadata.annotations.as_ref())),
-    ] {
+    for (key, map) in marks(looked) {
         if !map.is_empty() {
             spec["argocd"][key] = json!(map);
         }

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Found, Hub, Looked, Spoke, manifest::moored_as};
+use super::{
+    Found, Hub, Looked, Spoke,
+    manifest::{moored_as, shown},
+};
 use crate::{
     api::{ManagedCluster, ManagementRole},
     argocd::{ADOPT_ANNOTATION, ClusterSecret, WantedSecret},
@@ -14,7 +17,9 @@ use crate::{
         observe::{Adoptable, Secrets},
         plan::{Memory, plan},
         request::{Refusal, Request},
+        words::some,
     },
+    text::{on_one_line, without_passwords},
 };
 
 /// What a manifest leads to.
@@ -32,6 +37,12 @@ pub(super) fn told(found: &Found, management: &Management, object: &Value, looke
     if !duplicates.is_empty() {
         return Told {
             lines: duplicates,
+            hindered: true,
+        };
+    }
+    if let Some(why) = another_server(looked, spoke) {
+        return Told {
+            lines: vec![why],
             hindered: true,
         };
     }
@@ -61,7 +72,7 @@ fn try_lines(
     object.metadata.uid = Some(moored.map_or("<UID>", |(uid, _)| uid).to_owned());
     let request = Request::parse(&object, management).map_err(|refusal| refusal.to_string())?;
     let desired = desired(&request, management, spoke.cluster.as_ref());
-    let spoke = opened(&found.hub, looked, spoke);
+    let spoke = opened(&found.hub, looked, spoke, request.identity.existing.is_some());
     let secrets = secrets(looked, &request.identity.name, desired.usable_secret());
     let memory = Memory {
         owner: &request.owner,
@@ -84,6 +95,8 @@ fn try_lines(
         None => first.clone(),
     };
     let mut lines = Vec::new();
+    let (held, in_its_way) = held_to_namespaces(looked, &request.presentation.namespaces, !request.groups.is_empty());
+    lines.extend(held);
     if !plan.steps.is_empty() {
         lines.push("It leads to:".to_owned());
         lines.extend(plan.steps.iter().map(Step::words).map(|words| format!("  {words}")));
@@ -98,7 +111,37 @@ fn try_lines(
             .map(Blocked::message)
             .map(|why| format!("In its way: {why}")),
     );
-    Ok((lines, !plan.blocked.is_empty()))
+    Ok((lines, in_its_way || !plan.blocked.is_empty()))
+}
+
+/// That Argo CD is held to namespaces from then on, where the Secret holds it to none, and whether that may be less than it has.
+fn held_to_namespaces(looked: &Looked, namespaces: &[String], by_groups_too: bool) -> (Option<String>, bool) {
+    if namespaces.is_empty() || !looked.wired.seen.namespaces.is_empty() {
+        return (None, false);
+    }
+    let held = format!(
+        "The Secret names no namespaces. Taken over it holds Argo CD to those of the access policies, and to no cluster-scoped resources: {}",
+        some(namespaces)
+    );
+    if by_groups_too {
+        let told = format!(
+            "In its way: {held}. Kubernetes groups may give it more: say in spec.argocd.namespaces (and clusterResources) what it is to manage, and set them in the Secret first, or add an access policy for the whole cluster"
+        );
+        return (Some(told), true);
+    }
+    (Some(format!("{held}.")), false)
+}
+
+/// That the Secret would not be the cluster's: Mooring would write a second one beside it.
+fn another_server(looked: &Looked, spoke: &Spoke) -> Option<String> {
+    let endpoint = spoke.cluster.as_ref()?.endpoint.as_deref()?;
+    let server = ClusterSecret::read(&looked.wired.secret).server;
+    (server != endpoint.trim_end_matches('/')).then(|| {
+        format!(
+            "In its way: the Secret's server is {}, and the cluster's endpoint is {endpoint}, which Mooring writes: Argo CD would have the cluster twice. Set the Secret's server to the endpoint first, and the destinations of Applications that name the other one, and run this again",
+            without_passwords(&on_one_line(&server))
+        )
+    })
 }
 
 /// What clusters stand on, as the `ManagementRole` has it.
@@ -118,8 +161,12 @@ pub(super) fn management(hub: &Hub, role: &ManagementRole) -> Result<Management,
 }
 
 /// The account as it is once its owner has done what is said above.
-fn opened(hub: &Hub, looked: &Looked, spoke: &Spoke) -> Spoke {
+fn opened(hub: &Hub, looked: &Looked, spoke: &Spoke, existing: bool) -> Spoke {
     let mut spoke = spoke.clone();
+    if existing {
+        // What else somebody else's role may do is not looked at.
+        (spoke.role_policies, spoke.instance_profiles) = (None, None);
+    }
     let mark = (ADOPT_TAG.to_owned(), hub.cluster.to_string());
     if let Some(role) = spoke.role.as_mut().filter(|_| looked.opens_role(hub)) {
         role.tags.extend([mark.clone()]);
@@ -154,19 +201,31 @@ fn duplicates(found: &Found, looked: &Looked) -> Vec<String> {
         .secrets
         .iter()
         .filter(|other| other.name != own.name && !other.deleting);
-    let shared = |other: &ClusterSecret| {
-        let server = (other.server == own.server).then_some("server");
-        // Argo CD takes one without a name, which nobody can ask for by it.
-        let named = !own.cluster_name.is_empty() && other.cluster_name == own.cluster_name;
-        server.or_else(|| named.then_some("name"))
+    // Argo CD takes one without a name, which has the one that is printed from then on.
+    let printed = |other: &ClusterSecret| {
+        let one = found
+            .looked
+            .iter()
+            .find(|one| one.wired.secret.metadata.name.as_ref() == Some(&other.name));
+        one.map_or_else(|| other.cluster_name.clone(), |one| shown(one).to_owned())
     };
     let told = |other: &ClusterSecret| {
-        shared(other).map(|what| {
-            format!(
-                "In its way: Secret {} has the same {what}, and Argo CD takes either of the two: delete the one that is not needed, and run this again",
-                other.name
-            )
-        })
+        let name = &other.name;
+        if other.server == own.server {
+            Some(format!(
+                "In its way: Secret {name} has the same server, and Argo CD takes either of the two: delete the one that is not needed, and run this again"
+            ))
+        } else if !own.cluster_name.is_empty() && other.cluster_name == own.cluster_name {
+            Some(format!(
+                "In its way: Secret {name} has the same name, and Argo CD takes either of the two: delete the one that is not needed, and run this again"
+            ))
+        } else {
+            (printed(other) == shown(looked)).then(|| {
+                format!(
+                    "In its way: Secret {name} has, or would have, the same name in Argo CD, and one of the two has none yet: give that one a name of its own in its Secret, and run this again"
+                )
+            })
+        }
     };
     others.filter_map(told).collect()
 }

@@ -16,6 +16,7 @@ use crate::{
         ownership::{ADOPT_TAG, Marked, Owner, Tags},
     },
     policy::{Document, Principals, trust::sid_is_taken},
+    text::on_one_line,
 };
 
 use super::{
@@ -49,9 +50,7 @@ fn open(
     let hub = memory.owner.hub.to_string();
     if let Marked::Another { hub: of, uid, .. } = memory.owner.judge(tags) {
         let Some(uid) = uid else {
-            return Err(format!(
-                "it is one of the roles that the Mooring of {of} itself works by"
-            ));
+            return Err(owner_in_words(&memory.owner.judge(tags)));
         };
         if of == hub && memory.living.contains(&uid) {
             return Err(format!(
@@ -77,7 +76,8 @@ fn open(
         Some(opened) => {
             let made = made_by(&memory.owner.judge(tags));
             Err(format!(
-                "{made}its tag {ADOPT_TAG} opens it to {opened}, and this hub is {hub}"
+                "{made}its tag {ADOPT_TAG} opens it to {}, and this hub is {hub}",
+                on_one_line(opened)
             ))
         }
         None => Err(format!(
@@ -270,7 +270,8 @@ pub(super) fn secret(
             Some(_) | None => ONE_TOO_MANY.to_owned(),
         };
         return Err(refused(format!(
-            "it is ManagedCluster {object}'s, which is there still: {next}"
+            "it is ManagedCluster {}'s, which is there still: {next}",
+            on_one_line(object)
         )));
     }
     let object = &memory.owner.object;

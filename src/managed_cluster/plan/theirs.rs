@@ -5,9 +5,31 @@ use crate::{
     domain::ownership::{Marked, Owner, Tags},
     managed_cluster::living::Living,
     policy::trust,
+    text::on_one_line,
 };
 
-use super::{is_opened, owner_in_words};
+use super::is_opened;
+
+/// Whose a thing is, for a message.
+pub(crate) fn owner_in_words(marked: &Marked) -> String {
+    match marked {
+        Marked::Ours => "it bears our tags, and its ID is none that we recorded".to_owned(),
+        Marked::Another { hub, uid: None, .. } => {
+            format!(
+                "it is one of the roles that the Mooring of {} itself works by",
+                on_one_line(hub)
+            )
+        }
+        Marked::Another { hub, object, .. } => {
+            format!(
+                "it bears the mark of hub {} for {}",
+                on_one_line(hub),
+                on_one_line(object)
+            )
+        }
+        Marked::Unmarked => "it bears no tag of Mooring's".to_owned(),
+    }
+}
 
 /// Whose a role outside of our path is that was ours once, in words: another object of this hub bears it or has recorded it,
 /// or its owner has handed it to another hub.

@@ -52,7 +52,8 @@ pub(super) async fn take_away(context: &Context, going: &Going<'_>) -> Result<Tu
     }
     // The object bears our finalizer, so something may have been made, recorded or not.
     // By an object that was restored from another hub, what lives on that one would be taken away.
-    context.here.know(&context.client).await?;
+    let known = context.here.know(&context.client).await;
+    known.map_err(|error| Error::Step(Part::ManagementRole, error.into()))?;
     let management = match turn::way_in(context, &identity.management_role).await? {
         Ok(management) => management,
         Err(blocked) => {

@@ -1,7 +1,8 @@
 //! What `kubectl get` and `kubectl describe` would show of an object: for a person to read each state that a test comes to.
-//! `MOORING_DESCRIBE=DIR cargo test --test operator` writes a file for each into that folder, and otherwise nothing.
+//! `MOORING_DESCRIBE=DIR cargo test --test operator` writes a file for each into a folder of the test there, and otherwise
+//! nothing.
 
-use std::{env, fmt::Write, fs, path::PathBuf};
+use std::{env, fmt::Write, fs, path::PathBuf, thread};
 
 use k8s_openapi::api::events::v1::Event;
 use kube::{Api, api::ListParams};
@@ -9,12 +10,14 @@ use serde_json::Value;
 
 use super::{World, condition, folder};
 
-/// The folder that the descriptions go to.
+/// The folder that the descriptions of this test go to: its thread has its name.
 fn target() -> Option<PathBuf> {
-    env::var_os("MOORING_DESCRIBE").map(PathBuf::from)
+    let all = env::var_os("MOORING_DESCRIBE").map(PathBuf::from)?;
+    let thread = thread::current();
+    Some(all.join(thread.name().unwrap_or("unnamed").replace("::", ".")))
 }
 
-/// Writes down what is shown of an object now. Of one state there is one file: its last.
+/// Writes down what is shown of an object now. Of one state there is one file in a test: its last.
 pub(super) async fn describe(world: &World, kind: &str, name: &str, object: &Value) {
     let Some(target) = target().filter(|_| object["status"]["conditions"].is_array()) else {
         return;
