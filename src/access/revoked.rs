@@ -89,11 +89,20 @@ pub struct Way {
     pub what: String,
 }
 
+/// The reason of an entry that somebody else made.
+pub const NOT_OURS: &str = "AccessEntryNotOurs";
+
 /// The reasons of a suspended object's entry that the operator has seen and leaves where it is.
-const OTHERS: [&str; 2] = ["AccessEntryNotOurs", "Held"];
+const OTHERS: [&str; 2] = [NOT_OURS, "Held"];
 
 /// The reason of an object that was deleted while it was waited for.
 pub const DELETED: &str = "Deleted";
+
+/// The reason of an object whose mode somebody has set back while it was waited for.
+pub const SET_BACK: &str = "SetBack";
+
+/// The reason of an object that could not be looked at.
+pub const NOT_SEEN: &str = "NotSeen";
 
 /// The reason of an entry of which the operator has said nothing since the mode was set.
 pub const NOT_LOOKED_AT: &str = "NotLookedAt";
@@ -123,7 +132,10 @@ pub fn entry(object: &ManagedCluster) -> Option<Entry> {
     let made = status.deployer_role.is_some() || status.access_entry.is_some() || status.secret.is_some();
     // While the object is being removed, the summary has the reason that the removal waits for.
     if of_entry.is_some_and(|entry| entry.reason == Reason::Suspended.as_str()) {
-        return Some(if made { Entry::Away } else { Entry::Never });
+        // A role may stand that an operator made and did not come to record.
+        let of_role = find(&status.conditions, ConditionType::DeployerRoleReady);
+        let no_role = of_role.is_none_or(|role| role.reason == Reason::Suspended.as_str());
+        return Some(if made || !no_role { Entry::Away } else { Entry::Never });
     }
     let (reason, message) = (ready.reason.clone(), ready.message.clone());
     // One that others made, as before it is taken over, is no less a way in.
@@ -132,6 +144,35 @@ pub fn entry(object: &ManagedCluster) -> Option<Entry> {
         Entry::Stands { reason, message }
     } else {
         Entry::NotMade { reason, message }
+    })
+}
+
+/// The deletion that does without the operator, where an entry may stand.
+#[must_use]
+pub fn by_hand(object: &ManagedCluster, entry: &Entry) -> Option<Way> {
+    let (Entry::Stands { reason, .. }, Ok(identity)) = (entry, Identity::of(object)) else {
+        return None;
+    };
+    let (name, at, account) = (&identity.name, &identity.cluster, &identity.cluster.account);
+    let what = match reason.as_str() {
+        // It would be made again.
+        SET_BACK => return None,
+        DELETED => format!("with credentials of account {account}, where it is there still"),
+        NOT_OURS => format!(
+            "with credentials of account {account}: the entry is somebody else's, who may make it again, and what the operator says tells whose it is"
+        ),
+        _ => format!(
+            "at once and without the operator, with credentials of account {account}: while spec.mode is Suspended nothing makes the entry again. `mooring doctor {name}` then shows whether the cluster refuses"
+        ),
+    };
+    let role = object
+        .status
+        .as_ref()
+        .and_then(|status| Some(status.deployer_role.as_ref()?.arn.clone()));
+    let role = role.or_else(|| Some(identity.named()?.to_string()))?;
+    Some(Way {
+        command: delete_access_entry(&at.region, &at.name, role),
+        what,
     })
 }
 
@@ -163,20 +204,13 @@ pub fn ways(object: &ManagedCluster, entry: &Entry) -> Vec<Way> {
             OPERATOR_PODS.to_owned(),
             "shows the operator's pods: see why the operator does not run: once it does, it takes the access away",
         )),
+        (SET_BACK, _) => Some(way(
+            format!("mooring revoke {name}"),
+            "once spec.mode: Suspended stands where the manifest comes from",
+        )),
         _ => None,
     };
-    let role = status.and_then(|status| Some(status.deployer_role.as_ref()?.arn.clone()));
-    let role = role.or_else(|| Some(identity.named()?.to_string()));
-    let by_hand = role.map(|role| {
-        way(
-            delete_access_entry(&at.region, &at.name, role),
-            &format!(
-                "at once and without the operator, with credentials of account {}: while spec.mode is Suspended nothing makes the entry again. `mooring doctor {name}` then shows whether the cluster refuses",
-                at.account
-            ),
-        )
-    });
-    operator.into_iter().chain(by_hand).collect()
+    operator.into_iter().chain(by_hand(object, entry)).collect()
 }
 
 /// What a walk of the chain says of the access.
@@ -386,6 +420,15 @@ mod tests {
             .unwrap()
         };
         assert_eq!(super::entry(&object(1, "Suspended", "Suspended")), None);
+        let mut unrecorded = object(2, "Suspended", "Suspended");
+        let role = json!({"type": "DeployerRoleReady", "status": "True", "reason": "AsSpecified", "message": "m", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        unrecorded
+            .status
+            .as_mut()
+            .unwrap()
+            .conditions
+            .push(from_value(role).unwrap());
+        assert_eq!(super::entry(&unrecorded), Some(Entry::Away), "its role stands");
         for ready in ["Suspended", "ApplicationsStillTargeting"] {
             let mut seen = object(2, ready, "Suspended");
             assert_eq!(super::entry(&seen), Some(Entry::Never), "nothing is recorded");
@@ -442,7 +485,18 @@ mod tests {
         ] {
             assert_eq!(commands(&object, &stands(reason)), [command, by_hand], "{reason}");
         }
-        assert_eq!(commands(&object, &stands("AccountNotEntered")), [by_hand]);
+        for reason in ["AccountNotEntered", NOT_OURS, NOT_SEEN, DELETED] {
+            assert_eq!(commands(&object, &stands(reason)), [by_hand], "{reason}");
+        }
+        let told = |reason: &str| ways(&object, &stands(reason)).pop().unwrap().what;
+        for reason in [NOT_OURS, DELETED] {
+            assert!(!told(reason).contains("nothing makes the entry again"), "{reason}");
+        }
+        assert_eq!(
+            commands(&object, &stands(SET_BACK)),
+            ["mooring revoke prod"],
+            "an entry would come back"
+        );
         assert_eq!(commands(&object, &Entry::Away), Vec::<String>::new());
         assert_eq!(commands(&object, &not_made()), Vec::<String>::new());
         object.status = None;

@@ -12,7 +12,10 @@ use crate::{
     kubernetes::{KubernetesError, objects},
 };
 
-use super::chain::{Found, Hop, Trouble, Walk};
+use super::{
+    chain::{Found, Hop, Trouble, Walk},
+    reason::Reason,
+};
 
 /// The name under which the API server records the one condition that is the verifier's. The operator's own writes go
 /// by another, so that neither drops what the other wrote.
@@ -22,7 +25,10 @@ pub const FIELD_MANAGER: &str = "mooring-verifier";
 #[must_use]
 pub fn finding(walk: &Walk) -> Finding {
     if let Some((hop, trouble)) = walk.broken() {
-        return told(Verdict::False, Some(hop), trouble);
+        // Access that was taken away and stands all the same is no less a connection.
+        let stands = [Reason::ResidualAccess, Reason::AccessStands].contains(&trouble.reason);
+        let verdict = if stands { Verdict::True } else { Verdict::False };
+        return told(verdict, Some(hop), trouble);
     }
     if let Some((hop, trouble)) = walk.unknown() {
         return told(Verdict::Unknown, Some(hop), trouble);
@@ -130,6 +136,18 @@ mod tests {
             message: "what failed".into(),
             next: "do this".into(),
             candidates: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn access_that_was_taken_away_and_stands_is_no_lack_of_connection() {
+        for (reason, verdict) in [
+            (Reason::Suspended, Verdict::False),
+            (Reason::AccessStands, Verdict::True),
+            (Reason::ResidualAccess, Verdict::True),
+        ] {
+            let found = finding(&walk(&[(Hop::Authentication, Found::Failed(trouble(reason)))]));
+            assert_eq!((found.verdict, found.reason), (verdict, reason.as_str()));
         }
     }
 

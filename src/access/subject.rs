@@ -14,6 +14,7 @@ use crate::{
         name::InvalidName,
     },
     managed_cluster::{
+        by_hand::is_cluster_id,
         management::{Management, NoManagement},
         request::{Identity, Request},
     },
@@ -217,14 +218,7 @@ impl Subject {
     /// cluster on Outposts its ID, which is a UUID (EKS user guide, "Create an Amazon EKS cluster on AWS Outposts").
     #[must_use]
     pub fn token_name<'a>(&'a self, in_secret: &'a str) -> &'a str {
-        let shape = |(at, c): (usize, char)| {
-            if matches!(at, 8 | 13 | 18 | 23) {
-                c == '-'
-            } else {
-                c.is_ascii_hexdigit()
-            }
-        };
-        if in_secret.len() == 36 && in_secret.chars().enumerate().all(shape) {
+        if is_cluster_id(in_secret) {
             in_secret
         } else {
             self.cluster.name.as_str()

@@ -4,6 +4,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// How many clusters one entry names at most.
+pub const MOST_CLUSTERS: usize = 100;
+
 /// How many deployer roles one entry names at most.
 pub const MOST_NAMED: usize = 30;
 
@@ -35,7 +38,7 @@ pub struct Allow {
         merge_strategy = ListMerge::Set,
         validation = ("self.all(c, c.matches('^[A-Za-z0-9_*-]+$'))", "clusters are EKS cluster names or globs, as in prod-*"),
     )]
-    #[schemars(length(max = 100), inner(length(max = 128)))]
+    #[schemars(length(max = MOST_CLUSTERS), inner(length(max = 128)))]
     pub clusters: Vec<String>,
 
     /// Access policies, each with the widest scope in which it may be used; none when left out.

@@ -17,7 +17,7 @@ pub mod managed_cluster;
 pub mod management_role;
 pub mod recorded;
 
-pub use allow::{Allow, AllowedAccessPolicy, MOST_NAMED, Scope};
+pub use allow::{Allow, AllowedAccessPolicy, MOST_CLUSTERS, MOST_NAMED, Scope};
 pub use managed_cluster::{
     Access, AccessEntryStatus, AccessPolicy, ArgoCd, ClusterStatus, Deletion, DeletionPolicy, DeployerRole,
     DeployerRoleStatus, DeployerRoleType, ManagedCluster, ManagedClusterSpec, ManagedClusterStatus, Mode, PlanStatus,

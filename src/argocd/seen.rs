@@ -228,10 +228,16 @@ impl ClusterSecret {
         self.taken_over || (written_by_us && self.annotations.contains_key(ADOPTED_ANNOTATION))
     }
 
-    /// Whether our field manager wrote a label or an annotation: what it wrote and no spec says goes with its next write.
+    /// The labels that our field manager wrote: what it wrote and no spec says goes with its next write.
     #[must_use]
-    pub fn wrote_mark(&self, key: &str) -> bool {
-        self.our_labels.contains(key) || self.our_annotations.contains(key)
+    pub fn our_labels(&self) -> &BTreeSet<String> {
+        &self.our_labels
+    }
+
+    /// The annotations that our field manager wrote.
+    #[must_use]
+    pub fn our_annotations(&self) -> &BTreeSet<String> {
+        &self.our_annotations
     }
 
     /// Whether anything on it was applied by our field manager.

@@ -11,7 +11,7 @@ mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::arn::RoleArn;
+use crate::domain::{arn::RoleArn, ownership::HUB_TAG};
 
 pub use crate::managed_cluster::{
     by_hand::{Access, Becomes, Found, Hub, Left, Looked, Unseen, Wired, read},
@@ -42,16 +42,23 @@ impl Verdict {
     }
 }
 
-/// Roles that several cluster Secrets name, whoever has those by now: only one object can own such a role.
+/// Roles that several cluster Secrets name, whoever has those by now: only one object can own such a role. One that an object
+/// owns already is that object's, and nobody else's to use.
 fn shared(found: &Found) -> BTreeSet<RoleArn> {
     let mut count: BTreeMap<&str, usize> = BTreeMap::new();
     for role in found.secrets.iter().filter_map(|secret| secret.role.as_deref()) {
         *count.entry(role).or_default() += 1;
     }
-    let named = (found.looked.iter()).filter(|looked| looked.wired.becomes == Becomes::Named);
-    named
+    let named = || (found.looked.iter()).filter(|looked| looked.wired.becomes == Becomes::Named);
+    let is_owned = |looked: &&Looked| {
+        let role = looked.spoke.as_ref().ok().and_then(|spoke| spoke.role.as_ref());
+        role.is_some_and(|role| role.tags.contains_key(HUB_TAG) || found.living.owner_of_role(&role.id, "").is_some())
+    };
+    let owned: BTreeSet<&RoleArn> = named().filter(is_owned).map(|looked| &looked.wired.role).collect();
+    named()
         .map(|looked| &looked.wired.role)
         .filter(|role| count.get(role.to_string().as_str()).is_some_and(|count| *count > 1))
+        .filter(|role| !owned.contains(role))
         .cloned()
         .collect()
 }
@@ -454,6 +461,17 @@ mod tests {
             !printed.out.contains("carries policies") && !printed.out.contains("delete-role-policy"),
             "{}",
             printed.out
+        );
+
+        // One that an object owns is that object's, which is told, and is nobody else's to use.
+        let (all, left) = looked(&shared, |spoke| {
+            let hub = ("mooring.dev/hub".to_owned(), HUB.to_owned());
+            spoke.role.as_mut().unwrap().tags.extend([hub]);
+        });
+        let printed = told(&all, &left);
+        assert_eq!(
+            documents(&printed.out)[1]["spec"]["access"]["deployerRole"].get("type"),
+            None
         );
 
         // Also where the other has an object by now, or cannot be imported.

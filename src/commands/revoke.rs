@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     access::{
         others::Others,
-        revoked::{Entry, Probe, Revoked},
+        revoked::{DELETED, Entry, NOT_OURS, Probe, Revoked, SET_BACK},
     },
     cli::DoctorOutput,
 };
@@ -100,11 +100,23 @@ fn in_words(revoked: &Revoked) -> String {
     line(match &revoked.entry {
         Entry::Away => format!("to give the access back: {enforce}"),
         Entry::Never => format!("nothing is made while spec.mode is Suspended; to have it made: {enforce}"),
-        Entry::Stands { .. } | Entry::NotMade { .. } => {
-            "spec.mode stays Suspended: whatever access there is, the operator takes away as soon as it can".to_owned()
-        }
+        Entry::Stands { reason, .. } => left(reason),
+        Entry::NotMade { .. } => SOON.to_owned(),
     });
     out
+}
+
+const SOON: &str = "spec.mode stays Suspended: whatever access there is, the operator takes away as soon as it can";
+
+/// What becomes of access that stands, by the reason that it does.
+fn left(reason: &str) -> String {
+    let told = match reason {
+        SET_BACK => "spec.mode is not Suspended any more: the operator gives the access back",
+        DELETED => "nobody looks after the access entry any more",
+        NOT_OURS => "spec.mode stays Suspended, and the operator leaves an entry that is not Mooring's where it is",
+        _ => SOON,
+    };
+    told.to_owned()
 }
 
 #[cfg(test)]
@@ -199,6 +211,24 @@ mod tests {
             text.contains("AccountNotEntered\n  the role does not let us in"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn nothing_is_promised_that_the_operator_does_not_do() {
+        for reason in [SET_BACK, DELETED, NOT_OURS] {
+            let stands = Revoked {
+                entry: Entry::Stands {
+                    reason: reason.into(),
+                    message: "m".into(),
+                },
+                ..revoked(Probe::NotSeen { why: "x".into() })
+            };
+            let text = print(&stands, DoctorOutput::Table);
+            assert!(
+                !text.contains("as soon as it can") && text.contains("ACCESS STANDS"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -257,12 +257,28 @@ pub fn read(secrets: &[Secret], hub: &Hub, living: &Living) -> (Vec<Wired>, Vec<
 /// somebody made it from a copy.
 fn copied(read: Result<Wired, String>, lives: &Lives) -> Option<String> {
     let (one, moored) = (read.ok()?, lives.cluster.as_ref()?);
-    (one.cluster != *moored).then(|| {
+    // A local cluster on an Outpost is named by its ID there.
+    let elsewhere = (&one.cluster.account, &one.cluster.region) != (&moored.account, &moored.region)
+        || one.cluster.name != moored.name && !is_cluster_id(one.cluster.name.as_str());
+    elsewhere.then(|| {
         format!(
             "it bears the mark of ManagedCluster {}, which moors {moored}, and is about {}: take its annotations of mooring.dev/ off if it was made from a copy of that one's Secret, and run this again",
             lives.name, one.cluster
         )
     })
+}
+
+/// Whether a name is the ID of a local cluster on an Outpost, a UUID.
+#[must_use]
+pub fn is_cluster_id(name: &str) -> bool {
+    let shape = |(at, c): (usize, char)| {
+        if matches!(at, 8 | 13 | 18 | 23) {
+            c == '-'
+        } else {
+            c.is_ascii_hexdigit()
+        }
+    };
+    name.len() == 36 && name.chars().enumerate().all(shape)
 }
 
 fn read_one(secret: &Secret, hub: &hub::Hub) -> Result<Wired, String> {

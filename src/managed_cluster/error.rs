@@ -44,6 +44,9 @@ pub enum Error {
     Panicked(#[from] Panicked),
 }
 
+/// The reason of what an operator that stops has left undone.
+pub(crate) const OPERATOR_STOPPING: &str = "OperatorStopping";
+
 /// What a failure says to the person who reads the status.
 pub(super) struct Telling {
     /// The part of the chain that it concerns.
@@ -92,7 +95,7 @@ impl Error {
             Self::Kubernetes(_) => Telling::unknown(Part::Secret, "KubernetesError"),
             Self::Step(part, Failure::Kubernetes(_)) => Telling::unknown(*part, "KubernetesError"),
             Self::Step(part, Failure::OutOfTime | Failure::NotEntered) => Telling::unknown(*part, "TimedOut"),
-            Self::Step(part, Failure::Stopping) => Telling::unknown(*part, "OperatorStopping"),
+            Self::Step(part, Failure::Stopping) => Telling::unknown(*part, OPERATOR_STOPPING),
             Self::Deadline(_) => Telling::unknown(Part::Cluster, "TimedOut"),
             Self::Unreadable(_) | Self::Invalid { .. } => Telling {
                 part: Part::Cluster,
@@ -100,7 +103,7 @@ impl Error {
                 reason: "InvalidSpec",
                 stalled: true,
             },
-            Self::ShuttingDown => Telling::unknown(Part::Cluster, "OperatorStopping"),
+            Self::ShuttingDown => Telling::unknown(Part::Cluster, OPERATOR_STOPPING),
             Self::Panicked(_) => Telling::unknown(Part::Cluster, "OperatorFault"),
         }
     }
@@ -164,7 +167,7 @@ fn aws(error: &AwsError, part: Part) -> Telling {
         ErrorKind::Throttled => Telling::unknown(part, "Throttled"),
         ErrorKind::Unreachable => Telling::unknown(part, "Unreachable"),
         ErrorKind::ServerError => Telling::unknown(part, "AwsFailure"),
-        ErrorKind::ShuttingDown => Telling::unknown(part, "OperatorStopping"),
+        ErrorKind::ShuttingDown => Telling::unknown(part, OPERATOR_STOPPING),
         ErrorKind::AlreadyExists
         | ErrorKind::EntryNotVisible
         | ErrorKind::Conflict

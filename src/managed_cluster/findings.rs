@@ -6,7 +6,10 @@ mod suspended;
 mod withheld;
 
 use self::applied::{RESTART, of_part};
-pub(super) use self::released::{RELEASING, stands_again};
+pub(super) use self::{
+    released::{RELEASING, stands_again},
+    suspended::ACCESS_STANDS,
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -22,7 +25,7 @@ use super::{
     apply::{Failure, Stop},
     blocked::Blocked,
     chain::{self, chain, summarise},
-    error::Error,
+    error::{Error, OPERATOR_STOPPING},
     request::Refusal,
     server::ServerChanged,
     status::Pass,
@@ -131,10 +134,11 @@ pub(super) fn tell_what_stands(findings: &mut [Finding], pass: &Pass, old: &Mana
     let told_before = find(&old.conditions, entry).is_some_and(|told| told.message.ends_with(WENT));
     let stands = |one: &Finding| one.kind == ConditionType::ClusterReady && one.verdict == Verdict::True;
     let went = told_before && !findings.iter().any(stands) || cluster_went(pass);
+    let changed = |kind: ConditionType| matches!(pass, Pass::Applied(plan, outcome, _) if plan.steps.iter().any(|step| step.part().condition() == kind && outcome.did(step)));
     let recorded = (old.access_entry.as_ref()).is_some_and(|entry| entry.arn.is_some());
     for finding in findings
         .iter_mut()
-        .filter(|finding| finding.reason == chain::NOT_REACHED)
+        .filter(|finding| finding.reason == chain::NOT_REACHED && !changed(finding.kind))
     {
         let made = [
             (Part::DeployerRole, old.deployer_role.is_some()),
@@ -227,7 +231,7 @@ fn failed_step(part: Part, failure: &Failure) -> Bad {
         }
         Failure::Kubernetes(_) => (Verdict::Unknown, "KubernetesError", false),
         Failure::OutOfTime | Failure::NotEntered => (Verdict::Unknown, "TimedOut", false),
-        Failure::Stopping => (Verdict::Unknown, "OperatorStopping", false),
+        Failure::Stopping => (Verdict::Unknown, OPERATOR_STOPPING, false),
     };
     Bad {
         part: Some(part),

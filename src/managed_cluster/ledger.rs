@@ -320,8 +320,9 @@ fn words(burst: &Burst, limit: u32, identity: &Identity, stage: Stage<'_>, notes
     let (drained, lost) = match stage {
         Stage::Drained { argocd } => (
             format!(
-                "the labels of this one's cluster Secret are off already, so ApplicationSets that choose it by them delete its Applications and what those deployed, also while it waits: if that is not meant, stop Argo CD's ApplicationSet controller at once, with `{}` (what is being deleted already goes on); once the labels are back on the Secret, `{}` starts it again, with as many replicas as before. ",
+                "the labels of this one's cluster Secret are off already, so ApplicationSets that choose it by them delete its Applications and what those deployed, also while it waits: if that is not meant, stop Argo CD's ApplicationSet controller at once, with `{}` (what is being deleted already goes on), put the manifest back in Git, and `{}`, so that this removal, once it is confirmed, waits for none of them; when the ManagedCluster that is made then is Ready, `{}` starts the controller again, with as many replicas as before. ",
                 scale_application_sets(argocd, 0),
+                while_in_use(name, "Proceed"),
                 scale_application_sets(argocd, 1)
             ),
             "",

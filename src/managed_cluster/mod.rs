@@ -74,7 +74,7 @@ pub use blocked::Blocked;
 pub(crate) use blocked::{detach_commands, held_in_words, no_cluster};
 pub use context::{Context, Timing, now};
 pub use error::Error;
-pub(crate) use error::in_words;
+pub(crate) use error::{OPERATOR_STOPPING, in_words};
 pub use memory::Memories;
 pub use release::recorded;
 pub use step::{Part, Plan, Step};

@@ -39,7 +39,7 @@ impl ServerChanged {
     pub fn told(&self) -> String {
         let Self { at, namespace } = self;
         format!(
-            "the server in it changed at {at}, and Argo CD's application controller keeps what it knew of the one before until it is started again: `kubectl -n {namespace} rollout restart statefulset argocd-application-controller`"
+            "the server in it changed at {at}, and Argo CD's application controller keeps what it knew of the one before until it is started again: `kubectl -n {namespace} rollout restart statefulset -l {CONTROLLER}`"
         )
     }
 }

@@ -9,7 +9,8 @@ use super::{
     Context, Error, Step,
     apply::Stop,
     blocked::Blocked,
-    findings::RELEASING,
+    error::OPERATOR_STOPPING,
+    findings::{ACCESS_STANDS, RELEASING},
     status::{Cut, Kept, Pass, Releasing, SUSPENDED},
     step::Part,
     words::done_in_words,
@@ -40,6 +41,12 @@ pub(super) async fn tell(
         return;
     };
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
+    // One reason can have a harmless and a grave meaning, as a pause has.
+    let grave = message.contains(ACCESS_STANDS);
+    let graver = grave
+        && before
+            .as_ref()
+            .is_some_and(|(_, _, message)| !message.contains(ACCESS_STANDS));
     let was_ready = before.is_some_and(|(v, _, _)| v == Verdict::True.as_str());
     // A wait that everybody expects is no news.
     let waits = |releasing: &Releasing| releasing.blocked.as_ref().is_some_and(|blocked| !blocked.stalled());
@@ -47,8 +54,10 @@ pub(super) async fn tell(
     let expected = matches!(pass, Pass::Waiting(blocked) if !blocked.stalled())
         || matches!(pass, Pass::Releasing(releasing) if waits(releasing) && !stalled)
         || matches!(pass, Pass::Applied(_, outcome, _) if matches!(outcome.stop(), Some(Stop::Blocked(_))))
-        || matches!(pass, Pass::Applied(plan, ..) if plan.in_the_way().is_some_and(Blocked::is_unconfirmed));
-    if !same && !expected {
+        || matches!(pass, Pass::Applied(plan, ..) if plan.in_the_way().is_some_and(Blocked::is_unconfirmed))
+        // The next operator goes on within seconds.
+        || reason == OPERATOR_STOPPING;
+    if graver || !same && !expected {
         let intended = match pass {
             Pass::Withheld(..) | Pass::ReleaseWithheld(..) => true,
             Pass::Releasing(_) => reason == RELEASING,
@@ -56,7 +65,11 @@ pub(super) async fn tell(
                 reason == SUSPENDED
             }
         };
-        let weight = if intended || verdict == Verdict::True.as_str() {
+        // What AWS is still making ends by itself.
+        let passes = matches!(pass, Pass::Applied(plan, ..) if plan.in_the_way().is_some_and(|blocked| {
+            matches!(blocked, Blocked::ClusterNotActive { .. } | Blocked::PolicyPending { .. }) && !blocked.stalled()
+        }));
+        let weight = if !grave && (intended || passes || verdict == Verdict::True.as_str()) {
             Weight::Normal
         } else {
             Weight::Warning

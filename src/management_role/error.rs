@@ -4,7 +4,7 @@ use crate::{
     api::condition::Verdict,
     aws::{AwsError, Call, ErrorKind},
     kubernetes::{KubernetesError, drive::Panicked},
-    managed_cluster::in_words,
+    managed_cluster::{OPERATOR_STOPPING, in_words},
 };
 
 use super::{apply::Failure, request::Refusal, step::Part};
@@ -97,7 +97,7 @@ impl Error {
             Self::Aws(error) => aws(error, part(error.call)),
             Self::Step(part, Failure::Aws(error)) => aws(error, *part),
             Self::Step(part, Failure::OutOfTime) => unknown(*part, "TimedOut"),
-            Self::Step(part, Failure::Stopping) => unknown(*part, "OperatorStopping"),
+            Self::Step(part, Failure::Stopping) => unknown(*part, OPERATOR_STOPPING),
             Self::Kubernetes(_) => unknown(Part::Hub, "KubernetesError"),
             Self::Deadline(_) => unknown(Part::Hub, "TimedOut"),
             Self::Unreadable(_) | Self::Invalid { .. } | Self::Refused(_) => Telling {
@@ -106,7 +106,7 @@ impl Error {
                 reason: "InvalidSpec",
                 stalled: true,
             },
-            Self::ShuttingDown => unknown(Part::Hub, "OperatorStopping"),
+            Self::ShuttingDown => unknown(Part::Hub, OPERATOR_STOPPING),
             Self::Panicked(_) => unknown(Part::Hub, "OperatorFault"),
         }
     }
@@ -159,7 +159,7 @@ fn aws(error: &AwsError, part: Part) -> Telling {
         ErrorKind::Throttled => unknown("Throttled"),
         ErrorKind::Unreachable => unknown("Unreachable"),
         ErrorKind::ServerError => unknown("AwsFailure"),
-        ErrorKind::ShuttingDown => unknown("OperatorStopping"),
+        ErrorKind::ShuttingDown => unknown(OPERATOR_STOPPING),
         ErrorKind::AccessEntriesDisabled
         | ErrorKind::ClusterNotFound
         | ErrorKind::AlreadyExists

@@ -539,7 +539,7 @@ mod tests {
             (
                 remain("one", "", "three"),
                 true,
-                "delete that first; ManagedCluster three is being removed as well",
+                "nothing is taken away meanwhile; ManagedCluster three is being removed as well",
             ),
         ] {
             assert_eq!(blocked.stalled(), stalled, "{blocked:?}");

@@ -17,7 +17,10 @@ use crate::{
         condition::{ConditionType, Verdict, find},
     },
     kubernetes::events::Weight,
-    managed_cluster::words::{done_in_words, some, unrecorded},
+    managed_cluster::{
+        OPERATOR_STOPPING,
+        words::{done_in_words, some, unrecorded},
+    },
     policy,
 };
 
@@ -50,7 +53,9 @@ pub(super) async fn tell(
         return;
     };
     let same = before.as_ref().is_some_and(|(v, r, _)| *v == verdict && *r == reason);
-    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.in_the_way().is_some_and(|b| !b.stalled()));
+    // The next operator goes on within seconds.
+    let expected = matches!(pass, Pass::Applied(applied) if applied.plan.in_the_way().is_some_and(|b| !b.stalled()))
+        || reason == OPERATOR_STOPPING;
     if !same && !expected {
         let intended = matches!(
             pass,

@@ -13,9 +13,12 @@ use crate::{
     access::{
         Subject,
         others::{Other, Others, other, unreadable},
-        revoked::{DELETED, Entry, FIELD_MANAGER, NOT_LOOKED_AT, Probe, Revoked, entry, probe, warnings, ways},
+        revoked::{
+            DELETED, Entry, FIELD_MANAGER, NOT_LOOKED_AT, NOT_OURS, NOT_SEEN, Probe, Revoked, SET_BACK, by_hand, entry,
+            probe, warnings, ways,
+        },
     },
-    api::{ManagedCluster, ManagementRole, Mode},
+    api::{ManagedCluster, ManagementRole, Mode, RECONCILE_REQUESTED_AT},
     cli::RevokeArgs,
     kubernetes::{KubernetesError, connect::connect, objects},
     managed_cluster::{living::Lives, request::Identity},
@@ -27,6 +30,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long the operator may say nothing before it is looked whether one works at all, and how often then: one that died is
 /// missed only when its lease has expired. One that works acts on a change of the mode within a second or two.
 const SILENT: Duration = Duration::from_secs(3);
+
+/// How long what the operator says of somebody else's entry may be of before: it is asked to look again, and does so within
+/// seconds.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// How far apart two probes are.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -52,6 +59,9 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
     let warnings = warnings(&found.metadata);
     if found.spec.mode == Mode::Suspended {
         progress(&format!("{name} is Suspended already"));
+        // What it says of the entry may be of some minutes ago. Where this is refused, the next look comes by itself.
+        let asked = json!({"metadata": {"annotations": {RECONCILE_REQUESTED_AT: jiff::Timestamp::now().to_string()}}});
+        let _ = objects::merge(&api, name, FIELD_MANAGER, &asked).await;
     } else {
         let patch = json!({"metadata": {"uid": found.metadata.uid}, "spec": {"mode": "Suspended"}});
         objects::merge(&api, name, FIELD_MANAGER, &patch).await?;
@@ -130,35 +140,36 @@ async fn entry_gone(
 ) -> (Entry, ManagedCluster) {
     let api = Api::<ManagedCluster>::all(client.clone());
     let name = object.name_any();
-    let mut look = Instant::now() + SILENT;
-    let (mut told, mut warned, mut offered) = (String::new(), false, false);
+    let (settled, mut look) = (Instant::now() + SETTLED, Instant::now() + SILENT);
+    let (mut told, mut warned, mut offered, mut unseen) = (String::new(), false, false, 0);
     loop {
         let (last, line, unsaid) = match objects::get_opt(&api, &name).await {
-            Ok(Some(found)) => {
-                object = found;
+            Ok(found) => {
+                let ended = ended(found.as_ref(), &object);
+                object = found.unwrap_or(object);
+                if let Some(ended) = ended {
+                    return (ended, object);
+                }
+                unseen = 0;
                 said(&object)
             }
-            Ok(None) => {
-                let gone = stands(
-                    DELETED,
-                    "the ManagedCluster was deleted meanwhile: its removal takes the access entry away, and nobody is left to say that it has",
-                );
-                return (gone, object);
-            }
             Err(error) => {
+                unseen += 1;
                 let why = format!("the object could not be looked at: {error}");
-                (stands(NOT_LOOKED_AT, &why), format!("{why}; trying again"), false)
+                (stands(NOT_SEEN, &why), format!("{why}; trying again"), unseen == 1)
             }
         };
         if line != told {
             progress(&line);
             told = line;
         }
-        if is_left_to_others(&last) || Instant::now() >= deadline {
+        let now = Instant::now();
+        let left = is_left_to_others(&last) && (now >= settled || !may_be_old(&last));
+        if left || now >= deadline {
             return (last, object);
         }
         let mut waits = !unsaid;
-        if unsaid && !warned && Instant::now() >= look {
+        if unsaid && !warned && now >= look {
             if let Some(missing) = operator::missing(client).await {
                 progress(&format!("warning: {missing}"));
                 warned = true;
@@ -166,14 +177,35 @@ async fn entry_gone(
             }
             look = Instant::now() + SILENT;
         }
-        if waits && !offered {
+        if let Some(way) = by_hand(&object, &last).filter(|_| waits && !offered) {
             offered = true;
-            for way in ways(&object, &last) {
-                progress(&format!("to take it away now: {}, {}", way.command, way.what));
-            }
+            progress(&format!("to take it away now: {}, {}", way.command, way.what));
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// What ends the wait for the operator's word: the object is not the one that was asked for any more, or not as asked.
+fn ended(found: Option<&ManagedCluster>, asked: &ManagedCluster) -> Option<Entry> {
+    let Some(found) = found else {
+        return Some(stands(
+            DELETED,
+            "the ManagedCluster was deleted meanwhile, and nobody says any more whether its removal took the access entry away",
+        ));
+    };
+    if found.metadata.uid != asked.metadata.uid {
+        let anew = "the ManagedCluster was deleted and made anew meanwhile, and the new one was not revoked";
+        return Some(stands(SET_BACK, anew));
+    }
+    (found.spec.mode != Mode::Suspended).then(|| {
+        let mode = format!("somebody has set spec.mode back to {:?} meanwhile", found.spec.mode);
+        stands(SET_BACK, &mode)
+    })
+}
+
+/// Whether what the operator says may be of before: an entry of others may have been deleted since.
+fn may_be_old(said: &Entry) -> bool {
+    matches!(said, Entry::Stands { reason, .. } if reason == NOT_OURS)
 }
 
 fn stands(reason: &str, message: &str) -> Entry {
@@ -212,7 +244,7 @@ fn is_left_to_others(said: &Entry) -> bool {
     };
     let is = |all: &[&str]| all.contains(&reason.as_str());
     // What was never made stands behind nothing that is to come.
-    is(&["Paused", "ReadOnly", "Held", "AccessEntryNotOurs"])
+    is(&["Paused", "ReadOnly", "Held", NOT_OURS])
         || (!made
             && is(&[
                 "AccountNotEntered",
@@ -302,11 +334,33 @@ mod tests {
                 "{reason}"
             );
         }
+        assert!(may_be_old(&stands(NOT_OURS)) && !may_be_old(&stands("Paused")));
         assert!(is_left_to_others(&Entry::Away) && is_left_to_others(&Entry::Never));
         assert!(
             !is_left_to_others(&not_made("AwsUnavailable")),
             "it is looked at again soon"
         );
         assert!(!is_left_to_others(&stands(NOT_LOOKED_AT)));
+    }
+
+    #[test]
+    fn an_object_that_is_not_as_asked_any_more_ends_the_wait() {
+        let object = |uid: &str, mode: &str| -> ManagedCluster {
+            serde_json::from_value(json!({
+                "apiVersion": "mooring.dev/v1alpha1", "kind": "ManagedCluster", "metadata": {"name": "prod", "uid": uid},
+                "spec": {"accountId": "222222222222", "region": "eu-west-1", "mode": mode, "access": {}},
+            }))
+            .unwrap()
+        };
+        let asked = object("u", "Enforce");
+        let reason = |found: Option<&ManagedCluster>| match ended(found, &asked) {
+            Some(Entry::Stands { reason, .. }) => Some(reason),
+            Some(Entry::Away | Entry::Never | Entry::NotMade { .. }) => panic!("it says nothing of the entry"),
+            None => None,
+        };
+        assert_eq!(reason(Some(&object("u", "Suspended"))), None);
+        assert_eq!(reason(Some(&object("u", "Enforce"))).as_deref(), Some(SET_BACK));
+        assert_eq!(reason(Some(&object("another", "Suspended"))).as_deref(), Some(SET_BACK));
+        assert_eq!(reason(None).as_deref(), Some(DELETED));
     }
 }

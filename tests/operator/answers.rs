@@ -259,7 +259,10 @@ const TABLE: &[Row] = &[
         Hop::Endpoint,
         "False",
         Reason::PublicAccessLeavesHubOut,
-        &["public to 192.0.2.0/24 only", "publicAccessCidrs=..."],
+        &[
+            "public to 192.0.2.0/24 only",
+            "publicAccessCidrs=192.0.2.0/24,ADDRESS/32",
+        ],
     ),
     row(
         Cause::Endpoint(Peer::Mute, false, "0.0.0.0/0"),

@@ -317,7 +317,9 @@ async fn recreated(world: &World) {
     .await;
     let (status, reason, words) = condition(&object, "SecretReady").unwrap();
     assert_eq!((status.as_str(), reason.as_str()), ("True", "ServerChanged"));
-    let command = format!("kubectl -n {NAMESPACE} rollout restart statefulset argocd-application-controller");
+    let command = format!(
+        "kubectl -n {NAMESPACE} rollout restart statefulset -l app.kubernetes.io/name=argocd-application-controller"
+    );
     assert!(words.contains(&command), "{words}");
     assert!(message(&object).contains("SecretReady"), "{}", message(&object));
 

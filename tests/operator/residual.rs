@@ -78,7 +78,7 @@ async fn a_mapping_in_aws_auth_that_outlives_the_entry_is_told_until_it_is_gone(
     assert_eq!(world.seen_entry(NAME), None);
     let told = world
         .until("ManagedCluster", NAME, |object| {
-            connected(object, "False", "ResidualAccess")
+            connected(object, "True", "ResidualAccess")
         })
         .await;
     assert!(condition(&told, "Connected").unwrap().2.contains("aws-auth"));

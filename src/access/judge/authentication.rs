@@ -79,10 +79,11 @@ fn let_in(subject: &Subject, evidence: &Evidence) -> Found {
              mapping in ConfigMap aws-auth lets it in"
         ),
         format!(
-            "if the entry was deleted less than a minute ago, look again. Otherwise take the role out of mapRoles there \
-             (kubectl -n kube-system edit configmap aws-auth on the cluster), or end such mappings for good: aws eks \
-             update-cluster-config --name {} --region {} --access-config authenticationMode=API",
-            cluster.name, cluster.region
+            "if the entry was deleted less than a minute ago, look again. Otherwise take out what lets the role in there, in \
+             mapRoles or mapAccounts (kubectl -n kube-system edit configmap aws-auth, on {}). Where all else that ConfigMap \
+             lets in, nodes included, has an access entry by now, its mappings can be ended for good, which cannot be undone: \
+             in account {}, aws eks update-cluster-config --name {} --region {} --access-config authenticationMode=API",
+            cluster.name, cluster.account, cluster.name, cluster.region
         ),
     )
 }

@@ -173,9 +173,12 @@ fn unreachable(subject: &Subject, evidence: &Evidence, reason: Reason, said: &st
             let message = format!("{said}. The endpoint is public to {} only", public_cidrs.join(", "));
             let next = format!(
                 "add the address by which the hub reaches the internet (its NAT gateway's) to the cluster's \
-                 publicAccessCidrs: aws eks update-cluster-config --name {} --region {} --resources-vpc-config \
-                 publicAccessCidrs=...",
-                subject.cluster.name, subject.cluster.region
+                 publicAccessCidrs, a list that is replaced whole: in account {}, aws eks update-cluster-config --name {} \
+                 --region {} --resources-vpc-config publicAccessCidrs={},ADDRESS/32",
+                subject.cluster.account,
+                subject.cluster.name,
+                subject.cluster.region,
+                public_cidrs.join(",")
             );
             match evidence.vantage {
                 Vantage::Hub => failed(Reason::PublicAccessLeavesHubOut, message, next),

@@ -14,6 +14,7 @@ use crate::{
         reason::Reason,
         subject::Subject,
     },
+    api::CONFIRM_HUB,
     aws::{ErrorKind, Look},
     kubernetes::Failure,
     policy::AUDIENCE,
@@ -120,7 +121,8 @@ fn refused_exchange(
                 expected.unwrap_or_default()
             ),
             format!(
-                "the hub was recreated, or this is another cluster: check spec.cluster of ManagementRole {}; {}",
+                "the hub was recreated, or this is another cluster: check spec.cluster of ManagementRole {0}. Where it is Argo CD's \
+                 cluster now, a person confirms it: kubectl annotate mgr {0} --overwrite {CONFIRM_HUB}={issuer}; {1}",
                 subject.hub.hub.management_role,
                 subject
                     .hub

@@ -157,7 +157,7 @@ pub(super) fn general(subject: &Subject, vantage: Vantage, what: &str, refused: 
         ErrorKind::Unreachable => {
             let message = format!("{} (STS in {region})", said());
             let next = format!(
-                "check name resolution of sts.{region}, HTTPS_PROXY and NO_PROXY, the VPC endpoint for STS, and the network \
+                "check that the name of STS's endpoint resolves (sts.{region}.amazonaws.com, or what the partition has in its place), HTTPS_PROXY and NO_PROXY, the VPC endpoint for STS, and the network \
                  policies of Argo CD's namespace and of this pod"
             );
             // What a person's machine cannot reach proves nothing about the hub.

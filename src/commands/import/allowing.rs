@@ -11,8 +11,8 @@ use super::{
     plan,
 };
 use crate::{
-    api::{MOST_ENTRIES, MOST_NAMED, ManagementRole},
-    domain::{arn::RoleArn, eks::AccessScope},
+    api::{MOST_CLUSTERS, MOST_ENTRIES, MOST_NAMED, ManagementRole},
+    domain::{arn::RoleArn, eks::AccessScope, role_pattern::reserved},
     managed_cluster::{by_hand::Becomes, management::Management},
 };
 
@@ -211,11 +211,8 @@ fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
     let mut by_given = Vec::from_iter(by_given);
     let first = |here: &[&Looked]| here.iter().map(|looked| looked.wired.cluster.name.to_string()).min();
     by_given.sort_by_cached_key(|(given, here)| (given.account.clone(), given.region.clone(), first(here)));
-    let by_given = by_given.into_iter().flat_map(|(given, here)| {
-        let parts: Vec<Vec<&Looked>> = here.chunks(MOST_NAMED).map(<[_]>::to_vec).collect();
-        parts.into_iter().map(move |part| (given.clone(), part))
-    });
-    for (given, here) in by_given {
+    let parts = |(given, here): (Given, Vec<_>)| short_enough(here).into_iter().map(move |part| (given.clone(), part));
+    for (given, here) in by_given.into_iter().flat_map(parts) {
         let set = |of: &dyn Fn(&Looked) -> String| here.iter().map(|looked| of(looked)).collect::<BTreeSet<_>>();
         if given.unsaid {
             let names = Vec::from_iter(set(&|looked| looked.wired.cluster.name.to_string()));
@@ -240,8 +237,7 @@ fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
             "regions": [region],
             "clusters": set(&|looked| looked.wired.cluster.name.to_string()),
         });
-        let named = here.iter().filter(|looked| looked.wired.becomes == Becomes::Named);
-        let named: BTreeSet<String> = named.map(|looked| looked.wired.role.to_string()).collect();
+        let named: BTreeSet<String> = here.iter().filter_map(|looked| named(looked)).collect();
         if !named.is_empty() {
             entry["deployerRoles"] = json!(named);
         }
@@ -258,6 +254,33 @@ fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
         allow.push(entry);
     }
     (allow, unknown)
+}
+
+/// The role that `allow` has to name for a cluster. What is reserved no entry may name.
+fn named(looked: &Looked) -> Option<String> {
+    let role = &looked.wired.role;
+    (looked.wired.becomes == Becomes::Named && reserved(role).is_none()).then(|| role.to_string())
+}
+
+/// Clusters in parts that one entry can name, with their roles.
+fn short_enough(all: Vec<&Looked>) -> Vec<Vec<&Looked>> {
+    let mut parts: Vec<Vec<&Looked>> = Vec::new();
+    let mut roles: BTreeSet<String> = BTreeSet::new();
+    for looked in all {
+        let mut more = roles.clone();
+        more.extend(named(looked));
+        match parts.last_mut() {
+            Some(part) if more.len() <= MOST_NAMED && part.len() < MOST_CLUSTERS => {
+                part.push(looked);
+                roles = more;
+            }
+            Some(_) | None => {
+                parts.push(vec![looked]);
+                roles = named(looked).into_iter().collect();
+            }
+        }
+    }
+    parts
 }
 
 #[cfg(test)]

@@ -31,12 +31,29 @@ pub(super) fn refused(manifest: &Value) -> Vec<String> {
             "spec.argocd.name {name:?} may have letters, digits and the characters ._/@:+- alone, with a letter or digit at its start and end: give the cluster such a name in its Secret first, and in the Applications that name it"
         ));
     }
+    let namespaces = argocd["namespaces"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    for name in namespaces.filter(|name| !is_namespace(name)) {
+        all.push(format!("spec.argocd.namespaces has {name:?}, which is the name of no namespace: list in the Secret's key namespaces those that it means"));
+    }
     if held_by_patterns(&manifest["spec"]) {
         all.push(
             "every access policy is held to namespaces, some by a pattern, which Argo CD does not know: say in spec.argocd.namespaces which it means".to_owned(),
         );
     }
     all
+}
+
+/// The rule of a namespace in the definition (RFC 1123, a label).
+fn is_namespace(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=63).contains(&name.len())
+        && name.chars().all(|c| plain(c) || c == '-')
+        && name.starts_with(plain)
+        && name.ends_with(plain)
 }
 
 /// The rule of `argocd.namespaces` in the definition.
@@ -120,6 +137,8 @@ mod tests {
         let wide = json!({"name": "AmazonEKSViewPolicy"});
         assert_eq!(refused(&cluster(json!([held]), json!({}))).len(), 1);
         assert_eq!(refused(&cluster(json!([held, wide]), json!({}))), Vec::<String>::new());
+        let told = refused(&cluster(json!([wide]), json!({"namespaces": ["team-*", "a"]})));
+        assert!(told.len() == 1 && told[0].contains("\"team-*\""), "{told:?}");
         let said = json!({"namespaces": ["team-a"]});
         assert_eq!(refused(&cluster(json!([held]), said)), Vec::<String>::new());
     }

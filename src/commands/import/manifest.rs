@@ -20,6 +20,7 @@ use crate::{
         ownership::ADOPT_TAG,
     },
     managed_cluster::living::Lives,
+    text::on_one_line,
 };
 
 /// Prints what must be allowed and a `ManagedCluster` for each, with what each leads to and what stands in its way.
@@ -27,9 +28,10 @@ use crate::{
 pub fn print(found: &Found) -> (Printed, Verdict) {
     let mut printed = Printed::default();
     for left in &found.left {
-        printed
-            .notes
-            .push(format!("Secret {} is not imported: {}", left.secret, left.why));
+        printed.notes.push(on_one_line(&format!(
+            "Secret {} is not imported: {}",
+            left.secret, left.why
+        )));
     }
     if found.looked.is_empty() {
         printed.notes.push(format!(
@@ -218,18 +220,22 @@ fn text<'a>(object: &'a Value, at: &str) -> &'a str {
     object.pointer(at).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A name that Kubernetes takes.
+/// A name that Kubernetes takes, also with a number behind it: labels of letters, digits and hyphens, none at an end.
 fn object_name(name: &str) -> String {
     let plain = |c: char| {
         let c = c.to_ascii_lowercase();
         if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }
     };
-    let name: String = name.chars().map(plain).take(253).collect();
-    let name = name.trim_matches(['-', '.']);
-    if name.is_empty() {
+    let name: String = name.chars().map(plain).take(240).collect();
+    let labels: Vec<&str> = name
+        .split('.')
+        .map(|label| label.trim_matches('-'))
+        .filter(|label| !label.is_empty())
+        .collect();
+    if labels.is_empty() {
         "cluster".to_owned()
     } else {
-        name.to_owned()
+        labels.join(".")
     }
 }
 
@@ -291,7 +297,8 @@ fn managed_cluster(hub: &Hub, looked: &Looked, (name, stays_theirs): (&str, bool
         spec["argocd"]["project"] = json!(wired.seen.project);
     }
     if !wired.seen.namespaces.is_empty() {
-        spec["argocd"]["namespaces"] = json!(wired.seen.namespaces);
+        let namespaces: BTreeSet<&String> = wired.seen.namespaces.iter().collect();
+        spec["argocd"]["namespaces"] = json!(namespaces);
         if wired.seen.cluster_resources {
             spec["argocd"]["clusterResources"] = json!(true);
         }

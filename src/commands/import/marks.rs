@@ -32,18 +32,17 @@ fn may_be_named(key: &str) -> bool {
 /// anything may stand in one: some tools keep the whole Secret there.
 pub(super) fn marks(looked: &Looked) -> [(&'static str, BTreeMap<String, String>); 2] {
     let secret = ClusterSecret::read(&looked.wired.secret);
-    let left_behind = looked.wired.left_by().is_some();
     let metadata = &looked.wired.secret.metadata;
     let said = |all: Option<&BTreeMap<String, String>>, says: &dyn Fn(&str) -> bool| {
         let mut all = all.cloned().unwrap_or_default();
         all.retain(|key, _| may_be_named(key) && says(key));
         all
     };
-    let wrote = |key: &str| left_behind && secret.wrote_mark(key);
-    let label = |key: &str| wrote(key) || !key.starts_with("argocd.argoproj.io/");
+    let label = |key: &str| secret.our_labels().contains(key) || !key.starts_with("argocd.argoproj.io/");
+    let annotation = |key: &str| secret.our_annotations().contains(key);
     [
         ("labels", said(metadata.labels.as_ref(), &label)),
-        ("annotations", said(metadata.annotations.as_ref(), &wrote)),
+        ("annotations", said(metadata.annotations.as_ref(), &annotation)),
     ]
 }
 

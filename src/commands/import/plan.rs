@@ -19,7 +19,7 @@ use crate::{
         request::{Refusal, Request},
         words::some,
     },
-    text::{on_one_line, without_passwords},
+    text::on_one_line,
 };
 
 /// What a manifest leads to.
@@ -135,11 +135,11 @@ fn held_to_namespaces(looked: &Looked, namespaces: &[String], by_groups_too: boo
 /// That the Secret would not be the cluster's: Mooring would write a second one beside it.
 fn another_server(looked: &Looked, spoke: &Spoke) -> Option<String> {
     let endpoint = spoke.cluster.as_ref()?.endpoint.as_deref()?;
-    let server = ClusterSecret::read(&looked.wired.secret).server;
-    (server != endpoint.trim_end_matches('/')).then(|| {
+    let server = &looked.wired.seen.server;
+    (server.as_str() != endpoint.trim_end_matches('/')).then(|| {
         format!(
             "In its way: the Secret's server is {}, and the cluster's endpoint is {endpoint}, which Mooring writes: Argo CD would have the cluster twice. Set the Secret's server to the endpoint first, and the destinations of Applications that name the other one, and run this again",
-            without_passwords(&on_one_line(&server))
+            on_one_line(&server.to_string())
         )
     })
 }

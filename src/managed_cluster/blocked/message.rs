@@ -92,7 +92,7 @@ impl Blocked {
     /// Whether another object has the cluster already, so that nothing but the removal of this one ends it.
     #[must_use]
     pub fn is_one_too_many(&self) -> bool {
-        matches!(self, Self::RoleNotOurs { next, .. } | Self::EntryNotOurs { next, .. } if next == ONE_TOO_MANY)
+        matches!(self, Self::RoleNotOurs { next, .. } | Self::EntryNotOurs { next, .. } if next.starts_with(ONE_TOO_MANY))
     }
 
     /// What it is where nothing is written: what Mooring would do about it by itself, it does not.

@@ -17,6 +17,9 @@ use super::{Bad, RESTART, bad_error, bad_of, bad_stop, of_part, part_of, set, su
 /// That the access is away.
 pub(super) const NO_ENTRY: &str = "there is no access entry, since spec.mode is Suspended";
 
+/// How everything begins that is told of a suspension that did not take the access away.
+pub(in crate::managed_cluster) const ACCESS_STANDS: &str = "spec.mode is Suspended, and Argo CD's access still stands";
+
 /// What holds while access is taken away.
 pub(super) fn told(suspension: &Suspension, object: &str) -> Vec<Finding> {
     let Suspension { cut, kept, lost, .. } = suspension;
@@ -89,7 +92,7 @@ pub(super) fn not_to_be_enforced(refusal: &Refusal) -> String {
 /// That the access is not away, where an entry was `seen`; and otherwise that nobody knows.
 pub(super) fn stands(seen: bool) -> &'static str {
     if seen {
-        "spec.mode is Suspended, and Argo CD's access still stands"
+        ACCESS_STANDS
     } else {
         "spec.mode is Suspended, and the access is not known to be taken away"
     }

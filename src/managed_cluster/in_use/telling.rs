@@ -281,7 +281,7 @@ impl Telling<'_> {
         let namespace = self.going.namespace;
         self.skipped().map(|name| {
             format!(
-                "The Secret bears argocd.argoproj.io/skip-reconcile, under which Argo CD never ends the deletion of an Application: take it off first with `kubectl annotate secret -n {namespace} {name} argocd.argoproj.io/skip-reconcile-`"
+                "The Secret bears argocd.argoproj.io/skip-reconcile, under which Argo CD never ends the deletion of an Application: once deletions may go on, and before you take anything down, take it off with `kubectl annotate secret -n {namespace} {name} argocd.argoproj.io/skip-reconcile-`"
             )
         })
     }

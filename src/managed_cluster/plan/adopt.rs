@@ -64,7 +64,7 @@ fn open(
         }
         if of != hub && !tags.contains_key(ADOPT_TAG) {
             return Err(format!(
-                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: `{}`. If its owner has handed it over to that hub, delete this ManagedCluster, which leaves it as it is and takes only its cluster Secret away{}",
+                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: {}. If its owner has handed it over to that hub, delete this ManagedCluster, which leaves it as it is and takes only its cluster Secret away{}",
                 owner_in_words(&memory.owner.judge(tags)),
                 how(),
                 still_used(memory)
@@ -81,7 +81,7 @@ fn open(
             ))
         }
         None => Err(format!(
-            "the owner of the account has not opened it to this hub, which takes the tag {ADOPT_TAG}={hub} on it: `{}`",
+            "the owner of the account has not opened it to this hub, which takes the tag {ADOPT_TAG}={hub} on it: {}",
             how()
         )),
     }
@@ -95,6 +95,10 @@ fn still_used(memory: &Memory<'_>) -> String {
             memory.owner.object
         )
     })
+}
+
+fn in_account(cluster: &ClusterArn, command: &str) -> String {
+    format!("in account {}, `{command}`", cluster.account)
 }
 
 /// Whether its owner has opened a thing to this hub.
@@ -140,7 +144,7 @@ pub(super) fn role<'a>(
         )));
     }
     let (how, held) = (
-        || open_role(name, memory.owner),
+        || in_account(&desired.cluster, &open_role(name, memory.owner)),
         |holder: Option<&Lives>| one_too_many(desired, holder),
     );
     // Whoever may ask for a cluster may name any role of this hub's: one that was kept for another cluster is its owner's to
@@ -228,7 +232,7 @@ pub(super) fn entry(desired: &Desired, entry: &AccessEntry, memory: &Memory<'_>)
             other.name
         )));
     }
-    let how = || open_command(entry, memory.owner);
+    let how = || in_account(&desired.cluster, &open_command(entry, memory.owner));
     open(&entry.tags, memory, false, how, |holder| marked_by(holder, entry)).map_err(refused)?;
     if entry.kind == "STANDARD" {
         Ok(())

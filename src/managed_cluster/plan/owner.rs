@@ -65,7 +65,10 @@ pub(super) fn marked_by(holder: Option<&Lives>, entry: &AccessEntry) -> String {
             "ManagedCluster {name} moors {cluster}, and this entry is of another cluster, so somebody copied that mark: {}",
             deletion(entry)
         ),
-        Some(_) | None => ONE_TOO_MANY.to_owned(),
+        Some(Lives { name, .. }) => {
+            format!("{ONE_TOO_MANY}. What that one gives, `mooring revoke {name}` takes away")
+        }
+        None => ONE_TOO_MANY.to_owned(),
     }
 }
 

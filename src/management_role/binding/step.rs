@@ -234,8 +234,9 @@ impl Obstacle {
                 told.join("; ")
             }
             Self::RestartUndone { workloads } => format!(
-                "these were restarted once for the role; since then somebody has taken {RESTARTED_FOR} off their pod templates, and their pods run without the role: {}. Mooring restarts them no more: `kubectl get --show-managed-fields -o yaml` says who writes them. See that EKS's pod identity webhook runs on the hub, and that whatever owns the templates leaves that annotation; then `kubectl rollout restart -n {namespace} {}`, or let Mooring try once more: `kubectl annotate mgr {object} --overwrite {RECONCILE_REQUESTED_AT}=\"$(date)\"`",
+                "these were restarted once for the role; since then somebody has taken {RESTARTED_FOR} off their pod templates, and their pods run without the role: {}. Mooring restarts them no more: `kubectl get -n {namespace} {} --show-managed-fields -o yaml` says who writes them. See that EKS's pod identity webhook runs on the hub, and that whatever owns the templates leaves that annotation; then `kubectl rollout restart -n {namespace} {}`, or let Mooring try once more: `kubectl annotate mgr {object} --overwrite {RECONCILE_REQUESTED_AT}=\"$(date)\"`",
                 some(workloads),
+                all(workloads),
                 all(workloads)
             ),
             Self::NotInjected { pods } => format!(

@@ -156,7 +156,9 @@ fn clusters_remain(names: &BTreeSet<String>, unreadable: &BTreeSet<String>, goin
     if !names.is_empty() {
         let (all, one) = those(names);
         let (verb, them) = if one { ("names", "that") } else { ("name", "those") };
-        told.push(format!("{all} still {verb} it: delete {them} first"));
+        told.push(format!(
+            "{all} still {verb} it: delete {them} first, which takes cluster Secret, access and role of each away, or leave it as it is where this removal was not meant: nothing is taken away meanwhile"
+        ));
     }
     if !unreadable.is_empty() {
         let (all, one) = those(unreadable);
