@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use k8s_openapi::api::events::v1::Event;
+use kube::{Api, api::ListParams};
 use mooring_sandbox::{
     aws::{Effect, Fault},
     demo::unless_ended,
@@ -116,6 +118,12 @@ async fn it_says_what_it_waits_for_and_stops_when_it_is_told_to() {
     assert!(world.log().contains("\"stopped\""));
     let made = world.stage.aws.log().counts(0)["CreateRole"];
     assert!(made < 150, "most still waited: {made}");
+    let events: Api<Event> = Api::namespaced(world.stage.client().unwrap(), "default");
+    let events = events.list(&ListParams::default()).await.unwrap();
+    let alarms = events
+        .iter()
+        .filter(|event| event.reason.as_deref() == Some("OperatorStopping"));
+    assert_eq!(alarms.count(), 0, "the next one goes on, and nobody need know");
 
     world.start_operator().await;
     join_all(names.iter().map(|name| world.until("ManagedCluster", name, is_ready))).await;

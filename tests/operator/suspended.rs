@@ -610,6 +610,10 @@ async fn held_entry(world: &World) {
         .await;
     assert_eq!(stage::ready(&told).1, "Held");
     assert!(message(&told).contains("delete the access entry"), "{}", message(&told));
+    // It was Held before, which was no alarm: this is one.
+    world
+        .told(name, "Held: spec.mode is Suspended, and Argo CD's access still stands")
+        .await;
     let (code, said, _) = revoke(world, name, &[]).await;
     assert_eq!((code, &said["entry"]["reason"]), (1, &json!("Held")), "{said:#}");
     let (entry, role) = (world.seen_entry(name).unwrap().arn, world.deployer(name));
