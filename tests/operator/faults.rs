@@ -257,3 +257,58 @@ async fn a_late_read_after_a_restart_alarms_nobody() {
         "{events:?}"
     );
 }
+
+/// What AWS does not answer is no fault of the spec's and nobody's to mend: it is told as that, what stands is left as it is,
+/// and it goes on by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn aws_that_fails_is_told_as_that_and_what_stands_is_left() {
+    let error = |status, code| Effect::Error {
+        status,
+        code,
+        message: "It failed.".to_owned(),
+    };
+    let ways = [
+        ("throttled", error(429, "ThrottlingException"), "Throttled"),
+        ("failing", error(500, "ServerException"), "AwsFailure"),
+        ("closed", Effect::CloseBefore, "Unreachable"),
+        ("hung", Effect::Hang, "Unreachable"),
+    ];
+    let spokes: Vec<String> = (ways.iter().enumerate())
+        .map(|(number, (name, ..))| format!("{}/eu-west-1/{name}", account(number)))
+        .collect();
+    let spokes: Vec<&str> = spokes.iter().map(String::as_str).collect();
+    let world = World::ready(Setting::of(&spokes).flag(&["--aws-attempts", "2"])).await;
+    join_all(ways.iter().map(|(name, ..)| world.moored(name))).await;
+    let (mark, faults) = (world.mark(), world.stage.aws.faults());
+    for (number, (_, effect, _)) in ways.iter().enumerate() {
+        let fault = Fault::on("DescribeAccessEntry", effect.clone()).in_account(&account(number));
+        faults.add(fault).unwrap();
+    }
+    join_all(ways.iter().map(async |(name, _, reason)| {
+        world.ask("ManagedCluster", name).await;
+        let told = world.until_reason("ManagedCluster", name, reason).await;
+        let (verdict, _, says) = condition(&told, "Ready").unwrap();
+        assert_eq!(verdict, "Unknown", "{name}: nobody knows");
+        assert!(
+            says.contains("eks:DescribeAccessEntry") && says.contains(" Next: "),
+            "{name}: {says}"
+        );
+        assert_eq!(condition(&told, "AccessEntryReady").unwrap().1, *reason, "{name}");
+        assert_ne!(
+            condition(&told, "Stalled").map(|(verdict, ..)| verdict).as_deref(),
+            Some("True"),
+            "{name}: it ends by itself"
+        );
+        assert!(world.seen_entry(name).is_some() && world.secret(name).await.is_some());
+        assert_eq!(world.writes(name, mark), Vec::<String>::new());
+    }))
+    .await;
+    faults.clear();
+    join_all(ways.iter().map(|(name, ..)| whole_again(&world, name))).await;
+    world.never_denied();
+}
+
+async fn whole_again(world: &World, name: &str) {
+    world.is_ready("ManagedCluster", name).await;
+    assert!(world.seen_role(name).is_some() && world.seen_entry(name).is_some());
+}

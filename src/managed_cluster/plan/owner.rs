@@ -56,19 +56,19 @@ fn may_hold(holder: &Lives, entry: &AccessEntry) -> bool {
 
 /// What to do about an entry that bears the mark of another object that is there.
 pub(super) fn marked_by(holder: Option<&Lives>, entry: &AccessEntry) -> String {
-    match holder.filter(|holder| !may_hold(holder, entry)) {
-        Some(Lives {
-            name,
-            cluster: Some(cluster),
-            ..
-        }) => format!(
+    let Some(holder) = holder else {
+        return ONE_TOO_MANY.to_owned();
+    };
+    let name = &holder.name;
+    match &holder.cluster {
+        Some(cluster) if !may_hold(holder, entry) => format!(
             "ManagedCluster {name} moors {cluster}, and this entry is of another cluster, so somebody copied that mark: {}",
             deletion(entry)
         ),
-        Some(Lives { name, .. }) => {
-            format!("{ONE_TOO_MANY}. What that one gives, `mooring revoke {name}` takes away")
-        }
-        None => ONE_TOO_MANY.to_owned(),
+        Some(_) | None => format!(
+            "{ONE_TOO_MANY}. What that one gives, `{}` takes away",
+            commands::suspend(name)
+        ),
     }
 }
 
@@ -327,6 +327,7 @@ mod tests {
             let delete = "in account 222222222222, with `aws eks delete-access-entry --region eu-west-1 --cluster-name prod --principal-arn arn:aws:iam::222222222222:role/x`";
             assert_eq!(told.message().contains(delete), copied, "{}", told.message());
             assert_eq!(told.is_one_too_many(), !copied);
+            assert_eq!(told.message().contains("kubectl patch mgc other"), !copied);
         }
     }
 

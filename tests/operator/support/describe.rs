@@ -29,7 +29,7 @@ pub(super) async fn describe(world: &World, kind: &str, name: &str, object: &Val
         ""
     };
     // What a walk of the chain met makes a state of its own, where it says more than Ready.
-    let chain = condition(object, "Connected").filter(|(verdict, met, _)| verdict != "True" && *met != reason);
+    let chain = condition(object, "Connected").filter(|(_, met, _)| met != "ChainHolds" && *met != reason);
     let chain = chain.map_or_else(String::new, |(_, met, _)| format!("-{met}"));
     let events = events(world, name).await;
     let text = format!("{}\n{}{events}", columns(kind, object), described(object));
