@@ -201,7 +201,7 @@ pub(crate) fn secret_in_words(name: &str, adopts: Option<&str>, changed: &BTreeS
             "take over cluster Secret {name}: {was}; it overwrites {}",
             some(changed)
         ),
-        (None, true) => format!("write cluster Secret {name}"),
+        (None, true) => format!("create cluster Secret {name}"),
         (None, false) => format!("write cluster Secret {name} ({})", some(changed)),
     }
 }

@@ -486,7 +486,7 @@ async fn secrets(world: &World) {
         api.delete(&own, &DeleteParams::default()).await.unwrap();
         let after = same(world, name, &before).await;
         assert_eq!(after.metadata.name.as_ref(), Some(&own));
-        told(world, name, "write cluster Secret").await;
+        told(world, name, "create cluster Secret").await;
     };
     let copy = async {
         let name = "secret-copy";

@@ -290,7 +290,7 @@ async fn unborn(world: &World) {
     for words in [
         "create role arn:aws:iam::333333333333:role/mooring/",
         "create the access entry",
-        "write cluster Secret",
+        "create cluster Secret",
     ] {
         assert!(message(&told).contains(words), "{}", message(&told));
     }

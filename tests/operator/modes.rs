@@ -86,7 +86,7 @@ async fn unmade(world: &World) {
     ];
     let steps = steps(&told);
     assert_eq!(steps[..4], first, "{steps:?}");
-    assert!(steps[4].starts_with("write cluster Secret cluster-"), "{steps:?}");
+    assert!(steps[4].starts_with("create cluster Secret cluster-"), "{steps:?}");
     assert_eq!(steps.len(), 5, "{steps:?}");
     assert!(
         message(&told).contains("spec.mode is Observe, so this is not done: let"),
@@ -269,7 +269,7 @@ async fn a_read_only_operator_tells_everything_and_writes_nothing() {
     for words in [
         "let the management role assume ",
         "create role ",
-        "write cluster Secret ",
+        "create cluster Secret ",
     ] {
         assert!(message(&told).contains(words), "{}", message(&told));
     }

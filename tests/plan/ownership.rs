@@ -840,6 +840,26 @@ fn an_entry_that_is_older_than_its_role_is_made_afresh_after_two_looks() {
     assert!(world.plan().is_clean());
 }
 
+/// Marks, the role's ID among them, are written by whoever may tag. What they say is not recorded while the entry's age speaks
+/// against it: once recorded it would be believed, and no second look would agree.
+#[test]
+fn forged_marks_do_not_keep_an_entry_that_is_older_than_its_role() {
+    let mut world = World::moored(ADMIN);
+    let id = world.role().id.clone();
+    assert_eq!(world.entry().tags.get("mooring.dev/role-id"), Some(&id));
+    (world.entry().created, world.role().created) = (Some(1_000), Some(9_000));
+    world.pinned = Some("AROAFORMER".into());
+    // What Mooring recorded of an entry that it made is stronger than clocks.
+    assert!(world.plan().is_clean());
+    world.given = None;
+    assert_eq!(brief(&world.pass()), ["!StalePrincipal"]);
+    assert_eq!(world.given.as_ref().and_then(|given| given.role_id.clone()), None);
+    let plan = world.pass();
+    assert!(brief(&plan).contains(&"CreateAccessEntry".to_owned()), "{plan:?}");
+    assert_eq!(world.pinned, Some(id));
+    assert!(world.plan().is_clean());
+}
+
 /// The tag on an entry can be set by whoever may tag: what he adds must not stay by it.
 #[test]
 fn nobody_makes_his_own_of_our_entry_by_the_mark_of_what_was_taken_over() {

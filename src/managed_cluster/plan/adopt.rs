@@ -64,7 +64,7 @@ fn open(
         }
         if of != hub && !tags.contains_key(ADOPT_TAG) {
             return Err(format!(
-                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: {}. If its owner has handed it over to that hub, delete this ManagedCluster, which leaves it as it is and takes only its cluster Secret away{}",
+                "{}: have it removed there first. Where that hub is gone, the owner of the account opens it to this one by the tag {ADOPT_TAG}={hub}: {}. If its owner has handed it over to that hub, delete this ManagedCluster, which leaves it as it is and takes only its cluster Secret away, with which the Applications go that ApplicationSets made for it{}",
                 owner_in_words(&memory.owner.judge(tags)),
                 how(),
                 still_used(memory)

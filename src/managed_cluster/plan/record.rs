@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Memory, adopt, entry};
+use super::{Memory, adopt, entry, suspicion::is_older};
 use crate::{
     api::{AccessEntryStatus, DeployerRoleStatus},
     aws::Role,
@@ -37,7 +37,11 @@ pub fn given(desired: &Desired, spoke: &Spoke, memory: &Memory<'_>) -> Option<Ac
         // What is another's by now stays that one's also when somebody takes tags off again.
         return recorded.filter(|_| !memory.handed_over(entry));
     }
-    let role_id = memory.made_for(entry).filter(|_| ours);
+    // What its tags alone say is recorded once nothing speaks against it: anybody may write them who may tag, and what is
+    // recorded is believed from then on, so that no second look would agree with the first.
+    let known = recorded.as_ref().is_some_and(|recorded| recorded.role_id.is_some());
+    let doubted = !known && spoke.role.as_ref().is_some_and(|role| is_older(entry, role));
+    let role_id = memory.made_for(entry).filter(|_| ours && !doubted);
     if !entry::shared(entry, memory) {
         return arn.map(|arn| AccessEntryStatus {
             arn: Some(arn),

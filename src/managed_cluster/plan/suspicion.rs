@@ -33,7 +33,8 @@ pub(super) fn suspicion(
     })
 }
 
-fn is_older(entry: &AccessEntry, role: &Role) -> bool {
+/// Whether an entry is older than its role, by more than clocks differ.
+pub(super) fn is_older(entry: &AccessEntry, role: &Role) -> bool {
     let both = entry.created.zip(role.created);
     both.is_some_and(|(entry, role)| role.saturating_sub(entry) > CLOCKS_DIFFER)
 }
