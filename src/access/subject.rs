@@ -10,11 +10,11 @@ use crate::{
     domain::{
         arn::{ClusterArn, RoleArn},
         commands::OPERATOR_PODS,
+        eks::is_cluster_id,
         hub::Hub,
         name::InvalidName,
     },
     managed_cluster::{
-        by_hand::is_cluster_id,
         management::{Management, NoManagement},
         request::{Identity, Request},
     },

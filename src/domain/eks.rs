@@ -208,6 +208,19 @@ pub struct WantedEntry {
     pub tags: Tags,
 }
 
+/// Whether a name is the ID of a local cluster on an Outpost, a UUID.
+#[must_use]
+pub fn is_cluster_id(name: &str) -> bool {
+    let shape = |(at, c): (usize, char)| {
+        if matches!(at, 8 | 13 | 18 | 23) {
+            c == '-'
+        } else {
+            c.is_ascii_hexdigit()
+        }
+    };
+    name.len() == 36 && name.chars().enumerate().all(shape)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

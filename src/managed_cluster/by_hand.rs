@@ -10,7 +10,7 @@ use crate::{
     argocd::{CLUSTER_ANNOTATION, ClusterSecret, Credentials, OWNER_ANNOTATION, SeenCluster, parse},
     domain::{
         arn::{ClusterArn, RoleArn},
-        eks::{AccessEntry, Associations},
+        eks::{AccessEntry, Associations, is_cluster_id},
         hub,
         name::{InvalidName, KubernetesName, Region},
         ownership::{HUB_TAG, Tags},
@@ -266,19 +266,6 @@ fn copied(read: Result<Wired, String>, lives: &Lives) -> Option<String> {
             lives.name, one.cluster
         )
     })
-}
-
-/// Whether a name is the ID of a local cluster on an Outpost, a UUID.
-#[must_use]
-pub fn is_cluster_id(name: &str) -> bool {
-    let shape = |(at, c): (usize, char)| {
-        if matches!(at, 8 | 13 | 18 | 23) {
-            c == '-'
-        } else {
-            c.is_ascii_hexdigit()
-        }
-    };
-    name.len() == 36 && name.chars().enumerate().all(shape)
 }
 
 fn read_one(secret: &Secret, hub: &hub::Hub) -> Result<Wired, String> {

@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::api::{ManagedCluster, ManagementRole};
+use crate::{
+    api::{ManagedCluster, ManagementRole},
+    domain::name::KubernetesName,
+};
 
 static MANAGED_CLUSTER: LazyLock<Value> = LazyLock::new(schema::<ManagedCluster>);
 static MANAGEMENT_ROLE: LazyLock<Value> = LazyLock::new(schema::<ManagementRole>);
@@ -49,11 +52,7 @@ pub(super) fn refused(manifest: &Value) -> Vec<String> {
 
 /// The rule of a namespace in the definition (RFC 1123, a label).
 fn is_namespace(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    (1..=63).contains(&name.len())
-        && name.chars().all(|c| plain(c) || c == '-')
-        && name.starts_with(plain)
-        && name.ends_with(plain)
+    name.len() <= 63 && !name.contains('.') && name.parse::<KubernetesName>().is_ok()
 }
 
 /// The rule of `argocd.namespaces` in the definition.

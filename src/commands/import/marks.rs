@@ -8,7 +8,7 @@ use super::Looked;
 use crate::argocd::ClusterSecret;
 
 /// Labels and annotations that a `ManagedCluster` may not name (the rules of its definition).
-const NOT_NAMED: [&str; 9] = [
+const NOT_NAMED: [&str; 10] = [
     "app.kubernetes.io/instance",
     "argocd.argoproj.io/hydrate",
     "argocd.argoproj.io/installation-id",
@@ -17,14 +17,13 @@ const NOT_NAMED: [&str; 9] = [
     "argocd.argoproj.io/refresh",
     "argocd.argoproj.io/secret-type",
     "argocd.argoproj.io/tracking-id",
+    "kubectl.kubernetes.io/last-applied-configuration",
     "managed-by",
 ];
 
 /// Whether a spec may name a label or an annotation.
 fn may_be_named(key: &str) -> bool {
-    !key.starts_with("mooring.dev/")
-        && !NOT_NAMED.contains(&key)
-        && key != "kubectl.kubernetes.io/last-applied-configuration"
+    !key.starts_with("mooring.dev/") && !NOT_NAMED.contains(&key)
 }
 
 /// The labels and annotations that the spec says. What Mooring wrote, it takes away where the spec does not say it. Of what

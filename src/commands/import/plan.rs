@@ -211,21 +211,18 @@ fn duplicates(found: &Found, looked: &Looked) -> Vec<String> {
     };
     let told = |other: &ClusterSecret| {
         let name = &other.name;
-        if other.server == own.server {
-            Some(format!(
-                "In its way: Secret {name} has the same server, and Argo CD takes either of the two: delete the one that is not needed, and run this again"
-            ))
-        } else if !own.cluster_name.is_empty() && other.cluster_name == own.cluster_name {
-            Some(format!(
-                "In its way: Secret {name} has the same name, and Argo CD takes either of the two: delete the one that is not needed, and run this again"
-            ))
-        } else {
-            (printed(other) == shown(looked)).then(|| {
-                format!(
-                    "In its way: Secret {name} has, or would have, the same name in Argo CD, and one of the two has none yet: give that one a name of its own in its Secret, and run this again"
-                )
-            })
+        let server = (other.server == own.server).then_some("server");
+        let named = !own.cluster_name.is_empty() && other.cluster_name == own.cluster_name;
+        if let Some(what) = server.or_else(|| named.then_some("name")) {
+            return Some(format!(
+                "In its way: Secret {name} has the same {what}, and Argo CD takes either of the two: delete the one that is not needed, and run this again"
+            ));
         }
+        (printed(other) == shown(looked)).then(|| {
+            format!(
+                "In its way: Secret {name} has, or would have, the same name in Argo CD, and one of the two has none yet: give that one a name of its own in its Secret, and run this again"
+            )
+        })
     };
     others.filter_map(told).collect()
 }
