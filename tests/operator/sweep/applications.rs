@@ -6,19 +6,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
     api::{DeleteParams, DynamicObject},
-    runtime::{
-        reflector::{self, Store},
-        watcher,
-    },
+    runtime::reflector::Store,
 };
 use tokio::task::JoinHandle;
 
-use super::ground::LOOK;
+use super::ground::{LOOK, watched};
 
 /// Runs until it is dropped.
 pub(super) struct Sets {
@@ -37,11 +33,7 @@ impl Drop for Sets {
 impl Sets {
     /// Looks after the Applications of Argo CD's namespace, by the cluster Secrets there.
     pub(super) fn reconcile(applications: Api<DynamicObject>, secrets: Store<Secret>) -> Self {
-        let kind = application();
-        let writer = reflector::store::Writer::new(kind);
-        let store = writer.as_reader();
-        let changes = watcher(applications.clone(), watcher::Config::default());
-        let watching = reflector::reflector(writer, changes).for_each(|_| std::future::ready(()));
+        let (store, watching) = watched(applications.clone(), application());
         let orphaned = Arc::<Mutex<BTreeSet<String>>>::default();
         let found = Arc::clone(&orphaned);
         let letting_go = async move {
@@ -73,7 +65,7 @@ impl Sets {
             }
         };
         Self {
-            tasks: [tokio::spawn(watching), tokio::spawn(letting_go)],
+            tasks: [watching, tokio::spawn(letting_go)],
             orphaned,
         }
     }

@@ -1,14 +1,15 @@
 //! Many clusters side by side in one world, each with a story of its own: one API server, one operator, one look at all.
 
-use std::time::Duration;
+use std::{fmt::Debug, hash::Hash, time::Duration};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, Client,
+    Api, Resource,
     api::DynamicObject,
     core::{ApiResource, GroupVersionKind},
     runtime::{
+        WatchStreamExt,
         reflector::{self, ObjectRef, Store},
         watcher,
     },
@@ -18,6 +19,7 @@ use mooring_sandbox::{
     control_plane::{About, ApiCall, ApiProxy},
     stage::{Signal, ready},
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -90,12 +92,11 @@ impl Ground {
         world.apply(&foreign_secret()).await;
         let client = world.stage.client().unwrap();
         let kind = kind_of("ManagedCluster");
-        let (objects, watch_objects) = watched(&client, &kind);
-        let (roles, watch_roles) = watched(&client, &kind_of("ManagementRole"));
-        let (secrets, writer) = reflector::store::<Secret>();
-        let changes = watcher(Api::namespaced(client, NAMESPACE), watcher::Config::default());
-        let watch_secrets = reflector::reflector(writer, changes).for_each(|_| std::future::ready(()));
-        let watching = [watch_objects, watch_roles, tokio::spawn(watch_secrets)];
+        let role = kind_of("ManagementRole");
+        let (objects, watch_objects) = watched(Api::all_with(client.clone(), &kind), kind.clone());
+        let (roles, watch_roles) = watched(Api::all_with(client.clone(), &role), role);
+        let (secrets, watch_secrets) = watched::<Secret>(Api::namespaced(client, NAMESPACE), ());
+        let watching = [watch_objects, watch_roles, watch_secrets];
         roles.wait_until_ready().await.unwrap();
         objects.wait_until_ready().await.unwrap();
         secrets.wait_until_ready().await.unwrap();
@@ -320,11 +321,21 @@ fn kind_of(kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("mooring.dev", "v1alpha1", kind))
 }
 
-/// All objects of a kind, as long as the task runs.
-fn watched(client: &Client, kind: &ApiResource) -> (Store<DynamicObject>, JoinHandle<()>) {
-    let writer = reflector::store::Writer::new(kind.clone());
+/// All objects that an API has, as long as the task runs. A watch that fails waits before it tries again: one that does
+/// not never lets go of its thread once the runtime ends and every try fails at once, and the runtime waits for it.
+pub(super) fn watched<K>(api: Api<K>, kind: K::DynamicType) -> (Store<K>, JoinHandle<()>)
+where
+    K: Resource<DynamicType: Clone + Eq + Hash + Send + Sync>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let writer = reflector::store::Writer::new(kind);
     let store = writer.as_reader();
-    let changes = watcher(Api::all_with(client.clone(), kind), watcher::Config::default());
+    let changes = watcher(api, watcher::Config::default()).default_backoff();
     let watching = reflector::reflector(writer, changes).for_each(|_| std::future::ready(()));
     (store, tokio::spawn(watching))
 }
