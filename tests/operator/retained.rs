@@ -132,6 +132,9 @@ async fn an_object_stays_until_its_management_role_names_what_is_kept() {
     }
     assert_eq!(retained(&world).await, Value::Null);
     faults.remove(unrecorded);
+    for (kind, name) in [("ManagementRole", "default"), ("ManagedCluster", "kept")] {
+        world.ask(kind, name).await;
+    }
     world.until_gone("ManagedCluster", "kept").await;
     assert_eq!(retained(&world).await, json!([stands.0.arn]));
     assert!(world.secret("kept").await.is_none());
