@@ -480,9 +480,10 @@ pub(crate) fn message(object: &Value) -> String {
     condition(object, "Ready").unwrap_or_default().2
 }
 
-/// A GET of an operator's own address: status and body.
+/// A GET of an operator's own address: status and body; nothing where it does not answer within 10 s.
 pub(crate) fn get(operator: &Operator, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(operator.address()?).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nHost: mooring\r\nConnection: close\r\n\r\n"
