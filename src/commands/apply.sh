@@ -1,5 +1,5 @@
 set -eu
-cd "$(dirname "$0")"
+CDPATH='' cd -- "$(dirname -- "$0")"
 export AWS_PAGER=
 replace=${1:-}
 case $replace in
@@ -35,7 +35,12 @@ there() {
 
 # provider ARN URL
 provider() {
-  if there get-open-id-connect-provider --open-id-connect-provider-arn "$1"; then
+  if there get-open-id-connect-provider --open-id-connect-provider-arn "$1" --output text \
+    --query "contains(ClientIDList, 'sts.amazonaws.com')"; then
+    [ "$answer" = True ] ||
+      fail "OIDC provider $1 does not take tokens for sts.amazonaws.com, by which the operator comes in: \
+aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn $1 --client-id sts.amazonaws.com. \
+Nothing was changed."
     [ -z "$writing" ] || echo "OIDC provider $1: is there"
   elif [ -n "$writing" ]; then
     aws iam create-open-id-connect-provider --url "$2" --client-id-list sts.amazonaws.com \
@@ -64,6 +69,12 @@ policy() {
     aws iam create-policy --policy-name "$1" --description "$3" --policy-document "file://policy-$1.json" \
       --tags "Key=mooring.dev/hub,Value=$hub" "Key=mooring.dev/object,Value=$object" >/dev/null
     echo "policy $1: created"
+  else
+    all=$(aws iam list-policies --scope Local --query 'Policies[].[PolicyName, Arn]' --output text)
+    taken=$(printf '%s\n' "$all" | awk -F '\t' -v name="$1" 'tolower($1) == tolower(name) { print $2 }')
+    [ -z "$taken" ] ||
+      fail "policy $1 cannot be made: there is $taken, and IAM tells names apart by neither path nor case: choose \
+another name in spec.role.permissionsBoundary. Nothing was changed."
   fi
 }
 
@@ -93,14 +104,17 @@ parts() {
 trust() {
   standing=$(aws iam get-role --role-name "$1" --query Role.AssumeRolePolicyDocument --output json)
   if [ "$replace" != --replace-trust ] && [ "$(parts "$standing")" != "$(parts "$(cat "role-$1-trust.json")")" ]; then
-    lost=$(printf '%s' "$standing" | tr ',{}[]' '\n\n\n\n\n' | sed -n 's/.*"Sid": *"\([^"]*\)".*/\1/p; s/.*"\(arn:[^"]*\)".*/\1/p' |
+    # Every value in it, but external IDs, which change, and what is left of principals that were deleted.
+    lost=$(printf '%s' "$standing" | tr '\n' ' ' |
+      sed -E 's/"sts:ExternalId": *(\[[^]]*\]|"[^"]*")//g; s/"[^"]*" *://g' | grep -o '"[^"]*"' | sed -E '/^"A[A-Z0-9]{15,}"$/d' |
       sort -u | while read -r one; do
-      grep -qF "\"$one\"" "role-$1-trust.json" || printf ' %s' "$one"
+      grep -qF "$one" "role-$1-trust.json" || printf ' %s' "$one"
     done)
     [ -z "$lost" ] ||
-      fail "role $1 lets somebody in whom role-$1-trust.json does not:$lost. Run bootstrap with the flags that it was run \
-with before (Irsa comes with --hub-issuer, roles of people with --reader), or, when nobody needs it any more, \
-apply.sh --replace-trust. Nothing was changed."
+      fail "role $1 lets somebody in whom role-$1-trust.json does not, or not so:$lost. Run bootstrap with the flags that \
+it was run with before (Irsa comes with --hub-issuer, roles of people with --reader, a namespace or service account of \
+its own with --operator-namespace, --operator-service-account and --verifier-service-account), or, when nobody needs it \
+any more, apply.sh --replace-trust. Nothing was changed."
     sharing=$(aws iam list-role-policies --role-name "$1" --output text \
       --query "join(', ', PolicyNames[?starts_with(@, 'mooring-') && @ != '$2'])")
     if [ -n "$sharing" ]; then
