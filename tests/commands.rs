@@ -789,7 +789,7 @@ fn own_boundaries_and_external_ids_go_where_they_belong() {
 
 #[test]
 fn too_many_accounts_for_a_policy_become_every_account_and_that_is_said() {
-    let many: Vec<_> = (0..200).map(|n| format!("\"{}\"", 200_000_000_000_u64 + n)).collect();
+    let many: Vec<_> = (0..199).map(|n| format!("\"{}\"", 200_000_000_000_u64 + n)).collect();
     let made = boot(&ROLE.replace("\"222222222222\"", &many.join(", ")), &options()).unwrap();
     let boundary = &made.accounts[0].managed_policies[0].document;
     assert_eq!(
@@ -854,8 +854,12 @@ case "$1 $2" in
     case "$*" in
       *AssumeRolePolicyDocument*) cat "${STANDING:-role-$4-trust.json}" ;;
       *get-role*) printf '%s\t%s\t%s\n' "${ROLE_PATH:-/}" "$ROLE_OWNER" "${ROLE_UID:-None}" ;;
+      *get-open-id*) echo "${AUDIENCE:-True}" ;;
       *get-policy*) printf '%s\t%s\n' "$ROLE_OWNER" "$OBJECT" ;;
     esac ;;
+  "iam list-policies")
+    [ -z "$POLICIES_REFUSED" ] || { echo "An error occurred ($POLICIES_REFUSED)" >&2; exit 254; }
+    printf 'other\tarn:aws:iam::111111111111:policy/other\n%s\n' "$POLICIES" ;;
   "iam list-role-policies") echo "${SHARING:-}" ;;
   "iam list-policy-versions") case "$*" in *length*) echo 5 ;; *) echo v2 ;; esac ;;
 esac
@@ -994,11 +998,29 @@ fn the_script_changes_nothing_where_one_thing_is_not_its_own() {
     let readers = script.directory.join("readers.json");
     let statement = json!({
         "Effect": "Allow", "Action": "sts:AssumeRole",
-        "Condition": {"ArnEquals": {"aws:PrincipalArn": ["arn:aws:iam::111111111111:role/person"]}},
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": ["arn:aws:iam::111111111111:role/some,person"]}},
     });
     let document = json!({"Version": "2012-10-17", "Statement": [statement]});
     fs::write(&readers, serde_json::to_string_pretty(&document).unwrap()).unwrap();
     let readers = readers.to_str().unwrap();
+    let accounts = script.directory.join("accounts.json");
+    let mut document: Value = serde_json::from_str(
+        &fs::read_to_string(script.directory.join("111111111111/role-mooring-operator-trust.json")).unwrap(),
+    )
+    .unwrap();
+    for statement in document["Statement"].as_array_mut().unwrap() {
+        let asked = &mut statement["Condition"]["StringEquals"];
+        if asked["aws:RequestTag/kubernetes-namespace"].is_null() {
+            continue;
+        }
+        asked["aws:RequestTag/kubernetes-namespace"] = json!("platform");
+        asked["aws:RequestTag/kubernetes-service-account"] = json!("op");
+        // What changes and what is nobody's any more is nothing that is lost.
+        asked["sts:ExternalId"] = json!(["of-before"]);
+        statement["Principal"]["AWS"] = json!("AROAEXAMPLEOFONEGONE");
+    }
+    fs::write(&accounts, serde_json::to_string_pretty(&document).unwrap()).unwrap();
+    let accounts = accounts.to_str().unwrap();
     let not_made = "role mooring-operator was not made by bootstrap for";
     for (environment, told) in [
         (
@@ -1012,12 +1034,28 @@ fn the_script_changes_nothing_where_one_thing_is_not_its_own() {
         (&[("REFUSED", "AccessDenied")], "(AccessDenied)"),
         (
             &[("ROLE_OWNER", HUB), ("STANDING", standing)],
-            "does not: TheirsToo. Run",
+            r#"does not, or not so: "*" "TheirsToo". Run"#,
         ),
         (
             &[("ROLE_OWNER", HUB), ("STANDING", readers)],
-            "does not: arn:aws:iam::111111111111:role/person. Run",
+            r#"does not, or not so: "arn:aws:iam::111111111111:role/some,person". Run"#,
         ),
+        (
+            &[("ROLE_OWNER", HUB), ("STANDING", accounts)],
+            r#"does not, or not so: "op" "platform". Run"#,
+        ),
+        (
+            &[("ROLE_OWNER", HUB), ("AUDIENCE", "False")],
+            "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn arn:aws:iam::111111111111:oidc-provider/",
+        ),
+        (
+            &[(
+                "POLICIES",
+                "Mooring-Management\tarn:aws:iam::111111111111:policy/ci/Mooring-Management",
+            )],
+            "there is arn:aws:iam::111111111111:policy/ci/Mooring-Management",
+        ),
+        (&[("POLICIES_REFUSED", "Throttling")], "(Throttling)"),
     ] {
         let (ok, writes, err, _) = script.run(environment);
         assert!(
@@ -1049,8 +1087,14 @@ impl Script {
     fn run_with(&self, environment: &[(&str, &str)], arguments: &[&str]) -> (bool, Vec<String>, String, String) {
         let calls = self.directory.join("calls");
         let _ = fs::remove_file(&calls);
-        let output = Command::new(self.directory.join("111111111111/apply.sh"))
+        // Whoever exports CDPATH, to a folder with the like in it, is not led there.
+        let elsewhere = self.directory.join("elsewhere");
+        fs::create_dir_all(elsewhere.join("111111111111")).unwrap();
+        let output = Command::new("sh")
+            .arg("111111111111/apply.sh")
             .args(arguments)
+            .current_dir(&self.directory)
+            .env("CDPATH", &elsewhere)
             .env("PATH", &self.path)
             .env("CALLS", &calls)
             .env("ACCOUNT", "111111111111")

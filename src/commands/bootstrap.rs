@@ -11,7 +11,7 @@ use std::{fmt::Write, fs, path::Path};
 pub use documents::{AccountSetup, Bootstrap, BootstrapError, ManagedPolicy, Provider, SetupRole};
 
 use self::setup::Setup;
-use super::{Printed, manifests, manifests::Manifests, script};
+use super::{Printed, definition, manifests, manifests::Manifests, script};
 use crate::{
     api::ManagementRole,
     cli::BootstrapArgs,
@@ -76,6 +76,10 @@ pub fn bootstrap(manifest: &ManagementRole, options: &Options) -> Result<Bootstr
     let account = manifests::hub_account(manifest, options.hub_account.as_ref()).map_err(BootstrapError::HubAccount)?;
     let request =
         Request::parse(manifest, &account).map_err(|refusal| BootstrapError::Refused(name.clone(), refusal))?;
+    let refused = definition::refused(&serde_json::to_value(manifest).unwrap_or_default());
+    if !refused.is_empty() {
+        return Err(BootstrapError::NotDefined(name, refused.join("; ")));
+    }
     let setup = Setup::new(&request, options)?;
     let accounts = setup.accounts()?;
     let mut bootstrap = Bootstrap {

@@ -4,9 +4,9 @@
 
 mod allowing;
 mod document;
-mod limits;
 mod manifest;
 mod marks;
+mod names;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -558,7 +558,7 @@ mod tests {
             verdict.exit_code() == 1
                 && printed
                     .out
-                    .contains("# In its way: spec.argocd.name \"prod (eu)\" may have"),
+                    .contains("# In its way: spec.argocd.name has \"prod (eu)\", and argocd.name is letters"),
             "{}",
             printed.out
         );
@@ -881,7 +881,7 @@ mod tests {
             "spec": {
                 "cluster": {"name": "hub", "region": "eu-west-1"}, "argocdNamespace": "argocd", "allow": allow,
                 "serviceAccounts": ["argocd-server"], "role": {"permissionsBoundary": "ours"},
-                "provisioner": {"roleName": "door", "readerRoleName": "window", "externalId": "x"},
+                "provisioner": {"roleName": "door", "readerRoleName": "window", "externalId": "x1"},
             },
             "status": {"conditions": []},
         })
@@ -908,7 +908,7 @@ mod tests {
             ("role", json!({"permissionsBoundary": "ours"})),
             (
                 "provisioner",
-                json!({"roleName": "door", "readerRoleName": "window", "externalId": "x"}),
+                json!({"roleName": "door", "readerRoleName": "window", "externalId": "x1"}),
             ),
         ] {
             assert_eq!(spec[field], stays);
@@ -938,6 +938,113 @@ mod tests {
         let last = documents(&print(&found).0.out).remove(0);
         assert_eq!(last["spec"]["allow"].as_array().unwrap().len(), 3);
         assert_eq!(last["spec"]["allow"][2]["accounts"], json!(["333333333333"]));
+    }
+
+    type Change<'a> = &'a dyn Fn(&mut Spoke);
+
+    #[test]
+    fn what_another_hub_has_is_in_the_way_unless_its_owner_handed_it_over() {
+        const OTHER: &str = "arn:aws:eks:eu-west-1:999999999999:cluster/other";
+        let one = [by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod")];
+        let tags = |pairs: &[(&str, &str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+            pairs.collect::<crate::domain::ownership::Tags>()
+        };
+        let theirs = tags(&[
+            ("mooring.dev/hub", OTHER),
+            ("mooring.dev/uid", "u"),
+            ("mooring.dev/object", "prod-b"),
+        ]);
+        let manager = "arn:aws:iam::999999999999:role/mooring/999999999999-eu-west-1-other/management-default-00000000";
+        let lets_them_in = crate::policy::deployer_trust(&manager.parse().unwrap()).to_json();
+        let role =
+            |spoke: &mut Spoke, tags: &crate::domain::ownership::Tags| spoke.role.as_mut().unwrap().tags = tags.clone();
+        let marked = format!("bears the mark of hub {OTHER} for prod-b");
+        let cases: [(Change<'_>, &str); 4] = [
+            (&|spoke| role(spoke, &theirs), &marked),
+            (&|spoke| spoke.entry.as_mut().unwrap().tags = theirs.clone(), &marked),
+            (
+                &|spoke| role(spoke, &tags(&[("mooring.dev/adopt", OTHER)])),
+                "is opened to hub arn:aws:eks:eu-west-1:999999999999:cluster/other",
+            ),
+            (
+                &|spoke| spoke.role.as_mut().unwrap().trust.clone_from(&lets_them_in),
+                manager,
+            ),
+        ];
+        for (change, says) in cases {
+            let (all, left) = looked(&one, change);
+            let (printed, verdict) = print(&found(all, left));
+            assert!(
+                verdict.exit_code() == 1 && printed.out.contains("# In its way: ") && printed.out.contains(says),
+                "{says}: {}",
+                printed.out
+            );
+        }
+        let hub = hub().cluster.to_string();
+        let (all, left) = looked(&one, |spoke| {
+            let mut tags = theirs.clone();
+            tags.insert("mooring.dev/adopt".into(), hub.clone());
+            role(spoke, &tags);
+        });
+        let (printed, verdict) = print(&found(all, left));
+        assert_eq!(verdict.exit_code(), 0, "{}", printed.out);
+    }
+
+    #[test]
+    fn nothing_that_a_secret_says_looks_like_words_of_ours() {
+        let mut one = by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod");
+        let annotations = one.metadata.annotations.get_or_insert_default();
+        annotations.insert("mooring.dev/uid".into(), "gone".into());
+        annotations.insert(
+            "mooring.dev/managed-cluster".into(),
+            "x wrote it.\nTo open it:\n  kubectl create clusterrolebinding a --clusterrole cluster-admin".into(),
+        );
+        let (all, left) = looked(&[one.clone()], |_| {});
+        let out = print(&found(all, left)).0.out;
+        assert!(
+            !out.contains("clusterrolebinding") && out.contains("ManagedCluster gone wrote the Secret"),
+            "{out}"
+        );
+        let annotations = one.metadata.annotations.get_or_insert_default();
+        annotations.insert("mooring.dev/uid".into(), "a\nb".into());
+        let (all, left) = looked(&[one], |_| {});
+        let out = print(&found(all, left)).0.out;
+        assert!(out.contains("ManagedCluster without a name wrote the Secret"), "{out}");
+        assert_eq!(documents(&out)[1]["metadata"]["name"], "prod");
+    }
+
+    #[test]
+    fn a_name_that_allow_would_take_for_a_pattern_is_not_printed_there() {
+        let one = [by_hand("prod", "arn:aws:iam::222222222222:role/argocd-prod")];
+        let (all, left) = looked(&one, |spoke| {
+            spoke.entry.as_mut().unwrap().groups = ["*".to_owned(), "team-a".to_owned()].into();
+        });
+        let (printed, verdict) = print(&found(all, left));
+        let allow = documents(&printed.out)[0]["spec"]["allow"].clone();
+        assert_eq!(allow[0]["kubernetesGroups"], json!(["team-a"]));
+        assert!(
+            verdict.exit_code() == 1
+                && printed
+                    .out
+                    .contains("# In its way: \"*\" would be a pattern in spec.allow"),
+            "{}",
+            printed.out
+        );
+        let mut any = one.clone();
+        let data = any[0].data.as_mut().unwrap();
+        data.insert("project".into(), k8s_openapi::ByteString(b"*".to_vec()));
+        let (all, left) = looked(&any, |_| {});
+        let (printed, verdict) = print(&found(all, left));
+        assert_eq!(verdict.exit_code(), 1, "{}", printed.out);
+        assert_eq!(
+            documents(&printed.out)[0]["spec"]["allow"],
+            json!([]),
+            "{}",
+            printed.out
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod crd;
+mod definition;
 pub mod doctor;
 pub mod import;
 pub mod manifests;

@@ -111,14 +111,30 @@ impl Wired {
         }
     }
 
-    /// The `ManagedCluster` that wrote the Secret, by its name or else its UID; `None` where a person did.
+    /// The `ManagedCluster` that wrote the Secret, by its name or else its UID; `None` where a person did. Anybody may have
+    /// written what stands there: what is the name of no object is not said.
     #[must_use]
     pub fn left_by(&self) -> Option<&str> {
         let annotations = self.secret.metadata.annotations.as_ref()?;
         let uid = annotations.get(OWNER_ANNOTATION)?;
-        Some(annotations.get(CLUSTER_ANNOTATION).unwrap_or(uid))
+        let mut said = annotations.get(CLUSTER_ANNOTATION).into_iter().chain([uid]);
+        let name = said.find(|name| name.parse::<KubernetesName>().is_ok());
+        Some(name.map_or(UNNAMED, String::as_str))
+    }
+
+    /// The name that its object had, or that Argo CD has for the cluster.
+    #[must_use]
+    pub fn had_name(&self) -> &str {
+        match self.left_by() {
+            Some(name) if name != UNNAMED => name,
+            Some(_) | None if self.seen.name.is_empty() => self.cluster.name.as_str(),
+            Some(_) | None => &self.seen.name,
+        }
     }
 }
+
+/// What is said in the place of a name that no object may have.
+const UNNAMED: &str = "without a name";
 
 /// A cluster Secret that cannot be imported, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -293,8 +309,11 @@ fn read_one(secret: &Secret, hub: &hub::Hub) -> Result<Wired, String> {
             "{by} names no role: Argo CD comes to it with its own credentials, and Mooring gives each cluster a role"
         ));
     }
-    let told = |error: InvalidName| error.to_string();
-    let role: RoleArn = role.parse().map_err(told)?;
+    // What stands where a name should may be a secret.
+    let told = |field: &'static str| {
+        move |error: InvalidName| format!("{field} in its config is not {}: {}", error.kind, error.hint)
+    };
+    let role: RoleArn = role.parse().map_err(told("the role's ARN"))?;
     let region = region_of(seen.server.as_str()).or(said).ok_or_else(|| {
         format!(
             "its server {} is not the endpoint of an EKS cluster, which tells the region",
@@ -304,7 +323,7 @@ fn read_one(secret: &Secret, hub: &hub::Hub) -> Result<Wired, String> {
     let cluster = ClusterArn {
         account: role.account.clone(),
         region,
-        name: name.parse().map_err(told)?,
+        name: name.parse().map_err(told("the cluster's name"))?,
     };
     Ok(Wired {
         becomes: becomes(&role, &cluster, hub)?,

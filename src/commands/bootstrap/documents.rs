@@ -106,6 +106,9 @@ pub enum BootstrapError {
     /// The manifest cannot be used.
     #[error("ManagementRole {0}: {1}")]
     Refused(String, Refusal),
+    /// The API server would not take the manifest.
+    #[error("ManagementRole {0} is not what its definition takes: {1}")]
+    NotDefined(String, String),
     /// An account in `allow`, the issuer, or another name, is none.
     #[error("{0}")]
     Invalid(#[from] InvalidName),
@@ -121,7 +124,7 @@ pub enum BootstrapError {
     },
     /// Two roles of one account would have one name.
     #[error(
-        "two of the roles that are made in the hub's account are named {0}: give operator, verifier, provisioner and reader a name each (--operator-role, --verifier-role, spec.provisioner)"
+        "two of the roles that are made in the hub's account are named {0}: give operator, verifier, provisioner, reader and the management role a name each (--operator-role, --verifier-role, spec.provisioner, spec.role.name)"
     )]
     OneName(RoleName),
     /// A reader of another partition.
@@ -159,7 +162,7 @@ impl BootstrapError {
     #[must_use]
     pub fn is_of_the_manifest(&self) -> bool {
         match self {
-            Self::Refused(..) | Self::Invalid(_) | Self::TooLong { .. } => true,
+            Self::Refused(..) | Self::NotDefined(..) | Self::Invalid(_) | Self::TooLong { .. } => true,
             Self::HubAccount(_)
             | Self::NotAllowed { .. }
             | Self::OneName(_)

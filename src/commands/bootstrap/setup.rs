@@ -41,6 +41,7 @@ impl<'a> Setup<'a> {
             &options.verifier_role,
             &request.provisioner,
             &request.reader,
+            &request.role.name,
         ] {
             if !names.insert(name.as_str().to_ascii_lowercase()) {
                 return Err(BootstrapError::OneName(name.clone()));

@@ -177,6 +177,11 @@ struct Given {
     unsaid: bool,
 }
 
+/// Whether a name means more names in `allow` than itself. Of others' names none is written there as a pattern.
+pub(super) fn is_pattern(name: &str) -> bool {
+    name.contains('*')
+}
+
 impl Given {
     fn on(looked: &Looked) -> Self {
         let cluster = &looked.wired.cluster;
@@ -188,12 +193,15 @@ impl Given {
             };
             scopes.insert(policy.name().to_owned(), scope);
         }
-        let groups = looked.entry().into_iter();
+        let groups = looked
+            .entry()
+            .into_iter()
+            .flat_map(|entry| entry.groups.iter().cloned());
         Self {
             account: cluster.account.to_string(),
             region: cluster.region.to_string(),
             scopes,
-            groups: groups.flat_map(|entry| entry.groups.iter().cloned()).collect(),
+            groups: groups.filter(|group| !is_pattern(group)).collect(),
             project: looked.wired.seen.project.clone(),
             unsaid: looked.unsaid().is_some(),
         }
@@ -205,7 +213,8 @@ impl Given {
 fn entries(all: &[&Looked], before: usize) -> (Vec<Value>, Vec<FillIn>) {
     let (mut allow, mut unknown) = (Vec::new(), Vec::new());
     let mut by_given: BTreeMap<Given, Vec<&Looked>> = BTreeMap::new();
-    for looked in all {
+    // An entry without its project would be for all projects.
+    for looked in all.iter().filter(|looked| !is_pattern(&looked.wired.seen.project)) {
         by_given.entry(Given::on(looked)).or_default().push(looked);
     }
     let mut by_given = Vec::from_iter(by_given);

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::limits;
+use crate::commands::definition;
 use crate::{commands::Printed, text::on_one_line};
 
 /// An object to print.
@@ -42,7 +42,7 @@ pub(super) fn comment(out: &mut String, text: &str) {
 impl Document {
     /// An object, with what the API server would refuse of it said above it.
     pub(super) fn of(mut comment: String, object: Value) -> Self {
-        let refused = limits::refused(&object);
+        let refused = definition::refused(&object);
         for why in &refused {
             let _ = write!(comment, "\nIn its way: {why}");
         }

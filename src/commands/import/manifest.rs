@@ -9,6 +9,7 @@ use super::{
     allowing::{Allowing, allowing},
     document::{self, Document, FillIn},
     marks::{marks, unsaid_annotations},
+    names::{free_name, object_name},
     plan, shared,
 };
 use crate::{
@@ -72,6 +73,12 @@ pub fn print(found: &Found) -> (Printed, Verdict) {
         hindered |= document.refused;
         document.print(&mut printed);
     }
+    if hindered {
+        printed.notes.push(
+            "not all of it can be taken over as it is: above each manifest stands what is in its way, and what was not looked at"
+                .to_owned(),
+        );
+    }
     let verdict = if hindered { Verdict::Hindered } else { Verdict::Whole };
     (printed, verdict)
 }
@@ -89,10 +96,9 @@ fn objects<'a>(found: &'a Found) -> Vec<Object<'a>> {
     let mut taken: BTreeSet<String> = found.living.iter().map(|(_, lives)| lives.name.clone()).collect();
     let object = |looked: &'a Looked| {
         let stays_theirs = shared.contains(&looked.wired.role) || looked.was_only_used();
-        let had = looked.wired.left_by().unwrap_or_else(|| shown(looked));
         let name = match moored_as(found, looked) {
             Some((_, lives)) => lives.name.clone(),
-            None => free_name(&mut taken, &object_name(had)),
+            None => free_name(&mut taken, &object_name(looked.wired.had_name())),
         };
         Object {
             looked,
@@ -124,6 +130,13 @@ fn comment(found: &Found, allowing: &Allowing, one: &Object<'_>, hindered: &mut 
         (_, Err(unseen)) => {
             *hindered = true;
             let _ = write!(comment, "\nNot looked at: {}", unseen.why);
+            if allowing.manifest.is_some() && looked.wired.becomes == Becomes::Named {
+                let _ = write!(
+                    comment,
+                    "\nA reader role may look at a role outside of Mooring's path once `mooring bootstrap` was run on the ManagementRole above, and what it prints for account {} applied: then run this again",
+                    looked.wired.cluster.account
+                );
+            }
         }
         (Err(why), _) => {
             *hindered = true;
@@ -218,32 +231,6 @@ fn left_for_another(looked: &Looked) -> Option<String> {
 
 fn text<'a>(object: &'a Value, at: &str) -> &'a str {
     object.pointer(at).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A name that Kubernetes takes, also with a number behind it: labels of letters, digits and hyphens, none at an end.
-fn object_name(name: &str) -> String {
-    let plain = |c: char| {
-        let c = c.to_ascii_lowercase();
-        if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }
-    };
-    let name: String = name.chars().map(plain).take(240).collect();
-    let labels: Vec<&str> = name
-        .split('.')
-        .map(|label| label.trim_matches('-'))
-        .filter(|label| !label.is_empty())
-        .collect();
-    if labels.is_empty() {
-        "cluster".to_owned()
-    } else {
-        labels.join(".")
-    }
-}
-
-/// A name that no manifest before has: two objects of one name would be one, and the second cluster would be lost.
-fn free_name(taken: &mut BTreeSet<String>, name: &str) -> String {
-    let numbered = (2..).map(|number| format!("{name}-{number}"));
-    let mut names = std::iter::once(name.to_owned()).chain(numbered);
-    names.find(|name| taken.insert(name.clone())).unwrap_or_default()
 }
 
 /// The cluster's name in Argo CD.

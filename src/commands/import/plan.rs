@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::{
     Found, Hub, Looked, Spoke,
+    allowing::is_pattern,
     manifest::{moored_as, shown},
 };
 use crate::{
     api::{ManagedCluster, ManagementRole},
     argocd::{ADOPT_ANNOTATION, ClusterSecret, WantedSecret},
-    domain::ownership::ADOPT_TAG,
+    domain::ownership::{ADOPT_TAG, HUB_TAG, OBJECT_TAG, Tags},
     managed_cluster::{
         Blocked, Step,
         desired::desired,
@@ -19,6 +20,7 @@ use crate::{
         request::{Refusal, Request},
         words::some,
     },
+    policy::trust,
     text::on_one_line,
 };
 
@@ -47,8 +49,26 @@ pub(super) fn told(found: &Found, management: &Management, object: &Value, looke
         };
     }
     let lines = try_lines(found, management, object, looked, spoke);
-    let (lines, hindered) = lines.unwrap_or_else(|why| (vec![format!("In its way: {why}")], true));
+    let (lines, hindered) = lines.unwrap_or_else(|why| {
+        let refused = [format!("In its way: {why}")];
+        (refused.into_iter().chain(patterns(looked)).collect(), true)
+    });
     Told { lines, hindered }
+}
+
+/// The names that are not printed in `allow`, where they would be patterns.
+fn patterns(looked: &Looked) -> Option<String> {
+    let groups = looked.entry().into_iter().flat_map(|entry| &entry.groups);
+    let named = groups
+        .chain([&looked.wired.seen.project])
+        .filter(|name| is_pattern(name));
+    let named: Vec<String> = named.map(|name| format!("{name:?}")).collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "In its way: {} would be a pattern in spec.allow, which allows every name that it fits, so it is not printed there: give the access entry, or the Secret, a name without *, or allow it by hand if that is meant",
+            named.join(", ")
+        )
+    })
 }
 
 /// Whether the `ManagementRole` allows what the manifest asks for, where nothing else is wrong with it.
@@ -72,6 +92,7 @@ fn try_lines(
     object.metadata.uid = Some(moored.map_or("<UID>", |(uid, _)| uid).to_owned());
     let request = Request::parse(&object, management).map_err(|refusal| refusal.to_string())?;
     let desired = desired(&request, management, spoke.cluster.as_ref());
+    let hubs = of_other_hubs(&found.hub, looked, spoke);
     let spoke = opened(&found.hub, looked, spoke, request.identity.existing.is_some());
     let secrets = secrets(looked, &request.identity.name, desired.usable_secret());
     let memory = Memory {
@@ -101,6 +122,12 @@ fn try_lines(
         lines.push("It leads to:".to_owned());
         lines.extend(plan.steps.iter().map(Step::words).map(|words| format!("  {words}")));
     }
+    if !hubs.is_empty() {
+        lines.push(format!(
+            "In its way: {}. With what opens it above, that hub's Argo CD may lose its access, and its Mooring writes nothing there any more: have it removed there first. Where that hub is gone, go on",
+            hubs.join("; ")
+        ));
+    }
     let stays: Vec<&str> = plan.beside.values().flatten().map(String::as_str).collect();
     if !stays.is_empty() {
         lines.push(format!("Others wrote, and it stays: {}", stays.join("; ")));
@@ -111,7 +138,34 @@ fn try_lines(
             .map(Blocked::message)
             .map(|why| format!("In its way: {why}")),
     );
-    Ok((lines, in_its_way || !plan.blocked.is_empty()))
+    Ok((lines, in_its_way || !hubs.is_empty() || !plan.blocked.is_empty()))
+}
+
+/// What of it is another hub's by its tags or by whom its trust policy lets in, in words. What is opened to this hub alone was
+/// handed over.
+fn of_other_hubs(hub: &Hub, looked: &Looked, spoke: &Spoke) -> Vec<String> {
+    let own = hub.cluster.to_string();
+    let by_tags = |what: String, tags: &Tags| {
+        let opened = tags.get(ADOPT_TAG);
+        let mark = tags.get(HUB_TAG).filter(|of| **of != own);
+        let other = opened.filter(|of| **of != own);
+        let object = tags.get(OBJECT_TAG).map_or("an object", String::as_str);
+        match (mark, other) {
+            _ if opened == Some(&own) => None,
+            (Some(of), _) => Some(format!("{what} bears the mark of hub {of} for {object}")),
+            (None, Some(of)) => Some(format!("{what} is opened to hub {of}")),
+            (None, None) => None,
+        }
+    };
+    let role = spoke.role.as_ref().filter(|_| looked.opens_role(hub));
+    let trusting = role.filter(|role| role.tags.get(ADOPT_TAG) != Some(&own));
+    let trusts = trusting.and_then(|role| trust::of_another_hub(&role.trust, &hub.cluster));
+    let of_role = role.and_then(|role| by_tags(format!("role {}", role.arn), &role.tags));
+    let of_entry = looked.opens_entry(hub);
+    let of_entry = of_entry.and_then(|entry| by_tags(format!("access entry {}", entry.arn), &entry.tags));
+    let trusts = trusts.map(|other| format!("the role's trust policy lets {other} in, another hub's management role"));
+    let all = of_role.into_iter().chain(trusts).chain(of_entry);
+    all.map(|told| on_one_line(&told)).collect()
 }
 
 /// That Argo CD is held to namespaces from then on, where the Secret holds it to none, and whether that may be less than it has.
@@ -211,11 +265,14 @@ fn duplicates(found: &Found, looked: &Looked) -> Vec<String> {
     };
     let told = |other: &ClusterSecret| {
         let name = &other.name;
-        let server = (other.server == own.server).then_some("server");
-        let named = !own.cluster_name.is_empty() && other.cluster_name == own.cluster_name;
-        if let Some(what) = server.or_else(|| named.then_some("name")) {
+        if other.server == own.server {
             return Some(format!(
-                "In its way: Secret {name} has the same {what}, and Argo CD takes either of the two: delete the one that is not needed, and run this again"
+                "In its way: Secret {name} has the same server, and Argo CD takes either of the two: delete the one that is not needed, and run this again"
+            ));
+        }
+        if !own.cluster_name.is_empty() && other.cluster_name == own.cluster_name {
+            return Some(format!(
+                "In its way: Secret {name} is of another server and has the same name in Argo CD, which takes either of the two: give one of the clusters another name in its Secret, and in the Applications that name it, and run this again"
             ));
         }
         (printed(other) == shown(looked)).then(|| {
