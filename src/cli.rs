@@ -130,7 +130,8 @@ pub enum Command {
     ///
     /// Looks as the operator does and plans with the operator's own code, by your kubeconfig and your AWS credentials
     /// (those of an account, or that enter the reader roles). Policy documents are compared statement by statement;
-    /// access and destinations of Applications that would be lost are told. What never changes in an object is refused
+    /// access and destinations of Applications that would be lost are told. A manifest is taken for the whole spec: a field that
+    /// it leaves out has its default, also where kubectl apply would leave what somebody else has set. What never changes in an object is refused
     /// where a manifest changes it; the other rules of the CustomResourceDefinitions are checked by the API server when a
     /// manifest is applied. The exit code is 0 when there is nothing to do, 2 when
     /// there is something to do, 1 when something is refused, as a manifest with a field that does not exist, or could not

@@ -68,6 +68,8 @@ pub enum Probe {
 pub struct Revoked {
     /// The `ManagedCluster`.
     pub name: String,
+    /// Whether it is being removed, and so gets no access back.
+    pub going: bool,
     /// The access entry.
     pub entry: Entry,
     /// The probe.
@@ -312,6 +314,7 @@ mod tests {
     fn revoked(entry: Entry, probe: Probe) -> Revoked {
         Revoked {
             name: "prod".into(),
+            going: false,
             entry,
             probe,
             others: Others::LetNobodyIn,

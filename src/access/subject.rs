@@ -84,6 +84,8 @@ pub struct Subject {
     pub policies: Vec<(String, Vec<String>)>,
     /// Whether access is taken away on purpose.
     pub suspended: bool,
+    /// Whether the object is being removed.
+    pub going: bool,
     /// What the operator says does not hold.
     pub told: Vec<Told>,
     /// Whether Mooring mends what it made for the cluster.
@@ -164,10 +166,14 @@ impl Subject {
         let status = cluster.status.clone().unwrap_or_default();
         let says = operator_says(cluster);
         let waits = |what: &str| not_moored(format!("the operator has not {what} yet; {says}"), &look);
-        let secret = status
-            .secret
-            .clone()
-            .ok_or_else(|| waits("written the cluster Secret"))?;
+        let going = cluster.metadata.deletion_timestamp.is_some();
+        let secret = status.secret.clone().ok_or_else(|| {
+            if going {
+                let gone = "the object is being removed, and its cluster Secret is gone or was never written: Argo CD comes to the cluster by it no more";
+                return not_moored(gone.to_owned(), &look);
+            }
+            waits("written the cluster Secret")
+        })?;
         let described = status.cluster.unwrap_or_default();
         let (Some(server), Some(certificate_authority)) = (described.endpoint, described.certificate_authority_sha256)
         else {
@@ -209,6 +215,7 @@ impl Subject {
                 .map(|policy| (policy.name.clone(), policy.namespaces.clone()))
                 .collect(),
             suspended: cluster.spec.mode == Mode::Suspended,
+            going,
             told: status.conditions.iter().filter_map(told).collect(),
             mending: Mending::of_cluster(cluster),
         })

@@ -98,6 +98,9 @@ fn in_words(revoked: &Revoked) -> String {
     }
     let enforce = format!("kubectl patch mgc {name} --type merge -p '{{\"spec\":{{\"mode\":\"Enforce\"}}}}'");
     line(match &revoked.entry {
+        Entry::Away | Entry::Never if revoked.going => {
+            "it is being removed, and a removal gives no access back".to_owned()
+        }
         Entry::Away => format!("to give the access back: {enforce}"),
         Entry::Never => format!("nothing is made while spec.mode is Suspended; to have it made: {enforce}"),
         Entry::Stands { reason, .. } => left(reason),
@@ -127,6 +130,7 @@ mod tests {
     fn revoked(probe: Probe) -> Revoked {
         Revoked {
             name: "prod".into(),
+            going: false,
             entry: Entry::Away,
             probe,
             others: Others::LetNobodyIn,

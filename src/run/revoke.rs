@@ -57,7 +57,14 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
     let found = objects::get_opt(&api, name).await?;
     let found = found.ok_or_else(|| Error::NoSuchCluster(name.clone()))?;
     let warnings = warnings(&found.metadata);
-    if found.spec.mode == Mode::Suspended {
+    let before = found.spec.mode == Mode::Suspended;
+    let going = found.metadata.deletion_timestamp.is_some();
+    if going && found.spec.mode == Mode::Observe {
+        progress(&format!(
+            "warning: {name} is being removed, which spec.mode Observe held up: with Suspended the removal goes on, of its cluster Secret and deployer role too"
+        ));
+    }
+    if before {
         progress(&format!("{name} is Suspended already"));
         // What it says of the entry may be of some minutes ago. Where this is refused, the next look comes by itself.
         let asked = json!({"metadata": {"annotations": {RECONCILE_REQUESTED_AT: jiff::Timestamp::now().to_string()}}});
@@ -80,8 +87,11 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
     }
     // From here on something was done, and what comes of it is told whatever fails.
     let deadline = Instant::now() + args.timeout;
-    let (entry, object) = Box::pin(entry_gone(&client, found, deadline, &progress)).await;
+    let (entry, object) = Box::pin(entry_gone(&client, found, (before, deadline), &progress)).await;
+    // Whoever has deleted the entry by hand need not wait for the operator to be told what the cluster does.
+    let unsaid = matches!(&entry, Entry::Stands { reason, .. } if reason == NOT_LOOKED_AT);
     let probe = match &entry {
+        Entry::Stands { .. } if unsaid => Box::pin(refused(&client, &object, args, deadline, &progress)).await,
         Entry::Away => Box::pin(refused(&client, &object, args, deadline, &progress)).await,
         Entry::Stands { .. } => Probe::NotSeen {
             why: "the access entry may still be there".to_owned(),
@@ -90,8 +100,14 @@ pub async fn revoke(args: &RevokeArgs, progress: impl Fn(&str)) -> Result<Revoke
             why: "there is no deployer role to ask with".to_owned(),
         },
     };
+    let entry = if unsaid && probe == Probe::Refused {
+        Entry::Away
+    } else {
+        entry
+    };
     Ok(Revoked {
         name: name.clone(),
+        going: object.metadata.deletion_timestamp.is_some(),
         next: ways(&object, &entry),
         entry,
         probe,
@@ -130,12 +146,13 @@ async fn listed(client: &Client, of: &Identity) -> Result<Vec<Other>, Kubernetes
     Ok(found)
 }
 
-/// Waits for the operator's word, and gives it with the object as it was last seen. What does without the operator is told as
+/// Waits for the operator's word, and gives it with the object as it was last seen. `suspended_before` the mode was set by an
+/// earlier command, and some seconds are left for the operator to look again. What does without the operator is told as
 /// soon as the operator is known to keep anybody waiting: there is an emergency.
 async fn entry_gone(
     client: &Client,
     mut object: ManagedCluster,
-    deadline: Instant,
+    (suspended_before, deadline): (bool, Instant),
     progress: &impl Fn(&str),
 ) -> (Entry, ManagedCluster) {
     let api = Api::<ManagedCluster>::all(client.clone());
@@ -164,7 +181,9 @@ async fn entry_gone(
             told = line;
         }
         let now = Instant::now();
-        let left = is_left_to_others(&last) && (now >= settled || !may_be_old(&last));
+        // Where nothing was changed, whatever it says may be of before.
+        let old = suspended_before || may_be_old(&last);
+        let left = is_left_to_others(&last) && (now >= settled || !old);
         if left || now >= deadline {
             return (last, object);
         }
