@@ -88,16 +88,18 @@ pub enum Blocked {
         /// What to do, the likeliest first.
         next: String,
     },
-    /// The role that we made is gone, and one that is not ours stands under its name.
+    /// The role that was recorded is gone, and one that is not ours stands under its name.
     RoleReplaced {
         /// Its ARN.
         arn: String,
-        /// The unique ID of the role that we made.
+        /// The unique ID of the role that was recorded.
         recorded: String,
         /// The unique ID of the one that stands there.
         found: String,
         /// Whose it is.
         owner: String,
+        /// Why it is not taken over, where the spec asks for that.
+        kept_out: Option<String>,
     },
     /// The cluster that was moored is not there any more.
     ClusterGone {

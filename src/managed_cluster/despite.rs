@@ -223,6 +223,7 @@ mod tests {
             management_role: "arn:aws:iam::111111111111:role/m".parse().unwrap(),
             trust: trust::with_ours("", &"arn:aws:iam::111111111111:role/m".parse().unwrap()),
             ghosts: BTreeSet::new(),
+            replaced: None,
         };
         for step in &takes {
             assert!(step.despite(&trust), "{step:?}");

@@ -7,7 +7,10 @@
 mod telling;
 
 use crate::{
-    api::WhileInUse,
+    api::{
+        ManagedClusterStatus, Mode, WhileInUse,
+        condition::{ConditionType, find},
+    },
     argocd::{Application, ApplicationSet, Change, ClusterSecret, Target, Usage},
     domain::commands::while_in_use,
 };
@@ -16,6 +19,7 @@ use self::telling::Telling;
 
 use super::{
     blocked::Blocked,
+    status::{REMOVED, SUSPENDED},
     step::{Plan, Step},
     words::named,
 };
@@ -30,7 +34,19 @@ pub struct Found {
 }
 
 /// Why the access of an object that is suspended is away.
-pub const BY_SUSPENSION: &str = "spec.mode is Suspended, and a removal gives no access back";
+const BY_SUSPENSION: &str = "spec.mode is Suspended, and a removal gives no access back";
+
+/// Why the access of an object that is being removed is away, where it is. One that was suspended before gets none back.
+#[must_use]
+pub fn cut_off(mode: Mode, old: Option<&ManagedClusterStatus>) -> Option<&'static str> {
+    let entry = old.and_then(|old| find(&old.conditions, ConditionType::AccessEntryReady));
+    let gone = entry.is_some_and(|entry| [REMOVED, SUSPENDED].contains(&entry.reason.as_str()));
+    if mode == Mode::Suspended {
+        Some(BY_SUSPENSION)
+    } else {
+        gone.then_some("its access entry is gone already, and a removal gives no access back")
+    }
+}
 
 /// A cluster that is being removed, as Argo CD sees it.
 #[derive(Clone, Debug)]

@@ -54,6 +54,8 @@ struct Memory {
     made: Option<(String, Instant)>,
     first_waited: Option<i64>,
     looked_at: bool,
+    /// The generation of the spec with which all was well.
+    well_at: Option<i64>,
     asked: Option<watch::Sender<()>>,
 }
 
@@ -239,12 +241,8 @@ impl Memories {
     pub fn claiming(&self, server: &str, name: &str) -> Vec<String> {
         let is = |secret: &WantedSecret, key: &str, value: &str| secret.data.get(key).is_some_and(|text| text == value);
         let all = self.lock();
-        let claims = all.iter().filter(|(_, memory)| {
-            memory
-                .secret
-                .as_ref()
-                .is_some_and(|secret| is(secret, "server", server) || is(secret, "name", name))
-        });
+        let wants = |memory: &Memory| (memory.secret.iter()).any(|of| is(of, "server", server) || is(of, "name", name));
+        let claims = all.iter().filter(|(_, memory)| wants(memory));
         claims.map(|(uid, _)| uid.clone()).collect()
     }
 
@@ -278,6 +276,16 @@ impl Memories {
         let all = self.lock();
         let at = what.and_then(|what| all.get(uid)?.healed.get(what));
         at.is_some_and(|at| at.elapsed() < shown_late)
+    }
+
+    /// Remembers that all is well with this generation of the spec.
+    pub fn all_well(&self, uid: &str, generation: Option<i64>) {
+        self.with(uid, |memory| memory.well_at = generation);
+    }
+
+    /// Whether all was well with this generation at some time: what is done from then on is nothing that the spec still asks for.
+    pub fn was_well(&self, uid: &str, generation: Option<i64>) -> bool {
+        self.with(uid, |memory| generation.is_some() && memory.well_at == generation)
     }
 
     /// Remembers that this process made the deployer role just now, under this unique ID.

@@ -4,6 +4,7 @@ mod adopt;
 mod awaiting;
 mod entry;
 mod hold;
+mod not_ours;
 mod owner;
 mod record;
 mod role;

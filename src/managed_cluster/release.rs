@@ -32,6 +32,7 @@ use super::{
     status::{Cut, Pass, Releasing},
     step::Part,
     suspend::cut_off,
+    turn::is_suspended,
     withheld::Withheld,
 };
 
@@ -177,11 +178,17 @@ async fn release(context: &Context, going: &Going<'_>) -> Result<Action, Error> 
         let suspension = Box::pin(cut_off(metadata, identity, going.old, context)).await;
         let (cut, handed_over) = suspension.map_or((None, false), |of| (Some(of.cut), of.handed_over));
         let unsettled = identity.retain && cut.as_ref().is_some_and(may_stand);
-        let beside = |releasing: Releasing| Releasing {
-            cut,
-            handed_over: handed_over || releasing.handed_over,
-            existing: identity.existing.is_some(),
-            ..releasing
+        let beside = |mut releasing: Releasing| {
+            // What a suspension took away before, nothing gives back.
+            if cut.is_none() && is_suspended(going.old) {
+                releasing.gone.insert(Part::AccessEntry);
+            }
+            Releasing {
+                cut,
+                handed_over: handed_over || releasing.handed_over,
+                existing: identity.existing.is_some(),
+                ..releasing
+            }
         };
         match Box::pin(take_away::take_away(context, going)).await {
             Ok(Turn::Overtaken) => return Ok(Action::requeue(Duration::ZERO)),

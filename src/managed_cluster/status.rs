@@ -509,6 +509,7 @@ mod tests {
                 recorded: text(),
                 found: text(),
                 owner: text(),
+                kept_out: None,
             },
             Blocked::ClusterGone { cluster: prod() },
             Blocked::ForeignPolicyAttached {

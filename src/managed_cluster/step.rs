@@ -18,7 +18,7 @@ use crate::{
 
 use super::words::{
     SHUTS_OUT, boundary_in_words, groups_in_words, identity_in_words, leave_in_words, let_in_in_words, names_a_ghost,
-    secret_in_words, settings_in_words, some, trust_in_words,
+    rescope_in_words, secret_in_words, settings_in_words, some, trust_in_words,
 };
 
 pub use super::{
@@ -92,6 +92,9 @@ pub enum Step {
         /// Principals of others of whom only the unique ID is left: they let nobody in, and go.
         #[serde(skip_serializing_if = "BTreeSet::is_empty")]
         ghosts: BTreeSet<String>,
+        /// The other role whose statement goes, since ours takes its place.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replaced: Option<RoleArn>,
     },
     /// Take our statement out of the trust policy of a role that was taken over, and leave the role to the others.
     LeaveRole {
@@ -293,8 +296,9 @@ impl Step {
                 name,
                 management_role,
                 ghosts,
+                replaced,
                 ..
-            } => let_in_in_words(name, management_role, ghosts),
+            } => let_in_in_words(name, management_role, replaced.as_ref(), ghosts),
             Self::LeaveRole { name, ghosts, .. } => leave_in_words(name, ghosts),
             Self::AdoptRole { arn, id, .. } => format!("take over role {arn} ({id})"),
             Self::AdoptAccessEntry { arn, .. } => format!("take over access entry {arn}"),
@@ -309,12 +313,7 @@ impl Step {
             Self::TagAccessEntry { missing, .. } => format!("restore the tags of the access entry ({})", some(missing)),
             Self::DeleteAccessEntry => "delete the access entry".to_owned(),
             Self::Associate { policy, scope } => format!("associate {} in {}", policy.name(), scope_in_words(scope)),
-            Self::Rescope { policy, scope, found } => format!(
-                "hold {} to {} (it was associated in {})",
-                policy.name(),
-                scope_in_words(scope),
-                scope_in_words(found)
-            ),
+            Self::Rescope { policy, scope, found } => rescope_in_words(policy, scope, found),
             Self::Reassociate { policy, scope, found } => format!(
                 "take away {}, associated in {}, and associate it anew in {}, since EKS did not change its scope in place",
                 policy.name(),

@@ -93,8 +93,13 @@ pub(super) async fn tell(
     }
     not_given_back(context, &about, old, new, pass).await;
     let moored = old.deployer_role.is_some() && old.secret.is_some();
+    let uid = metadata.uid.as_deref().unwrap_or_default();
+    let well_before = context.memory.was_well(uid, new.observed_generation);
+    if verdict == Verdict::True.as_str() {
+        context.memory.all_well(uid, new.observed_generation);
+    }
     let kept = match pass {
-        Pass::Applied(plan, outcome, _) => Some((plan, outcome, was_ready || plan.suspicion.is_some())),
+        Pass::Applied(plan, outcome, _) => Some((plan, outcome, was_ready || well_before || plan.suspicion.is_some())),
         // All was well before where nothing but the access was away.
         Pass::Suspended(suspension) => match &suspension.kept {
             Kept::Applied(plan, outcome, _) => Some((plan, outcome, same)),

@@ -7,7 +7,7 @@ use crate::{
     api::CLOSED_ACCOUNTS,
     domain::{
         arn::{PolicyArn, RoleArn},
-        eks::AccessScope,
+        eks::{AccessPolicyArn, AccessScope},
         name::RoleName,
     },
     policy::{self, Difference, Document, Exposure},
@@ -101,10 +101,33 @@ pub(crate) fn names_a_ghost(differences: &[Difference]) -> bool {
     differences.iter().any(|difference| !difference.ghosts().is_empty())
 }
 
-/// The statement by which the management role is let in beside others.
-pub(crate) fn let_in_in_words(role: &RoleName, management_role: &RoleArn, ghosts: &BTreeSet<String>) -> String {
+/// That an access policy is held to less, or reaches further.
+pub(crate) fn rescope_in_words(policy: &AccessPolicyArn, scope: &AccessScope, found: &AccessScope) -> String {
+    let to = if *scope == AccessScope::Cluster {
+        "widen"
+    } else {
+        "hold"
+    };
     format!(
-        "let {management_role} in by the trust policy of {role}, beside what stands there{}",
+        "{to} {} to {} (it was associated in {})",
+        policy.name(),
+        scope_in_words(scope),
+        scope_in_words(found)
+    )
+}
+
+/// The statement by which the management role is let in beside others.
+pub(crate) fn let_in_in_words(
+    role: &RoleName,
+    management_role: &RoleArn,
+    replaced: Option<&RoleArn>,
+    ghosts: &BTreeSet<String>,
+) -> String {
+    let instead = replaced.map_or_else(String::new, |other| {
+        format!(" and in the place of the statement for {other}, which that lets in no more")
+    });
+    format!(
+        "let {management_role} in by the trust policy of {role}, beside what stands there{instead}{}",
         ghosts_in_words(ghosts)
     )
 }

@@ -172,7 +172,7 @@ async fn in_account(
     remember_suspicion(context, &uid, &plan);
     log_plan(&request.name, &plan);
     if let Some(withheld) = context.withheld(&role.metadata) {
-        return Ok(Pass::Withheld(withheld, plan));
+        return Ok(Pass::Withheld(withheld, plan, members.retained));
     }
     if finalizer::add(&context.api(), &role.metadata, FINALIZER).await? == finalizer::Hold::TooLate {
         return Ok(Pass::Releasing("the object is being removed".to_owned(), None));
@@ -369,7 +369,7 @@ mod tests {
         };
         let passes: [fn() -> Pass; 3] = [
             applied,
-            || Pass::Withheld(Withheld::Paused, Plan::default()),
+            || Pass::Withheld(Withheld::Paused, Plan::default(), std::collections::BTreeSet::new()),
             || Pass::ReleaseWithheld(Withheld::Paused, Foreseen::default()),
         ];
         for pass in passes {

@@ -40,8 +40,9 @@ use super::{
 pub enum Pass {
     /// The spec asks for what it cannot have.
     Refused(Refusal),
-    /// Everything was looked at, and nothing written.
-    Withheld(Withheld, Plan),
+    /// Everything was looked at, and nothing written but the status: which deployer roles are kept when their objects go is
+    /// recorded there all the same, and those that go wait for no more.
+    Withheld(Withheld, Plan, BTreeSet<String>),
     /// The plan was carried out as far as it went.
     Applied(Box<Applied>),
     /// The pass could not be carried through.
@@ -124,7 +125,7 @@ pub fn findings(pass: &Pass, object: &str) -> Vec<Finding> {
     };
     match pass {
         Pass::Refused(refusal) => alone("InvalidSpec", refusal.to_string(), true),
-        Pass::Withheld(withheld, plan) if plan.is_clean() => {
+        Pass::Withheld(withheld, plan, _) if plan.is_clean() => {
             let mut findings = held(None);
             findings.push(Finding::new(
                 ConditionType::Ready,
@@ -134,7 +135,7 @@ pub fn findings(pass: &Pass, object: &str) -> Vec<Finding> {
             ));
             findings
         }
-        Pass::Withheld(withheld, plan) => withheld::told(*withheld, object, plan),
+        Pass::Withheld(withheld, plan, _) => withheld::told(*withheld, object, plan),
         Pass::Applied(applied) => {
             let Applied {
                 plan, outcome, request, ..
@@ -301,8 +302,11 @@ pub fn status(
         Pass::Releasing(_, Some(Blocked::ClustersRemain { retained, .. })) => {
             status.retained = retained.iter().cloned().collect();
         }
+        Pass::Withheld(_, _, retained) => {
+            let kept = old.retained.iter().chain(retained).cloned();
+            status.retained = kept.collect::<BTreeSet<String>>().into_iter().collect();
+        }
         Pass::Refused(_)
-        | Pass::Withheld(..)
         | Pass::Failed(_)
         | Pass::RemovalFailed(_)
         | Pass::Releasing(..)
@@ -402,7 +406,7 @@ mod tests {
 
     #[test]
     fn a_paused_role_that_is_as_specified_leaves_the_binding_to_its_own_condition() {
-        let pass = Pass::Withheld(Withheld::Paused, Plan::default());
+        let pass = Pass::Withheld(Withheld::Paused, Plan::default(), BTreeSet::new());
         let told = after(&ManagementRoleStatus::default(), &pass, 1);
         let ready = find(&told.conditions, ConditionType::Ready).unwrap();
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("True", "Paused"));
@@ -421,7 +425,7 @@ mod tests {
         };
         let told = after(
             &ManagementRoleStatus::default(),
-            &Pass::Withheld(Withheld::ReadOnly, plan),
+            &Pass::Withheld(Withheld::ReadOnly, plan, BTreeSet::new()),
             1,
         );
         let part = |kind| {

@@ -188,18 +188,31 @@ pub fn with_ours(trust: &str, management_role: &RoleArn) -> Document {
 /// its hub.
 #[must_use]
 pub fn of_another_hub(trust: &str, hub: &ClusterArn) -> Option<RoleArn> {
-    let document = Document::parse(trust).ok()?;
     let ours = management_path(hub);
-    let mut named = document
-        .statements
+    let mut named = let_in_by_ours(trust).into_iter();
+    named.find(|role| role.path.starts_with(MOORING) && role.path != ours)
+}
+
+/// The other role whose statement ours takes the place of (`with_ours`): the management role of another hub, or one of before.
+#[must_use]
+pub fn replaced(trust: &str, management_role: &RoleArn) -> Option<RoleArn> {
+    let mut named = let_in_by_ours(trust).into_iter();
+    named.find(|role| role != management_role)
+}
+
+/// The roles that statements with the `Sid` of ours let in.
+fn let_in_by_ours(trust: &str) -> Vec<RoleArn> {
+    let document = Document::parse(trust).ok();
+    document
         .iter()
+        .flat_map(|document| &document.statements)
         .filter(|statement| statement.sid.as_deref() == Some(MANAGEMENT_ROLE))
         .flat_map(|statement| statement.condition.values())
         .flatten()
         .filter(|(key, _)| key.eq_ignore_ascii_case("aws:PrincipalArn"))
         .flat_map(|(_, values)| values)
-        .filter_map(|arn| arn.parse::<RoleArn>().ok());
-    named.find(|role| role.path.starts_with(MOORING) && role.path != ours)
+        .filter_map(|arn| arn.parse::<RoleArn>().ok())
+        .collect()
 }
 
 /// What others wrote there: the trust policy without our statement, and without principals of whom only the unique ID is

@@ -82,7 +82,7 @@ fn what_keeps_an_existing_role_from_use_is_told_and_changes_nothing() {
             "missing",
             |w| w.role = None,
             &["!UnusableRole"],
-            "there is no such role",
+            r#"there is no such role: have its owner make it, in account 222222222222, without a policy of its own and with this trust policy: {"Version":"2012-10-17","Statement":[{"Sid":"ManagementRole""#,
         ),
         (
             "elsewhere",
@@ -1054,6 +1054,71 @@ fn a_role_that_has_our_name_in_another_case_or_path_is_told_before_anything_is_m
         assert!(world.secrets.is_empty() && world.entry.is_none());
         assert_eq!(world.role.as_ref(), Some(&role));
         assert_eq!(brief(&world.plan_removal()), Vec::<String>::new());
+    }
+}
+
+/// Whose it is that has our name in another path or case is told as of any other role of Mooring's: the object or the hub.
+#[test]
+fn a_role_of_moorings_that_has_our_name_in_another_case_or_path_is_told_with_its_owner() {
+    const OTHER: &str = "arn:aws:eks:eu-west-1:999999999999:cluster/other";
+    let named = format!("{ADMIN}  deployerRole: {{name: argocd-prod}}\n");
+    let of = |hub: &str, uid: &str, object: &str| {
+        tags(&[
+            ("mooring.dev/hub", hub),
+            ("mooring.dev/uid", uid),
+            ("mooring.dev/object", object),
+        ])
+    };
+    for (marks, says, next) in [
+        (
+            of(HUB, "living", "beside"),
+            &["for beside (UID living)", "moors"][..],
+            "make this ManagedCluster anew with another access.deployerRole.name",
+        ),
+        (
+            tags(&[]),
+            &["ManagedCluster beside has recorded it as its own"],
+            "make this ManagedCluster anew with another access.deployerRole.name",
+        ),
+        (
+            of(OTHER, "living", "prod"),
+            &[OTHER, "for prod (UID living)"],
+            "have it removed there first, or choose another access.deployerRole.name",
+        ),
+        (
+            of(HUB, "lost", "lost"),
+            &["for lost (UID lost)", "no object that is there has it"],
+            "in account 222222222222, `aws iam delete-role --role-name ARGOCD-prod`",
+        ),
+    ] {
+        let mut world = World::moored(&named);
+        let mut role = world.role.clone().unwrap();
+        role.arn = "arn:aws:iam::222222222222:role/mooring/other/second/ARGOCD-prod".into();
+        (role.id, role.name) = ("AROATHEIRS".into(), "ARGOCD-prod".into());
+        let recorded = marks.is_empty();
+        let mut beside = world.request.identity.cluster.clone();
+        beside.name = "beside".parse().unwrap();
+        role.tags = marks;
+        world = World::new(&named);
+        let lives = Lives {
+            name: "beside".into(),
+            cluster: Some(beside.clone()),
+            role: recorded.then(|| role.id.clone()),
+            ..Lives::default()
+        };
+        world.living.insert("living".into(), lives);
+        world.role = Some(role.clone());
+        let plan = world.pass();
+        assert_eq!(brief(&plan), ["!RoleNotOurs"]);
+        let told = plan.blocked[0].message();
+        for part in says.iter().chain([&next]) {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(
+            !told.contains("adoptExisting"),
+            "what Mooring made is never taken over: {told}"
+        );
+        assert_eq!(world.role.as_ref(), Some(&role));
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mooring::{
     api::AccessEntryStatus,
-    domain::{eks::AccessScope, ownership::Owner},
+    domain::{arn::RoleArn, eks::AccessScope, ownership::Owner},
     managed_cluster::{
         Blocked, Part, Plan, Step,
         living::Lives,
@@ -35,6 +35,66 @@ fn messages(plan: &Plan) -> String {
 
 fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Terraform makes its role anew, and whoever opened the former one does not know: the access is gone, and that is told
+/// before what keeps the new one from being taken over.
+#[test]
+fn a_role_that_was_taken_over_and_made_again_is_told_as_that_until_its_owner_opens_the_new_one() {
+    let mut world = taken_over();
+    let former = world.role().id.clone();
+    world.role().id = "AROANEW".into();
+    world.role().tags.clear();
+    let entry = world.entry.clone();
+    for _ in 0..3 {
+        let plan = world.pass();
+        assert_eq!(brief(&plan), ["!StalePrincipal"]);
+        let told = messages(&plan);
+        let open = format!("aws iam tag-role --role-name argocd-prod --tags Key=mooring.dev/adopt,Value={HUB}");
+        for part in [
+            &former,
+            "AROANEW",
+            "lets nobody in",
+            "not taken over: the owner of the account",
+            &open,
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+    assert_eq!(world.entry, entry, "nothing is written");
+    assert!(!world.role().tags.keys().any(|key| key.starts_with("mooring.dev/")));
+    world.role().tags.insert("mooring.dev/adopt".into(), HUB.into());
+    for _ in 0..3 {
+        world.pass();
+    }
+    let told = messages(&world.plan());
+    assert!(
+        told.contains("for a role that is gone") && told.contains("Delete it"),
+        "others gave it something: {told}"
+    );
+    world.entry = None;
+    world.associations.clear();
+    for _ in 0..3 {
+        world.pass();
+    }
+    assert!(world.plan().is_clean() && world.entry.is_some());
+}
+
+/// Somebody sets another hub's statement in the place of ours, on a role that is opened to this hub: whom putting ours back shuts
+/// out is said.
+#[test]
+fn whose_statement_ours_takes_the_place_of_is_said() {
+    let mut world = taken_over();
+    let other: RoleArn =
+        "arn:aws:iam::999999999999:role/mooring/999999999999-eu-west-1-other/management-default-00000000"
+            .parse()
+            .unwrap();
+    world.role().trust = trust::with_ours(&world.role().trust.clone(), &other).to_json();
+    let words: Vec<String> = world.pass().steps.iter().map(Step::words).collect();
+    let says =
+        format!("beside what stands there and in the place of the statement for {other}, which that lets in no more");
+    assert!(words.len() == 1 && words[0].ends_with(&says), "{words:?}");
+    assert!(world.plan().is_clean());
 }
 
 /// The owner takes the tag off: nothing can be written to the role, which only matters once something has to be.

@@ -48,7 +48,8 @@ impl Blocked {
                 }
             },
             Self::ClusterGone { cluster } => format!("the cluster that was moored is not there any more, and its access entry went with it: {}. The deployer role and the cluster Secret are kept: delete this ManagedCluster, or create the cluster again under its name, and it is moored anew by itself", no_cluster(cluster)),
-            Self::RoleReplaced { arn, recorded, found, owner } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
+            Self::RoleReplaced { arn, recorded, found, owner, kept_out: None } => format!("role {arn} is not the one that Mooring made: that had ID {recorded}, this one {found} ({owner}), so somebody deleted ours and made another under its name. It is not written to, and no access entry is made for it: delete it, and it is made afresh"),
+            Self::RoleReplaced { arn, recorded, found, kept_out: Some(why), .. } => format!("role {arn} is not the one that Argo CD had: that had ID {recorded}, this one {found}, so somebody deleted it and made another under its name, and an access entry of the former one lets nobody in. This one is not taken over: {why}"),
             Self::AccessEntriesDisabled { cluster } => format!("the authentication mode of {cluster} is CONFIG_MAP, which takes no access entries: in account {}, set it with `{}` (this cannot be undone). Until then no access entry has any effect on it", cluster.account, let_take_access_entries(&cluster.region, &cluster.name)),
             Self::ConnectedCluster => "this is a cluster outside of AWS that was registered with EKS: it has no EKS endpoint or access entries to moor by".to_owned(),
             Self::RoleNotOurs { arn, owner, next } => format!("role {arn} is not ours ({owner}): {next}"),

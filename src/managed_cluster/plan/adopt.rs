@@ -21,9 +21,9 @@ use crate::{
 
 use super::{
     Memory,
+    not_ours::one_too_many,
     owner::{marked_by, open_command},
     owner_in_words,
-    role::one_too_many,
     theirs::{anothers, made_by},
 };
 use crate::managed_cluster::{

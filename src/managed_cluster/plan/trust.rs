@@ -41,6 +41,7 @@ pub(super) fn plan_trust(plan: &mut Plan, desired: &Desired, role: &Role) {
             management_role: desired.management_role.clone(),
             trust: merged,
             ghosts: trust::ghosts(&role.trust),
+            replaced: trust::replaced(&role.trust, &desired.management_role),
         });
     }
     if let Some(others) = trust::without_ours(&role.trust) {

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{
-        ManagedClusterStatus, Mode, WhileInUse,
+        ManagedClusterStatus, WhileInUse,
         condition::{ConditionType, find},
     },
     domain::commands::while_in_use,
@@ -127,11 +127,7 @@ fn in_argocd<'a>(
         others: (context.secrets.keys().map(String::as_str))
             .filter(|other| *other != management.namespace)
             .collect(),
-        cut_off: if going.identity.mode == Mode::Suspended {
-            Some(in_use::BY_SUSPENSION)
-        } else {
-            is_removed(going.old, ConditionType::AccessEntryReady).then_some("its access entry is gone already")
-        },
+        cut_off: in_use::cut_off(going.identity.mode, Some(going.old)),
         earlier: earlier(context, going),
     }
 }

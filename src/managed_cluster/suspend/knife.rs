@@ -10,12 +10,13 @@ use kube::Api;
 
 use crate::{
     api::ManagedClusterStatus,
-    aws::Account,
+    aws::{Account, ErrorKind},
     domain::eks::AccessEntry,
     managed_cluster::{
         Context, Error,
         apply::{self, Outcome, Site, Stop},
         census::living_as_known,
+        failure::Failure,
         log_plan,
         management::Management,
         memory::SHOWN_LATE,
@@ -111,9 +112,13 @@ impl Knife<'_> {
         let news = outcome.entry_deleted() && !before;
         if outcome.entry_deleted() {
             context.memory.healed(&identity.uid, arn.cloned());
+            // The removal, which comes next, looks at the entry too.
+            if metadata.deletion_timestamp.is_some() {
+                context.memory.deleted(&identity.uid, arn.cloned());
+            }
         }
         Ok(Suspension {
-            cut: cut_of(&plan, outcome, news, metadata.generation, old),
+            cut: cut_of((&plan, before), outcome, news, metadata.generation, old),
             kept: Kept::Not(None),
             lost,
             handed_over,
@@ -136,11 +141,23 @@ impl Knife<'_> {
     }
 }
 
-fn cut_of(plan: &Plan, outcome: Outcome, deleted: bool, generation: Option<i64>, old: &ManagedClusterStatus) -> Cut {
+/// What became of the entry. `deleted` is that it was news; `before`, that this process had deleted the very entry already.
+fn cut_of(
+    (plan, before): (&Plan, bool),
+    outcome: Outcome,
+    deleted: bool,
+    generation: Option<i64>,
+    old: &ManagedClusterStatus,
+) -> Cut {
     // An entry that was made just now may not be seen yet: that there is none is believed when a second look agrees. One of an
     // earlier spec does not: the access may have been given back since by an operator that could not write that down.
     let settled = !outcome.entry_deleted() && turn::is_suspended(old) && old.observed_generation == generation;
     match (outcome.into_stop(), plan.in_the_way()) {
+        // AWS judges by the tags of an entry, and one that is gone has none.
+        (Some(Stop::Failed(_, Failure::Aws(error))), _) if before && error.kind == ErrorKind::Denied => Cut::Away {
+            deleted: false,
+            settled: false,
+        },
         (Some(Stop::Failed(part, failure)), _) => Cut::Failed(Error::Step(part, failure)),
         (Some(Stop::Blocked(blocked)), _) => Cut::Blocked(blocked),
         (None, Some(blocked)) => Cut::Blocked(blocked.clone()),
@@ -167,7 +184,7 @@ mod tests {
             ..ManagedClusterStatus::default()
         };
         let settled = |generation, old: &ManagedClusterStatus| {
-            let cut = cut_of(&Plan::default(), Outcome::default(), false, generation, old);
+            let cut = cut_of((&Plan::default(), false), Outcome::default(), false, generation, old);
             matches!(cut, Cut::Away { settled: true, .. })
         };
         assert!(settled(Some(3), &old));

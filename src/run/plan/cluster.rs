@@ -14,6 +14,7 @@ use crate::{
     api::{ManagedCluster, ManagedClusterStatus, Mode},
     argocd::ClusterSecret,
     aws::ReadBy,
+    domain::name::AccountId,
     managed_cluster::{
         self, Plan, Step, Withheld,
         living::Living,
@@ -177,8 +178,9 @@ fn withheld_note(cluster: &ManagedCluster) -> Option<String> {
 #[derive(Default)]
 pub(super) struct Claims {
     secrets: Vec<Claim>,
-    /// The object that makes or takes over a deployer role, by the role's ARN without case: IAM tells names apart by none.
-    roles: BTreeMap<String, String>,
+    /// The object that makes or takes over a deployer role, by account and name in lower case: IAM tells names apart by
+    /// neither path nor case.
+    roles: BTreeMap<(AccountId, String), String>,
 }
 
 /// A server and a name in Argo CD.
@@ -215,7 +217,8 @@ impl Staying {
             return None;
         }
         let object = &self.request.identity.name;
-        let role = self.request.deployer.to_string().to_lowercase();
+        let deployer = &self.request.deployer;
+        let role = (deployer.account.clone(), deployer.name.to_string().to_lowercase());
         let first = claims.roles.entry(role).or_insert_with(|| object.clone());
         (first != object).then(|| first.clone())
     }

@@ -188,16 +188,16 @@ impl Going {
     }
 
     fn in_argocd<'a>(&'a self, cluster: &'a ManagedCluster) -> in_use::Going<'a> {
-        let status = cluster.status.as_ref().and_then(|status| status.cluster.as_ref());
+        let status = cluster.status.as_ref();
         let own = self.secrets.own.iter();
         in_use::Going {
             object: &self.identity.name,
             secrets: own.filter(|secret| !secret.deleting && secret.is_cluster()).collect(),
-            server: status.and_then(|cluster| cluster.endpoint.as_deref()),
+            server: status.and_then(|status| status.cluster.as_ref()?.endpoint.as_deref()),
             name: Some(self.identity.argocd_name.as_str()).filter(|_| !self.name_taken),
             namespace: &self.namespace,
             others: self.others.iter().map(String::as_str).collect(),
-            cut_off: (self.identity.mode == Mode::Suspended).then_some(in_use::BY_SUSPENSION),
+            cut_off: in_use::cut_off(self.identity.mode, status),
             earlier: in_use::Earlier::default(),
         }
     }
