@@ -75,6 +75,12 @@ pub(crate) async fn everything(world: &World) {
     assert!(writes.is_empty(), "a second pass finds nothing: {writes:?}");
     let writes = world.kubernetes_writes(audit).await;
     assert!(writes.is_empty(), "{writes:#?}");
+    // The spec of one is edited, too.
+    for spoke in SPOKES.iter().filter(|spoke| !spoke.ends_with("/secret-fixed")) {
+        let events = world.events(&name(spoke)).await;
+        let changed: Vec<&String> = events.iter().filter(|event| event.starts_with("Changed: ")).collect();
+        assert!(changed.is_empty(), "nobody changed the spec of {spoke}: {changed:?}");
+    }
 }
 
 #[derive(Debug)]
@@ -392,6 +398,7 @@ async fn secret_data(world: &World) {
     assert_eq!(after.metadata.uid, before.metadata.uid);
     change(world, &after, json!({"stringData": {"shard": "7", "project": "other"}})).await;
     same(world, name, &before).await;
+    told(world, name, "project, shard").await;
     let unmarked = json!({"argocd.argoproj.io/secret-type": null});
     change(world, &after, json!({"metadata": {"labels": unmarked}})).await;
     same(world, name, &before).await;

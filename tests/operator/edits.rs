@@ -1,5 +1,6 @@
 //! A spec that is edited, and one that is paused.
 
+use kube::api::{Patch, PatchParams};
 use mooring_sandbox::{
     aws::{Effect, Fault},
     stage,
@@ -223,7 +224,12 @@ async fn paused(world: &World) {
     world.patch("ManagedCluster", "paused", pause(json!("true"))).await;
     let ready = world.until_reason("ManagedCluster", "paused", "Paused").await;
     assert!(stage::is_ready(&ready), "nothing is to be done: {}", message(&ready));
-    let mark = world.mark();
+    let (mark, audit) = (world.mark(), world.audit_mark().await);
+    let secret = world.secret("paused").await.unwrap().metadata;
+    let torn = json!({"metadata": {"labels": {"argocd.argoproj.io/secret-type": null}}});
+    let params = PatchParams::default();
+    let own = secret.name.as_deref().unwrap();
+    world.secrets().patch(own, &params, &Patch::Merge(torn)).await.unwrap();
     world.role(
         "paused",
         "UpdateAssumeRolePolicy",
@@ -255,6 +261,10 @@ async fn paused(world: &World) {
         .await;
     assert_eq!(told["status"]["observedGeneration"], told["metadata"]["generation"]);
     assert_eq!(world.writes("paused", mark), Vec::<String>::new());
+    let written = world.kubernetes_writes(audit).await.into_iter();
+    let of_the_secret: Vec<_> = written.filter(|call| call.name == own).collect();
+    assert!(of_the_secret.is_empty(), "{of_the_secret:?}");
+    assert!(message(&told).contains("cluster Secret"), "{}", message(&told));
     world.patch("ManagedCluster", "paused", pause(Value::Null)).await;
     world.until_reason("ManagedCluster", "paused", "Moored").await;
     assert_eq!(
@@ -295,6 +305,7 @@ async fn unborn(world: &World) {
         assert!(message(&told).contains(words), "{}", message(&told));
     }
     assert_eq!((world.seen_role("unborn"), world.seen_entry("unborn")), (None, None));
+    assert!(world.secret("unborn").await.is_none());
     assert_eq!(world.writes("unborn", 0), Vec::<String>::new());
     // Nothing was made, so nothing holds it.
     world

@@ -543,6 +543,7 @@ async fn more_removals_in_an_hour_than_allowed_wait_for_a_person_also_after_a_re
         world
             .until("ManagedCluster", name, |object| message(object).contains("six, three)"))
             .await;
+        world.told(name, "RemovalsPaused: ").await;
         stands(&world, name).await;
         assert_eq!(world.writes(name, mark), Vec::<String>::new(), "{name}");
     }

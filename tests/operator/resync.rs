@@ -44,6 +44,7 @@ async fn drift_is_found_by_a_resync_that_nobody_asked_for() {
     }
     // What the access entry was made for is a ghost, which EKS does not say.
     let former = world.seen_role("one").unwrap().id;
+    let mark = world.mark();
     world.role("one", "DeleteRole", json!({}));
     world
         .eventually("role and access entry are made afresh", async || {
@@ -53,6 +54,12 @@ async fn drift_is_found_by_a_resync_that_nobody_asked_for() {
         .await;
     let told = world.told("one", "StalePrincipal: ").await;
     assert!(told.contains(&former), "{told}");
+    // Within one resync: the pass that ran, the next, which suspects it, and that which agrees.
+    let calls = world.calls("one", mark);
+    let operations = calls.iter().map(|call| call.operation.as_str());
+    let before = operations.take_while(|operation| *operation != "CreateRole");
+    let looks = before.filter(|operation| *operation == "GetRole").count();
+    assert!(looks <= 4, "{looks} looks");
     world.never_denied();
 }
 

@@ -17,6 +17,10 @@ fn theirs_allow() -> Value {
     json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]})
 }
 
+fn pause(value: &Value) -> Value {
+    json!({"metadata": {"annotations": {"mooring.dev/paused": value}}})
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
     let world = World::ready(
@@ -106,11 +110,14 @@ async fn a_role_that_was_made_and_never_recorded_is_found_kept_and_named() {
 /// The object is what tells of a role that is kept, so it stays until the `ManagementRole` does.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_stays_until_its_management_role_names_what_is_kept() {
-    let mut setting = Setting::of(&["222222222222/eu-west-1/kept"]).flag(&["--confirm-after", "2s"]);
+    let spokes = ["222222222222/eu-west-1/kept", "222222222222/eu-west-1/beside"];
+    let mut setting = Setting::of(&spokes).flag(&["--confirm-after", "2s"]);
     setting.proxied = true;
     let world = World::ready(setting).await;
-    world.moor("kept", json!({"deletion": {"policy": "Retain"}})).await;
-    world.is_ready("ManagedCluster", "kept").await;
+    for name in ["kept", "beside"] {
+        world.moor(name, json!({"deletion": {"policy": "Retain"}})).await;
+        world.is_ready("ManagedCluster", name).await;
+    }
     let stands = (world.seen_role("kept").unwrap(), world.seen_entry("kept").unwrap());
     let faults = world.stage.proxied().unwrap().faults();
     let unrecorded = ApiFault::on("patch managementroles.mooring.dev/status", ApiEffect::Refuse(500));
@@ -142,6 +149,18 @@ async fn an_object_stays_until_its_management_role_names_what_is_kept() {
         (world.seen_role("kept").unwrap(), world.seen_entry("kept").unwrap()),
         stands
     );
+    // A pause is for what is made: what is kept is recorded, and the object goes.
+    let other = world.seen_role("beside").unwrap();
+    world.patch("ManagementRole", "default", pause(&json!("true"))).await;
+    world.until_reason("ManagementRole", "default", "Paused").await;
+    let mark = world.mark();
+    world.delete("ManagedCluster", "beside").await;
+    world.until_gone("ManagedCluster", "beside").await;
+    let mut kept = [stands.0.arn.clone(), other.arn.clone()];
+    kept.sort();
+    assert_eq!(retained(&world).await, json!(kept));
+    assert_eq!(world.seen_role("beside").unwrap(), other);
+    assert_eq!(world.writes("default", mark), Vec::<String>::new());
 }
 
 /// The deployer roles that the `ManagementRole` lists.
@@ -197,8 +216,7 @@ async fn paused(world: &World, made: &str) {
         input["PolicyName"] = json!("theirs");
         world.iam(HUB_ACCOUNT, operation, input);
     };
-    let pause = |value: Value| json!({"metadata": {"annotations": {"mooring.dev/paused": value}}});
-    world.patch("ManagementRole", "default", pause(json!("true"))).await;
+    world.patch("ManagementRole", "default", pause(&json!("true"))).await;
     policy("PutRolePolicy", json!({"PolicyDocument": theirs_allow().to_string()}));
     let mark = world.mark();
     world.delete("ManagementRole", "default").await;
@@ -213,5 +231,5 @@ async fn paused(world: &World, made: &str) {
     }
     assert_eq!(world.writes("default", mark), Vec::<String>::new());
     policy("DeleteRolePolicy", json!({}));
-    world.patch("ManagementRole", "default", pause(Value::Null)).await;
+    world.patch("ManagementRole", "default", pause(&Value::Null)).await;
 }

@@ -134,6 +134,22 @@ async fn used(world: &World) {
     assert_eq!(world.seen_role(name).unwrap().id, role.id);
     assert_eq!(world.secret(name).await.unwrap().metadata.uid, secret.metadata.uid);
 
+    // Nothing gives it back while the object is being removed, and what hangs then hangs on.
+    world.patch("ManagedCluster", name, mode("Enforce")).await;
+    let told = world
+        .until("ManagedCluster", name, |object| {
+            object["status"]["observedGeneration"] == object["metadata"]["generation"]
+                && message(object).contains("its access entry is gone already, and a removal gives no access back")
+        })
+        .await;
+    assert!(
+        message(&told).contains("Argo CD cannot reach the cluster") && !message(&told).contains("To take it down"),
+        "{}",
+        message(&told)
+    );
+    assert_eq!(condition(&told, "AccessEntryReady").unwrap().1, "Removed");
+    assert_eq!(world.writes(name, mark), ["DeleteAccessEntry"]);
+
     world.patch("ManagedCluster", name, pause(&json!("true"))).await;
     let told = world.until_reason("ManagedCluster", name, "Paused").await;
     assert!(
@@ -221,4 +237,44 @@ async fn overtaken(world: &World) {
     assert_eq!(world.seen_entry(name), None);
     world.told(name, "AccessTakenAway: ").await;
     faults.remove(held);
+}
+
+/// AWS judges a deletion by the tags of the entry, and one that is gone has none: what a late read makes of that is no refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_suspension_deleted_and_reads_still_show_is_no_refusal() {
+    let spokes = ["222222222222/eu-west-1/going", "222222222222/eu-west-1/staying"];
+    let mut setting = Setting::of(&spokes).flag(&["--confirm-after", "2s"]);
+    setting.aws.eks_propagation = std::time::Duration::from_secs(4);
+    let world = World::ready(setting).await;
+    for name in ["going", "staying"] {
+        world.moored(name).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    let name = "going";
+    world.patch("ManagedCluster", name, mode("Observe")).await;
+    world.until_reason("ManagedCluster", name, "Observe").await;
+    world.delete("ManagedCluster", name).await;
+    world
+        .until("ManagedCluster", name, |object| {
+            message(object).contains("the object is being removed")
+        })
+        .await;
+    for name in ["going", "staying"] {
+        world.patch("ManagedCluster", name, mode("Suspended")).await;
+    }
+    world.until_gone("ManagedCluster", name).await;
+    world.until_reason("ManagedCluster", "staying", "Suspended").await;
+    for _ in 0..4 {
+        world.ask("ManagedCluster", "staying").await;
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        let told = world.get("ManagedCluster", "staying").await.unwrap();
+        assert_eq!(stage::ready(&told).1, "Suspended", "{}", message(&told));
+        assert!(!message(&told).contains("still stands"), "{}", message(&told));
+    }
+    for name in ["going", "staying"] {
+        let told = world.events(name).await;
+        let refused: Vec<&String> = told.iter().filter(|event| event.starts_with("AccessDenied")).collect();
+        assert!(refused.is_empty(), "{refused:?}");
+        assert_eq!(world.seen_entry(name), None);
+    }
 }

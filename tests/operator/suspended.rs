@@ -95,6 +95,7 @@ async fn a_suspension_takes_the_access_away_first_and_keeps_the_rest() {
 async fn nobody_works(world: &World) {
     mode(world, "unseen", "Enforce").await;
     world.is_ready("ManagedCluster", "unseen").await;
+    world.moored("live").await;
     world.end_operator(Signal::Kill).await;
     let (code, said, progress) = revoke(world, "unseen", &["--timeout", "10s"]).await;
     assert_eq!(
@@ -113,6 +114,25 @@ async fn nobody_works(world: &World) {
     ] {
         assert!(progress.contains(words), "{words}: {progress}");
     }
+    // Whoever has run that is told by the same command what the cluster does.
+    let (code, said, progress) = revoke(world, "live", &["--timeout", "5s"]).await;
+    assert_eq!(
+        (code, &said["entry"]["reason"], &said["probe"]["state"]),
+        (1, &json!("NotLookedAt"), &json!("LetIn")),
+        "{said:#} {progress}"
+    );
+    world.entry("live", "DeleteAccessEntry", json!({}));
+    world
+        .eventually("the cluster to know the role no more", async || {
+            (!let_in(world, "live").await).then_some(())
+        })
+        .await;
+    let (code, said, progress) = revoke(world, "live", &["--timeout", "5s"]).await;
+    assert_eq!(
+        (code, &said["entry"]["state"], &said["probe"]["state"]),
+        (0, &json!("Away"), &json!("Refused")),
+        "{said:#} {progress}"
+    );
 }
 
 async fn live(world: &World) {

@@ -1,9 +1,10 @@
 //! The same while an operator starts: each of its first reads of the API server fails once, in every way but silence,
-//! which ends after minutes (`kubernetes::connect`). An edit that was made meanwhile is acted on, and nothing is lost.
+//! which ends after minutes (`kubernetes::connect`), and so does what it asks AWS for itself. An edit that was made meanwhile is acted on, and nothing is lost.
 
 use std::collections::BTreeSet;
 
 use mooring_sandbox::{
+    aws::{Effect, Fault},
     control_plane::{About, ApiEffect, ApiFault, ApiProxy},
     stage::Signal,
 };
@@ -25,6 +26,9 @@ const WAYS: [ApiEffect; 5] = [
 const ONE_OF: usize = 7;
 
 const CLUSTER: &str = "one";
+
+/// The one call that needs no permission, and is made for no object.
+const WHO: &str = "GetCallerIdentity";
 
 /// Every request.
 fn any() -> About {
@@ -89,12 +93,48 @@ async fn whatever_read_of_a_start_fails_nothing_is_lost() {
         let writes = world.writes(CLUSTER, mark);
         assert!(writes.is_empty(), "{way:?} at {kind}: {writes:?}");
     }
+    // And who it is at AWS, which it asks before all else.
+    let error = |status, code| Effect::Error {
+        status,
+        code,
+        message: "It failed.".to_owned(),
+    };
+    let ways = [
+        error(400, "Throttling"),
+        error(500, "InternalFailure"),
+        error(403, "ExpiredToken"),
+        Effect::AccessDenied,
+        Effect::CloseBefore,
+        Effect::CloseAfter,
+        Effect::Hang,
+    ];
+    let some = if all() { ways.len() } else { 1 };
+    for way in ways.iter().take(some) {
+        let faults = world.stage.aws.faults();
+        // Silence lasts 20 s.
+        let times = if matches!(way, Effect::Hang) { 1 } else { 2 };
+        let fault = faults.add(Fault::on(WHO, way.clone()).first(times)).unwrap();
+        let mark = world.mark();
+        start(&world, calls.len() + 1).await;
+        world.ask("ManagementRole", "default").await;
+        world.is_ready("ManagementRole", "default").await;
+        let met = faults.struck(fault) > 0;
+        calls.push((WHO.to_owned(), met));
+        if !met {
+            not_met.push(format!("{way:?} at {WHO}"));
+        }
+        faults.remove(fault);
+        for object in [CLUSTER, "default"] {
+            let writes = world.writes(object, mark);
+            assert!(writes.is_empty(), "{way:?} at {WHO}: {writes:?}");
+        }
+    }
     let log = world.log();
     assert!(!log.contains("panicked"), "{log}");
     let tried = calls.len();
     say(&format!(
         "fault sweep of a start: {tried} of {} points tried{} in {} s, {} of them not met{}",
-        reads.len() * WAYS.len(),
+        reads.len() * WAYS.len() + ways.len(),
         if all() { "" } else { " (make sweep tries all)" },
         started.elapsed().as_secs(),
         not_met.len(),
