@@ -36,18 +36,12 @@ pub(super) fn elsewhere(desired: &Desired, role: &Role, memory: &Memory<'_>) -> 
             || owner_in_words(&marked),
             |holder| format!("ManagedCluster {} has recorded it as its own", holder.name),
         );
-        let hub = memory.owner.hub.to_string();
+        // It may be one that Mooring itself works by: nobody is told to delete it.
         let other = "choose another access.deployerRole.name in a new ManagedCluster";
-        let next = match (holder, &marked) {
+        let next = match (holder, marked.is_another_hubs(memory.owner)) {
             (Some(holder), _) => one_too_many(desired, Some(holder)),
-            (None, Marked::Another { hub: of, .. }) if *of != hub => {
-                format!("it has the name in another {differs}: have it removed there first, or {other}")
-            }
-            (None, Marked::Ours | Marked::Another { .. } | Marked::Unmarked) => format!(
-                "no object that is there has it, and it has the name in another {differs}: delete it if nothing uses it: in account {}, `aws iam delete-role --role-name {}`; or {other}",
-                account_in(&role.arn),
-                name_in(&role.arn)
-            ),
+            (None, true) => format!("it has the name in another {differs}: have it removed there first, or {other}"),
+            (None, false) => format!("it has the name in another {differs}: {other}"),
         };
         return Blocked::RoleNotOurs {
             arn: role.arn.clone(),
