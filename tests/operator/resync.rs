@@ -54,12 +54,13 @@ async fn drift_is_found_by_a_resync_that_nobody_asked_for() {
         .await;
     let told = world.told("one", "StalePrincipal: ").await;
     assert!(told.contains(&former), "{told}");
-    // Within one resync: the pass that ran, the next, which suspects it, and that which agrees.
+    // Within one resync: the pass that ran, the next, which suspects it, that which agrees, and one or the other that others
+    // caused.
     let calls = world.calls("one", mark);
     let operations = calls.iter().map(|call| call.operation.as_str());
     let before = operations.take_while(|operation| *operation != "CreateRole");
     let looks = before.filter(|operation| *operation == "GetRole").count();
-    assert!(looks <= 4, "{looks} looks");
+    assert!(looks <= 6, "{looks} looks");
     world.never_denied();
 }
 
