@@ -22,7 +22,7 @@ use super::{
 };
 use crate::support::PATIENCE;
 
-/// How long the slowest cluster may take to come to its point.
+/// How long the slowest cluster may take to come to its point, after the last one that came to its own.
 const HELD: std::time::Duration = PATIENCE;
 
 /// What holds a cluster at a write.
@@ -153,12 +153,13 @@ async fn killed_before_and_after_every_write_the_end_is_that_of_a_clean_run() {
 
 /// Waits until every cluster is held at its point; gives those that are not.
 async fn all_held(ground: &Ground, trials: &[Trial], holds: &[Hold]) -> Vec<String> {
-    let deadline = Instant::now() + HELD;
+    let mut deadline = Instant::now() + HELD;
     let mut frozen = vec![false; holds.len()];
     loop {
         for ((hold, trial), frozen) in holds.iter().zip(trials).zip(&mut frozen) {
             if !*frozen && hold.held(ground) {
                 *frozen = true;
+                deadline = Instant::now() + HELD;
                 freeze(ground, &trial.name);
             }
         }
