@@ -89,6 +89,12 @@ impl Mending {
         }
     }
 
+    /// Whether the object is being removed.
+    #[must_use]
+    pub fn is_going(&self) -> bool {
+        self.going
+    }
+
     /// The same of what is done to the object's role, which may be somebody else's.
     #[must_use]
     pub fn will_to_role(&self, does: &str) -> String {

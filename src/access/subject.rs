@@ -84,8 +84,6 @@ pub struct Subject {
     pub policies: Vec<(String, Vec<String>)>,
     /// Whether access is taken away on purpose.
     pub suspended: bool,
-    /// Whether the object is being removed.
-    pub going: bool,
     /// What the operator says does not hold.
     pub told: Vec<Told>,
     /// Whether Mooring mends what it made for the cluster.
@@ -215,7 +213,6 @@ impl Subject {
                 .map(|policy| (policy.name.clone(), policy.namespaces.clone()))
                 .collect(),
             suspended: cluster.spec.mode == Mode::Suspended,
-            going,
             told: status.conditions.iter().filter_map(told).collect(),
             mending: Mending::of_cluster(cluster),
         })

@@ -43,11 +43,9 @@ pub(in crate::commands) fn refused(manifest: &Value) -> Vec<String> {
 /// Whether the definition lets a spec name a label (`labels`) or an annotation (`annotations`) of the cluster Secret. Those
 /// that it does not are words of its rules.
 pub(in crate::commands) fn may_be_named(field: &str, key: &str) -> bool {
-    let path = format!("/properties/spec/properties/argocd/properties/{field}/x-kubernetes-validations");
-    let rules = MANAGED_CLUSTER.pointer(&path).and_then(Value::as_array);
-    let rules = rules.into_iter().flatten().filter_map(|rule| rule["rule"].as_str());
+    let argocd = &MANAGED_CLUSTER["properties"]["spec"]["properties"]["argocd"]["properties"];
     let named = format!("'{key}'");
-    let mut lists = rules.filter_map(|rule| rule.split_once("k in [")?.1.split_once(']'));
+    let mut lists = rules(&argocd[field]).filter_map(|(rule, _)| rule.split_once("k in [")?.1.split_once(']'));
     !key.starts_with("mooring.dev/") && !lists.any(|(list, _)| list.split(", ").any(|word| word == named))
 }
 

@@ -127,8 +127,17 @@ impl Wired {
     pub fn had_name(&self) -> &str {
         match self.left_by() {
             Some(name) if name != UNNAMED => name,
-            Some(_) | None if self.seen.name.is_empty() => self.cluster.name.as_str(),
-            Some(_) | None => &self.seen.name,
+            Some(_) | None => self.shown_name(),
+        }
+    }
+
+    /// The cluster's name in Argo CD.
+    #[must_use]
+    pub fn shown_name(&self) -> &str {
+        if self.seen.name.is_empty() {
+            self.cluster.name.as_str()
+        } else {
+            &self.seen.name
         }
     }
 }

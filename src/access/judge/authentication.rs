@@ -35,7 +35,7 @@ pub(super) fn judge(subject: &Subject, evidence: &Evidence) -> Found {
                 "the API server of {} does not know sessions of {} (HTTP 401), since spec.mode is Suspended",
                 subject.cluster, subject.deployer
             ),
-            if subject.going {
+            if subject.mending.is_going() {
                 "nothing: it is being removed, and a removal gives no access back"
             } else {
                 "nothing, while the suspension is meant; spec.mode: Enforce gives the access back"

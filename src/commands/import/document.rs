@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::commands::definition;
-use crate::{commands::Printed, text::on_one_line};
+use crate::{
+    commands::{Printed, definition},
+    text::on_one_line,
+};
 
 /// An object to print.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -235,12 +235,7 @@ fn text<'a>(object: &'a Value, at: &str) -> &'a str {
 
 /// The cluster's name in Argo CD.
 pub(super) fn shown(looked: &Looked) -> &str {
-    let wired = &looked.wired;
-    if wired.seen.name.is_empty() {
-        wired.cluster.name.as_str()
-    } else {
-        &wired.seen.name
-    }
+    looked.wired.shown_name()
 }
 
 fn managed_cluster(hub: &Hub, looked: &Looked, (name, stays_theirs): (&str, bool)) -> Value {

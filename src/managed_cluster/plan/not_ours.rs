@@ -30,9 +30,10 @@ pub(super) fn elsewhere(desired: &Desired, role: &Role, memory: &Memory<'_>) -> 
         }
         Marked::Ours | Marked::Another { .. } | Marked::Unmarked => None,
     };
-    let holder = held(role, memory).or(of_living);
+    let recorded = held(role, memory);
+    let holder = recorded.or(of_living);
     if holder.is_some() || marked != Marked::Unmarked {
-        let whose = held(role, memory).map_or_else(
+        let whose = recorded.map_or_else(
             || owner_in_words(&marked),
             |holder| format!("ManagedCluster {} has recorded it as its own", holder.name),
         );
