@@ -413,10 +413,10 @@ fn sound(world: &World, plan: &Plan) {
         matches!(step, Step::SetGroups { groups, found } if !groups.is_superset(found))
             || matches!(step, Step::Disassociate { .. })
     });
-    let widening = plan
-        .steps
-        .iter()
-        .rposition(|step| matches!(step, Step::Associate { .. }));
+    let widening = plan.steps.iter().rposition(|step| {
+        matches!(step, Step::Associate { .. })
+            || matches!(step, Step::Rescope { scope, found, .. } if scope.covers(found))
+    });
     if let (Some(narrowing), Some(widening)) = (narrowing, widening) {
         assert!(widening < narrowing, "narrowed before it was widened");
     }

@@ -282,6 +282,16 @@ fn each_drift_leads_to_its_own_mending_and_nothing_else() {
             ],
         ),
         (
+            // What it gives is given before the group goes that stood for it.
+            "group-exchanged-for-a-wider-scope",
+            SCOPED,
+            |w| {
+                w.associations.insert(policy("AmazonEKSViewPolicy"), namespaces(&["a"]));
+                w.entry().groups = ["team-before".to_owned()].into();
+            },
+            &["Rescope AmazonEKSViewPolicy", "SetGroups"],
+        ),
+        (
             "secret-value",
             ADMIN,
             |w| {
@@ -742,6 +752,18 @@ fn each_obstacle_stops_what_comes_after_it() {
                 data.insert("namespaces".into(), bytes("kube-system"));
             },
             &["NullSecretKeys", "!ForeignPolicyAttached"],
+        ),
+        // And nothing is deleted before that is settled.
+        (
+            "bounded-with-policy-and-a-copy",
+            BOUNDED,
+            |w| {
+                w.policies.inline.insert("evil".into());
+                let mut copy = w.secret().clone();
+                copy.metadata.name = Some("a-copy".into());
+                w.secrets.insert("a-copy".into(), copy);
+            },
+            &["!ForeignPolicyAttached"],
         ),
         // An entry of ours gives no more than the spec, whatever is the matter with the role.
         (
