@@ -23,6 +23,7 @@ mod drift;
 mod edits;
 mod faults;
 mod fleet;
+mod halfway;
 mod handed_over;
 mod hops;
 mod judge;
