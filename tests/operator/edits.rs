@@ -65,12 +65,15 @@ async fn taken_away_though_what_comes_instead_is_refused(world: &World) {
     assert_eq!(world.seen_entry("refused").unwrap().policies, pairs(&[(VIEW, "*")]));
 }
 
-/// Where another cluster takes up all of an account's turns, an object that waits for its own is looked at all the same
-/// once a person changes it: it does not stand in the queue with a spec that nobody wants any more.
+/// Where another cluster takes up all of an account's turns, an object is looked at all the same once a person changes it:
+/// one that waits for its own turn does not stand in the queue with a spec that nobody wants any more, and neither does one
+/// that was made long ago.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_overtakes_the_queue_of_its_account_though_the_object_was_never_looked_at() {
-    let spokes = ["222222222222/eu-west-1/busy", "222222222222/eu-west-1/queued"];
-    let world = World::ready(Setting::of(&spokes).flag(&["--passes-per-account", "1"])).await;
+    let spokes = ["busy", "queued", "known"].map(|name| format!("222222222222/eu-west-1/{name}"));
+    let setting = Setting::of(&spokes.each_ref().map(String::as_str));
+    let world = World::ready(setting.flag(&["--passes-per-account", "1"])).await;
+    world.moored("known").await;
     let faults = world.stage.aws.faults();
     let hung = faults.add(Fault::on("CreateRole", Effect::Hang).first(1)).unwrap();
     world.moor("busy", json!({})).await;
@@ -89,9 +92,15 @@ async fn an_edit_overtakes_the_queue_of_its_account_though_the_object_was_never_
         .await;
     assert!(world.calls("queued", 0).is_empty(), "its turn has not come");
     let narrower = json!({"spec": {"access": {"policies": [{"name": VIEW}]}}});
-    world.patch("ManagedCluster", "queued", narrower).await;
-    world.is_ready("ManagedCluster", "queued").await;
-    assert_eq!(world.seen_entry("queued").unwrap().policies, pairs(&[(VIEW, "*")]));
+    for name in ["queued", "known"] {
+        world.patch("ManagedCluster", name, narrower.clone()).await;
+        world.is_ready("ManagedCluster", name).await;
+        assert_eq!(
+            world.seen_entry(name).unwrap().policies,
+            pairs(&[(VIEW, "*")]),
+            "{name}"
+        );
+    }
     assert_eq!(world.writes("busy", 0), ["CreateRole"], "it still waits for its answer");
     faults.remove(hung);
 }
@@ -230,17 +239,7 @@ async fn paused(world: &World) {
     let params = PatchParams::default();
     let own = secret.name.as_deref().unwrap();
     world.secrets().patch(own, &params, &Patch::Merge(torn)).await.unwrap();
-    world.role(
-        "paused",
-        "UpdateAssumeRolePolicy",
-        json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)}),
-    );
-    world.ask("ManagedCluster", "paused").await;
-    let told = world
-        .until("ManagedCluster", "paused", |object| {
-            stage::ready(object) == ("False".to_owned(), "Paused".to_owned())
-        })
-        .await;
+    let told = opened_by_hand(world, "paused").await;
     assert!(
         message(&told).contains("restore the trust policy of paused-"),
         "{}",
@@ -273,6 +272,16 @@ async fn paused(world: &World) {
     );
     assert_eq!(world.seen_role("paused").unwrap(), role);
 
+    // What somebody changes during a pause is drift, once there is no edit beside it.
+    world.patch("ManagedCluster", "paused", pause(json!("true"))).await;
+    world.until_reason("ManagedCluster", "paused", "Paused").await;
+    opened_by_hand(world, "paused").await;
+    world.patch("ManagedCluster", "paused", pause(Value::Null)).await;
+    world
+        .told("paused", "DriftMended: done: restore the trust policy of paused-")
+        .await;
+    assert_eq!(world.seen_role("paused").unwrap(), role);
+
     world.patch("ManagedCluster", "paused", pause(json!("true"))).await;
     world.until_reason("ManagedCluster", "paused", "Paused").await;
     world.delete("ManagedCluster", "paused").await;
@@ -286,6 +295,15 @@ async fn paused(world: &World) {
     world.patch("ManagedCluster", "paused", pause(Value::Null)).await;
     world.until_gone("ManagedCluster", "paused").await;
     assert_eq!(world.seen_role("paused"), None);
+}
+
+/// Has the role of a paused cluster let more in than ours, and gives what is told of it.
+async fn opened_by_hand(world: &World, name: &str) -> Value {
+    let loose = json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)});
+    world.role(name, "UpdateAssumeRolePolicy", loose);
+    world.ask("ManagedCluster", name).await;
+    let waits = |object: &Value| stage::ready(object) == ("False".to_owned(), "Paused".to_owned());
+    world.until("ManagedCluster", name, waits).await
 }
 
 /// A cluster that is paused from the start says what would be made.

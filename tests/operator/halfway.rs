@@ -3,27 +3,25 @@
 use mooring_sandbox::aws::{Effect, Fault};
 use serde_json::{Value, json};
 
-use crate::support::{HUB_ACCOUNT, Setting, World, manifest::managed_cluster};
-
-const MADE: [&str; 2] = ["CreateRole", "CreateRole"];
+use crate::{
+    management::by_hand,
+    support::{HUB_ACCOUNT, Setting, World, hands::loose_trust, manifest::managed_cluster},
+};
 
 fn pause(value: &Value) -> Value {
     json!({"metadata": {"annotations": {"mooring.dev/paused": value}}})
 }
 
-/// Has the first try of a role's creation in an account not be answered, so that there is time to set a pause.
-fn slow_creation(world: &World, account: &str) {
-    let hung = Fault::on("CreateRole", Effect::Hang).in_account(account).first(1);
+/// Has the first try of a step in an account not be answered, so that there is time to set a pause.
+fn slow(world: &World, step: &str, account: &str) {
+    let hung = Fault::on(step, Effect::Hang).in_account(account).first(1);
     world.stage.aws.faults().add(hung).unwrap();
 }
 
-/// Waits until the role of an object is asked for, and then sets a pause.
-async fn paused_halfway(world: &World, kind: &str, name: &str) {
-    let asked = async || {
-        let calls = world.calls(name, 0);
-        calls.iter().any(|call| call.operation == "CreateRole").then_some(())
-    };
-    world.eventually("the role to be asked for", asked).await;
+/// Waits until a step is asked for, and then sets a pause.
+async fn paused_at(world: &World, (step, mark): (&str, u64), kind: &str, name: &str) {
+    let asked = async || (world.writes(name, mark) == [step]).then_some(());
+    world.eventually("the step to be asked for", asked).await;
     world.patch(kind, name, pause(&json!("true"))).await;
 }
 
@@ -31,20 +29,22 @@ async fn paused_halfway(world: &World, kind: &str, name: &str) {
 async fn of_a_cluster_that_is_paused_halfway_no_further_step_is_done() {
     let spokes = ["222222222222/eu-west-1/halfway", "333333333333/eu-west-1/after"];
     let world = World::ready(Setting::of(&spokes)).await;
-    slow_creation(&world, "222222222222");
+    let step = "CreateRole";
+    slow(&world, step, "222222222222");
     world.moor("halfway", json!({})).await;
-    paused_halfway(&world, "ManagedCluster", "halfway").await;
+    paused_at(&world, (step, 0), "ManagedCluster", "halfway").await;
     // A watch brings changes in their order: once the operator has seen this object, it has seen the pause.
     let refused = json!({"access": {"kubernetesGroups": ["not-allowed"]}});
     world.apply(&managed_cluster(world.cluster("after"), refused)).await;
     world.until_reason("ManagedCluster", "after", "NotAllowed").await;
-    assert_eq!(world.writes("halfway", 0), MADE[..1], "it still waits for the answer");
+    assert_eq!(world.writes("halfway", 0), [step], "it still waits for the answer");
 
     let told = world.until_reason("ManagedCluster", "halfway", "Paused").await;
+    let tries = [step, step];
     assert_eq!(
         world.writes("halfway", 0),
-        MADE,
-        "the try that was not answered, and the next"
+        tries,
+        "the one without an answer, and the next"
     );
     let role = world.seen_role("halfway").unwrap();
     assert_eq!(told["status"]["deployerRole"]["id"], *role.id);
@@ -53,34 +53,41 @@ async fn of_a_cluster_that_is_paused_halfway_no_further_step_is_done() {
     world.patch("ManagedCluster", "halfway", pause(&Value::Null)).await;
     world.is_ready("ManagedCluster", "halfway").await;
     assert_eq!(world.seen_role("halfway").unwrap(), role);
-    assert_eq!(world.writes("halfway", 0)[..2], MADE);
+    let writes = world.writes("halfway", 0);
     assert!(
-        world.writes("halfway", 0)[2..]
-            .iter()
-            .all(|write| write != "CreateRole")
+        writes[..2] == tries && !writes[2..].contains(&step.to_owned()),
+        "{writes:?}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_management_role_that_is_paused_halfway_no_further_step_is_done() {
-    let world = World::start(Setting::of(&["222222222222/eu-west-1/one"])).await;
-    slow_creation(&world, HUB_ACCOUNT);
-    let management = world.setting.management.clone();
-    world.apply(&management).await;
-    paused_halfway(&world, "ManagementRole", "default").await;
-    let mut after = management;
+    let world = World::ready(Setting::of(&["222222222222/eu-west-1/one"])).await;
+    let role = || {
+        let arn = world.hub().management_role_arn(None);
+        world.seen_role_named(HUB_ACCOUNT, arn.name.as_str()).unwrap()
+    };
+    let before = role();
+    by_hand(&world, "UpdateRole", json!({"MaxSessionDuration": 43_200}));
+    let loose = json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)});
+    by_hand(&world, "UpdateAssumeRolePolicy", loose);
+    let (first, last) = ("UpdateAssumeRolePolicy", "UpdateRole");
+    let mark = world.mark();
+    slow(&world, first, HUB_ACCOUNT);
+    world.ask("ManagementRole", "default").await;
+    paused_at(&world, (first, mark), "ManagementRole", "default").await;
+    let mut after = world.setting.management.clone();
     after["metadata"]["name"] = json!("after");
     after["spec"]["identity"] = json!({"type": "Existing", "roleArn": "arn:aws:iam::111111111111:role/not-there"});
     world.apply(&after).await;
     world.until_reason("ManagementRole", "after", "RoleMissing").await;
+    assert_eq!(world.writes("default", mark), [first], "it still waits for the answer");
 
-    let told = world.until_reason("ManagementRole", "default", "Paused").await;
-    let writes = world.writes("default", 0);
-    assert!(writes.ends_with(&MADE.map(str::to_owned)), "{writes:?}");
-    let id = told["status"]["role"]["id"].as_str().unwrap().to_owned();
+    world.until_reason("ManagementRole", "default", "Paused").await;
+    assert_eq!(world.writes("default", mark), [first, first]);
 
     world.patch("ManagementRole", "default", pause(&Value::Null)).await;
-    let ready = world.is_ready("ManagementRole", "default").await;
-    assert_eq!(ready["status"]["role"]["id"], *id, "it was not made anew");
-    world.moored("one").await;
+    let mended = async || (role() == before).then_some(());
+    world.eventually("the role to be as it was", mended).await;
+    assert_eq!(world.writes("default", mark), [first, first, last]);
 }

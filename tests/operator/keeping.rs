@@ -8,16 +8,19 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use mooring_sandbox::{
-    aws::{AuthenticationMode, Call, ClusterSeed, ClusterStatus, contract::Check},
+    aws::{AuthenticationMode, Call, ClusterSeed, ClusterStatus, Effect, Fault, contract::Check},
     control_plane::{About, ApiEffect, ApiFault},
     stage::{Signal, is_ready},
 };
 use serde_json::{Value, json};
 
-use crate::support::{
-    HUB_ACCOUNT, NAMESPACE, Setting, World, condition,
-    hands::{SeenRole, loose_trust},
-    message,
+use crate::{
+    management::by_hand,
+    support::{
+        HUB_ACCOUNT, NAMESPACE, Setting, World, condition,
+        hands::{SeenRole, loose_trust},
+        message,
+    },
 };
 
 /// A change of the cluster by hand.
@@ -350,11 +353,6 @@ fn management(world: &World) -> Option<SeenRole> {
     world.seen_role_named(role.account.as_str(), role.name.as_str())
 }
 
-fn by_hand(world: &World, operation: &str, mut input: Value) {
-    input["RoleName"] = json!(world.hub().management_role_arn(None).name.as_str());
-    world.iam(HUB_ACCOUNT, operation, input);
-}
-
 /// A principal of whom only the unique ID is left, in both trust policies, goes from there.
 async fn only_their_ids(world: &World, before: &SeenRole) {
     world.is_ready("ManagedCluster", "one").await;
@@ -484,7 +482,7 @@ async fn a_hub_that_was_made_again_is_followed_once_a_person_says_so() {
 
     // As if the objects had been restored on the cluster that runs here: what was recorded and made is of another.
     let now = world.stage.fleet.hub.issuer();
-    let former = format!("{}0000", &now[..now.len() - 4]);
+    let former = another(&now);
     let provider = |issuer: &str| world.hub().oidc_provider(issuer).unwrap().to_string();
     let role = management(&world).unwrap();
     let old_trust = role.trust.to_string().replace(
@@ -604,12 +602,7 @@ async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
     world.whole_pass("ManagementRole", "default").await;
     world.end_operator(Signal::Terminate).await;
     let issuer = world.stage.fleet.hub.issuer();
-    let api = world.stage.mooring("ManagementRole").unwrap();
-    let recorded = json!({"status": {"hub": {"issuer": format!("{}0000", &issuer[..issuer.len() - 4])}}});
-    let patch = Patch::Merge(recorded);
-    api.patch_status("default", &PatchParams::default(), &patch)
-        .await
-        .unwrap();
+    restored_from(&world, &another(&issuer)).await;
     // Its clusters as well, all at once, and nobody has looked at it here yet, nor can.
     let mark = world.mark();
     let discovery = "/.well-known/openid-configuration";
@@ -678,6 +671,45 @@ async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
 }
 
 /// The command that takes the finalizers off an object.
+/// A `ManagementRole` was restored here from another hub, and nobody has looked at its hub yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn before_the_hub_was_looked_at_a_copy_takes_nothing_away() {
+    let world = World::ready(Setting::of(&["222222222222/eu-west-1/one"])).await;
+    world.moored("one").await;
+    world.whole_pass("ManagementRole", "default").await;
+    world.end_operator(Signal::Terminate).await;
+    let issuer = another(&world.stage.fleet.hub.issuer());
+    restored_from(&world, &issuer).await;
+    let unseen = Fault::on("DescribeCluster", Effect::Hang).in_account(HUB_ACCOUNT);
+    let unseen = world.stage.aws.faults().add(unseen).unwrap();
+    let (mark, before) = (world.mark(), (world.seen_role("one"), world.seen_entry("one")));
+    world.delete("ManagedCluster", "one").await;
+    world.start_operator().await;
+    let says = format!("was made ready on another hub, with the issuer {issuer}");
+    world
+        .until("ManagedCluster", "one", |object| message(object).contains(&says))
+        .await;
+    assert!(world.secret("one").await.is_some());
+    assert_eq!((world.seen_role("one"), world.seen_entry("one")), before);
+    assert_eq!(world.writes("one", mark), Vec::<String>::new());
+    world.stage.aws.faults().remove(unseen);
+    world.until_reason("ManagementRole", "default", "HubMismatch").await;
+}
+
+/// The issuer of another hub.
+fn another(issuer: &str) -> String {
+    format!("{}0000", &issuer[..issuer.len() - 4])
+}
+
+/// Has the status of the `ManagementRole` name the issuer of another hub.
+async fn restored_from(world: &World, issuer: &str) {
+    let api = world.stage.mooring("ManagementRole").unwrap();
+    let patch = Patch::Merge(json!({"status": {"hub": {"issuer": issuer}}}));
+    api.patch_status("default", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+}
+
 fn lets_go(kind: &str, name: &str) -> String {
     format!(r#"kubectl patch {kind} {name} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#)
 }
@@ -739,11 +771,7 @@ async fn a_hub_is_confirmed_and_found_to_be_another_also_while_everything_is_rem
     world.moored("one").await;
     world.end_operator(Signal::Terminate).await;
     let issuer = world.stage.fleet.hub.issuer();
-    let api = world.stage.mooring("ManagementRole").unwrap();
-    let recorded = json!({"status": {"hub": {"issuer": format!("{}0000", &issuer[..issuer.len() - 4])}}});
-    api.patch_status("default", &PatchParams::default(), &Patch::Merge(recorded))
-        .await
-        .unwrap();
+    restored_from(&world, &another(&issuer)).await;
     world.delete("ManagementRole", "default").await;
     world.delete("ManagedCluster", "one").await;
     world.start_operator().await;

@@ -1,13 +1,20 @@
 //! The operator may end before and after every write to Kubernetes: each is held up by an admission policy, and then
 //! the process is killed.
 
-use mooring_sandbox::{control_plane::AuditMark, stage::Signal};
+use mooring_sandbox::{
+    control_plane::AuditMark,
+    stage::{Signal, is_ready},
+};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Setting, World,
-    bootstrap::{OPERATOR_NAMESPACE, OPERATOR_SERVICE_ACCOUNT},
-    manifest::VIEW,
+use crate::{
+    keeping::remade,
+    support::{
+        Setting, World,
+        bootstrap::{OPERATOR_NAMESPACE, OPERATOR_SERVICE_ACCOUNT},
+        condition,
+        manifest::VIEW,
+    },
 };
 
 /// One kind of write that the operator makes for one object.
@@ -221,6 +228,19 @@ async fn killed_at_any_write_to_kubernetes_it_ends_in_the_same_state() {
         world.whole_pass("ManagedCluster", name).await;
         assert_eq!(world.writes(name, mark), Vec::<String>::new(), "{name}");
     }
+
+    // Another cluster under the name of one: what Argo CD is to be restarted for is recorded before the Secret has it.
+    let (mark, status) = (world.audit_mark().await, [CREATE[2]]);
+    hold(&world, &status).await;
+    remade(&world, status[0].object);
+    world.ask("ManagedCluster", status[0].object).await;
+    killed_at(&world, &status, mark).await;
+    let_go(&world, status.len()).await;
+    world.start_operator().await;
+    let is_told = |object: &Value| {
+        condition(object, "SecretReady").is_some_and(|(_, reason, _)| reason == "ServerChanged") && is_ready(object)
+    };
+    world.until("ManagedCluster", status[0].object, is_told).await;
 
     let mark = world.audit_mark().await;
     hold(&world, &DELETE).await;

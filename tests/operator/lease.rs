@@ -262,6 +262,68 @@ async fn a_leader_that_was_stopped_in_a_pass_starts_no_write_when_it_goes_on() {
     assert_eq!(world.writes("one", mark), Vec::<String>::new());
 }
 
+/// Of many passes the time of the next try has come when the process goes on, and each may be at work before it is known that
+/// the lease is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_was_stopped_among_many_tries_makes_none_of_them_when_it_goes_on() {
+    const PASSES: usize = 32;
+    let spokes: Vec<String> = (0..PASSES)
+        .map(|number| format!("2222222222{:02}/eu-west-1/c{number}", number / 4))
+        .collect();
+    let spokes: Vec<&str> = spokes.iter().map(String::as_str).collect();
+    let world = World::ready(Setting::of(&spokes)).await;
+    let first = take(&world);
+    let second = second(&world).await;
+    world
+        .stage
+        .aws
+        .faults()
+        .add(Fault::on("CreateRole", throttled()))
+        .unwrap();
+    for number in 0..PASSES {
+        world.moor(&format!("c{number}"), json!({})).await;
+    }
+    world
+        .eventually("all passes to be held up", async || {
+            let calls = world.stage.aws.log().all();
+            let struck: BTreeSet<_> = calls
+                .iter()
+                .filter(|call| call.fault)
+                .map(|call| &call.access_key)
+                .collect();
+            (struck.len() == PASSES).then_some(())
+        })
+        .await;
+    first.signal(Signal::Stop).unwrap();
+    let keys = access_keys(&world);
+    until_led_by(&world, &second).await;
+    let (stopped, audit) = (world.mark(), world.audit_mark().await);
+    first.signal(Signal::Continue).unwrap();
+    assert_eq!(
+        first.wait_for_exit(PATIENCE).await.unwrap(),
+        "1",
+        "{}",
+        first.log_text()
+    );
+    let late: Vec<String> = (world.stage.aws.log().since(stopped).into_iter())
+        .filter(|call| keys.contains(&call.access_key))
+        .map(|call| call.operation)
+        .collect();
+    assert_eq!(late, [""; 0], "calls of the first");
+    assert_eq!(written(&world, &first, audit).await, []);
+    world.stage.aws.faults().clear();
+    world.is_ready("ManagedCluster", "c0").await;
+}
+
+/// AWS has no room: the SDK goes on trying for minutes, and each try is a write that has not been begun yet.
+fn throttled() -> Effect {
+    Effect::Error {
+        status: 400,
+        code: "Throttling",
+        message: "Rate exceeded".to_owned(),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_whose_renewals_are_not_answered_stops_in_time_with_all_its_tries() {
     let spokes: Vec<String> = (0..4).map(|number| format!("{ACCOUNT}/eu-west-1/c{number}")).collect();
@@ -276,13 +338,7 @@ async fn a_leader_whose_renewals_are_not_answered_stops_in_time_with_all_its_tri
     world.apply(&world.setting.management.clone()).await;
     world.is_ready("ManagementRole", "default").await;
     let second = second(&world).await;
-    // The SDK goes on trying for minutes: each try is a write that has not been begun yet.
-    let throttled = Effect::Error {
-        status: 400,
-        code: "Throttling",
-        message: "Rate exceeded".to_owned(),
-    };
-    let fault = Fault::on("CreateRole", throttled).in_account(ACCOUNT);
+    let fault = Fault::on("CreateRole", throttled()).in_account(ACCOUNT);
     world.stage.aws.faults().add(fault).unwrap();
     for number in 0..4 {
         world.moor(&format!("c{number}"), json!({})).await;

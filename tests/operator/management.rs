@@ -19,7 +19,8 @@ fn role(world: &World) -> Option<SeenRole> {
     world.seen_role_named(role.account.as_str(), role.name.as_str())
 }
 
-fn by_hand(world: &World, operation: &str, mut input: Value) {
+/// Somebody writes to the management role.
+pub(crate) fn by_hand(world: &World, operation: &str, mut input: Value) {
     input["RoleName"] = json!(world.hub().management_role_arn(None).name.as_str());
     world.iam(HUB_ACCOUNT, operation, input);
 }

@@ -277,4 +277,7 @@ async fn what_a_suspension_deleted_and_reads_still_show_is_no_refusal() {
         assert!(refused.is_empty(), "{refused:?}");
         assert_eq!(world.seen_entry(name), None);
     }
+    // `Ready` said it, and what is deleted once more is no news.
+    let again = (world.events("staying").await.into_iter()).filter(|event| event.starts_with("AccessTakenAway"));
+    assert_eq!(again.collect::<Vec<_>>(), [""; 0]);
 }
