@@ -1,6 +1,7 @@
 //! Kubernetes events: what a person sees under `kubectl describe`. Never worth failing a pass for.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
@@ -18,6 +19,12 @@ use super::error::call;
 
 /// The API server's limit for a note, in bytes (`events.k8s.io/v1`, `Event.note`).
 const NOTE_LIMIT: usize = 1024;
+
+/// What a note ends with that was cut. What holds on is told whole by the object's conditions.
+const CUT: &str = " … (cut)";
+
+/// The longest word that a cut leaves out whole, in bytes: a policy document is one long word, and most of it is told.
+const WORD: usize = 200;
 
 /// The API server's limit for a reason and an action, in characters (`events.k8s.io/v1`, `Event.reason`).
 const REASON_LIMIT: usize = 128;
@@ -80,13 +87,14 @@ impl Reporter {
     /// Writes an event about the object. `reason` and `action` are words in `CamelCase`; `note` is for people, and cut
     /// where the API server would refuse it. A failure is logged and otherwise without consequence.
     pub async fn report(&self, object: &ObjectReference, weight: Weight, reason: &str, action: &str, note: &str) {
+        let note = fitting(note);
         let event = Event {
             type_: match weight {
                 Weight::Normal => EventType::Normal,
                 Weight::Warning => EventType::Warning,
             },
             reason: cut(reason, REASON_LIMIT).to_owned(),
-            note: Some(cut(note, NOTE_LIMIT).to_owned()),
+            note: Some(note.to_string()),
             action: cut(action, REASON_LIMIT).to_owned(),
             secondary: None,
         };
@@ -95,11 +103,22 @@ impl Reporter {
             object.kind.as_deref().unwrap_or("object"),
             object.name.as_deref().unwrap_or("without a name")
         );
-        let recorder = self.recorder(cut(note, NOTE_LIMIT));
+        let recorder = self.recorder(&note);
         if let Err(error) = call("write an event about", &name, recorder.publish(&event, object)).await {
             warn!(reason, %error, "an event was not written");
         }
     }
+}
+
+/// A note that an event takes: a longer one is cut behind a word, and says so.
+fn fitting(note: &str) -> Cow<'_, str> {
+    if note.len() <= NOTE_LIMIT {
+        return Cow::Borrowed(note);
+    }
+    let start = cut(note, NOTE_LIMIT - CUT.len());
+    let words = start.rsplit_once(char::is_whitespace).map_or(start, |(words, _)| words);
+    let told = if start.len() - words.len() > WORD { start } else { words };
+    Cow::Owned(format!("{told}{CUT}"))
 }
 
 /// The longest start of `text` that has at most `limit` bytes and ends between characters.
@@ -115,11 +134,32 @@ mod tests {
     use crate::kubernetes::fake::{answering, refusal};
 
     #[test]
-    fn a_note_is_cut_between_characters() {
-        assert_eq!(cut("short", NOTE_LIMIT), "short");
-        let long = "ü".repeat(600);
-        assert_eq!(cut(&long, NOTE_LIMIT).len(), 1024);
-        assert_eq!(cut(&format!("a{long}"), NOTE_LIMIT).len(), 1023);
+    fn a_note_that_is_too_long_ends_with_a_word_and_says_so() {
+        assert_eq!(fitting("short"), "short");
+        let whole = "words ".repeat(170) + "end.";
+        assert_eq!((whole.len(), fitting(&whole)), (1024, Cow::Borrowed(whole.as_str())));
+        let long = "role/uncut-c2fb6a53 ".repeat(60);
+        let told = fitting(&long);
+        assert!(
+            told.len() <= 1024 && told.ends_with("role/uncut-c2fb6a53 … (cut)"),
+            "{told}"
+        );
+        // One long word is cut all the same, between characters.
+        for start in ["", "a"] {
+            let long = format!("{start}{}", "ü".repeat(600));
+            let told = fitting(&long);
+            assert!(
+                (1000..=1024).contains(&told.len()) && told.ends_with("ü … (cut)"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        assert_eq!(cut("short", REASON_LIMIT), "short");
+        assert_eq!(cut(&"ü".repeat(70), REASON_LIMIT).len(), 128);
+        assert_eq!(cut(&format!("a{}", "ü".repeat(70)), REASON_LIMIT).len(), 127);
         assert_eq!(cut("", 0), "");
     }
 

@@ -20,7 +20,7 @@ struct Discovery {
 /// When the document cannot be read. The cluster role `system:service-account-issuer-discovery`, which Kubernetes
 /// binds to every service account, allows it.
 pub async fn issuer(client: &Client) -> Result<String, KubernetesError> {
-    let (what, object) = ("read", "the API server's /.well-known/openid-configuration");
+    let (what, object) = ("read", "the hub's /.well-known/openid-configuration");
     let request = Request::get("/.well-known/openid-configuration")
         .body(Vec::new())
         .map_err(|cause| KubernetesError::new(what, object, kube::Error::HttpError(cause)))?;
