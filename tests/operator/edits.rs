@@ -226,10 +226,16 @@ async fn tagged(world: &World) {
     assert_eq!(world.seen_entry("tagged").unwrap().tags["owner"], "finance");
 }
 
+/// The patch that sets a pause, or takes it off with null.
+pub(crate) fn pause(value: Value) -> Value {
+    let mut patch = json!({"metadata": {"annotations": {}}});
+    patch["metadata"]["annotations"]["mooring.dev/paused"] = value;
+    patch
+}
+
 async fn paused(world: &World) {
     world.moored("paused").await;
     let role = world.seen_role("paused").unwrap();
-    let pause = |value: Value| json!({"metadata": {"annotations": {"mooring.dev/paused": value}}});
     world.patch("ManagedCluster", "paused", pause(json!("true"))).await;
     let ready = world.until_reason("ManagedCluster", "paused", "Paused").await;
     assert!(stage::is_ready(&ready), "nothing is to be done: {}", message(&ready));

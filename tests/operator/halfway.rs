@@ -4,13 +4,10 @@ use mooring_sandbox::aws::{Effect, Fault};
 use serde_json::{Value, json};
 
 use crate::{
-    management::by_hand,
+    edits::pause,
+    management::{by_hand, role},
     support::{HUB_ACCOUNT, Setting, World, hands::loose_trust, manifest::managed_cluster},
 };
-
-fn pause(value: &Value) -> Value {
-    json!({"metadata": {"annotations": {"mooring.dev/paused": value}}})
-}
 
 /// Has the first try of a step in an account not be answered, so that there is time to set a pause.
 fn slow(world: &World, step: &str, account: &str) {
@@ -22,7 +19,7 @@ fn slow(world: &World, step: &str, account: &str) {
 async fn paused_at(world: &World, (step, mark): (&str, u64), kind: &str, name: &str) {
     let asked = async || (world.writes(name, mark) == [step]).then_some(());
     world.eventually("the step to be asked for", asked).await;
-    world.patch(kind, name, pause(&json!("true"))).await;
+    world.patch(kind, name, pause(json!("true"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,7 +47,7 @@ async fn of_a_cluster_that_is_paused_halfway_no_further_step_is_done() {
     assert_eq!(told["status"]["deployerRole"]["id"], *role.id);
     assert!(world.seen_entry("halfway").is_none() && world.secret("halfway").await.is_none());
 
-    world.patch("ManagedCluster", "halfway", pause(&Value::Null)).await;
+    world.patch("ManagedCluster", "halfway", pause(Value::Null)).await;
     world.is_ready("ManagedCluster", "halfway").await;
     assert_eq!(world.seen_role("halfway").unwrap(), role);
     let writes = world.writes("halfway", 0);
@@ -63,11 +60,7 @@ async fn of_a_cluster_that_is_paused_halfway_no_further_step_is_done() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_management_role_that_is_paused_halfway_no_further_step_is_done() {
     let world = World::ready(Setting::of(&["222222222222/eu-west-1/one"])).await;
-    let role = || {
-        let arn = world.hub().management_role_arn(None);
-        world.seen_role_named(HUB_ACCOUNT, arn.name.as_str()).unwrap()
-    };
-    let before = role();
+    let before = role(&world);
     by_hand(&world, "UpdateRole", json!({"MaxSessionDuration": 43_200}));
     let loose = json!({"PolicyDocument": loose_trust(HUB_ACCOUNT)});
     by_hand(&world, "UpdateAssumeRolePolicy", loose);
@@ -86,8 +79,8 @@ async fn of_a_management_role_that_is_paused_halfway_no_further_step_is_done() {
     world.until_reason("ManagementRole", "default", "Paused").await;
     assert_eq!(world.writes("default", mark), [first, first]);
 
-    world.patch("ManagementRole", "default", pause(&Value::Null)).await;
-    let mended = async || (role() == before).then_some(());
+    world.patch("ManagementRole", "default", pause(Value::Null)).await;
+    let mended = async || (role(&world) == before).then_some(());
     world.eventually("the role to be as it was", mended).await;
     assert_eq!(world.writes("default", mark), [first, first, last]);
 }

@@ -15,7 +15,7 @@ use mooring_sandbox::{
 use serde_json::{Value, json};
 
 use crate::{
-    management::by_hand,
+    management::{by_hand, role as management},
     support::{
         HUB_ACCOUNT, NAMESPACE, Setting, World, condition,
         hands::{SeenRole, loose_trust},
@@ -58,12 +58,14 @@ async fn recreated_unanswered(world: &World) {
     let unanswered = faults.add(unanswered.nth(1));
     let new = remade(world, UNANSWERED);
     world.ask("ManagedCluster", UNANSWERED).await;
-    let is_told = |object: &Value| {
-        condition(object, "SecretReady").is_some_and(|(_, reason, _)| reason == "ServerChanged") && is_ready(object)
-    };
-    world.until("ManagedCluster", UNANSWERED, is_told).await;
+    world.until("ManagedCluster", UNANSWERED, tells_of_the_server).await;
     assert_eq!(faults.struck(unanswered), 1);
     assert_eq!(value(&stands(world, UNANSWERED).await.0, "server"), new.endpoint);
+}
+
+/// Whether a cluster that is Ready tells that the server in its Secret changed.
+pub(crate) fn tells_of_the_server(object: &Value) -> bool {
+    condition(object, "SecretReady").is_some_and(|(_, reason, _)| reason == "ServerChanged") && is_ready(object)
 }
 
 /// Somebody deletes the cluster, and makes another of its name.
@@ -346,11 +348,6 @@ async fn recreated(world: &World) {
                 && object["status"]["serverChangedAt"].is_null()
         })
         .await;
-}
-
-fn management(world: &World) -> Option<SeenRole> {
-    let role = world.hub().management_role_arn(None);
-    world.seen_role_named(role.account.as_str(), role.name.as_str())
 }
 
 /// A principal of whom only the unique ID is left, in both trust policies, goes from there.
@@ -670,7 +667,6 @@ async fn a_copy_on_another_hub_takes_nothing_away_and_can_be_let_go() {
     of_another_cluster(&world).await;
 }
 
-/// The command that takes the finalizers off an object.
 /// A `ManagementRole` was restored here from another hub, and nobody has looked at its hub yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn before_the_hub_was_looked_at_a_copy_takes_nothing_away() {
@@ -710,6 +706,7 @@ async fn restored_from(world: &World, issuer: &str) {
         .unwrap();
 }
 
+/// The command that takes the finalizers off an object.
 fn lets_go(kind: &str, name: &str) -> String {
     format!(r#"kubectl patch {kind} {name} --type merge -p '{{"metadata":{{"finalizers":null}}}}'"#)
 }

@@ -1,18 +1,14 @@
 //! The operator may end before and after every write to Kubernetes: each is held up by an admission policy, and then
 //! the process is killed.
 
-use mooring_sandbox::{
-    control_plane::AuditMark,
-    stage::{Signal, is_ready},
-};
+use mooring_sandbox::{control_plane::AuditMark, stage::Signal};
 use serde_json::{Value, json};
 
 use crate::{
-    keeping::remade,
+    keeping::{remade, tells_of_the_server},
     support::{
         Setting, World,
         bootstrap::{OPERATOR_NAMESPACE, OPERATOR_SERVICE_ACCOUNT},
-        condition,
         manifest::VIEW,
     },
 };
@@ -230,17 +226,14 @@ async fn killed_at_any_write_to_kubernetes_it_ends_in_the_same_state() {
     }
 
     // Another cluster under the name of one: what Argo CD is to be restarted for is recorded before the Secret has it.
-    let (mark, status) = (world.audit_mark().await, [CREATE[2]]);
-    hold(&world, &status).await;
-    remade(&world, status[0].object);
-    world.ask("ManagedCluster", status[0].object).await;
-    killed_at(&world, &status, mark).await;
-    let_go(&world, status.len()).await;
+    let (mark, status) = (world.audit_mark().await, CREATE[2]);
+    hold(&world, &[status]).await;
+    remade(&world, status.object);
+    world.ask("ManagedCluster", status.object).await;
+    killed_at(&world, &[status], mark).await;
+    let_go(&world, 1).await;
     world.start_operator().await;
-    let is_told = |object: &Value| {
-        condition(object, "SecretReady").is_some_and(|(_, reason, _)| reason == "ServerChanged") && is_ready(object)
-    };
-    world.until("ManagedCluster", status[0].object, is_told).await;
+    world.until("ManagedCluster", status.object, tells_of_the_server).await;
 
     let mark = world.audit_mark().await;
     hold(&world, &DELETE).await;

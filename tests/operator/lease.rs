@@ -91,6 +91,13 @@ fn access_keys(world: &World) -> BTreeSet<String> {
         .collect()
 }
 
+/// What was asked of AWS with one of these keys.
+fn called(world: &World, keys: &BTreeSet<String>, since: u64) -> Vec<String> {
+    let calls = world.stage.aws.log().since(since).into_iter();
+    let by_them = calls.filter(|call| keys.contains(&call.access_key));
+    by_them.map(|call| call.operation).collect()
+}
+
 /// An operator of its own, which the world does not know.
 fn take(world: &World) -> Operator {
     world.operator().take().unwrap()
@@ -249,11 +256,7 @@ async fn a_leader_that_was_stopped_in_a_pass_starts_no_write_when_it_goes_on() {
     assert_eq!(code, "1", "{}", first.log_text());
     assert!(first.log_text().contains("the lease is lost"), "{}", first.log_text());
     world.moored("two").await;
-    let late: Vec<String> = (world.stage.aws.log().since(stopped).into_iter())
-        .filter(|call| keys.contains(&call.access_key))
-        .map(|call| call.operation)
-        .collect();
-    assert_eq!(late, [""; 0], "calls of the first");
+    assert_eq!(called(&world, &keys, stopped), [""; 0], "calls of the first");
     assert_eq!(written(&world, &first, audit).await, []);
     let role = world.seen_role("one").unwrap();
     assert_eq!(world.seen_entry("one").unwrap().tags["mooring.dev/role-id"], role.id);
@@ -305,11 +308,7 @@ async fn a_leader_that_was_stopped_among_many_tries_makes_none_of_them_when_it_g
         "{}",
         first.log_text()
     );
-    let late: Vec<String> = (world.stage.aws.log().since(stopped).into_iter())
-        .filter(|call| keys.contains(&call.access_key))
-        .map(|call| call.operation)
-        .collect();
-    assert_eq!(late, [""; 0], "calls of the first");
+    assert_eq!(called(&world, &keys, stopped), [""; 0], "calls of the first");
     assert_eq!(written(&world, &first, audit).await, []);
     world.stage.aws.faults().clear();
     world.is_ready("ManagedCluster", "c0").await;

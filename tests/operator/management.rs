@@ -14,7 +14,8 @@ use crate::support::{
     message,
 };
 
-fn role(world: &World) -> Option<SeenRole> {
+/// The management role.
+pub(crate) fn role(world: &World) -> Option<SeenRole> {
     let role = world.hub().management_role_arn(None);
     world.seen_role_named(role.account.as_str(), role.name.as_str())
 }
